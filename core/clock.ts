@@ -1,0 +1,10 @@
+/** Wall-clock time as an argument, so that pure code has no clock of its own. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** RFC 3339 in UTC with milliseconds, as every stored and shown time is written. */
+export type Timestamp = string;
+
+export const timestamp = (epochMs: number): Timestamp => new Date(epochMs).toISOString();

@@ -1,0 +1,81 @@
+/** One thing wrong in a request: where (RFC 6901 pointer into the body), what (a stable code), and a sentence. */
+export interface Issue {
+  readonly pointer: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/**
+ * The request can never work, whatever is stored: syntax, type, enum, format, unknown field. Maps to HTTP 400.
+ * Messages are safe to show; they may quote the caller's own input, never a secret.
+ */
+export class InvalidInput extends Error {
+  override readonly name = "InvalidInput";
+  readonly issues: readonly Issue[];
+  constructor(message: string, issues: readonly Issue[] = []) {
+    super(message);
+    this.issues = issues;
+  }
+}
+
+/** A rule between fields or between records is broken. Maps to HTTP 422; every issue has its pointer. */
+export class RuleViolation extends Error {
+  override readonly name = "RuleViolation";
+  readonly issues: readonly Issue[];
+  constructor(issues: readonly Issue[]) {
+    super(issues.map((issue) => issue.message).join("; "));
+    this.issues = issues;
+  }
+}
+
+/** The input is over a cap of core/limits.ts that counts bytes. Maps to HTTP 413. */
+export class TooLarge extends Error {
+  override readonly name = "TooLarge";
+  readonly issues: readonly Issue[];
+  constructor(message: string, issues: readonly Issue[] = []) {
+    super(message);
+    this.issues = issues;
+  }
+}
+
+/** Absent, or another account's: the two are not told apart. Maps to HTTP 404. */
+export class NotFound extends Error {
+  override readonly name = "NotFound";
+}
+
+export type ConflictCode = "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists";
+
+/** The stored state forbids it. Maps to HTTP 409; a new request with the same content fails the same way. */
+export class StateConflict extends Error {
+  override readonly name = "StateConflict";
+  readonly code: ConflictCode;
+  readonly issues: readonly Issue[];
+  constructor(code: ConflictCode, message: string, issues: readonly Issue[] = []) {
+    super(message);
+    this.code = code;
+    this.issues = issues;
+  }
+}
+
+/** Someone else wrote this record first. Maps to HTTP 412; never retried for the caller. */
+export class StaleRevision extends Error {
+  override readonly name = "StaleRevision";
+}
+
+/**
+ * Another write took the revision that this one was validated against. Nothing was stored.
+ * Inside the product only: writers read, validate and try again (core/settings/write.ts).
+ */
+export class Contention extends Error {
+  override readonly name = "Contention";
+}
+
+/** A dependency did not answer in time. Maps to HTTP 503 and SMTP 451; the cause is for logs only. */
+export class Unavailable extends Error {
+  override readonly name = "Unavailable";
+}
+
+/** A stored item cannot be read by this release, or its hash does not match. The cause is for logs only. */
+export class Unreadable extends Error {
+  override readonly name = "Unreadable";
+}

@@ -1,0 +1,20 @@
+/** Caps of the API (design/api.md, "Rules for every request"). Bytes are octets of UTF-8. */
+export const CAPS = {
+  requestBytes: 1_000_000,
+  domainRecordBytes: 64 * 1024,
+  mxHosts: 20,
+  exceptions: 100,
+  allowedNames: 100,
+  pins: 20,
+  trustStoreIds: 10,
+  certificatePemBytes: 64 * 1024,
+  certificatesInPem: 10,
+  trustStoreBytes: 256 * 1024,
+  trustStoreCertificates: 200,
+  crlBytes: 512 * 1024,
+  pageSize: 200,
+  defaultPageSize: 50,
+  labelCharacters: 200,
+  reasonCharacters: 500,
+  certificateNames: 100,
+} as const;

@@ -1,0 +1,45 @@
+import type { CertificateRecord } from "../certificate/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../certificate/ids.ts";
+import type { TrustStoreContent, TrustStoreRecord } from "../certificate/trust-store.ts";
+import type { DomainName } from "../domain-name/domain-name.ts";
+import type { DomainRecord } from "./domain.ts";
+import type { UnreadableItem } from "./store.ts";
+
+/** One MX host as a snapshot knows it. */
+export interface HostView {
+  readonly host: DomainName;
+  /** null = the edge's default certificate. */
+  readonly certificateId: CertificateId | null;
+  /** Domains of any account that name this host. */
+  readonly domains: readonly DomainName[];
+}
+
+/** How many domains would have an effect on a shared listener; see listener.ts. */
+export interface DomainCounts {
+  readonly domains: number;
+  /** Level `accept` or `require`, or an exception with one. */
+  readonly offeringTls: number;
+  /** Mode other than `none`, or an exception with one. */
+  readonly askingForCertificate: number;
+  /** Level `require`, enforcement `reject`, no exception that could loosen it. */
+  readonly strictlyRequiringTls: number;
+}
+
+/**
+ * All settings at one revision, as one edge holds them. Immutable: a connection keeps the one it started with.
+ */
+export interface Snapshot {
+  readonly revision: number;
+  readonly counts: DomainCounts;
+  /** `unusable` = a record that was never readable here (row 2). */
+  domain(name: DomainName): DomainRecord | "unusable" | undefined;
+  host(name: DomainName): HostView | undefined;
+  hosts(): Iterable<HostView>;
+  certificate(id: CertificateId): CertificateRecord | undefined;
+  certificates(): Iterable<CertificateRecord>;
+  trustStore(id: TrustStoreId): TrustStoreRecord | undefined;
+  trustStores(): Iterable<TrustStoreRecord>;
+  /** Content of a trust store by its hash; undefined when it could not be loaded. */
+  trustContent(sha256: string): TrustStoreContent | undefined;
+  readonly unreadable: readonly UnreadableItem[];
+}

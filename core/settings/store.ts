@@ -1,0 +1,165 @@
+import type { CertificateRecord } from "../certificate/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../certificate/ids.ts";
+import type { TrustStoreRecord } from "../certificate/trust-store.ts";
+import type { Timestamp } from "../clock.ts";
+import type { DomainName } from "../domain-name/domain-name.ts";
+import type { DomainRecord } from "./domain.ts";
+import type { MxHost, MxHostChange } from "./mx-host.ts";
+
+/** What a change is about, with the record before (null: created) and after (null: deleted). */
+export type RecordChange =
+  | {
+      readonly kind: "domain";
+      readonly id: DomainName;
+      readonly before: DomainRecord | null;
+      readonly after: DomainRecord | null;
+    }
+  | {
+      readonly kind: "certificate";
+      readonly id: CertificateId;
+      readonly before: CertificateRecord | null;
+      readonly after: CertificateRecord | null;
+    }
+  | {
+      readonly kind: "trust-store";
+      readonly id: TrustStoreId;
+      readonly before: TrustStoreRecord | null;
+      readonly after: TrustStoreRecord | null;
+    };
+
+export type RecordKind = RecordChange["kind"];
+
+/** How a write changes the number of uses of a record: hosts of a certificate, domains of a trust store. */
+export interface UseChange {
+  readonly kind: "certificate" | "trust-store";
+  readonly id: CertificateId | TrustStoreId;
+  /** 0 = the record must exist, nothing changes. */
+  readonly delta: number;
+}
+
+/**
+ * One write: the record, the log entry, the host claims and the use counts are stored together or not at all.
+ * `revision` inside `record.after` is ignored: the store sets it to the revision that the write takes.
+ */
+export interface Commit {
+  readonly record: RecordChange;
+  readonly hosts: readonly MxHostChange[];
+  readonly uses: readonly UseChange[];
+  readonly account: string;
+  readonly actor: string;
+  readonly at: Timestamp;
+  /** The head that everything above was read and validated at. */
+  readonly expectedHead: number;
+}
+
+export type ChangeAction = "create" | "update" | "delete";
+
+/**
+ * One entry of the change log: the feed that edges poll and the audit trail in one. Never holds PEM.
+ * Entries are numbered 1, 2, 3, … without a gap; `revision` is also that of `record.after`.
+ */
+export interface LogEntry {
+  readonly revision: number;
+  readonly at: Timestamp;
+  readonly account: string;
+  readonly actor: string;
+  readonly action: ChangeAction;
+  readonly record: RecordChange;
+  readonly hosts: readonly MxHostChange[];
+}
+
+/** A stored item that this release cannot read. It takes no part in a snapshot; the status shows it. */
+export interface UnreadableItem {
+  readonly kind: RecordKind | "mx-host" | "log-entry";
+  readonly id: string;
+  /** For people and logs; holds no stored content. */
+  readonly problem: string;
+}
+
+/** An entry that cannot be read still has its place in the log, and says what it was about when that is known. */
+export type FeedEntry =
+  | { readonly kind: "entry"; readonly entry: LogEntry }
+  | { readonly kind: "unreadable"; readonly revision: number; readonly item: UnreadableItem };
+
+export interface ChangeFeed {
+  /** In order of revision. May start after a gap or hold one when entries are gone: the reader checks. */
+  readonly entries: readonly FeedEntry[];
+  /** The newest revision there is, read not later than the entries. */
+  readonly head: number;
+}
+
+/** Everything at one revision. */
+export interface StoreContents {
+  readonly revision: number;
+  readonly domains: readonly DomainRecord[];
+  readonly mxHosts: readonly MxHost[];
+  readonly certificates: readonly CertificateRecord[];
+  readonly trustStores: readonly TrustStoreRecord[];
+  readonly unreadable: readonly UnreadableItem[];
+}
+
+export interface PageRequest {
+  /** 1 to 200. */
+  readonly limit: number;
+  /** The last key of the page before; undefined = from the start. */
+  readonly after?: string | undefined;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Key to go on after; null = the end. A page may be short or empty while this is set. */
+  readonly next: string | null;
+}
+
+export interface DomainFilter {
+  readonly account: string;
+  readonly prefix?: string | undefined;
+  /** Domains of the account one of whose own hosts serves this certificate. */
+  readonly certificateId?: CertificateId | undefined;
+}
+
+/**
+ * Settings, MX hosts, certificates, trust stores and the change log: the only writer of them all.
+ * Reads of one record and of the head are strongly consistent; lists may lag.
+ * A record that cannot be read throws Unreadable from its `get`, and is left out of lists.
+ *
+ * Every implementation passes test/contract/store.contract.ts. Every method throws Unavailable when the store does
+ * not answer in time.
+ */
+export interface Store {
+  /** The newest revision; 0 before the first write. */
+  head(): Promise<number>;
+  getDomain(name: DomainName): Promise<DomainRecord | null>;
+  getCertificate(id: CertificateId): Promise<CertificateRecord | null>;
+  getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null>;
+  /** The host items that exist, by name. */
+  getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>>;
+  /** Uses of a certificate (hosts) or trust store (domains); 0 when it does not exist. */
+  useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number>;
+  listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>>;
+  listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>>;
+  listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>>;
+  /** Strongly consistent: validation of new material reads it. */
+  hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]>;
+  /** Names of the domains of `account` that name one of the hosts, at most `limit`, and how many there are. */
+  domainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }>;
+  /** Domains of any account that name this trust store. Strongly consistent. */
+  domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]>;
+  /**
+   * @returns the entry as logged, with its revision: `expectedHead + 1`.
+   * @throws StaleRevision when the stored record is not `record.before` (another revision, absent, or present).
+   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted.
+   * @throws Contention when the head is not `expectedHead`, a host is not as in `before`, or a used record is absent.
+   */
+  commit(commit: Commit): Promise<LogEntry>;
+  /** Entries after a revision, at most `limit`. A call without news costs one read at any number of domains. */
+  changesAfter(revision: number, limit: number): Promise<ChangeFeed>;
+  /** A consistent view of everything at one revision, while others write. */
+  loadAll(): Promise<StoreContents>;
+  /** Resolves when the store can be read and, where that is local, written. @throws Unavailable */
+  ping(): Promise<void>;
+}
