@@ -3,6 +3,7 @@ import type { CertificateId, TrustStoreId } from "../certificate/ids.ts";
 import type { TrustStoreContent, TrustStoreRecord } from "../certificate/trust-store.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
+import type { DomainGroup } from "./domain-group.ts";
 import type { UnreadableItem } from "./store.ts";
 
 /** One MX host as a snapshot knows it. */
@@ -10,19 +11,8 @@ export interface HostView {
   readonly host: DomainName;
   /** null = the edge's default certificate. */
   readonly certificateId: CertificateId | null;
-  /** Domains of any account that name this host. */
-  readonly domains: readonly DomainName[];
-}
-
-/** How many domains would have an effect on a shared listener; see listener.ts. */
-export interface DomainCounts {
-  readonly domains: number;
-  /** Level `accept` or `require`, or an exception with one. */
-  readonly offeringTls: number;
-  /** Mode other than `none`, or an exception with one. */
-  readonly askingForCertificate: number;
-  /** Level `require`, enforcement `reject`, no exception that could loosen it. */
-  readonly strictlyRequiringTls: number;
+  /** The domains of any account that name this host. */
+  readonly domains: DomainGroup;
 }
 
 /**
@@ -30,7 +20,8 @@ export interface DomainCounts {
  */
 export interface Snapshot {
   readonly revision: number;
-  readonly counts: DomainCounts;
+  /** Every readable domain. */
+  readonly domains: DomainGroup;
   /** `unusable` = a record that was never readable here (row 2). */
   domain(name: DomainName): DomainRecord | "unusable" | undefined;
   host(name: DomainName): HostView | undefined;

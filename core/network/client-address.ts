@@ -1,0 +1,41 @@
+import ipaddr from "ipaddr.js";
+
+/**
+ * One spelling for each client address: IPv4-mapped IPv6 as IPv4, IPv6 by RFC 5952, no zone.
+ *
+ * @returns null when the text is no IP address.
+ */
+export function canonicalAddress(text: string): string | null {
+  const address = parse(text);
+  return address === null ? null : address.toString();
+}
+
+/**
+ * Whom limits count: an IPv4 address, or the /64 of an IPv6 address, since one client has all of it (RFC 6177).
+ * What is no address counts as itself.
+ */
+export function clientKey(address: string): string {
+  const parsed = parse(address);
+  if (parsed === null || parsed.kind() === "ipv4") return address;
+  return `${new ipaddr.IPv6([...parsed.toByteArray().slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]).toString()}/64`;
+}
+
+/** Whether an address lies in a network; both families, IPv4-mapped addresses as IPv4. False for anything unreadable. */
+export function isInNetwork(address: string, cidr: string): boolean {
+  const parsed = parse(address);
+  if (parsed === null) return false;
+  try {
+    const [network, bits] = ipaddr.parseCIDR(cidr);
+    if (network.kind() !== parsed.kind()) return false;
+    return parsed.match(network, bits);
+  } catch {
+    return false;
+  }
+}
+
+function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
+  const bare = text.replace(/%.*$/, "");
+  if (!ipaddr.isValid(bare) || (ipaddr.IPv4.isValid(bare) && !ipaddr.IPv4.isValidFourPartDecimal(bare)))
+    return null;
+  return ipaddr.process(bare);
+}

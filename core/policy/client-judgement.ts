@@ -1,0 +1,60 @@
+import type { ClientCertificateSettings } from "../settings/domain.ts";
+import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
+import type { PeerCertificate } from "./facts.ts";
+
+/** Rows 6 and 7 for one certificate under one domain's trust. `pinned` has also passed row 8. */
+export type ClientJudgement =
+  | { readonly kind: "passed"; readonly pinned: boolean }
+  | { readonly kind: "untrusted" | "purpose"; readonly detail: string | null }
+  | { readonly kind: "not-judged"; readonly detail: string }
+  | { readonly kind: "chain-needed" };
+
+/**
+ * Codes of OpenSSL that may hide an earlier failure or name a purpose: verifyError is its last error, not its only one
+ * (edge.md, trap 2), so a serverAuth leaf under an unknown root says INVALID_PURPOSE.
+ */
+const AMBIGUOUS: ReadonlySet<string> = new Set(["INVALID_PURPOSE", "INVALID_CA"]);
+
+/**
+ * Judges a client's chain from the cheapest proof to the dearest: a pin of the leaf, the handshake's verdict where it was
+ * given by the same trust, a trust with nobody in it, the verifier's answer.
+ *
+ * @param chain The verifier's answer; null = it has not been asked.
+ */
+export function judgeClient(
+  peer: PeerCertificate,
+  settings: Pick<ClientCertificateSettings, "trust" | "purpose">,
+  trust: ResolvedTrust,
+  nowMs: number,
+  chain: ChainVerdict | null,
+): ClientJudgement {
+  if (settings.trust.pins.includes(peer.spkiPin) && peer.notBefore <= nowMs && nowMs <= peer.notAfter) {
+    return { kind: "passed", pinned: true };
+  }
+  if (trust.unusable)
+    return { kind: "not-judged", detail: "a trust store of this domain could not be loaded" };
+  if (trust.anchorsPem.length === 0)
+    return { kind: "untrusted", detail: "no certificate authority is trusted" };
+
+  const { handshake } = peer;
+  const sameTrust = handshake.trustHash !== null && handshake.trustHash === trust.hash;
+  // Node verifies with purpose sslclient; a chain that passes may serve under either setting.
+  if (sameTrust && handshake.ok) return { kind: "passed", pinned: false };
+  const refusedByHandshake = sameTrust && settings.purpose === "clientAuth";
+  if (refusedByHandshake && !AMBIGUOUS.has(handshake.code ?? ""))
+    return { kind: "untrusted", detail: handshake.code };
+
+  if (chain === null) return { kind: "chain-needed" };
+  if (chain.kind === "not-judged") {
+    // The handshake's refusal is final here; only which row it is stays open.
+    return refusedByHandshake
+      ? { kind: "purpose", detail: handshake.code }
+      : { kind: "not-judged", detail: chain.why };
+  }
+  if (!chain.valid) return { kind: "untrusted", detail: chain.detail };
+  const purposeAccepted =
+    chain.clientAuth || (settings.purpose === "clientAuthOrServerAuth" && chain.serverAuth);
+  return purposeAccepted && !refusedByHandshake
+    ? { kind: "passed", pinned: false }
+    : { kind: "purpose", detail: chain.detail };
+}

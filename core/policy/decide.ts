@@ -1,0 +1,219 @@
+import { isInNetwork } from "../network/client-address.ts";
+import type {
+  ClientCertificateMode,
+  DomainRecord,
+  Enforcement,
+  ExceptionMatch,
+  TlsLevel,
+} from "../settings/domain.ts";
+import { isInForce } from "../settings/domain-group.ts";
+import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
+import { type ClientJudgement, judgeClient } from "./client-judgement.ts";
+import { allowedNameAccepts, nameAccepted } from "./client-names.ts";
+import type { SessionFacts } from "./facts.ts";
+import type { Reason } from "./reason.ts";
+import type { Circumstance, ClientCertificateResult, Verdict } from "./verdict.ts";
+
+export interface Question {
+  readonly domain: DomainRecord;
+  /** The domain's own trust under the connection's snapshot. */
+  readonly trust: ResolvedTrust;
+  readonly facts: SessionFacts;
+  readonly nowMs: number;
+  /** The verifier's answer for this chain and trust; null = not asked. */
+  readonly chain: ChainVerdict | null;
+}
+
+export type Decision =
+  | { readonly kind: "verdict"; readonly verdict: Verdict }
+  | { readonly kind: "chain-needed" };
+
+/** From this age of the last good contact a missing domain may just be unknown here: row 1 defers. */
+const STALE_AFTER_MS = 60_000;
+
+/** Rows 1 and 2: the domain is not served on this listener, or its settings were never readable here. */
+export function verdictWithoutSettings(entry: "absent" | "unusable", staleForMs: number): Verdict {
+  const base = { exception: null, clientCertificate: "not-requested", detail: null } as const;
+  if (entry === "unusable")
+    return { ...base, outcome: "defer", reason: "settings-unusable", circumstance: null };
+  return staleForMs > STALE_AFTER_MS
+    ? { ...base, outcome: "defer", reason: "relay-denied", circumstance: "stale" }
+    : { ...base, outcome: "reject", reason: "relay-denied", circumstance: null };
+}
+
+/**
+ * Decides about one recipient of a domain with settings: rows 3 to 8 of semantics.md section 3, first failure wins.
+ *
+ * Answers `chain-needed` when the verdict hangs on the client's chain under this domain's trust and neither a pin nor the
+ * handshake settles it; ask the ClientChainVerifier and call again with its answer.
+ */
+export function decide(question: Question): Decision {
+  const client = judgePeer(question);
+  switch (client.kind) {
+    case "chain-needed":
+      return client;
+    case "not-judged":
+      return { kind: "verdict", verdict: judgeUnknown(question, client.detail) };
+    default:
+      return { kind: "verdict", verdict: judge(question, client) };
+  }
+}
+
+const ABSENT = { kind: "absent" } as const;
+type Judged = Exclude<ClientJudgement, { kind: "chain-needed" | "not-judged" }> | typeof ABSENT;
+
+function judgePeer({ domain, trust, facts, nowMs, chain }: Question): ClientJudgement | typeof ABSENT {
+  const peer = facts.tls?.peer ?? null;
+  if (peer === null) return ABSENT;
+  const { tls } = domain;
+  const inForce = tls.exceptions.filter((exception) => isInForce(exception, nowMs));
+  const modes = [
+    tls.clientCertificate.mode,
+    ...inForce.map((exception) => exception.clientCertificateMode ?? "none"),
+  ];
+  const named = inForce.some(
+    ({ match }) => match.clientName !== undefined && carries(peer.dnsNames, match.clientName),
+  );
+  // Nothing hangs on the certificate: it is not judged, so that a stranger cannot make us run the verifier.
+  if (modes.every((mode) => mode === "none") && !named) return ABSENT;
+  return judgeClient(peer, tls.clientCertificate, trust, nowMs, chain);
+}
+
+/**
+ * The chain could not be judged: it might pass or not. Where both come to the same, that is the verdict; where the
+ * answer hangs on it, row 6 fails for a reason that is ours.
+ */
+function judgeUnknown(question: Question, detail: string): Verdict {
+  const passed = judge(question, { kind: "passed", pinned: false });
+  const failed = judge(question, { kind: "untrusted", detail });
+  const clientCertificate = failed.clientCertificate === "not-requested" ? "not-requested" : "not-judged";
+  if (passed.reason === failed.reason) return { ...failed, clientCertificate, detail };
+  const failure: Failure = { reason: "client-certificate-untrusted", circumstance: "not-judged" };
+  return {
+    ...failed,
+    ...answer(failure, question.domain.tls.enforcement),
+    clientCertificate: "not-judged",
+    detail,
+  };
+}
+
+interface Rule {
+  readonly level: TlsLevel;
+  readonly mode: ClientCertificateMode;
+  readonly exception: number | null;
+}
+
+/** The first exception in force whose keys all hold, or the domain's own rule. */
+function ruleFor({ domain, facts, nowMs }: Question, certificatePassed: boolean): Rule {
+  const { server, clientCertificate, exceptions } = domain.tls;
+  const index = exceptions.findIndex(
+    (exception) => isInForce(exception, nowMs) && holds(exception.match, facts, certificatePassed),
+  );
+  const exception = exceptions[index];
+  return {
+    level: exception?.level ?? server.level,
+    mode: exception?.clientCertificateMode ?? clientCertificate.mode,
+    exception: exception === undefined ? null : index,
+  };
+}
+
+function holds(match: ExceptionMatch, facts: SessionFacts, certificatePassed: boolean): boolean {
+  const { clientCidr, senderDomain, clientName } = match;
+  if (clientCidr === undefined && senderDomain === undefined && clientName === undefined) return false;
+  if (clientCidr !== undefined && !isInNetwork(facts.clientAddress, clientCidr)) return false;
+  if (senderDomain !== undefined && facts.senderDomain !== senderDomain) return false;
+  if (clientName === undefined) return true;
+  return certificatePassed && carries(facts.tls?.peer?.dnsNames ?? [], clientName);
+}
+
+const carries = (dnsNames: readonly string[], allowed: string): boolean =>
+  dnsNames.some((dnsName) => allowedNameAccepts(allowed, dnsName));
+
+interface Failure {
+  readonly reason: Reason;
+  readonly circumstance: Circumstance | null;
+}
+
+function judge(question: Question, client: Judged): Verdict {
+  const { domain, facts } = question;
+  const rule = ruleFor(question, client.kind === "passed");
+  const clientCertificate = clientResult(question, rule, client);
+  const failure = serverFailure(domain, rule, facts) ?? clientFailure(rule, facts, clientCertificate);
+  return {
+    ...answer(failure, domain.tls.enforcement),
+    exception: rule.exception,
+    clientCertificate,
+    detail: "detail" in client && clientCertificate !== "not-requested" ? client.detail : null,
+  };
+}
+
+/** Rows 3 and 4. */
+function serverFailure(domain: DomainRecord, rule: Rule, facts: SessionFacts): Failure | null {
+  if (facts.tls === null) {
+    if (rule.level !== "require") return null;
+    return { reason: "tls-required", circumstance: facts.tlsPossible ? null : "tls-not-possible" };
+  }
+  const floor = domain.tls.server.minVersion;
+  if (floor === "TLSv1.3" && facts.tls.protocol !== "TLSv1.3")
+    return { reason: "tls-too-old", circumstance: null };
+  if (facts.tls.protocol !== "TLSv1.2" && facts.tls.protocol !== "TLSv1.3")
+    return { reason: "tls-too-old", circumstance: null };
+  return null;
+}
+
+type Judgeable = Exclude<ClientCertificateResult, "not-judged">;
+
+/** What is recorded of the certificate under this rule: rows 5 to 8, whether or not they refuse. */
+function clientResult({ domain, facts }: Question, rule: Rule, client: Judged): Judgeable {
+  if (rule.mode === "none") return "not-requested";
+  switch (client.kind) {
+    case "absent":
+      return "none";
+    case "untrusted":
+    case "purpose":
+      return client.kind;
+    case "passed": {
+      const dnsNames = facts.tls?.peer?.dnsNames ?? [];
+      const named = client.pinned || nameAccepted(domain.tls.clientCertificate.names, dnsNames, facts.helo);
+      return named ? "verified" : "name";
+    }
+    default:
+      return client satisfies never;
+  }
+}
+
+/** Rows 5 to 8. */
+function clientFailure(rule: Rule, facts: SessionFacts, result: Judgeable): Failure | null {
+  if (rule.mode !== "require") return null;
+  switch (result) {
+    case "not-requested":
+    case "verified":
+      return null;
+    case "none":
+      return {
+        reason: "client-certificate-missing",
+        circumstance: facts.tls?.asked === false ? "not-asked" : null,
+      };
+    case "untrusted":
+      return { reason: "client-certificate-untrusted", circumstance: null };
+    case "purpose":
+      return { reason: "client-certificate-purpose", circumstance: null };
+    case "name":
+      return { reason: "client-certificate-name", circumstance: null };
+    default:
+      return result satisfies never;
+  }
+}
+
+function answer(
+  failure: Failure | null,
+  enforcement: Enforcement,
+): Pick<Verdict, "outcome" | "reason" | "circumstance"> {
+  if (failure === null) return { outcome: "accept", reason: null, circumstance: null };
+  if (enforcement === "observe") return { ...failure, outcome: "accept" };
+  // Our own trouble never bounces a client's mail: a 5xx would.
+  return {
+    ...failure,
+    outcome: enforcement === "defer" || failure.circumstance !== null ? "defer" : "reject",
+  };
+}

@@ -1,0 +1,61 @@
+import type { DomainName } from "../domain-name/domain-name.ts";
+import { countsOf, type DomainCounts, NO_DOMAIN } from "../settings/domain-group.ts";
+import type { DomainRecord } from "../settings/domain.ts";
+import type { HostView, Snapshot } from "../settings/snapshot-view.ts";
+import type { ListenerView } from "./facts.ts";
+
+/** A listener among its edge's listeners, under one snapshot: what it offers before any recipient is known. */
+export interface ListenerSituation {
+  readonly snapshot: Snapshot;
+  readonly listener: ListenerView;
+  /** Domains that have a dedicated listener on this edge: row 1 on every other one. */
+  readonly dedicatedDomains: ReadonlySet<DomainName>;
+  readonly nowMs: number;
+}
+
+/** The domain as this listener serves it. */
+export function reachableDomain(
+  { snapshot, listener, dedicatedDomains }: ListenerSituation,
+  name: DomainName,
+): DomainRecord | "unusable" | "absent" {
+  const served = listener.dedicatedTo === null ? !dedicatedDomains.has(name) : listener.dedicatedTo === name;
+  return served ? (snapshot.domain(name) ?? "absent") : "absent";
+}
+
+/**
+ * Whether STARTTLS is offered, given a usable certificate. A shared listener without any domain offers it, and so does a
+ * dedicated one whose domain has no readable settings: only a stored `none` withholds it.
+ */
+export function offersStarttls(situation: ListenerSituation): boolean {
+  const counts = countsOn(situation);
+  return counts.domains === 0 || counts.offeringTls > 0;
+}
+
+/** Row 3 at MAIL: `530` in plaintext, because no recipient here could be taken. */
+export function mailNeedsTls(situation: ListenerSituation): boolean {
+  const counts = countsOn(situation);
+  return counts.domains > 0 && counts.strictlyRequiringTls === counts.domains;
+}
+
+/**
+ * Whether the handshake asks for a client certificate: when a domain of the MX host named in SNI may want one; for an
+ * unknown or absent name, when any domain of the listener does. A dedicated listener asks whatever the SNI.
+ */
+export function asksForCertificate(situation: ListenerSituation, sni: DomainName | null): boolean {
+  const host = sniHost(situation, sni);
+  if (host === null) return countsOn(situation).askingForCertificate > 0;
+  return host.domains.countsAt(situation.nowMs, situation.dedicatedDomains).askingForCertificate > 0;
+}
+
+/** The MX host that SNI names on a shared listener; null = unknown or absent there, or a dedicated listener. */
+export function sniHost({ snapshot, listener }: ListenerSituation, sni: DomainName | null): HostView | null {
+  if (listener.dedicatedTo !== null || sni === null) return null;
+  return snapshot.host(sni) ?? null;
+}
+
+function countsOn({ snapshot, listener, dedicatedDomains, nowMs }: ListenerSituation): DomainCounts {
+  if (listener.dedicatedTo === null) return snapshot.domains.countsAt(nowMs, dedicatedDomains);
+  const domain = snapshot.domain(listener.dedicatedTo);
+  if (domain === undefined || domain === "unusable") return NO_DOMAIN;
+  return countsOf(domain, nowMs);
+}

@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import type { ClientTrust } from "../settings/domain.ts";
+import type { Snapshot } from "../settings/snapshot-view.ts";
+import type { ResolvedTrust } from "./chain-verifier.ts";
+
+const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+const UNUSABLE: ResolvedTrust = Object.freeze({
+  hash: "unusable",
+  anchorsPem: [],
+  crlsPem: [],
+  unusable: true,
+});
+
+/** Resolves a domain's trust to anchors and CRLs under one snapshot. */
+export interface TrustResolver {
+  /** `unusable` when a trust store or its content is not there: nobody is then accepted, and nobody is called untrusted. */
+  resolve(snapshot: Snapshot, trust: ClientTrust): ResolvedTrust;
+}
+
+/**
+ * @param publicRoots PEM of the public roots that `publicRoots: true` stands for.
+ * @param cached How many distinct trusts are kept resolved; PEM is shared with the snapshot's contents.
+ */
+export function createTrustResolver(publicRoots: readonly string[], cached = 1000): TrustResolver {
+  const known = new Map<string, ResolvedTrust>();
+  return {
+    resolve(snapshot, trust) {
+      const hashes = trust.trustStoreIds.map((id) => snapshot.trustStore(id)?.contentSha256);
+      if (!hashes.every((hash) => hash !== undefined)) return UNUSABLE;
+      // Content is named by its hash, so this key says all of the answer.
+      const key = `${trust.publicRoots ? "public" : "private"} ${[...new Set(hashes)].sort().join(" ")}`;
+      const found = known.get(key);
+      if (found !== undefined) return found;
+      const contents = [...new Set(hashes)].sort().map((hash) => snapshot.trustContent(hash));
+      if (!contents.every((content) => content !== undefined)) return UNUSABLE;
+      const resolved: ResolvedTrust = Object.freeze({
+        hash: createHash("sha256").update(key).digest("hex"),
+        anchorsPem: [
+          ...contents.flatMap((content) => content.certificatesPem.match(CERTIFICATE_BLOCK) ?? []),
+          ...(trust.publicRoots ? publicRoots : []),
+        ],
+        crlsPem: contents.flatMap((content) => (content.crlPem === null ? [] : [content.crlPem])),
+        unusable: false,
+      });
+      if (known.size >= cached) known.delete(known.keys().next().value ?? "");
+      known.set(key, resolved);
+      return resolved;
+    },
+  };
+}

@@ -1,0 +1,196 @@
+import type { CertificateRecord } from "../certificate/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../certificate/ids.ts";
+import type { TrustStoreContent, TrustStoreRecord } from "../certificate/trust-store.ts";
+import type { DomainName } from "../domain-name/domain-name.ts";
+import type { DomainRecord, TlsSettings } from "./domain.ts";
+import { DomainGroup } from "./domain-group.ts";
+import type { MxHost } from "./mx-host.ts";
+import { PersistentMap } from "./persistent-map.ts";
+import type { HostView, Snapshot } from "./snapshot-view.ts";
+import type { FeedEntry, LogEntry, StoreContents, UnreadableItem } from "./store.ts";
+
+/** The entries are not revision+1, +2, …: poll again, and after a few times load everything. */
+export class FeedGap extends Error {
+  override readonly name = "FeedGap";
+}
+
+type TrustContents = ReadonlyMap<string, TrustStoreContent>;
+
+interface Parts {
+  readonly revision: number;
+  readonly domains: DomainGroup;
+  readonly unusable: PersistentMap<DomainName, UnreadableItem>;
+  /** Domains by MX host, whoever owns the host. */
+  readonly groups: PersistentMap<DomainName, DomainGroup>;
+  readonly mxHosts: PersistentMap<DomainName, MxHost>;
+  readonly certificates: PersistentMap<CertificateId, CertificateRecord>;
+  readonly trustStores: PersistentMap<TrustStoreId, TrustStoreRecord>;
+  readonly trustContents: TrustContents;
+  /** By kind and id; a readable version of the same record takes its item out. */
+  readonly unreadable: PersistentMap<string, UnreadableItem>;
+  readonly intern: (tls: TlsSettings) => TlsSettings;
+}
+
+const PARTS = new WeakMap<Snapshot, Parts>();
+
+/** Builds the snapshot of a full load. Unreadable domains are row 2 until a readable version comes. */
+export function buildSnapshot(contents: StoreContents, trustContents: TrustContents): Snapshot {
+  const intern = createInterner();
+  const domains = contents.domains.map((domain) => ({ ...domain, tls: intern(domain.tls) }));
+  const byHost = new Map<DomainName, DomainRecord[]>();
+  for (const domain of domains) {
+    for (const host of domain.mxHosts) {
+      const list = byHost.get(host);
+      if (list === undefined) byHost.set(host, [domain]);
+      else list.push(domain);
+    }
+  }
+  const groups = [...byHost].map(([host, list]) => [host, DomainGroup.of(list)] as const);
+  const unusable = contents.unreadable.filter((item) => item.kind === "domain");
+  return view({
+    revision: contents.revision,
+    domains: DomainGroup.of(domains),
+    unusable: PersistentMap.from(unusable.map((item) => [item.id as DomainName, item] as const)),
+    groups: PersistentMap.from(groups),
+    mxHosts: PersistentMap.from(contents.mxHosts.map((host) => [host.host, host] as const)),
+    certificates: PersistentMap.from(contents.certificates.map((record) => [record.id, record] as const)),
+    trustStores: PersistentMap.from(contents.trustStores.map((record) => [record.id, record] as const)),
+    trustContents,
+    unreadable: PersistentMap.from(
+      contents.unreadable.map((item) => [itemKey(item.kind, item.id), item] as const),
+    ),
+    intern,
+  });
+}
+
+/**
+ * The snapshot after more log entries. An unreadable entry leaves the previous version of its record in force and is
+ * listed in `unreadable`.
+ *
+ * @throws FeedGap when the entries do not continue `snapshot.revision` without a gap; entries not newer are skipped.
+ */
+export function applyEntries(
+  snapshot: Snapshot,
+  entries: readonly FeedEntry[],
+  trustContents: TrustContents,
+): Snapshot {
+  let parts: Parts = { ...partsOf(snapshot), trustContents };
+  for (const entry of entries) {
+    const revision = entry.kind === "entry" ? entry.entry.revision : entry.revision;
+    if (revision <= parts.revision) continue;
+    if (revision !== parts.revision + 1)
+      throw new FeedGap(`expected revision ${parts.revision + 1}, got ${revision}`);
+    parts =
+      entry.kind === "entry" ? applyEntry(parts, entry.entry) : applyUnreadable(parts, revision, entry.item);
+  }
+  return view(parts);
+}
+
+/** The same settings with trust-store contents that have become readable. */
+export function withTrustContents(snapshot: Snapshot, trustContents: TrustContents): Snapshot {
+  return view({ ...partsOf(snapshot), trustContents });
+}
+
+function applyEntry(before: Parts, entry: LogEntry): Parts {
+  const parts = withRecord({ ...before, revision: entry.revision }, entry);
+  const mxHosts = entry.hosts.reduce(
+    (hosts, change) => hosts.with(change.host, change.after ?? undefined),
+    parts.mxHosts,
+  );
+  const unreadable = parts.unreadable.with(itemKey(entry.record.kind, entry.record.id), undefined);
+  return { ...parts, mxHosts, unreadable };
+}
+
+function withRecord(parts: Parts, { record }: LogEntry): Parts {
+  switch (record.kind) {
+    case "domain":
+      return withDomain(parts, record.id, record.after);
+    case "certificate":
+      return { ...parts, certificates: parts.certificates.with(record.id, record.after ?? undefined) };
+    case "trust-store":
+      return { ...parts, trustStores: parts.trustStores.with(record.id, record.after ?? undefined) };
+    default:
+      return record satisfies never;
+  }
+}
+
+function withDomain(parts: Parts, name: DomainName, stored: DomainRecord | null): Parts {
+  const after = stored === null ? undefined : { ...stored, tls: parts.intern(stored.tls) };
+  const hosts = new Set([...(parts.domains.get(name)?.mxHosts ?? []), ...(after?.mxHosts ?? [])]);
+  let groups = parts.groups;
+  for (const host of hosts) {
+    const group = (groups.get(host) ?? DomainGroup.EMPTY).with(
+      name,
+      after?.mxHosts.includes(host) ? after : undefined,
+    );
+    groups = groups.with(host, group.size === 0 ? undefined : group);
+  }
+  return {
+    ...parts,
+    groups,
+    domains: parts.domains.with(name, after),
+    unusable: parts.unusable.with(name, undefined),
+  };
+}
+
+function applyUnreadable(parts: Parts, revision: number, item: UnreadableItem): Parts {
+  const unreadable = parts.unreadable.with(itemKey(item.kind, item.id), item);
+  const never = item.kind === "domain" && parts.domains.get(item.id as DomainName) === undefined;
+  const unusable = never ? parts.unusable.with(item.id as DomainName, item) : parts.unusable;
+  return { ...parts, revision, unreadable, unusable };
+}
+
+const itemKey = (kind: string, id: string): string => `${kind} ${id}`;
+
+function view(parts: Parts): Snapshot {
+  const host = (name: DomainName): HostView | undefined => {
+    const domains = parts.groups.get(name);
+    if (domains === undefined) return undefined;
+    return { host: name, certificateId: parts.mxHosts.get(name)?.certificateId ?? null, domains };
+  };
+  const snapshot: Snapshot = Object.freeze({
+    revision: parts.revision,
+    domains: parts.domains,
+    domain: (name: DomainName) =>
+      parts.domains.get(name) ?? (parts.unusable.get(name) === undefined ? undefined : ("unusable" as const)),
+    host,
+    hosts: function* () {
+      for (const name of parts.groups.keys()) {
+        const known = host(name);
+        if (known !== undefined) yield known;
+      }
+    },
+    certificate: (id: CertificateId) => parts.certificates.get(id),
+    certificates: () => parts.certificates.values(),
+    trustStore: (id: TrustStoreId) => parts.trustStores.get(id),
+    trustStores: () => parts.trustStores.values(),
+    trustContent: (sha256: string) => parts.trustContents.get(sha256),
+    unreadable: Object.freeze([...parts.unreadable.values()]),
+  });
+  PARTS.set(snapshot, parts);
+  return snapshot;
+}
+
+function partsOf(snapshot: Snapshot): Parts {
+  const parts = PARTS.get(snapshot);
+  if (parts === undefined) throw new TypeError("not a snapshot made here");
+  return parts;
+}
+
+/** Equal settings become one object: a million domains share a handful, which is most of their memory. */
+function createInterner(): (tls: TlsSettings) => TlsSettings {
+  const known = new Map<string, TlsSettings>();
+  return (tls) => {
+    const key = JSON.stringify(tls);
+    const first = known.get(key);
+    if (first !== undefined) return first;
+    known.set(key, deepFreeze(tls));
+    return tls;
+  };
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value))
+    if (typeof inner === "object" && inner !== null) deepFreeze(inner);
+  return Object.freeze(value);
+}
