@@ -1,0 +1,118 @@
+import type { TrustStoreId } from "../../core/certificate/ids.ts";
+import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import { type DomainName, parseDomainName } from "../../core/domain-name/domain-name.ts";
+import type { DomainRecord, TlsLevel } from "../../core/settings/domain.ts";
+import type {
+  ChangeFeed,
+  FeedEntry,
+  LogEntry,
+  RecordChange,
+  Store,
+  StoreContents,
+} from "../../core/settings/store.ts";
+
+const AT = "2026-11-24T00:00:00.000Z";
+
+/** A domain with defaults at one level; enough for what polls and reports. */
+export function domainRecord(name: string, level: TlsLevel, revision: number): DomainRecord {
+  return {
+    name: parseDomainName(name),
+    account: "default",
+    mxHosts: [],
+    tls: {
+      server: { level, certificateId: null, minVersion: "TLSv1.2" },
+      clientCertificate: {
+        mode: "none",
+        trust: { publicRoots: false, trustStoreIds: [], pins: [] },
+        names: { match: "helo", allowed: [] },
+        purpose: "clientAuthOrServerAuth",
+      },
+      enforcement: "reject",
+      exceptions: [],
+    },
+    delivery: null,
+    revision,
+    createdAt: AT,
+    updatedAt: AT,
+    updatedBy: "test",
+  };
+}
+
+export function trustStoreRecord(contentSha256: string, revision: number): TrustStoreRecord {
+  return {
+    id: `trust_${"0".repeat(25)}1` as TrustStoreId,
+    account: "default",
+    label: null,
+    contentSha256,
+    anchors: [],
+    crls: [],
+    revision,
+    createdAt: AT,
+    updatedAt: AT,
+    updatedBy: "test",
+  };
+}
+
+export function feedEntry(revision: number, record: RecordChange): FeedEntry {
+  const action = record.before === null ? "create" : record.after === null ? "delete" : "update";
+  const entry: LogEntry = {
+    revision,
+    at: AT,
+    account: "default",
+    actor: "test",
+    action,
+    record,
+    hosts: [],
+  };
+  return { kind: "entry", entry };
+}
+
+/** The entry that sets a domain to a level. */
+export function levelEntry(revision: number, name: string, level: TlsLevel): FeedEntry {
+  const after = domainRecord(name, level, revision);
+  return feedEntry(revision, { kind: "domain", id: after.name, before: null, after });
+}
+
+export function contents(revision: number, domains: readonly DomainRecord[]): StoreContents {
+  return { revision, domains, mxHosts: [], certificates: [], trustStores: [], unreadable: [] };
+}
+
+export const levelOf = (
+  snapshot: { domain(name: DomainName): DomainRecord | "unusable" | undefined } | null,
+  name: string,
+): TlsLevel | "unusable" | undefined => {
+  const domain = snapshot?.domain(parseDomainName(name));
+  return typeof domain === "object" ? domain.tls.server.level : domain;
+};
+
+/** The reading side of a store whose answers a test sets by hand; an Error is thrown. */
+export class ScriptedStore implements Pick<Store, "changesAfter" | "loadAll"> {
+  contents: StoreContents | Error = contents(0, []);
+  log: readonly FeedEntry[] | Error = [];
+  head = 0;
+  /** Calls in order: `all`, `after 3`. */
+  readonly calls: string[] = [];
+  running = 0;
+  mostAtOnce = 0;
+
+  async loadAll(): Promise<StoreContents> {
+    return this.#answer("all", this.contents);
+  }
+
+  async changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
+    const log = await this.#answer(`after ${revision}`, this.log);
+    const revisionOf = (entry: FeedEntry): number =>
+      entry.kind === "entry" ? entry.entry.revision : entry.revision;
+    return { entries: log.filter((entry) => revisionOf(entry) > revision).slice(0, limit), head: this.head };
+  }
+
+  async #answer<T>(call: string, answer: T | Error): Promise<T> {
+    this.calls.push(call);
+    this.running += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.running);
+    await new Promise((resolve) => setImmediate(resolve));
+    this.running -= 1;
+    if (answer instanceof Error) throw answer;
+    return answer;
+  }
+}

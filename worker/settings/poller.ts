@@ -1,0 +1,181 @@
+import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import { applyEntries, buildSnapshot, withTrustContents } from "../../core/settings/snapshot.ts";
+import type { Snapshot } from "../../core/settings/snapshot-view.ts";
+import type { ChangeFeed, FeedEntry, Store } from "../../core/settings/store.ts";
+import { withPreviousVersions } from "./carry-over.ts";
+import type { Freshness } from "./freshness.ts";
+import type { SnapshotHolder } from "./snapshot-holder.ts";
+import type { TrustContentLoader } from "./trust-content-loader.ts";
+
+/** What one poll found; "unchanged" too, so that a poller that stands still shows. */
+export type PollEvent =
+  | { readonly kind: "unchanged"; readonly revision: number }
+  | { readonly kind: "applied"; readonly revision: number; readonly from: number; readonly entries: number }
+  | {
+      readonly kind: "loaded";
+      readonly revision: number;
+      /** Revision held before; null = none. Higher than `revision` when the store was restored from a backup. */
+      readonly from: number | null;
+      readonly domains: number;
+      readonly unreadable: number;
+    }
+  /** The log does not continue what is held; after `polls` of them in a row everything is loaded. */
+  | {
+      readonly kind: "gap";
+      readonly revision: number;
+      readonly head: number;
+      readonly polls: number;
+      /** What applying the log threw; null = nothing came that continues it. */
+      readonly error: unknown;
+    }
+  /** What the store said was refused (snapshot-holder.ts); what is held stays. */
+  | { readonly kind: "refused"; readonly revision: number; readonly from: number }
+  | { readonly kind: "trust-contents"; readonly revision: number }
+  | { readonly kind: "failed"; readonly failures: number; readonly error: unknown };
+
+export interface PollerOptions {
+  /** From the start of one poll to the start of the next. */
+  readonly intervalMs: number;
+  /** Longest pause after repeated failures. */
+  readonly maxBackoffMs: number;
+  /** In [0, 1). Spreads the edges over the interval. */
+  readonly random: () => number;
+  /** Milliseconds that never go back. */
+  readonly monotonicNow: () => number;
+  /** Pauses the loop; rejects when `signal` aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly onEvent: (event: PollEvent) => void;
+}
+
+export interface PollerPorts {
+  readonly store: Pick<Store, "changesAfter" | "loadAll">;
+  readonly trustContents: TrustContentLoader;
+  readonly holder: SnapshotHolder;
+  readonly freshness: Freshness;
+}
+
+/** Entries of one read: with two records of at most 64 KB each, a page stays in the low megabytes. */
+const PAGE_ENTRIES = 100;
+/** Polls in a row that must show a gap before everything is loaded: an index may show an entry before its predecessor. */
+const GAP_POLLS = 3;
+/** Between polls at a gap. Short, so that even three of them and a full load end within a second. */
+const GAP_PAUSE_MS = 100;
+/** Jitter above the interval is cut here: a change must be in force within one interval plus one second. */
+const MAX_LATE_MS = 400;
+
+/**
+ * Keeps the held snapshot at the store's revision until `signal` aborts. One poll at a time: a slow store is never
+ * asked twice at once. Whatever fails, the held snapshot stays in force.
+ */
+export async function pollSettings(
+  ports: PollerPorts,
+  options: PollerOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let failures = 0;
+  let gaps = 0;
+  while (!signal.aborted) {
+    const startedAt = options.monotonicNow();
+    const event = await pollOnce(ports, gaps).catch(
+      (error: unknown): PollEvent => ({ kind: "failed", failures: failures + 1, error }),
+    );
+    if (signal.aborted) return;
+    failures = event.kind === "failed" || event.kind === "refused" ? failures + 1 : 0;
+    gaps = event.kind === "gap" ? event.polls : 0;
+    noteFreshness(ports, event);
+    options.onEvent(event);
+    const elapsedMs = options.monotonicNow() - startedAt;
+    const pauseMs = event.kind === "gap" ? GAP_PAUSE_MS : nextDelayMs(options, failures) - elapsedMs;
+    await options.sleep(Math.max(0, pauseMs), signal).catch(() => undefined);
+  }
+}
+
+/**
+ * From the start of one poll to the next: the interval with ±10 % jitter, doubled for each failure in a row up to
+ * `maxBackoffMs`.
+ */
+export function nextDelayMs(
+  { intervalMs, maxBackoffMs, random }: Pick<PollerOptions, "intervalMs" | "maxBackoffMs" | "random">,
+  failures: number,
+): number {
+  const baseMs =
+    failures === 0 ? intervalMs : Math.max(intervalMs, Math.min(maxBackoffMs, intervalMs * 2 ** failures));
+  return Math.round(baseMs + Math.min(MAX_LATE_MS, baseMs * 0.1 * (2 * random() - 1)));
+}
+
+function noteFreshness({ freshness }: PollerPorts, event: PollEvent): void {
+  if (event.kind === "failed" || event.kind === "refused") freshness.failed();
+  // At a gap nothing is known yet: the store answers, and what is held may be behind.
+  else if (event.kind !== "gap") freshness.confirmed();
+}
+
+async function pollOnce(ports: PollerPorts, gaps: number): Promise<PollEvent> {
+  const held = ports.holder.current();
+  if (held === null) return loadEverything(ports, null);
+  const result = await followFeed(ports, held);
+  if (result.kind !== "gap") return result;
+  const polls = gaps + 1;
+  return polls < GAP_POLLS ? { ...result, polls } : loadEverything(ports, held);
+}
+
+/** Applies the log page by page until it has nothing more. */
+async function followFeed(ports: PollerPorts, held: Snapshot): Promise<PollEvent> {
+  let snapshot = held;
+  for (;;) {
+    const feed = await ports.store.changesAfter(snapshot.revision, PAGE_ENTRIES);
+    if (feed.entries.length === 0 && feed.head === snapshot.revision) break;
+    const trustContents = await ports.trustContents.load(storesOf(snapshot, feed));
+    let next: Snapshot;
+    try {
+      next = applyEntries(snapshot, feed.entries, trustContents);
+    } catch (error) {
+      // Not only FeedGap: an entry that cannot be applied must not hold the edge at its revision for ever.
+      return gapAt(snapshot, feed, error);
+    }
+    if (next.revision === snapshot.revision) return gapAt(snapshot, feed, null);
+    snapshot = next;
+    ports.holder.replace(snapshot, "continuation");
+  }
+  if (snapshot !== held) {
+    const entries = snapshot.revision - held.revision;
+    return { kind: "applied", revision: snapshot.revision, from: held.revision, entries };
+  }
+  return retryTrustContents(ports, held);
+}
+
+const gapAt = ({ revision }: Snapshot, { head }: ChangeFeed, error: unknown): PollEvent => {
+  return { kind: "gap", revision, head, polls: 1, error };
+};
+
+const storesOf = (snapshot: Snapshot, feed: ChangeFeed): TrustStoreRecord[] => {
+  return [...snapshot.trustStores(), ...feed.entries.flatMap(trustStoreAfter)];
+};
+
+const trustStoreAfter = (entry: FeedEntry): TrustStoreRecord[] => {
+  if (entry.kind !== "entry" || entry.entry.record.kind !== "trust-store") return [];
+  return entry.entry.record.after === null ? [] : [entry.entry.record.after];
+};
+
+/** Without news: contents that could not be loaded are tried again. */
+async function retryTrustContents(ports: PollerPorts, held: Snapshot): Promise<PollEvent> {
+  const missing = ports.trustContents.unreadable().length;
+  if (missing > 0) {
+    const trustContents = await ports.trustContents.load(held.trustStores());
+    if (ports.trustContents.unreadable().length < missing) {
+      ports.holder.replace(withTrustContents(held, trustContents), "continuation");
+      return { kind: "trust-contents", revision: held.revision };
+    }
+  }
+  return { kind: "unchanged", revision: held.revision };
+}
+
+async function loadEverything(ports: PollerPorts, held: Snapshot | null): Promise<PollEvent> {
+  const contents = withPreviousVersions(await ports.store.loadAll(), held);
+  const snapshot = buildSnapshot(contents, await ports.trustContents.load(contents.trustStores));
+  const { revision } = snapshot;
+  if (!ports.holder.replace(snapshot, "full-load")) {
+    return { kind: "refused", revision, from: held?.revision ?? 0 };
+  }
+  const counts = { domains: contents.domains.length, unreadable: contents.unreadable.length };
+  return { kind: "loaded", revision, from: held?.revision ?? null, ...counts };
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { buildSnapshot } from "../../core/settings/snapshot.ts";
+import { contents } from "../../test/support/settings-feed.ts";
+import { createSnapshotHolder } from "./snapshot-holder.ts";
+
+const at = (revision: number) => buildSnapshot(contents(revision, []), new Map());
+
+describe("the snapshot holder", () => {
+  it.each([
+    { held: 5, next: 6, origin: "continuation", taken: true },
+    { held: 5, next: 5, origin: "continuation", taken: true },
+    { held: 5, next: 4, origin: "continuation", taken: false },
+    { held: 5, next: 4, origin: "full-load", taken: true },
+    { held: 5, next: 0, origin: "full-load", taken: false },
+    { held: 0, next: 0, origin: "full-load", taken: true },
+  ] as const)("holding $held answers $taken to $next from a $origin", ({ held, next, origin, taken }) => {
+    const holder = createSnapshotHolder();
+    holder.replace(at(held), "full-load");
+    expect(holder.replace(at(next), origin)).toBe(taken);
+    expect(holder.current()?.revision).toBe(taken ? next : held);
+  });
+
+  it("holds nothing before the first snapshot, and takes any first one", () => {
+    const holder = createSnapshotHolder();
+    expect(holder.current()).toBeNull();
+    expect(holder.replace(at(0), "full-load")).toBe(true);
+  });
+
+  it("tells subscribers what replaced what, only when something was replaced, until they leave", () => {
+    const holder = createSnapshotHolder();
+    const told: (number | null)[][] = [];
+    const leave = holder.subscribe((next, previous) =>
+      told.push([previous?.revision ?? null, next.revision]),
+    );
+    holder.replace(at(2), "full-load");
+    holder.replace(at(1), "continuation");
+    holder.replace(at(3), "continuation");
+    leave();
+    holder.replace(at(4), "continuation");
+    expect(told).toEqual([
+      [null, 2],
+      [2, 3],
+    ]);
+  });
+});
