@@ -1,0 +1,103 @@
+import type { DeliveryFailure, DeliveryRoute } from "../../core/delivery/delivery.ts";
+import type { Reason } from "../../core/policy/reason.ts";
+import type { Circumstance, ClientCertificateResult, Verdict } from "../../core/policy/verdict.ts";
+import type { LimitName } from "../limits.ts";
+import type { SessionRecord } from "./session-record.ts";
+
+/** Why a connection ended before a session began, other than by a limit. */
+export type AcceptRefusal =
+  /** The listener expects a PROXY header and the peer is not in `proxyFrom`. */
+  | "proxy-peer"
+  | "proxy-malformed"
+  /** The peer left before its PROXY header was complete. */
+  | "proxy-closed"
+  | "no-snapshot"
+  | "draining";
+
+/** Why a handshake did not come about. Closed, so that it can be a label of a metric. */
+export const HANDSHAKE_FAILURES = [
+  /** What came after 220 was no ClientHello at all. */
+  "not-tls",
+  /** A ClientHello that is malformed or over 64 KB. */
+  "malformed",
+  "no-shared-cipher",
+  "version",
+  /** The client sent an alert: it did not like our certificate, most often. */
+  "alert",
+  "timeout",
+  /** The client left without an alert. */
+  "closed",
+  "other",
+] as const;
+export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
+
+/**
+ * All that the edge tells of itself while it works. A closed list: metrics count by `kind` and the closed fields, logs
+ * take what they need. Free text in it is escaped and bounded already.
+ */
+export type EdgeEvent =
+  | { readonly kind: "connection-accepted"; readonly listener: string }
+  /** A PROXY header with the command LOCAL: a load balancer's check, not a client. */
+  | { readonly kind: "health-check"; readonly listener: string }
+  | { readonly kind: "connection-refused"; readonly listener: string; readonly why: AcceptRefusal }
+  /** A limit of edge.md was hit; `listener` is where. */
+  | { readonly kind: "limit-hit"; readonly listener: string; readonly limit: LimitName }
+  | {
+      readonly kind: "handshake";
+      readonly listener: string;
+      readonly protocol: string;
+      readonly cipher: string;
+      readonly milliseconds: number;
+      /** A client certificate was asked for, and one was sent. */
+      readonly asked: boolean;
+      readonly presented: boolean;
+    }
+  | {
+      readonly kind: "handshake-failed";
+      readonly listener: string;
+      readonly why: HandshakeFailure;
+      /** The MX host asked for when the settings know it; `unknown` = another name; null = none. Bounded by the settings. */
+      readonly sni: string | null;
+      /** The newest version the client offered: `TLSv1.1`; null = not known. */
+      readonly offered: string | null;
+      /** OpenSSL's code, for the log: `ERR_SSL_NO_SHARED_CIPHER`. */
+      readonly code: string | null;
+    }
+  | {
+      readonly kind: "verdict";
+      readonly listener: string;
+      readonly outcome: Verdict["outcome"];
+      readonly reason: Reason | null;
+      readonly circumstance: Circumstance | null;
+      readonly clientCertificate: ClientCertificateResult;
+    }
+  /** A message that was answered 250. */
+  | {
+      readonly kind: "message-accepted";
+      readonly listener: string;
+      readonly route: DeliveryRoute["kind"];
+      readonly bytes: number;
+      readonly recipients: number;
+      /** From 354 to our reply. */
+      readonly milliseconds: number;
+    }
+  /** A message refused by what is in it: code and enhanced code as answered, `552 5.3.4`. */
+  | { readonly kind: "message-refused"; readonly listener: string; readonly reply: string }
+  /** The client left, or was cut, between 354 and the dot. Nothing was delivered. */
+  | { readonly kind: "message-aborted"; readonly listener: string }
+  | {
+      readonly kind: "delivery-failed";
+      readonly listener: string;
+      readonly route: DeliveryRoute["kind"];
+      readonly cause: DeliveryFailure;
+      readonly stage: "recipient" | "message";
+    }
+  | { readonly kind: "context"; readonly outcome: "hit" | "built" | "failed"; readonly cached: number }
+  /** Certificate material that does not load; what served before goes on serving. */
+  | { readonly kind: "certificate-problem"; readonly certificateId: string; readonly problem: string }
+  /** One at the end of each session, a connection that was refused included in none. */
+  | { readonly kind: "session-ended"; readonly record: SessionRecord }
+  /** An error that no code expected: the session ends, the process goes on. */
+  | { readonly kind: "internal-error"; readonly where: string; readonly error: unknown };
+
+export type EdgeEventSink = (event: EdgeEvent) => void;
