@@ -50,9 +50,14 @@ export type DeliveryReply =
       readonly code: number;
       readonly text: string;
       readonly cause: DeliveryFailure;
+      /** For the operator's log, never for the reply: printable ASCII, at most 300 characters, no secret. */
+      readonly detail?: string;
     };
 
-/** Why mail was not taken; counted in metrics. `passed-back` is the next hop's own word. */
+/**
+ * Why mail was not taken; counted in metrics. `passed-back` is the next hop's own word. `protocol`: it speaks no SMTP.
+ * `message`: the message broke off or was not clean while it was handed over.
+ */
 export type DeliveryFailure =
   | "passed-back"
   | "connect"
@@ -61,6 +66,8 @@ export type DeliveryFailure =
   | "auth"
   | "timeout"
   | "dropped"
+  | "protocol"
+  | "message"
   | "extension-missing"
   | "not-allowed"
   | "loop"
@@ -73,7 +80,7 @@ export interface DeliveryTransaction {
   /**
    * Hands over the message, CRLF lines, dots not stuffed, headers of ours on top. `accepted` means that the next hop
    * or durable storage has it for every accepted recipient. When `message` throws, nothing is delivered, and the
-   * reply is `refused`. Never rejects. Ends the transaction.
+   * reply is `refused`: that of a MessageRefused, else `451 4.3.0`. Never rejects. Ends the transaction.
    */
   message(message: AsyncIterable<Uint8Array>): Promise<DeliveryReply>;
   /** RSET, a lost client, or no accepted recipient. Idempotent; a no-op after `message`. */
