@@ -27,6 +27,8 @@ export interface PeerCertificate {
   /** SAN dNSNames, canonical; wildcards as `*.x`; what is not a name is left out. Never the CN. */
   readonly dnsNames: readonly string[];
   readonly fingerprintSha256: string;
+  /** For the `Postern-TLS` header and the log: first dNSName, else the subject; printable ASCII. Identifies nobody. */
+  readonly subjectName: string;
   readonly handshake: HandshakeVerdict;
 }
 
