@@ -1,0 +1,86 @@
+import { Contention, StaleRevision, Unavailable } from "../errors.ts";
+import type { ChangeAction, Commit, LogEntry, RecordChange, Store } from "./store.ts";
+
+/** How long a write is tried in all, before the caller hears 503. */
+export const WRITE_LIMIT_MS = 10_000;
+const FIRST_BACKOFF_MS = 10;
+const MAX_BACKOFF_MS = 1_000;
+
+export interface WriteEffects {
+  /** Milliseconds of a clock that does not jump. */
+  readonly now: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  /**
+   * What to do when the record itself was written by someone else in between. `fail` passes StaleRevision on: the
+   * request named a revision (`If-Match: "17"`) and must not overwrite another. `read-again` is for requests that
+   * mean whatever is stored (`If-Match: *`), or whose build sees for itself that the record is there now.
+   */
+  readonly whenStale?: "fail" | "read-again";
+}
+
+/**
+ * Reads the head, lets `build` read and validate against it, and commits. When another write took the revision, all
+ * of that is done again after a pause with full jitter; nothing that was read before is trusted.
+ *
+ * @throws Unavailable when the write found no place for 10 s; whatever `build` and `commit` throw passes.
+ */
+export async function commitWithRetry(
+  store: Pick<Store, "head" | "commit">,
+  build: (head: number) => Promise<Commit>,
+  effects: WriteEffects,
+): Promise<LogEntry> {
+  const deadline = effects.now() + WRITE_LIMIT_MS;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await store.commit(await build(await store.head()));
+    } catch (error) {
+      if (!isWorthAnotherTry(error, effects)) throw error;
+      const pauseMs = effects.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
+      if (effects.now() + pauseMs >= deadline) {
+        throw new Unavailable("too many writes at the same time; try again", { cause: error });
+      }
+      await effects.sleep(pauseMs);
+    }
+  }
+}
+
+function isWorthAnotherTry(error: unknown, { whenStale }: WriteEffects): boolean {
+  return error instanceof Contention || (error instanceof StaleRevision && whenStale === "read-again");
+}
+
+/** What a commit is written as: the log entry at the revision it takes, and the record with that revision in it. */
+export function logEntryOf(commit: Commit): LogEntry {
+  const revision = commit.expectedHead + 1;
+  return {
+    revision,
+    at: commit.at,
+    account: commit.account,
+    actor: commit.actor,
+    action: actionOf(commit.record),
+    record: withRevision(commit.record, revision),
+    hosts: commit.hosts,
+  };
+}
+
+/** @throws TypeError for a change of nothing to nothing: a mistake of ours. */
+export function actionOf({ before, after, id }: Pick<RecordChange, "before" | "after" | "id">): ChangeAction {
+  if (before === null && after === null)
+    throw new TypeError(`a write of ${id} neither starts nor ends with a record`);
+  if (before === null) return "create";
+  return after === null ? "delete" : "update";
+}
+
+function withRevision(change: RecordChange, revision: number): RecordChange {
+  switch (change.kind) {
+    case "domain":
+      return { ...change, after: change.after && { ...change.after, revision } };
+    case "certificate":
+      return { ...change, after: change.after && { ...change.after, revision } };
+    case "trust-store":
+      return { ...change, after: change.after && { ...change.after, revision } };
+    default:
+      return change satisfies never;
+  }
+}
