@@ -1,0 +1,88 @@
+import { createMetricRegistry, type MetricRegistry } from "./metric-registry.ts";
+import { METRICS } from "./metric-table.ts";
+import type { EdgeEvent } from "./session/events.ts";
+import type { PollEvent } from "./settings/poller.ts";
+
+export type Metrics = MetricRegistry<typeof METRICS>;
+
+export const createMetrics = (): Metrics => createMetricRegistry(METRICS);
+
+export function countPoll(metrics: Metrics, event: PollEvent): void {
+  metrics.add("settingsPolls", { result: event.kind });
+}
+
+/** Counts one event of the edge. */
+export function countEdgeEvent(metrics: Metrics, event: EdgeEvent): void {
+  switch (event.kind) {
+    case "connection-accepted":
+      return metrics.add("connections", event);
+    case "health-check":
+      return metrics.add("healthChecks", event);
+    case "connection-refused":
+      return metrics.add("connectionsRefused", { listener: event.listener, reason: event.why });
+    case "limit-hit":
+      return metrics.add("limitHits", event);
+    case "handshake":
+    case "handshake-failed":
+      return countHandshake(metrics, event);
+    case "verdict":
+      return metrics.add("recipients", {
+        listener: event.listener,
+        outcome: event.outcome,
+        reason: event.reason ?? "",
+        circumstance: event.circumstance ?? "",
+        client_certificate: event.clientCertificate,
+      });
+    case "message-accepted":
+    case "message-refused":
+    case "message-aborted":
+    case "delivery-failed":
+      return countMessage(metrics, event);
+    case "context":
+      metrics.add("contexts", { outcome: event.outcome });
+      return metrics.set("contextsCached", {}, event.cached);
+    case "certificate-problem":
+      return metrics.add("certificateProblems", {});
+    case "session-ended":
+      metrics.add("sessions", { listener: event.record.listener, end: event.record.end });
+      return metrics.observe("sessionSeconds", event.record, event.record.milliseconds / 1000);
+    case "internal-error":
+      return metrics.add("internalErrors", {});
+    default:
+      return event satisfies never;
+  }
+}
+
+type EventOf<Kind extends EdgeEvent["kind"]> = Extract<EdgeEvent, { kind: Kind }>;
+
+function countHandshake(metrics: Metrics, event: EventOf<"handshake" | "handshake-failed">): void {
+  if (event.kind === "handshake-failed") {
+    const { listener, why, sni, offered } = event;
+    metrics.add("handshakeFailures", { listener, reason: why, sni: sni ?? "", offered: offered ?? "" });
+    return;
+  }
+  const { listener, protocol, cipher } = event;
+  const client_certificate = event.presented ? "presented" : event.asked ? "asked" : "not-asked";
+  metrics.add("handshakes", { listener, protocol, cipher, client_certificate });
+  metrics.observe("handshakeSeconds", { listener }, event.milliseconds / 1000);
+}
+
+type MessageEvent = EventOf<"message-accepted" | "message-refused" | "message-aborted" | "delivery-failed">;
+
+function countMessage(metrics: Metrics, event: MessageEvent): void {
+  switch (event.kind) {
+    case "message-accepted":
+      metrics.add("messagesAccepted", event);
+      metrics.add("messageBytes", event, event.bytes);
+      metrics.add("messageRecipients", event, event.recipients);
+      return metrics.observe("messageSeconds", event, event.milliseconds / 1000);
+    case "message-refused":
+      return metrics.add("messagesRefused", event);
+    case "message-aborted":
+      return metrics.add("messagesAborted", event);
+    case "delivery-failed":
+      return metrics.add("deliveryFailures", event);
+    default:
+      return event satisfies never;
+  }
+}
