@@ -1,0 +1,53 @@
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { TestProject } from "vitest/node";
+
+/** The programs that nobody here wrote and that test/peers talks to, by the Debian package that brings each. */
+const PACKAGE_OF = {
+  openssl: "openssl",
+  swaks: "swaks",
+  postfix: "postfix",
+  sslscan: "sslscan",
+  testssl: "testssl.sh",
+} as const;
+
+export type Peer = keyof typeof PACKAGE_OF;
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly absentPeers: readonly Peer[];
+  }
+}
+
+/** Where Debian puts what only root is meant to run. */
+const SYSTEM_DIRECTORIES = ["/usr/sbin", "/sbin"];
+
+/**
+ * Says once which programs are not installed here; their tests are then skipped. With `POSTERN_PEERS=required`, as in CI,
+ * an absent program fails the run instead: a suite that skips what it is for must not look green.
+ */
+export function setup(project: TestProject): void {
+  const absent = PEERS.filter((peer) => !isInstalled(peer));
+  project.provide("absentPeers", absent);
+  if (absent.length === 0) return;
+  const packages = absent.map((peer) => PACKAGE_OF[peer]).join(" ");
+  const line = `peers: not installed: ${absent.join(", ")}. On Debian: apt-get install ${packages}`;
+  if (process.env["POSTERN_PEERS"] === "required") throw new Error(`${line} (POSTERN_PEERS=required)`);
+  process.stderr.write(`${line}; their tests are skipped\n`);
+}
+
+const PEERS = Object.keys(PACKAGE_OF).filter((name): name is Peer => Object.hasOwn(PACKAGE_OF, name));
+
+function isInstalled(program: string): boolean {
+  const directories = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_DIRECTORIES];
+  return directories.some((directory) => isExecutable(join(directory, program)));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

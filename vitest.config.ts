@@ -1,0 +1,66 @@
+import { defineConfig } from "vitest/config";
+
+const SECOND_MS = 1_000;
+
+/** What every project shares: no globals, and processes rather than threads, since signals and umask belong to a process. */
+const shared = {
+  environment: "node",
+  globals: false,
+  pool: "forks",
+  restoreMocks: true,
+} as const;
+
+export default defineConfig({
+  test: {
+    // Two cores in CI; more processes only make deadlines of the tests fire late.
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: [
+            "{core,adapters,functions,worker,local,scripts,infra}/**/*.test.ts",
+            "test/{contract,support,fuzz}/**/*.test.ts",
+          ],
+          testTimeout: 20 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "structure",
+          include: ["test/structure/**/*.test.ts"],
+          testTimeout: 60 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "dialog",
+          include: ["test/{dialog,matrix}/**/*.test.ts"],
+          testTimeout: 30 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          testTimeout: 60 * SECOND_MS,
+          hookTimeout: 60 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "peers",
+          include: ["test/peers/**/*.test.ts"],
+          globalSetup: ["test/support/peers/installed-peers.ts"],
+          testTimeout: 120 * SECOND_MS,
+          hookTimeout: 120 * SECOND_MS,
+        },
+      },
+    ],
+  },
+});
