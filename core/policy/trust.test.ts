@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { contents, trustStoreRecord } from "../../test/support/settings-feed.ts";
+import type { TrustStoreId } from "../certificate/ids.ts";
+import { buildSnapshot } from "../settings/snapshot.ts";
+import { createTrustResolver } from "./trust.ts";
+
+const block = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`;
+const stores = ["aa", "bb"].map((sha256, n) => ({
+  ...trustStoreRecord(sha256, 1),
+  id: `trust_${n}` as TrustStoreId,
+}));
+const [first, second] = stores.map((store) => store.id) as [TrustStoreId, TrustStoreId];
+const snapshot = buildSnapshot(
+  {
+    ...contents(1, []),
+    trustStores: [...stores, { ...trustStoreRecord("gone", 1), id: "trust_gone" as TrustStoreId }],
+  },
+  new Map([
+    ["aa", { certificatesPem: `${block("AAAA")}\n${block("BBBB")}\n`, crlPem: null }],
+    ["bb", { certificatesPem: block("CCCC"), crlPem: "CRL" }],
+  ]),
+);
+const resolver = createTrustResolver([block("ROOT")]);
+const resolve = (trustStoreIds: TrustStoreId[], publicRoots = false) =>
+  resolver.resolve(snapshot, { publicRoots, trustStoreIds, pins: [] });
+
+describe("a domain's trust", () => {
+  it("is every anchor and CRL of its stores", () =>
+    expect(resolve([first, second])).toMatchObject({
+      anchorsPem: [block("AAAA"), block("BBBB"), block("CCCC")],
+      crlsPem: ["CRL"],
+      unusable: false,
+    }));
+  it("has public roots only where they are asked for", () => {
+    expect(resolve([first]).anchorsPem).not.toContain(block("ROOT"));
+    expect(resolve([first], true).anchorsPem).toContain(block("ROOT"));
+  });
+  it("trusts nobody when nothing is named", () => expect(resolve([]).anchorsPem).toEqual([]));
+  it("has one hash for the same content in any order, and another for any other content", () => {
+    expect(resolve([second, first]).hash).toBe(resolve([first, second]).hash);
+    const hashes = [
+      resolve([]),
+      resolve([first]),
+      resolve([second]),
+      resolve([first, second]),
+      resolve([first], true),
+    ];
+    expect(new Set(hashes.map(({ hash }) => hash)).size).toBe(hashes.length);
+  });
+  it.each(["trust_gone", "trust_unknown"])(
+    "is unusable when %s cannot be read, and trusts nobody then",
+    (id) => expect(resolve([first, id as TrustStoreId])).toMatchObject({ unusable: true, anchorsPem: [] }),
+  );
+});
