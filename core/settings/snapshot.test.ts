@@ -55,6 +55,18 @@ describe("applyEntries", () => {
     expect(levelOf(applyEntries(next, [levelEntry(5, "b.example", "none")], NONE), "b.example")).toBe("none");
   });
 
+  it.each(["a.example", "b.example"])("forgets %s once it is deleted, readable or not", (id) => {
+    const next = applyEntries(start, [unreadable(4, id)], NONE);
+    const deletion = feedEntry(5, {
+      kind: "domain",
+      id: name(id),
+      before: domainRecord(id, "accept", 3),
+      after: null,
+    });
+    const gone = applyEntries(next, [deletion], NONE);
+    expect([levelOf(gone, id), gone.unreadable]).toEqual([undefined, []]);
+  });
+
   it("gives a host the certificate of its item, whoever names it", () => {
     const host = name("mx.example");
     const certificateId = "cert_1" as CertificateId;

@@ -19,6 +19,7 @@ type TrustContents = ReadonlyMap<string, TrustStoreContent>;
 interface Parts {
   readonly revision: number;
   readonly domains: DomainGroup;
+  /** Domains whose newest version cannot be read; only those without an earlier one are row 2. */
   readonly unusable: PersistentMap<DomainName, UnreadableItem>;
   /** Domains by MX host, whoever owns the host. */
   readonly groups: PersistentMap<DomainName, DomainGroup>;
@@ -135,8 +136,7 @@ function withDomain(parts: Parts, name: DomainName, stored: DomainRecord | null)
 
 function applyUnreadable(parts: Parts, revision: number, item: UnreadableItem): Parts {
   const unreadable = parts.unreadable.with(itemKey(item.kind, item.id), item);
-  const never = item.kind === "domain" && parts.domains.get(item.id as DomainName) === undefined;
-  const unusable = never ? parts.unusable.with(item.id as DomainName, item) : parts.unusable;
+  const unusable = item.kind === "domain" ? parts.unusable.with(item.id as DomainName, item) : parts.unusable;
   return { ...parts, revision, unreadable, unusable };
 }
 
