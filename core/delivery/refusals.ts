@@ -37,8 +37,10 @@ const REFUSAL_TEXT = {
 
 export type Refusal = keyof typeof REFUSAL_TEXT;
 
+export type DeliveryRefusal = Extract<DeliveryReply, { kind: "refused" }>;
+
 /** @param detail for the log: made printable and short here. */
-export function refused(refusal: Refusal, cause: DeliveryFailure, detail?: string): DeliveryReply {
+export function refused(refusal: Refusal, cause: DeliveryFailure, detail?: string): DeliveryRefusal {
   const { code, text } = REFUSAL_TEXT[refusal];
   return { kind: "refused", code, text, cause, ...(detail === undefined ? {} : { detail: forLog(detail) }) };
 }
@@ -46,7 +48,7 @@ export function refused(refusal: Refusal, cause: DeliveryFailure, detail?: strin
 /** The message cannot be taken as it is; thrown by what reads it while it is handed over. */
 export class MessageRefused extends Error {
   override readonly name = "MessageRefused";
-  readonly reply: DeliveryReply;
+  readonly reply: DeliveryRefusal;
   constructor(refusal: Refusal) {
     super(REFUSAL_TEXT[refusal].text);
     this.reply = refused(refusal, "message");
@@ -54,7 +56,7 @@ export class MessageRefused extends Error {
 }
 
 /** The answer to a message whose source threw. */
-export function brokenOff(cause: unknown): DeliveryReply {
+export function brokenOff(cause: unknown): DeliveryRefusal {
   if (cause instanceof MessageRefused) return cause.reply;
   return refused("message-broke-off", "message", cause instanceof Error ? cause.message : undefined);
 }
