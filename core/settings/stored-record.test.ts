@@ -1,0 +1,213 @@
+import { describe, expect, it } from "vitest";
+import {
+  certificateId,
+  certificateRecord,
+  domainRecord,
+  name,
+  trustStoreId,
+  trustStoreRecord,
+} from "../../test/support/records.ts";
+import { Unreadable } from "../errors.ts";
+import type { LogEntry } from "./store.ts";
+import {
+  readCertificate,
+  readDomain,
+  readFeedEntry,
+  readMxHost,
+  readOrReport,
+  readTrustStore,
+} from "./stored-record.ts";
+
+const full = domainRecord({
+  mxHosts: ["mx1.example.com", "mx2.example.com"],
+  server: { level: "require", certificateId: certificateId(1), minVersion: "TLSv1.3" },
+  clientCertificate: {
+    mode: "require",
+    trust: { publicRoots: true, trustStoreIds: [trustStoreId(1)], pins: ["sha256//AAAA"] },
+    names: { match: "list", allowed: [name("a.example")] },
+  },
+  enforcement: "defer",
+  exceptions: [
+    {
+      match: { clientCidr: "192.0.2.0/24", senderDomain: name("b.example") },
+      level: "accept",
+      reason: "old scanner",
+      expiresAt: "2027-01-01T00:00:00Z",
+    },
+    { match: { clientCidr: "2001:db8::/32" }, clientCertificateMode: "none", reason: "branch" },
+  ],
+  delivery: { nextHop: "smtp://mail.example.net:25", tls: "opportunistic" },
+});
+const host = {
+  host: name("mx.example.com"),
+  account: "default",
+  certificateId: certificateId(1),
+  domainCount: 2,
+};
+const entry: LogEntry = {
+  revision: 7,
+  at: full.updatedAt,
+  account: "default",
+  actor: "test",
+  action: "update",
+  record: { kind: "domain", id: full.name, before: full, after: { ...full, revision: 7 } },
+  hosts: [{ host: host.host, before: null, after: host }],
+};
+
+/** A copy with one value replaced; `undefined` takes the key out. */
+function changed(item: object, path: string, value: unknown): string {
+  const copy: unknown = structuredClone(item);
+  const keys = path.split(".");
+  const last = keys.pop() ?? "";
+  let at = copy as Record<string, unknown>;
+  for (const key of keys) at = at[key] as Record<string, unknown>;
+  at[last] = value;
+  return JSON.stringify(copy);
+}
+
+describe("stored items", () => {
+  it("are read back as they were written, from text and from a parsed value", () => {
+    expect(readDomain(full.name, JSON.stringify(full))).toEqual(full);
+    expect(readDomain(full.name, full)).toEqual(full);
+    const certificate = certificateRecord({ label: "main" });
+    expect(readCertificate(certificate.id, JSON.stringify(certificate))).toEqual(certificate);
+    const crls = [{ issuer: "CN=x", thisUpdate: full.createdAt, nextUpdate: full.createdAt }];
+    const trust = trustStoreRecord({ label: "partners", crls });
+    expect(readTrustStore(trust.id, JSON.stringify(trust))).toEqual(trust);
+    expect(readMxHost(host.host, JSON.stringify(host))).toEqual(host);
+    expect(readFeedEntry(7, JSON.stringify(entry))).toEqual({ kind: "entry", entry });
+  });
+
+  it.each([
+    "added",
+    "tls.added",
+    "tls.server.added",
+    "tls.clientCertificate.trust.added",
+    "tls.exceptions.0.added",
+    "delivery.added",
+  ])("may carry a field of a later release at %s, which is dropped", (path) => {
+    expect(readDomain(full.name, changed(full, path, { any: 1 }))).toEqual(full);
+  });
+
+  it.each([
+    ["delivery", null],
+    ["tls.server.certificateId", null],
+  ])("mean null where %s is absent", (path, meaning) => {
+    const read = readDomain(full.name, changed(full, path, undefined));
+    expect(read).toEqual(JSON.parse(changed(full, path, meaning)));
+  });
+
+  it("mean no label and no CRLs where those are absent", () => {
+    const certificate = certificateRecord();
+    expect(readCertificate(certificate.id, changed(certificate, "label", undefined)).label).toBeNull();
+    const trust = trustStoreRecord();
+    expect(readTrustStore(trust.id, changed(trust, "crls", undefined)).crls).toEqual([]);
+    expect(readMxHost(host.host, changed(host, "certificateId", undefined)).certificateId).toBeNull();
+  });
+
+  it.each([
+    ["tls.server.level", undefined],
+    ["tls.server.level", "sometimes"],
+    ["tls.server.minVersion", undefined],
+    ["tls.server.minVersion", "TLSv1.4"],
+    ["tls.clientCertificate.mode", undefined],
+    ["tls.clientCertificate.mode", "demand"],
+    ["tls.clientCertificate.purpose", undefined],
+    ["tls.clientCertificate.names", undefined],
+    ["tls.clientCertificate.names.match", "cn"],
+    ["tls.clientCertificate.names.allowed.0", "*"],
+    ["tls.clientCertificate.names.allowed.0", "*.*.example"],
+    ["tls.clientCertificate.trust", undefined],
+    ["tls.clientCertificate.trust.trustStoreIds.0", "cert_x"],
+    ["tls.clientCertificate.trust.publicRoots", "false"],
+    ["tls.enforcement", undefined],
+    ["tls.enforcement", "warn"],
+    ["tls.exceptions", undefined],
+    ["tls.exceptions.0.match", {}],
+    ["tls.exceptions.0.match.clientCidr", "192.0.2.0/33"],
+    ["tls.exceptions.0.match.later", "a condition that this release cannot check"],
+    ["tls.exceptions.0.expiresAt", "next year"],
+    ["tls.exceptions.0.level", "loose"],
+    ["mxHosts", undefined],
+    ["mxHosts.0", "MX.example.com"],
+    ["delivery.tls", "never"],
+    ["account", undefined],
+    ["account", ""],
+    ["revision", 0],
+    ["revision", 1.5],
+    ["createdAt", "yesterday"],
+    ["name", "other.example"],
+  ])("are unreadable where %s is %s: nothing that decides a verdict is guessed", (path, value) => {
+    expect(() => readDomain(full.name, changed(full, path, value))).toThrow(Unreadable);
+  });
+
+  it.each([
+    ["domainCount", 0],
+    ["certificateId", "cert_1"],
+    ["host", "other.example"],
+    ["account", undefined],
+  ])("make an MX host unreadable where %s is %s", (path, value) => {
+    expect(() => readMxHost(host.host, changed(host, path, value))).toThrow(Unreadable);
+  });
+
+  it.each([
+    ["material.sha256", "x"],
+    ["material.version", 0],
+    ["keys.0.keyType", "dsa"],
+    ["keys.0.notAfter", "never"],
+    ["id", certificateId(2)],
+  ])("make a certificate unreadable where %s is %s", (path, value) => {
+    const certificate = certificateRecord();
+    expect(() => readCertificate(certificate.id, changed(certificate, path, value))).toThrow(Unreadable);
+  });
+
+  it.each(["", "{", "null", "[]", '"text"', "17"])("are unreadable when the text is %j", (text) => {
+    expect(() => readDomain(full.name, text)).toThrow(Unreadable);
+    expect(() => readMxHost("mx.example.com", text)).toThrow(Unreadable);
+  });
+
+  it("say which field is wrong and nothing of what is stored", () => {
+    const report = readOrReport("domain", full.name, () =>
+      readDomain(full.name, changed(full, "tls.server.level", "s3cret")),
+    );
+    expect(report).toEqual({
+      unreadable: {
+        kind: "domain",
+        id: "example.com",
+        problem: "domain example.com: tls.server.level (invalid_value)",
+      },
+    });
+    expect(readOrReport("domain", full.name, () => readDomain(full.name, full))).toEqual({ value: full });
+  });
+});
+
+describe("a log entry that cannot be read", () => {
+  it("keeps its place and says what it was about", () => {
+    expect(readFeedEntry(7, changed(entry, "record.after.tls.server.level", "new"))).toMatchObject({
+      kind: "unreadable",
+      revision: 7,
+      item: { kind: "domain", id: "example.com" },
+    });
+  });
+
+  it.each(["", "{}", '{"record":{"kind":"token","id":"x"}}'])(
+    "is listed by its revision when nothing else is known: %s",
+    (text) => {
+      expect(readFeedEntry(7, text)).toMatchObject({
+        kind: "unreadable",
+        revision: 7,
+        item: { kind: "log-entry", id: "7" },
+      });
+    },
+  );
+
+  it.each([
+    ["revision", 8],
+    ["record.id", "other.example"],
+    ["record.after.revision", 6],
+    ["hosts.0.host", "other.example"],
+    ["action", "rename"],
+  ])("is one whose parts do not belong together: %s is %s", (path, value) => {
+    expect(readFeedEntry(7, changed(entry, path, value)).kind).toBe("unreadable");
+  });
+});

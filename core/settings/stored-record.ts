@@ -1,0 +1,262 @@
+import * as z from "zod";
+import { CERTIFICATE_SOURCES, type CertificateRecord } from "../certificate/certificate.ts";
+import {
+  type CertificateId,
+  isCertificateId,
+  isTrustStoreId,
+  type TrustStoreId,
+} from "../certificate/ids.ts";
+import type { TrustStoreRecord } from "../certificate/trust-store.ts";
+import { type DomainName, type NamePattern, toDomainName } from "../domain-name/domain-name.ts";
+import { Unreadable } from "../errors.ts";
+import {
+  CLIENT_CERTIFICATE_MODES,
+  DELIVERY_TLS,
+  type DomainRecord,
+  ENFORCEMENTS,
+  MIN_VERSIONS,
+  NAME_MATCHES,
+  PURPOSES,
+  TLS_LEVELS,
+} from "./domain.ts";
+import type { MxHost } from "./mx-host.ts";
+import type { FeedEntry, LogEntry, UnreadableItem } from "./store.ts";
+
+/*
+ * How stored items are read back, whatever release wrote them (test/skew holds real ones):
+ * - A field that this release does not know is dropped.
+ * - A field that may be null, or a list that only informs, means null or empty when it is absent.
+ * - A field that decides a verdict has no default here: an item without it, or with a value that this release does
+ *   not know, is unreadable, and the previous version stays in force. A default could only guess, and a guess may be
+ *   more permissive than what was set.
+ * A new field starts as optional with a meaning for its absence, in a release before the first that writes it.
+ */
+
+const isName = (value: unknown): value is string =>
+  typeof value === "string" && toDomainName(value) === value;
+
+const domainName = z.custom<DomainName>(isName);
+const namePattern = z.custom<NamePattern>(
+  (value) => typeof value === "string" && isName(value.startsWith("*.") ? value.slice(2) : value),
+);
+const certificateId = z.custom<CertificateId>((value) => typeof value === "string" && isCertificateId(value));
+const trustStoreId = z.custom<TrustStoreId>((value) => typeof value === "string" && isTrustStoreId(value));
+/** A date that cannot be parsed would compare with nothing: an exception that never ends. */
+const timestamp = z.iso.datetime();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const revision = z.int().min(1);
+const absentIsNull = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? null);
+
+const written = {
+  revision,
+  createdAt: timestamp,
+  updatedAt: timestamp,
+  updatedBy: z.string(),
+};
+
+/** Strict: a key that this release drops would be a condition less, and the exception would hold for more senders. */
+const exceptionMatch = z
+  .strictObject({
+    clientCidr: z.union([z.cidrv4(), z.cidrv6()]).optional(),
+    senderDomain: domainName.optional(),
+    clientName: namePattern.optional(),
+  })
+  .refine((match) => Object.keys(match).length > 0);
+
+const tls = z.object({
+  server: z.object({
+    level: z.enum(TLS_LEVELS),
+    certificateId: absentIsNull(certificateId),
+    minVersion: z.enum(MIN_VERSIONS),
+  }),
+  clientCertificate: z.object({
+    mode: z.enum(CLIENT_CERTIFICATE_MODES),
+    trust: z.object({
+      publicRoots: z.boolean(),
+      trustStoreIds: z.array(trustStoreId),
+      pins: z.array(z.string()),
+    }),
+    names: z.object({ match: z.enum(NAME_MATCHES), allowed: z.array(namePattern) }),
+    purpose: z.enum(PURPOSES),
+  }),
+  enforcement: z.enum(ENFORCEMENTS),
+  exceptions: z.array(
+    z.object({
+      match: exceptionMatch,
+      level: z.enum(TLS_LEVELS).optional(),
+      clientCertificateMode: z.enum(CLIENT_CERTIFICATE_MODES).optional(),
+      reason: z.string(),
+      expiresAt: timestamp.optional(),
+    }),
+  ),
+});
+
+const domain = z.object({
+  name: domainName,
+  account: z.string().min(1),
+  mxHosts: z.array(domainName),
+  tls,
+  delivery: absentIsNull(z.object({ nextHop: z.string().min(1), tls: z.enum(DELIVERY_TLS) })),
+  ...written,
+});
+
+const certificate = z.object({
+  id: certificateId,
+  account: z.string().min(1),
+  label: absentIsNull(z.string()),
+  source: z.enum(CERTIFICATE_SOURCES),
+  names: z.array(z.string()),
+  keys: z.array(
+    z.object({
+      keyType: z.enum(["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]),
+      fingerprintSha256: sha256,
+      spkiPin: z.string(),
+      notBefore: timestamp,
+      notAfter: timestamp,
+    }),
+  ),
+  material: z.object({ version: z.int().min(1), sha256 }),
+  ...written,
+});
+
+const trustStore = z.object({
+  id: trustStoreId,
+  account: z.string().min(1),
+  label: absentIsNull(z.string()),
+  contentSha256: sha256,
+  anchors: z.array(
+    z.object({ subject: z.string(), fingerprintSha256: sha256, notBefore: timestamp, notAfter: timestamp }),
+  ),
+  crls: z
+    .array(z.object({ issuer: z.string(), thisUpdate: timestamp, nextUpdate: timestamp }))
+    .nullish()
+    .transform((crls) => crls ?? []),
+  ...written,
+});
+
+const mxHost = z.object({
+  host: domainName,
+  account: z.string().min(1),
+  certificateId: absentIsNull(certificateId),
+  domainCount: z.int().min(1),
+});
+
+const beforeAndAfter = <T extends z.ZodType>(record: T) => ({
+  before: absentIsNull(record),
+  after: absentIsNull(record),
+});
+
+const logEntry = z
+  .object({
+    revision,
+    at: timestamp,
+    account: z.string().min(1),
+    actor: z.string(),
+    action: z.enum(["create", "update", "delete"]),
+    record: z.discriminatedUnion("kind", [
+      z.object({ kind: z.literal("domain"), id: domainName, ...beforeAndAfter(domain) }),
+      z.object({ kind: z.literal("certificate"), id: certificateId, ...beforeAndAfter(certificate) }),
+      z.object({ kind: z.literal("trust-store"), id: trustStoreId, ...beforeAndAfter(trustStore) }),
+    ]),
+    hosts: z.array(z.object({ host: domainName, ...beforeAndAfter(mxHost) })),
+  })
+  // Applied to another record than it names, an entry would change settings that nobody wrote.
+  .refine(({ record, hosts, revision }) => {
+    const isOwn = [record.before, record.after].every((each) => each === null || keyOf(each) === record.id);
+    const areOwn = hosts.every(({ host, after }) => after === null || after.host === host);
+    return isOwn && areOwn && (record.after === null || record.after.revision === revision);
+  });
+
+const keyOf = (record: { readonly id: string } | { readonly name: string }): string =>
+  "id" in record ? record.id : record.name;
+
+/** What a log entry that cannot be read was about, when at least that can be told. */
+const entrySubject = z.object({
+  record: z.object({ kind: z.enum(["domain", "certificate", "trust-store"]), id: z.string().max(300) }),
+});
+
+/** A stored item: JSON text, or what an SDK has parsed already. `key` is the one it is stored under. */
+interface StoredItem<T> {
+  readonly kind: UnreadableItem["kind"];
+  readonly key: string;
+  readonly stored: unknown;
+  readonly schema: z.ZodType<T>;
+  readonly keyOf: (value: T) => string;
+}
+
+/** @throws Unreadable */
+export const readDomain = (key: string, stored: unknown): DomainRecord =>
+  readItem({ kind: "domain", key, stored, schema: domain, keyOf });
+
+/** @throws Unreadable */
+export const readCertificate = (key: string, stored: unknown): CertificateRecord =>
+  readItem({ kind: "certificate", key, stored, schema: certificate, keyOf });
+
+/** @throws Unreadable */
+export const readTrustStore = (key: string, stored: unknown): TrustStoreRecord =>
+  readItem({ kind: "trust-store", key, stored, schema: trustStore, keyOf });
+
+/** @throws Unreadable */
+export const readMxHost = (key: string, stored: unknown): MxHost =>
+  readItem({ kind: "mx-host", key, stored, schema: mxHost, keyOf: (item) => item.host });
+
+/** Never throws: an entry that cannot be read keeps its place in the feed. */
+export function readFeedEntry(revision: number, stored: unknown): FeedEntry {
+  try {
+    const entry: LogEntry = readItem({
+      kind: "log-entry",
+      key: String(revision),
+      stored,
+      schema: logEntry,
+      keyOf: (read) => String(read.revision),
+    });
+    return { kind: "entry", entry };
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return { kind: "unreadable", revision, item: subjectOf(revision, stored, error.message) };
+  }
+}
+
+function readItem<T>({ kind, key, stored, schema, keyOf }: StoredItem<T>): T {
+  const result = schema.safeParse(parseJson(stored));
+  if (!result.success)
+    throw new Unreadable(`${kind} ${key}: ${problems(result.error)}`, { cause: result.error });
+  if (keyOf(result.data) !== key) throw new Unreadable(`${kind} ${key}: holds another item`);
+  return result.data;
+}
+
+/** undefined = not JSON: no schema takes it. */
+function parseJson(stored: unknown): unknown {
+  if (typeof stored !== "string") return stored;
+  try {
+    return JSON.parse(stored);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where and which kind of problem, never what is stored: the text shows in the status. */
+function problems({ issues }: z.ZodError): string {
+  const shown = issues.slice(0, 3).map((issue) => `${issue.path.join(".") || "item"} (${issue.code})`);
+  return issues.length > shown.length ? `${shown.join(", ")}, …` : shown.join(", ");
+}
+
+function subjectOf(revision: number, stored: unknown, problem: string): UnreadableItem {
+  const subject = entrySubject.safeParse(parseJson(stored));
+  if (!subject.success) return { kind: "log-entry", id: String(revision), problem };
+  return { ...subject.data.record, problem };
+}
+
+/** For lists: the item, or what to say of it. `read` is one of the functions above, over `stored`. */
+export function readOrReport<T>(
+  kind: UnreadableItem["kind"],
+  id: string,
+  read: () => T,
+): { readonly value: T } | { readonly unreadable: UnreadableItem } {
+  try {
+    return { value: read() };
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return { unreadable: { kind, id, problem: error.message } };
+  }
+}

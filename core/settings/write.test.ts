@@ -1,0 +1,150 @@
+import { describe, expect, it } from "vitest";
+import { domainRecord } from "../../test/support/records.ts";
+import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } from "../errors.ts";
+import type { Commit, LogEntry } from "./store.ts";
+import { actionOf, commitWithRetry, logEntryOf, type WriteEffects } from "./write.ts";
+
+const after = domainRecord();
+const commitAt = (expectedHead: number): Commit => ({
+  record: { kind: "domain", id: after.name, before: null, after },
+  hosts: [],
+  uses: [],
+  account: "default",
+  actor: "test",
+  at: after.updatedAt,
+  expectedHead,
+});
+
+/** A store whose commit fails with each error in turn and then stores; its head moves with every failure. */
+function failing(...failures: readonly Error[]) {
+  const left = [...failures];
+  const committed: Commit[] = [];
+  let head = 0;
+  return {
+    committed,
+    head: () => Promise.resolve(head),
+    commit: (commit: Commit): Promise<LogEntry> => {
+      const failure = left.shift();
+      if (failure === undefined) {
+        committed.push(commit);
+        return Promise.resolve(logEntryOf(commit));
+      }
+      head += 1;
+      return Promise.reject(failure);
+    },
+  };
+}
+
+/** Time that passes only while sleeping; `random` is as given. */
+function effects(random = 0.5): WriteEffects & { readonly pauses: number[] } {
+  const pauses: number[] = [];
+  let now = 5_000;
+  return {
+    pauses,
+    now: () => now,
+    random: () => random,
+    sleep: (ms) => {
+      pauses.push(ms);
+      now += ms;
+      return Promise.resolve();
+    },
+  };
+}
+
+const build = (head: number) => Promise.resolve(commitAt(head));
+const contention = () => new Contention("taken");
+
+describe("a write", () => {
+  it("is built at the head and stored at once when nobody else writes", async () => {
+    const time = effects();
+    const entry = await commitWithRetry(failing(), build, time);
+    expect(entry.revision).toBe(1);
+    expect(time.pauses).toEqual([]);
+  });
+
+  it("is read and validated again at the new head after contention", async () => {
+    const store = failing(contention(), contention());
+    const heads: number[] = [];
+    await commitWithRetry(
+      store,
+      (head) => {
+        heads.push(head);
+        return build(head);
+      },
+      effects(),
+    );
+    expect(heads).toEqual([0, 1, 2]);
+    expect(store.committed.map((commit) => commit.expectedHead)).toEqual([2]);
+  });
+
+  it("stops when validating again finds that it is not allowed any more", async () => {
+    const gone = new RuleViolation([{ pointer: "/tls", code: "unknown", message: "unknown certificate" }]);
+    const outcome = commitWithRetry(
+      failing(contention()),
+      (head) => (head === 0 ? build(head) : Promise.reject(gone)),
+      effects(),
+    );
+    await expect(outcome).rejects.toBe(gone);
+  });
+
+  it("waits with full jitter: from nothing to a bound that doubles up to a second", async () => {
+    const longest = effects(1);
+    await commitWithRetry(failing(...Array.from({ length: 9 }, contention)), build, longest);
+    expect(longest.pauses).toEqual([10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    const shortest = effects(0);
+    await commitWithRetry(failing(contention(), contention()), build, shortest);
+    expect(shortest.pauses).toEqual([0, 0]);
+  });
+
+  it("gives up as unavailable within 10 s, keeping the cause", async () => {
+    const time = effects(0.99);
+    const store = failing(...Array.from({ length: 1000 }, contention));
+    const outcome = await commitWithRetry(store, build, time).catch((error: unknown) => error);
+    expect(outcome).toBeInstanceOf(Unavailable);
+    expect(outcome).toHaveProperty("cause", expect.any(Contention));
+    const waited = time.pauses.reduce((sum, ms) => sum + ms, 0);
+    expect(waited).toBeGreaterThan(8_000);
+    expect(waited).toBeLessThan(10_000);
+  });
+
+  it("never ends in a loop without pauses", async () => {
+    let now = 0;
+    const time = { ...effects(0), now: () => (now += 1) };
+    const store = failing(...Array.from({ length: 20_000 }, contention));
+    await expect(commitWithRetry(store, build, time)).rejects.toBeInstanceOf(Unavailable);
+  });
+
+  it.each([
+    new StaleRevision("stale"),
+    new StateConflict("in-use", "used"),
+    new Unavailable("down"),
+    new Error("bug"),
+  ])("passes $name on without another try", async (error) => {
+    const store = failing(error);
+    await expect(commitWithRetry(store, build, effects())).rejects.toBe(error);
+    expect(store.committed).toEqual([]);
+  });
+
+  it("reads again when the record is stale only for a request that means whatever is stored", async () => {
+    const store = failing(new StaleRevision("stale"), contention());
+    const entry = await commitWithRetry(store, build, { ...effects(), whenStale: "read-again" });
+    expect(entry.revision).toBe(3);
+  });
+});
+
+describe("a log entry", () => {
+  it("takes the next revision, and so does the record in it", () => {
+    const entry = logEntryOf(commitAt(41));
+    expect(entry.revision).toBe(42);
+    expect(entry.record.after?.revision).toBe(42);
+    expect(entry).not.toHaveProperty("expectedHead");
+  });
+
+  it("says what was done", () => {
+    const id = after.name;
+    expect(actionOf({ id, before: null, after })).toBe("create");
+    expect(actionOf({ id, before: after, after })).toBe("update");
+    expect(actionOf({ id, before: after, after: null })).toBe("delete");
+    expect(() => actionOf({ id, before: null, after: null })).toThrow(TypeError);
+  });
+});
