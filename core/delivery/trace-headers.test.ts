@@ -200,7 +200,7 @@ describe("whatever a client sends", () => {
           recipients: [{ localPart: c, domain }],
         });
         expect(header).toMatch(/^Received: [^\r\n]*(?:\r\n [^\r\n ][^\r\n]*)*\r\n$/);
-        if (smtpUtf8) expect(header).not.toMatch(/(?!\r\n)[\p{C}\u2028\u2029]/u);
+        if (smtpUtf8) expect(header.replaceAll("\r\n", "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
         else expect(header.replaceAll("\r\n", "")).toMatch(/^[\x20-\x7e]*$/);
         for (const line of header.split("\r\n")) expect(Buffer.byteLength(line)).toBeLessThanOrEqual(998);
         expect(Buffer.from(header, "utf8").toString("utf8")).toBe(header);
