@@ -1,0 +1,78 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { cruise, type ICruiseResult, type IModule } from "dependency-cruiser";
+import extractDepcruiseOptions from "dependency-cruiser/config-utl/extract-depcruise-options";
+
+/** Every folder that holds TypeScript of ours; those that do not exist yet are left out. */
+const FOLDERS = ["core", "adapters", "functions", "worker", "local", "infra", "scripts", "bench", "test"];
+/** A run that sees fewer modules has not read the tree: with a wrong parser dependency-cruiser finds none and passes. */
+const FEWEST_MODULES = 50;
+const OF_THE_PRODUCT = /^(?:core|adapters|functions|worker|local)\/(?!.*[.]test[.]ts$)/u;
+const SMTP_SERVER = /(?:^|\/)node_modules\/smtp-server\//u;
+
+export interface ImportsReport {
+  /** Modules of ours that were read. */
+  readonly modules: number;
+  /** One sentence each; empty = every rule holds. */
+  readonly faults: readonly string[];
+}
+
+export interface ImportsOptions {
+  /** The folder that holds `core`, `worker`, … */
+  readonly root: string;
+  /** Path of the dependency-cruiser configuration. */
+  readonly rules: string;
+  readonly fewestModules: number;
+}
+
+/** Reads every import under `root` and holds it against the rules of docs/architecture.md, "Who may import whom". */
+export async function checkImports({ root, rules, fewestModules }: ImportsOptions): Promise<ImportsReport> {
+  const options = await extractDepcruiseOptions(rules);
+  const folders = FOLDERS.filter((folder) => existsSync(join(root, folder)));
+  const { output } = await cruise(folders, { ...options, baseDir: root, validate: true });
+  if (typeof output === "string") throw new TypeError("dependency-cruiser answered with text");
+  const ours = output.modules.filter(({ source }) =>
+    FOLDERS.some((folder) => source.startsWith(`${folder}/`)),
+  );
+  const comments = new Map(
+    (options.ruleSet?.forbidden ?? []).map(({ name = "", comment = "" }) => [name, comment]),
+  );
+  return {
+    modules: ours.length,
+    faults: [
+      ...floor(ours.length, fewestModules),
+      ...brokenRules(output, comments),
+      ...doorsOfSmtpServer(ours),
+    ],
+  };
+}
+
+function floor(modules: number, fewest: number): readonly string[] {
+  return modules < fewest ? [`only ${modules} modules were read, at least ${fewest} are there`] : [];
+}
+
+function brokenRules({ summary }: ICruiseResult, comments: ReadonlyMap<string, string>): readonly string[] {
+  return summary.violations
+    .filter(({ rule }) => rule.severity === "error")
+    .map(({ rule, from, to }) =>
+      `${rule.name}: ${from} imports ${to}. ${comments.get(rule.name) ?? ""}`.trim(),
+    );
+}
+
+/** smtp-server has traps that types do not show (docs/adr), so one file alone may know it. */
+function doorsOfSmtpServer(modules: readonly IModule[]): readonly string[] {
+  const doors = modules
+    .filter(({ source }) => OF_THE_PRODUCT.test(source))
+    .filter(({ dependencies }) => dependencies.some(({ resolved }) => SMTP_SERVER.test(resolved)))
+    .map(({ source }) => source);
+  return doors.length > 1 ? [`smtp-server-behind-one-door: imported by ${doors.join(", ")}`] : [];
+}
+
+if (import.meta.main) {
+  const root = join(import.meta.dirname, "..");
+  const rules = join(root, ".dependency-cruiser.mjs");
+  const { modules, faults } = await checkImports({ root, rules, fewestModules: FEWEST_MODULES });
+  for (const fault of faults) process.stderr.write(`${fault}\n`);
+  process.stdout.write(`imports: ${modules} modules read, ${faults.length} faults\n`);
+  process.exitCode = faults.length === 0 ? 0 : 1;
+}
