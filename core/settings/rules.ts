@@ -1,0 +1,229 @@
+import type { Issue } from "../errors.ts";
+import { CAPS } from "../limits.ts";
+import { CLIENT_CERTIFICATE_MODES, type DomainSettings, TLS_LEVELS, type TlsException } from "./domain.ts";
+
+/**
+ * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those that ask for
+ * stored records (record-rules.ts). Every issue is a 422 and points into the domain's document.
+ */
+export function settingsIssues(settings: DomainSettings): Issue[] {
+  const own = OWN_RULES.filter((rule) => rule.broken(settings));
+  return [
+    ...capIssues(settings),
+    ...own.map((rule) => ({ pointer: rule.pointer, code: rule.code, message: rule.message })),
+    ...settings.tls.exceptions.flatMap((_, index) => exceptionIssues(settings, index, own)),
+  ];
+}
+
+/** Which fields of an exception can break a rule; the pointer goes to the first that the exception sets. */
+type ExceptionField = "clientCertificateMode" | "level";
+
+interface OwnRule {
+  readonly code: string;
+  readonly broken: (settings: DomainSettings) => boolean;
+  readonly pointer: string;
+  readonly message: string;
+  /** Empty = an exception changes nothing that this rule looks at. */
+  readonly exceptionFields: readonly ExceptionField[];
+}
+
+const POINTER = {
+  certificateId: "/tls/server/certificateId",
+  minVersion: "/tls/server/minVersion",
+  mode: "/tls/clientCertificate/mode",
+  trust: "/tls/clientCertificate/trust",
+  publicRoots: "/tls/clientCertificate/trust/publicRoots",
+  allowed: "/tls/clientCertificate/names/allowed",
+} as const;
+
+const levelOf = ({ tls }: DomainSettings) => tls.server.level;
+const modeOf = ({ tls }: DomainSettings) => tls.clientCertificate.mode;
+const trustOf = ({ tls }: DomainSettings) => tls.clientCertificate.trust;
+const namesOf = ({ tls }: DomainSettings) => tls.clientCertificate.names;
+
+const OWN_RULES: readonly OwnRule[] = [
+  {
+    code: "client-certificate-without-tls",
+    broken: (settings) => modeOf(settings) !== "none" && levelOf(settings) === "none",
+    pointer: POINTER.mode,
+    message: "a client certificate is shown in TLS, so a mode other than none needs a level other than none",
+    exceptionFields: ["clientCertificateMode", "level"],
+  },
+  {
+    code: "client-certificate-without-required-tls",
+    broken: (settings) => modeOf(settings) === "require" && levelOf(settings) === "accept",
+    pointer: POINTER.mode,
+    message: "mode require needs level require: a sender in plaintext would walk around the certificate",
+    exceptionFields: ["clientCertificateMode", "level"],
+  },
+  {
+    code: "min-version-without-required-tls",
+    broken: ({ tls }) => tls.server.minVersion === "TLSv1.3" && tls.server.level !== "require",
+    pointer: POINTER.minVersion,
+    message: "minVersion TLSv1.3 needs level require: plaintext would be taken and TLS 1.2 refused",
+    exceptionFields: ["level"],
+  },
+  {
+    code: "certificate-without-hosts",
+    broken: ({ tls, mxHosts }) => tls.server.certificateId !== null && mxHosts.length === 0,
+    pointer: POINTER.certificateId,
+    message: "a certificate belongs to MX hosts, and mxHosts is empty",
+    exceptionFields: [],
+  },
+  {
+    code: "client-certificate-without-hosts",
+    broken: (settings) => modeOf(settings) !== "none" && settings.mxHosts.length === 0,
+    pointer: POINTER.mode,
+    message: "clients are asked for a certificate by the MX host they name, and mxHosts is empty",
+    exceptionFields: ["clientCertificateMode"],
+  },
+  {
+    code: "list-empty",
+    broken: (settings) => namesOf(settings).match === "list" && namesOf(settings).allowed.length === 0,
+    pointer: POINTER.allowed,
+    message: "match list accepts only the names in allowed, and allowed is empty",
+    exceptionFields: [],
+  },
+  {
+    code: "public-roots-any-name",
+    broken: (settings) => trustOf(settings).publicRoots && namesOf(settings).match === "any",
+    pointer: POINTER.publicRoots,
+    message: "everyone can have a certificate of a public CA, so publicRoots needs match helo or list",
+    exceptionFields: [],
+  },
+  {
+    code: "public-roots-helo-require",
+    broken: (settings) =>
+      trustOf(settings).publicRoots && namesOf(settings).match === "helo" && modeOf(settings) === "require",
+    pointer: POINTER.publicRoots,
+    message:
+      "a client chooses both its EHLO name and its public certificate, so publicRoots with mode require needs match list",
+    exceptionFields: ["clientCertificateMode"],
+  },
+  {
+    code: "nothing-can-pass",
+    broken: (settings) => modeOf(settings) === "require" && trustsNobody(settings),
+    pointer: POINTER.trust,
+    message: "mode require needs something to trust: a trust store, a pin or public roots",
+    exceptionFields: ["clientCertificateMode"],
+  },
+];
+
+function trustsNobody(settings: DomainSettings): boolean {
+  const { publicRoots, trustStoreIds, pins } = trustOf(settings);
+  return !publicRoots && trustStoreIds.length === 0 && pins.length === 0;
+}
+
+const LIST_CAPS: readonly (readonly [string, number, (settings: DomainSettings) => number])[] = [
+  ["/mxHosts", CAPS.mxHosts, (settings) => settings.mxHosts.length],
+  ["/tls/exceptions", CAPS.exceptions, (settings) => settings.tls.exceptions.length],
+  [POINTER.allowed, CAPS.allowedNames, (settings) => namesOf(settings).allowed.length],
+  [`${POINTER.trust}/pins`, CAPS.pins, (settings) => trustOf(settings).pins.length],
+  [
+    `${POINTER.trust}/trustStoreIds`,
+    CAPS.trustStoreIds,
+    (settings) => trustOf(settings).trustStoreIds.length,
+  ],
+];
+
+const capIssues = (settings: DomainSettings): Issue[] =>
+  LIST_CAPS.filter(([, cap, count]) => count(settings) > cap).map(([pointer, cap]) => ({
+    pointer,
+    code: "too-many",
+    message: `holds more than ${cap} entries`,
+  }));
+
+function exceptionIssues(settings: DomainSettings, index: number, ownBroken: readonly OwnRule[]): Issue[] {
+  // Beyond the cap nothing is looked at: comparing each exception with each later one is bounded by it.
+  if (index >= CAPS.exceptions) return [];
+  const exception = settings.tls.exceptions[index];
+  if (exception === undefined) return [];
+  const pointer = `/tls/exceptions/${index}`;
+  const overlaid = withException(settings, exception);
+  const refused = OWN_RULES.filter((rule) => !ownBroken.includes(rule) && rule.broken(overlaid)).map(
+    (rule) => ({
+      pointer: `${pointer}/${rule.exceptionFields.find((field) => exception[field] !== undefined) ?? "match"}`,
+      code: rule.code,
+      message: `under this exception: ${rule.message}`,
+    }),
+  );
+  return [...shapeIssues(exception, pointer), ...refused, ...loosenedBySender(settings, index)];
+}
+
+/** The domain's settings as they are for a sender that an exception matches. */
+export function withException(settings: DomainSettings, exception: TlsException): DomainSettings {
+  const { tls } = settings;
+  return {
+    ...settings,
+    tls: {
+      ...tls,
+      server: { ...tls.server, level: exception.level ?? tls.server.level },
+      clientCertificate: {
+        ...tls.clientCertificate,
+        mode: exception.clientCertificateMode ?? tls.clientCertificate.mode,
+      },
+    },
+  };
+}
+
+const matchKeys = ({ match }: TlsException): string[] =>
+  Object.entries(match).flatMap(([key, value]) => (value === undefined ? [] : key));
+
+function shapeIssues(exception: TlsException, pointer: string): Issue[] {
+  const issues: Issue[] = [];
+  if (matchKeys(exception).length === 0)
+    issues.push({
+      pointer: `${pointer}/match`,
+      code: "match-empty",
+      message:
+        "an exception needs a clientCidr, a senderDomain or a clientName; an empty match would be everyone",
+    });
+  if (exception.level === undefined && exception.clientCertificateMode === undefined)
+    issues.push({
+      pointer,
+      code: "exception-changes-nothing",
+      message: "an exception needs a level or a clientCertificateMode",
+    });
+  return issues;
+}
+
+/**
+ * MAIL FROM is unauthenticated: everyone can take an exception that only it opens. So such an exception must be as strict
+ * as the domain, and as every later exception that it would hide from a sender who claims its domain.
+ */
+function loosenedBySender(settings: DomainSettings, index: number): Issue[] {
+  const exception = settings.tls.exceptions[index];
+  if (exception === undefined || matchKeys(exception).join() !== "senderDomain") return [];
+  const claimed = withException(settings, exception);
+  const others = [{ rule: settings, text: "the domain's own" }, ...hiddenBy(settings, index)];
+  return STRICTNESS.flatMap(({ field, rank }) => {
+    const stricter = others.find(({ rule }) => rank(claimed) < rank(rule));
+    if (stricter === undefined) return [];
+    return {
+      pointer: `/tls/exceptions/${index}/${exception[field] === undefined ? "match/senderDomain" : field}`,
+      code: "sender-domain-loosens",
+      message: `senderDomain is unauthenticated: alone it may only make the rule stricter, and this ${field} is looser than ${stricter.text}`,
+    };
+  });
+}
+
+const STRICTNESS: readonly {
+  readonly field: ExceptionField;
+  readonly rank: (settings: DomainSettings) => number;
+}[] = [
+  { field: "level", rank: (settings) => TLS_LEVELS.indexOf(levelOf(settings)) },
+  { field: "clientCertificateMode", rank: (settings) => CLIENT_CERTIFICATE_MODES.indexOf(modeOf(settings)) },
+];
+
+/** Later exceptions that one connection could match too; another senderDomain cannot be claimed at the same time. */
+function hiddenBy(settings: DomainSettings, index: number): { rule: DomainSettings; text: string }[] {
+  const claimedDomain = settings.tls.exceptions[index]?.match.senderDomain;
+  return settings.tls.exceptions.slice(0, CAPS.exceptions).flatMap((later, position) => {
+    const disjoint = later.match.senderDomain !== undefined && later.match.senderDomain !== claimedDomain;
+    if (position <= index || disjoint) return [];
+    return {
+      rule: withException(settings, later),
+      text: `that of exception ${position}, which must then stand before it`,
+    };
+  });
+}
