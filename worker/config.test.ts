@@ -1,0 +1,165 @@
+import { describe, expect, it } from "vitest";
+import { type ConfigProblem, describeConfig, parseConfig, WrongConfig } from "./config.ts";
+import { helpText, VARIABLES } from "./config-variables.ts";
+
+const CONTEXT = { cwd: "/srv/postern", hostName: "mx.example.org" };
+const parse = (env: Record<string, string>) => parseConfig(env, CONTEXT);
+
+function problemsOf(env: Record<string, string>): readonly ConfigProblem[] {
+  try {
+    parse(env);
+  } catch (error) {
+    if (error instanceof WrongConfig) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("the configuration", () => {
+  it("has the defaults of the table in design/api.md when nothing is set", () => {
+    expect(parse({})).toMatchObject({
+      apiHost: "127.0.0.1",
+      apiPort: 8080,
+      listeners: [{ name: "smtp", host: "127.0.0.1", port: 2525, dedicatedTo: null, proxyFrom: null }],
+      smtpName: "mx.example.org",
+      postmaster: null,
+      healthPort: 8081,
+      dataDir: "/srv/postern/.data",
+      apiToken: null,
+      delivery: { kind: "maildir", directory: "/srv/postern/.data/mail" },
+      deliveryAllow: [],
+      pollIntervalMs: 1000,
+      tlsCiphers: null,
+      logLevel: "info",
+    });
+  });
+
+  it("takes an empty variable as not set", () => {
+    const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, ""]));
+    expect(parse(empty)).toEqual(parse({}));
+  });
+
+  it("calls itself localhost where the machine has no name", () => {
+    expect(parseConfig({}, { ...CONTEXT, hostName: null }).smtpName).toBe("localhost");
+    expect(parseConfig({}, { ...CONTEXT, hostName: "not a name" }).smtpName).toBe("localhost");
+  });
+
+  it("reads every variable", () => {
+    const config = parse({
+      API_HOST: "::1",
+      API_PORT: "0",
+      SMTP_HOST: "0.0.0.0",
+      SMTP_PORT: "25",
+      SMTP_LISTENERS: JSON.stringify([
+        { port: 2526, domain: "example.com" },
+        { name: "lb", host: "::", port: 0, proxyProtocol: true, proxyFrom: ["10.0.0.0/8", "::1"] },
+      ]),
+      SMTP_NAME: "MX.Example.net.",
+      POSTMASTER: "Admin+x@Example.com",
+      HEALTH_PORT: "9000",
+      DATA_DIR: "data",
+      API_TOKEN: "abc-._~+/==",
+      DELIVERY: "smtp://user:secret@next.example:2500",
+      DELIVERY_ALLOW: "10.0.0.0/8, next.example",
+      SETTINGS_POLL_INTERVAL_MS: "50",
+      LIMITS: '{"maxErrors": 3}',
+      TLS_CIPHERS: "ECDHE-RSA-AES128-SHA",
+      LOG_LEVEL: "debug",
+    });
+    expect(config).toMatchObject({
+      apiHost: "::1",
+      apiPort: 0,
+      listeners: [
+        { name: "smtp", host: "0.0.0.0", port: 25 },
+        { name: "smtp-2", host: "0.0.0.0", port: 2526, dedicatedTo: "example.com", proxyFrom: null },
+        { name: "lb", host: "::", port: 0, dedicatedTo: null, proxyFrom: ["10.0.0.0/8", "::1/128"] },
+      ],
+      smtpName: "mx.example.net",
+      postmaster: { localPart: "Admin+x", domain: "example.com" },
+      healthPort: 9000,
+      dataDir: "/srv/postern/data",
+      apiToken: "abc-._~+/==",
+      delivery: { kind: "smtp", host: "next.example", port: 2500, tls: "require" },
+      deliveryAllow: ["10.0.0.0/8", "next.example"],
+      pollIntervalMs: 50,
+      limits: { maxErrors: 3, maxCommands: 1000 },
+      tlsCiphers: "ECDHE-RSA-AES128-SHA",
+      logLevel: "debug",
+    });
+  });
+
+  it.each([
+    ["API_HOST", "no host"],
+    ["API_PORT", "65536"],
+    ["API_PORT", "-1"],
+    ["API_PORT", "80a"],
+    ["API_PORT", "1e3"],
+    ["SMTP_HOST", "[::1]"],
+    ["SMTP_PORT", "smtp"],
+    ["SMTP_LISTENERS", "{"],
+    ["SMTP_LISTENERS", "{}"],
+    ["SMTP_LISTENERS", '[{"port":2525}]'],
+    ["SMTP_LISTENERS", '[{"port":2526,"name":"smtp"}]'],
+    ["SMTP_LISTENERS", '[{"port":2526,"unknown":1}]'],
+    ["SMTP_LISTENERS", '[{"port":"2526"}]'],
+    ["SMTP_LISTENERS", '[{"port":2526,"domain":"Example.com"}]'],
+    ["SMTP_LISTENERS", '[{"port":2526,"proxyProtocol":true}]'],
+    ["SMTP_LISTENERS", '[{"port":2526,"proxyFrom":["10.0.0.0/8"]}]'],
+    ["SMTP_LISTENERS", '[{"port":2526,"proxyProtocol":true,"proxyFrom":["10.0.0.0/33"]}]'],
+    ["SMTP_NAME", "not a name"],
+    ["SMTP_NAME", "127.0.0.1"],
+    ["POSTMASTER", "postmaster"],
+    ["POSTMASTER", "a b@example.com"],
+    ["HEALTH_PORT", "x"],
+    ["DATA_DIR", "a\0b"],
+    ["API_TOKEN", "two words"],
+    ["API_TOKEN", "naïve"],
+    ["DELIVERY", "http://next.example"],
+    ["DELIVERY_ALLOW", "10.0.0.0/99"],
+    ["DELIVERY_ALLOW", "not a name"],
+    ["SETTINGS_POLL_INTERVAL_MS", "49"],
+    ["SETTINGS_POLL_INTERVAL_MS", "60001"],
+    ["SETTINGS_POLL_INTERVAL_MS", "1.5"],
+    ["LIMITS", "[]"],
+    ["LIMITS", '{"nothing":1}'],
+    ["TLS_CIPHERS", "no-such-suite"],
+    ["LOG_LEVEL", "loud"],
+  ])("refuses %s=%j by its name, with a reason", (variable, value) => {
+    const problems = problemsOf({ [variable]: value });
+    expect(problems.map((problem) => problem.variable)).toEqual([variable]);
+    expect(problems[0]?.reason).toMatch(/[a-z]{3}/);
+    expect(problems[0]?.reason).not.toContain(`${variable}:`);
+  });
+
+  it("names every wrong variable at once, one a line", () => {
+    const error = new WrongConfig(problemsOf({ API_PORT: "x", LOG_LEVEL: "loud" }));
+    expect(error.message.split("\n").map((line) => line.split(":")[0])).toEqual(["API_PORT", "LOG_LEVEL"]);
+  });
+
+  it("says where in SMTP_LISTENERS and LIMITS the mistake is", () => {
+    expect(problemsOf({ SMTP_LISTENERS: '[{"port":1},{"port":70000}]' })[0]?.reason).toContain("[1].port");
+    expect(problemsOf({ LIMITS: '{"maxErrors":0}' })[0]?.reason).toContain("maxErrors");
+  });
+
+  it.each([
+    { API_TOKEN: "s3cret", DELIVERY: "smtp://user:s3cret@next.example:2500" },
+    { API_TOKEN: "s3cret s3cret", DELIVERY: "smtp://user:s3cret@next example:2500" },
+  ])("shows no secret, neither when it is printed nor in an error", (env) => {
+    let shown: string;
+    try {
+      shown = JSON.stringify(describeConfig(parse(env)));
+    } catch (error) {
+      shown = error instanceof WrongConfig ? error.message : "";
+    }
+    expect(shown).toMatch(/DELIVERY/);
+    expect(shown).not.toContain("s3cret");
+  });
+
+  it("is explained by --help, variable by variable", () => {
+    for (const [name, { defaultText, meaning }] of Object.entries(VARIABLES)) {
+      expect(helpText()).toContain(name);
+      expect(helpText()).toContain(defaultText);
+      expect(helpText()).toContain(meaning);
+    }
+  });
+});
