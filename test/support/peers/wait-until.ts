@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface WaitOptions {
+  /** What is waited for, for the message. */
+  readonly what: string;
+  readonly timeoutMs: number;
+  /** Shown when the time is up: what the other process had to say. */
+  readonly explain?: () => string;
+}
+
+const STEP_MS = 50;
+
+/** Asks a process that sends no events until it gives an answer other than undefined. */
+export async function waitUntil<T>(
+  ask: () => T | undefined | Promise<T | undefined>,
+  { what, timeoutMs, explain = () => "" }: WaitOptions,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms\n${explain()}`);
+    await sleep(STEP_MS);
+  }
+}
