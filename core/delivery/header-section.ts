@@ -1,0 +1,113 @@
+import { latin1 } from "./line-ends.ts";
+import { MessageRefused } from "./refusals.ts";
+import { TLS_FIELD } from "./trace-headers.ts";
+
+/** Exim's header_maxsize. A million tiny fields would cost seconds of CPU. */
+export const MAX_HEADER_SECTION_OCTETS = 1_048_576;
+
+const LF = 10;
+const CRLF = Buffer.from("\r\n");
+
+/** RFC 5322 section 2.2, with the blanks before the colon that section 4.5.3 still allows. */
+const FIELD = /^[\x21-\x39\x3b-\x7e]+[ \t]*:/;
+const RECEIVED = /^received[ \t]*:/i;
+/**
+ * Our name where a line, or what some reader takes for a line, begins: Python's splitlines breaks at VT, FF, FS to RS and
+ * NEL; trim() takes any blank off. What follows the name need not be the colon, it may be on the next line.
+ */
+const OWN_NAME = `${TLS_FIELD}(?![\\x21-\\x39\\x3b-\\x7e])`;
+const OWN_FIELD = new RegExp(`(?:^|[^\\t\\x20-\\x7e][ \\t]*)${OWN_NAME}`, "i");
+const OWN_FIELD_INSIDE = new RegExp(`[^\\t\\x20-\\x7e][ \\t]*${OWN_NAME}`, "i");
+
+type LineFate = "keep" | "drop" | "end" | "body-starts";
+
+/**
+ * The header section of a message as it passes: takes every field named Postern-TLS out and counts Received fields.
+ * It ends at the first empty line, as for every reader. A line that is no field does not end it: readers that
+ * go on after one would find a look-alike behind it; for readers that stop there, only body text is lost, of a
+ * message that pretends.
+ *
+ * Our own fields go on top, so a first line that continues a field, or is none, would be read as part of ours. An
+ * empty line goes before it then, as Postfix does, and all of it is body.
+ */
+export class HeaderSection {
+  readonly #maxReceived: number;
+  #isFirst = true;
+  #dropping = false;
+  #received = 0;
+  #octets = 0;
+  /** The beginning of a line, from earlier chunks. At most 1000 octets, since longer lines never come here. */
+  #partial: Buffer | null = null;
+  #isOver = false;
+
+  constructor(maxReceived: number) {
+    this.#maxReceived = maxReceived;
+  }
+
+  /**
+   * @param chunk lines that end in CRLF, none over 998 octets, split anywhere.
+   * @param output takes views of the chunk.
+   * @throws MessageRefused
+   */
+  feed(chunk: Uint8Array, output: Uint8Array[]): void {
+    let from = 0;
+    while (!this.#isOver) {
+      const lineEnd = chunk.indexOf(LF, from);
+      if (lineEnd === -1) {
+        this.#hold(chunk.subarray(from));
+        return;
+      }
+      this.#line(chunk.subarray(from, lineEnd + 1), output);
+      from = lineEnd + 1;
+    }
+    if (from < chunk.length) output.push(chunk.subarray(from));
+  }
+
+  #hold(rest: Uint8Array): void {
+    if (rest.length === 0) return;
+    this.#partial = this.#partial === null ? Buffer.from(rest) : Buffer.concat([this.#partial, rest]);
+  }
+
+  #line(tail: Uint8Array, output: Uint8Array[]): void {
+    const line = this.#partial === null ? tail : Buffer.concat([this.#partial, tail]);
+    this.#partial = null;
+    this.#octets += line.length;
+    if (this.#octets > MAX_HEADER_SECTION_OCTETS) throw new MessageRefused("header-too-large");
+    const fate = this.#fateOf(latin1(line.subarray(0, -2)));
+    if (fate === "drop") return;
+    if (fate === "body-starts") output.push(CRLF);
+    this.#isOver = fate === "end" || fate === "body-starts";
+    this.#isFirst = false;
+    output.push(line);
+  }
+
+  #fateOf(text: string): LineFate {
+    if (text === "") return "end";
+    if (text.startsWith(" ") || text.startsWith("\t")) return this.#fateOfContinuation(text);
+    this.#dropping = isOwnField(text);
+    if (this.#dropping) return "drop";
+    if (this.#isFirst && !FIELD.test(text)) return "body-starts";
+    if (RECEIVED.test(text)) this.#countReceived();
+    return "keep";
+  }
+
+  #fateOfContinuation(text: string): LineFate {
+    if (!this.#dropping && this.#isFirst) return "body-starts";
+    this.#dropping ||= OWN_FIELD_INSIDE.test(text);
+    return this.#dropping ? "drop" : "keep";
+  }
+
+  #countReceived(): void {
+    this.#received += 1;
+    if (this.#received > this.#maxReceived) throw new MessageRefused("too-many-hops");
+  }
+}
+
+function isOwnField(text: string): boolean {
+  if (OWN_FIELD.test(text)) return true;
+  const name = text.split(":", 1)[0] ?? "";
+  if (!/[^\x00-\x7f]/.test(name)) return false;
+  // Java's equalsIgnoreCase and a JavaScript /iu take U+017F for an S.
+  const asRead = Buffer.from(name, "latin1").toString("utf8").normalize("NFKC").toUpperCase();
+  return asRead.replace(/[^\x21-\x7e]/g, "") === TLS_FIELD.toUpperCase();
+}

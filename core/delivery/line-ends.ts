@@ -1,0 +1,118 @@
+import type { Refusal } from "./refusals.ts";
+
+const NUL = 0;
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+
+/**
+ * RFC 5321 section 4.5.3.1.6, without the CRLF. Longer lines are refused, as Exim's default configuration does, and not
+ * passed on as Postfix does: a next hop that breaks them where its own limit is (Sendmail, Postfix at 998 towards the
+ * next server) makes a header field, or a line with a lone dot, of what follows the break.
+ */
+export const MAX_LINE_OCTETS = 998;
+
+/** Where a chunk stops being clean; `clean` octets before that are. */
+export interface LineCheck {
+  readonly clean: number;
+  readonly refusal: Refusal | null;
+}
+
+/** Checks, over chunks, that lines end in CRLF, hold no NUL and are not too long. Changes nothing. */
+export class LineEndCheck {
+  #afterCr = false;
+  /** Octets of the current line that came in earlier chunks. */
+  #carried = 0;
+
+  /** The first thing wrong, by position, whatever the chunks. After a refusal the check is of no more use. */
+  check(chunk: Uint8Array): LineCheck {
+    const nul = chunk.indexOf(NUL);
+    const found = this.#checkLines(nul === -1 ? chunk : chunk.subarray(0, nul));
+    if (nul === -1 || found.refusal !== null) return found;
+    return { clean: nul, refusal: this.#afterCr ? "bare-line-end" : "nul-octet" };
+  }
+
+  /** Whether the message, so far, ends in the middle of a line, or in half a line end. */
+  get isInLine(): boolean {
+    return this.#carried > 0 || this.#afterCr;
+  }
+
+  #checkLines(chunk: Uint8Array): LineCheck {
+    // Measured on 25 MB of base64, ms/MB: searching a Latin-1 string 0.3, searching the buffer 0.6, a loop over octets 0.9.
+    const text = latin1(chunk);
+    let lineStart = -this.#carried;
+    let from = 0;
+    if (this.#afterCr && text !== "") {
+      if (!text.startsWith("\n")) return { clean: 0, refusal: "bare-line-end" };
+      this.#afterCr = false;
+      lineStart = 1;
+      from = 1;
+    }
+    for (;;) {
+      const lf = text.indexOf("\n", from);
+      const cr = text.indexOf("\r", from);
+      const isLastCr = cr !== -1 && cr === text.length - 1;
+      const isLineEnd = cr !== -1 && lf === cr + 1;
+      const lineEnd = firstOf(cr, lf) ?? text.length;
+      if (lineEnd - lineStart > MAX_LINE_OCTETS) return { clean: lineEnd, refusal: "long-line" };
+      if (isLineEnd) {
+        from = lf + 1;
+        lineStart = from;
+        continue;
+      }
+      if (lf !== -1 || (cr !== -1 && !isLastCr)) return { clean: lineEnd, refusal: "bare-line-end" };
+      this.#afterCr ||= isLastCr;
+      this.#carried = lineEnd - lineStart;
+      return { clean: text.length, refusal: null };
+    }
+  }
+}
+
+function firstOf(a: number, b: number): number | null {
+  if (a === -1 || b === -1) return a === b ? null : Math.max(a, b);
+  return Math.min(a, b);
+}
+
+/** One character an octet. */
+export const latin1 = (octets: Uint8Array): string =>
+  Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
+
+/**
+ * Makes clean line ends: a bare LF, and one or more CR before an LF, become CRLF; other CRs and NUL become a blank, as
+ * Postfix does (cleanup_replace_stray_cr_lf), so that no reader can see a line end in them.
+ */
+export class LineEndNormaliser {
+  /** One or more CR came, and it is not known what follows. */
+  #heldCr = false;
+
+  /** The chunk itself when it is clean. */
+  feed(chunk: Uint8Array): Uint8Array {
+    if (!this.#heldCr && isClean(chunk)) return chunk;
+    const output = Buffer.allocUnsafe(chunk.length * 2 + 2);
+    let end = 0;
+    for (const octet of chunk) {
+      if (octet === CR) {
+        this.#heldCr = true;
+        continue;
+      }
+      if (octet === LF) {
+        output[end++] = CR;
+        output[end++] = LF;
+      } else {
+        if (this.#heldCr) output[end++] = SPACE;
+        output[end++] = octet === NUL ? SPACE : octet;
+      }
+      this.#heldCr = false;
+    }
+    return output.subarray(0, end);
+  }
+
+  end(): Uint8Array {
+    const rest = this.#heldCr ? Uint8Array.of(SPACE) : new Uint8Array();
+    this.#heldCr = false;
+    return rest;
+  }
+}
+
+/** Whether a chunk needs no change and ends with nothing held back. */
+const isClean = (chunk: Uint8Array): boolean => !/\0|\r(?!\n)|(?<!\r)\n/.test(latin1(chunk));

@@ -1,0 +1,291 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { createMessageFilter, filtered, type MessageFilterOptions } from "./message-filter.ts";
+import { MessageRefused } from "./refusals.ts";
+
+const options: MessageFilterOptions = { maxMessageBytes: 100_000, maxReceivedHeaders: 3, lineEnds: "refuse" };
+const normalising: MessageFilterOptions = { ...options, lineEnds: "normalise" };
+
+/** What comes out in all, or the code and enhanced code of the refusal. Latin-1, so that one character is one octet. */
+function run(chunks: readonly string[], change: Partial<MessageFilterOptions> = {}): string {
+  const filter = createMessageFilter({ ...options, ...change });
+  const output: Uint8Array[] = [];
+  try {
+    for (const chunk of chunks) output.push(...filter.feed(Buffer.from(chunk, "latin1")));
+    output.push(...filter.end());
+  } catch (error) {
+    if (!(error instanceof MessageRefused)) throw error;
+    return `${String(error.reply.code)} ${error.reply.text}`;
+  }
+  return Buffer.concat(output).toString("latin1");
+}
+
+const utf8 = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+const octetByOctet = (message: string): readonly string[] => message.split("");
+
+describe("a clean message", () => {
+  it.each([
+    ["with headers and body", "From: a\r\nTo: b\r\n\r\nhello\r\n.dot\r\n"],
+    ["without a body", "From: a\r\n"],
+    ["that is empty", ""],
+    ["with 998 octets in a line", `X: ${"a".repeat(995)}\r\n\r\n${"b".repeat(998)}\r\n`],
+    ["with control characters other than CR, LF and NUL", "X: \x01\x0b\x7f\xff\r\n\r\n\x01\x0b\xff\r\n"],
+    ["with our name in the body", "X: a\r\n\r\nPostern-TLS: client=verified\r\n"],
+    [
+      "with our name in a value, folded or not",
+      "Subject: Postern-TLS:\r\n Postern-TLS: x\r\n\tPostern-TLS: x\r\n\r\n",
+    ],
+    [
+      "with names that only begin or end like ours",
+      "Postern-TLS-Info: a\r\nX-Postern-TLS: b\r\nPostern: c\r\n\r\n",
+    ],
+    ["with a malformed line among its headers", "From: a\r\nno colon here\r\nTo: b\r\n\r\n"],
+  ])("%s passes unchanged", (_, message) => {
+    expect(run([message])).toBe(message);
+    expect(run(octetByOctet(message))).toBe(message);
+    expect(run([message], normalising)).toBe(message);
+  });
+
+  it("gets a line end when its last line has none, in header and body", () => {
+    expect(run(["From: a"])).toBe("From: a\r\n");
+    expect(run(["From: a\r\n\r\nbody"])).toBe("From: a\r\n\r\nbody\r\n");
+    expect(run(["Postern-TLS: a"])).toBe("");
+  });
+
+  it("is not copied in its body", () => {
+    const body = Buffer.from("aaaa\r\n".repeat(100));
+    const filter = createMessageFilter(options);
+    filter.feed(Buffer.from("From: a\r\n\r\n"));
+    const output = filter.feed(body);
+    expect(output).toHaveLength(1);
+    expect([output[0]?.buffer, output[0]?.byteOffset, output[0]?.length]).toEqual([
+      body.buffer,
+      body.byteOffset,
+      body.length,
+    ]);
+    expect(filter.octets).toBe(611);
+  });
+});
+
+describe("an unclean message", () => {
+  it.each([
+    ["a bare LF", "a: b\r\n\r\nx\ny\r\n", /^550 5\.6\.0 Bare/],
+    ["a bare LF at its very start", "\na: b\r\n", /^550 5\.6\.0 Bare/],
+    ["a bare LF between headers", "a: b\nc: d\r\n\r\n", /^550 5\.6\.0 Bare/],
+    ["LF CR", "a: b\r\n\r\nx\n\ry\r\n", /^550 5\.6\.0 Bare/],
+    ["a bare CR", "a: b\r\n\r\nx\ry\r\n", /^550 5\.6\.0 Bare/],
+    ["CR CR LF", "a: b\r\n\r\nx\r\r\n", /^550 5\.6\.0 Bare/],
+    ["a CR at its very end", "a: b\r\n\r\nx\r", /^550 5\.6\.0 Bare/],
+    ["a CR before NUL", "a: b\r\n\r\nx\r\0", /^550 5\.6\.0 Bare/],
+    ["a lone dot between bare line ends", "a: b\r\n\r\nx\n.\nMAIL FROM:<a@b>\r\n", /^550 5\.6\.0 Bare/],
+    ["NUL", "a: b\r\n\r\nx\0y\r\n", /^550 5\.6\.0 NUL/],
+    ["NUL in a header", "a: \0b\r\n\r\n", /^550 5\.6\.0 NUL/],
+    ["999 octets in a line of its body", `a: b\r\n\r\n${"b".repeat(999)}\r\n`, /^550 5\.6\.0 A line/],
+    ["999 octets in a header line", `X: ${"a".repeat(996)}\r\n\r\n`, /^550 5\.6\.0 A line/],
+    ["999 octets in a last line without an end", `a: b\r\n\r\n${"b".repeat(999)}`, /^550 5\.6\.0 A line/],
+    [
+      "four Received fields where three are allowed",
+      "Received: a\r\nRECEIVED : b\r\nreceived\t:c\r\nReceived:d\r\n\r\n",
+      /^554 5\.4\.6/,
+    ],
+    ["one octet too many", `a: b\r\n\r\n${"aaaa\r\n".repeat(16_665)}123`, /^552 5\.3\.4 The message/],
+  ])("with %s is refused, whole or octet by octet", (_, message, reply) => {
+    expect(run([message])).toMatch(reply);
+    expect(run(octetByOctet(message))).toMatch(reply);
+  });
+
+  it("may have as many octets and Received fields as are allowed", () => {
+    const message = `${"Received: x\r\n by y\r\n".repeat(3)}\r\nReceived: z\r\n`;
+    expect(run([message], { maxMessageBytes: message.length })).toBe(message);
+    expect(run([message], { maxMessageBytes: message.length - 1 })).toMatch(/^552/);
+  });
+
+  it("is refused for a header section over 1 MB", () => {
+    const message = "X: aaaa\r\n".repeat(120_000);
+    expect(run([message], { maxMessageBytes: 10_000_000 })).toMatch(/^552 5\.3\.4 The header section/);
+    expect(run([`\r\n${message}`], { maxMessageBytes: 10_000_000 })).toHaveLength(message.length + 2);
+  });
+
+  it("is refused for what comes first in it", () => {
+    expect(run(["Received: a\r\n".repeat(4), "\0"])).toMatch(/^554/);
+    expect(run([`${"Received: a\r\n".repeat(4)}\0`])).toMatch(/^554/);
+    expect(run([`A: \0\r\n${"Received: a\r\n".repeat(4)}`])).toMatch(/^550/);
+    expect(run(["a: b\r\n\r\n\n"], { maxMessageBytes: 8 })).toMatch(/^552/);
+  });
+});
+
+describe("line ends that are normalised", () => {
+  it.each([
+    ["a bare LF", "a: b\n\nx\ny\n", "a: b\r\n\r\nx\r\ny\r\n"],
+    ["a bare CR", "a: b\r\n\r\nx\ry\r\n", "a: b\r\n\r\nx y\r\n"],
+    ["CRs before LF", "a: b\r\r\n\r\r\r\nx\r\n", "a: b\r\n\r\nx\r\n"],
+    ["a CR at the very end", "a: b\r\n\r\nx\r", "a: b\r\n\r\nx \r\n"],
+    ["NUL", "a\0: b\r\n\r\nx\0\r\0", "a : b\r\n\r\nx   \r\n"],
+    ["our field behind a bare LF", "a: b\nPostern-TLS: x\nc: d\n\n", "a: b\r\nc: d\r\n\r\n"],
+    ["our field behind a bare CR", "a: b\rPostern-TLS: x\r\n\r\n", "a: b Postern-TLS: x\r\n\r\n"],
+    [
+      "our field with NUL before its colon",
+      "a: b\r\nPostern-TLS\0: x\r\nc: d\r\n\r\n",
+      "a: b\r\nc: d\r\n\r\n",
+    ],
+  ])("come out clean from %s", (_, message, expected) => {
+    expect(run([message], normalising)).toBe(expected);
+    expect(run(octetByOctet(message), normalising)).toBe(expected);
+  });
+});
+
+describe("a field that only we may write", () => {
+  it.each([
+    ["as it is", "Postern-TLS: client=verified\r\n"],
+    ["in any case", "pOSTERN-tls: x\r\n"],
+    ["with blanks before the colon", "Postern-TLS \t : x\r\n"],
+    ["with its value folded", "Postern-TLS:\r\n client=verified;\r\n\tsubject=x\r\n"],
+    ["with its colon on the next line", "Postern-TLS\r\n : x\r\n"],
+    ["with a line of blanks inside", "Postern-TLS: x\r\n \r\n y\r\n"],
+    ["without any colon", "Postern-TLS\r\n"],
+    ["with a word before the colon", "Postern-TLS x: y\r\n"],
+    ["without a value", "Postern-TLS:\r\n"],
+    ["twice", "Postern-TLS: x\r\nPostern-TLS: y\r\n"],
+    ["behind a vertical tab, where Python breaks lines", "X: a\x0bPostern-TLS: x\r\n"],
+    ["behind U+2028, where Python breaks lines", `X: a${utf8("\u2028")}Postern-TLS: x\r\n`],
+    ["behind NEL and blanks", `X: a${utf8("\u0085")} \tPostern-TLS: x\r\n`],
+    ["behind a no-break space that trim() takes off", `${utf8("\u00a0")}Postern-TLS: x\r\n`],
+    ["before a no-break space that trim() takes off", `Postern-TLS${utf8("\u00a0")}: x\r\n`],
+    ["with a form feed before the colon", "Postern-TLS\f: x\r\n"],
+    ["with a long s, which Java takes for an S", `${utf8("Poſtern-TLS")}: x\r\n`],
+  ])("is removed %s, wherever it stands", (_, field) => {
+    expect(run([`A: b\r\n${field}C: d\r\n\r\nbody\r\n`])).toBe("A: b\r\nC: d\r\n\r\nbody\r\n");
+    expect(run([`${field}C: d\r\n\r\nbody\r\n`])).toMatch(/^(?:\r\n.*)?C: d\r\n\r\nbody\r\n$/s);
+    expect(run([`A: b\r\n${field}\r\nbody\r\n`])).toBe("A: b\r\n\r\nbody\r\n");
+    expect(run([`A: b\r\n${field}`])).toBe("A: b\r\n");
+    expect(run([`A: b\r\n${field.slice(0, -2)}`])).toBe("A: b\r\n");
+    expect(run([`A: b\r\nno colon\r\n${field}\r\n`])).toBe("A: b\r\nno colon\r\n\r\n");
+    expect(run(octetByOctet(`A: b\r\n${field}C: d\r\n\r\n`))).toBe("A: b\r\nC: d\r\n\r\n");
+  });
+
+  it("takes the lines that continue it along, and not the field after it", () => {
+    expect(run(["Postern-TLS: x\r\n y\r\n\tz\r\nA: b\r\n c\r\n\r\n"])).toBe("A: b\r\n c\r\n\r\n");
+  });
+
+  it("is removed where it hides behind a control character in a continuation line", () => {
+    expect(run(["A: b\r\n c\x0cPostern-TLS: x\r\n d\r\nE: f\r\n\r\n"])).toBe("A: b\r\nE: f\r\n\r\n");
+  });
+});
+
+describe("a message whose first line would be read as part of our own fields on top", () => {
+  it.each([
+    ["continues a field", " client=verified\r\nA: b\r\n\r\n"],
+    ["continues a field, with a tab", "\tclient=verified\r\n"],
+    ["is no field", "client=verified\r\nA: b\r\n"],
+    ["is a name with a blank inside", "hello there: b\r\n"],
+    ["begins with a vertical tab, which some take for a blank", "\x0b client=verified: x\r\n"],
+    ["has its colon on the next line", "A\r\n : b\r\n"],
+  ])("is all body when it %s", (_, message) => {
+    expect(run([message])).toBe(`\r\n${message}`);
+    expect(run(octetByOctet(message))).toBe(`\r\n${message}`);
+  });
+
+  it("is all body when removing a field of ours uncovers such a line", () => {
+    expect(run(["Postern-TLS: x\r\nno field\r\nA: b\r\n"])).toBe("\r\nno field\r\nA: b\r\n");
+  });
+});
+
+describe("the split into chunks", () => {
+  const piece = fc.constantFrom(
+    "\r\n",
+    "\r\n",
+    "\r\n",
+    "\r",
+    "\n",
+    "\0",
+    "A: b",
+    "Postern-TLS",
+    "postern-tls",
+    ":",
+    " ",
+    "\t",
+    "x",
+    "\x0b",
+    "\xa0",
+    "Received: x",
+    "\r\n\r\n",
+    ".",
+    "y".repeat(499),
+    "z".repeat(990),
+  );
+  const message = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(""));
+  const clean = fc
+    .array(
+      fc.constantFrom(
+        "A: b\r\n",
+        " c\r\n",
+        "Postern-TLS: x\r\n",
+        "postern-tls\t:\r\n",
+        "\tfold\r\n",
+        "no field\r\n",
+        "\r\n",
+        "Received: x\r\n",
+      ),
+      { maxLength: 12 },
+    )
+    .map((lines) => lines.join(""));
+  const cuts = fc.array(fc.nat(2000), { maxLength: 12 });
+
+  function split(text: string, at: readonly number[]): readonly string[] {
+    const positions = [0, ...at.map((cut) => cut % (text.length + 1)), text.length].sort((a, b) => a - b);
+    return positions.slice(1).map((end, index) => text.slice(positions[index], end));
+  }
+
+  it.each(["refuse", "normalise"] as const)("never changes the outcome (%s)", (lineEnds) => {
+    fc.assert(
+      fc.property(
+        fc.oneof(message, clean),
+        cuts,
+        fc.integer({ min: 0, max: 3000 }),
+        (text, at, maxMessageBytes) => {
+          const change = { lineEnds, maxMessageBytes };
+          const whole = run([text], change);
+          expect(run(split(text, at), change)).toBe(whole);
+          expect(run(octetByOctet(text), change)).toBe(whole);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it("leaves no field of ours, and every clean line end as it was", () => {
+    fc.assert(
+      fc.property(clean, (text) => {
+        const header = run([text], { maxReceivedHeaders: 100 }).split("\r\n\r\n")[0] ?? "";
+        if (!header.startsWith("\r\n"))
+          expect(header.replace(/\r\n[ \t]/g, "")).not.toMatch(/^postern-tls[ \t]*(?::|$)/im);
+      }),
+    );
+  });
+
+  it("lets normalised mail pass a filter that refuses", () => {
+    fc.assert(
+      fc.property(message, (text) => {
+        const once = run([text], normalising);
+        if (!/^55\d /.test(once)) expect(run([once])).toBe(once);
+      }),
+    );
+  });
+});
+
+describe("a stream", () => {
+  it("is filtered chunk by chunk, and refused in the middle", async () => {
+    const source = async function* () {
+      yield Buffer.from("A: b\r\nPostern-");
+      yield Buffer.from("TLS: x\r\n\r\nbody\r\n");
+      yield Buffer.from("x\ny");
+    };
+    const seen: string[] = [];
+    const read = async () => {
+      for await (const chunk of filtered(source(), createMessageFilter(options)))
+        seen.push(Buffer.from(chunk).toString());
+    };
+    await expect(read()).rejects.toThrow(MessageRefused);
+    expect(seen.join("")).toBe("A: b\r\n\r\nbody\r\n");
+  });
+});
