@@ -100,7 +100,7 @@ export interface IssueOptions extends Dated {
   /** dNSNames of the SAN; the first is also the common name. */
   readonly names: readonly string[];
   /** Absent = self-signed. */
-  readonly ca?: TestCa;
+  readonly ca?: TestCa | undefined;
   readonly keyType?: TestKeyType;
   /** Replaces the shared key of the kind. */
   readonly key?: TestKeyPair;

@@ -1,0 +1,432 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import {
+  basicConstraints,
+  dnsName,
+  EKU,
+  hoursFromNow,
+  KEY_USAGE,
+  keyUsage,
+  sharedKey,
+  signCertificate,
+  subjectAltName,
+} from "../../test/support/certificate-writer.ts";
+import { makeCrl } from "../../test/support/crl-writer.ts";
+import { bitString, integer, oid, pem, sequence } from "../../test/support/der.ts";
+import { issueServer, makeCa, type IssueOptions, type TestCa } from "../../test/support/pki.ts";
+import { InvalidInput, RuleViolation, TooLarge } from "../errors.ts";
+import { parsePemBundle, type PemBundle, type PemBundleContext } from "./pem-bundle.ts";
+
+const nowMs = Date.now();
+const root = makeCa({ name: "Root" });
+const intermediate = makeCa({ name: "Intermediate", parent: root });
+const names = ["mx.example"];
+const server = issueServer({ names, ca: intermediate });
+const rsaServer = issueServer({ names: ["mx.example", "other.example"], ca: root, keyType: "rsa-2048" });
+const bundle: PemBundle = {
+  certificatePem: server.certificatePem,
+  chainPem: server.chainPem,
+  privateKeyPem: server.privateKeyPem,
+};
+const CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n";
+
+/** `kind pointer code` of every issue, or `accepted`. */
+function outcome(
+  change: Partial<PemBundle>,
+  context: Partial<PemBundleContext> = {},
+): string | readonly string[] {
+  try {
+    parsePemBundle({ ...bundle, ...change }, { nowMs, ...context });
+    return "accepted";
+  } catch (error) {
+    if (error instanceof InvalidInput || error instanceof RuleViolation || error instanceof TooLarge) {
+      return error.issues.map((issue) => `${error.name} ${issue.pointer} ${issue.code}`);
+    }
+    throw error;
+  }
+}
+
+const upload = (options: Partial<IssueOptions>): Partial<PemBundle> => {
+  const { certificatePem, chainPem, privateKeyPem } = issueServer({ names, ca: root, ...options });
+  return { certificatePem, privateKeyPem, chainPem: chainPem === "" ? undefined : chainPem };
+};
+
+describe("a server certificate that is uploaded", () => {
+  it("is described by its leaf, and its key and chain become the material", () => {
+    const leaf = new X509Certificate(server.der);
+    expect(parsePemBundle(bundle, { nowMs })).toEqual({
+      keys: [
+        {
+          keyType: "ecdsa-p256",
+          fingerprintSha256: leaf.fingerprint256.replaceAll(":", "").toLowerCase(),
+          spkiPin: expect.stringMatching(/^sha256\/\/[A-Za-z0-9+/]{43}=$/),
+          notBefore: leaf.validFromDate.toISOString(),
+          notAfter: leaf.validToDate.toISOString(),
+        },
+      ],
+      names,
+      material: {
+        keys: [
+          {
+            keyType: "ecdsa-p256",
+            privateKeyPem: server.privateKeyPem,
+            certificateChainPem: server.bundlePem,
+          },
+        ],
+      },
+    });
+  });
+
+  it.each([
+    ["leaf and chain in one field", { certificatePem: server.bundlePem, chainPem: undefined }],
+    ["the leaf alone", { chainPem: undefined }],
+    ["the root after the chain", { chainPem: server.chainPem + root.rootPem }],
+    [
+      "CRLF line ends, blank lines and a byte order mark",
+      { certificatePem: `\ufeff\r\n${server.certificatePem.replaceAll("\n", "\r\n")}\r\n` },
+    ],
+    [
+      "text around the blocks, as openssl writes it",
+      {
+        certificatePem: `Bag Attributes\n    friendlyName: mx\nsubject=CN = mx.example\n${server.bundlePem}`,
+        chainPem: undefined,
+      },
+    ],
+    ["a self-signed certificate", upload({ ca: undefined })],
+    ["a wildcard", upload({ names: ["*.example"] })],
+    ["no extended key usage", upload({ purposes: null })],
+    ["any extended key usage", upload({ purposes: [EKU.any] })],
+    ["an ECDSA P-384 key", upload({ keyType: "ecdsa-p384" })],
+    ["an RSA key of 2048 bits", upload({ keyType: "rsa-2048" })],
+    ["an RSA key of 3072 bits", upload({ keyType: "rsa-3072" })],
+  ])("is taken with %s", (_case, change) => {
+    expect(outcome(change)).toBe("accepted");
+  });
+
+  it.each([
+    ["PKCS #1", sharedKey("rsa-2048").privateKey.export({ type: "pkcs1", format: "pem" }), rsaServer],
+    ["SEC 1", server.privateKey.export({ type: "sec1", format: "pem" }), server],
+    [
+      "SEC 1 after its curve",
+      `-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n${server.privateKey.export({ type: "sec1", format: "pem" }).toString()}`,
+      server,
+    ],
+  ])("is taken with a key in %s, kept as PKCS #8", (_case, key, { certificatePem, privateKeyPem }) => {
+    const parsed = parsePemBundle({ certificatePem, privateKeyPem: key.toString() }, { nowMs });
+    expect(parsed.material.keys[0]?.privateKeyPem).toBe(privateKeyPem);
+  });
+
+  it("keeps nothing of the upload but certificates and keys", () => {
+    const noisy = { ...bundle, certificatePem: `secret remark\n${server.certificatePem}` };
+    expect(parsePemBundle(noisy, { nowMs })).toEqual(parsePemBundle(bundle, { nowMs }));
+  });
+
+  it("holds an ECDSA and an RSA pair, ECDSA first, with the names of both", () => {
+    const certificatePem = rsaServer.certificatePem + server.certificatePem;
+    const privateKeyPem = rsaServer.privateKeyPem + server.privateKeyPem;
+    const both = parsePemBundle(
+      { certificatePem, chainPem: intermediate.certificatePem, privateKeyPem },
+      { nowMs },
+    );
+    expect(both.keys.map(({ keyType }) => keyType)).toEqual(["ecdsa-p256", "rsa-2048"]);
+    expect(both.names).toEqual(names);
+    expect(both.material.keys.map(({ certificateChainPem }) => certificateChainPem)).toEqual([
+      server.bundlePem,
+      rsaServer.certificatePem,
+    ]);
+  });
+});
+
+describe("a server certificate that cannot be used", () => {
+  const other = issueServer({ names, ca: root, keyType: "ecdsa-p384" });
+  const [certificate, key] = ["InvalidInput /certificatePem", "InvalidInput /privateKeyPem"];
+  it.each<[string, Partial<PemBundle>, readonly string[]]>([
+    ["no PEM at all", { certificatePem: "hello" }, [`${certificate} not-pem`]],
+    ["an empty field", { certificatePem: "" }, [`${certificate} not-pem`]],
+    ["an empty chain", { chainPem: "" }, ["InvalidInput /chainPem not-pem"]],
+    ["a key for a certificate", { certificatePem: server.privateKeyPem }, [`${certificate} wrong-kind`]],
+    [
+      "a key after the certificate",
+      { certificatePem: server.certificatePem + server.privateKeyPem },
+      [`${certificate} wrong-kind`],
+    ],
+    ["a request for a certificate", { certificatePem: CSR }, [`${certificate} wrong-kind`]],
+    ["a CRL for a chain", { chainPem: makeCrl({ ca: root }) }, ["InvalidInput /chainPem wrong-kind"]],
+    ["a certificate for a key", { privateKeyPem: server.certificatePem }, [`${key} wrong-kind`]],
+    ["a public key for a key", { privateKeyPem: pem("PUBLIC KEY", Buffer.alloc(9)) }, [`${key} wrong-kind`]],
+    [
+      "bytes that are no certificate",
+      { certificatePem: pem("CERTIFICATE", Buffer.alloc(99)) },
+      [`${certificate} unreadable-certificate`],
+    ],
+    [
+      "bytes after the certificate",
+      { certificatePem: pem("CERTIFICATE", Buffer.concat([server.der, Buffer.from([0])])) },
+      [`${certificate} unreadable-certificate`],
+    ],
+    [
+      "bytes that are no key",
+      { privateKeyPem: pem("PRIVATE KEY", Buffer.alloc(99)) },
+      [`${key} unreadable-key`],
+    ],
+    [
+      "no END line",
+      { certificatePem: server.certificatePem.replace(/-----END.*\n/, "") },
+      [`${certificate} damaged-pem`],
+    ],
+    [
+      "no BEGIN line",
+      { certificatePem: server.certificatePem.replace(/-----BEGIN.*\n/, "") },
+      [`${certificate} damaged-pem`],
+    ],
+    [
+      "an END line of another kind",
+      { certificatePem: server.certificatePem.replace("END CERTIFICATE", "END PRIVATE KEY") },
+      [`${certificate} damaged-pem`],
+    ],
+    [
+      "a body that is not base64",
+      { certificatePem: server.certificatePem.replace("M", "*") },
+      [`${certificate} damaged-pem`],
+    ],
+    [
+      "line ends written as backslash and n",
+      { certificatePem: server.certificatePem.replaceAll("\n", "\\n") },
+      [`${certificate} damaged-pem`],
+    ],
+    [
+      "lines of a lost block between blocks",
+      { certificatePem: `${server.certificatePem}${"A".repeat(64)}\n` },
+      [`${certificate} damaged-pem`],
+    ],
+    [
+      "binary data between blocks",
+      { certificatePem: `\0\x01\n${server.certificatePem}` },
+      [`${certificate} damaged-pem`],
+    ],
+    [
+      "several bad fields",
+      { certificatePem: "x", chainPem: "y" },
+      [`${certificate} not-pem`, "InvalidInput /chainPem not-pem"],
+    ],
+    ["no key", { privateKeyPem: undefined }, [`${key} required`]],
+    ["three keys", { privateKeyPem: server.privateKeyPem.repeat(3) }, [`${key} too-many-keys`]],
+    [
+      "the key of another certificate",
+      { privateKeyPem: other.privateKeyPem },
+      ["RuleViolation /privateKeyPem key-mismatch"],
+    ],
+    [
+      "a key too many",
+      { privateKeyPem: server.privateKeyPem + rsaServer.privateKeyPem },
+      ["RuleViolation /privateKeyPem key-mismatch"],
+    ],
+    [
+      "the chain in front of the leaf",
+      { certificatePem: server.chainPem + server.certificatePem, chainPem: undefined },
+      [`${certificate} leaf-not-first`],
+    ],
+    [
+      "leaf and chain in each other's field",
+      { certificatePem: server.chainPem, chainPem: server.certificatePem },
+      ["InvalidInput /chainPem leaf-not-first"],
+    ],
+    [
+      "a chain out of order",
+      { chainPem: root.rootPem + intermediate.certificatePem },
+      ["InvalidInput /chainPem chain-order"],
+    ],
+    [
+      "a chain that did not issue the leaf",
+      { chainPem: root.rootPem },
+      ["InvalidInput /chainPem chain-order"],
+    ],
+    ["the leaf again in the chain", { chainPem: server.bundlePem }, ["InvalidInput /chainPem chain-order"]],
+    [
+      "the leaf twice",
+      { certificatePem: server.certificatePem.repeat(2), chainPem: undefined },
+      [`${certificate} chain-order`],
+    ],
+    [
+      "two leaves of one kind",
+      { certificatePem: server.certificatePem + upload({}).certificatePem, chainPem: undefined },
+      [`${certificate} two-of-one-kind`],
+    ],
+  ])("is refused with %s", (_case, change, issues) => {
+    expect(outcome(change)).toEqual(issues);
+  });
+
+  it.each<[string, Partial<IssueOptions>, string]>([
+    ["an RSA key of 1024 bits", { keyType: "rsa-1024" }, "weak-key"],
+    ["an Ed25519 key", { keyType: "ed25519" }, "unsupported-key"],
+    ["an ECDSA P-521 key", { keyType: "ecdsa-p521" }, "unsupported-key"],
+    ["a SHA-1 signature", { hash: "sha1" }, "weak-signature"],
+    ["an MD5 signature", { hash: "md5", ca: makeCa({ keyType: "rsa-2048" }) }, "weak-signature"],
+    ["a common name and no subjectAltName", { names: [], subject: "mx.example" }, "no-names"],
+    ["no dNSName that is a name", { names: ["_mx.example", "192.0.2.1"] }, "no-names"],
+    [
+      "more names than a certificate may have",
+      { names: Array.from({ length: 101 }, (_, at) => `n${String(at)}.example`) },
+      "too-many-names",
+    ],
+    ["no purpose but clientAuth", { purposes: [EKU.clientAuth] }, "not-for-servers"],
+  ])("is refused with %s", (_case, options, code) => {
+    expect(outcome(upload(options))).toEqual([`InvalidInput /certificatePem ${code}`]);
+  });
+
+  it("is refused with a public key of unknown kind", () => {
+    const spki = sequence(sequence(oid("1.2.3.4")), bitString(Buffer.alloc(32)));
+    const publicKey = { export: () => spki } as unknown as typeof server.privateKey;
+    const extensions = [subjectAltName(dnsName("mx.example"))];
+    const der = signCertificate({ subject: "x", publicKey, extensions }, root);
+    expect(outcome({ certificatePem: pem("CERTIFICATE", der), chainPem: undefined })).toEqual([
+      "InvalidInput /certificatePem unsupported-key",
+    ]);
+  });
+
+  it("is refused with an intermediate that OpenSSL would not serve", () => {
+    const weak = makeCa({ parent: root, keyType: "rsa-1024" });
+    const sha1 = makeCa({ parent: root, hash: "sha1" });
+    expect(outcome(upload({ ca: weak }))).toEqual(["InvalidInput /chainPem weak-key"]);
+    expect(outcome(upload({ ca: sha1 }))).toEqual(["InvalidInput /chainPem weak-signature"]);
+  });
+
+  const twin = makeCa({ name: "Twin" });
+  it.each<[string, TestCa, TestCa]>([
+    ["has the issuer's name and another key", twin, makeCa({ name: "Twin" })],
+    ["has the issuer's key and another name", { ...twin, subject: "Other" }, twin],
+  ])("is refused with an issuer that %s", (_case, ca, inChain) => {
+    expect(outcome({ ...upload({ ca }), chainPem: inChain.certificatePem })).toEqual([
+      "InvalidInput /chainPem chain-order",
+    ]);
+  });
+
+  it("is refused with an issuer that may not sign certificates", () => {
+    for (const extensions of [
+      [basicConstraints(false)],
+      [basicConstraints(true), keyUsage(KEY_USAGE.crlSign)],
+    ]) {
+      const ca = makeCa({ extensions });
+      expect(outcome({ ...upload({ ca }), chainPem: ca.certificatePem })).toEqual([
+        "InvalidInput /chainPem chain-order",
+      ]);
+    }
+  });
+
+  it.each<[string, Partial<IssueOptions>, string]>([
+    ["expired", { notBefore: hoursFromNow(-48), notAfter: hoursFromNow(-24) }, "expired"],
+    ["not valid yet", { notBefore: hoursFromNow(1) }, "not-yet-valid"],
+  ])("is refused when it is %s", (_case, options, code) => {
+    expect(outcome(upload(options))).toEqual([`RuleViolation /certificatePem ${code}`]);
+  });
+
+  it("is refused when an intermediate is expired, or the key does not match as well", () => {
+    const expired = makeCa({ parent: root, notBefore: hoursFromNow(-48), notAfter: hoursFromNow(-24) });
+    expect(outcome(upload({ ca: expired }))).toEqual(["RuleViolation /chainPem expired"]);
+    expect(
+      outcome({ ...upload({ notBefore: hoursFromNow(1) }), privateKeyPem: other.privateKeyPem }),
+    ).toEqual(["RuleViolation /privateKeyPem key-mismatch", "RuleViolation /certificatePem not-yet-valid"]);
+  });
+
+  it("is expired from the second of its notAfter on", () => {
+    const notAfter = new X509Certificate(server.der).validToDate.getTime();
+    expect(outcome({ chainPem: undefined }, { nowMs: notAfter - 1 })).toBe("accepted");
+    expect(outcome({ chainPem: undefined }, { nowMs: notAfter })).toEqual([
+      "RuleViolation /certificatePem expired",
+    ]);
+  });
+
+  it("is refused above the caps", () => {
+    expect(outcome({ certificatePem: "x".repeat(65_537) })).toEqual(["TooLarge /certificatePem too-large"]);
+    expect(outcome({ chainPem: server.chainPem.repeat(10) })).toEqual([
+      "RuleViolation /chainPem too-many-certificates",
+    ]);
+  });
+});
+
+describe("the private key of an upload", () => {
+  const passphrase = "correct horse";
+  const encrypted = (cipher: string, type: "pkcs8" | "sec1"): string =>
+    server.privateKey
+      .export({ type, format: "pem", cipher, passphrase } as { type: "pkcs8"; format: "pem" })
+      .toString();
+
+  it.each([
+    ["PKCS #8", encrypted("aes-256-cbc", "pkcs8")],
+    ["OpenSSL's old form", encrypted("aes-256-cbc", "sec1")],
+  ])("may be encrypted in %s, and needs its passphrase", (_case, privateKeyPem) => {
+    expect(outcome({ privateKeyPem, privateKeyPassphrase: passphrase })).toBe("accepted");
+    expect(outcome({ privateKeyPem })).toEqual(["InvalidInput /privateKeyPassphrase passphrase-required"]);
+    for (const wrong of ["", "wrong", "x".repeat(5000)]) {
+      expect(outcome({ privateKeyPem, privateKeyPassphrase: wrong })).toEqual([
+        "InvalidInput /privateKeyPassphrase wrong-passphrase",
+      ]);
+    }
+  });
+
+  it("may come with a passphrase that it does not need", () => {
+    expect(outcome({ privateKeyPassphrase: passphrase })).toBe("accepted");
+  });
+
+  it("is not decrypted when that would hold up the process", () => {
+    const block = encrypted("aes-256-cbc", "pkcs8");
+    const der = Buffer.from(block.replace(/-----.*-----/g, ""), "base64");
+    const at = der.indexOf(integer(2048));
+    expect(at).toBeGreaterThan(0);
+    const slow = Buffer.concat([der.subarray(0, at), integer(0x7fff), der.subarray(at + 4)]);
+    const tooSlow = Buffer.from(der);
+    // INTEGER of 2 octets and the next field's start become one of 4 octets: the file is damaged, but read only after.
+    tooSlow[at + 1] = 4;
+    tooSlow[at + 2] = 0x7f;
+    const outcomeOf = (bytes: Buffer): string | readonly string[] =>
+      outcome({ privateKeyPem: pem("ENCRYPTED PRIVATE KEY", bytes), privateKeyPassphrase: passphrase });
+    expect(outcomeOf(slow)).toEqual(["InvalidInput /privateKeyPassphrase wrong-passphrase"]);
+    expect(outcomeOf(tooSlow)).toEqual(["InvalidInput /privateKeyPem costly-encryption"]);
+  });
+
+  it("must sign for the certificate: a right public half is not enough", () => {
+    const jwk = server.privateKey.export({ format: "jwk" });
+    const d = Buffer.alloc(32, 7).toString("base64url");
+    const damaged = createPrivateKey({ key: { ...jwk, d }, format: "jwk" });
+    const privateKeyPem = damaged.export({ type: "pkcs8", format: "pem" }).toString();
+    expect(outcome({ privateKeyPem })).toEqual(["RuleViolation /privateKeyPem key-mismatch"]);
+  });
+
+  it("may be left out when it is already here", () => {
+    const existingKeys = [
+      { privateKeyPem: rsaServer.privateKeyPem },
+      { privateKeyPem: server.privateKeyPem },
+    ];
+    const parsed = parsePemBundle({ ...bundle, privateKeyPem: undefined }, { nowMs, existingKeys });
+    expect(parsed.material.keys.map(({ keyType }) => keyType)).toEqual(["ecdsa-p256"]);
+    expect(
+      outcome({ ...upload({ keyType: "ecdsa-p384" }), privateKeyPem: undefined }, { existingKeys }),
+    ).toEqual(["RuleViolation /certificatePem key-mismatch"]);
+  });
+
+  it("is in no error, whatever is wrong and in whichever field it came", () => {
+    const secret = server.privateKeyPem.split("\n")[1] ?? "";
+    expect(secret.length).toBeGreaterThan(40);
+    const changes: Partial<PemBundle>[] = [
+      { certificatePem: server.privateKeyPem },
+      { certificatePem: server.privateKeyPem.replace("-----BEGIN", "x-----BEGIN") },
+      { certificatePem: server.privateKeyPem.replace(/-----BEGIN.*\n/, "") },
+      { chainPem: server.privateKeyPem },
+      { privateKeyPem: server.privateKeyPem.replace(/-----END.*\n/, "") },
+      { privateKeyPem: server.privateKeyPem.replace("M", "*") },
+      { privateKeyPem: encrypted("aes-256-cbc", "pkcs8"), privateKeyPassphrase: "hunter2-hunter2" },
+    ];
+    for (const change of changes) {
+      let text = "";
+      try {
+        parsePemBundle({ ...bundle, ...change }, { nowMs });
+      } catch (error) {
+        const { message, stack, cause, issues } = error as InvalidInput;
+        text = JSON.stringify([message, stack, cause, issues]);
+      }
+      expect(text).not.toBe("");
+      expect(text).not.toContain(secret.slice(0, 20));
+      expect(text).not.toContain("hunter2");
+    }
+  });
+});
