@@ -1,0 +1,77 @@
+import { existsSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, expect, it } from "vitest";
+import { REASONS, rowOf } from "../../core/policy/reason.ts";
+import { VARIABLES } from "../../worker/config-variables.ts";
+import { LIMIT_TABLE } from "../../worker/limits.ts";
+import { readText, ROOT, sourceFiles } from "./source-files.ts";
+
+const linesOf = (path: string): readonly string[] => readText(path).split("\n");
+const withCode = (text: string): string => text.replaceAll(/<[a-z]+>/gu, "`$&`");
+
+describe("docs/configuration.md", () => {
+  it.each(Object.entries(VARIABLES))("has the row of the variable %s", (name, { defaultText, meaning }) => {
+    const row = `| \`${name}\` | ${defaultText} | ${withCode(meaning)} |`;
+    expect(linesOf("docs/configuration.md")).toContain(row);
+  });
+
+  it.each(Object.entries(LIMIT_TABLE))(
+    "has the row of the limit %s",
+    (name, { default: value, unit, reason }) => {
+      const row = `| \`${name}\` | ${value} | ${unit} | ${reason} |`;
+      expect(linesOf("docs/configuration.md")).toContain(row);
+    },
+  );
+
+  it("names no variable and no limit that is not there", () => {
+    const named = linesOf("docs/configuration.md").flatMap(
+      (line) => /^\| `(?<name>\w+)` \|/u.exec(line)?.groups?.["name"] ?? [],
+    );
+    const known = [...Object.keys(VARIABLES), ...Object.keys(LIMIT_TABLE)];
+    expect(named).toEqual(known);
+  });
+});
+
+describe("docs/tls-levels.md", () => {
+  it.each(REASONS)("has the row of the reason %s in its place", (reason) => {
+    const rows = linesOf("docs/tls-levels.md").filter((line) =>
+      line.startsWith(`| ${rowOf(reason)} | \`${reason}\` |`),
+    );
+    expect(rows).toHaveLength(1);
+  });
+});
+
+describe("links between our pages", () => {
+  const pages = sourceFiles("*.md", "docs/**/*.md");
+  const links = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\((?!https?:)(?<target>[^)#\s]+)?(?:#(?<anchor>[^)\s]+))?\)/gu)].map(
+      ({ groups }) => ({
+        path,
+        target: groups?.["target"] === undefined ? path : normalize(join(dirname(path), groups["target"])),
+        anchor: groups?.["anchor"],
+      }),
+    ),
+  );
+
+  it("are there to be followed", () => {
+    expect(links.length).toBeGreaterThan(5);
+  });
+
+  it.each(links)("$path leads to $target $anchor", ({ target, anchor }) => {
+    expect(existsSync(join(ROOT, target))).toBe(true);
+    if (anchor !== undefined) expect(anchorsOf(target)).toContain(anchor);
+  });
+});
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(path: string): readonly string[] {
+  return linesOf(path)
+    .filter((line) => /^#+ /u.test(line))
+    .map((line) =>
+      line
+        .replace(/^#+ /u, "")
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+}
