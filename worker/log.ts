@@ -1,0 +1,91 @@
+import { pino } from "pino";
+import type { LogLevel } from "./config.ts";
+
+/** Every event that is logged, with its level. The one table of their names. */
+export const LOG_EVENTS = {
+  starting: "info",
+  started: "info",
+  "start-failed": "fatal",
+  "default-certificate-made": "info",
+  "default-certificate-expiring": "warn",
+  "chain-verifier-missing": "warn",
+  "settings-loaded": "info",
+  "settings-applied": "info",
+  "settings-unchanged": "trace",
+  "settings-gap": "warn",
+  "settings-refused": "error",
+  "settings-unreadable": "warn",
+  /** The store cannot be read; what is held stays in force. */
+  "settings-stale": "warn",
+  "settings-fresh": "info",
+  "trust-content-unreadable": "warn",
+  "trust-contents-loaded": "info",
+  "edge-report-failed": "warn",
+  "edge-report-recovered": "info",
+  session: "info",
+  "connection-refused": "info",
+  "limit-hit": "info",
+  "handshake-failed": "info",
+  "delivery-failed": "warn",
+  "message-aborted": "info",
+  "certificate-problem": "error",
+  request: "info",
+  "request-failed": "error",
+  "internal-error": "error",
+  stopping: "info",
+  "stop-step-failed": "error",
+  "stop-grace-over": "error",
+  stopped: "info",
+} as const satisfies Readonly<Record<string, Exclude<LogLevel, "silent">>>;
+
+export type LogEvent = keyof typeof LOG_EVENTS;
+
+/** Writes one JSON object a line. `error` in the fields is written as type, message, code, stack and causes. */
+export type Log = (event: LogEvent, fields?: Readonly<Record<string, unknown>>) => void;
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** Takes one line with its newline. */
+  readonly write: (line: string) => void;
+}
+
+export function createLog({ level, write }: LogOptions): Log {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: describeError },
+    },
+    { write },
+  );
+  return (event, fields = {}) => logger[LOG_EVENTS[event]]({ event, ...fields });
+}
+
+/** Causes behind causes: enough for adapter, driver and system call. */
+const MAX_CAUSES = 5;
+/** A stack of ours fits; a message that somebody fills does not fill the disk. */
+const MAX_TEXT = 4_000;
+
+interface DescribedError {
+  readonly type: string;
+  readonly message: string;
+  readonly code?: unknown;
+  readonly stack?: string | undefined;
+  readonly cause?: DescribedError;
+}
+
+export function describeError(error: unknown, depth = 0): DescribedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error).slice(0, MAX_TEXT) };
+  return {
+    type: error.name,
+    message: error.message.slice(0, MAX_TEXT),
+    ...("code" in error ? { code: error.code } : {}),
+    // Whose cause is told needs no second stack.
+    ...(depth === 0 ? { stack: error.stack?.slice(0, MAX_TEXT) } : {}),
+    ...(error.cause === undefined || depth >= MAX_CAUSES
+      ? {}
+      : { cause: describeError(error.cause, depth + 1) }),
+  };
+}
