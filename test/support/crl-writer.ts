@@ -17,11 +17,13 @@ export interface CrlOptions {
   /** null = no nextUpdate. */
   readonly nextUpdate?: Date | null;
   readonly hash?: SignatureHash;
+  /** Beside the CRL number. */
+  readonly extensions?: readonly Uint8Array[];
 }
 
 /** A CRL of the CA in PEM; `revoked` takes whole certificates in DER. Default: no one, for 7 days. */
 export function makeCrl(options: CrlOptions): string {
-  const { ca, revoked = [], nextUpdate = hoursFromNow(7 * 24), hash = "sha256" } = options;
+  const { ca, revoked = [], extensions = [], nextUpdate = hoursFromNow(7 * 24), hash = "sha256" } = options;
   const thisUpdate = options.thisUpdate ?? hoursFromNow(-1);
   const entries = revoked.map((certificate) => sequence(serialOf(certificate), time(thisUpdate)));
   const toBeSigned = sequence(
@@ -31,7 +33,7 @@ export function makeCrl(options: CrlOptions): string {
     time(thisUpdate),
     ...(nextUpdate === null ? [] : [time(nextUpdate)]),
     ...(entries.length === 0 ? [] : [sequence(...entries)]),
-    explicit(0, sequence(extension("2.5.29.20", false, integer(1)))),
+    explicit(0, sequence(extension("2.5.29.20", false, integer(1)), ...extensions)),
   );
   return pem("X509 CRL", signed(toBeSigned, ca.privateKey, hash));
 }

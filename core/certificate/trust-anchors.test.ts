@@ -1,0 +1,197 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { extension, hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
+import { makeCrl, type CrlOptions } from "../../test/support/crl-writer.ts";
+import { integer, pem } from "../../test/support/der.ts";
+import { issueClient, makeCa } from "../../test/support/pki.ts";
+import { InvalidInput, RuleViolation, TooLarge } from "../errors.ts";
+import { parseTrustStore, type TrustStoreUpload } from "./trust-anchors.ts";
+
+const nowMs = Date.now();
+const root = makeCa({ name: "Root" });
+const rsaRoot = makeCa({ name: "RSA Root", keyType: "rsa-2048" });
+const intermediate = makeCa({ name: "Intermediate", parent: root });
+const client = issueClient({ names: ["a.example"], ca: intermediate });
+const crl = makeCrl({ ca: root, revoked: [intermediate.der, client.der] });
+
+/** `kind pointer code` of every issue, or `accepted`. */
+function outcome(change: Partial<TrustStoreUpload>): string | readonly string[] {
+  try {
+    parseTrustStore({ certificatesPem: root.rootPem, ...change }, { nowMs });
+    return "accepted";
+  } catch (error) {
+    if (error instanceof InvalidInput || error instanceof RuleViolation || error instanceof TooLarge) {
+      return error.issues.map((issue) => `${error.name} ${issue.pointer} ${issue.code}`);
+    }
+    throw error;
+  }
+}
+
+const withCrl = (options: Partial<CrlOptions>): Partial<TrustStoreUpload> => ({
+  crlPem: makeCrl({ ca: root, ...options }),
+});
+
+describe("a trust store", () => {
+  it("shows its anchors and CRLs, and its content is named by its hash", () => {
+    const store = parseTrustStore({ certificatesPem: `# ours\n${root.rootPem}`, crlPem: crl }, { nowMs });
+    const certificate = new X509Certificate(root.der);
+    expect(store.anchors).toEqual([
+      {
+        subject: "CN=Root",
+        fingerprintSha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+        notBefore: certificate.validFromDate.toISOString(),
+        notAfter: certificate.validToDate.toISOString(),
+      },
+    ]);
+    expect(store.crls).toEqual([
+      { issuer: "CN=Root", thisUpdate: expect.any(String), nextUpdate: expect.any(String) },
+    ]);
+    expect(Date.parse(store.crls[0]?.nextUpdate ?? "") - Date.parse(store.crls[0]?.thisUpdate ?? "")).toBe(
+      169 * 3_600_000,
+    );
+    expect(store.content).toEqual({ certificatesPem: root.rootPem, crlPem: crl });
+    expect(JSON.parse(Buffer.from(store.contentBytes).toString())).toEqual(store.content);
+    expect(store.contentSha256).toBe(createHash("sha256").update(store.contentBytes).digest("hex"));
+  });
+
+  it("has the same hash whatever text stands between its certificates", () => {
+    const plain = parseTrustStore({ certificatesPem: root.rootPem }, { nowMs });
+    const noisy = parseTrustStore(
+      { certificatesPem: `x\r\n${root.rootPem.replaceAll("\n", "\r\n")}`, crlPem: null },
+      { nowMs },
+    );
+    expect(noisy.contentSha256).toBe(plain.contentSha256);
+    expect(plain.content.crlPem).toBeNull();
+  });
+
+  it("folds copies of one certificate", () => {
+    const certificatesPem = root.rootPem + rsaRoot.rootPem + root.rootPem;
+    expect(parseTrustStore({ certificatesPem }, { nowMs }).anchors).toHaveLength(2);
+  });
+
+  it("shows a subject with control characters and text-direction marks escaped", () => {
+    const strange = makeCa({ name: 'Bücher "\r\n\u202e' });
+    expect(parseTrustStore({ certificatesPem: strange.rootPem }, { nowMs }).anchors[0]?.subject).toBe(
+      'CN=Bücher \\"\\0D\\0A\\E2\\80\\AE',
+    );
+  });
+
+  it.each<[string, Partial<TrustStoreUpload>]>([
+    ["an intermediate", { certificatesPem: intermediate.certificatePem }],
+    ["one client's own certificate", { certificatesPem: client.certificatePem }],
+    [
+      "an expired root",
+      { certificatesPem: makeCa({ notBefore: hoursFromNow(-9), notAfter: hoursFromNow(-1) }).rootPem },
+    ],
+    [
+      "a root with a SHA-1 signature, which nobody relies on",
+      { certificatesPem: makeCa({ hash: "sha1" }).rootPem },
+    ],
+    ["a CRL of a CA that comes with the clients", { crlPem: crl + makeCrl({ ca: intermediate }) }],
+    ["a CRL signed with RSA", { certificatesPem: rsaRoot.rootPem, crlPem: makeCrl({ ca: rsaRoot }) }],
+    [
+      "CRLs of two roots with one name",
+      { certificatesPem: root.rootPem + makeCa({ name: "Root" }).rootPem, crlPem: crl },
+    ],
+  ])("may hold %s", (_case, change) => {
+    expect(outcome(change)).toBe("accepted");
+  });
+
+  it("finds the issuer of a CRL though it is written in another case", () => {
+    const imposter = { subject: "rOOT", privateKey: newKey("ecdsa-p256").privateKey };
+    expect(outcome(withCrl({ ca: imposter }))).toEqual(["InvalidInput /crlPem bad-signature"]);
+    expect(outcome(withCrl({ ca: { ...root, subject: "rOOT" } }))).toBe("accepted");
+  });
+
+  const certificates = "InvalidInput /certificatesPem";
+  const crls = "InvalidInput /crlPem";
+  it.each<[string, Partial<TrustStoreUpload>, readonly string[]]>([
+    ["no PEM", { certificatesPem: "hello" }, [`${certificates} not-pem`]],
+    ["nothing", { certificatesPem: "" }, [`${certificates} not-pem`]],
+    [
+      "a private key",
+      { certificatesPem: root.rootPem + client.privateKeyPem },
+      [`${certificates} wrong-kind`],
+    ],
+    ["a CRL among certificates", { certificatesPem: root.rootPem + crl }, [`${certificates} wrong-kind`]],
+    [
+      "bytes that are no certificate",
+      { certificatesPem: pem("CERTIFICATE", Buffer.alloc(50)) },
+      [`${certificates} unreadable-certificate`],
+    ],
+    [
+      "an RSA key of 1024 bits",
+      { certificatesPem: makeCa({ keyType: "rsa-1024" }).rootPem },
+      [`${certificates} weak-key`],
+    ],
+    ["a certificate among CRLs", { crlPem: crl + root.rootPem }, [`${crls} wrong-kind`]],
+    ["an empty CRL field", { crlPem: "" }, [`${crls} not-pem`]],
+    ["bytes that are no CRL", { crlPem: pem("X509 CRL", root.der) }, [`${crls} unreadable-crl`]],
+    [
+      "a CRL cut short",
+      { crlPem: crl.replace(/\n[^\n]+\n-----END/, "\n-----END") },
+      [`${crls} unreadable-crl`],
+    ],
+    ["a CRL without nextUpdate", withCrl({ nextUpdate: null }), [`${crls} no-next-update`]],
+    [
+      "a delta CRL",
+      withCrl({ extensions: [extension("2.5.29.27", true, integer(1))] }),
+      [`${crls} delta-crl`],
+    ],
+    [
+      "a CRL that somebody else signed in the root's name",
+      withCrl({ ca: { ...root, privateKey: intermediate.privateKey } }),
+      [`${crls} bad-signature`],
+    ],
+    ["a CRL with a SHA-1 signature", withCrl({ hash: "sha1" }), [`${crls} weak-signature`]],
+    ["a stale CRL", withCrl({ nextUpdate: hoursFromNow(-0.5) }), ["RuleViolation /crlPem expired"]],
+    ["a CRL of tomorrow", withCrl({ thisUpdate: hoursFromNow(24) }), ["RuleViolation /crlPem not-yet-valid"]],
+    [
+      "an intermediate beside CRLs",
+      { certificatesPem: root.rootPem + intermediate.certificatePem, crlPem: crl },
+      ["RuleViolation /certificatesPem not-a-root"],
+    ],
+    [
+      "a bad CRL after a good one",
+      { crlPem: crl + makeCrl({ ca: root, nextUpdate: null }) },
+      [`${crls} no-next-update`],
+    ],
+    [
+      "too many certificates",
+      { certificatesPem: root.rootPem.repeat(201) },
+      ["RuleViolation /certificatesPem too-many-certificates"],
+    ],
+    [
+      "too many bytes",
+      { certificatesPem: `${"x".repeat(262_145)}` },
+      ["TooLarge /certificatesPem too-large"],
+    ],
+    ["too many bytes of CRLs", { crlPem: `${"x".repeat(524_289)}` }, ["TooLarge /crlPem too-large"]],
+  ])("is refused with %s", (_case, change, issues) => {
+    expect(outcome(change)).toEqual(issues);
+  });
+
+  it("is refused when a CRL was changed after it was signed", () => {
+    const der = Buffer.from(crl.replace(/-----.*-----/g, ""), "base64");
+    const serial = new X509Certificate(client.der).serialNumber;
+    const at = der.indexOf(Buffer.from(serial, "hex"));
+    expect(at).toBeGreaterThan(0);
+    der[at] = (der[at] ?? 0) ^ 1;
+    expect(outcome({ crlPem: pem("X509 CRL", der) })).toEqual(["InvalidInput /crlPem bad-signature"]);
+  });
+
+  it("quotes no private key that came in the wrong field", () => {
+    const secret = client.privateKeyPem.split("\n")[1] ?? "";
+    for (const change of [{ certificatesPem: client.privateKeyPem }, { crlPem: client.privateKeyPem }]) {
+      let text = "";
+      try {
+        parseTrustStore({ certificatesPem: root.rootPem, ...change }, { nowMs });
+      } catch (error) {
+        const { message, stack, issues } = error as InvalidInput;
+        text = JSON.stringify([message, stack, issues]);
+      }
+      expect(text).toContain("wrong-kind");
+      expect(text).not.toContain(secret);
+    }
+  });
+});

@@ -1,0 +1,214 @@
+import { timestamp } from "../clock.ts";
+import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts";
+import { CAPS } from "../limits.ts";
+import { sha256Hex } from "./certificate-fields.ts";
+import { distinguishedName } from "./distinguished-name.ts";
+import { kindOf, readPem, writePem } from "./pem.ts";
+import { readRevocationList, type RevocationList } from "./revocation-list.ts";
+import { isSignedBy, isStrongSignature } from "./signature-algorithm.ts";
+import type { CrlSummary, TrustAnchor, TrustStoreContent } from "./trust-store.ts";
+import { readCertificates, type UploadedCertificate } from "./uploaded-certificate.ts";
+
+/** A trust store as it is written. */
+export interface TrustStoreUpload {
+  readonly certificatesPem: string;
+  readonly crlPem?: string | null | undefined;
+}
+
+/** A trust store, checked, and not stored yet. */
+export interface NewTrustStore {
+  readonly anchors: readonly TrustAnchor[];
+  readonly crls: readonly CrlSummary[];
+  readonly content: TrustStoreContent;
+  /** `content` as JSON: the object `trust/<contentSha256>`. */
+  readonly contentBytes: Uint8Array;
+  readonly contentSha256: string;
+}
+
+const CERTIFICATES = "/certificatesPem";
+const CRLS = "/crlPem";
+
+/**
+ * Reads and checks the certificates and CRLs of a trust store. Any certificate may be an anchor: a root, an
+ * intermediate, one client's own. Copies are folded; an expired anchor is taken, and vouches for nobody.
+ *
+ * A CRL of a CA in the store must be signed by it. One of another issuer is taken as it is: CAs below the roots come
+ * with the clients, and OpenSSL checks the signature when it uses the list. Whether every CA below the roots has its
+ * CRL cannot be known here; where one is missing, nobody below that CA is accepted.
+ *
+ * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, weak RSA keys, CRLs that are
+ *   unreadable, without nextUpdate, deltas, or signed by somebody else.
+ * @throws RuleViolation when a CRL is out of date, or stands beside an anchor that is no root; too many certificates.
+ * @throws TooLarge when a field is over its cap.
+ */
+export function parseTrustStore(
+  upload: TrustStoreUpload,
+  { nowMs }: { readonly nowMs: number },
+): NewTrustStore {
+  checkSizes(upload);
+  const certificates = readAnchors(upload.certificatesPem);
+  const lists = upload.crlPem === undefined || upload.crlPem === null ? [] : readLists(upload.crlPem);
+  const named = certificates.map((certificate) => ({
+    certificate,
+    subject: nameText(certificate.fields.subject),
+  }));
+  throwInvalid(lists.flatMap((list, at) => signatureIssues({ list, position: at + 1 }, named)));
+  const violations = [
+    ...lists.flatMap((list, at) => dateIssues({ list, position: at + 1 }, nowMs)),
+    ...(lists.length === 0 ? [] : certificates.flatMap(rootIssues)),
+  ];
+  if (violations.length > 0) throw new RuleViolation(violations);
+  return newTrustStore(named, lists);
+}
+
+function checkSizes(upload: TrustStoreUpload): void {
+  const fields = [
+    { pointer: CERTIFICATES, text: upload.certificatesPem, max: CAPS.trustStoreBytes },
+    { pointer: CRLS, text: upload.crlPem ?? "", max: CAPS.crlBytes },
+  ];
+  const issues = fields
+    .filter(({ text, max }) => Buffer.byteLength(text) > max)
+    .map(({ pointer, max }) => ({ pointer, code: "too-large", message: `is over ${String(max)} bytes` }));
+  if (issues.length > 0) throw new TooLarge("the trust store is too large", issues);
+}
+
+function readAnchors(text: string): readonly UploadedCertificate[] {
+  const { blocks, issues } = readPem(text, CERTIFICATES);
+  throwInvalid(issues);
+  if (blocks.length > CAPS.trustStoreCertificates) {
+    const message = `holds more than ${String(CAPS.trustStoreCertificates)} certificates`;
+    throw new RuleViolation([{ pointer: CERTIFICATES, code: "too-many-certificates", message }]);
+  }
+  const read = readCertificates(blocks, CERTIFICATES);
+  throwInvalid(read.issues);
+  throwInvalid(read.certificates.flatMap(weaknessIssues));
+  return [...new Map(read.certificates.map((each) => [each.x509.fingerprint256, each])).values()];
+}
+
+/** OpenSSL at level 2 lets no RSA key under 2048 bits into a chain; the signature of an anchor is not looked at. */
+function weaknessIssues({ x509, position }: UploadedCertificate): readonly Issue[] {
+  try {
+    if ((x509.publicKey.asymmetricKeyDetails?.modulusLength ?? 2048) >= 2048) return [];
+    const message = `certificate ${String(position)} has an RSA key of less than 2048 bits`;
+    return [{ pointer: CERTIFICATES, code: "weak-key", message }];
+  } catch {
+    const message = `certificate ${String(position)} has a public key of a kind that OpenSSL does not know`;
+    return [{ pointer: CERTIFICATES, code: "unsupported-key", message }];
+  }
+}
+
+function readLists(text: string): readonly RevocationList[] {
+  const { blocks, issues } = readPem(text, CRLS);
+  throwInvalid(issues);
+  const stranger = blocks.find(({ label }) => label !== "X509 CRL");
+  if (stranger !== undefined) {
+    const message = `holds ${kindOf(stranger.label)}; only CRLs belong here`;
+    throw invalid([{ pointer: CRLS, code: "wrong-kind", message }]);
+  }
+  const lists = blocks.map(({ der }) => readList(der));
+  const unreadable = lists.indexOf(null);
+  if (unreadable === -1) return lists.filter((list) => list !== null);
+  const message = `CRL ${String(unreadable + 1)} cannot be read: it is no X.509 CRL in DER`;
+  throw invalid([{ pointer: CRLS, code: "unreadable-crl", message }]);
+}
+
+function readList(der: Uint8Array | null): RevocationList | null {
+  if (der === null) return null;
+  try {
+    return readRevocationList(der);
+  } catch {
+    return null;
+  }
+}
+
+interface PlacedList {
+  readonly list: RevocationList;
+  /** Counted from 1. */
+  readonly position: number;
+}
+
+interface NamedCertificate {
+  readonly certificate: UploadedCertificate;
+  readonly subject: string;
+}
+
+/** What is wrong with a CRL whatever the date. */
+function signatureIssues(
+  { list, position }: PlacedList,
+  anchors: readonly NamedCertificate[],
+): readonly Issue[] {
+  const issue = (code: string, what: string): readonly Issue[] => [
+    { pointer: CRLS, code, message: `CRL ${String(position)} ${what}` },
+  ];
+  if (list.nextUpdate === null)
+    return issue("no-next-update", "has no nextUpdate, so nobody could tell when it is stale");
+  if (list.delta) return issue("delta-crl", "is a delta CRL; a complete one is needed");
+  if (!isStrongSignature(list.algorithm))
+    return issue("weak-signature", "is signed with a weak or unknown algorithm");
+  const issuer = comparable(nameText(list.issuer));
+  const candidates = anchors.filter(({ subject }) => comparable(subject) === issuer);
+  if (candidates.length === 0) return [];
+  if (candidates.some(({ certificate }) => isSignedBy(list, certificate.x509.publicKey))) return [];
+  return issue("bad-signature", "is not signed by the certificate in this store that has its issuer's name");
+}
+
+function dateIssues({ list, position }: PlacedList, nowMs: number): readonly Issue[] {
+  const which = `CRL ${String(position)}`;
+  if (list.nextUpdate !== null && list.nextUpdate <= nowMs) {
+    const message = `${which} is stale: its nextUpdate was ${timestamp(list.nextUpdate)}`;
+    return [{ pointer: CRLS, code: "expired", message }];
+  }
+  if (list.thisUpdate <= nowMs) return [];
+  const message = `${which} is not valid before ${timestamp(list.thisUpdate)}`;
+  return [{ pointer: CRLS, code: "not-yet-valid", message }];
+}
+
+/**
+ * With CRLs OpenSSL also asks whether the anchor itself is revoked, which only the CRL of a self-issued one can say
+ * (measured: error 3 or 8 for every client below an intermediate in the store).
+ */
+function rootIssues({ fields, position }: UploadedCertificate): readonly Issue[] {
+  if (Buffer.compare(fields.subject, fields.issuer) === 0) return [];
+  const message = `certificate ${String(position)} is no root: with CRLs only self-signed certificates can be anchors`;
+  return [{ pointer: CERTIFICATES, code: "not-a-root", message }];
+}
+
+const nameText = (name: Uint8Array): string => distinguishedName(name, { characters: "unicode" });
+
+/** Names equal but for case and blanks are one name (RFC 5280 section 7.1); OpenSSL finds issuers in this way too. */
+const comparable = (name: string): string => name.toLowerCase().replace(/\s+/g, " ");
+
+function newTrustStore(
+  anchors: readonly NamedCertificate[],
+  lists: readonly RevocationList[],
+): NewTrustStore {
+  const crlPem = lists.map(({ der }) => writePem("X509 CRL", der)).join("");
+  const content: TrustStoreContent = {
+    certificatesPem: anchors.map(({ certificate }) => writePem("CERTIFICATE", certificate.der)).join(""),
+    crlPem: lists.length === 0 ? null : crlPem,
+  };
+  const contentBytes = Buffer.from(JSON.stringify(content), "utf8");
+  return {
+    anchors: anchors.map(({ certificate: { der, fields }, subject }) => ({
+      subject,
+      fingerprintSha256: sha256Hex(der),
+      notBefore: timestamp(fields.notBefore),
+      notAfter: timestamp(fields.notAfter),
+    })),
+    crls: lists.map(({ issuer, thisUpdate, nextUpdate }) => ({
+      issuer: nameText(issuer),
+      thisUpdate: timestamp(thisUpdate),
+      nextUpdate: timestamp(nextUpdate ?? thisUpdate),
+    })),
+    content,
+    contentBytes,
+    contentSha256: sha256Hex(contentBytes),
+  };
+}
+
+function throwInvalid(issues: readonly Issue[]): void {
+  if (issues.length > 0) throw invalid(issues);
+}
+
+const invalid = (issues: readonly Issue[]): InvalidInput =>
+  new InvalidInput("the trust store cannot be used", issues);
