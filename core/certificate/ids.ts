@@ -12,6 +12,7 @@ const isId = (prefix: string, text: string): boolean =>
   new RegExp(`^${prefix}_[0-9A-HJKMNP-TV-Z]{26}$`).test(text);
 export const isCertificateId = (text: string): text is CertificateId => isId(PREFIX.certificate, text);
 export const isTrustStoreId = (text: string): text is TrustStoreId => isId(PREFIX.trustStore, text);
+export const isEdgeId = (text: string): text is EdgeId => isId(PREFIX.edge, text);
 
 export interface IdSource {
   certificate(): CertificateId;

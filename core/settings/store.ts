@@ -141,7 +141,10 @@ export interface Store {
   listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>>;
   /** Strongly consistent: validation of new material reads it. */
   hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]>;
-  /** Names of the domains of `account` that name one of the hosts, at most `limit`, and how many there are. */
+  /**
+   * Names of the domains of `account` that name one of the hosts, the first `limit`, and how many there are. Strongly
+   * consistent for a host without an item: its claim counts them (host-reads.ts).
+   */
   domainsOnHosts(
     account: string,
     hosts: readonly DomainName[],
@@ -152,7 +155,8 @@ export interface Store {
   /**
    * @returns the entry as logged, with its revision: `expectedHead + 1`.
    * @throws StaleRevision when the stored record is not `record.before` (another revision, absent, or present).
-   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted.
+   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when a host
+   * would pass from one account to another in one write.
    * @throws Contention when the head is not `expectedHead`, a host is not as in `before`, or a used record is absent.
    */
   commit(commit: Commit): Promise<LogEntry>;

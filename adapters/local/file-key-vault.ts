@@ -1,0 +1,171 @@
+import { createHash, randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, link, lstat, mkdir, open, unlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
+import { InvalidInput, NotFound, StateConflict, Unavailable, Unreadable } from "../../core/errors.ts";
+
+/** `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes a path, so no name leaves the root. */
+const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
+/** Far over what the caps of api.md let in; a file that something else left there is not read into memory. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** O_NOFOLLOW: a link planted here must not name another file. O_NONBLOCK: nor may a FIFO hold us up. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Objects as files below one directory: 0600 in directories of 0700, written once, durable when `put` resolves. */
+export class FileKeyVault implements KeyVault {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = resolve(root);
+  }
+
+  async put(name: VaultName, content: Uint8Array): Promise<string> {
+    const path = this.#path(name);
+    await answered(async () => {
+      await this.#makeDirectories(name);
+      await writeOnce(path, content);
+    });
+    return sha256Of(content);
+  }
+
+  async get(name: VaultName, sha256: string): Promise<Uint8Array> {
+    const path = this.#path(name);
+    const content = await answered(async () => {
+      await this.#checkDirectories(name);
+      return readFile(path);
+    });
+    if (content === "absent") throw new NotFound(`${name} is not in the vault`);
+    if (content === "not-an-object" || sha256Of(content) !== sha256) {
+      throw new Unreadable(`${name} is not what was stored`);
+    }
+    return content;
+  }
+
+  async delete(name: VaultName): Promise<void> {
+    const path = this.#path(name);
+    await answered(async () => {
+      await this.#checkDirectories(name);
+      try {
+        await unlink(path);
+        await syncDirectory(dirname(path));
+      } catch (error) {
+        if (!isAbsent(error)) throw error;
+      }
+    });
+  }
+
+  #path(name: VaultName): string {
+    if (!NAME.test(name)) throw new InvalidInput("not the name of a stored object");
+    return join(this.#root, name);
+  }
+
+  /** Directories between the root and the object, outermost first. */
+  #directories(name: VaultName): string[] {
+    const parts = name.split("/").slice(0, -1);
+    return parts.map((_, index) => join(this.#root, ...parts.slice(0, index + 1)));
+  }
+
+  async #makeDirectories(name: VaultName): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    for (const directory of this.#directories(name)) {
+      await mkdir(directory, { mode: 0o700 }).catch((error: unknown) => {
+        if (codeOf(error) !== "EEXIST") throw error;
+      });
+      // Also when it was there: whoever made it may have died before this line.
+      await syncDirectory(dirname(directory));
+    }
+    await this.#checkDirectories(name);
+  }
+
+  /** A directory that is a link would lead out of the root. One that is absent holds nothing. */
+  async #checkDirectories(name: VaultName): Promise<void> {
+    for (const directory of this.#directories(name)) {
+      const found = await lstat(directory).catch((error: unknown) => {
+        if (isAbsent(error)) return null;
+        throw error;
+      });
+      if (found === null) return;
+      if (!found.isDirectory()) throw new Unavailable(`${directory} is not a directory of the vault`);
+    }
+  }
+}
+
+/** The whole object under a name of its own first: at no moment does the real name hold a part of it. */
+async function writeOnce(path: string, content: Uint8Array): Promise<void> {
+  const temporary = join(dirname(path), `.${randomBytes(12).toString("hex")}.tmp`);
+  try {
+    await writeDurably(temporary, content);
+    // A link, not a rename: a rename would replace what is there.
+    await link(temporary, path);
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+    await checkSame(path, content);
+  } finally {
+    await unlink(temporary).catch(() => undefined);
+  }
+  // Also when it was there, for the same reason as in makeDirectories.
+  await syncDirectory(dirname(path));
+}
+
+async function writeDurably(path: string, content: Uint8Array): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function checkSame(path: string, content: Uint8Array): Promise<void> {
+  const stored = await readFile(path);
+  if (stored instanceof Uint8Array && Buffer.compare(stored, content) === 0) return;
+  throw new StateConflict("already-exists", "the vault holds another object under this name");
+}
+
+async function readFile(path: string): Promise<Uint8Array | "absent" | "not-an-object"> {
+  let file: FileHandle;
+  try {
+    file = await open(path, READ_FLAGS);
+  } catch (error) {
+    if (isAbsent(error)) return "absent";
+    // What O_NOFOLLOW answers to a symbolic link.
+    if (codeOf(error) === "ELOOP") return "not-an-object";
+    throw error;
+  }
+  try {
+    const found = await file.stat();
+    return found.isFile() && found.size <= MAX_BYTES ? await file.readFile() : "not-an-object";
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Errors of the file system are Unavailable; ours pass. Paths and codes stay in the cause, which is for logs. */
+async function answered<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    throw new Unavailable("the key vault does not answer", { cause: error });
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  // StateConflict has a `code` of its own; system errors carry a call as well.
+  return error instanceof Error && "code" in error && "syscall" in error ? error.code : undefined;
+}
+
+const isAbsent = (error: unknown): boolean => codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
+
+const sha256Of = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");

@@ -1,0 +1,126 @@
+import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
+import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
+import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/settings/store.ts";
+import { logEntryOf } from "../../core/settings/write.ts";
+import type { Database, Row } from "./database.ts";
+
+export const TABLE_OF: Readonly<Record<RecordKind, string>> = {
+  domain: "domain",
+  certificate: "certificate",
+  "trust-store": "trust_store",
+};
+
+/** One transaction for record, log entry, head, host claims and use counts: `Store.commit`. */
+export function commitTo(database: Database, commit: Commit): LogEntry {
+  const entry = logEntryOf(commit);
+  return database.write(() => {
+    // The record first: a caller whose record has changed must hear that, and not that something else has.
+    checkRecord(database, commit.record);
+    checkUnused(database, commit.record);
+    takeRevision(database, entry);
+    for (const change of commit.hosts) writeHost(database, change);
+    for (const use of commit.uses) countUse(database, use);
+    writeRecord(database, entry);
+    return entry;
+  });
+}
+
+function checkRecord(database: Database, { kind, id, before }: RecordChange): void {
+  const stored = database.get(`SELECT revision FROM ${TABLE_OF[kind]} WHERE id = ?`, id);
+  if (stored?.["revision"] === before?.revision) return;
+  if (stored === undefined) throw new StaleRevision(`${id} has been deleted`);
+  throw new StaleRevision(before === null ? `${id} exists already` : `${id} was changed by someone else`);
+}
+
+function checkUnused(database: Database, { kind, id, after }: RecordChange): void {
+  if (after !== null || kind === "domain") return;
+  const count = useCountOf(database, kind, id);
+  if (count > 0)
+    throw new StateConflict(
+      "in-use",
+      `${id} is used by ${count} ${kind === "certificate" ? "MX hosts" : "domains"}`,
+    );
+}
+
+export function useCountOf(database: Database, kind: UseChange["kind"], id: string): number {
+  return Number(
+    database.get(`SELECT used_count FROM ${TABLE_OF[kind]} WHERE id = ?`, id)?.["used_count"] ?? 0,
+  );
+}
+
+function takeRevision(database: Database, entry: LogEntry): void {
+  const taken = database.run(
+    "UPDATE deployment SET head = ? WHERE one = 1 AND head = ?",
+    entry.revision,
+    entry.revision - 1,
+  );
+  if (taken !== 1) throw new Contention(`revision ${entry.revision} is taken`);
+  const text = JSON.stringify(entry);
+  database.run("INSERT INTO log (revision, at, entry) VALUES (?, ?, ?)", entry.revision, entry.at, text);
+}
+
+function writeHost(database: Database, { host, before, after }: MxHostChange): void {
+  const stored = database.get("SELECT * FROM mx_host WHERE host = ?", host);
+  if (!isAs(stored, before)) throw new Contention(`MX host ${host} has changed`);
+  if (before !== null && after !== null && before.account !== after.account) {
+    throw new StateConflict("host-taken", `MX host ${host} belongs to another account`);
+  }
+  if (after === null) {
+    database.run("DELETE FROM mx_host WHERE host = ?", host);
+    return;
+  }
+  database.run(
+    "INSERT OR REPLACE INTO mx_host (host, account, certificate_id, domain_count) VALUES (?, ?, ?, ?)",
+    host,
+    after.account,
+    after.certificateId,
+    after.domainCount,
+  );
+}
+
+function isAs(stored: Row | undefined, item: MxHost | null): boolean {
+  if (stored === undefined || item === null) return stored === undefined && item === null;
+  return (
+    stored["account"] === item.account &&
+    stored["certificate_id"] === item.certificateId &&
+    stored["domain_count"] === item.domainCount
+  );
+}
+
+function countUse(database: Database, { kind, id, delta }: UseChange): void {
+  const counted = database.run(
+    `UPDATE ${TABLE_OF[kind]} SET used_count = used_count + ? WHERE id = ?`,
+    delta,
+    id,
+  );
+  if (counted !== 1) throw new Contention(`${id} does not exist any more`);
+}
+
+function writeRecord(database: Database, { record }: LogEntry): void {
+  const { kind, id, after } = record;
+  if (after === null) database.run(`DELETE FROM ${TABLE_OF[kind]} WHERE id = ?`, id);
+  else {
+    database.run(
+      `INSERT INTO ${TABLE_OF[kind]} (id, account, revision, record) VALUES (?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, record = excluded.record`,
+      id,
+      after.account,
+      after.revision,
+      JSON.stringify(after),
+    );
+  }
+  if (kind === "domain") writeNames(database, record);
+}
+
+/** Which hosts and trust stores the domain names: for lists alone, no condition reads it. */
+function writeNames(database: Database, { id, after }: RecordChange & { readonly kind: "domain" }): void {
+  database.run("DELETE FROM domain_host WHERE domain = ?", id);
+  database.run("DELETE FROM domain_trust_store WHERE domain = ?", id);
+  if (after === null) return;
+  for (const host of new Set(after.mxHosts)) {
+    database.run("INSERT INTO domain_host (host, domain, account) VALUES (?, ?, ?)", host, id, after.account);
+  }
+  for (const trustStore of new Set(after.tls.clientCertificate.trust.trustStoreIds)) {
+    database.run("INSERT INTO domain_trust_store (trust_store, domain) VALUES (?, ?)", trustStore, id);
+  }
+}

@@ -1,0 +1,77 @@
+import { setImmediate } from "node:timers/promises";
+import type { StoreContents, UnreadableItem } from "../../core/settings/store.ts";
+import {
+  readCertificate,
+  readDomain,
+  readMxHost,
+  readOrReport,
+  readTrustStore,
+} from "../../core/settings/stored-record.ts";
+import { type Connection, type Database, integer, type Row, text } from "./database.ts";
+
+/**
+ * Reads everything at one revision: `Store.loadAll`. From a file it reads by a connection of its own, lets the process
+ * serve others after every `rowsAtOnce` rows, and does not hold up writers. A database in memory has only one
+ * connection and is read without a pause.
+ */
+export async function loadContents(database: Database, rowsAtOnce: number): Promise<StoreContents> {
+  const reader = database.openReader();
+  try {
+    const steps = read(reader ?? database, rowsAtOnce);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      if (reader !== null) await setImmediate();
+    }
+  } finally {
+    reader?.close();
+  }
+}
+
+function* read(source: Connection, rowsAtOnce: number): Generator<void, StoreContents> {
+  const unreadable: UnreadableItem[] = [];
+  let rows = 0;
+  function* table<T>(
+    kind: UnreadableItem["kind"],
+    sql: string,
+    parse: (row: Row) => T,
+  ): Generator<void, T[]> {
+    const values: T[] = [];
+    for (const row of source.each(sql)) {
+      const item = readOrReport(kind, text(row, "id"), () => parse(row));
+      if ("value" in item) values.push(item.value);
+      else unreadable.push(item.unreadable);
+      rows += 1;
+      if (rows % rowsAtOnce === 0) yield;
+    }
+    return values;
+  }
+  return {
+    revision: headOf(source),
+    domains: yield* table("domain", "SELECT id, record FROM domain", (row) =>
+      readDomain(text(row, "id"), row["record"]),
+    ),
+    mxHosts: yield* table("mx-host", "SELECT host AS id, mx_host.* FROM mx_host", mxHostOf),
+    certificates: yield* table("certificate", "SELECT id, record FROM certificate", (row) =>
+      readCertificate(text(row, "id"), row["record"]),
+    ),
+    trustStores: yield* table("trust-store", "SELECT id, record FROM trust_store", (row) =>
+      readTrustStore(text(row, "id"), row["record"]),
+    ),
+    unreadable,
+  };
+}
+
+export function headOf(source: Connection): number {
+  const row = source.get("SELECT head FROM deployment");
+  return row === undefined ? 0 : integer(row, "head");
+}
+
+/** @throws Unreadable */
+export const mxHostOf = (row: Row) =>
+  readMxHost(text(row, "host"), {
+    host: row["host"],
+    account: row["account"],
+    certificateId: row["certificate_id"],
+    domainCount: row["domain_count"],
+  });

@@ -1,0 +1,202 @@
+import type { CertificateRecord } from "../../core/certificate/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts";
+import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import { timestamp } from "../../core/clock.ts";
+import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
+import type { DomainRecord } from "../../core/settings/domain.ts";
+import type { MxHost } from "../../core/settings/mx-host.ts";
+import type {
+  ChangeFeed,
+  Commit,
+  DomainFilter,
+  LogEntry,
+  Page,
+  PageRequest,
+  RecordKind,
+  Store,
+  StoreContents,
+  UseChange,
+} from "../../core/settings/store.ts";
+import {
+  readCertificate,
+  readDomain,
+  readFeedEntry,
+  readOrReport,
+  readTrustStore,
+} from "../../core/settings/stored-record.ts";
+import { type Database, integer, type Row, text } from "./database.ts";
+import { commitTo, TABLE_OF, useCountOf } from "./sqlite-commit.ts";
+import { headOf, loadContents, mxHostOf } from "./sqlite-load.ts";
+
+/** How long the change log is kept. */
+export const LOG_KEPT_MS = 90 * 24 * 3600 * 1000;
+/** About 5 ms of reading at 100,000 domains (bench/store-load.ts). */
+const ROWS_AT_ONCE = 250;
+/** Comes after every character of a name, so that `prefix` to `prefix` and this are the names with the prefix. */
+const AFTER_ALL = "\u{10ffff}";
+
+/** A list statement with named values; `kind` says how its rows are read. */
+interface ListQuery<T> {
+  readonly kind: RecordKind;
+  readonly sql: string;
+  readonly values: Readonly<Record<string, string>>;
+  readonly read: (key: string, stored: unknown) => T;
+}
+
+/** The store on one machine: SQLite, embedded. */
+export class SqliteStore implements Store {
+  readonly #database: Database;
+  readonly #rowsAtOnce: number;
+
+  constructor(database: Database, options: { readonly rowsAtOnce?: number } = {}) {
+    this.#database = database;
+    this.#rowsAtOnce = options.rowsAtOnce ?? ROWS_AT_ONCE;
+  }
+
+  async head(): Promise<number> {
+    return headOf(this.#database);
+  }
+
+  async getDomain(name: DomainName): Promise<DomainRecord | null> {
+    return this.#record("domain", name, readDomain);
+  }
+
+  async getCertificate(id: CertificateId): Promise<CertificateRecord | null> {
+    return this.#record("certificate", id, readCertificate);
+  }
+
+  async getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null> {
+    return this.#record("trust-store", id, readTrustStore);
+  }
+
+  async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
+    const rows = this.#database.all(
+      "SELECT * FROM mx_host WHERE host IN (SELECT value FROM json_each(?))",
+      JSON.stringify(hosts),
+    );
+    return new Map(rows.map(mxHostOf).map((item) => [item.host, item]));
+  }
+
+  async useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number> {
+    return useCountOf(this.#database, kind, id);
+  }
+
+  async listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>> {
+    const prefix = filter.prefix ?? "";
+    const values = { account: filter.account, prefix, end: prefix + AFTER_ALL };
+    const sql = "SELECT id, record FROM domain WHERE account = :account AND id >= :prefix AND id < :end";
+    const { certificateId } = filter;
+    if (certificateId === undefined)
+      return this.#page({ kind: "domain", sql, values, read: readDomain }, page);
+    const serving = `${sql} AND id IN (
+      SELECT named.domain FROM mx_host JOIN domain_host AS named USING (host)
+      WHERE mx_host.certificate_id = :certificate AND mx_host.account = :account)`;
+    return this.#page(
+      { kind: "domain", sql: serving, values: { ...values, certificate: certificateId }, read: readDomain },
+      page,
+    );
+  }
+
+  async listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>> {
+    const sql = "SELECT id, record FROM certificate WHERE account = :account";
+    return this.#page({ kind: "certificate", sql, values: { account }, read: readCertificate }, page);
+  }
+
+  async listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>> {
+    const sql = "SELECT id, record FROM trust_store WHERE account = :account";
+    return this.#page({ kind: "trust-store", sql, values: { account }, read: readTrustStore }, page);
+  }
+
+  async hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]> {
+    const rows = this.#database.all("SELECT * FROM mx_host WHERE certificate_id = ? ORDER BY host", id);
+    return readable(rows, (row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row)));
+  }
+
+  async domainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }> {
+    const from = "FROM domain_host WHERE account = ? AND host IN (SELECT value FROM json_each(?))";
+    const values = [account, JSON.stringify(hosts)] as const;
+    const counted = this.#database.get(`SELECT count(DISTINCT domain) AS domains ${from}`, ...values);
+    const sql = `SELECT DISTINCT domain ${from} ORDER BY domain LIMIT ?`;
+    const names = this.#database
+      .all(sql, ...values, limit)
+      .flatMap((row) => toDomainName(text(row, "domain")) ?? []);
+    return { count: counted === undefined ? 0 : integer(counted, "domains"), names };
+  }
+
+  async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {
+    const rows = this.#database.all(
+      `SELECT domain.id, domain.record FROM domain_trust_store JOIN domain ON domain.id = domain_trust_store.domain
+       WHERE trust_store = ? ORDER BY domain.id`,
+      id,
+    );
+    return readable(rows, (row) => readRow("domain", row, readDomain));
+  }
+
+  async commit(commit: Commit): Promise<LogEntry> {
+    return commitTo(this.#database, commit);
+  }
+
+  async changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
+    const head = headOf(this.#database);
+    if (head <= revision) return { entries: [], head };
+    // Up to the head just read: another process may have written since.
+    const rows = this.#database.all(
+      "SELECT revision, entry FROM log WHERE revision > ? AND revision <= ? ORDER BY revision LIMIT ?",
+      revision,
+      head,
+      limit,
+    );
+    return { entries: rows.map((row) => readFeedEntry(integer(row, "revision"), row["entry"])), head };
+  }
+
+  loadAll(): Promise<StoreContents> {
+    return loadContents(this.#database, this.#rowsAtOnce);
+  }
+
+  async ping(): Promise<void> {
+    this.#database.probe();
+  }
+
+  /** Takes entries that are older than `LOG_KEPT_MS` out of the log, from its beginning, so that no gap arises. */
+  removeOldEntries(nowMs: number): void {
+    this.#database.run(
+      `DELETE FROM log WHERE revision < coalesce(
+         (SELECT revision FROM log WHERE at >= ? ORDER BY revision LIMIT 1),
+         (SELECT head + 1 FROM deployment))`,
+      timestamp(nowMs - LOG_KEPT_MS),
+    );
+  }
+
+  #record<T>(kind: RecordKind, id: string, read: (key: string, stored: unknown) => T): T | null {
+    const row = this.#database.get(`SELECT record FROM ${TABLE_OF[kind]} WHERE id = ?`, id);
+    return row === undefined ? null : read(id, row["record"]);
+  }
+
+  #page<T>({ kind, sql, values, read }: ListQuery<T>, { limit, after }: PageRequest): Page<T> {
+    // One more than asked for tells whether there is a next page.
+    const rows = this.#database.allNamed(`${sql} AND id > :after ORDER BY id LIMIT :limit`, {
+      ...values,
+      after: after ?? "",
+      limit: limit + 1,
+    });
+    const shown = rows.slice(0, limit);
+    const last = shown.at(-1);
+    return {
+      items: readable(shown, (row) => readRow(kind, row, read)),
+      next: rows.length > limit && last !== undefined ? text(last, "id") : null,
+    };
+  }
+}
+
+type ReadRow<T> = ReturnType<typeof readOrReport<T>>;
+
+const readRow = <T>(kind: RecordKind, row: Row, read: (key: string, stored: unknown) => T): ReadRow<T> =>
+  readOrReport(kind, text(row, "id"), () => read(text(row, "id"), row["record"]));
+
+/** Lists leave out what cannot be read; the status shows it. */
+const readable = <T>(rows: readonly Row[], read: (row: Row) => ReadRow<T>): T[] =>
+  rows.map(read).flatMap((item) => ("value" in item ? [item.value] : []));

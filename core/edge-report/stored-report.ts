@@ -1,0 +1,80 @@
+import * as z from "zod";
+import { type CertificateId, type EdgeId, isCertificateId } from "../certificate/ids.ts";
+import { timestamp } from "../clock.ts";
+import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
+import { type EdgeReport, LIVE_WITHIN_MS, LOST_SHOWN_MS, type ReportedEdge } from "./edge-reports.ts";
+
+const domainName = z.custom<DomainName>(
+  (value) => typeof value === "string" && toDomainName(value) === value,
+);
+const certificateId = z.custom<CertificateId>((value) => typeof value === "string" && isCertificateId(value));
+const orNull = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? null);
+
+/** Edges of other releases report too: what they leave out is unknown, what they add is dropped. */
+const reportBody = z.object({
+  release: z.string(),
+  listeners: z.array(
+    z.object({
+      name: z.string(),
+      address: z.string(),
+      port: z.int(),
+      domain: orNull(domainName),
+      proxyProtocol: z.boolean(),
+    }),
+  ),
+  revision: orNull(z.int().min(0)),
+  certificates: z.array(
+    z.object({
+      certificateId: orNull(certificateId),
+      version: orNull(z.int()),
+      fingerprintsSha256: z.array(z.string()),
+      notAfter: z.iso.datetime(),
+      problem: orNull(z.string()),
+    }),
+  ),
+  unreadable: z.array(
+    z.object({
+      kind: z.enum(["domain", "certificate", "trust-store", "mx-host", "log-entry"]),
+      id: z.string(),
+      problem: z.string(),
+    }),
+  ),
+  stale: z.boolean(),
+  chainVerifier: z.boolean(),
+});
+
+/**
+ * A stored report (JSON text, or parsed). One that this release cannot read is an edge that exists and is not known to
+ * enforce anything: left out, it would make "3 of 3 edges" of what is 3 of 4.
+ */
+export function readEdgeReport(id: EdgeId, stored: unknown): EdgeReport {
+  const result = reportBody.safeParse(typeof stored === "string" ? parseJson(stored) : stored);
+  if (result.success) return { ...result.data, id };
+  return {
+    id,
+    release: "unreadable",
+    listeners: [],
+    revision: null,
+    certificates: [],
+    unreadable: [],
+    stale: true,
+    chainVerifier: false,
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A report by its age; null = lost for so long that it is forgotten. Both times are of the store's clock. */
+export function edgeAt(report: EdgeReport, reportedAtMs: number, nowMs: number): ReportedEdge | null {
+  // A clock that was set back makes the age negative: such a report is new.
+  const ageMs = nowMs - reportedAtMs;
+  if (ageMs > LIVE_WITHIN_MS + LOST_SHOWN_MS) return null;
+  const state = ageMs <= LIVE_WITHIN_MS ? "live" : "lost";
+  return { ...report, lastReportAt: timestamp(reportedAtMs), state };
+}

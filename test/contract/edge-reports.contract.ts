@@ -1,0 +1,147 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createIdSource, type EdgeId } from "../../core/certificate/ids.ts";
+import {
+  type EdgeReport,
+  type EdgeReports,
+  LIVE_WITHIN_MS,
+  LOST_SHOWN_MS,
+} from "../../core/edge-report/edge-reports.ts";
+import { certificateId, name } from "../support/records.ts";
+
+/** No reports, a clock that a test sets, and what it cannot do through the port. */
+export interface EdgeReportsUnderTest {
+  readonly reports: EdgeReports;
+  /** Another client of the same reports. */
+  readonly other: EdgeReports;
+  /** Sets the store's clock. */
+  setClock(epochMs: number): void;
+  /** Overwrites a stored report with one that no release can read. */
+  spoil(id: EdgeId): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface EdgeReportsContract {
+  readonly name: string;
+  readonly create: () => Promise<EdgeReportsUnderTest>;
+}
+
+const START = Date.parse("2026-11-24T12:00:00.000Z");
+export const edgeId = (n: number): EdgeId =>
+  createIdSource(
+    () => n,
+    () => new Uint8Array(10),
+  ).edge();
+
+const reportOf = (n: number, parts: Partial<EdgeReport> = {}): EdgeReport => ({
+  id: edgeId(n),
+  release: "0.1.0",
+  listeners: [{ name: "smtp", address: "127.0.0.1", port: 2525, domain: null, proxyProtocol: false }],
+  revision: 17,
+  certificates: [],
+  unreadable: [],
+  stale: false,
+  chainVerifier: true,
+  ...parts,
+});
+
+/** What every implementation of the port EdgeReports does (core/edge-report/edge-reports.ts). */
+export function edgeReportsContract(contract: EdgeReportsContract): void {
+  describe(`edge reports on ${contract.name}`, () => {
+    let subject: EdgeReportsUnderTest;
+    beforeEach(async () => {
+      subject = await contract.create();
+      subject.setClock(START);
+    });
+    afterEach(() => subject.close());
+    const states = async () => (await subject.other.list()).map((edge) => [edge.id, edge.state]);
+
+    it("are none at first", async () => {
+      expect(await subject.reports.list()).toEqual([]);
+    });
+
+    it("are listed by id, whole, with the time of the store's clock", async () => {
+      const full = reportOf(2, {
+        listeners: [{ name: "mx", address: "::1", port: 25, domain: name("a.example"), proxyProtocol: true }],
+        certificates: [
+          {
+            certificateId: certificateId(1),
+            version: 3,
+            fingerprintsSha256: ["ab", "cd"],
+            notAfter: "2027-01-01T00:00:00.000Z",
+            problem: "version 4 does not load",
+          },
+          {
+            certificateId: null,
+            version: null,
+            fingerprintsSha256: [],
+            notAfter: "2027-01-01T00:00:00.000Z",
+            problem: null,
+          },
+        ],
+        unreadable: [{ kind: "mx-host", id: "mx.example", problem: "item (custom)" }],
+        stale: true,
+        chainVerifier: false,
+      });
+      const bare = reportOf(1, { revision: null });
+      await subject.reports.report(full);
+      subject.setClock(START + 1500);
+      await subject.reports.report(bare);
+      expect(await subject.other.list()).toEqual([
+        { ...bare, lastReportAt: "2026-11-24T12:00:01.500Z", state: "live" },
+        { ...full, lastReportAt: "2026-11-24T12:00:00.000Z", state: "live" },
+      ]);
+    });
+
+    it("replace the report that the same edge made before", async () => {
+      await subject.reports.report(reportOf(1, { revision: 17 }));
+      subject.setClock(START + LIVE_WITHIN_MS);
+      await subject.reports.report(reportOf(1, { revision: 18 }));
+      subject.setClock(START + LIVE_WITHIN_MS + 1);
+      expect(await subject.other.list()).toMatchObject([{ revision: 18, state: "live" }]);
+    });
+
+    it.each([
+      ["live", 0],
+      ["live", LIVE_WITHIN_MS],
+      ["lost", LIVE_WITHIN_MS + 1],
+      ["lost", LOST_SHOWN_MS],
+      // A clock that was set back.
+      ["live", -60_000],
+    ])("are %s after %i ms", async (state, ageMs) => {
+      await subject.reports.report(reportOf(1));
+      subject.setClock(START + ageMs);
+      expect(await states()).toEqual([[edgeId(1), state]]);
+    });
+
+    it("are forgotten when an edge was lost for a day", async () => {
+      await subject.reports.report(reportOf(1));
+      subject.setClock(START + LIVE_WITHIN_MS + LOST_SHOWN_MS + 1);
+      expect(await states()).toEqual([]);
+      await subject.reports.report(reportOf(2));
+      expect(await states()).toEqual([[edgeId(2), "live"]]);
+      await subject.reports.report(reportOf(1));
+      expect(await states()).toEqual([
+        [edgeId(1), "live"],
+        [edgeId(2), "live"],
+      ]);
+    });
+
+    it("go with an edge that ends in good order, and with no other", async () => {
+      await subject.reports.report(reportOf(1));
+      await subject.reports.report(reportOf(2));
+      await subject.other.remove(edgeId(1));
+      await subject.other.remove(edgeId(3));
+      expect(await states()).toEqual([[edgeId(2), "live"]]);
+    });
+
+    it("count an edge whose report cannot be read as one that enforces nothing known", async () => {
+      await subject.reports.report(reportOf(1));
+      await subject.reports.report(reportOf(2));
+      await subject.spoil(edgeId(1));
+      expect(await subject.other.list()).toMatchObject([
+        { id: edgeId(1), revision: null, stale: true, state: "live" },
+        { id: edgeId(2), revision: 17, stale: false, state: "live" },
+      ]);
+    });
+  });
+}

@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type KeyVault, materialName, trustName, type VaultName } from "../../core/certificate/key-vault.ts";
+import { NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
+import { certificateId } from "../support/records.ts";
+
+/** An empty vault, and what a test cannot do through the port. */
+export interface KeyVaultUnderTest {
+  readonly vault: KeyVault;
+  /** Another client of the same objects. */
+  readonly other: KeyVault;
+  /** Replaces the bytes of a stored object behind the vault's back. */
+  spoil(name: VaultName, content: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface KeyVaultContract {
+  readonly name: string;
+  readonly create: () => Promise<KeyVaultUnderTest>;
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const hashOf = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");
+const first = materialName(certificateId(1), 1);
+const content = bytes('{"keys":[]}');
+
+/** What every implementation of the port KeyVault does (core/certificate/key-vault.ts). */
+export function keyVaultContract(contract: KeyVaultContract): void {
+  describe(`the key vault on ${contract.name}`, () => {
+    let subject: KeyVaultUnderTest;
+    beforeEach(async () => {
+      subject = await contract.create();
+    });
+    afterEach(() => subject.close());
+
+    it("gives back the bytes that were put, and answers their hash", async () => {
+      const { vault, other } = subject;
+      const binary = Uint8Array.from({ length: 70_000 }, (_, index) => index % 256);
+      for (const each of [content, binary, new Uint8Array()]) {
+        const name = trustName(hashOf(each));
+        expect(await vault.put(name, each)).toBe(hashOf(each));
+        expect(Buffer.from(await other.get(name, hashOf(each))).equals(each)).toBe(true);
+      }
+    });
+
+    it("keeps objects of other names and versions apart", async () => {
+      const { vault } = subject;
+      const names = [
+        first,
+        materialName(certificateId(1), 2),
+        materialName(certificateId(2), 1),
+        trustName("ab"),
+      ];
+      for (const name of names) await vault.put(name, bytes(name));
+      for (const name of names) await vault.get(name, hashOf(bytes(name)));
+      await vault.delete(first);
+      await expect(vault.get(first, hashOf(bytes(first)))).rejects.toBeInstanceOf(NotFound);
+      for (const name of names.slice(1)) await vault.get(name, hashOf(bytes(name)));
+    });
+
+    it("takes the same bytes again, and never other bytes under the same name", async () => {
+      const { vault, other } = subject;
+      await vault.put(first, content);
+      expect(await other.put(first, content)).toBe(hashOf(content));
+      const refused = await other.put(first, bytes("another key")).catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(StateConflict);
+      expect(refused).toHaveProperty("code", "already-exists");
+      expect(Buffer.from(await vault.get(first, hashOf(content))).equals(content)).toBe(true);
+    });
+
+    it("lets one of ten writers of a name win, and holds what the winner wrote", async () => {
+      const { vault, other } = subject;
+      const contents = Array.from({ length: 10 }, (_, index) => bytes(`${index}`.repeat(5000)));
+      const outcomes = await Promise.allSettled(
+        contents.map((each, index) => (index % 2 === 0 ? vault : other).put(first, each)),
+      );
+      const hashes = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+      expect(hashes).toHaveLength(1);
+      expect(hashOf(await vault.get(first, hashes[0] ?? ""))).toBe(hashes[0]);
+    });
+
+    it("says that an object is absent", async () => {
+      await expect(subject.vault.get(first, hashOf(content))).rejects.toBeInstanceOf(NotFound);
+      await expect(subject.vault.get(trustName("00"), hashOf(content))).rejects.toBeInstanceOf(NotFound);
+    });
+
+    it("never gives out bytes that are not the ones asked for", async () => {
+      const { vault, spoil } = subject;
+      await vault.put(first, content);
+      await expect(vault.get(first, hashOf(bytes("other")))).rejects.toBeInstanceOf(Unreadable);
+      for (const spoilt of [bytes('{"keys":[1]}'), new Uint8Array(), bytes('{"keys":[')]) {
+        await spoil(first, spoilt);
+        await expect(vault.get(first, hashOf(content))).rejects.toBeInstanceOf(Unreadable);
+      }
+    });
+
+    it("deletes an object, and one that is absent is not an error", async () => {
+      const { vault, other } = subject;
+      await vault.put(first, content);
+      await other.delete(first);
+      await expect(vault.get(first, hashOf(content))).rejects.toBeInstanceOf(NotFound);
+      await vault.delete(first);
+      await vault.delete(trustName("00"));
+      await vault.put(first, bytes("a new object"));
+    });
+
+    it.each([
+      "keys/../secret/1",
+      "keys/../../1",
+      "keys/a/b/1",
+      "keys//1",
+      "keys/a/0",
+      "keys/a/1e3",
+      "keys/a/-1",
+      "keys/a/1\u0000",
+      "keys/a/1\n",
+      "keys/a",
+      "trust/..",
+      "trust/../keys/a/1",
+      "trust/",
+      "trust/a/b",
+      "trust/a\\b",
+      "/etc/passwd",
+      "other/a",
+      "",
+    ])("refuses the name %j whatever is asked of it", async (name) => {
+      const { vault } = subject;
+      const outside = name as VaultName;
+      await expect(vault.put(outside, content)).rejects.toThrow("not the name");
+      await expect(vault.get(outside, hashOf(content))).rejects.toThrow("not the name");
+      await expect(vault.delete(outside)).rejects.toThrow("not the name");
+    });
+  });
+}

@@ -1,0 +1,111 @@
+import { expect, it } from "vitest";
+import { Unreadable } from "../../core/errors.ts";
+import {
+  certificateId,
+  certificateRecord,
+  name,
+  trustStoreId,
+  trustStoreRecord,
+} from "../support/records.ts";
+import { eventually, everything, type StoreUnderTest, Writer } from "./store-under-test.ts";
+
+const [X, Y] = [certificateId(1), certificateId(2)];
+const [T, U] = [trustStoreId(1), trustStoreId(2)];
+const [a, b] = [name("a.example"), name("b.example")];
+const [mx1, mx2] = [name("mx1.example"), name("mx2.example")];
+
+/** Two of each kind; the tests spoil the first. */
+async function settle({ store }: StoreUnderTest): Promise<void> {
+  const writer = new Writer(store);
+  for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
+  for (const id of [T, U]) await writer.putTrustStore(trustStoreRecord({ id }));
+  await writer.putDomain({ name: a, mxHosts: [mx1], server: { certificateId: X }, trustStoreIds: [T] });
+  await writer.putDomain({ name: b, mxHosts: [mx2], server: { certificateId: X }, trustStoreIds: [T] });
+}
+
+export function unreadableCases(subject: () => StoreUnderTest): void {
+  const page = { limit: 1 };
+  it.each([
+    ["domain", a],
+    ["certificate", X],
+    ["trust-store", T],
+    ["mx-host", mx1],
+  ] as const)("is named by a full load, which gives everything else: %s", async (kind, id) => {
+    await settle(subject());
+    const { store } = subject();
+    const before = await store.loadAll();
+    await subject().spoil(kind, id);
+    const after = await store.loadAll();
+    expect(after.unreadable).toEqual([{ kind, id, problem: expect.stringContaining(id) }]);
+    expect(after.revision).toBe(before.revision);
+    const ids = [after.domains, after.mxHosts, after.certificates, after.trustStores].flat();
+    expect(ids).toHaveLength(7);
+  });
+
+  it("is an error where it is asked for", async () => {
+    await settle(subject());
+    const { store, spoil } = subject();
+    await spoil("domain", a);
+    await spoil("certificate", X);
+    await spoil("trust-store", T);
+    await spoil("mx-host", mx1);
+    await expect(store.getDomain(a)).rejects.toBeInstanceOf(Unreadable);
+    await expect(store.getCertificate(X)).rejects.toBeInstanceOf(Unreadable);
+    await expect(store.getTrustStore(T)).rejects.toBeInstanceOf(Unreadable);
+    await expect(store.getMxHosts([mx2, mx1])).rejects.toBeInstanceOf(Unreadable);
+    expect(await store.getDomain(b)).toMatchObject({ name: b });
+    expect(await store.getMxHosts([mx2])).toHaveProperty("size", 1);
+  });
+
+  it("is left out of lists, which go on behind it", async () => {
+    await settle(subject());
+    const { store, spoil } = subject();
+    await spoil("domain", a);
+    await spoil("certificate", X);
+    await spoil("trust-store", T);
+    await eventually(async () => {
+      const first = await store.listDomains({ account: "default" }, page);
+      expect(first).toEqual({ items: [], next: a });
+      const second = await store.listDomains({ account: "default" }, { ...page, after: a });
+      expect(second.items.map((domain) => domain.name)).toEqual([b]);
+      expect((await store.listCertificates("default", { limit: 9 })).items.map((each) => each.id)).toEqual([
+        Y,
+      ]);
+      expect((await store.listTrustStores("default", { limit: 9 })).items.map((each) => each.id)).toEqual([
+        U,
+      ]);
+    });
+    expect((await store.domainsOfTrustStore(T)).map((domain) => domain.name)).toEqual([b]);
+  });
+
+  it("keeps a certificate and a trust store in use: they cannot be deleted", async () => {
+    await settle(subject());
+    const { store, spoil } = subject();
+    await spoil("domain", a);
+    await spoil("domain", b);
+    expect(await store.useCount("certificate", X)).toBe(2);
+    await expect(new Writer(store).deleteCertificate(X)).rejects.toHaveProperty("code", "in-use");
+    await expect(new Writer(store).deleteTrustStore(T)).rejects.toHaveProperty("code", "in-use");
+  });
+
+  it("has its place in the feed when it is a log entry", async () => {
+    await settle(subject());
+    const { store, spoil } = subject();
+    await spoil("log-entry", "2");
+    const { entries } = await store.changesAfter(0, 3);
+    expect(entries.map((entry) => entry.kind)).toEqual(["entry", "unreadable", "entry"]);
+    expect(entries[1]).toMatchObject({ revision: 2, item: { problem: expect.any(String) } });
+  });
+}
+
+export function reopenCases(subject: () => StoreUnderTest, cannot: string | undefined): void {
+  const reason = cannot === undefined ? "" : ` (skipped: ${cannot})`;
+  it.skipIf(cannot !== undefined)(`has everything that was acknowledged${reason}`, async () => {
+    await settle(subject());
+    const before = await everything(subject().store);
+    const reopened = await subject().reopen();
+    expect(await everything(reopened)).toEqual(before);
+    const entry = await new Writer(reopened).putDomain({ name: "c.example" });
+    expect(entry.revision).toBe(before.feed.head + 1);
+  });
+}

@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { vi } from "vitest";
+import type { CertificateRecord } from "../../core/certificate/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts";
+import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import { RuleViolation } from "../../core/errors.ts";
+import { readHosts } from "../../core/settings/host-reads.ts";
+import { planWrite } from "../../core/settings/plan-write.ts";
+import type {
+  Commit,
+  FeedEntry,
+  LogEntry,
+  RecordChange,
+  Store,
+  UnreadableItem,
+} from "../../core/settings/store.ts";
+import { commitWithRetry, type WriteEffects } from "../../core/settings/write.ts";
+import { BUILT_AT, certificateId, type DomainParts, domainRecord, trustStoreId } from "../support/records.ts";
+
+/** An empty store, and what a test cannot do through the port. */
+export interface StoreUnderTest {
+  readonly store: Store;
+  /** Another client of the same data: another connection, where there can be one. */
+  readonly other: Store;
+  /** Overwrites a stored item with something that no release can read; its key stays. */
+  spoil(kind: UnreadableItem["kind"], id: string): Promise<void>;
+  /** Ends every client and opens a new one on what was stored. */
+  reopen(): Promise<Store>;
+  close(): Promise<void>;
+}
+
+export interface StoreContract {
+  readonly name: string;
+  readonly create: () => Promise<StoreUnderTest>;
+  /** What this implementation cannot do, with the reason; a test of it is skipped under that reason. */
+  readonly cannot?: { readonly reopen?: string };
+}
+
+export const effects: WriteEffects = {
+  now: () => performance.now(),
+  random: Math.random,
+  sleep: async (ms) => {
+    await sleep(ms);
+  },
+};
+
+/** Lists may lag behind writes: what is expected of one holds after a while. */
+export const eventually = (check: () => Promise<void>): Promise<void> =>
+  vi.waitFor(check, { timeout: 5_000, interval: 20 });
+
+/** A commit of one record and nothing else; `parts` is what a test is about. */
+export function commitOf(record: RecordChange, parts: Partial<Commit> = {}): Commit {
+  const account = (record.after ?? record.before)?.account ?? "default";
+  return { record, hosts: [], uses: [], account, actor: "test", at: BUILT_AT, expectedHead: 0, ...parts };
+}
+
+/** Writes as the services do: read, plan, commit, and again under contention. */
+export class Writer {
+  readonly store: Store;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** Creates or replaces a domain. @throws RuleViolation when its certificate does not exist. */
+  putDomain(parts: DomainParts): Promise<LogEntry> {
+    const after = domainRecord(parts);
+    const wanted = after.tls.server.certificateId;
+    return this.#commit(async (expectedHead) => {
+      const before = await this.store.getDomain(after.name);
+      if (wanted !== null && (await this.store.getCertificate(wanted)) === null) throw unknownCertificate();
+      const found = await readHosts(this.store, before, after);
+      const { hosts, uses } = planWrite({ before, after, certificateId: wanted, ...found });
+      return commitOf({ kind: "domain", id: after.name, before, after }, { hosts, uses, expectedHead });
+    });
+  }
+
+  deleteDomain(id: DomainName): Promise<LogEntry> {
+    return this.#commit(async (expectedHead) => {
+      const before = await this.store.getDomain(id);
+      const found = await readHosts(this.store, before, null);
+      const { hosts, uses } = planWrite({ before, after: null, certificateId: null, ...found });
+      return commitOf({ kind: "domain", id, before, after: null }, { hosts, uses, expectedHead });
+    });
+  }
+
+  putCertificate(after: CertificateRecord): Promise<LogEntry> {
+    const { id } = after;
+    return this.#commit(async (expectedHead) =>
+      commitOf(
+        { kind: "certificate", id, before: await this.store.getCertificate(id), after },
+        { expectedHead },
+      ),
+    );
+  }
+
+  deleteCertificate(id: CertificateId): Promise<LogEntry> {
+    return this.#commit(async (expectedHead) => {
+      const before = await this.store.getCertificate(id);
+      return commitOf({ kind: "certificate", id, before, after: null }, { expectedHead });
+    });
+  }
+
+  putTrustStore(after: TrustStoreRecord): Promise<LogEntry> {
+    const { id } = after;
+    return this.#commit(async (expectedHead) =>
+      commitOf(
+        { kind: "trust-store", id, before: await this.store.getTrustStore(id), after },
+        { expectedHead },
+      ),
+    );
+  }
+
+  deleteTrustStore(id: TrustStoreId): Promise<LogEntry> {
+    return this.#commit(async (expectedHead) => {
+      const before = await this.store.getTrustStore(id);
+      return commitOf({ kind: "trust-store", id, before, after: null }, { expectedHead });
+    });
+  }
+
+  #commit(build: (head: number) => Promise<Commit>): Promise<LogEntry> {
+    return commitWithRetry(this.store, build, { ...effects, whenStale: "read-again" });
+  }
+}
+
+const unknownCertificate = () =>
+  new RuleViolation([
+    { pointer: "/tls/server/certificateId", code: "unknown", message: "unknown certificate" },
+  ]);
+
+/** Everything that can be seen of the first ids of a test: equal before and after a write that must store nothing. */
+export async function everything(store: Store) {
+  const ids = [1, 2, 3];
+  return {
+    contents: sorted(await store.loadAll()),
+    feed: await store.changesAfter(0, 1000),
+    certificateUses: await Promise.all(ids.map((n) => store.useCount("certificate", certificateId(n)))),
+    trustStoreUses: await Promise.all(ids.map((n) => store.useCount("trust-store", trustStoreId(n)))),
+  };
+}
+
+type Contents = Awaited<ReturnType<Store["loadAll"]>>;
+
+/** Contents have no order of their own. */
+export function sorted(contents: Contents): Contents {
+  const by = <T>(items: readonly T[], key: (item: T) => string): T[] =>
+    items.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+  return {
+    revision: contents.revision,
+    domains: by(contents.domains, (domain) => domain.name),
+    mxHosts: by(contents.mxHosts, (host) => host.host),
+    certificates: by(contents.certificates, (certificate) => certificate.id),
+    trustStores: by(contents.trustStores, (trustStore) => trustStore.id),
+    unreadable: by(contents.unreadable, (item) => `${item.kind} ${item.id}`),
+  };
+}
+
+/** The contents at a revision, from the log alone. */
+export function replay(log: readonly LogEntry[], revision: number): Contents {
+  const records = new Map<string, RecordChange>();
+  const hosts = new Map<DomainName, Contents["mxHosts"][number]>();
+  for (const entry of log.slice(0, revision)) {
+    records.set(entry.record.id, entry.record);
+    for (const { host, after } of entry.hosts) {
+      if (after === null) hosts.delete(host);
+      else hosts.set(host, after);
+    }
+  }
+  const last = [...records.values()];
+  return sorted({
+    revision,
+    domains: last.flatMap((record) => (record.kind === "domain" && record.after) || []),
+    mxHosts: [...hosts.values()],
+    certificates: last.flatMap((record) => (record.kind === "certificate" && record.after) || []),
+    trustStores: last.flatMap((record) => (record.kind === "trust-store" && record.after) || []),
+    unreadable: [],
+  });
+}
+
+export function readableEntries(feed: readonly FeedEntry[]): LogEntry[] {
+  return feed.map((item) => {
+    if (item.kind === "unreadable")
+      throw new Error(`entry ${item.revision} is unreadable: ${item.item.problem}`);
+    return item.entry;
+  });
+}
+
+/** The whole log, from the first entry. */
+export async function wholeLog(store: Store): Promise<LogEntry[]> {
+  const log: LogEntry[] = [];
+  for (;;) {
+    const { entries, head } = await store.changesAfter(log.length, 100);
+    log.push(...readableEntries(entries));
+    if (log.length >= head) return log;
+    if (entries.length === 0) throw new Error(`the log ends at ${log.length} of ${head}`);
+  }
+}

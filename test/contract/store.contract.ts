@@ -1,0 +1,29 @@
+import { afterEach, beforeEach, describe } from "vitest";
+import { commitCases } from "./store-commit.cases.ts";
+import { concurrencyCases } from "./store-concurrency.cases.ts";
+import { reopenCases, unreadableCases } from "./store-faults.cases.ts";
+import { feedCases } from "./store-feed.cases.ts";
+import { listCases } from "./store-list.cases.ts";
+import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
+
+/**
+ * What every implementation of the port Store does (core/settings/store.ts). Only the port is used, and what
+ * StoreUnderTest adds to it.
+ */
+export function storeContract(contract: StoreContract): void {
+  describe(`the store on ${contract.name}`, () => {
+    let current: StoreUnderTest;
+    beforeEach(async () => {
+      current = await contract.create();
+    });
+    afterEach(() => current.close());
+
+    const subject = (): StoreUnderTest => current;
+    describe("a commit", () => commitCases(subject));
+    describe("reads and lists", () => listCases(subject));
+    describe("the change feed", () => feedCases(subject));
+    describe("writers at the same time", () => concurrencyCases(subject));
+    describe("an item that cannot be read", () => unreadableCases(subject));
+    describe("after its end", () => reopenCases(subject, contract.cannot?.reopen));
+  });
+}
