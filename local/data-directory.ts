@@ -2,7 +2,7 @@ import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { codeOf } from "./durable-file.ts";
-import { EXIT_NOT_NOW, StartFailure } from "./start-failure.ts";
+import { EXIT_NOT_NOW, StartFailure } from "../worker/start-failure.ts";
 
 /** Names of everything in DATA_DIR. The one table of them. */
 export const DATA_FILES = {

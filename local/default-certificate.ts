@@ -8,7 +8,7 @@ import type { NewCertificate } from "../core/certificate/serving-material.ts";
 import { type DomainName, toDomainName } from "../core/domain-name/domain-name.ts";
 import { InvalidInput, RuleViolation } from "../core/errors.ts";
 import { codeOf, readIfThere, writeDurably } from "./durable-file.ts";
-import { StartFailure } from "./start-failure.ts";
+import { StartFailure } from "../worker/start-failure.ts";
 
 /** The edge's own certificate: what is served where the settings name none. Secret: `material`. */
 export interface DefaultCertificate {

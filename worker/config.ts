@@ -1,9 +1,10 @@
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
-import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import type { DeliveryRoute, Mailbox } from "../core/delivery/delivery.ts";
+import { type DeliveryAllow, NOTHING_ALLOWED, parseDeliveryAllow } from "../core/delivery/delivery-allow.ts";
+import { mailboxText } from "../core/delivery/mailbox-text.ts";
 import { describeRoute, parseOperatorDelivery } from "../core/delivery/route.ts";
 import { type DomainName, toDomainName } from "../core/domain-name/domain-name.ts";
 import { InvalidInput } from "../core/errors.ts";
@@ -31,8 +32,7 @@ export interface Config {
   /** null = the one kept in DATA_DIR. */
   readonly apiToken: string | null;
   readonly delivery: DeliveryRoute;
-  /** CIDRs and names. */
-  readonly deliveryAllow: readonly string[];
+  readonly deliveryAllow: DeliveryAllow;
   readonly pollIntervalMs: number;
   readonly limits: Limits;
   /** null = the edge's own choice. */
@@ -98,7 +98,7 @@ const schema = z.object({
   DATA_DIR: text.refine((path) => !path.includes("\0"), "must be a path").default("./.data"),
   API_TOKEN: text.regex(/^[A-Za-z0-9\-._~+/]{1,512}=*$/, "must be a bearer token (RFC 6750)").optional(),
   DELIVERY: read((value) => parseOperatorDelivery(value)).optional(),
-  DELIVERY_ALLOW: read(parseAllowList).default([]),
+  DELIVERY_ALLOW: read((value) => parseDeliveryAllow(value)).default(NOTHING_ALLOWED),
   SETTINGS_POLL_INTERVAL_MS: text
     .regex(/^\d{1,6}$/, "must be a whole number from 50 to 60000")
     .transform(Number)
@@ -157,7 +157,7 @@ export function describeConfig(config: Config): Readonly<Record<VariableName, un
     DATA_DIR: config.dataDir,
     API_TOKEN: config.apiToken === null ? "kept in DATA_DIR" : "given",
     DELIVERY: describeRoute(config.delivery),
-    DELIVERY_ALLOW: config.deliveryAllow,
+    DELIVERY_ALLOW: [...config.deliveryAllow.networks, ...config.deliveryAllow.names],
     SETTINGS_POLL_INTERVAL_MS: config.pollIntervalMs,
     LIMITS: config.limits,
     TLS_CIPHERS: config.tlsCiphers,
@@ -207,20 +207,6 @@ function parseMailbox(value: string): Mailbox {
   if (localPart === undefined || domain === null)
     throw new InvalidInput("must be a mailbox such as admin@example.com");
   return { localPart, domain };
-}
-
-function parseAllowList(value: string): readonly string[] {
-  const entries = value.split(",").map((entry) => entry.trim());
-  return entries.filter((entry) => entry !== "").map(allowEntry);
-}
-
-function allowEntry(text: string): string {
-  if (isIP(text) !== 0) return `${text}/${isIP(text) === 6 ? 128 : 32}`;
-  if (text.includes("/") && ipaddr.isValidCIDR(text)) return text;
-  const name = toDomainName(text);
-  if (name === null)
-    throw new InvalidInput(`${JSON.stringify(text)} is neither a network, an address nor a host name`);
-  return name;
 }
 
 function parseCiphers(value: string): string {

@@ -23,8 +23,9 @@ export const LOG_EVENTS = {
   "edge-report-failed": "warn",
   "edge-report-recovered": "info",
   session: "info",
-  "connection-refused": "info",
-  "limit-hit": "info",
+  // One each for whoever knocks: at info a flood would fill the disk. Both are counted in the metrics.
+  "connection-refused": "debug",
+  "limit-hit": "debug",
   "handshake-failed": "info",
   "delivery-failed": "warn",
   "message-aborted": "info",

@@ -56,6 +56,7 @@ describe("the trust content loader", () => {
       { kind: "trust-store", id: store.id, problem: expect.stringMatching(problem) },
     ]);
     expect(JSON.stringify(loader.unreadable())).not.toContain("secret");
+    await loader.load([store]);
     expect(logged).toHaveLength(1);
   });
 

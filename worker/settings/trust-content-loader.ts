@@ -28,6 +28,7 @@ const contentSchema: z.ZodType<TrustStoreContent> = z.object({
   crlPem: z.string().nullable(),
 });
 
+/** @param onError told of each content when it first cannot be loaded. */
 export function createTrustContentLoader(
   vault: Pick<KeyVault, "get">,
   onError: (item: UnreadableItem, error: unknown) => void,
@@ -55,7 +56,9 @@ export function createTrustContentLoader(
         for (const { id } of named) {
           const item: UnreadableItem = { kind: "trust-store", id, problem: problemOf(content) };
           failed.push(item);
-          onError(item, content);
+          // Tried again at every poll: told once.
+          if (!unreadable.some((known) => known.id === id && known.problem === item.problem))
+            onError(item, content);
         }
       });
       // The same contents stay the same object, so that nobody rebuilds what did not change.
