@@ -151,8 +151,7 @@ export function describeConfig(config: Config): Readonly<Record<VariableName, un
     SMTP_PORT: shared?.port,
     SMTP_LISTENERS: more,
     SMTP_NAME: config.smtpName,
-    POSTMASTER:
-      config.postmaster === null ? null : `${config.postmaster.localPart}@${config.postmaster.domain}`,
+    POSTMASTER: config.postmaster === null ? null : mailboxText(config.postmaster),
     HEALTH_PORT: config.healthPort,
     DATA_DIR: config.dataDir,
     API_TOKEN: config.apiToken === null ? "kept in DATA_DIR" : "given",

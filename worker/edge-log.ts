@@ -3,7 +3,7 @@ import type { EdgeEvent } from "./session/events.ts";
 
 /** Logs what a person may look for later: one line a session, and what no session shows. Everything else is counted only. */
 export function logEdgeEvent(log: Log, event: EdgeEvent): void {
-  const { kind, ...fields } = event;
+  const { kind: _kind, ...fields } = event;
   switch (event.kind) {
     case "session-ended":
       return log("session", { ...event.record });

@@ -63,23 +63,23 @@ export function createMetricRegistry<Table extends MetricTable>(table: Table): M
   };
   // A counter without labels is 0 from the start, so that a rate can be taken of its first event.
   for (const { row, numbers } of metrics.values()) {
-    if (row.kind === "counter" && row.labels.length === 0) seriesOf(numbers, row, {}, 0);
+    if (row.kind === "counter" && row.labels.length === 0) seriesOf(numbers, [], zero);
   }
   return {
     add(key, labels, by = 1) {
       const { row, numbers } = metricOf(key);
-      seriesOf(numbers, row, labels, 0).value += by;
+      seriesOf(numbers, valuesOf(row, labels), zero).value += by;
     },
     set(key, labels, value) {
       const { row, numbers } = metricOf(key);
-      if (value === null) numbers.delete(keyOf(row.labels.map((label) => valueOf(labels, label))));
-      else seriesOf(numbers, row, labels, 0).value = value;
+      if (value === null) numbers.delete(keyOf(valuesOf(row, labels)));
+      else seriesOf(numbers, valuesOf(row, labels), zero).value = value;
     },
     observe(key, labels, value) {
       const { row, histograms } = metricOf(key);
       const bounds = row.buckets ?? [];
       const empty = (): Histogram => ({ counts: bounds.map(() => 0), sum: 0, count: 0 });
-      const histogram = seriesOf(histograms, row, labels, empty).value;
+      const histogram = seriesOf(histograms, valuesOf(row, labels), empty).value;
       const bucket = bounds.findIndex((bound) => value <= bound);
       if (bucket !== -1) histogram.counts[bucket] = (histogram.counts[bucket] ?? 0) + 1;
       histogram.sum += value;
@@ -91,24 +91,22 @@ export function createMetricRegistry<Table extends MetricTable>(table: Table): M
 
 const keyOf = (values: readonly string[]): string => values.join("\u0000");
 
-const valueOf = (labels: Readonly<Record<string, string>>, label: string): string => labels[label] ?? "";
+const zero = (): number => 0;
 
-function seriesOf<Value extends number | Histogram>(
+const valuesOf = (row: MetricRow, labels: Readonly<Record<string, string>>): readonly string[] =>
+  row.labels.map((label) => labels[label] ?? "");
+
+/** The series of these label values; past the cap, the one called `other`. */
+function seriesOf<Value>(
   known: Map<string, Series<Value>>,
-  row: MetricRow,
-  labels: Readonly<Record<string, string>>,
-  start: Value | (() => Value),
+  values: readonly string[],
+  start: () => Value,
 ): Series<Value> {
-  let values = row.labels.map((label) => valueOf(labels, label));
-  let series = known.get(keyOf(values));
-  if (series === undefined && known.size >= MAX_SERIES) {
-    values = values.map(() => "other");
-    series = known.get(keyOf(values));
-  }
-  if (series === undefined) {
-    series = { labels: values, value: typeof start === "function" ? start() : start };
-    known.set(keyOf(values), series);
-  }
+  const found = known.get(keyOf(values));
+  if (found !== undefined) return found;
+  const labels = known.size < MAX_SERIES ? values : values.map(() => "other");
+  const series = known.get(keyOf(labels)) ?? { labels, value: start() };
+  known.set(keyOf(labels), series);
   return series;
 }
 

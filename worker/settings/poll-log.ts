@@ -37,7 +37,7 @@ export function createPollLog({ log, snapshot, staleForMs }: PollLogOptions): (e
   }
 
   return (event) => {
-    const { kind, ...fields } = event;
+    const { kind: _kind, ...fields } = event;
     switch (event.kind) {
       case "failed":
         return failed(event);

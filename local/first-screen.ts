@@ -1,0 +1,59 @@
+import { hostAndPort, httpUrl, type Running } from "./running.ts";
+
+export interface FirstScreen {
+  readonly running: Running;
+  readonly tokenPath: string;
+  /** The token itself, at the one start that made it; null afterwards. */
+  readonly newToken: string | null;
+  /** The folder of package.json. */
+  readonly packageDir: string;
+  readonly dataDir: string;
+  /** Where DATA_DIR is when nobody says so. */
+  readonly defaultDataDir: string;
+  /** What a person should know at once. */
+  readonly notes: readonly string[];
+}
+
+/** What `npm start` shows when it serves: addresses, the token's place, three lines to copy. */
+export function firstScreen(screen: FirstScreen): string {
+  const { running, tokenPath, newToken, notes } = screen;
+  const api = httpUrl(running.api);
+  const rows = [
+    ["API", api],
+    ["API docs", `${api}/docs`],
+    ["SMTP", `${hostAndPort(running.smtp)}, as ${running.smtpName}`],
+    ["Health", `${httpUrl(running.health)}/ready and /metrics`],
+    ["Mail", running.delivery],
+    ["API token", tokenPath],
+    ...(newToken === null ? [] : [["", `${newToken} (shown this once)`]]),
+  ];
+  return [
+    "Postern is running.",
+    "",
+    ...rows.map(([name = "", value = ""]) => `  ${name.padEnd(10)}  ${value}`),
+    "",
+    ...notes.map((note) => `  Note: ${note}`),
+    ...(notes.length === 0 ? [] : [""]),
+    "Three lines to copy into another terminal; each can be run again.",
+    "",
+    "  Create a domain that requires TLS, example.com:",
+    tryLine("domain", screen),
+    "  Send mail to it in plaintext, and see it refused:",
+    tryLine("plaintext", screen),
+    "  Send it over TLS, and see it arrive:",
+    tryLine("tls", screen),
+    "",
+    "Ctrl-C ends it. Logs follow as JSON on standard error.",
+    "",
+  ].join("\n");
+}
+
+function tryLine(step: string, { packageDir, dataDir, defaultDataDir }: FirstScreen): string {
+  const place = dataDir === defaultDataDir ? "" : ` ${shellQuoted(dataDir)}`;
+  return `    npm --prefix ${shellQuoted(packageDir)} run -s try ${step}${place}`;
+}
+
+/** A path as one word of every shell that people paste into. */
+function shellQuoted(text: string): string {
+  return /^[A-Za-z0-9_\-./]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
