@@ -130,8 +130,8 @@ async function readFile(path: string): Promise<Uint8Array | "absent" | "not-an-o
     file = await open(path, READ_FLAGS);
   } catch (error) {
     if (isAbsent(error)) return "absent";
-    // What O_NOFOLLOW answers to a symbolic link.
-    if (codeOf(error) === "ELOOP") return "not-an-object";
+    // What O_NOFOLLOW answers to a symbolic link, and O_NONBLOCK to a socket.
+    if (codeOf(error) === "ELOOP" || codeOf(error) === "ENXIO") return "not-an-object";
     throw error;
   }
   try {

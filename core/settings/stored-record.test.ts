@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import {
   certificateId,
@@ -209,5 +210,26 @@ describe("a log entry that cannot be read", () => {
     ["action", "rename"],
   ])("is one whose parts do not belong together: %s is %s", (path, value) => {
     expect(readFeedEntry(7, changed(entry, path, value)).kind).toBe("unreadable");
+  });
+});
+
+describe("items that a release has really written (test/skew)", () => {
+  const item = (release: string, file: string): string =>
+    readFileSync(new URL(`../../test/skew/${release}/${file}.json`, import.meta.url), "utf8");
+
+  it.each(["0.1.0"])("are read: release %s", (release) => {
+    expect(readDomain("example.com", item(release, "domain"))).toMatchObject({
+      revision: 3,
+      mxHosts: ["mx1.example.com"],
+      tls: { server: { level: "require" }, clientCertificate: { mode: "require" }, enforcement: "defer" },
+    });
+    expect(readCertificate(certificateId(1), item(release, "certificate"))).toMatchObject({ label: "main" });
+    expect(readTrustStore(trustStoreId(1), item(release, "trust-store"))).toMatchObject({
+      label: "partners",
+    });
+    expect(readFeedEntry(3, item(release, "log-entry"))).toMatchObject({
+      kind: "entry",
+      entry: { revision: 3 },
+    });
   });
 });

@@ -44,11 +44,11 @@ const trustStoreId = z.custom<TrustStoreId>((value) => typeof value === "string"
 /** A date that cannot be parsed would compare with nothing: an exception that never ends. */
 const timestamp = z.iso.datetime();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const revision = z.int().min(1);
+const takenRevision = z.int().min(1);
 const absentIsNull = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? null);
 
 const written = {
-  revision,
+  revision: takenRevision,
   createdAt: timestamp,
   updatedAt: timestamp,
   updatedBy: z.string(),
@@ -148,7 +148,7 @@ const beforeAndAfter = <T extends z.ZodType>(record: T) => ({
 
 const logEntry = z
   .object({
-    revision,
+    revision: takenRevision,
     at: timestamp,
     account: z.string().min(1),
     actor: z.string(),
@@ -162,12 +162,14 @@ const logEntry = z
   })
   // Applied to another record than it names, an entry would change settings that nobody wrote.
   .refine(({ record, hosts, revision }) => {
-    const isOwn = [record.before, record.after].every((each) => each === null || keyOf(each) === record.id);
+    const isOwn = [record.before, record.after].every(
+      (each) => each === null || recordKey(each) === record.id,
+    );
     const areOwn = hosts.every(({ host, after }) => after === null || after.host === host);
     return isOwn && areOwn && (record.after === null || record.after.revision === revision);
   });
 
-const keyOf = (record: { readonly id: string } | { readonly name: string }): string =>
+const recordKey = (record: { readonly id: string } | { readonly name: string }): string =>
   "id" in record ? record.id : record.name;
 
 /** What a log entry that cannot be read was about, when at least that can be told. */
@@ -186,15 +188,15 @@ interface StoredItem<T> {
 
 /** @throws Unreadable */
 export const readDomain = (key: string, stored: unknown): DomainRecord =>
-  readItem({ kind: "domain", key, stored, schema: domain, keyOf });
+  readItem({ kind: "domain", key, stored, schema: domain, keyOf: recordKey });
 
 /** @throws Unreadable */
 export const readCertificate = (key: string, stored: unknown): CertificateRecord =>
-  readItem({ kind: "certificate", key, stored, schema: certificate, keyOf });
+  readItem({ kind: "certificate", key, stored, schema: certificate, keyOf: recordKey });
 
 /** @throws Unreadable */
 export const readTrustStore = (key: string, stored: unknown): TrustStoreRecord =>
-  readItem({ kind: "trust-store", key, stored, schema: trustStore, keyOf });
+  readItem({ kind: "trust-store", key, stored, schema: trustStore, keyOf: recordKey });
 
 /** @throws Unreadable */
 export const readMxHost = (key: string, stored: unknown): MxHost =>

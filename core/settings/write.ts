@@ -2,7 +2,7 @@ import { Contention, StaleRevision, Unavailable } from "../errors.ts";
 import type { ChangeAction, Commit, LogEntry, RecordChange, Store } from "./store.ts";
 
 /** How long a write is tried in all, before the caller hears 503. */
-export const WRITE_LIMIT_MS = 10_000;
+const WRITE_LIMIT_MS = 10_000;
 const FIRST_BACKOFF_MS = 10;
 const MAX_BACKOFF_MS = 1_000;
 
@@ -33,8 +33,10 @@ export async function commitWithRetry(
 ): Promise<LogEntry> {
   const deadline = effects.now() + WRITE_LIMIT_MS;
   for (let attempt = 0; ; attempt += 1) {
+    // What the build finds is final: only the commit can be too late.
+    const commit = await build(await store.head());
     try {
-      return await store.commit(await build(await store.head()));
+      return await store.commit(commit);
     } catch (error) {
       if (!isWorthAnotherTry(error, effects)) throw error;
       const pauseMs = effects.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);

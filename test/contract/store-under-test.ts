@@ -37,7 +37,7 @@ export interface StoreContract {
   readonly cannot?: { readonly reopen?: string };
 }
 
-export const effects: WriteEffects = {
+const effects: WriteEffects = {
   now: () => performance.now(),
   random: Math.random,
   sleep: async (ms) => {

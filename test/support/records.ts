@@ -21,7 +21,7 @@ const idSource = (n: number) =>
     (count) => new Uint8Array(count).fill(n % 256),
   );
 
-export const defaultTls: TlsSettings = {
+const defaultTls: TlsSettings = {
   server: { level: "accept", certificateId: null, minVersion: "TLSv1.2" },
   clientCertificate: {
     mode: "none",
