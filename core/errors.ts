@@ -62,6 +62,11 @@ export class StaleRevision extends Error {
   override readonly name = "StaleRevision";
 }
 
+/** A write of an existing record that names no revision of it. Maps to HTTP 428 (RFC 6585 section 3). */
+export class ConditionMissing extends Error {
+  override readonly name = "ConditionMissing";
+}
+
 /**
  * Another write took the revision that this one was validated against. Nothing was stored.
  * Inside the product only: writers read, validate and try again (core/settings/write.ts).

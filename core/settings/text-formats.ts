@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { parseDomainName } from "../domain-name/domain-name.ts";
+import { parseApiDelivery } from "../delivery/route.ts";
 import { InvalidInput } from "../errors.ts";
 
 /**
@@ -63,40 +63,24 @@ export const checkPin: FormatCheck = (text) => {
   );
 };
 
-const NEXT_HOP = /^(smtp|smtps|lmtp):\/\/([^/?#@\s[\]:]+|\[[0-9a-f:.]+\])(?::([1-9]\d{0,4}))?$/;
-/** What resolvers read as an IPv4 address although it is no dotted quad: WHATWG URL, "ends in a number". */
-const HEX_LAST_LABEL = /(?:^|\.)0x[0-9a-f]*$/;
-
 /**
- * A next hop of the API: scheme, host, and a port where it is not the scheme's own. Never credentials, path or query.
- * The message never quotes the text, which may hold a password.
+ * A next hop of the API: scheme, host, and a port where it is not the scheme's own; never credentials, path or query.
+ * LMTP has no port of its own (RFC 2033 section 5 only forbids 25). The message never quotes the text, which may hold
+ * a password.
  */
 export const checkNextHop: FormatCheck = (text) => {
-  const [, scheme, host, port] = NEXT_HOP.exec(text) ?? [];
-  if (scheme === undefined || host === undefined || Number(port ?? 1) > 65_535)
-    throw new InvalidInput(
-      "must be smtp://host, smtps://host or lmtp://host:port; a port may follow the host, and nothing else: no credentials, path or query",
-    );
-  if (scheme === "lmtp" && port === undefined)
-    throw new InvalidInput("needs a port: LMTP has none of its own (RFC 2033)");
-  checkNextHopHost(host);
+  const route = parseApiDelivery({ nextHop: text, tls: "require" });
+  if (route.kind !== "smtp" && route.kind !== "smtps" && route.kind !== "lmtp")
+    throw new InvalidInput("must be smtp://, smtps:// or lmtp://");
+  const host = route.host.includes(":") ? `[${route.host}]` : route.host;
+  const withoutPort = `${route.kind}://${host}`;
+  if (text === `${withoutPort}:${route.port}` || (text === withoutPort && route.kind !== "lmtp")) return;
+  throw new InvalidInput(
+    text === withoutPort
+      ? "needs a port: LMTP has none of its own"
+      : "must be scheme://host or scheme://host:port in canonical form, and nothing else",
+  );
 };
-
-function checkNextHopHost(host: string): void {
-  if (ipaddr.IPv4.isValidFourPartDecimal(host)) return;
-  if (host.startsWith("[")) {
-    const literal = host.slice(1, -1);
-    if (ipaddr.IPv6.isValid(literal) && ipaddr.IPv6.parse(literal).toString() === literal) return;
-    throw new InvalidInput("has a host in brackets that is not an IPv6 address in canonical form (RFC 5952)");
-  }
-  if (HEX_LAST_LABEL.test(host))
-    throw new InvalidInput("has a host that is neither a name nor an IP address");
-  try {
-    parseDomainName(host);
-  } catch (error) {
-    throw new InvalidInput(`has a host that cannot be taken: ${error instanceof Error ? error.message : ""}`);
-  }
-}
 
 /** No text of ours holds control or format characters that hide or reorder it in a log or a terminal. */
 export const checkPlainText: FormatCheck = (text) => {

@@ -87,6 +87,13 @@ describe("a write", () => {
     await expect(outcome).rejects.toBe(gone);
   });
 
+  it("stops when its own condition does not hold, also where a stale commit would be read again", async () => {
+    const time = { ...effects(), whenStale: "read-again" as const };
+    const outcome = commitWithRetry(failing(), () => Promise.reject(new StaleRevision("exists")), time);
+    await expect(outcome).rejects.toBeInstanceOf(StaleRevision);
+    expect(time.pauses).toEqual([]);
+  });
+
   it("waits with full jitter: from nothing to a bound that doubles up to a second", async () => {
     const longest = effects(1);
     await commitWithRetry(failing(...Array.from({ length: 9 }, contention)), build, longest);

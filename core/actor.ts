@@ -1,0 +1,5 @@
+/** Who makes a request: the account whose records it sees, and the name that the change log keeps. */
+export interface Actor {
+  readonly account: string;
+  readonly name: string;
+}

@@ -1,0 +1,46 @@
+import { ConditionMissing, StaleRevision } from "../errors.ts";
+
+/** `any` = `*`: whatever the record is now. */
+type Revisions = "any" | readonly number[];
+
+/** What a request says of the record that it means to write: If-Match and If-None-Match of RFC 9110 section 13.1. */
+export interface WriteCondition {
+  /** The record exists, at one of these revisions; null = not said. */
+  readonly matches: Revisions | null;
+  /** The record is absent (`any`), or at none of these revisions; null = not said. */
+  readonly matchesNot: Revisions | null;
+}
+
+export const UNCONDITIONAL: WriteCondition = { matches: null, matchesNot: null };
+
+/**
+ * @param current the record as it is; null = absent.
+ * @throws StaleRevision when the condition does not hold; ConditionMissing when an existing record would be written
+ *   without If-Match.
+ */
+export function checkCondition(
+  condition: WriteCondition,
+  current: { readonly revision: number } | null,
+): void {
+  const { matches, matchesNot } = condition;
+  if (current === null) {
+    if (matches !== null) throw new StaleRevision("there is no such record to match");
+    return;
+  }
+  if (matchesNot === "any") throw new StaleRevision("the record exists already");
+  if (matchesNot?.includes(current.revision))
+    throw new StaleRevision("the record is at a revision that must not be");
+  if (matches === null)
+    throw new ConditionMissing(
+      "the record exists: say which revision you have read with If-Match, or * for any",
+    );
+  if (matches !== "any" && !matches.includes(current.revision))
+    throw new StaleRevision("the record was changed since it was read");
+}
+
+/**
+ * What a write does when someone else writes the record in between: a request that names a revision fails (412); one
+ * that means whatever is stored is judged again against what is stored then.
+ */
+export const whenStale = ({ matches }: WriteCondition): "fail" | "read-again" =>
+  matches === null || matches === "any" ? "read-again" : "fail";
