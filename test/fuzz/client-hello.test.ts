@@ -22,7 +22,7 @@ function feed(bytes: Buffer, cuts: readonly number[]): ClientHelloResult {
 }
 
 const cutsOf = (random: SeededRandom, length: number): number[] =>
-  Array.from({ length: random.below(6) }, () => random.below(length + 1)).sort((a, b) => a - b);
+  Array.from({ length: random.below(6) }, () => random.below(length + 1)).toSorted((a, b) => a - b);
 
 function mutate(random: SeededRandom): Buffer {
   const message = Buffer.from(messageOf(real));

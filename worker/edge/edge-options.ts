@@ -36,7 +36,7 @@ export interface EdgeOptions {
   /** TLS_CIPHERS, OpenSSL's syntax, for TLS 1.2; null = AEAD suites only. */
   readonly ciphers: string | null;
   /** What a bare CR, a bare LF or a NUL in a message leads to: `550 5.6.0`, or the line ends are made CRLF (NUL is refused still). */
-  readonly lineEnds: "strict" | "normalise";
+  readonly lineEnds: "refuse" | "normalise";
   /** The settings in force for a new connection; null = none was ever held, and everybody hears 421. */
   readonly snapshot: () => Snapshot | null;
   /** For how long the store could not be read; 0 while all is well. */
@@ -72,6 +72,11 @@ export interface Edge {
    * connection is closed. After `graceMs` (the limit `drainMs` when left out) what is left is cut.
    */
   drain(graceMs?: number): Promise<void>;
+  /**
+   * Loads certificates of the settings in force that are not held yet, so that no handshake waits for the vault and the status shows
+   * what serves. Call it when settings have changed; what does not load shows in `servedCertificates` and events.
+   */
+  prepare(): Promise<void>;
   /** What serves right now: the default certificate and every certificate of the settings that was loaded. */
   servedCertificates(): readonly ServedCertificate[];
   stats(): EdgeStats;

@@ -1,0 +1,198 @@
+import { constants, createHash } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { CertificateRecord } from "../../core/certificate/certificate.ts";
+import type { CertificateMaterial } from "../../core/certificate/key-vault.ts";
+import type { ServedCertificate } from "../../core/edge-report/edge-reports.ts";
+import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
+import type { EdgeEventSink } from "../session/events.ts";
+import {
+  type CertificateSource,
+  checkMaterial,
+  describe,
+  type LoadedMaterial,
+  pairs,
+} from "./certificate-source.ts";
+import { LruMap } from "./lru.ts";
+import type { TlsChoice } from "./tls-choice.ts";
+
+/** A context ready for a handshake, and the trust that its verdict will be good for. */
+export interface ServingContext {
+  readonly context: SecureContext;
+  /** null = it trusts nobody: OpenSSL's verdict says nothing. */
+  readonly trustHash: string | null;
+}
+
+export interface SecureContexts {
+  /**
+   * The context for a choice: the chosen certificate, else the default, else the first of `others` that loads; null = none.
+   * Answers at once for what is held.
+   */
+  get(
+    choice: TlsChoice,
+    others: Iterable<CertificateRecord>,
+  ): ServingContext | null | Promise<ServingContext | null>;
+  /** Whether any of these, or the default certificate, can serve: without one STARTTLS is not offered. */
+  usable(records: Iterable<CertificateRecord>): boolean | Promise<boolean>;
+  /** Loads what is not held, up to what can be held. */
+  prepare(records: Iterable<CertificateRecord>): Promise<void>;
+  served(records: Iterable<CertificateRecord>): readonly ServedCertificate[];
+  readonly size: number;
+}
+
+export interface SecureContextsOptions {
+  readonly source: CertificateSource;
+  readonly defaultCertificate: CertificateMaterial | null;
+  /** OpenSSL's list for TLS 1.2; null = AEAD suites with forward secrecy. */
+  readonly ciphers: string | null;
+  readonly onEvent: EdgeEventSink;
+  readonly capacity?: number;
+}
+
+/** 25-33 KB each. 5,000 hot names fit, which is what design/speed.md asks for. */
+const CAPACITY = 5_000;
+
+/** Certificates loaded ahead of their first use. */
+const PREPARED = 1_000;
+
+/** All there are in TLS 1.3. Without one of them in `ciphers`, Node turns TLS 1.3 off. */
+const TLS13_SUITES = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+/** RFC 9325 section 4.2: AEAD and forward secrecy. Some old senders have none of them: TLS_CIPHERS widens. */
+const TLS12_SUITES = [
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
+/** Node's `ciphers` from TLS_CIPHERS. Level 2 also sets what a client's certificate may be signed with. */
+export function cipherList(ciphers: string | null): string {
+  const tls12 = ciphers ?? TLS12_SUITES;
+  const suites = /(?:^|:)TLS_/.test(tls12) ? tls12 : `${TLS13_SUITES}:${tls12}`;
+  return suites.includes("@SECLEVEL=") ? suites : `${suites}:@SECLEVEL=2`;
+}
+
+/**
+ * One context for each MX host, certificate version and trust, built at its first use and kept; never one for each
+ * connection (1-2 ms). No context resumes a session.
+ */
+export function createSecureContexts(options: SecureContextsOptions): SecureContexts {
+  const { source, defaultCertificate, onEvent, capacity = CAPACITY } = options;
+  const ciphers = cipherList(options.ciphers);
+  const cache = new LruMap<string, ServingContext>(capacity);
+  const fallback =
+    defaultCertificate === null
+      ? null
+      : checkMaterial(defaultCertificate, { certificateId: null, version: null });
+
+  function contextOf(choice: TlsChoice, material: LoadedMaterial): ServingContext {
+    const key = cacheKey(choice, material);
+    const held = cache.get(key);
+    if (held !== undefined) {
+      onEvent({ kind: "context", outcome: "hit", cached: cache.size });
+      return held;
+    }
+    const built = build(key, material, choice.trust);
+    cache.set(key, built);
+    onEvent({ kind: "context", outcome: "built", cached: cache.size });
+    return built;
+  }
+
+  function build(key: string, material: LoadedMaterial, trust: ResolvedTrust | null): ServingContext {
+    if (trust !== null) {
+      try {
+        return { context: createContext({ key, material, trust, ciphers }), trustHash: trust.hash };
+      } catch {
+        // Anchors or CRLs that do not load: the certificate serves on, the chain is judged afterwards, by nobody's trust.
+        onEvent({ kind: "context", outcome: "failed", cached: cache.size });
+      }
+    }
+    return { context: createContext({ key, material, trust: null, ciphers }), trustHash: null };
+  }
+
+  function serve(
+    choice: TlsChoice,
+    material: LoadedMaterial | null,
+    others: Iterable<CertificateRecord>,
+  ): ServingContext | null | Promise<ServingContext | null> {
+    const serving = material ?? fallback;
+    if (serving !== null) return contextOf(choice, serving);
+    return firstThatLoads(source, others).then((other) => (other === null ? null : contextOf(choice, other)));
+  }
+
+  return {
+    get size() {
+      return cache.size;
+    },
+    get(choice, others) {
+      if (choice.certificate === null) return serve(choice, null, others);
+      const material = source.get(choice.certificate);
+      if (material instanceof Promise) return material.then((loaded) => serve(choice, loaded, others));
+      return serve(choice, material, others);
+    },
+    usable(records) {
+      return fallback !== null || firstThatLoads(source, records).then((found) => found !== null);
+    },
+    prepare: (records) => loadAhead(source, records),
+    served(records) {
+      const own = fallback === null ? [] : [describe(fallback, null)];
+      return [...own, ...source.served(records)];
+    },
+  };
+}
+
+/** One at a time: a change of settings must not take the event loop or the vault by storm. */
+async function loadAhead(source: CertificateSource, records: Iterable<CertificateRecord>): Promise<void> {
+  let left = PREPARED;
+  for (const record of records) {
+    if (left <= 0) return;
+    left -= 1;
+    await source.get(record);
+  }
+}
+
+/** An edge without a default certificate serves one of the settings rather than none. */
+async function firstThatLoads(
+  source: CertificateSource,
+  records: Iterable<CertificateRecord>,
+): Promise<LoadedMaterial | null> {
+  for (const record of records) {
+    const material = await source.get(record);
+    if (material !== null) return material;
+  }
+  return null;
+}
+
+/** Names that share the default certificate and trust nobody share a context: nothing in it is theirs. */
+function cacheKey(choice: TlsChoice, material: LoadedMaterial): string {
+  const isDefault = material.certificateId === null && choice.trust === null;
+  return `${isDefault ? "" : (choice.host ?? "")} ${material.key} ${choice.trust?.hash ?? ""}`;
+}
+
+interface ContextParts {
+  readonly key: string;
+  readonly material: LoadedMaterial;
+  readonly trust: ResolvedTrust | null;
+  readonly ciphers: string;
+}
+
+const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
+
+function createContext({ key, material, trust, ciphers }: ContextParts): SecureContext {
+  // Node reads one CRL out of each entry and passes over the rest.
+  const crl = (trust?.crlsPem ?? []).flatMap((pem) => pem.match(CRL) ?? []);
+  return createSecureContext({
+    ...pairs(material.keys),
+    // Never left out: undefined means the public roots. [] is nobody.
+    ca: [...(trust?.anchorsPem ?? [])],
+    ...(crl.length === 0 ? {} : { crl }),
+    allowPartialTrustChain: true,
+    minVersion: "TLSv1.2",
+    ciphers,
+    // A resumed session has no client certificate and says `authorized` (nodejs/node#35317). Without a context id,
+    // asking for a certificate cuts clients that come back with a session of old.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    sessionIdContext: createHash("sha256").update(key).digest("hex").slice(0, 32),
+  });
+}

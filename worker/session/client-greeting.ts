@@ -1,0 +1,17 @@
+/** EHLO or HELO of the present state of the connection. */
+export interface ClientGreeting {
+  /** As the client wrote it: hostile. */
+  readonly text: string;
+  /** EHLO. */
+  readonly extended: boolean;
+}
+
+/** As smtp-server judges the argument. */
+const MAX_CHARACTERS = 300;
+
+/** The argument of EHLO or HELO where smtp-server will take it; null = it will answer 501. */
+export function greetingOf(command: Buffer, extended: boolean): ClientGreeting | null {
+  const [, text = "", ...more] = command.toString().trim().split(/\s+/);
+  const isTaken = text !== "" && more.length === 0 && text.length <= MAX_CHARACTERS;
+  return isTaken && !/[\x00-\x1f\x7f-\x9f]/.test(text) ? { text, extended } : null;
+}

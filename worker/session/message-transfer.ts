@@ -1,0 +1,133 @@
+import type { Readable } from "node:stream";
+import type { DeliveryReply, DeliveryRoute } from "../../core/delivery/delivery.ts";
+import { clientStatement, posternTlsHeader, receivedHeader } from "../../core/delivery/trace-headers.ts";
+import type { TlsFacts } from "../../core/policy/facts.ts";
+import type { LimitName } from "../limits.ts";
+import type { ClientGreeting } from "./client-greeting.ts";
+import type { EdgeEvent } from "./events.ts";
+import { IncomingMessage, type MessageFailure } from "./message.ts";
+import { messageOk, passedBack, REPLIES, replyKey, type SmtpReply } from "./reply.ts";
+import type { AcceptedConnection, SessionServices } from "./session-context.ts";
+import type { SessionLog } from "./session-log.ts";
+import type { Transaction } from "./transaction.ts";
+
+export interface MessageTransfer {
+  /** In `Received` and in the reply, for who looks for the message. */
+  readonly id: string;
+  readonly transaction: Transaction;
+  readonly connection: AcceptedConnection;
+  readonly greeting: ClientGreeting | null;
+  readonly tls: TlsFacts | null;
+  readonly services: SessionServices;
+  readonly log: SessionLog;
+}
+
+/** Refusals of a message that are limits of edge.md, by what is answered. */
+const LIMIT_OF_REPLY: ReadonlyMap<string, LimitName> = new Map([
+  ["552 5.3.4", "maxMessageBytes"],
+  ["554 5.4.6", "maxReceivedHeaders"],
+  ["452 4.3.1", "maxBytesInFlight"],
+]);
+
+/**
+ * Hands one message from the client to the delivery. Never rejects. The answer is 250 only when the delivery has all of it.
+ */
+export async function transferMessage(stream: Readable, transfer: MessageTransfer): Promise<SmtpReply> {
+  const { transaction, services } = transfer;
+  const { limits, lineEnds, clock, onEvent } = services.options;
+  const startedAtMs = clock.now();
+  const incoming = new IncomingMessage(stream, traceHeaders(transfer, startedAtMs), {
+    filter: {
+      maxMessageBytes: limits.maxMessageBytes,
+      maxReceivedHeaders: limits.maxReceivedHeaders,
+      lineEnds,
+    },
+    budget: services.budget,
+  });
+  try {
+    const reply = await transaction.deliver(incoming);
+    if (incoming.failure !== null) return failed(incoming.failure, transfer);
+    if (reply.kind === "refused") return refused(reply, transfer);
+    // A delivery that says it has what it never read would lose mail.
+    if (!incoming.complete)
+      throw new Error("the delivery accepted a message that it did not read to its end");
+    return accepted(transfer, incoming.octets, clock.now() - startedAtMs);
+  } catch (error) {
+    onEvent({ kind: "internal-error", where: "message", error });
+    return REPLIES.internalError;
+  } finally {
+    incoming.release();
+  }
+}
+
+function accepted(transfer: MessageTransfer, bytes: number, milliseconds: number): SmtpReply {
+  const { transaction, log } = transfer;
+  log.messages += 1;
+  log.bytes += bytes;
+  emit(transfer, {
+    kind: "message-accepted",
+    listener: transfer.connection.listener.name,
+    route: routeKind(transaction),
+    bytes,
+    recipients: transaction.accepted.length,
+    milliseconds,
+  });
+  return messageOk(transfer.id);
+}
+
+function failed(failure: MessageFailure, transfer: MessageTransfer): SmtpReply {
+  const listener = transfer.connection.listener.name;
+  if (failure.kind === "broken-off") {
+    emit(transfer, { kind: "message-aborted", listener });
+    return REPLIES.internalError;
+  }
+  const reply = replyKey(failure.reply);
+  emit(transfer, { kind: "message-refused", listener, reply });
+  const limit = LIMIT_OF_REPLY.get(reply);
+  if (limit !== undefined) emit(transfer, { kind: "limit-hit", listener, limit });
+  return failure.reply;
+}
+
+function refused(
+  { code, text, cause }: Extract<DeliveryReply, { kind: "refused" }>,
+  transfer: MessageTransfer,
+): SmtpReply {
+  const listener = transfer.connection.listener.name;
+  emit(transfer, {
+    kind: "delivery-failed",
+    listener,
+    route: routeKind(transfer.transaction),
+    cause,
+    stage: "message",
+  });
+  return passedBack(code, text);
+}
+
+/** A message without a route never gets this far; the kind is only counted. */
+const routeKind = ({ route }: Transaction): DeliveryRoute["kind"] => route?.kind ?? "maildir";
+
+const emit = ({ services }: MessageTransfer, event: EdgeEvent): void => services.options.onEvent(event);
+
+/** `Received:` above `Postern-TLS:`, as octets. */
+function traceHeaders(transfer: MessageTransfer, receivedAtMs: number): Uint8Array {
+  const { id, transaction, connection, greeting, tls, services } = transfer;
+  const { accepted: recipients, mail } = transaction;
+  const received = receivedHeader({
+    helo: greeting?.text ?? "",
+    extended: greeting?.extended ?? false,
+    clientAddress: connection.clientAddress,
+    serverName: services.options.name,
+    cipher: tls?.cipher ?? null,
+    smtpUtf8: mail.parameters.smtpUtf8,
+    id,
+    recipients: recipients.map(({ mailbox }) => mailbox),
+    receivedAtMs,
+  });
+  const statement = posternTlsHeader({
+    tls,
+    client: clientStatement(recipients),
+    subjectName: tls?.peer?.subjectName ?? null,
+    revision: connection.snapshot.revision,
+  });
+  return Buffer.from(received + statement, "utf8");
+}

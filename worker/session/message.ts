@@ -1,0 +1,92 @@
+import type { Readable } from "node:stream";
+import { createMessageFilter, type MessageFilterOptions } from "../../core/delivery/message-filter.ts";
+import { MessageRefused } from "../../core/delivery/refusals.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+import { passedBack, REPLIES, type SmtpReply } from "./reply.ts";
+
+/** Why a message did not pass, when it was not the delivery that refused it. */
+export type MessageFailure =
+  /** Something in it, or too much mail at this moment: `reply` is what the client hears. */
+  | { readonly kind: "refused"; readonly reply: SmtpReply }
+  /** The client left, or was cut. */
+  | { readonly kind: "broken-off" };
+
+export interface IncomingOptions {
+  readonly filter: MessageFilterOptions;
+  readonly budget: ByteBudget;
+}
+
+/**
+ * A message on its way from a client to a delivery: our headers on top, what the filter lets through below. Pulled, so a
+ * slow next hop slows the client. Read it once.
+ */
+export class IncomingMessage implements AsyncIterable<Uint8Array> {
+  readonly #stream: Readable;
+  readonly #headers: Uint8Array;
+  readonly #options: IncomingOptions;
+  #taken = 0;
+  #failure: MessageFailure | null = null;
+  #complete = false;
+
+  constructor(stream: Readable, headers: Uint8Array, options: IncomingOptions) {
+    this.#stream = stream;
+    this.#headers = headers;
+    this.#options = options;
+  }
+
+  /** null = nothing was wrong with what was read so far. */
+  get failure(): MessageFailure | null {
+    return this.#failure;
+  }
+
+  /** Whether all of it was handed over: without that no delivery can have it. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** Octets that came in. */
+  get octets(): number {
+    return this.#taken;
+  }
+
+  /** Gives the octets back to the budget, once the message is answered. */
+  release(): void {
+    this.#options.budget.release(this.#taken);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    try {
+      const headers = this.#headers;
+      yield headers;
+      const filter = createMessageFilter(this.#options.filter);
+      // Not destroyed when a reader stops early: the rest must still be read up to its dot.
+      for await (const chunk of this.#stream.iterator({ destroyOnReturn: false })) {
+        if (!(chunk instanceof Uint8Array)) throw new TypeError("not octets");
+        this.#take(chunk.length);
+        yield* filter.feed(chunk);
+      }
+      yield* filter.end();
+      this.#complete = true;
+    } catch (error) {
+      this.#failure ??= failureOf(error);
+      throw error;
+    }
+  }
+
+  #take(octets: number): void {
+    if (!this.#options.budget.tryTake(octets)) {
+      this.#failure = { kind: "refused", reply: REPLIES.overBudget };
+      throw new OverBudget();
+    }
+    this.#taken += octets;
+  }
+}
+
+class OverBudget extends Error {
+  override readonly name = "OverBudget";
+}
+
+function failureOf(error: unknown): MessageFailure {
+  if (!(error instanceof MessageRefused)) return { kind: "broken-off" };
+  return { kind: "refused", reply: passedBack(error.reply.code, error.reply.text) };
+}
