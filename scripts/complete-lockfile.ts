@@ -66,7 +66,7 @@ if (import.meta.main) {
     ...Object.entries(lockfile.packages),
     ...absent.map(({ path: key, entry }) => [key, entry] as const),
   ];
-  const packages = Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const packages = Object.fromEntries(entries.toSorted(([a], [b]) => a.localeCompare(b, "en")));
   writeFileSync(path, `${JSON.stringify({ ...lockfile, packages }, null, 2)}\n`);
   process.stdout.write(`lockfile: ${absent.length} optional packages added\n`);
 }
