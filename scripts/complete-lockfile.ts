@@ -40,7 +40,7 @@ export function absentOptionalPackages({ packages }: Lockfile): readonly AbsentP
       )
       .map(([name, version]) => ({
         path: `node_modules/${name}`,
-        entry: { version, ...platformOf(name), ...(dev === true ? { dev } : {}), optional: true },
+        entry: entryOf({ name, version, dev: dev === true }),
       })),
   );
 }
@@ -48,14 +48,27 @@ export function absentOptionalPackages({ packages }: Lockfile): readonly AbsentP
 const SYSTEMS = ["android", "darwin", "freebsd", "linux", "openharmony", "win32"];
 const PROCESSORS = ["arm64", "arm", "ia32", "ppc64", "riscv64", "s390x", "x64"];
 
-/** The platform, as the names of such packages say it: `binding-linux-x64-musl`. */
-function platformOf(name: string): Pick<LockedPackage, "os" | "cpu" | "libc"> {
+interface Wanted {
+  readonly name: string;
+  readonly version: string;
+  readonly dev: boolean;
+}
+
+/** With the platform as the names of such packages say it, `binding-linux-x64-musl`; keys in npm's order. */
+function entryOf({ name, version, dev }: Wanted): LockedPackage {
   const words = name.split(/[/-]/u);
   const os = SYSTEMS.find((system) => words.includes(system));
   const cpu = PROCESSORS.find((processor) => words.includes(processor));
   if (os === undefined || cpu === undefined) throw new TypeError(`${name} does not say its platform`);
   const libc = words.includes("musl") ? ["musl"] : words.includes("gnu") ? ["glibc"] : null;
-  return { os: [os], cpu: [cpu], ...(libc === null ? {} : { libc }) };
+  return {
+    version,
+    cpu: [cpu],
+    ...(dev ? { dev: true } : {}),
+    ...(libc === null ? {} : { libc }),
+    optional: true,
+    os: [os],
+  };
 }
 
 if (import.meta.main) {
