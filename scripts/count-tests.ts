@@ -8,12 +8,17 @@ const Report = z.object({
   numPendingTests: z.number().int(),
   numTodoTests: z.number().int(),
   success: z.boolean(),
+  testResults: z.array(z.object({ status: z.string(), assertionResults: z.array(z.unknown()) })),
 });
 
 /** The runner's own count as one line that any CI can read: `12 passed, 0 failed, 1 skipped`. */
 function countLine(report: z.infer<typeof Report>): string {
   const skipped = report.numPendingTests + report.numTodoTests;
-  const counted = `${report.numPassedTests} passed, ${report.numFailedTests} failed`;
+  // A file that does not even load has no test to fail, and is a failure all the same.
+  const unloaded = report.testResults.filter(
+    ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
+  );
+  const counted = `${report.numPassedTests} passed, ${report.numFailedTests + unloaded.length} failed`;
   return skipped === 0 ? counted : `${counted}, ${skipped} skipped`;
 }
 
