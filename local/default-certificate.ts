@@ -5,7 +5,7 @@ import { parsePemBundle } from "../core/certificate/pem-bundle.ts";
 import { isCertificateLabel, isPrivateKeyLabel, readPem } from "../core/certificate/pem.ts";
 import { createSelfSigned } from "../core/certificate/self-signed.ts";
 import type { NewCertificate } from "../core/certificate/serving-material.ts";
-import { type DomainName, toDomainName } from "../core/domain-name/domain-name.ts";
+import type { DomainName } from "../core/domain-name/domain-name.ts";
 import { InvalidInput, RuleViolation } from "../core/errors.ts";
 import { codeOf, readIfThere, writeDurably } from "./durable-file.ts";
 import { StartFailure } from "../worker/start-failure.ts";
@@ -13,8 +13,8 @@ import { StartFailure } from "../worker/start-failure.ts";
 /** The edge's own certificate: what is served where the settings name none. Secret: `material`. */
 export interface DefaultCertificate {
   readonly material: CertificateMaterial;
-  /** Host names on it, without wildcards: they belong to the operator. */
-  readonly names: readonly DomainName[];
+  /** dNSNames on it, wildcards as `*.x`: they belong to the operator. */
+  readonly names: readonly string[];
   readonly notAfterMs: number;
   /** True when it was made by this call. */
   readonly isNew: boolean;
@@ -105,7 +105,7 @@ function parse(text: string, nowMs: number): NewCertificate {
 function described(certificate: NewCertificate): Omit<DefaultCertificate, "isNew"> {
   return {
     material: certificate.material,
-    names: certificate.names.map(toDomainName).filter((name) => name !== null),
+    names: certificate.names,
     notAfterMs: Date.parse(validity(certificate).notAfter),
   };
 }

@@ -55,6 +55,18 @@ export const METRICS = {
     labels: ["listener"],
     help: "Connections that became a session.",
   },
+  connectionsOpen: {
+    name: "postern_connections_open",
+    kind: "gauge",
+    labels: [],
+    help: "Connections at this moment.",
+  },
+  bytesInFlight: {
+    name: "postern_bytes_in_flight",
+    kind: "gauge",
+    labels: [],
+    help: "Octets of messages begun and not yet answered.",
+  },
   healthChecks: {
     name: "postern_health_checks_total",
     kind: "counter",

@@ -1,7 +1,10 @@
+import type { EdgeStats } from "./edge/edge-options.ts";
+import type { Readiness } from "./health/readiness.ts";
 import { createMetricRegistry, type MetricRegistry } from "./metric-registry.ts";
 import { METRICS } from "./metric-table.ts";
 import type { EdgeEvent } from "./session/events.ts";
 import type { PollEvent } from "./settings/poller.ts";
+import type { SettingsFollower } from "./settings/settings-follower.ts";
 
 export type Metrics = MetricRegistry<typeof METRICS>;
 
@@ -9,6 +12,32 @@ export const createMetrics = (): Metrics => createMetricRegistry(METRICS);
 
 export function countPoll(metrics: Metrics, event: PollEvent): void {
   metrics.add("settingsPolls", { result: event.kind });
+}
+
+/** What is measured when somebody asks, rather than counted when it happens. */
+export interface GaugeSources {
+  readonly release: string;
+  readonly settings: Pick<SettingsFollower, "snapshot" | "staleForMs" | "unreadable">;
+  readonly readiness: Pick<Readiness, "ready" | "draining">;
+  readonly edge: EdgeStats;
+}
+
+export function setGauges(metrics: Metrics, { release, settings, readiness, edge }: GaugeSources): void {
+  const snapshot = settings.snapshot();
+  const { user, system } = process.cpuUsage();
+  metrics.set("buildInfo", { release, node: process.version }, 1);
+  metrics.set("ready", {}, readiness.ready ? 1 : 0);
+  metrics.set("draining", {}, readiness.draining ? 1 : 0);
+  metrics.set("settingsRevision", {}, snapshot?.revision ?? null);
+  metrics.set("settingsDomains", {}, snapshot?.domains.size ?? null);
+  metrics.set("settingsStale", {}, settings.staleForMs() / 1000);
+  metrics.set("settingsUnreadable", {}, settings.unreadable().length);
+  metrics.set("connectionsOpen", {}, edge.connections);
+  metrics.set("bytesInFlight", {}, edge.bytesInFlight);
+  metrics.set("contextsCached", {}, edge.contexts);
+  metrics.set("processMemory", {}, process.memoryUsage.rss());
+  metrics.set("processCpu", {}, (user + system) / 1e6);
+  metrics.set("processStart", {}, Math.round(performance.timeOrigin) / 1000);
 }
 
 /** Counts one event of the edge. */
@@ -39,8 +68,7 @@ export function countEdgeEvent(metrics: Metrics, event: EdgeEvent): void {
     case "delivery-failed":
       return countMessage(metrics, event);
     case "context":
-      metrics.add("contexts", { outcome: event.outcome });
-      return metrics.set("contextsCached", {}, event.cached);
+      return metrics.add("contexts", { outcome: event.outcome });
     case "certificate-problem":
       return metrics.add("certificateProblems", {});
     case "session-ended":

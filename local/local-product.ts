@@ -1,0 +1,229 @@
+import { randomBytes } from "node:crypto";
+import { rootCertificates } from "node:tls";
+import { type Database, openDatabase } from "../adapters/local/database.ts";
+import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
+import { createMaildirDelivery } from "../adapters/local/maildir.ts";
+import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
+import { SqliteStore } from "../adapters/local/sqlite-store.ts";
+import {
+  createOpenSslChainVerifier,
+  type OpenSslChainVerifier,
+} from "../adapters/openssl/openssl-chain-verifier.ts";
+import { createIdSource } from "../core/certificate/ids.ts";
+import type { Clock } from "../core/clock.ts";
+import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
+import { describeRoute } from "../core/delivery/route.ts";
+import { type Config, describeConfig } from "../worker/config.ts";
+import { startEdge } from "../worker/edge/edge.ts";
+import type { Log } from "../worker/log.ts";
+import type { ShutdownStep } from "../worker/shutdown.ts";
+import { StartFailure } from "../worker/start-failure.ts";
+import { startWorker, type Worker } from "../worker/worker.ts";
+import { type ApiToken, obtainApiToken } from "./api-token.ts";
+import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
+import { type DefaultCertificate, obtainDefaultCertificate } from "./default-certificate.ts";
+import { removeIfThere, writeDurably } from "./durable-file.ts";
+import type { HttpServer } from "./http-server.ts";
+import { startLocalApi } from "./local-api.ts";
+import type { Running } from "./running.ts";
+import { watchStoreFile } from "./store-file.ts";
+
+export interface LocalProductOptions {
+  readonly config: Config;
+  readonly release: string;
+  readonly log: Log;
+  /** Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way. */
+  readonly addEnding: (step: ShutdownStep) => void;
+}
+
+/** API and worker, serving. */
+export interface LocalProduct {
+  readonly running: Running;
+  readonly token: ApiToken;
+  readonly tokenPath: string;
+  /** What a person should know at once. */
+  readonly notes: readonly string[];
+}
+
+/** Settings in DATA_DIR are read within milliseconds; a start does not wait for ever where they cannot be. */
+const FIRST_SNAPSHOT_WITHIN_MS = 10_000;
+const DAY_MS = 24 * 3600 * 1000;
+const WARN_BEFORE_MS = 30 * DAY_MS;
+
+/**
+ * Starts API and worker in this process, on what DATA_DIR keeps.
+ *
+ * @throws StartFailure naming the variable: DATA_DIR is in use or broken, or an address cannot be bound.
+ */
+export async function startLocalProduct(options: LocalProductOptions): Promise<LocalProduct> {
+  const { config, release, log, addEnding } = options;
+  log("starting", { release, pid: process.pid, node: process.version, config: describeConfig(config) });
+  const clock: Clock = { now: () => Date.now() };
+  const data = openDataDirectory(config.dataDir);
+  addEnding({ name: "lock", run: async () => data.release() });
+  removeIfThere(data.fileAt("running"));
+  const token = obtainApiToken(data.fileAt("apiToken"), config.apiToken);
+  const certificate = await obtainDefaultCertificate({
+    path: data.fileAt("defaultCertificate"),
+    name: config.smtpName,
+    nowMs: clock.now(),
+  });
+  if (certificate.isNew) log("default-certificate-made", { names: certificate.names });
+
+  const stores = await openStores(options, data, clock);
+  const verifier = await startVerifier(options, clock);
+  const worker = await startWorkerOn(options, { stores, verifier, certificate, clock });
+  const api = await startLocalApi({
+    config,
+    release,
+    log,
+    token: token.token,
+    certificate,
+    clock,
+    worker,
+    ...stores,
+  });
+  addEnding({
+    name: "traffic",
+    run: async () => {
+      await Promise.all([api.close(), worker.drain()]);
+    },
+  });
+
+  const isHeld = await withinMs(FIRST_SNAPSHOT_WITHIN_MS, worker.firstSnapshot);
+  const running = describeRunning(config, worker, api);
+  writeDurably(data.fileAt("running"), `${JSON.stringify(running, null, 2)}\n`);
+  addEnding({ name: "running", run: async () => removeIfThere(data.fileAt("running")) });
+  log("started", { release, ...running, listeners: worker.edge.listeners, dataDir: config.dataDir });
+  const notes = notesOf({ verifier, certificate, isHeld, clock });
+  return { running, token, tokenPath: data.fileAt("apiToken"), notes };
+}
+
+interface Stores {
+  readonly store: SqliteStore;
+  readonly edgeReports: SqliteEdgeReports;
+  readonly vault: FileKeyVault;
+}
+
+/** The settings database and the vault, ready for use by this process alone. */
+async function openStores(
+  { addEnding }: LocalProductOptions,
+  data: DataDirectory,
+  clock: Clock,
+): Promise<Stores> {
+  const path = data.fileAt("database");
+  let database: Database;
+  try {
+    database = openDatabase(path);
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : "";
+    const reason =
+      error instanceof Error ? `${error.message}${cause === "" ? "" : ` (${cause})`}` : String(error);
+    throw new StartFailure("DATA_DIR", `${path}: ${reason}`, { cause: error });
+  }
+  const file = watchStoreFile(path);
+  addEnding({
+    name: "store",
+    run: async () => {
+      database.close();
+      file.close();
+    },
+  });
+  const unguarded = new SqliteStore(database);
+  const tidy = (): void => unguarded.removeOldEntries(clock.now());
+  tidy();
+  const daily = setInterval(tidy, DAY_MS);
+  addEnding({ name: "log of changes", run: async () => clearInterval(daily) });
+  const edgeReports = file.guard(new SqliteEdgeReports(database, clock));
+  // The lock says that no other edge runs on this DATA_DIR: what is there is of one that was killed.
+  for (const { id } of await edgeReports.list()) await edgeReports.remove(id);
+  return { store: file.guard(unguarded), edgeReports, vault: new FileKeyVault(data.fileAt("vault")) };
+}
+
+async function startVerifier(
+  { config, log, addEnding }: LocalProductOptions,
+  clock: Clock,
+): Promise<OpenSslChainVerifier> {
+  const verifier = await createOpenSslChainVerifier({
+    clock,
+    maxPerClientPerMinute: config.limits.maxChainVerificationsPerClient,
+  });
+  addEnding({ name: "chain verifier", run: () => verifier.close() });
+  if (!verifier.available) log("chain-verifier-missing", { problem: verifier.problem });
+  return verifier;
+}
+
+interface WorkerParts {
+  readonly stores: Stores;
+  readonly verifier: OpenSslChainVerifier;
+  readonly certificate: DefaultCertificate;
+  readonly clock: Clock;
+}
+
+async function startWorkerOn(
+  { config, release, log, addEnding }: LocalProductOptions,
+  { stores, verifier, certificate, clock }: WorkerParts,
+): Promise<Worker> {
+  const worker = await startWorker({
+    config,
+    ...stores,
+    edgeId: createIdSource(() => clock.now(), randomBytes).edge(),
+    release,
+    delivery: createDeliveryRouter({ maildir: createMaildirDelivery({ clock }) }),
+    chainVerifier: verifier,
+    defaultCertificate: certificate.material,
+    publicRoots: rootCertificates,
+    clock,
+    log,
+    startEdge,
+  });
+  addEnding({
+    name: "worker",
+    run: async () => {
+      await worker.drain();
+      await worker.stop();
+    },
+  });
+  return worker;
+}
+
+function describeRunning(config: Config, worker: Worker, api: HttpServer): Running {
+  const [shared] = worker.edge.listeners;
+  return {
+    pid: process.pid,
+    api: { host: config.apiHost, port: api.port },
+    smtp: { host: shared?.address ?? "", port: shared?.port ?? 0 },
+    health: { host: config.apiHost, port: worker.healthPort },
+    smtpName: config.smtpName,
+    maildir: config.delivery.kind === "maildir" ? config.delivery.directory : null,
+    delivery: describeRoute(config.delivery),
+  };
+}
+
+function notesOf(found: {
+  readonly verifier: OpenSslChainVerifier;
+  readonly certificate: DefaultCertificate;
+  readonly isHeld: boolean;
+  readonly clock: Clock;
+}): readonly string[] {
+  const { verifier, certificate, isHeld, clock } = found;
+  const notes: string[] = [];
+  if (!isHeld) notes.push("the settings could not be read yet; mail is put off with 421 until they are");
+  if (!verifier.available) {
+    notes.push(`client certificates are judged in the handshake only (${verifier.problem ?? "no openssl"})`);
+  }
+  if (certificate.notAfterMs - clock.now() < WARN_BEFORE_MS)
+    notes.push("your default certificate ends within 30 days");
+  return notes;
+}
+
+/** @returns false when `done` took longer. */
+async function withinMs(ms: number, done: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const result = await Promise.race([done.then(() => true), late]);
+  clearTimeout(timer);
+  return result;
+}

@@ -1,0 +1,234 @@
+import { setTimeout as sleepFor } from "node:timers/promises";
+import type { EdgeId } from "../core/certificate/ids.ts";
+import type { CertificateMaterial, KeyVault } from "../core/certificate/key-vault.ts";
+import type { Clock } from "../core/clock.ts";
+import type { DeliveryRoute, DeliveryTarget } from "../core/delivery/delivery.ts";
+import { parseApiDelivery } from "../core/delivery/route.ts";
+import { type EdgeReport, type EdgeReports, REPORT_INTERVAL_MS } from "../core/edge-report/edge-reports.ts";
+import type { ClientChainVerifier } from "../core/policy/chain-verifier.ts";
+import { createTrustResolver } from "../core/policy/trust.ts";
+import type { DomainRecord } from "../core/settings/domain.ts";
+import type { Store } from "../core/settings/store.ts";
+import type { Config } from "./config.ts";
+import type { Edge, EdgeListener, EdgeOptions } from "./edge/edge-options.ts";
+import { logEdgeEvent } from "./edge-log.ts";
+import { type HealthServer, startHealthServer } from "./health/health-server.ts";
+import { type Readiness, readinessOf } from "./health/readiness.ts";
+import type { Log } from "./log.ts";
+import { type Metrics, countEdgeEvent, countPoll, createMetrics, setGauges } from "./metrics.ts";
+import type { EdgeEvent, EdgeEventSink } from "./session/events.ts";
+import { createEdgeReporter, type EdgeReporter, type ReportEvent } from "./settings/edge-reporter.ts";
+import { createSettingsFollower, type SettingsFollower } from "./settings/settings-follower.ts";
+import { bindFailure } from "./start-failure.ts";
+
+export interface WorkerOptions {
+  readonly config: Config;
+  readonly store: Pick<Store, "changesAfter" | "loadAll">;
+  readonly vault: Pick<KeyVault, "get">;
+  readonly edgeReports: Pick<EdgeReports, "report" | "remove">;
+  readonly edgeId: EdgeId;
+  readonly release: string;
+  readonly delivery: DeliveryTarget;
+  /** null = there is none; /ready and the reports say so. */
+  readonly chainVerifier: ClientChainVerifier | null;
+  readonly defaultCertificate: CertificateMaterial;
+  /** PEM of what `publicRoots: true` stands for. */
+  readonly publicRoots: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly startEdge: (options: EdgeOptions) => Promise<Edge>;
+}
+
+/** A running worker: the SMTP edge, the settings it follows, its reports and its health server. */
+export interface Worker {
+  readonly edge: Edge;
+  /** As bound. */
+  readonly healthPort: number;
+  readiness(): Readiness;
+  /** Resolves when settings are in force for the first time. */
+  readonly firstSnapshot: Promise<void>;
+  /** Stops accepting and resolves when no transaction is in flight any more, or `drainMs` is over. */
+  drain(): Promise<void>;
+  /** After `drain`: ends polling, takes the report away, closes next hops and the health server. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the worker. When this resolves everything is bound; settings come as soon as the store answers.
+ *
+ * @throws StartFailure naming the variable when an address cannot be bound.
+ */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { config, log, delivery, chainVerifier } = options;
+  const metrics = createMetrics();
+  // The reporter tells of the edge, so it comes after it; what changes before is in its first report.
+  let reporter: EdgeReporter | null = null;
+  let draining = false;
+
+  const settings = createSettingsFollower({
+    store: options.store,
+    vault: options.vault,
+    intervalMs: config.pollIntervalMs,
+    log,
+    onPoll: (event) => {
+      countPoll(metrics, event);
+      if (event.kind !== "unchanged") reporter?.changed();
+    },
+  });
+  const edge = await startEdgeNamed(options, settings, (event) => {
+    countEdgeEvent(metrics, event);
+    logEdgeEvent(log, event);
+    if (changesReport(event)) reporter?.changed();
+  });
+  const readiness = (): Readiness =>
+    readinessOf({
+      listeners: edge.listeners.length,
+      revision: settings.snapshot()?.revision ?? null,
+      staleForMs: settings.staleForMs(),
+      draining,
+      chainVerifier: chainVerifier?.available ?? false,
+    });
+  const health = await startHealth(config, readiness, () => {
+    setGauges(metrics, { release: options.release, settings, readiness: readiness(), edge: edge.stats() });
+    return metrics.render();
+  }).catch(async (error: unknown) => {
+    await edge.drain(0);
+    throw error;
+  });
+
+  reporter = createReporter(options, () => reportOf(options, settings, edge), metrics);
+  const stopping = new AbortController();
+  const loops = [settings.run(stopping.signal), reporter.run(stopping.signal)];
+
+  return {
+    edge,
+    healthPort: health.port,
+    readiness,
+    firstSnapshot: settings.first,
+    async drain() {
+      draining = true;
+      await edge.drain();
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(loops);
+      await delivery.close();
+      await health.close();
+    },
+  };
+}
+
+async function startEdgeNamed(
+  options: WorkerOptions,
+  settings: SettingsFollower,
+  onEvent: EdgeEventSink,
+): Promise<Edge> {
+  const { config, clock, vault, delivery, chainVerifier } = options;
+  try {
+    return await options.startEdge({
+      listeners: config.listeners,
+      name: config.smtpName,
+      postmaster: config.postmaster,
+      limits: config.limits,
+      ciphers: config.tlsCiphers,
+      lineEnds: "refuse",
+      snapshot: () => settings.snapshot(),
+      staleForMs: () => settings.staleForMs(),
+      vault,
+      defaultCertificate: options.defaultCertificate,
+      trust: createTrustResolver(options.publicRoots),
+      chainVerifier,
+      delivery,
+      routeOf: routesOf(config.delivery),
+      clock,
+      onEvent,
+    });
+  } catch (error) {
+    throw edgeBindFailure(config.listeners, error);
+  }
+}
+
+/** A domain's next hop is parsed once for each version of its record. */
+function routesOf(ofEdge: DeliveryRoute): (domain: DomainRecord) => DeliveryRoute {
+  const known = new WeakMap<object, DeliveryRoute>();
+  return ({ delivery }) => {
+    if (delivery === null) return ofEdge;
+    const route = known.get(delivery) ?? parseApiDelivery(delivery);
+    known.set(delivery, route);
+    return route;
+  };
+}
+
+/** The first listener is that of SMTP_HOST and SMTP_PORT. */
+function edgeBindFailure(listeners: readonly EdgeListener[], error: unknown): unknown {
+  const port = error instanceof Error && "port" in error ? error.port : null;
+  const [shared] = listeners;
+  const listener = listeners.find((candidate) => candidate.port === port) ?? shared;
+  if (listener === undefined) return error;
+  return bindFailure(
+    listener === shared
+      ? { ...listener, hostVariable: "SMTP_HOST", portVariable: "SMTP_PORT" }
+      : { ...listener, hostVariable: "SMTP_LISTENERS", portVariable: "SMTP_LISTENERS" },
+    error,
+  );
+}
+
+async function startHealth(
+  { apiHost, healthPort }: Config,
+  readiness: () => Readiness,
+  metrics: () => string,
+): Promise<HealthServer> {
+  try {
+    return await startHealthServer({ host: apiHost, port: healthPort, readiness, metrics });
+  } catch (error) {
+    const place = {
+      host: apiHost,
+      port: healthPort,
+      hostVariable: "API_HOST",
+      portVariable: "HEALTH_PORT",
+    } as const;
+    throw bindFailure(place, error);
+  }
+}
+
+const changesReport = (event: EdgeEvent): boolean =>
+  event.kind === "certificate-problem" || (event.kind === "context" && event.outcome !== "hit");
+
+function reportOf(
+  { edgeId, release, chainVerifier }: WorkerOptions,
+  settings: SettingsFollower,
+  edge: Edge,
+): EdgeReport {
+  return {
+    id: edgeId,
+    release,
+    listeners: edge.listeners,
+    revision: settings.snapshot()?.revision ?? null,
+    certificates: edge.servedCertificates(),
+    unreadable: settings.unreadable(),
+    stale: settings.staleForMs() > 0,
+    chainVerifier: chainVerifier?.available ?? false,
+  };
+}
+
+function createReporter(
+  { edgeReports, log }: WorkerOptions,
+  current: () => EdgeReport,
+  metrics: Metrics,
+): EdgeReporter {
+  let failing = false;
+  const onEvent = (event: ReportEvent): void => {
+    metrics.add("edgeReports", { result: event.kind });
+    if (event.kind === "failed" && !failing) log("edge-report-failed", { error: event.error });
+    if (event.kind === "reported" && failing) log("edge-report-recovered");
+    failing = event.kind === "failed";
+  };
+  return createEdgeReporter({
+    reports: edgeReports,
+    current,
+    intervalMs: REPORT_INTERVAL_MS,
+    monotonicNow: () => performance.now(),
+    sleep: (ms, signal) => sleepFor(ms, undefined, { signal }),
+    onEvent,
+  });
+}
