@@ -4,6 +4,7 @@ export interface ResolvedTrust {
   readonly hash: string;
   /** PEM of every anchor; empty = nobody. Public roots are spelled out here. */
   readonly anchorsPem: readonly string[];
+  /** PEM of every CRL, one in each: Node's `crl` reads only the first of a text. */
   readonly crlsPem: readonly string[];
   /** A trust store's content could not be loaded: nothing can be judged, and nothing is accepted. */
   readonly unusable: boolean;
@@ -15,8 +16,9 @@ export type ChainVerdict =
       readonly kind: "judged";
       /** Row 6: path, dates, signatures, constraints and revocation, whatever the purpose. */
       readonly valid: boolean;
-      /** Row 7: which extended key usages the whole path lets pass. Meaningless when not valid. */
+      /** Row 7: which purposes the whole path lets pass. Meaningless when not valid. */
       readonly clientAuth: boolean;
+      /** Looked at only when `clientAuth` is false: whoever may be a client is accepted under either setting. */
       readonly serverAuth: boolean;
       /** OpenSSL's names of what failed, for the log: `unable to get local issuer certificate`. */
       readonly detail: string | null;

@@ -5,11 +5,12 @@ import { buildSnapshot } from "../settings/snapshot.ts";
 import { createTrustResolver } from "./trust.ts";
 
 const block = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`;
-const stores = ["aa", "bb"].map((sha256, n) => ({
+const crl = (text: string) => `-----BEGIN X509 CRL-----\n${text}\n-----END X509 CRL-----`;
+const stores = ["aa", "bb", "cc"].map((sha256, n) => ({
   ...trustStoreRecord(sha256, 1),
   id: `trust_${n}` as TrustStoreId,
 }));
-const [first, second] = stores.map((store) => store.id) as [TrustStoreId, TrustStoreId];
+const [first, second, third] = stores.map((store) => store.id) as [TrustStoreId, TrustStoreId, TrustStoreId];
 const snapshot = buildSnapshot(
   {
     ...contents(1, []),
@@ -17,7 +18,8 @@ const snapshot = buildSnapshot(
   },
   new Map([
     ["aa", { certificatesPem: `${block("AAAA")}\n${block("BBBB")}\n`, crlPem: null }],
-    ["bb", { certificatesPem: block("CCCC"), crlPem: "CRL" }],
+    ["bb", { certificatesPem: block("CCCC"), crlPem: `${crl("DDDD")}\n${crl("EEEE")}\n` }],
+    ["cc", { certificatesPem: block("CCCC"), crlPem: "no CRL" }],
   ]),
 );
 const resolver = createTrustResolver([block("ROOT")]);
@@ -28,9 +30,11 @@ describe("a domain's trust", () => {
   it("is every anchor and CRL of its stores", () =>
     expect(resolve([first, second])).toMatchObject({
       anchorsPem: [block("AAAA"), block("BBBB"), block("CCCC")],
-      crlsPem: ["CRL"],
+      crlsPem: [crl("DDDD"), crl("EEEE")],
       unusable: false,
     }));
+  it("keeps a CRL text that it cannot read, so that nothing is accepted without it", () =>
+    expect(resolve([third]).crlsPem).toEqual(["no CRL"]));
   it("has public roots only where they are asked for", () => {
     expect(resolve([first]).anchorsPem).not.toContain(block("ROOT"));
     expect(resolve([first], true).anchorsPem).toContain(block("ROOT"));

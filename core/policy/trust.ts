@@ -5,12 +5,18 @@ import type { ResolvedTrust } from "./chain-verifier.ts";
 
 const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
+const CRL_BLOCK = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
+
 const UNUSABLE: ResolvedTrust = Object.freeze({
   hash: "unusable",
   anchorsPem: [],
   crlsPem: [],
   unusable: true,
 });
+
+/** A text without a CRL in it stays as it is: no context loads it then, where dropping it would end revocation. */
+const crlsOf = (crlPem: string | null): readonly string[] =>
+  crlPem === null ? [] : (crlPem.match(CRL_BLOCK) ?? [crlPem]);
 
 /** Resolves a domain's trust to anchors and CRLs under one snapshot. */
 export interface TrustResolver {
@@ -40,7 +46,7 @@ export function createTrustResolver(publicRoots: readonly string[], cached = 100
           ...contents.flatMap((content) => content.certificatesPem.match(CERTIFICATE_BLOCK) ?? []),
           ...(trust.publicRoots ? publicRoots : []),
         ],
-        crlsPem: contents.flatMap((content) => (content.crlPem === null ? [] : [content.crlPem])),
+        crlsPem: contents.flatMap(({ crlPem }) => crlsOf(crlPem)),
         unusable: false,
       });
       if (known.size >= cached) known.delete(known.keys().next().value ?? "");
