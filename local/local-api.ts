@@ -40,7 +40,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
       host: place.host,
       port: place.port,
       fetch: () => new Response("not there yet", { status: 503 }),
-      onError: (error) => log("request-failed", { error }),
+      onError: (error) => log("api-error", { error }),
     });
   } catch (error) {
     throw bindFailure(place, error);

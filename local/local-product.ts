@@ -9,9 +9,11 @@ import {
   createOpenSslChainVerifier,
   type OpenSslChainVerifier,
 } from "../adapters/openssl/openssl-chain-verifier.ts";
+import { createSmtpDelivery } from "../adapters/smtp/smtp-delivery.ts";
 import { createIdSource } from "../core/certificate/ids.ts";
 import type { Clock } from "../core/clock.ts";
 import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
+import type { Endpoint } from "../core/delivery/next-hop-policy.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import { type Config, describeConfig } from "../worker/config.ts";
 import { startEdge } from "../worker/edge/edge.ts";
@@ -164,12 +166,20 @@ async function startWorkerOn(
   { config, release, log, addEnding }: LocalProductOptions,
   { stores, verifier, certificate, clock }: WorkerParts,
 ): Promise<Worker> {
+  refuseUndeliverable(config);
+  let ownListeners: readonly Endpoint[] = [];
+  const nextHop = createSmtpDelivery({
+    name: config.smtpName,
+    limits: config.limits,
+    allow: config.deliveryAllow,
+    ownListeners: () => ownListeners,
+  });
   const worker = await startWorker({
     config,
     ...stores,
     edgeId: createIdSource(() => clock.now(), randomBytes).edge(),
     release,
-    delivery: createDeliveryRouter({ maildir: createMaildirDelivery({ clock }) }),
+    delivery: createDeliveryRouter({ nextHop, maildir: createMaildirDelivery({ clock }) }),
     chainVerifier: verifier,
     defaultCertificate: certificate.material,
     publicRoots: rootCertificates,
@@ -177,6 +187,7 @@ async function startWorkerOn(
     log,
     startEdge,
   });
+  ownListeners = worker.edge.listeners;
   addEnding({
     name: "worker",
     run: async () => {
@@ -185,6 +196,13 @@ async function startWorkerOn(
     },
   });
   return worker;
+}
+
+/** What would be found at the first message otherwise, by the client. */
+function refuseUndeliverable({ delivery }: Config): void {
+  if (delivery.kind === "s3") {
+    throw new StartFailure("DELIVERY", "s3:// needs the S3 adapter, which the local stack does not have");
+  }
 }
 
 function describeRunning(config: Config, worker: Worker, api: HttpServer): Running {

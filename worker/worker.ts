@@ -72,9 +72,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log,
     onPoll: (event) => {
       countPoll(metrics, event);
-      if (event.kind !== "unchanged") reporter?.changed();
+      if (event.kind === "unchanged") return;
+      reporter?.changed();
+      void prepare();
     },
   });
+  /** Certificates of changed settings are loaded before a client asks for them. */
+  const prepare = async (): Promise<void> => {
+    try {
+      await edge.prepare();
+      reporter?.changed();
+    } catch (error) {
+      log("internal-error", { where: "prepare", error });
+    }
+  };
   const edge = await startEdgeNamed(options, settings, (event) => {
     countEdgeEvent(metrics, event);
     logEdgeEvent(log, event);
