@@ -115,6 +115,17 @@ describe("claims of a write", () => {
     expect(plan.sharedHosts).toEqual(["b.example"]);
   });
 
+  it("sets all hosts to a certificate that is set, although the first one has it already", () => {
+    const plan = planWrite({
+      before: onHosts("a.example", "b.example"),
+      after: onHosts("b.example", "a.example"),
+      certificateId: Y,
+      hosts: items(item("a.example", X), item("b.example", Y)),
+      othersNaming: nobody,
+    });
+    expect(left(plan)).toEqual([["a.example", 1, Y]]);
+  });
+
   it("names hosts whose certificate changes for other domains, and only those", () => {
     const plan = planWrite({
       before: onHosts("a.example", "b.example"),

@@ -147,7 +147,7 @@ export function listCases(subject: () => StoreUnderTest): void {
     await domains(
       store,
       { name: "c.example", mxHosts: ["mx1.example", "mx2.example"] },
-      { name: "a.example", mxHosts: ["mx1.example"] },
+      { name: "a.example", mxHosts: ["mx2.example", "mx1.example"] },
       { name: "b.example", mxHosts: ["mx2.example"] },
       { name: "d.example", mxHosts: ["mx3.example"] },
       { name: "e.example", mxHosts: ["mx1.example"], account: "other" },
