@@ -1,0 +1,200 @@
+import type { Actor } from "../actor.ts";
+import type { CertificateId } from "../certificate/ids.ts";
+import { timestamp } from "../clock.ts";
+import type { DomainName } from "../domain-name/domain-name.ts";
+import { NotFound, StateConflict } from "../errors.ts";
+import { prepareDomainWrite, type WriteOptions } from "./domain-write.ts";
+import {
+  type DomainInput,
+  domainInput,
+  domainSettings,
+  parseDocument,
+  type TlsInput,
+  tlsInput,
+  tlsSettings,
+} from "./domain-schema.ts";
+import type { DomainRecord, DomainSettings, TlsSettings } from "./domain.ts";
+import { type DomainView, domainView, shownSettings, shownTls } from "./domain-view.ts";
+import { mergePatch } from "./merge-patch.ts";
+import { planWrite } from "./plan-write.ts";
+import { pointingInto } from "./pointing-into.ts";
+import { readHosts } from "./host-reads.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+import type { Page, PageRequest } from "./store.ts";
+import { readReferences, readSurroundings } from "./surroundings.ts";
+import { commitWithRetry } from "./write.ts";
+import { checkCondition, type WriteCondition, whenStale } from "./write-condition.ts";
+
+export interface DomainListing {
+  readonly prefix?: string | undefined;
+  readonly certificateId?: CertificateId | undefined;
+}
+
+export interface WrittenDomain {
+  readonly domain: DomainView;
+  readonly created: boolean;
+}
+
+/** The settings that a write makes of the present ones (null = the domain is absent). @throws InvalidInput */
+type Produce = (current: DomainSettings | null) => DomainSettings;
+
+/** Reads and writes of domains for one caller at a time. A domain of another account is absent, except that its name is taken. */
+export class DomainService {
+  readonly #deps: ServiceDependencies;
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  /** @throws NotFound */
+  async get(actor: Actor, name: DomainName): Promise<DomainView> {
+    const domain = await this.#own(actor, name);
+    return this.#view(domain);
+  }
+
+  /** @throws NotFound */
+  async getTls(actor: Actor, name: DomainName): Promise<{ tls: TlsSettings; revision: number }> {
+    const domain = await this.#own(actor, name);
+    const hosts = await this.#deps.store.getMxHosts(domain.mxHosts);
+    return { tls: shownTls(domain, hosts), revision: domain.revision };
+  }
+
+  async list(actor: Actor, listing: DomainListing, page: PageRequest): Promise<Page<DomainView>> {
+    const { store } = this.#deps;
+    const { items, next } = await store.listDomains({ account: actor.account, ...listing }, page);
+    const surroundings = await readSurroundings(store, items);
+    const context = { surroundings, operatorHosts: this.#deps.operatorHosts, nowMs: this.#deps.clock.now() };
+    return { items: items.map((domain) => domainView(domain, context)), next };
+  }
+
+  /**
+   * Creates or replaces.
+   * @throws StateConflict (`name-taken`, `shared-host`, `host-taken`), RuleViolation, and what the condition throws.
+   */
+  async put(
+    actor: Actor,
+    name: DomainName,
+    input: DomainInput,
+    options: WriteOptions,
+  ): Promise<WrittenDomain> {
+    const settings = domainSettings(name, input);
+    return this.#write(actor, name, { ...options, creates: true, produce: () => settings });
+  }
+
+  /** Merges into the stored document and validates the result. @throws NotFound; InvalidInput; as `put` */
+  patch(actor: Actor, name: DomainName, patch: unknown, options: WriteOptions): Promise<WrittenDomain> {
+    const produce: Produce = (current) =>
+      domainSettings(name, parseDocument(domainInput, mergePatch(current, patch)));
+    return this.#write(actor, name, { ...options, creates: false, produce });
+  }
+
+  /** Replaces the `tls` part; pointers are into that part. @throws NotFound; as `put` */
+  putTls(actor: Actor, name: DomainName, input: TlsInput, options: WriteOptions): Promise<WrittenDomain> {
+    return this.#writeTls(actor, name, options, () => tlsSettings(input));
+  }
+
+  /** @throws NotFound; InvalidInput; as `put` */
+  patchTls(actor: Actor, name: DomainName, patch: unknown, options: WriteOptions): Promise<WrittenDomain> {
+    return this.#writeTls(actor, name, options, (current) =>
+      tlsSettings(parseDocument(tlsInput, mergePatch(current, patch))),
+    );
+  }
+
+  /** @throws NotFound; what the condition throws */
+  async delete(actor: Actor, name: DomainName, condition: WriteCondition): Promise<void> {
+    const { store, clock, retry } = this.#deps;
+    await commitWithRetry(
+      store,
+      async (expectedHead) => {
+        const before = await this.#own(actor, name);
+        checkCondition(condition, before);
+        const found = await readHosts(store, before, null);
+        const { hosts, uses } = planWrite({ before, after: null, certificateId: null, ...found });
+        return {
+          record: { kind: "domain", id: name, before, after: null },
+          hosts,
+          uses,
+          account: actor.account,
+          actor: actor.name,
+          at: timestamp(clock.now()),
+          expectedHead,
+        };
+      },
+      { ...retry, whenStale: whenStale(condition) },
+    );
+  }
+
+  #writeTls(
+    actor: Actor,
+    name: DomainName,
+    options: WriteOptions,
+    produce: (current: TlsSettings) => TlsSettings,
+  ): Promise<WrittenDomain> {
+    return pointingInto("/tls", () =>
+      this.#write(actor, name, {
+        ...options,
+        creates: false,
+        produce: (current) => {
+          if (current === null) throw absent(name);
+          return { ...current, tls: produce(current.tls) };
+        },
+      }),
+    );
+  }
+
+  async #write(
+    actor: Actor,
+    name: DomainName,
+    options: WriteOptions & { readonly creates: boolean; readonly produce: Produce },
+  ): Promise<WrittenDomain> {
+    const { store, clock, retry, operatorHosts } = this.#deps;
+    let finalHosts: Awaited<ReturnType<typeof prepareDomainWrite>>["finalHosts"] = new Map();
+    const entry = await commitWithRetry(
+      store,
+      async (expectedHead) => {
+        const before = await store.getDomain(name);
+        if (before !== null && before.account !== actor.account) throw foreign(name, options.creates);
+        if (before === null && !options.creates) throw absent(name);
+        checkCondition(options.condition, before);
+        const current = before && shownSettings(before, await store.getMxHosts(before.mxHosts));
+        const prepared = await prepareDomainWrite(this.#deps, {
+          ...options,
+          actor,
+          before,
+          current,
+          settings: options.produce(current),
+          expectedHead,
+        });
+        finalHosts = prepared.finalHosts;
+        return prepared.commit;
+      },
+      { ...retry, whenStale: whenStale(options.condition) },
+    );
+    if (entry.record.kind !== "domain" || entry.record.after === null)
+      throw new TypeError("the store logged another write than it was given");
+    const written = entry.record.after;
+    const surroundings = await readReferences(store, [written], finalHosts);
+    const domain = domainView(written, { surroundings, operatorHosts, nowMs: clock.now() });
+    return { domain, created: entry.record.before === null };
+  }
+
+  async #own(actor: Actor, name: DomainName): Promise<DomainRecord> {
+    const domain = await this.#deps.store.getDomain(name);
+    if (domain?.account !== actor.account) throw absent(name);
+    return domain;
+  }
+
+  async #view(domain: DomainRecord): Promise<DomainView> {
+    const surroundings = await readSurroundings(this.#deps.store, [domain]);
+    const { operatorHosts, clock } = this.#deps;
+    return domainView(domain, { surroundings, operatorHosts, nowMs: clock.now() });
+  }
+}
+
+const absent = (name: DomainName): NotFound => new NotFound(`there is no domain ${name}`);
+
+function foreign(name: DomainName, creates: boolean): NotFound | StateConflict {
+  if (!creates) return absent(name);
+  const message = `the name ${name} is taken`;
+  return new StateConflict("name-taken", message, [{ pointer: "/name", code: "name-taken", message }]);
+}

@@ -1,0 +1,32 @@
+import type { DomainName } from "../domain-name/domain-name.ts";
+import type { DomainRecord, DomainSettings, TlsSettings } from "./domain.ts";
+import { certificateView, type MxHost } from "./mx-host.ts";
+import { domainWarnings, type Warning, type WarningContext } from "./warnings.ts";
+
+/** A domain as it is shown. */
+export interface DomainView extends DomainRecord {
+  readonly warnings: readonly Warning[];
+}
+
+type Hosts = ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateId">>;
+
+/** The settings with the certificate that the domain's hosts serve, which is what a reader sees and a patch starts from. */
+export function shownSettings(domain: DomainRecord, hosts: Hosts): DomainSettings {
+  const { name, mxHosts, delivery } = domain;
+  return { name, mxHosts, tls: shownTls(domain, hosts), delivery };
+}
+
+export function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
+  const { server, clientCertificate, enforcement, exceptions } = domain.tls;
+  return {
+    server: { ...server, certificateId: certificateView(domain, hosts) },
+    clientCertificate,
+    enforcement,
+    exceptions,
+  };
+}
+
+export function domainView(domain: DomainRecord, context: WarningContext): DomainView {
+  const { hosts } = context.surroundings;
+  return { ...domain, ...shownSettings(domain, hosts), warnings: domainWarnings(domain, context) };
+}

@@ -1,0 +1,125 @@
+import { type CertificateRecord, certificateState, validity } from "../certificate/certificate.ts";
+import type { TrustStoreRecord } from "../certificate/trust-store.ts";
+import type { DomainName } from "../domain-name/domain-name.ts";
+import type { Issue } from "../errors.ts";
+import type { DomainSettings } from "./domain.ts";
+import type { MxHost } from "./mx-host.ts";
+import { withException } from "./rules.ts";
+import { isCovered } from "./warnings.ts";
+
+/** What a domain's settings refer to, as found when a write of it is judged. */
+export interface References {
+  readonly account: string;
+  /** The record of `certificateId`; null = absent. */
+  readonly certificate: CertificateRecord | null;
+  /** The domain's own hosts as they will be. */
+  readonly hosts: readonly MxHost[];
+  /** The certificate was not named by this domain, or not served by a host, before this write. */
+  readonly certificateIsNew: boolean;
+  /** In the order of `trustStoreIds`; null = absent. */
+  readonly trustStores: readonly (TrustStoreRecord | null)[];
+  /** Client-certificate settings are not what they were before this write. */
+  readonly trustIsNew: boolean;
+  readonly nowMs: number;
+}
+
+/**
+ * Rules between a domain and the records it names: the rest of "Refused when written" (semantics.md section 1).
+ * What is another account's is unknown here.
+ */
+export function referenceIssues(settings: DomainSettings, references: References): Issue[] {
+  return [...certificateIssues(settings, references), ...trustIssues(settings, references)];
+}
+
+const CERTIFICATE_POINTER = "/tls/server/certificateId";
+const TRUST_POINTER = "/tls/clientCertificate/trust";
+
+function certificateIssues({ tls }: DomainSettings, references: References): Issue[] {
+  const id = tls.server.certificateId;
+  if (id === null) return [];
+  const { certificate, account, hosts, nowMs, certificateIsNew } = references;
+  if (certificate === null || certificate.account !== account)
+    return [
+      {
+        pointer: CERTIFICATE_POINTER,
+        code: "unknown-certificate",
+        message: `there is no certificate ${quoted(id)}`,
+      },
+    ];
+  const missed = hosts.filter(
+    (item) => item.certificateId === id && !isCovered(certificate.names, item.host),
+  );
+  return [
+    ...missingNameIssues(
+      CERTIFICATE_POINTER,
+      missed.map(({ host }) => host),
+    ),
+    // A certificate that ran out in service must not lock every other setting of its domains.
+    ...(certificateIsNew ? dateIssues(certificate, nowMs) : []),
+  ];
+}
+
+const quoted = (text: string): string => JSON.stringify(text);
+
+/** The certificate's names do not cover these hosts that use it. */
+export function missingNameIssues(pointer: string, hosts: readonly DomainName[]): Issue[] {
+  if (hosts.length === 0) return [];
+  const shown = hosts.slice(0, 5).join(", ");
+  const more = hosts.length > 5 ? ` and ${hosts.length - 5} more` : "";
+  const message = `the certificate's names do not cover ${shown}${more}, which ${hosts.length === 1 ? "uses" : "use"} it`;
+  return [{ pointer, code: "certificate-misses-host", message }];
+}
+
+function dateIssues(certificate: CertificateRecord, nowMs: number): Issue[] {
+  const { notBefore, notAfter } = validity(certificate);
+  const state = certificateState(certificate, nowMs);
+  if (state === "expired")
+    return [
+      {
+        pointer: CERTIFICATE_POINTER,
+        code: "certificate-expired",
+        message: `the certificate expired at ${notAfter}`,
+      },
+    ];
+  if (state !== "pending") return [];
+  const message = `the certificate is not valid before ${notBefore}`;
+  return [{ pointer: CERTIFICATE_POINTER, code: "certificate-not-yet-valid", message }];
+}
+
+function trustIssues(
+  settings: DomainSettings,
+  { account, trustStores, trustIsNew, nowMs }: References,
+): Issue[] {
+  const unknown = settings.tls.clientCertificate.trust.trustStoreIds.flatMap((id, index) => {
+    if (trustStores[index]?.account === account) return [];
+    const pointer = `${TRUST_POINTER}/trustStoreIds/${index}`;
+    return { pointer, code: "unknown-trust-store", message: `there is no trust store ${quoted(id)}` };
+  });
+  if (unknown.length > 0 || !trustIsNew) return unknown;
+  return nothingCanPass(settings, trustStores, nowMs)
+    ? [
+        {
+          pointer: TRUST_POINTER,
+          code: "nothing-can-pass",
+          message: "every CA of the trust stores has expired",
+        },
+      ]
+    : [];
+}
+
+/** Mode `require`, own or by an exception, over trust stores of which every anchor has expired. */
+export function nothingCanPass(
+  settings: DomainSettings,
+  trustStores: readonly (Pick<TrustStoreRecord, "anchors"> | null)[],
+  nowMs: number,
+): boolean {
+  const { publicRoots, pins } = settings.tls.clientCertificate.trust;
+  const requires = [
+    settings,
+    ...settings.tls.exceptions.map((exception) => withException(settings, exception)),
+  ].some(({ tls }) => tls.clientCertificate.mode === "require");
+  if (!requires || publicRoots || pins.length > 0 || trustStores.length === 0) return false;
+  return trustStores.every(
+    (store) => store?.anchors.every(({ notAfter }) => Date.parse(notAfter) <= nowMs) ?? false,
+  );
+}

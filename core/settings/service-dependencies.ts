@@ -1,0 +1,18 @@
+import type { IdSource } from "../certificate/ids.ts";
+import type { KeyVault } from "../certificate/key-vault.ts";
+import type { Clock } from "../clock.ts";
+import type { EdgeReports } from "../edge-report/edge-reports.ts";
+import type { Store } from "./store.ts";
+import type { WriteEffects } from "./write.ts";
+
+/** What the services of the API work with. */
+export interface ServiceDependencies {
+  readonly store: Store;
+  readonly vault: KeyVault;
+  readonly edgeReports: EdgeReports;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to the operator. */
+  readonly operatorHosts: ReadonlySet<string>;
+  readonly retry: Omit<WriteEffects, "whenStale">;
+}

@@ -1,0 +1,63 @@
+import type { CertificateRecord } from "../certificate/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../certificate/ids.ts";
+import type { TrustStoreRecord } from "../certificate/trust-store.ts";
+import type { DomainName } from "../domain-name/domain-name.ts";
+import { Unreadable } from "../errors.ts";
+import type { DomainRecord, DomainSettings } from "./domain.ts";
+import type { MxHost } from "./mx-host.ts";
+import type { Store } from "./store.ts";
+
+/** The records that some domains refer to, as far as they exist and can be read. */
+export interface Surroundings {
+  readonly hosts: ReadonlyMap<DomainName, MxHost>;
+  readonly certificates: ReadonlyMap<CertificateId, CertificateRecord>;
+  readonly trustStores: ReadonlyMap<TrustStoreId, TrustStoreRecord>;
+}
+
+type Readers = Pick<Store, "getMxHosts" | "getCertificate" | "getTrustStore">;
+
+/** Reads each record once, however many of the domains refer to it. @throws Unavailable */
+export async function readSurroundings(
+  store: Readers,
+  domains: readonly DomainRecord[],
+): Promise<Surroundings> {
+  const hosts = await store.getMxHosts([...new Set(domains.flatMap(({ mxHosts }) => mxHosts))]);
+  return readReferences(store, domains, hosts);
+}
+
+/** The same with host items that are known already. @throws Unavailable */
+export async function readReferences(
+  store: Pick<Readers, "getCertificate" | "getTrustStore">,
+  domains: readonly Pick<DomainSettings, "tls">[],
+  hosts: ReadonlyMap<DomainName, MxHost>,
+): Promise<Surroundings> {
+  const certificateIds = new Set([...hosts.values()].flatMap(({ certificateId }) => certificateId ?? []));
+  const trustStoreIds = new Set(domains.flatMap(({ tls }) => tls.clientCertificate.trust.trustStoreIds));
+  return {
+    hosts,
+    certificates: await readAll(certificateIds, (id) => store.getCertificate(id)),
+    trustStores: await readAll(trustStoreIds, (id) => store.getTrustStore(id)),
+  };
+}
+
+async function readAll<Id, T>(
+  ids: ReadonlySet<Id>,
+  read: (id: Id) => Promise<T | null>,
+): Promise<Map<Id, T>> {
+  const found = new Map<Id, T>();
+  for (const id of ids) {
+    const record = await readable(() => read(id));
+    if (record !== null) found.set(id, record);
+  }
+  return found;
+}
+
+/** One record that cannot be read must not hide the domains that refer to it: the warnings say that it is missing. */
+async function readable<T>(read: () => Promise<T | null>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof Unreadable) return null;
+    throw error;
+  }
+}

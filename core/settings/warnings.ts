@@ -1,0 +1,257 @@
+import {
+  type CertificateRecord,
+  certificateState,
+  EXPIRING_WITHIN_MS,
+  validity,
+} from "../certificate/certificate.ts";
+import { coversHost, type DomainName, wildcardOf } from "../domain-name/domain-name.ts";
+import type { DomainRecord } from "./domain.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Everything that may be said of a domain that is set as it was asked for, and may still surprise. */
+export const WARNING_CODES = [
+  "rfc3207-public-mx",
+  "enforcement-observe",
+  "certificate-self-signed",
+  "certificate-expiring",
+  "certificate-expired",
+  "certificate-not-yet-valid",
+  "certificate-unreadable",
+  "default-certificate-lacks-host",
+  "mx-hosts-differ",
+  "client-certificate-asked",
+  "client-certificate-anybody",
+  "public-roots-client-auth",
+  "exception-expiring",
+  "exception-expired",
+  "exception-never-matches",
+  "trust-store-unreadable",
+  "trust-anchor-expiring",
+  "trust-anchor-expired",
+  "crl-expiring",
+  "crl-expired",
+  "delivery-opportunistic",
+  // Only in the status, which knows the edges.
+  "level-none-on-shared-listener",
+  "not-served",
+  "no-live-edge",
+  "edge-stale",
+  "settings-unreadable-at-edge",
+  "certificate-problem-at-edge",
+  "chain-verifier-missing",
+] as const;
+export type WarningCode = (typeof WARNING_CODES)[number];
+
+export interface Warning {
+  readonly code: WarningCode;
+  readonly message: string;
+}
+
+/** An exception is `expiring` within this time: long enough to ask its owner. */
+export const EXCEPTION_EXPIRING_WITHIN_MS = 7 * 24 * 3600 * 1000;
+/** CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late. */
+export const CRL_EXPIRING_WITHIN_MS = 3 * 24 * 3600 * 1000;
+
+export interface WarningContext {
+  readonly surroundings: Surroundings;
+  /** dNSNames of the edge's default certificate, wildcards as `*.x`: what belongs to the operator. */
+  readonly operatorHosts: ReadonlySet<string>;
+  readonly nowMs: number;
+}
+
+/** What is worth knowing of a domain, in the order of its document. */
+export function domainWarnings(domain: DomainRecord, context: WarningContext): Warning[] {
+  return [
+    ...levelWarnings(domain),
+    ...hostWarnings(domain, context),
+    ...clientCertificateWarnings(domain),
+    ...trustWarnings(domain, context),
+    ...exceptionWarnings(domain, context.nowMs),
+    ...deliveryWarnings(domain),
+  ];
+}
+
+function levelWarnings({ tls, mxHosts }: DomainRecord): Warning[] {
+  const warnings: Warning[] = [];
+  if (tls.server.level === "require" && (mxHosts.length === 0 || mxHosts.some(isPublic)))
+    warnings.push({
+      code: "rfc3207-public-mx",
+      message:
+        "level require refuses plaintext; RFC 3207 section 4 says that a publicly referenced server must not, since senders without TLS cannot deliver",
+    });
+  const demands = tls.server.level === "require" || tls.clientCertificate.mode === "require";
+  if (tls.enforcement === "observe" && demands)
+    warnings.push({
+      code: "enforcement-observe",
+      message: "enforcement observe records failures and refuses nothing",
+    });
+  return warnings;
+}
+
+/** Names that the public DNS does not have: RFC 6762, RFC 8375, RFC 9476, and ICANN's `internal`. */
+const isPublic = (host: DomainName): boolean =>
+  host.includes(".") && !/\.(?:local|localhost|internal|home\.arpa|alt)$/.test(host);
+
+/** Whether the edge's default certificate names the host. */
+export const isOperatorHost = (operatorHosts: ReadonlySet<string>, host: DomainName): boolean =>
+  operatorHosts.has(host) || operatorHosts.has(wildcardOf(host) ?? host);
+
+function hostWarnings(domain: DomainRecord, context: WarningContext): Warning[] {
+  const { hosts, certificates } = context.surroundings;
+  // Hosts of another account never show: what they serve is not this account's to know.
+  const own = domain.mxHosts.flatMap((name) => {
+    const item = hosts.get(name);
+    return item?.account === domain.account ? item : [];
+  });
+  const served = [...new Set(own.map(({ certificateId }) => certificateId))];
+  const warnings = served.flatMap((id) => {
+    if (id === null) return [];
+    const certificate = certificates.get(id);
+    if (certificate !== undefined) return certificateWarnings(certificate, context.nowMs);
+    return warning("certificate-unreadable", `certificate ${id} cannot be read`);
+  });
+  const bare = own.filter(
+    ({ host, certificateId }) => certificateId === null && !isOperatorHost(context.operatorHosts, host),
+  );
+  if (bare.length > 0)
+    warnings.push({
+      code: "default-certificate-lacks-host",
+      message: `the edge's default certificate, which ${bare[0]?.host ?? ""} presents, does not carry this name: senders that verify will fail`,
+    });
+  if (served.length > 1)
+    warnings.push({
+      code: "mx-hosts-differ",
+      message:
+        "the MX hosts of this domain present different certificates; certificateId shows that of the first",
+    });
+  return warnings;
+}
+
+const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
+
+const CERTIFICATE_WARNING = {
+  pending: "certificate-not-yet-valid",
+  expiring: "certificate-expiring",
+  expired: "certificate-expired",
+} as const;
+
+function certificateWarnings(certificate: CertificateRecord, nowMs: number): Warning[] {
+  const warnings: Warning[] = [];
+  const state = certificateState(certificate, nowMs);
+  const { notBefore, notAfter } = validity(certificate);
+  if (state === "pending" || state === "expiring" || state === "expired")
+    warnings.push({
+      code: CERTIFICATE_WARNING[state],
+      message: `certificate ${certificate.id} is valid from ${notBefore} to ${notAfter}`,
+    });
+  if (certificate.source === "self-signed")
+    warnings.push({
+      code: "certificate-self-signed",
+      message: `certificate ${certificate.id} is signed by itself: senders that verify will fail`,
+    });
+  return warnings;
+}
+
+function clientCertificateWarnings({ tls }: DomainRecord): Warning[] {
+  const { mode, trust, names, purpose } = tls.clientCertificate;
+  const used =
+    mode !== "none" || tls.exceptions.some((each) => (each.clientCertificateMode ?? "none") !== "none");
+  if (!used) return [];
+  const warnings = warning(
+    "client-certificate-asked",
+    "some senders break off the handshake when they are asked for a client certificate",
+  );
+  if (trust.publicRoots && purpose === "clientAuth")
+    warnings.push({
+      code: "public-roots-client-auth",
+      message:
+        "public CAs stopped issuing the usage clientAuth in 2026: few certificates under public roots will pass",
+    });
+  const stores = trust.trustStoreIds.length > 0;
+  if (names.match === "any" && stores)
+    warnings.push({
+      code: "client-certificate-anybody",
+      message: "match any takes every certificate that the trust stores vouch for, whatever its name",
+    });
+  return warnings;
+}
+
+function trustWarnings({ tls }: DomainRecord, { surroundings, nowMs }: WarningContext): Warning[] {
+  return tls.clientCertificate.trust.trustStoreIds.flatMap((id) => {
+    const store = surroundings.trustStores.get(id);
+    if (store === undefined) return warning("trust-store-unreadable", `trust store ${id} cannot be read`);
+    const anchors = store.anchors.flatMap(({ subject, notAfter }) =>
+      ending(notAfter, nowMs, {
+        expired: "trust-anchor-expired",
+        expiring: "trust-anchor-expiring",
+        text: `${JSON.stringify(subject)} in trust store ${id} ends at ${notAfter}`,
+      }),
+    );
+    const crls = store.crls.flatMap(({ issuer, nextUpdate }) =>
+      ending(nextUpdate, nowMs, {
+        expired: "crl-expired",
+        expiring: "crl-expiring",
+        text: `the CRL of ${JSON.stringify(issuer)} in trust store ${id} is good until ${nextUpdate}; after that nobody of this CA passes`,
+        withinMs: CRL_EXPIRING_WITHIN_MS,
+      }),
+    );
+    return [...firstOfEach(anchors), ...firstOfEach(crls)];
+  });
+}
+
+/** One warning for each code, since a trust store may hold 200 anchors; it says how many more there are. */
+function firstOfEach(warnings: readonly Warning[]): Warning[] {
+  const codes = [...new Set(warnings.map(({ code }) => code))];
+  return codes.flatMap((code) => {
+    const [first, ...more] = warnings.filter((each) => each.code === code);
+    if (first === undefined) return [];
+    return more.length === 0
+      ? first
+      : { code, message: `${first.message} (and ${more.length} more like it)` };
+  });
+}
+
+interface EndingWords {
+  readonly expired: WarningCode;
+  readonly expiring: WarningCode;
+  readonly text: string;
+  readonly withinMs?: number;
+}
+
+function ending(end: string, nowMs: number, { expired, expiring, text, withinMs }: EndingWords): Warning[] {
+  const leftMs = Date.parse(end) - nowMs;
+  if (leftMs <= 0) return warning(expired, text);
+  return leftMs <= (withinMs ?? EXPIRING_WITHIN_MS) ? warning(expiring, text) : [];
+}
+
+function exceptionWarnings({ tls }: DomainRecord, nowMs: number): Warning[] {
+  const { trust } = tls.clientCertificate;
+  const trustsNobody = !trust.publicRoots && trust.trustStoreIds.length === 0 && trust.pins.length === 0;
+  return tls.exceptions.flatMap(({ expiresAt, reason, match }, index) => {
+    const which = `exception ${index} (${JSON.stringify(reason)})`;
+    const dated =
+      expiresAt === undefined
+        ? []
+        : ending(expiresAt, nowMs, {
+            expired: "exception-expired",
+            expiring: "exception-expiring",
+            text: `${which} ends at ${expiresAt}`,
+            withinMs: EXCEPTION_EXPIRING_WITHIN_MS,
+          });
+    if (match.clientName === undefined || !trustsNobody) return dated;
+    const never = `${which} never matches: clientName needs a certificate that the domain trusts, and it trusts none`;
+    return [...dated, ...warning("exception-never-matches", never)];
+  });
+}
+
+function deliveryWarnings({ delivery }: DomainRecord): Warning[] {
+  if (delivery?.tls !== "opportunistic") return [];
+  return warning(
+    "delivery-opportunistic",
+    "delivery.tls opportunistic is used only where the next hop is loopback or the operator allows it; elsewhere mail is deferred",
+  );
+}
+
+/** Whether a certificate's names cover a host. */
+export const isCovered = (names: readonly string[], host: DomainName): boolean =>
+  names.some((name) => coversHost(name, host));

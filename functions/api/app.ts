@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
+import type { WriteEffects } from "../../core/settings/write.ts";
+import { InvalidInput } from "../../core/errors.ts";
+import { DomainService } from "../../core/settings/domain-service.ts";
+import { issuesOf } from "../../core/settings/schema-issues.ts";
+import type { ServiceDependencies } from "../../core/settings/service-dependencies.ts";
+import type { ApiEnv } from "./api-env.ts";
+import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./api-log.ts";
+import type { Authenticate } from "./caller.ts";
+import { routeDomains, routeTls } from "./domains.route.ts";
+import { allowedMethods } from "./methods.ts";
+import { answerProblem, problemOf, statusOf } from "./problem.ts";
+
+export interface ApiDependencies extends Omit<ServiceDependencies, "retry"> {
+  readonly authenticate: Authenticate;
+  readonly log: ApiLog;
+  /** For writes that meet others; the process's own clock, timer and random by default. */
+  readonly retry?: Omit<WriteEffects, "whenStale">;
+}
+
+const RETRY: Omit<WriteEffects, "whenStale"> = {
+  now: () => performance.now(),
+  random: () => Math.random(),
+  sleep: (ms) => sleep(ms),
+};
+
+/**
+ * The API as a function from Request to Response. `defaultHook`, `onError` and `notFound` are the only places that answer
+ * an error; everything else throws.
+ */
+export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
+  const app = new OpenAPIHono<ApiEnv>({
+    defaultHook: (result) => {
+      if (!result.success)
+        throw new InvalidInput(`The ${PART[result.target]} is not valid.`, issuesOf(result.error));
+    },
+  });
+  app.use(envelope(deps.log));
+  app.use("/v1/*", async (c, next) => {
+    c.set("actor", await deps.authenticate(c.req.raw, c.env));
+    await next();
+  });
+  const services: ServiceDependencies = { ...deps, retry: deps.retry ?? RETRY };
+  const domains = new DomainService(services);
+  routeDomains(app, domains);
+  routeTls(app, domains);
+
+  app.notFound((c) => {
+    const allow = allowedMethods(app.routes, c.req.path);
+    if (allow === null)
+      return answerProblem(c, { code: "not-found", detail: "there is nothing at this path" });
+    const detail = `this path takes ${allow}`;
+    return answerProblem(c, { code: "method-not-allowed", detail, headers: { Allow: allow } });
+  });
+  app.onError((error, c) => {
+    const problem = problemOf(error);
+    if (statusOf(problem.code) >= 500)
+      deps.log({ event: "api-error", requestId: c.get("requestId"), errors: loggedErrors(error) });
+    return answerProblem(c, problem);
+  });
+  return app;
+}
+
+const PART = {
+  json: "body",
+  form: "body",
+  query: "query",
+  param: "path",
+  header: "header",
+  cookie: "cookie",
+} as const;
+
+/** What every answer has, and one log event for each. */
+const envelope =
+  (log: ApiLog): MiddlewareHandler<ApiEnv> =>
+  async (c, next) => {
+    const startedAt = performance.now();
+    const requestId = randomUUID();
+    c.set("requestId", requestId);
+    await next();
+    c.header("X-Request-Id", requestId);
+    c.header("Cache-Control", "no-store");
+    const actor = c.get("actor") as ApiEnv["Variables"]["actor"] | undefined;
+    log({
+      event: "api-request",
+      requestId,
+      clientRequestId: loggedClientRequestId(c.req.header("X-Request-Id")),
+      method: c.req.method,
+      path: loggedPath(c.req.path),
+      status: c.res.status,
+      durationMs: Math.round(performance.now() - startedAt),
+      account: actor?.account ?? null,
+      actor: actor?.name ?? null,
+    });
+  };

@@ -1,0 +1,76 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Actor } from "../../core/actor.ts";
+import { clientKey } from "../../core/network/client-address.ts";
+import { TooManyAttempts, Unauthenticated } from "./http-errors.ts";
+
+/** Finds out who makes a request. @throws Unauthenticated, TooManyAttempts */
+export type Authenticate = (request: Request, env: unknown) => Actor | Promise<Actor>;
+
+export interface BearerToken {
+  /** Secret. */
+  readonly token: string;
+  readonly actor: Actor;
+}
+
+/** RFC 6750 section 2.1; the scheme is compared without case (RFC 9110 section 11.1). */
+const AUTHORIZATION = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
+
+const FAILURES_ALLOWED = 30;
+const WINDOW_MS = 60_000;
+const CLIENTS_REMEMBERED = 10_000;
+
+/**
+ * Callers by bearer token. Tokens are compared by their digests and all of them every time, so that the time taken says
+ * nothing of a token. A valid token always passes: one client's failures cannot lock out another of the same address.
+ */
+export function bearerAuthentication(tokens: readonly BearerToken[], now: () => number): Authenticate {
+  const known = tokens.map(({ token, actor }) => ({ digest: digestOf(token), actor }));
+  const failures = new FailureCount(now);
+  return (request, env) => {
+    const header = request.headers.get("authorization");
+    if (header === null) throw new Unauthenticated(false);
+    const presented = digestOf(AUTHORIZATION.exec(header)?.[1] ?? "");
+    const matches = known.filter(({ digest }) => timingSafeEqual(digest, presented));
+    const [match] = matches;
+    if (match !== undefined) return match.actor;
+    const waitMs = failures.add(clientOf(env));
+    throw waitMs === null ? new Unauthenticated(true) : new TooManyAttempts(Math.ceil(waitMs / 1000));
+  };
+}
+
+const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+/** @hono/node-server passes Node's request as `incoming`. */
+function clientOf(env: unknown): string {
+  const incoming = memberOf(env, "incoming");
+  const address = memberOf(memberOf(incoming, "socket"), "remoteAddress");
+  return typeof address === "string" ? clientKey(address) : "unknown";
+}
+
+function memberOf(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+}
+
+/** Failures of each client in the present window; bounded, the oldest forgotten first. */
+class FailureCount {
+  readonly #now: () => number;
+  readonly #clients = new Map<string, { count: number; endsAt: number }>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** @returns how long the client has to wait; null = this failure is still answered as such. */
+  add(client: string): number | null {
+    const now = this.#now();
+    const running = this.#clients.get(client);
+    const window =
+      running === undefined || running.endsAt <= now ? { count: 0, endsAt: now + WINDOW_MS } : running;
+    window.count++;
+    this.#clients.delete(client);
+    this.#clients.set(client, window);
+    if (this.#clients.size > CLIENTS_REMEMBERED)
+      this.#clients.delete(this.#clients.keys().next().value ?? client);
+    return window.count > FAILURES_ALLOWED ? window.endsAt - now : null;
+  }
+}

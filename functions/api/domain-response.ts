@@ -1,0 +1,81 @@
+import * as z from "zod";
+import {
+  CLIENT_CERTIFICATE_MODES,
+  DELIVERY_TLS,
+  ENFORCEMENTS,
+  MIN_VERSIONS,
+  NAME_MATCHES,
+  PURPOSES,
+  TLS_LEVELS,
+} from "../../core/settings/domain.ts";
+import { WARNING_CODES } from "../../core/settings/warnings.ts";
+
+/** Strict everywhere: an answer that says more than is declared fails its test. */
+const names = z.array(z.string()).readonly();
+export const time = z.iso.datetime().meta({ format: "date-time" });
+export const revision = z.int().min(1);
+
+export const warningResponse = z
+  .strictObject({ code: z.enum(WARNING_CODES), message: z.string() })
+  .meta({ id: "Warning" });
+
+const exceptionResponse = z.strictObject({
+  match: z.strictObject({
+    clientCidr: z.string().optional(),
+    senderDomain: z.string().optional(),
+    clientName: z.string().optional(),
+  }),
+  level: z.enum(TLS_LEVELS).optional(),
+  clientCertificateMode: z.enum(CLIENT_CERTIFICATE_MODES).optional(),
+  reason: z.string(),
+  expiresAt: z.string().optional(),
+});
+
+export const tlsResponse = z
+  .strictObject({
+    server: z.strictObject({
+      level: z.enum(TLS_LEVELS),
+      certificateId: z.string().nullable(),
+      minVersion: z.enum(MIN_VERSIONS),
+    }),
+    clientCertificate: z.strictObject({
+      mode: z.enum(CLIENT_CERTIFICATE_MODES),
+      trust: z.strictObject({ publicRoots: z.boolean(), trustStoreIds: names, pins: names }),
+      names: z.strictObject({ match: z.enum(NAME_MATCHES), allowed: names }),
+      purpose: z.enum(PURPOSES),
+    }),
+    enforcement: z.enum(ENFORCEMENTS),
+    exceptions: z.array(exceptionResponse).readonly(),
+  })
+  .meta({ id: "TlsSettings" });
+
+const deliveryResponse = z.strictObject({ nextHop: z.string(), tls: z.enum(DELIVERY_TLS) });
+
+/** Who owns a record and when it changed. */
+export const written = {
+  revision,
+  createdAt: time,
+  updatedAt: time,
+  updatedBy: z.string(),
+};
+
+const domainFields = {
+  name: z.string(),
+  account: z.string(),
+  mxHosts: names,
+  tls: tlsResponse,
+  delivery: deliveryResponse.nullable(),
+  ...written,
+};
+
+export const domainResponse = z
+  .strictObject({ ...domainFields, warnings: z.array(warningResponse).readonly() })
+  .meta({ id: "Domain" });
+
+/** A domain as the change log keeps it. */
+export const loggedDomain = z.strictObject(domainFields).meta({ id: "LoggedDomain" });
+
+export const listOf = <T extends z.ZodType>(item: T) =>
+  z.strictObject({ items: z.array(item).readonly(), nextCursor: z.string().nullable() });
+
+export const domainListResponse = listOf(domainResponse).meta({ id: "DomainList" });

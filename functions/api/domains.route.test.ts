@@ -1,0 +1,474 @@
+import { describe, expect, it } from "vitest";
+import { OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+
+const DOMAIN = "/v1/domains/example.com";
+const HERE = { headers: { "If-Match": "*" } };
+const at = (revision: number) => ({ headers: { "If-Match": `"${revision}"` } });
+
+const DEFAULTS = {
+  server: { level: "accept", certificateId: null, minVersion: "TLSv1.2" },
+  clientCertificate: {
+    mode: "none",
+    trust: { publicRoots: false, trustStoreIds: [], pins: [] },
+    names: { match: "helo", allowed: [] },
+    purpose: "clientAuthOrServerAuth",
+  },
+  enforcement: "reject",
+  exceptions: [],
+};
+
+describe("PUT of a domain", () => {
+  it("creates it with every default, and is read back", async () => {
+    const api = await startApi();
+    const created = await api.expect(201, "PUT", DOMAIN, { body: {} });
+    expect(created.json).toMatchObject({
+      name: "example.com",
+      account: "default",
+      mxHosts: [],
+      tls: DEFAULTS,
+      delivery: null,
+      revision: 1,
+      updatedBy: "tester",
+      warnings: [],
+    });
+    expect(created.headers.get("location")).toBe(DOMAIN);
+    expect(created.headers.get("etag")).toBe('"1"');
+    const read = await api.expect(200, "GET", DOMAIN);
+    expect(read.json).toEqual(created.json);
+    expect(read.headers.get("etag")).toBe('"1"');
+  });
+
+  it("replaces it: what is left out takes its default again", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, {
+      body: { mxHosts: ["mx.example.com"], tls: { server: { level: "require" }, enforcement: "defer" } },
+    });
+    const replaced = await api.expect(200, "PUT", DOMAIN, {
+      body: { mxHosts: ["mx.example.com"] },
+      ...at(1),
+    });
+    expect(replaced.json).toMatchObject({ tls: DEFAULTS, revision: 2 });
+    expect(replaced.headers.get("etag")).toBe('"2"');
+    expect(replaced.headers.get("location")).toBeNull();
+  });
+
+  it("takes back what was read, read-only fields and all, and ignores those", async () => {
+    const api = await startApi();
+    const { json } = await api.expect(201, "PUT", DOMAIN, {
+      body: { tls: { server: { level: "require" } } },
+    });
+    const forged = { ...json, account: "other", revision: 99, updatedBy: "nobody", warnings: "none" };
+    const again = await api.expect(200, "PUT", DOMAIN, { body: forged, ...HERE });
+    expect(again.json).toMatchObject({ tls: json.tls, account: "default", revision: 2, updatedBy: "tester" });
+    expect(again.json.createdAt).toBe(json.createdAt);
+  });
+
+  it.each([
+    ["another name in the body", DOMAIN, { name: "example.org" }, ["name-differs /name"]],
+    ["an unknown field", DOMAIN, { mxHost: [] }, ["unknown-field /mxHost"]],
+    [
+      "an unknown field inside",
+      DOMAIN,
+      { tls: { server: { lvl: "none" } } },
+      ["unknown-field /tls/server/lvl"],
+    ],
+    [
+      "a level that there is not",
+      DOMAIN,
+      { tls: { server: { level: "must" } } },
+      ["invalid-value /tls/server/level"],
+    ],
+    ["null where there is no null", DOMAIN, { tls: null }, ["invalid-type /tls"]],
+    ["a list that is none", DOMAIN, { mxHosts: "mx.example.com" }, ["invalid-type /mxHosts"]],
+    ["an IDN", DOMAIN, { mxHosts: ["mx.bücher.example"] }, ["invalid-format /mxHosts/0"]],
+    ["a trailing dot", DOMAIN, { mxHosts: ["mx.example.com."] }, ["invalid-format /mxHosts/0"]],
+    ["a wildcard as a host", DOMAIN, { mxHosts: ["*.example.com"] }, ["invalid-format /mxHosts/0"]],
+    ["a host twice", DOMAIN, { mxHosts: ["a.example", "b.example", "a.example"] }, ["duplicate /mxHosts/2"]],
+    [
+      "an exception without a reason",
+      DOMAIN,
+      { tls: { exceptions: [{ match: { clientCidr: "192.0.2.0/24" }, level: "none" }] } },
+      ["required /tls/exceptions/0/reason"],
+    ],
+    [
+      "a reason of blanks",
+      DOMAIN,
+      { tls: { exceptions: [{ match: { clientCidr: "192.0.2.0/24" }, level: "none", reason: "  " }] } },
+      ["invalid-format /tls/exceptions/0/reason"],
+    ],
+    [
+      "a network with host bits",
+      DOMAIN,
+      { tls: { exceptions: [{ match: { clientCidr: "192.0.2.1/24" }, level: "none", reason: "x" }] } },
+      ["invalid-format /tls/exceptions/0/match/clientCidr"],
+    ],
+    [
+      "a next hop with credentials",
+      DOMAIN,
+      { delivery: { nextHop: "smtp://user:pw@mail.example.com" } },
+      ["invalid-format /delivery/nextHop"],
+    ],
+    ["an upper-case path", "/v1/domains/Example.com", {}, ["invalid-format /name"]],
+    ["an IDN path", `/v1/domains/${encodeURIComponent("bücher.example")}`, {}, ["invalid-format /name"]],
+    ["a path with a trailing dot", "/v1/domains/example.com.", {}, ["invalid-format /name"]],
+    ["an address as a path", "/v1/domains/192.0.2.1", {}, ["invalid-format /name"]],
+    ["an unknown query", `${DOMAIN}?sharedHost=move`, {}, ["unknown-field /sharedHost"]],
+    ["another way of sharing", `${DOMAIN}?sharedHosts=copy`, {}, ["invalid-value /sharedHosts"]],
+  ])("refuses %s with 400 and says where", async (_, path, body, problems) => {
+    const api = await startApi();
+    expect((await api.expect(400, "PUT", path, { body })).problems).toEqual(problems);
+    expect((await api.expect(200, "GET", "/v1/domains")).json.items).toEqual([]);
+  });
+
+  it("shows the canonical form of a name in another spelling", async () => {
+    const api = await startApi();
+    const { json } = await api.expect(400, "PUT", "/v1/domains/B%C3%BCcher.example", { body: {} });
+    expect(json.errors[0].message).toContain('"xn--bcher-kva.example"');
+  });
+
+  it("never repeats the password of a next hop", async () => {
+    const api = await startApi();
+    const body = { delivery: { nextHop: "smtp://user:s3cret@mail.example.com" } };
+    expect((await api.expect(400, "PUT", DOMAIN, { body })).text).not.toContain("s3cret");
+  });
+
+  it.each([
+    ["", {}],
+    ["", { "content-type": "text/plain" }],
+    [" ", {}],
+  ])("refuses an empty body (%j, %j) and changes nothing", async (rawBody, headers) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: { tls: { server: { level: "require" } } } });
+    for (const path of [DOMAIN, `${DOMAIN}/tls`])
+      await api.expect(400, "PUT", path, { rawBody, headers: { ...HERE.headers, ...headers } });
+    expect((await api.expect(200, "GET", DOMAIN)).json).toMatchObject({
+      revision: 1,
+      tls: { server: { level: "require" } },
+    });
+  });
+
+  it.each([
+    ["PUT", DOMAIN, "text/plain"],
+    ["PUT", DOMAIN, "application/merge-patch+json"],
+    ["PUT", `${DOMAIN}/tls`, "application/x-www-form-urlencoded"],
+    ["PATCH", DOMAIN, "application/json"],
+    ["PATCH", `${DOMAIN}/tls`, "application/json-patch+json"],
+  ])("refuses %s of %s as %s with 415 and changes nothing", async (method, path, type) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: { tls: { server: { level: "require" } } } });
+    await api.expect(415, method, path, {
+      rawBody: "{}",
+      headers: { ...HERE.headers, "content-type": type },
+    });
+    expect((await api.expect(200, "GET", DOMAIN)).json.revision).toBe(1);
+  });
+
+  it("refuses a rule that is broken with 422 and a pointer, also into the tls part alone", async () => {
+    const api = await startApi();
+    const tls = { server: { level: "none" }, clientCertificate: { mode: "request" } };
+    const body = { mxHosts: ["mx.example.com"], tls };
+    expect((await api.expect(422, "PUT", DOMAIN, { body })).problems).toEqual([
+      "client-certificate-without-tls /tls/clientCertificate/mode",
+    ]);
+    await api.expect(201, "PUT", DOMAIN, { body: { mxHosts: ["mx.example.com"] } });
+    expect((await api.expect(422, "PUT", `${DOMAIN}/tls`, { body: tls, ...HERE })).problems).toEqual([
+      "client-certificate-without-tls /clientCertificate/mode",
+    ]);
+  });
+
+  it("refuses a record over 64 KB with 413", async () => {
+    const api = await startApi();
+    const exceptions = Array.from({ length: 100 }, (_, index) => ({
+      match: { clientCidr: `192.0.2.${index}/32`, senderDomain: `${"a.".repeat(120)}example` },
+      level: "none",
+      reason: "ü".repeat(500),
+    }));
+    const { problems } = await api.expect(413, "PUT", DOMAIN, { body: { tls: { exceptions } } });
+    expect(problems).toEqual(["too-large "]);
+  });
+});
+
+describe("conditions", () => {
+  it.each([
+    ["PUT", {}, 428],
+    ["PUT", { "If-Match": '"2"' }, 412],
+    ["PUT", { "If-Match": 'W/"1"' }, 412],
+    ["PUT", { "If-None-Match": "*" }, 412],
+    ["PUT", { "If-None-Match": '"5"' }, 428],
+    ["PUT", { "If-Match": "1" }, 400],
+    ["PUT", { "If-Match": '"1"' }, 200],
+    ["PUT", { "If-Match": '"7", "1"' }, 200],
+    ["PUT", { "If-Match": "*" }, 200],
+    ["PATCH", {}, 428],
+    ["PATCH", { "If-Match": '"2"' }, 412],
+    ["PATCH", { "If-Match": '"1"' }, 200],
+    ["PATCH", { "If-Match": "*" }, 200],
+    ["DELETE", {}, 428],
+    ["DELETE", { "If-Match": '"2"' }, 412],
+    ["DELETE", { "If-Match": '"1"' }, 204],
+    ["DELETE", { "If-Match": "*" }, 204],
+  ])("of a domain at revision 1: %s with %j is %i", async (method, headers, status) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    const body = method === "DELETE" ? {} : { body: {} };
+    await api.expect(status, method, DOMAIN, {
+      ...body,
+      headers: Object.fromEntries(Object.entries(headers)),
+    });
+  });
+
+  it.each([
+    ["PUT", DOMAIN, {}, 201],
+    ["PUT", DOMAIN, { "If-None-Match": "*" }, 201],
+    ["PUT", DOMAIN, { "If-Match": "*" }, 412],
+    ["PUT", DOMAIN, { "If-Match": '"1"' }, 412],
+    ["PATCH", DOMAIN, { "If-Match": "*" }, 404],
+    ["PATCH", DOMAIN, {}, 404],
+    ["DELETE", DOMAIN, { "If-Match": "*" }, 404],
+    ["DELETE", DOMAIN, {}, 404],
+    ["GET", DOMAIN, {}, 404],
+    ["GET", `${DOMAIN}/tls`, {}, 404],
+    ["PUT", `${DOMAIN}/tls`, {}, 404],
+    ["PUT", `${DOMAIN}/tls`, { "If-None-Match": "*" }, 404],
+    ["PATCH", `${DOMAIN}/tls`, { "If-Match": "*" }, 404],
+  ])("of an absent domain: %s of %s with %j is %i", async (method, path, headers, status) => {
+    const api = await startApi();
+    const body = method === "PUT" || method === "PATCH" ? { body: {} } : {};
+    await api.expect(status, method, path, { ...body, headers: Object.fromEntries(Object.entries(headers)) });
+  });
+
+  it("let one of two writers of the same revision through, and both of two that mean any", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    const patch = (enforcement: string, match: string) =>
+      api.send("PATCH", DOMAIN, { body: { tls: { enforcement } }, headers: { "If-Match": match } });
+    const named = await Promise.all([patch("defer", '"1"'), patch("observe", '"1"')]);
+    expect(named.map(({ status }) => status).sort()).toEqual([200, 412]);
+    const any = await Promise.all([patch("defer", "*"), patch("observe", "*")]);
+    expect(any.map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  it("let one of two creators through; the other hears that a condition is needed now", async () => {
+    const api = await startApi();
+    const both = await Promise.all([
+      api.send("PUT", DOMAIN, { body: {} }),
+      api.send("PUT", DOMAIN, { body: {} }),
+    ]);
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 428]);
+  });
+
+  it("are one and the same for a domain and its tls part", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    const put = await api.expect(200, "PUT", `${DOMAIN}/tls`, { body: { enforcement: "defer" }, ...at(1) });
+    expect(put.headers.get("etag")).toBe('"2"');
+    await api.expect(412, "PUT", `${DOMAIN}/tls`, { body: {}, ...at(1) });
+    const patched = await api.expect(200, "PATCH", DOMAIN, {
+      body: { mxHosts: ["mx.example.com"] },
+      ...at(2),
+    });
+    expect(patched.json.tls.enforcement).toBe("defer");
+    const read = await api.expect(200, "GET", `${DOMAIN}/tls`);
+    expect(read.headers.get("etag")).toBe('"3"');
+    expect(read.json).toEqual({ ...DEFAULTS, enforcement: "defer" });
+  });
+});
+
+describe("PATCH of a domain", () => {
+  const FULL = {
+    mxHosts: ["mx.example.com"],
+    tls: {
+      server: { level: "require", minVersion: "TLSv1.3" },
+      clientCertificate: {
+        mode: "request",
+        names: { match: "list", allowed: ["a.example"] },
+        purpose: "clientAuth",
+      },
+      enforcement: "defer",
+      exceptions: [{ match: { clientCidr: "192.0.2.0/24" }, level: "require", reason: "a customer" }],
+    },
+    delivery: { nextHop: "smtp://mail.example.com", tls: "require" },
+  };
+
+  it.each([
+    [{}, FULL],
+    [{ mxHosts: ["mx2.example.com"] }, { ...FULL, mxHosts: ["mx2.example.com"] }],
+    [{ delivery: null }, { ...FULL, delivery: null }],
+    [
+      { tls: { server: { minVersion: null } } },
+      { ...FULL, tls: { ...FULL.tls, server: { level: "require", minVersion: "TLSv1.2" } } },
+    ],
+    [{ tls: { exceptions: null } }, { ...FULL, tls: { ...FULL.tls, exceptions: [] } }],
+    [{ tls: { enforcement: "observe" } }, { ...FULL, tls: { ...FULL.tls, enforcement: "observe" } }],
+    [{ revision: 40, account: null, warnings: [] }, FULL],
+  ])("with %j changes what it names and nothing else", async (body, expected) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: FULL });
+    const { json } = await api.expect(200, "PATCH", DOMAIN, { body, ...at(1) });
+    expect(json).toMatchObject(expected);
+    expect(json.revision).toBe(2);
+    expect((await api.expect(200, "GET", DOMAIN)).json).toEqual(json);
+  });
+
+  it.each([
+    [
+      { server: { minVersion: "TLSv1.2" } },
+      { ...FULL.tls, server: { level: "require", minVersion: "TLSv1.2" } },
+    ],
+    [
+      { enforcement: null, revision: 7 },
+      { ...FULL.tls, enforcement: "reject" },
+    ],
+  ])("of its tls part with %j changes what it names and nothing else", async (body, expected) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: FULL });
+    const { json } = await api.expect(200, "PATCH", `${DOMAIN}/tls`, { body, ...at(1) });
+    expect(json).toMatchObject(expected);
+    expect((await api.expect(200, "GET", DOMAIN)).json).toMatchObject({ ...FULL, tls: expected });
+  });
+
+  it.each([
+    ["an unknown field", { tsl: {} }, 400, ["unknown-field /tsl"]],
+    ["__proto__", JSON.parse('{"__proto__":{"level":"none"}}'), 400, ["unknown-field /__proto__"]],
+    [
+      "a level that there is not",
+      { tls: { server: { level: 1 } } },
+      400,
+      ["invalid-value /tls/server/level"],
+    ],
+    ["another name", { name: "example.org" }, 400, ["name-differs /name"]],
+    ["a list for an object", { tls: [] }, 400, ["invalid-type /tls"]],
+    ["what the result forbids", { tls: { server: { level: "none" } } }, 422, undefined],
+    ["no host left for what needs one", { mxHosts: [] }, 422, undefined],
+  ])("refuses %s", async (_, body, status, problems) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: FULL });
+    const refused = await api.expect(status, "PATCH", DOMAIN, {
+      rawBody: JSON.stringify(body),
+      headers: { "If-Match": "*", "content-type": "application/merge-patch+json" },
+    });
+    if (problems !== undefined) expect(refused.problems).toEqual(problems);
+    expect((await api.expect(200, "GET", DOMAIN)).json.revision).toBe(1);
+  });
+
+  it.each(["[]", "null", '"x"', "1"])("refuses the patch %s, which is no object", async (rawBody) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    const headers = { "If-Match": "*", "content-type": "application/merge-patch+json" };
+    await api.expect(400, "PATCH", DOMAIN, { rawBody, headers });
+  });
+
+  it("of the tls part points into that part", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: FULL });
+    const refused = await api.expect(400, "PATCH", `${DOMAIN}/tls`, {
+      body: { server: { level: "x" }, y: 1 },
+      ...HERE,
+    });
+    expect(refused.problems).toEqual(["invalid-value /server/level", "unknown-field /y"]);
+  });
+});
+
+describe("domains of another account", () => {
+  const AS_OTHER = { token: OTHER_TOKEN };
+
+  it.each([
+    ["GET", DOMAIN, 404],
+    ["PATCH", DOMAIN, 404],
+    ["DELETE", DOMAIN, 404],
+    ["GET", `${DOMAIN}/tls`, 404],
+    ["PUT", `${DOMAIN}/tls`, 404],
+    ["PATCH", `${DOMAIN}/tls`, 404],
+    ["PUT", DOMAIN, 409],
+  ])("%s of %s is %i, as if there were none", async (method, path, status) => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    for (const match of ["*", '"1"', '"2"', null]) {
+      const answer = await api.expect(status, method, path, {
+        ...AS_OTHER,
+        ...(method === "GET" || method === "DELETE" ? {} : { body: {} }),
+        ...(match === null ? {} : { headers: { "If-Match": match } }),
+      });
+      if (status === 409) expect(answer.problems).toEqual(["name-taken /name"]);
+      expect(answer.text).not.toContain("default");
+    }
+    expect((await api.expect(200, "GET", DOMAIN)).json.revision).toBe(1);
+  });
+
+  it("are in no list", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    expect((await api.expect(200, "GET", "/v1/domains", AS_OTHER)).json).toEqual({
+      items: [],
+      nextCursor: null,
+    });
+  });
+});
+
+describe("the list of domains", () => {
+  const NAMES = ["a.example", "b.example", "ba.example", "c.example", "xn--bcher-kva.example"];
+
+  async function listed(path: string) {
+    const api = await startApi();
+    for (const name of NAMES) await api.expect(201, "PUT", `/v1/domains/${name}`, { body: {} });
+    const found: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const query: string = cursor === null ? "" : `&cursor=${cursor}`;
+      const { json } = await api.expect(200, "GET", `${path}${query}`);
+      found.push(...json.items.map((domain: { name: string }) => domain.name));
+      cursor = json.nextCursor;
+    } while (cursor !== null);
+    return found;
+  }
+
+  it.each([
+    ["/v1/domains?limit=200", NAMES],
+    ["/v1/domains?limit=1", NAMES],
+    ["/v1/domains?limit=2", NAMES],
+    ["/v1/domains?limit=1&prefix=b", ["b.example", "ba.example"]],
+    ["/v1/domains?limit=5&prefix=d", []],
+    ["/v1/domains?limit=5&certificateId=cert_none", []],
+  ])("%s shows each once, in order", async (path, names) => expect(await listed(path)).toEqual(names));
+
+  it.each(["limit=0", "limit=201", "limit=-1", "limit=1e1", "limit=%205", "limit=", "limit=1&limit=2"])(
+    "refuses %s",
+    async (query) => {
+      const api = await startApi();
+      const { json } = await api.expect(400, "GET", `/v1/domains?${query}`);
+      expect(json.errors[0].pointer).toBe("/limit");
+    },
+  );
+
+  it.each(["prefix=B", "prefix=b%C3%BC", "prefix=", "prefix=*"])("refuses %s", async (query) => {
+    const api = await startApi();
+    const { json } = await api.expect(400, "GET", `/v1/domains?${query}`);
+    expect(json.errors[0].pointer).toBe("/prefix");
+  });
+
+  it("refuses a cursor of another filter, of another account, or changed", async () => {
+    const api = await startApi();
+    for (const name of NAMES) await api.expect(201, "PUT", `/v1/domains/${name}`, { body: {} });
+    const { json } = await api.expect(200, "GET", "/v1/domains?limit=1");
+    const refused = async (query: string, options = {}) => {
+      const { problems } = await api.expect(400, "GET", `/v1/domains?${query}`, options);
+      expect(problems).toEqual(["invalid-cursor /cursor"]);
+    };
+    await refused(`cursor=${json.nextCursor}&prefix=b`);
+    await refused(`cursor=${json.nextCursor}A`);
+    await refused("cursor=");
+    await refused(`cursor=${json.nextCursor}`, { token: OTHER_TOKEN });
+    await api.expect(200, "GET", `/v1/domains?cursor=${json.nextCursor}&limit=3`);
+  });
+});
+
+describe("DELETE of a domain", () => {
+  it("answers 204 without a body, and the name is free again", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: { mxHosts: ["mx.example.com"] } });
+    const deleted = await api.expect(204, "DELETE", DOMAIN, at(1));
+    expect(deleted.text).toBe("");
+    await api.expect(404, "GET", DOMAIN);
+    await api.expect(201, "PUT", DOMAIN, { body: {}, token: OTHER_TOKEN });
+  });
+});

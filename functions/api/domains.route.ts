@@ -1,0 +1,210 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { CertificateId } from "../../core/certificate/ids.ts";
+import { domainInput, tlsInput } from "../../core/settings/domain-schema.ts";
+import type { DomainService } from "../../core/settings/domain-service.ts";
+import type { ApiEnv } from "./api-env.ts";
+import { entityTag, readCondition } from "./conditions.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
+import { nameParameter, pageQuery, sharedHostsQuery } from "./parameters.ts";
+import {
+  answers,
+  answersCreated,
+  answersRecord,
+  BODY_PROBLEMS,
+  CONDITION_PROBLEMS,
+  conditionHeaders,
+  problems,
+  security,
+  takesJson,
+  takesPatch,
+} from "./route-parts.ts";
+
+const common = { tags: ["domains"], security };
+const PATH = "/v1/domains/{name}";
+const HOST_PROBLEMS = ["shared-host", "host-taken"] as const;
+const WRITE_PROBLEMS = [...BODY_PROBLEMS, ...CONDITION_PROBLEMS, ...HOST_PROBLEMS] as const;
+
+const listQuery = z.strictObject({
+  ...pageQuery,
+  prefix: z
+    .string()
+    .regex(
+      /^[a-z0-9.-]{1,253}$/,
+      "must be the beginning of a name: lower-case letters, digits, dots and hyphens",
+    )
+    .optional(),
+  certificateId: z
+    .string()
+    .min(1)
+    .max(100)
+    .transform((text) => text as CertificateId)
+    .optional()
+    .openapi({ description: "only domains of which an MX host serves this certificate" }),
+});
+
+const listDomains = createRoute({
+  ...common,
+  method: "get",
+  path: "/v1/domains",
+  summary: "List domains by name",
+  request: { query: listQuery },
+  responses: { 200: answers(domainListResponse, "a page of domains"), ...problems("invalid-request") },
+});
+
+const getDomain = createRoute({
+  ...common,
+  method: "get",
+  path: PATH,
+  summary: "Read a domain",
+  request: { params: nameParameter },
+  responses: {
+    200: answersRecord(domainResponse, "the domain"),
+    ...problems("invalid-request", "not-found"),
+  },
+});
+
+const put = takesJson(domainInput);
+const putDomain = createRoute({
+  ...common,
+  method: "put",
+  path: PATH,
+  summary: "Create a domain, or replace it (If-Match)",
+  middleware: put.middleware,
+  request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: put.body },
+  responses: {
+    200: answersRecord(domainResponse, "replaced"),
+    201: answersCreated(domainResponse, "created"),
+    ...problems(...WRITE_PROBLEMS, "name-taken"),
+  },
+});
+
+const patch = takesPatch("the domain");
+const patchDomain = createRoute({
+  ...common,
+  method: "patch",
+  path: PATH,
+  summary: "Change part of a domain (If-Match)",
+  middleware: patch.middleware,
+  request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: patch.body },
+  responses: {
+    200: answersRecord(domainResponse, "changed"),
+    ...problems(...WRITE_PROBLEMS, "not-found"),
+  },
+});
+
+const deleteDomain = createRoute({
+  ...common,
+  method: "delete",
+  path: PATH,
+  summary: "Delete a domain (If-Match)",
+  request: { params: nameParameter, headers: conditionHeaders },
+  responses: {
+    204: { description: "deleted" },
+    ...problems("invalid-request", "not-found", ...CONDITION_PROBLEMS),
+  },
+});
+
+const getTls = createRoute({
+  ...common,
+  method: "get",
+  path: `${PATH}/tls`,
+  summary: "Read the TLS settings of a domain",
+  request: { params: nameParameter },
+  responses: { 200: answersRecord(tlsResponse, "the settings"), ...problems("invalid-request", "not-found") },
+});
+
+const tlsPut = takesJson(tlsInput);
+const putTls = createRoute({
+  ...common,
+  method: "put",
+  path: `${PATH}/tls`,
+  summary: "Replace the TLS settings of a domain (If-Match)",
+  middleware: tlsPut.middleware,
+  request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: tlsPut.body },
+  responses: { 200: answersRecord(tlsResponse, "replaced"), ...problems(...WRITE_PROBLEMS, "not-found") },
+});
+
+const tlsPatch = takesPatch("the TLS settings");
+const patchTls = createRoute({
+  ...common,
+  method: "patch",
+  path: `${PATH}/tls`,
+  summary: "Change part of the TLS settings of a domain (If-Match)",
+  middleware: tlsPatch.middleware,
+  request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: tlsPatch.body },
+  responses: { 200: answersRecord(tlsResponse, "changed"), ...problems(...WRITE_PROBLEMS, "not-found") },
+});
+
+export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): void {
+  app.openapi(listDomains, async (c) => {
+    const { limit, cursor, prefix, certificateId } = c.req.valid("query");
+    const actor = c.get("actor");
+    const list = ["domains", actor.account, prefix, certificateId];
+    const after = decodeCursor(list, cursor);
+    const { items, next } = await domains.list(actor, { prefix, certificateId }, { limit, after });
+    return c.json({ items, nextCursor: next === null ? null : encodeCursor(list, next) }, 200);
+  });
+
+  app.openapi(getDomain, async (c) => {
+    const domain = await domains.get(c.get("actor"), c.req.valid("param").name);
+    c.header("ETag", entityTag(domain.revision));
+    return c.json(domain, 200);
+  });
+
+  app.openapi(putDomain, async (c) => {
+    const { name } = c.req.valid("param");
+    const { domain, created } = await domains.put(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    c.header("ETag", entityTag(domain.revision));
+    if (!created) return c.json(domain, 200);
+    c.header("Location", `/v1/domains/${name}`);
+    return c.json(domain, 201);
+  });
+
+  app.openapi(patchDomain, async (c) => {
+    const { name } = c.req.valid("param");
+    const { domain } = await domains.patch(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    c.header("ETag", entityTag(domain.revision));
+    return c.json(domain, 200);
+  });
+
+  app.openapi(deleteDomain, async (c) => {
+    const condition = readCondition((header) => c.req.header(header));
+    await domains.delete(c.get("actor"), c.req.valid("param").name, condition);
+    return c.body(null, 204);
+  });
+}
+
+export function routeTls(app: OpenAPIHono<ApiEnv>, domains: DomainService): void {
+  app.openapi(getTls, async (c) => {
+    const { tls, revision } = await domains.getTls(c.get("actor"), c.req.valid("param").name);
+    c.header("ETag", entityTag(revision));
+    return c.json(tls, 200);
+  });
+
+  app.openapi(putTls, async (c) => {
+    const { name } = c.req.valid("param");
+    const { domain } = await domains.putTls(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    c.header("ETag", entityTag(domain.revision));
+    return c.json(domain.tls, 200);
+  });
+
+  app.openapi(patchTls, async (c) => {
+    const { name } = c.req.valid("param");
+    const { domain } = await domains.patchTls(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    c.header("ETag", entityTag(domain.revision));
+    return c.json(domain.tls, 200);
+  });
+}
+
+interface WriteRequest {
+  readonly req: {
+    valid(target: "query"): { readonly sharedHosts?: "move" | undefined };
+    header(name: string): string | undefined;
+  };
+}
+
+const optionsOf = ({ req }: WriteRequest) => ({
+  condition: readCondition((name) => req.header(name)),
+  moveSharedHosts: req.valid("query").sharedHosts === "move",
+});

@@ -1,0 +1,33 @@
+import { z } from "@hono/zod-openapi";
+import { CAPS } from "../../core/limits.ts";
+import { domainNameInput } from "../../core/settings/domain-schema.ts";
+
+export const nameParameter = z.object({ name: domainNameInput });
+
+export const idParameter = z.object({ id: z.string().min(1).max(100) });
+
+/** A whole number as a query writes it: digits, nothing that Number() would also take. */
+const digits = (pattern: RegExp, message: string) => z.string().regex(pattern, message).transform(Number);
+
+const limit = digits(/^(?:[1-9]|[1-9]\d|1\d\d|200)$/, `must be a whole number from 1 to ${CAPS.pageSize}`)
+  .default(CAPS.defaultPageSize)
+  .openapi({ type: "integer", minimum: 1, maximum: CAPS.pageSize, default: CAPS.defaultPageSize });
+
+/** Any revision that there can be. */
+export const revisionQuery = digits(/^\d{1,15}$/, "must be a revision: a whole number").openapi({
+  type: "integer",
+  minimum: 0,
+});
+
+/** Query of a list: strict, since a misspelt filter would show everything. */
+export const pageQuery = {
+  limit,
+  cursor: z.string().max(2_000).optional().openapi({ description: "nextCursor of the page before" }),
+};
+export const limitQuery = { limit };
+
+export const sharedHostsQuery = z.strictObject({
+  sharedHosts: z.literal("move").optional().openapi({
+    description: "also change the certificate that other domains of the account serve on these MX hosts",
+  }),
+});

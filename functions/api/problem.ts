@@ -1,0 +1,133 @@
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import * as z from "zod";
+import {
+  ConditionMissing,
+  InvalidInput,
+  type Issue,
+  NotFound,
+  RuleViolation,
+  StaleRevision,
+  StateConflict,
+  TooLarge,
+  Unavailable,
+} from "../../core/errors.ts";
+import type { ApiEnv } from "./api-env.ts";
+import { TooManyAttempts, Unauthenticated, UnsupportedMediaType } from "./http-errors.ts";
+
+/** Every problem there is. `type` of the answer is `urn:postern:problem:` and the key. */
+const PROBLEMS = {
+  "invalid-request": [400, "The request cannot be understood"],
+  unauthenticated: [401, "Valid credentials are needed"],
+  "not-found": [404, "There is no such thing here"],
+  "method-not-allowed": [405, "This method is not for this path"],
+  "name-taken": [409, "The name is taken"],
+  "in-use": [409, "It is in use"],
+  "shared-host": [409, "Other domains share the MX host"],
+  "host-taken": [409, "The MX host is not this account's"],
+  "already-exists": [409, "It exists already"],
+  "stale-revision": [412, "The condition does not hold"],
+  "too-large": [413, "Too large"],
+  "unsupported-media-type": [415, "Another media type is needed"],
+  "rule-violation": [422, "The settings are not allowed together"],
+  "condition-missing": [428, "A condition is needed"],
+  "too-many-attempts": [429, "Too many failed attempts"],
+  internal: [500, "Unexpected error"],
+  unavailable: [503, "Not available now"],
+} as const satisfies Readonly<Record<string, readonly [ContentfulStatusCode, string]>>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+export type StatusOf<C extends ProblemCode> = (typeof PROBLEMS)[C][0];
+
+/** An error as it is answered. */
+export interface Problem {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly issues?: readonly Issue[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** RFC 9457, with `errors` as RFC 6901 pointers. */
+export const problemResponse = z
+  .strictObject({
+    type: z.string().meta({ examples: ["urn:postern:problem:rule-violation"] }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    requestId: z.string(),
+    errors: z
+      .array(z.strictObject({ pointer: z.string(), code: z.string(), message: z.string() }))
+      .readonly()
+      .meta({
+        description: "each mistake with its place (RFC 6901) in the body, or the name of a parameter",
+      }),
+  })
+  .meta({ id: "Problem" });
+
+export const PROBLEM_TYPE = "application/problem+json";
+const MAX_ERRORS = 50;
+const RETRY_AFTER_SECONDS = "1";
+
+export const statusOf = (code: ProblemCode): ContentfulStatusCode => PROBLEMS[code][0];
+
+export function answerProblem(
+  c: Context<ApiEnv>,
+  { code, detail, issues = [], headers = {} }: Problem,
+): Response {
+  const [status, title] = PROBLEMS[code];
+  const errors = issues.slice(0, MAX_ERRORS);
+  const type = `urn:postern:problem:${code}`;
+  const body = { type, title, status, detail, requestId: c.get("requestId"), errors };
+  return c.body(JSON.stringify(body), status, { ...headers, "Content-Type": PROBLEM_TYPE });
+}
+
+/** Translates an error. What is not on the closed list says nothing of itself: its message is for the log. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof InvalidInput)
+    return { code: "invalid-request", detail: error.message, issues: error.issues };
+  if (error instanceof RuleViolation)
+    return { code: "rule-violation", detail: error.message, issues: error.issues };
+  if (error instanceof TooLarge) return { code: "too-large", detail: error.message, issues: error.issues };
+  if (error instanceof NotFound) return { code: "not-found", detail: error.message };
+  if (error instanceof StateConflict)
+    return { code: error.code, detail: error.message, issues: conflictIssues(error) };
+  if (error instanceof StaleRevision) return { code: "stale-revision", detail: error.message };
+  if (error instanceof ConditionMissing) return { code: "condition-missing", detail: error.message };
+  if (error instanceof Unavailable)
+    return {
+      code: "unavailable",
+      detail: "Something that this needs did not answer in time; try again.",
+      headers: { "Retry-After": RETRY_AFTER_SECONDS },
+    };
+  return httpProblemOf(error) ?? { code: "internal", detail: "The log has the cause under this request id." };
+}
+
+const conflictIssues = ({ code, message, issues }: StateConflict): readonly Issue[] =>
+  issues.length > 0 ? issues : [{ pointer: "", code, message }];
+
+function httpProblemOf(error: unknown): Problem | null {
+  if (error instanceof Unauthenticated) {
+    const challenge = error.presented
+      ? 'Bearer realm="postern", error="invalid_token"'
+      : 'Bearer realm="postern"';
+    return { code: "unauthenticated", detail: error.message, headers: { "WWW-Authenticate": challenge } };
+  }
+  if (error instanceof TooManyAttempts)
+    return {
+      code: "too-many-attempts",
+      detail: error.message,
+      headers: { "Retry-After": String(error.retryAfterSeconds) },
+    };
+  if (error instanceof UnsupportedMediaType) {
+    // RFC 9110 section 15.5.16; RFC 5789 section 2.2 for PATCH.
+    const header = error.accepted.includes("patch") ? "Accept-Patch" : "Accept";
+    return { code: "unsupported-media-type", detail: error.message, headers: { [header]: error.accepted } };
+  }
+  // Thrown by hono itself; our own border comes first, so only its status is of use.
+  if (error instanceof HTTPException && error.status === 415)
+    return { code: "unsupported-media-type", detail: "the body has another media type than this takes" };
+  if (error instanceof HTTPException && error.status >= 400 && error.status < 500)
+    return { code: "invalid-request", detail: "the request is malformed" };
+  return null;
+}

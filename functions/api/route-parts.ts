@@ -1,0 +1,99 @@
+import type { MiddlewareHandler } from "hono";
+import { z } from "@hono/zod-openapi";
+import type { ApiEnv } from "./api-env.ts";
+import { entityTag } from "./conditions.ts";
+import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";
+import { type BodyMediaType, readJsonText } from "./request-body.ts";
+
+/** Reads the body by our rules before any validator of a library sees it; what is read is what they are given. */
+const jsonBody =
+  (mediaType: BodyMediaType): MiddlewareHandler<ApiEnv> =>
+  async (c, next) => {
+    const { url, method, headers } = c.req.raw;
+    const body = await readJsonText(c.req.raw, mediaType);
+    c.req.raw = new Request(url, { method, headers, body });
+    await next();
+  };
+
+/** Request part and middleware of a route that takes a JSON document. */
+export const takesJson = <T extends z.ZodType>(schema: T) => ({
+  middleware: jsonBody("application/json"),
+  body: { required: true, content: { "application/json": { schema } } },
+});
+
+/**
+ * A patch is any object: it is merged first, and what comes out is validated. Not z.record, which drops a key
+ * `__proto__` without a word.
+ */
+const patchSchema = z
+  .custom<object>((value) => typeof value === "object" && value !== null && !Array.isArray(value), {
+    message: "a JSON object is needed",
+  })
+  .openapi({ type: "object" });
+
+export const takesPatch = (document: string) => ({
+  middleware: jsonBody("application/merge-patch+json"),
+  body: {
+    required: true,
+    description: `JSON merge patch (RFC 7396) of ${document}: only what it names changes, null is the default`,
+    content: { "application/merge-patch+json": { schema: patchSchema } },
+  },
+});
+
+const textHeader = (description: string) => ({ description, schema: { type: "string" as const } });
+const etag = { ETag: textHeader(`the revision, for If-Match: ${entityTag(17)}`) };
+const location = { Location: textHeader("where it is") };
+
+/** An answer with a JSON body. */
+export const answers = <T extends z.ZodType>(schema: T, description: string) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+export const answersRecord = <T extends z.ZodType>(schema: T, description: string) => ({
+  ...answers(schema, description),
+  headers: etag,
+});
+export const answersCreated = <T extends z.ZodType>(schema: T, description: string) => ({
+  ...answers(schema, description),
+  headers: { ...etag, ...location },
+});
+
+const problem = (description: string) => ({
+  description,
+  content: { [PROBLEM_TYPE]: { schema: problemResponse } },
+});
+
+type AlwaysPossible = "unauthenticated" | "too-many-attempts" | "internal" | "unavailable";
+const ALWAYS: readonly AlwaysPossible[] = ["unauthenticated", "too-many-attempts", "internal", "unavailable"];
+
+/** What every route below /v1 may answer, and what more this one may. */
+export function problems<C extends ProblemCode>(...codes: readonly C[]): ProblemAnswers<C | AlwaysPossible> {
+  const found = new Map<number, string[]>();
+  for (const code of [...codes, ...ALWAYS]) {
+    const status = statusOf(code);
+    found.set(status, [...(found.get(status) ?? []), code]);
+  }
+  // The keys are the statuses of the codes, which is what the type says.
+  return Object.fromEntries(
+    [...found].map(([status, names]) => [status, problem(names.join(", "))]),
+  ) as ProblemAnswers<C | AlwaysPossible>;
+}
+
+type ProblemAnswers<C extends ProblemCode> = { readonly [S in StatusOf<C>]: ReturnType<typeof problem> };
+
+/** Problems of a write of a record that exists. */
+export const CONDITION_PROBLEMS = ["stale-revision", "condition-missing"] as const;
+export const BODY_PROBLEMS = [
+  "invalid-request",
+  "too-large",
+  "unsupported-media-type",
+  "rule-violation",
+] as const;
+
+/** Every route below /v1 takes a bearer token. */
+export const security: { bearer: string[] }[] = [{ bearer: [] }];
+
+export const conditionHeaders = z.object({
+  "if-match": z.string().optional().openapi({ description: 'entity tags such as "17", or *' }),
+  "if-none-match": z.string().optional().openapi({ description: "* = only when it is absent" }),
+});

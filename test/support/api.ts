@@ -1,0 +1,107 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
+import { openDatabase } from "../../adapters/local/database.ts";
+import { SqliteEdgeReports } from "../../adapters/local/sqlite-edge-reports.ts";
+import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
+import { createIdSource } from "../../core/certificate/ids.ts";
+import type { ApiEvent } from "../../functions/api/api-log.ts";
+import { type ApiDependencies, createApp } from "../../functions/api/app.ts";
+import { bearerAuthentication } from "../../functions/api/caller.ts";
+import { type CheckedAnswer, checkedAnswer } from "./api-answer.ts";
+
+export const TOKEN = "postern_test-token-of-the-default-account";
+/** A caller of another account. */
+export const OTHER_TOKEN = "postern_test-token-of-another-account";
+
+export interface RequestOptions {
+  readonly body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  readonly rawBody?: string | Uint8Array<ArrayBuffer>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** null = none. */
+  readonly token?: string | null;
+}
+
+/** An API on an embedded store of its own, with the time in the test's hand. */
+export interface ApiUnderTest extends Omit<ApiDependencies, "authenticate" | "log"> {
+  readonly app: ReturnType<typeof createApp>;
+  readonly events: ApiEvent[];
+  /** Moves the clock of the API and of the edge reports. */
+  readonly advance: (ms: number) => void;
+  /** Sends a request and checks the answer against what its route declares. */
+  readonly send: (method: string, path: string, options?: RequestOptions) => Promise<CheckedAnswer>;
+  /** Sends and expects the status. */
+  readonly expect: (
+    status: number,
+    method: string,
+    path: string,
+    options?: RequestOptions,
+  ) => Promise<CheckedAnswer>;
+}
+
+/** `overrides` are for tests of failure. Everything ends with the test. */
+export async function startApi(overrides: Partial<ApiDependencies> = {}): Promise<ApiUnderTest> {
+  const directory = await mkdtemp(join(tmpdir(), "postern-api-"));
+  const database = openDatabase(":memory:");
+  onTestFinished(async () => {
+    database.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+  let offsetMs = 0;
+  const clock = { now: () => Date.now() + offsetMs };
+  const events: ApiEvent[] = [];
+  const deps: ApiDependencies = {
+    store: new SqliteStore(database),
+    vault: new FileKeyVault(directory),
+    edgeReports: new SqliteEdgeReports(database, clock),
+    clock,
+    ids: createIdSource(clock.now, (count) => randomBytes(count)),
+    operatorHosts: new Set(["operator.example", "*.operator.example"]),
+    authenticate: bearerAuthentication(
+      [
+        { token: TOKEN, actor: { account: "default", name: "tester" } },
+        { token: OTHER_TOKEN, actor: { account: "other", name: "stranger" } },
+      ],
+      clock.now,
+    ),
+    log: (event) => events.push(event),
+    ...overrides,
+  };
+  const app = createApp(deps);
+  const send = async (method: string, path: string, options: RequestOptions = {}): Promise<CheckedAnswer> => {
+    const response = await app.request(path, init(method, options));
+    return checkedAnswer(app, { method, path, response });
+  };
+  return {
+    ...deps,
+    app,
+    events,
+    advance: (ms) => {
+      offsetMs += ms;
+    },
+    send,
+    expect: async (status, method, path, options) => {
+      const answer = await send(method, path, options);
+      if (answer.status === status) return answer;
+      throw new Error(`${method} ${path}: ${answer.status}, not ${status}: ${answer.text}`);
+    },
+  };
+}
+
+function init(method: string, { body, rawBody, headers, token }: RequestOptions): RequestInit {
+  const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+  return {
+    method,
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token ?? TOKEN}` }),
+      ...(body === undefined && rawBody === undefined ? {} : { "content-type": type }),
+      ...headers,
+    },
+    ...(rawBody === undefined ? {} : { body: rawBody }),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  };
+}
