@@ -1,26 +1,31 @@
+import { randomBytes } from "node:crypto";
+import type { KeyVault } from "../core/certificate/key-vault.ts";
+import { createIdSource } from "../core/certificate/ids.ts";
 import type { Clock } from "../core/clock.ts";
 import type { EdgeReports } from "../core/edge-report/edge-reports.ts";
-import type { KeyVault } from "../core/certificate/key-vault.ts";
 import type { Store } from "../core/settings/store.ts";
+import type { ApiEvent } from "../functions/api/api-log.ts";
+import { createApp } from "../functions/api/app.ts";
+import { bearerAuthentication } from "../functions/api/caller.ts";
 import type { Config } from "../worker/config.ts";
 import type { Log } from "../worker/log.ts";
 import { bindFailure } from "../worker/start-failure.ts";
-import type { Worker } from "../worker/worker.ts";
 import type { DefaultCertificate } from "./default-certificate.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 
 export interface LocalApiOptions {
   readonly config: Config;
-  readonly release: string;
   readonly log: Log;
   readonly token: string;
   readonly certificate: DefaultCertificate;
   readonly clock: Clock;
-  readonly worker: Worker;
   readonly store: Store;
   readonly vault: KeyVault;
   readonly edgeReports: EdgeReports;
 }
+
+/** The one caller there is locally: the token has every scope. */
+const OPERATOR = { account: "default", name: "api-token" } as const;
 
 /**
  * Serves the API on API_HOST and API_PORT.
@@ -28,21 +33,26 @@ export interface LocalApiOptions {
  * @throws StartFailure naming the variable when the address cannot be bound.
  */
 export async function startLocalApi(options: LocalApiOptions): Promise<HttpServer> {
-  const { config, log } = options;
-  const place = {
-    host: config.apiHost,
-    port: config.apiPort,
-    hostVariable: "API_HOST",
-    portVariable: "API_PORT",
-  } as const;
+  const { config, log, clock } = options;
+  const app = createApp({
+    store: options.store,
+    vault: options.vault,
+    edgeReports: options.edgeReports,
+    clock,
+    ids: createIdSource(() => clock.now(), randomBytes),
+    operatorHosts: new Set(options.certificate.names),
+    authenticate: bearerAuthentication([{ token: options.token, actor: OPERATOR }], () => performance.now()),
+    log: ({ event, ...fields }: ApiEvent) => log(event, fields),
+  });
   try {
     return await startHttpServer({
-      host: place.host,
-      port: place.port,
-      fetch: () => new Response("not there yet", { status: 503 }),
-      onError: (error) => log("api-error", { error }),
+      host: config.apiHost,
+      port: config.apiPort,
+      fetch: (request, env) => app.fetch(request, env),
+      onError: (error) => log("internal-error", { where: "api", error }),
     });
   } catch (error) {
-    throw bindFailure(place, error);
+    const place = { host: config.apiHost, port: config.apiPort };
+    throw bindFailure({ ...place, hostVariable: "API_HOST", portVariable: "API_PORT" }, error);
   }
 }

@@ -75,16 +75,7 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   const stores = await openStores(options, data, clock);
   const verifier = await startVerifier(options, clock);
   const worker = await startWorkerOn(options, { stores, verifier, certificate, clock });
-  const api = await startLocalApi({
-    config,
-    release,
-    log,
-    token: token.token,
-    certificate,
-    clock,
-    worker,
-    ...stores,
-  });
+  const api = await startLocalApi({ config, log, token: token.token, certificate, clock, ...stores });
   addEnding({
     name: "traffic",
     run: async () => {
