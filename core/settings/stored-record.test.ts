@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   certificateId,
@@ -18,6 +19,7 @@ import {
   readOrReport,
   readTrustStore,
 } from "./stored-record.ts";
+import { checkCidr, checkTimestamp } from "./text-formats.ts";
 
 const full = domainRecord({
   mxHosts: ["mx1.example.com", "mx2.example.com"],
@@ -54,6 +56,17 @@ const entry: LogEntry = {
   record: { kind: "domain", id: full.name, before: full, after: { ...full, revision: 7 } },
   hosts: [{ host: host.host, before: null, after: host }],
 };
+
+/** The spelling that the API asks for, from its own message. */
+function canonical(text: string): { readonly kind: "network" | "none"; readonly text: string } {
+  try {
+    checkCidr(text);
+    return { kind: "network", text };
+  } catch (error) {
+    const quoted = /"([^"]+)"$/.exec(error instanceof Error ? error.message : "")?.[1];
+    return quoted === undefined ? { kind: "none", text } : { kind: "network", text: quoted };
+  }
+}
 
 /** A copy with one value replaced; `undefined` takes the key out. */
 function changed(item: object, path: string, value: unknown): string {
@@ -179,6 +192,46 @@ describe("stored items", () => {
       },
     });
     expect(readOrReport("domain", full.name, () => readDomain(full.name, full))).toEqual({ value: full });
+  });
+});
+
+describe("what the API takes is read back", () => {
+  const taken = (check: (text: string) => void, text: string): boolean => {
+    try {
+      check(text);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const exceptionWith = (path: string, text: string) => () =>
+    readDomain(full.name, changed(full, path, text));
+
+  const networks = fc.oneof(
+    fc.tuple(fc.ipV4(), fc.nat(32)),
+    fc.tuple(fc.ipV6(), fc.nat(128)),
+    fc.tuple(fc.constantFrom("::", "::1", "2001:db8::", "fe80::", "64:ff9b::", "::ffff:0:0"), fc.nat(128)),
+  );
+  it("every network in canonical form", () => {
+    fc.assert(
+      fc.property(networks, ([address, bits]) => {
+        const { kind, text } = canonical(`${address}/${bits}`);
+        fc.pre(kind === "network" && taken(checkCidr, text));
+        expect(exceptionWith("tls.exceptions.0.match.clientCidr", text)).not.toThrow();
+      }),
+    );
+  });
+
+  it("every time", () => {
+    const fraction = fc.constantFrom("", ".1", ".123", ".123456789");
+    const times = fc.tuple(fc.date({ noInvalidDate: true }), fraction);
+    fc.assert(
+      fc.property(times, ([date, digits]) => {
+        const text = `${date.toISOString().slice(0, -5)}${digits}Z`;
+        fc.pre(taken(checkTimestamp, text));
+        expect(exceptionWith("tls.exceptions.0.expiresAt", text)).not.toThrow();
+      }),
+    );
   });
 });
 

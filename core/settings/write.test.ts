@@ -147,6 +147,14 @@ describe("a log entry", () => {
     expect(entry).not.toHaveProperty("expectedHead");
   });
 
+  it("is refused when it could not be read back: such a record could never be changed again", () => {
+    const commit = commitAt(0);
+    const loose = { ...after, tls: { ...after.tls, server: { ...after.tls.server, certificateId: "mine" } } };
+    const record = { ...commit.record, after: loose } as typeof commit.record;
+    expect(() => logEntryOf({ ...commit, record })).toThrow("could not be read back");
+    expect(() => logEntryOf({ ...commit, at: "today" })).toThrow("could not be read back");
+  });
+
   it("says what was done", () => {
     const id = after.name;
     expect(actionOf({ id, before: null, after })).toBe("create");

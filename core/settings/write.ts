@@ -1,5 +1,6 @@
 import { Contention, StaleRevision, Unavailable } from "../errors.ts";
 import type { ChangeAction, Commit, LogEntry, RecordChange, Store } from "./store.ts";
+import { readFeedEntry } from "./stored-record.ts";
 
 /** How long a write is tried in all, before the caller hears 503. */
 const WRITE_LIMIT_MS = 10_000;
@@ -52,9 +53,20 @@ function isWorthAnotherTry(error: unknown, { whenStale }: WriteEffects): boolean
   return error instanceof Contention || (error instanceof StaleRevision && whenStale === "read-again");
 }
 
-/** What a commit is written as: the log entry at the revision it takes, and the record with that revision in it. */
+/**
+ * What a commit is written as: the log entry at the revision it takes, and the record with that revision in it.
+ *
+ * @throws TypeError for what could not be read back: stored, it would be a record that nobody can change any more, so a
+ * writer that is laxer than stored-record.ts must not get that far.
+ */
 export function logEntryOf(commit: Commit): LogEntry {
-  const revision = commit.expectedHead + 1;
+  const entry = entryAt(commit.expectedHead + 1, commit);
+  const back = readFeedEntry(entry.revision, entry);
+  if (back.kind === "unreadable") throw new TypeError(`a write could not be read back: ${back.item.problem}`);
+  return entry;
+}
+
+function entryAt(revision: number, commit: Commit): LogEntry {
   return {
     revision,
     at: commit.at,
