@@ -1,0 +1,129 @@
+import type { Socket } from "node:net";
+import type { DeliveryFailure } from "../../core/delivery/delivery.ts";
+import { type Extensions, NO_EXTENSIONS, offersAuthPlain, parseExtensions } from "./extensions.ts";
+import { HopConnection } from "./hop-connection.ts";
+import type { NextHopRoute } from "./next-hop-route.ts";
+import { passedBack } from "./passed-back.ts";
+import type { SmtpReply } from "./reply-parser.ts";
+import { connectTcp } from "./tcp-connect.ts";
+import { encrypt } from "./tls-handshake.ts";
+import { NextHopTrouble, UnverifiedNextHop } from "./trouble.ts";
+
+/** Milliseconds, absolute for each step (RFC 5321 section 4.5.3.2); the names are those of `LIMITS`. */
+export interface NextHopLimits {
+  /** The lookup, the TCP connection, the TLS handshake: each. */
+  readonly nextHopConnectMs: number;
+  /** Each reply, and each time the next hop takes no octets of a message. */
+  readonly nextHopReplyMs: number;
+  /** The replies to the dot. */
+  readonly nextHopDotMs: number;
+}
+
+export interface SessionOptions {
+  readonly route: NextHopRoute;
+  /** Checked already. */
+  readonly addresses: readonly string[];
+  /** What the route asks for, as the address policy and the credentials leave it. */
+  readonly tls: NextHopRoute["tls"];
+  /** Our name in EHLO. */
+  readonly name: string;
+  readonly ca: readonly string[] | undefined;
+  readonly limits: NextHopLimits;
+  /** Told of each connection when it begins, so that it can be ended from outside. */
+  readonly onConnection: (connection: HopConnection) => void;
+}
+
+/** A connection that is ready for MAIL. */
+export interface HopSession {
+  readonly connection: HopConnection;
+  readonly extensions: Extensions;
+  /** Null = TLS with a verified certificate; else why it is none. */
+  readonly unverified: string | null;
+}
+
+/**
+ * Connects, says EHLO, begins TLS and authenticates. A refusal anywhere here is trouble between the next hop and us.
+ *
+ * @throws NextHopTrouble; UnverifiedNextHop when `tls` is `require` and there is no verified TLS to be had.
+ */
+export async function openSession(options: SessionOptions): Promise<HopSession> {
+  const { route, limits } = options;
+  const socket = await connectTcp(options.addresses, route.port, limits.nextHopConnectMs);
+  const isImplicit = route.kind === "smtps";
+  const first = isImplicit ? await encrypted(socket, options) : plaintext(socket, options);
+  const greeting = await first.connection.reply(limits.nextHopReplyMs);
+  expectCode(first.connection, greeting, { code: 220, cause: "greeting", phase: "greeting" });
+  const greeted = await hello(first, options);
+  const session = isImplicit ? greeted : await startTls(greeted, options);
+  await authenticate(session, options);
+  return session;
+}
+
+function plaintext(socket: Socket, { onConnection }: SessionOptions): HopSession {
+  const connection = new HopConnection(socket);
+  onConnection(connection);
+  return { connection, extensions: NO_EXTENSIONS, unverified: "there is no TLS" };
+}
+
+async function encrypted(socket: Socket, options: SessionOptions): Promise<HopSession> {
+  const { route, ca, limits } = options;
+  const inside = await encrypt(socket, { host: route.host, ca, deadlineMs: limits.nextHopConnectMs });
+  const connection = new HopConnection(inside.socket);
+  options.onConnection(connection);
+  refuseUnverified({ connection, extensions: NO_EXTENSIONS, unverified: inside.unverified }, options);
+  return { connection, extensions: NO_EXTENSIONS, unverified: inside.unverified };
+}
+
+async function hello(session: HopSession, options: SessionOptions): Promise<HopSession> {
+  const verb = options.route.kind === "lmtp" ? "LHLO" : "EHLO";
+  const reply = await session.connection.command(`${verb} ${options.name}`, options.limits.nextHopReplyMs);
+  expectCode(session.connection, reply, { code: 250, cause: "greeting", phase: verb });
+  return { ...session, extensions: parseExtensions(reply) };
+}
+
+/** RFC 3207: what was learned in plaintext is forgotten, and asked again inside. */
+async function startTls(session: HopSession, options: SessionOptions): Promise<HopSession> {
+  const { connection, extensions } = session;
+  if (!extensions.has("STARTTLS")) {
+    refuseUnverified({ ...session, unverified: "the next hop does not offer STARTTLS" }, options);
+    return session;
+  }
+  const reply = await connection.command("STARTTLS", options.limits.nextHopReplyMs);
+  expectCode(connection, reply, { code: 220, cause: "tls", phase: "STARTTLS" });
+  return hello(await encrypted(connection.detach(), options), options);
+}
+
+/** AUTH PLAIN (RFC 4616), only where a password is safe. What the server says to it goes nowhere, it may repeat the password. */
+async function authenticate(session: HopSession, { route, limits }: SessionOptions): Promise<void> {
+  const { connection, extensions, unverified } = session;
+  if (route.credentials === null) return;
+  if (unverified !== null || !offersAuthPlain(extensions)) {
+    connection.quit();
+    throw new NextHopTrouble("no-connection", "auth", unverified ?? "the next hop does not offer AUTH PLAIN");
+  }
+  const { user, password } = route.credentials;
+  const secret = Buffer.from(`\0${user}\0${password}`, "utf8").toString("base64");
+  const { code } = await connection.command(`AUTH PLAIN ${secret}`, limits.nextHopReplyMs);
+  if (code === 235) return;
+  connection.quit();
+  throw new NextHopTrouble("no-connection", "auth", `AUTH was answered ${String(code)}`);
+}
+
+function refuseUnverified({ connection, unverified }: HopSession, { tls }: SessionOptions): void {
+  if (tls === "opportunistic" || unverified === null) return;
+  throw connection.giveUp(new UnverifiedNextHop(unverified));
+}
+
+interface Expected {
+  readonly code: number;
+  readonly cause: DeliveryFailure;
+  /** What was said or awaited, for the log. */
+  readonly phase: string;
+}
+
+function expectCode(connection: HopConnection, reply: SmtpReply, { code, cause, phase }: Expected): void {
+  if (reply.code === code) return;
+  connection.quit();
+  const detail = `${phase} was answered ${String(reply.code)} ${passedBack(reply).text}`;
+  throw new NextHopTrouble("no-connection", reply.code < 400 ? "protocol" : cause, detail);
+}

@@ -1,0 +1,336 @@
+import { describe, expect, it } from "vitest";
+import { NOTHING_ALLOWED, parseDeliveryAllow } from "../../core/delivery/delivery-allow.ts";
+import { parseApiDelivery } from "../../core/delivery/route.ts";
+import { EKU, extKeyUsage } from "../../test/support/certificate-writer.ts";
+import { type FakeNextHopOptions, startFakeNextHop } from "../../test/support/fake-next-hop.ts";
+import {
+  attempt,
+  createTarget,
+  domain,
+  hopTls,
+  messageOf,
+  plainMail,
+  said,
+} from "../../test/support/next-hop-delivery.ts";
+import { issueServer, makeCa } from "../../test/support/pki.ts";
+
+const UNREACHABLE = "451 4.4.1 The next hop could not be reached, try again later";
+const NO_REQUIRETLS = "550 5.7.30 The next hop cannot do verified TLS with REQUIRETLS (extension-missing)";
+
+const trusted = makeCa();
+const trust = { ca: [trusted.rootPem] };
+const DAY_MS = 86_400_000;
+const tlsOf = (issued: ReturnType<typeof issueServer>) => ({
+  key: issued.privateKeyPem,
+  cert: issued.bundlePem,
+});
+const startTls = (
+  tls: FakeNextHopOptions["tls"],
+  more: Partial<FakeNextHopOptions> = {},
+): FakeNextHopOptions =>
+  tls === undefined ? { extensions: [], ...more } : { tls, extensions: ["STARTTLS"], ...more };
+
+const goodTls = tlsOf(issueServer({ names: ["hop.example"], ca: trusted }));
+const badCertificates = [
+  ["from a CA that nobody trusts", tlsOf(issueServer({ names: ["hop.example"], ca: makeCa() }))],
+  ["that signed itself", tlsOf(issueServer({ names: ["hop.example"] }))],
+  ["for another name", tlsOf(issueServer({ names: ["other.example"], ca: trusted }))],
+  [
+    "whose wildcard reaches too far",
+    tlsOf(issueServer({ names: ["*.example.com", "*.hop.example"], ca: trusted })),
+  ],
+  [
+    "that expired",
+    tlsOf(
+      issueServer({
+        names: ["hop.example"],
+        ca: trusted,
+        notBefore: new Date(Date.now() - 9 * DAY_MS),
+        notAfter: new Date(Date.now() - DAY_MS),
+      }),
+    ),
+  ],
+  [
+    "that is not valid yet",
+    tlsOf(issueServer({ names: ["hop.example"], ca: trusted, notBefore: new Date(Date.now() + DAY_MS) })),
+  ],
+  [
+    "for clients only",
+    tlsOf(issueServer({ names: ["hop.example"], ca: trusted, purposes: [EKU.clientAuth] })),
+  ],
+  [
+    "with the name only as its common name",
+    tlsOf(
+      issueServer({
+        names: ["hop.example"],
+        subject: "hop.example",
+        ca: trusted,
+        extensions: [extKeyUsage(EKU.serverAuth)],
+      }),
+    ),
+  ],
+] as const;
+
+describe("a route with tls=require", () => {
+  it.each(["smtp://hop.example:PORT?tls=require", "lmtp://hop.example:PORT"])(
+    "%s begins TLS, asks for the name, says EHLO again, and delivers",
+    async (route) => {
+      const lmtp = route.startsWith("lmtp");
+      const { hop, message } = await attempt({ route, target: trust, hop: startTls(goodTls, { lmtp }) });
+      expect(said(message)).toBe("accepted");
+      const hello = `${lmtp ? "LHLO" : "EHLO"} mx.postern.example`;
+      expect(hop.commands.slice(0, 3)).toEqual([hello, "STARTTLS", hello]);
+      expect([hop.mails[0]?.isEncrypted, hop.serverNames]).toEqual([true, ["hop.example"]]);
+    },
+  );
+
+  it("begins smtps with TLS, and never says STARTTLS inside", async () => {
+    const hop = { tls: goodTls, implicitTls: true, extensions: ["STARTTLS"] };
+    const { hop: fake, message } = await attempt({ route: "smtps://hop.example:PORT", target: trust, hop });
+    expect([said(message), fake.commands.includes("STARTTLS"), fake.mails[0]?.isEncrypted]).toEqual([
+      "accepted",
+      false,
+      true,
+    ]);
+  });
+
+  it.each(badCertificates)("sends nothing to a certificate %s", async (_, tls) => {
+    for (const [route, hop] of [
+      ["smtp://hop.example:PORT?tls=require", startTls(tls)],
+      ["smtps://hop.example:PORT?tls=require", { tls, implicitTls: true }],
+    ] as const) {
+      const { recipients, hop: fake } = await attempt({ route, target: trust, hop });
+      expect(said(recipients[0])).toBe(`${UNREACHABLE} (tls)`);
+      expect(fake.commands.some((line) => line.startsWith("MAIL"))).toBe(false);
+    }
+  });
+
+  it.each([
+    ["does not offer STARTTLS", startTls(undefined)],
+    ["refuses it", startTls(goodTls, { starttls: "454 4.7.0 not now" })],
+    ["takes no TLS after it", { extensions: ["STARTTLS"], starttls: (socket) => socket.end("220 go\r\n") }],
+    [
+      "speaks something else after it",
+      {
+        extensions: ["STARTTLS"],
+        starttls: (socket) =>
+          socket.write("220 go\r\n", () => socket.once("data", () => socket.write("250 what\r\n"))),
+      },
+    ],
+  ] as const satisfies readonly (readonly [string, FakeNextHopOptions])[])(
+    "sends nothing when the next hop %s",
+    async (_, hop) => {
+      const { recipients, hop: fake } = await attempt({
+        route: "smtp://hop.example:PORT?tls=require",
+        target: trust,
+        hop,
+      });
+      expect(said(recipients[0])).toMatch(/^451 4\.4\.1 .* \(tls\)$/);
+      expect(fake.commands.some((line) => line.startsWith("MAIL"))).toBe(false);
+    },
+  );
+
+  it("gives a silent handshake up in time", async () => {
+    const hop: FakeNextHopOptions = {
+      extensions: ["STARTTLS"],
+      starttls: (socket) => socket.write("220 go\r\n"),
+    };
+    const { recipients } = await attempt({
+      route: "smtp://hop.example:PORT?tls=require",
+      hop,
+      target: { limits: { nextHopConnectMs: 200, nextHopReplyMs: 5000, nextHopDotMs: 5000 } },
+    });
+    expect(said(recipients[0])).toMatch(/^451 4\.4\.2 .* \(timeout\)$/);
+  });
+
+  it("believes only what is offered inside TLS", async () => {
+    const hop = startTls(goodTls, {
+      extensions: ["STARTTLS", "SIZE 1", "XFORWARD ADDR"],
+      extensionsInTls: ["SIZE 5000"],
+    });
+    const { message, hop: fake } = await attempt({
+      route: "smtp://hop.example:PORT",
+      target: trust,
+      hop,
+      parameters: { size: 4000 },
+    });
+    expect(said(message)).toBe("accepted");
+    expect(fake.commands[3]).toBe("MAIL FROM:<sender@client.example> SIZE=4000");
+  });
+});
+
+describe("a route with tls=opportunistic", () => {
+  it.each(badCertificates)("takes TLS with a certificate %s rather than none", async (_, tls) => {
+    const { hop, message } = await attempt({
+      route: "smtp://hop.example:PORT?tls=opportunistic",
+      target: trust,
+      hop: startTls(tls),
+    });
+    expect([said(message), hop.mails[0]?.isEncrypted]).toEqual(["accepted", true]);
+  });
+
+  it("goes without where STARTTLS is not offered", async () => {
+    const { hop, message } = await attempt({ route: "smtp://127.0.0.1:PORT", hop: { extensions: [] } });
+    expect([said(message), hop.mails[0]?.isEncrypted]).toEqual(["accepted", false]);
+  });
+
+  it("does not go without where STARTTLS is offered and refused", async () => {
+    const { recipients } = await attempt({
+      route: "smtp://127.0.0.1:PORT",
+      hop: { extensions: ["STARTTLS"], starttls: "454 4.7.0 no" },
+    });
+    expect(said(recipients[0])).toBe(`${UNREACHABLE} (tls)`);
+  });
+});
+
+describe("a route through the API", () => {
+  const deliver = async (tls: "require" | "opportunistic", allow: string, hop: FakeNextHopOptions) => {
+    const fake = await startFakeNextHop(hop);
+    const target = createTarget({
+      ...trust,
+      allow: allow === "" ? NOTHING_ALLOWED : parseDeliveryAllow(allow),
+    });
+    try {
+      const route = parseApiDelivery({ nextHop: `smtp://hop.example:${String(fake.port)}`, tls });
+      const mail = target.begin(route, plainMail);
+      const reply = await mail.recipient({ localPart: "a", domain });
+      return reply.kind === "accepted" ? said(await mail.message(messageOf("a: b\r\n\r\n"))) : said(reply);
+    } finally {
+      await target.close();
+      await fake.close();
+    }
+  };
+
+  it("is not connected to on loopback unless DELIVERY_ALLOW covers it", async () => {
+    expect(await deliver("opportunistic", "", {})).toBe(
+      "451 4.4.1 The next hop may not be used, try again later (not-allowed)",
+    );
+    expect(await deliver("opportunistic", "10.0.0.0/8", {})).toContain("(not-allowed)");
+  });
+
+  it.each(["127.0.0.0/8", "hop.example"])(
+    "is opportunistic where DELIVERY_ALLOW %s covers it",
+    async (allow) => {
+      expect(await deliver("opportunistic", allow, { extensions: [] })).toBe("accepted");
+      expect(await deliver("require", allow, { extensions: [] })).toBe(`${UNREACHABLE} (tls)`);
+      expect(await deliver("require", allow, startTls(goodTls))).toBe("accepted");
+    },
+  );
+});
+
+describe("the operator's credentials", () => {
+  const withCredentials = (hop: FakeNextHopOptions, route = "smtp://me:p%40ss-w0rd@hop.example:PORT") =>
+    attempt({ route, target: trust, hop });
+  const secret = Buffer.from("\0me\0p@ss-w0rd").toString("base64");
+
+  it("go by AUTH PLAIN inside verified TLS", async () => {
+    const { hop, message } = await withCredentials(
+      startTls(goodTls, { extensionsInTls: ["AUTH LOGIN PLAIN"] }),
+    );
+    expect(said(message)).toBe("accepted");
+    expect(hop.commands[3]).toBe(`AUTH PLAIN ${secret}`);
+  });
+
+  it.each([
+    [
+      "in plaintext",
+      { extensions: ["AUTH PLAIN"] },
+      "smtp://me:p%40ss-w0rd@127.0.0.1:PORT?tls=opportunistic",
+    ],
+    [
+      "to a certificate that is not good",
+      startTls(badCertificates[0][1], { extensionsInTls: ["AUTH PLAIN"] }),
+      "smtp://me:p%40ss-w0rd@hop.example:PORT?tls=opportunistic",
+    ],
+    [
+      "where AUTH PLAIN is not offered",
+      startTls(goodTls, { extensions: ["STARTTLS", "AUTH PLAIN"], extensionsInTls: ["AUTH LOGIN"] }),
+      undefined,
+    ],
+  ])("never go %s, and then no mail does", async (_, hop, route) => {
+    const { hop: fake, recipients } = await withCredentials(hop, route);
+    expect(said(recipients[0])).toMatch(/^451 4\.4\.1 .*\((?:auth|tls)\)$/);
+    expect(fake.commands.some((line) => /^(?:AUTH|MAIL)/.test(line))).toBe(false);
+  });
+
+  it.each(["535 5.7.8 bad credentials", "334 ", "454 4.7.0 later", "530 5.7.0 x", "250 ok"])(
+    "that are answered %s lead to 451",
+    async (auth) => {
+      const { recipients } = await withCredentials(
+        startTls(goodTls, { extensionsInTls: ["AUTH PLAIN"], auth }),
+      );
+      expect(said(recipients[0])).toBe(`${UNREACHABLE} (auth)`);
+    },
+  );
+
+  it("are in no reply and no detail, even when the next hop repeats them", async () => {
+    const { recipients } = await withCredentials(
+      startTls(goodTls, { extensionsInTls: ["AUTH PLAIN"], auth: `535 5.7.8 ${secret} p@ss-w0rd` }),
+    );
+    expect(recipients[0]).toMatchObject({ kind: "refused", detail: "AUTH was answered 535" });
+    expect(JSON.stringify(recipients)).not.toMatch(/p@ss-w0rd|AG1l/);
+  });
+});
+
+describe("REQUIRETLS", () => {
+  const requireTls = { requireTls: true };
+
+  it.each(["require", "opportunistic"])(
+    "goes on to a next hop that is verified and offers it (tls=%s)",
+    async (tls) => {
+      const { hop, message } = await attempt({
+        route: `smtp://hop.example:PORT?tls=${tls}`,
+        target: trust,
+        parameters: requireTls,
+        hop: startTls(goodTls, { extensionsInTls: ["REQUIRETLS"] }),
+      });
+      expect(said(message)).toBe("accepted");
+      expect(hop.commands[3]).toBe("MAIL FROM:<sender@client.example> REQUIRETLS");
+    },
+  );
+
+  it.each([
+    ["does not offer it", startTls(goodTls, { extensions: ["STARTTLS", "REQUIRETLS"], extensionsInTls: [] })],
+    ["does not offer STARTTLS", startTls(undefined, { extensions: ["REQUIRETLS"] })],
+    [
+      "has a certificate that is not good",
+      startTls(badCertificates[2][1], { extensionsInTls: ["REQUIRETLS"] }),
+    ],
+  ])("is refused for good at a next hop that %s", async (_, hop) => {
+    for (const tls of ["require", "opportunistic"]) {
+      const { recipients, hop: fake } = await attempt({
+        route: `smtp://hop.example:PORT?tls=${tls}`,
+        target: trust,
+        parameters: requireTls,
+        hop,
+      });
+      expect(said(recipients[0])).toBe(NO_REQUIRETLS);
+      expect(fake.commands.some((line) => line.startsWith("MAIL"))).toBe(false);
+    }
+  });
+
+  it.each([
+    ["is not there", "DROP"],
+    ["refuses STARTTLS for now", "454 4.7.0 later"],
+  ] as const)("is only deferred at a next hop that %s", async (_, step) => {
+    const hop = step === "DROP" ? { greeting: step } : startTls(goodTls, { starttls: step });
+    const { recipients } = await attempt({
+      route: "smtp://hop.example:PORT",
+      target: trust,
+      parameters: requireTls,
+      hop,
+    });
+    expect(said(recipients[0])).toMatch(/^451 /);
+  });
+});
+
+describe("an address as the host of a route", () => {
+  it("must stand in the certificate as an address", async () => {
+    const { recipients } = await attempt({
+      route: "smtp://127.0.0.1:PORT?tls=require",
+      target: { ca: [hopTls.caPem] },
+      hop: startTls(hopTls),
+    });
+    expect(recipients[0]).toMatchObject({ code: 451, cause: "tls", detail: "ERR_TLS_CERT_ALTNAME_INVALID" });
+  });
+});

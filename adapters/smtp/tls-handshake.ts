@@ -1,0 +1,68 @@
+import type { Socket } from "node:net";
+import { isIP } from "node:net";
+import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import { NextHopTrouble } from "./trouble.ts";
+
+export interface HandshakeOptions {
+  /** The name of the route, which the certificate must carry; never the address that it resolved to. */
+  readonly host: string;
+  /** Trust anchors in PEM; undefined = those of the process (NODE_EXTRA_CA_CERTS adds to them). */
+  readonly ca: readonly string[] | undefined;
+  readonly deadlineMs: number;
+}
+
+export interface EncryptedSocket {
+  readonly socket: TLSSocket;
+  /** Null = the chain is trusted and the certificate carries the host; else why not. */
+  readonly unverified: string | null;
+}
+
+/**
+ * The client's side of a handshake. Verification is reported and not enforced here, because the caller answers
+ * differently to a failed handshake and to a certificate that is not good. No session is ever resumed.
+ *
+ * @throws NextHopTrouble
+ */
+export function encrypt(socket: Socket, options: HandshakeOptions): Promise<EncryptedSocket> {
+  const { host, ca, deadlineMs } = options;
+  return new Promise((resolve, reject) => {
+    const encrypted = connect({
+      socket,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(ca === undefined ? {} : { ca: [...ca] }),
+      minVersion: "TLSv1.2",
+      rejectUnauthorized: false,
+      checkServerIdentity: (_, certificate) => identityError(host, certificate),
+    });
+    const timer = setTimeout(() => {
+      fail("timeout", "the TLS handshake took too long");
+    }, deadlineMs);
+    // After a failed handshake nothing but destroy() touches the TLSSocket: reading its facts kills the process (edge.md, trap 3).
+    function fail(cause: "timeout" | "tls", detail: string): void {
+      clearTimeout(timer);
+      encrypted.destroy();
+      socket.destroy();
+      reject(new NextHopTrouble(cause === "timeout" ? "bad-connection" : "no-connection", cause, detail));
+    }
+    encrypted.on("error", (error) => {
+      fail("tls", `TLS handshake: ${"code" in error ? String(error.code) : error.message}`);
+    });
+    const onClose = () => {
+      fail("tls", "the next hop closed the connection in the TLS handshake");
+    };
+    encrypted.once("close", onClose);
+    encrypted.once("secureConnect", () => {
+      clearTimeout(timer);
+      encrypted.off("close", onClose);
+      resolve({ socket: encrypted, unverified: encrypted.authorized ? null : reasonOf(encrypted) });
+    });
+  });
+}
+
+/** RFC 9525: dNSName or iPAddress of the SAN, never the CN, which Node falls back to when there is no dNSName. */
+function identityError(host: string, certificate: PeerCertificate): Error | undefined {
+  const isNamed = isIP(host) !== 0 || /(?:^|, )DNS:/.test(certificate.subjectaltname ?? "");
+  return isNamed ? checkServerIdentity(host, certificate) : new Error("the certificate has no dNSName");
+}
+
+const reasonOf = (socket: TLSSocket): string => String(socket.authorizationError);
