@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { text } from "node:stream/consumers";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { newDataDir, withPostern } from "./postern-process.ts";
+
+let dataDir = "";
+beforeEach(() => {
+  dataDir = newDataDir();
+});
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+interface Ran {
+  readonly output: string;
+  readonly code: number | null;
+}
+
+/** As a person would paste it: another folder, a shell, no variables of ours. */
+async function paste(line: string): Promise<Ran> {
+  const child = spawn("/bin/sh", ["-c", line], {
+    cwd: tmpdir(),
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"] },
+  });
+  const [output, , [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<[number | null]>((resolve) => child.once("close", (exit) => resolve([exit]))),
+  ]);
+  return { output, code };
+}
+
+describe("the three lines of the first screen", () => {
+  it("do what they say, copied as they are, and again", async () => {
+    await withPostern(
+      dataDir,
+      async (postern) => {
+        await postern.started();
+        const lines = postern.screen.split("\n").filter((line) => line.includes(" run -s try "));
+        expect(lines).toHaveLength(3);
+        const [domain = "", plaintext = "", tls = ""] = lines.map((line) => line.trim());
+        for (const messages of [1, 2]) {
+          const created = await paste(domain);
+          expect([created.code, created.output]).toEqual([0, expect.stringContaining("In force")]);
+          const refused = await paste(plaintext);
+          expect([refused.code, refused.output]).toEqual([0, expect.stringMatching(/^S: 530 5\.7\.0 /m)]);
+          const arrived = await paste(tls);
+          expect([arrived.code, arrived.output]).toEqual([
+            0,
+            expect.stringMatching(/^Arrived: .*mail\/new\//m),
+          ]);
+          expect(arrived.output).toMatch(/^ {2}Postern-TLS: version=TLSv1\.3/m);
+          expect(postern.messages).toHaveLength(messages);
+        }
+      },
+      { SETTINGS_POLL_INTERVAL_MS: "1000" },
+    );
+  });
+
+  it("say what is wrong when nothing runs", async () => {
+    const line = await withPostern(dataDir, async (postern) => {
+      await postern.started();
+      await postern.end();
+      return postern.screen.split("\n").find((each) => each.includes("try domain"));
+    });
+    const ran = await paste(line ?? "");
+    expect([ran.code, ran.output]).toEqual([1, expect.stringContaining("Nothing is running")]);
+  });
+});

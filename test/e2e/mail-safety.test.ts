@@ -1,0 +1,150 @@
+import { rmSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SmtpClient } from "../support/smtp-client.ts";
+import { newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
+
+let dataDir = "";
+beforeEach(() => {
+  dataDir = newDataDir();
+});
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+/** A session that has heard 354. */
+async function inData(postern: PosternProcess): Promise<SmtpClient> {
+  const { smtp } = await postern.started();
+  const client = await SmtpClient.connect(smtp.port);
+  await client.reply();
+  await client.say("EHLO client.example");
+  await client.say("MAIL FROM:<a@sender.example>");
+  expect(await client.say("RCPT TO:<b@example.com>")).toMatch(/^250/);
+  expect(await client.say("DATA")).toMatch(/^354/);
+  return client;
+}
+
+const message = (id: string, lines = 1): string =>
+  `From: a@sender.example\r\nMessage-ID: <${id}@sender.example>\r\n\r\n${"body of the message\r\n".repeat(lines)}`;
+
+const ready = async (postern: PosternProcess): Promise<void> => {
+  await postern.inForce(await postern.setLevel("example.com", "accept"));
+};
+
+describe("SIGTERM", () => {
+  it("lets a transaction in flight finish, takes nobody new, and exits 0", async () => {
+    await withPostern(dataDir, async (postern) => {
+      await ready(postern);
+      const client = await inData(postern);
+      client.write(message("in-flight"));
+      postern.signal("SIGTERM");
+      await postern.logged("stopping");
+      const { smtp } = await postern.started();
+      await expect(SmtpClient.connect(smtp.port)).rejects.toThrow(/ECONNREFUSED/);
+      expect(await client.say(".")).toMatch(/^250 /);
+      expect(await client.reply()).toMatch(/^421 4\.3\.2/);
+      expect(await postern.ended).toEqual({ code: 0, signal: null });
+      expect(postern.messages.filter((text) => text.includes("<in-flight@"))).toHaveLength(1);
+    });
+  });
+
+  it("is not ready while it drains, and cuts what is left after the grace time", async () => {
+    await withPostern(
+      dataDir,
+      async (postern) => {
+        await ready(postern);
+        const client = await inData(postern);
+        client.write(message("never-ended"));
+        postern.signal("SIGTERM");
+        await postern.ready((state) => state["draining"] === true && state["ready"] === false, "draining");
+        const { code } = await postern.ended;
+        expect(code).toBe(0);
+        expect(await client.reply()).not.toMatch(/^250/);
+        expect(postern.messages).toEqual([]);
+      },
+      { LIMITS: '{"drainMs":1500}' },
+    );
+  });
+
+  it("is at once when a second signal comes", async () => {
+    await withPostern(dataDir, async (postern) => {
+      await ready(postern);
+      await inData(postern);
+      postern.signal("SIGTERM");
+      await postern.logged("stopping");
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const before = performance.now();
+      postern.signal("SIGTERM");
+      expect(await postern.ended).toEqual({ code: 1, signal: null });
+      expect(performance.now() - before).toBeLessThan(2_000);
+    });
+  });
+});
+
+describe("an error that no code expected", () => {
+  /** Throws out of an event, as a mistake of ours would, when the process hears SIGUSR2. */
+  const planted = (how: string): string => {
+    const script = Buffer.from(`process.on("SIGUSR2", () => { ${how}; })`).toString("base64");
+    return `--import=data:text/javascript;base64,${script}`;
+  };
+
+  it.each([
+    ["uncaughtException", 'throw new Error("planted")'],
+    ["unhandledRejection", 'Promise.reject(new Error("planted"))'],
+  ])("(%s) is logged, lets the transaction in flight finish, and exits non-zero", async (origin, how) => {
+    await withPostern(
+      dataDir,
+      async (postern) => {
+        await ready(postern);
+        const client = await inData(postern);
+        client.write(message("in-flight"));
+        postern.signal("SIGUSR2");
+        await postern.logged("stopping");
+        expect(await postern.logged("internal-error")).toMatchObject({
+          where: origin,
+          error: { message: "planted" },
+        });
+        const { smtp } = await postern.started();
+        await expect(SmtpClient.connect(smtp.port)).rejects.toThrow(/ECONNREFUSED/);
+        expect(await client.say(".")).toMatch(/^250 /);
+        expect(await postern.ended).toEqual({ code: 1, signal: null });
+        expect(postern.messages).toHaveLength(1);
+      },
+      { NODE_OPTIONS: planted(how) },
+    );
+  });
+});
+
+describe("SIGKILL", () => {
+  it("loses nothing that was acknowledged and shows nothing in part", async () => {
+    const acknowledged = await withPostern(dataDir, async (postern) => {
+      await ready(postern);
+      const answered: string[] = [];
+      const sending = Array.from({ length: 8 }, async (_, sender) => {
+        for (let count = 0; ; count += 1) {
+          const client = await inData(postern).catch(() => null);
+          if (client === null) return;
+          const id = `m-${sender}-${count}`;
+          client.write(message(id, 2_000));
+          if (!(await client.say(".").catch(() => "closed")).startsWith("250")) return;
+          answered.push(id);
+          client.close();
+          if (answered.length === 30) postern.signal("SIGKILL");
+        }
+      });
+      // One that is between DATA and its dot when the end comes.
+      const unfinished = await inData(postern);
+      unfinished.write(message("unfinished", 2_000));
+      await Promise.all(sending);
+      expect((await postern.ended).signal).toBe("SIGKILL");
+      return answered;
+    });
+    expect(acknowledged.length).toBeGreaterThanOrEqual(30);
+    await withPostern(dataDir, async (postern) => {
+      await postern.started();
+      for (const id of acknowledged) {
+        const found = postern.messages.filter((text) => text.includes(`Message-ID: <${id}@sender.example>`));
+        expect([id, found.length]).toEqual([id, 1]);
+        expect(found[0]?.endsWith(message(id, 2_000))).toBe(true);
+      }
+      expect(postern.messages.some((text) => text.includes("<unfinished@"))).toBe(false);
+    });
+  });
+});

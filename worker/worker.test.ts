@@ -1,0 +1,166 @@
+import { afterEach, describe, expect, it } from "vitest";
+import type { EdgeId } from "../core/certificate/ids.ts";
+import { createSelfSigned } from "../core/certificate/self-signed.ts";
+import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
+import type { EdgeReport } from "../core/edge-report/edge-reports.ts";
+import { NotFound, Unavailable } from "../core/errors.ts";
+import { contents, domainRecord, levelEntry, ScriptedStore } from "../test/support/settings-feed.ts";
+import { waitUntil } from "../test/support/peers/wait-until.ts";
+import { SmtpClient } from "../test/support/smtp-client.ts";
+import { parseConfig } from "./config.ts";
+import { startEdge } from "./edge/edge.ts";
+import type { LogEvent } from "./log.ts";
+import { StartFailure } from "./start-failure.ts";
+import { startWorker, type Worker } from "./worker.ts";
+
+const EDGE_ID = `edge_${"0".repeat(26)}` as EdgeId;
+
+let worker: Worker | null = null;
+afterEach(async () => {
+  await worker?.drain();
+  await worker?.stop();
+  worker = null;
+});
+
+async function start(store: ScriptedStore, env: Readonly<Record<string, string>> = {}) {
+  const reports: (EdgeReport | EdgeId)[] = [];
+  const logged: LogEvent[] = [];
+  const certificate = await createSelfSigned({ names: ["gate.example"] }, { nowMs: Date.now() });
+  const ports = { SMTP_PORT: "0", HEALTH_PORT: "0", SETTINGS_POLL_INTERVAL_MS: "50" };
+  const started = await startWorker({
+    config: parseConfig({ ...ports, ...env }, { cwd: "/", hostName: "gate.example" }),
+    store,
+    vault: { get: () => Promise.reject(new NotFound("nothing here")) },
+    edgeReports: {
+      report: async (report) => void reports.push(report),
+      remove: async (id) => void reports.push(id),
+    },
+    edgeId: EDGE_ID,
+    release: "1.2.3",
+    delivery: createDeliveryRouter({}),
+    chainVerifier: null,
+    defaultCertificate: certificate.material,
+    publicRoots: [],
+    clock: { now: () => Date.now() },
+    log: (event) => void logged.push(event),
+    startEdge,
+  });
+  worker = started;
+  const smtpPort = started.edge.listeners[0]?.port ?? 0;
+  const health = `http://127.0.0.1:${started.healthPort}`;
+  return { worker: started, smtpPort, health, reports, logged };
+}
+
+const storeAt = (revision: number): ScriptedStore => {
+  const store = new ScriptedStore();
+  store.contents = contents(revision, [domainRecord("example.com", "require", revision)]);
+  store.head = revision;
+  return store;
+};
+
+const until = <T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> =>
+  waitUntil(ask, { what, timeoutMs: 5_000 });
+
+async function answerToPlaintext(port: number): Promise<string> {
+  const client = await SmtpClient.connect(port);
+  const greeting = await client.reply();
+  if (!greeting.startsWith("220")) return greeting;
+  await client.say("EHLO client.example");
+  const answer = await client.say("MAIL FROM:<a@sender.example>");
+  client.close();
+  return answer;
+}
+
+describe("a worker without settings", () => {
+  it("answers 421, is alive and not ready, and serves as soon as the store answers", async () => {
+    const store = storeAt(3);
+    const good = store.contents;
+    store.contents = new Unavailable("no answer");
+    const { smtpPort, health, reports } = await start(store);
+    expect(await answerToPlaintext(smtpPort)).toMatch(/^421 4\.3\.2/);
+    expect((await fetch(`${health}/live`)).status).toBe(200);
+    expect((await fetch(`${health}/ready`)).status).toBe(503);
+    await until("a report without a revision", () => (reports.length > 0 ? true : undefined));
+    expect(reports[0]).toMatchObject({ id: EDGE_ID, release: "1.2.3", revision: null, stale: true });
+    store.contents = good;
+    await worker?.firstSnapshot;
+    expect(await answerToPlaintext(smtpPort)).toMatch(/^530 5\.7\.0/);
+    expect((await fetch(`${health}/ready`)).status).toBe(200);
+  });
+});
+
+describe("a worker with settings", () => {
+  it("follows the store, and reports the revision with what it listens on and serves", async () => {
+    const store = storeAt(3);
+    const { smtpPort, reports, worker: started } = await start(store);
+    await started.firstSnapshot;
+    expect(await answerToPlaintext(smtpPort)).toMatch(/^530/);
+    store.log = [levelEntry(4, "example.com", "accept")];
+    store.head = 4;
+    const report = await until("a report of revision 4", () =>
+      reports.find((each): each is EdgeReport => typeof each === "object" && each.revision === 4),
+    );
+    expect(report).toMatchObject({ stale: false, chainVerifier: false, unreadable: [] });
+    expect(report.listeners).toMatchObject([{ name: "smtp", port: smtpPort, domain: null }]);
+    expect(report.certificates).toMatchObject([{ certificateId: null, problem: null }]);
+    expect(await answerToPlaintext(smtpPort)).toMatch(/^250/);
+  });
+
+  it("keeps enforcing while the store is away, and says so on /ready, /metrics, in the log and its reports", async () => {
+    const store = storeAt(3);
+    const { smtpPort, health, reports, logged, worker: started } = await start(store);
+    await started.firstSnapshot;
+    store.log = new Unavailable("no answer");
+    await until("a stale report", () =>
+      reports.find((each) => typeof each === "object" && each.stale && each.revision === 3),
+    );
+    expect(await answerToPlaintext(smtpPort)).toMatch(/^530/);
+    expect(await (await fetch(`${health}/ready`)).json()).toMatchObject({ ready: true, revision: 3 });
+    expect(await (await fetch(`${health}/metrics`)).text()).toMatch(
+      /^postern_settings_stale_seconds 0*[1-9.]/m,
+    );
+    expect(logged.filter((event) => event === "settings-stale").length).toBeGreaterThan(0);
+  });
+
+  it("drains: not ready, nobody new, 421 to who is idle; then takes its report away", async () => {
+    const { smtpPort, health, reports, worker: started } = await start(storeAt(3));
+    await started.firstSnapshot;
+    const idle = await SmtpClient.connect(smtpPort);
+    await idle.reply();
+    const drained = started.drain();
+    expect((await fetch(`${health}/ready`)).status).toBe(503);
+    expect(await idle.reply()).toMatch(/^421 4\.3\.2/);
+    await drained;
+    await expect(SmtpClient.connect(smtpPort)).rejects.toThrow(/ECONNREFUSED/);
+    await started.stop();
+    worker = null;
+    expect(reports.at(-1)).toBe(EDGE_ID);
+    await expect(fetch(`${health}/live`)).rejects.toThrow(TypeError);
+  });
+
+  it("counts sessions and verdicts on /metrics", async () => {
+    const { smtpPort, health, worker: started } = await start(storeAt(3));
+    await started.firstSnapshot;
+    await answerToPlaintext(smtpPort);
+    const page = await until("the session is counted", async () => {
+      const text = await (await fetch(`${health}/metrics`)).text();
+      return text.includes("postern_sessions_total{") ? text : undefined;
+    });
+    expect(page).toContain('postern_connections_total{listener="smtp"} 1');
+    expect(page).toContain("postern_settings_revision 3\n");
+    expect(page).toContain("postern_settings_domains 1\n");
+    expect(page).toContain("postern_ready 1\n");
+    expect(page).toContain(`postern_build_info{release="1.2.3",node="${process.version}"} 1`);
+  });
+});
+
+describe("a worker whose health port is taken", () => {
+  it("does not start, and names the variable", async () => {
+    const { worker: first } = await start(storeAt(3));
+    const again = start(storeAt(3), { HEALTH_PORT: String(first.healthPort) });
+    const error = await again.catch((thrown: unknown) => thrown);
+    worker = first;
+    expect(error).toBeInstanceOf(StartFailure);
+    expect(String(error)).toContain(`HEALTH_PORT: 127.0.0.1:${first.healthPort} is in use`);
+  });
+});
