@@ -40,6 +40,22 @@ export function distinguishedName(der: Uint8Array, options: NameTextOptions): st
   return (text.length <= MAX_CHARACTERS ? text : [...text.slice(0, MAX_CHARACTERS - 3), "..."]).join("");
 }
 
+/**
+ * A text that two Names share whenever OpenSSL takes them for one (X509_NAME_cmp folds case, blanks and string types).
+ * Different names may share it too: good for ruling an issuer out, never for choosing one.
+ *
+ * @throws MalformedDer when it is not a Name.
+ */
+export function comparableName(der: Uint8Array): string {
+  const text = distinguishedName(der, { characters: "unicode" });
+  return text
+    .toLowerCase()
+    .replace(/[\s\\]+/g, "")
+    .split(/[,+]/)
+    .sort()
+    .join();
+}
+
 function attributeText(attribute: DerElement, options: NameTextOptions): string {
   const [type, value] = elementsOf(expectTag(attribute, TAG.sequence).content);
   if (value === undefined) throw new MalformedDer("attribute without a value");

@@ -2,7 +2,7 @@ import { timestamp } from "../clock.ts";
 import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { sha256Hex } from "./certificate-fields.ts";
-import { distinguishedName } from "./distinguished-name.ts";
+import { comparableName, distinguishedName } from "./distinguished-name.ts";
 import { kindOf, readPem, writePem } from "./pem.ts";
 import { readRevocationList, type RevocationList } from "./revocation-list.ts";
 import { isSignedBy, isStrongSignature } from "./signature-algorithm.ts";
@@ -48,17 +48,13 @@ export function parseTrustStore(
   checkSizes(upload);
   const certificates = readAnchors(upload.certificatesPem);
   const lists = upload.crlPem === undefined || upload.crlPem === null ? [] : readLists(upload.crlPem);
-  const named = certificates.map((certificate) => ({
-    certificate,
-    subject: nameText(certificate.fields.subject),
-  }));
-  throwInvalid(lists.flatMap((list, at) => signatureIssues({ list, position: at + 1 }, named)));
+  throwInvalid(lists.flatMap((list, at) => signatureIssues({ list, position: at + 1 }, certificates)));
   const violations = [
     ...lists.flatMap((list, at) => dateIssues({ list, position: at + 1 }, nowMs)),
     ...(lists.length === 0 ? [] : certificates.flatMap(rootIssues)),
   ];
   if (violations.length > 0) throw new RuleViolation(violations);
-  return newTrustStore(named, lists);
+  return newTrustStore(certificates, lists);
 }
 
 function checkSizes(upload: TrustStoreUpload): void {
@@ -127,15 +123,10 @@ interface PlacedList {
   readonly position: number;
 }
 
-interface NamedCertificate {
-  readonly certificate: UploadedCertificate;
-  readonly subject: string;
-}
-
 /** What is wrong with a CRL whatever the date. */
 function signatureIssues(
   { list, position }: PlacedList,
-  anchors: readonly NamedCertificate[],
+  anchors: readonly UploadedCertificate[],
 ): readonly Issue[] {
   const issue = (code: string, what: string): readonly Issue[] => [
     { pointer: CRLS, code, message: `CRL ${String(position)} ${what}` },
@@ -145,10 +136,10 @@ function signatureIssues(
   if (list.delta) return issue("delta-crl", "is a delta CRL; a complete one is needed");
   if (!isStrongSignature(list.algorithm))
     return issue("weak-signature", "is signed with a weak or unknown algorithm");
-  const issuer = comparable(nameText(list.issuer));
-  const candidates = anchors.filter(({ subject }) => comparable(subject) === issuer);
+  const issuer = comparableName(list.issuer);
+  const candidates = anchors.filter(({ fields }) => comparableName(fields.subject) === issuer);
   if (candidates.length === 0) return [];
-  if (candidates.some(({ certificate }) => isSignedBy(list, certificate.x509.publicKey))) return [];
+  if (candidates.some(({ x509 }) => isSignedBy(list, x509.publicKey))) return [];
   return issue("bad-signature", "is not signed by the certificate in this store that has its issuer's name");
 }
 
@@ -175,22 +166,19 @@ function rootIssues({ fields, position }: UploadedCertificate): readonly Issue[]
 
 const nameText = (name: Uint8Array): string => distinguishedName(name, { characters: "unicode" });
 
-/** Names equal but for case and blanks are one name (RFC 5280 section 7.1); OpenSSL finds issuers in this way too. */
-const comparable = (name: string): string => name.toLowerCase().replace(/\s+/g, " ");
-
 function newTrustStore(
-  anchors: readonly NamedCertificate[],
+  anchors: readonly UploadedCertificate[],
   lists: readonly RevocationList[],
 ): NewTrustStore {
   const crlPem = lists.map(({ der }) => writePem("X509 CRL", der)).join("");
   const content: TrustStoreContent = {
-    certificatesPem: anchors.map(({ certificate }) => writePem("CERTIFICATE", certificate.der)).join(""),
+    certificatesPem: anchors.map(({ der }) => writePem("CERTIFICATE", der)).join(""),
     crlPem: lists.length === 0 ? null : crlPem,
   };
   const contentBytes = Buffer.from(JSON.stringify(content), "utf8");
   return {
-    anchors: anchors.map(({ certificate: { der, fields }, subject }) => ({
-      subject,
+    anchors: anchors.map(({ der, fields }) => ({
+      subject: nameText(fields.subject),
       fingerprintSha256: sha256Hex(der),
       notBefore: timestamp(fields.notBefore),
       notAfter: timestamp(fields.notAfter),

@@ -1,4 +1,11 @@
-import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from "node:crypto";
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  type KeyObject,
+} from "node:crypto";
 import {
   bitString,
   boolean,
@@ -170,13 +177,22 @@ export function signCertificate(spec: CertificateSpec, signer: Signer): Buffer {
     sequence(time(spec.notBefore ?? hoursFromNow(-1)), time(spec.notAfter ?? hoursFromNow(DEFAULT_HOURS))),
     nameOf(spec.subject),
     spec.publicKey.export({ type: "spki", format: "der" }),
-    ...(v3 ? [explicit(3, sequence(...withKeyIdentifier(spec)))] : []),
+    ...(v3 ? [explicit(3, sequence(...withKeyIdentifiers(spec, signer)))] : []),
   );
   return signed(toBeSigned, signer.privateKey, hash);
 }
 
-function withKeyIdentifier(spec: CertificateSpec): readonly Uint8Array[] {
-  const spki = spec.publicKey.export({ type: "spki", format: "der" });
-  const identifier = createHash("sha256").update(spki).digest().subarray(0, 20);
-  return [extension("2.5.29.14", false, octetString(identifier)), ...(spec.extensions ?? [])];
+function withKeyIdentifiers(spec: CertificateSpec, signer: Signer): readonly Uint8Array[] {
+  const issuer = implicit(0, keyIdentifier(createPublicKey(signer.privateKey)));
+  return [
+    extension("2.5.29.14", false, octetString(keyIdentifier(spec.publicKey))),
+    extension("2.5.29.35", false, sequence(issuer)),
+    ...(spec.extensions ?? []),
+  ];
 }
+
+const keyIdentifier = (key: KeyObject): Buffer =>
+  createHash("sha256")
+    .update(key.export({ type: "spki", format: "der" }))
+    .digest()
+    .subarray(0, 20);

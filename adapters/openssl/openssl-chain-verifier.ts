@@ -1,0 +1,213 @@
+import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
+import type { Clock } from "../../core/clock.ts";
+import type { ChainQuestion, ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
+import { ClientRate } from "./client-rate.ts";
+import { findOpenSsl, runCommand, type RunCommand } from "./command.ts";
+import { Gate } from "./gate.ts";
+import { outlookOf, summariseTrust, type TrustSummary } from "./trust-summary.ts";
+import { VerdictCache } from "./verdict-cache.ts";
+import {
+  chainVerdict,
+  isPurposeAlone,
+  readVerifyOutput,
+  verifyArguments,
+  type VerifyFiles,
+  type VerifyOutcome,
+  type VerifyPurpose,
+} from "./verify-command.ts";
+import { Workspace } from "./workspace.ts";
+
+export interface OpenSslVerifierOptions {
+  readonly clock: Clock;
+  /** `maxChainVerificationsPerClient` of the edge's limits; cached answers are not counted. */
+  readonly maxPerClientPerMinute: number;
+  /** Program to run; found in PATH. */
+  readonly command?: string;
+  readonly run?: RunCommand;
+  /** Where the private directory is made. */
+  readonly temporaryDirectory?: string;
+  readonly bounds?: Partial<VerifierBounds>;
+}
+
+export interface OpenSslChainVerifier extends ClientChainVerifier {
+  /** Why `available` is false; null when it is true. For the log at start and /ready. */
+  readonly problem: string | null;
+  /** Ends: waits for runs in progress, removes the directory. Questions after it are not judged. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** Names, units, reasons. A run takes 20 to 50 ms of one core, of which a few at a time leave enough for the sessions. */
+export const BOUNDS = {
+  /** Runs at a time. */
+  concurrent: 2,
+  /** Questions that wait for a run; more are not judged, and the clients come again. */
+  queueLength: 32,
+  queueWaitMs: 5_000,
+  /** One run of `openssl verify` is killed after this. */
+  runMs: 2_000,
+  /** `openssl` writes two lines for each finding. */
+  outputBytes: 64 * 1024,
+  /** A verdict is asked for again after this, and at each date of chain, anchors and CRLs. */
+  verdictAgeMs: 5 * 60_000,
+  verdicts: 2_000,
+  /** Trusts whose files and summaries are kept; each is up to some MB. */
+  trusts: 16,
+  /** Clients whose number of verifications is remembered. */
+  clients: 10_000,
+} as const;
+export type VerifierBounds = Readonly<Record<keyof typeof BOUNDS, number>>;
+
+/**
+ * Judges chains with `openssl verify` in a child process (design/edge.md, "Judging a client certificate at RCPT").
+ * When the program is not there, or no directory can be made, every question is `not-judged`.
+ */
+export async function createOpenSslChainVerifier(
+  options: OpenSslVerifierOptions,
+): Promise<OpenSslChainVerifier> {
+  const { command = "openssl", run = runCommand, temporaryDirectory = tmpdir() } = options;
+  const bounds = { ...BOUNDS, ...options.bounds };
+  const { problem } = await findOpenSsl(command, run);
+  if (problem !== null) return unavailable(problem);
+  try {
+    const workspace = await Workspace.create(temporaryDirectory, bounds.trusts);
+    return new Verifier({ ...options, command, run, temporaryDirectory }, bounds, workspace);
+  } catch {
+    return unavailable(`no private directory can be made in ${temporaryDirectory}`);
+  }
+}
+
+const unavailable = (problem: string): OpenSslChainVerifier => ({
+  available: false,
+  problem,
+  verify: () => Promise.resolve(notJudged(problem)),
+  close: () => Promise.resolve(),
+});
+
+const notJudged = (why: string): ChainVerdict => ({ kind: "not-judged", why });
+
+const invalid = (detail: string): ChainVerdict => ({
+  kind: "judged",
+  valid: false,
+  clientAuth: false,
+  serverAuth: false,
+  detail,
+});
+
+type Settled = Required<Omit<OpenSslVerifierOptions, "bounds">>;
+
+class Verifier implements OpenSslChainVerifier {
+  readonly available = true;
+  readonly problem = null;
+  readonly #options: Settled;
+  readonly #bounds: VerifierBounds;
+  readonly #gate: Gate;
+  readonly #rate: ClientRate;
+  readonly #verdicts: VerdictCache;
+  readonly #underway = new Map<string, Promise<ChainVerdict>>();
+  readonly #summaries = new Map<string, TrustSummary>();
+  #workspace: Workspace;
+  #closed = false;
+
+  constructor(options: Settled, bounds: VerifierBounds, workspace: Workspace) {
+    this.#options = options;
+    this.#bounds = bounds;
+    this.#workspace = workspace;
+    this.#gate = new Gate({
+      places: bounds.concurrent,
+      queueLength: bounds.queueLength,
+      waitMs: bounds.queueWaitMs,
+    });
+    this.#rate = new ClientRate({ perMinute: options.maxPerClientPerMinute, clients: bounds.clients });
+    this.#verdicts = new VerdictCache(bounds.verdicts);
+  }
+
+  async verify(question: ChainQuestion): Promise<ChainVerdict> {
+    try {
+      return await this.#answer(question);
+    } catch {
+      return notJudged("the verification could not be carried out");
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#underway.values());
+    await this.#workspace.remove();
+  }
+
+  async #answer(question: ChainQuestion): Promise<ChainVerdict> {
+    const { chain, trust, client } = question;
+    if (this.#closed) return notJudged("the verifier is closed");
+    if (trust.unusable) return notJudged("the trust could not be loaded");
+    if (chain.length === 0) return invalid("no certificate");
+    if (trust.anchorsPem.length === 0) return invalid("no certificate authority is trusted");
+
+    const nowMs = this.#options.clock.now();
+    const key = keyOf(question);
+    const known = this.#verdicts.get(key, nowMs) ?? this.#underway.get(key);
+    if (known !== undefined) return known;
+    const { readable, mayBeValid, changesAt } = outlookOf(chain, this.#summaryOf(question), nowMs);
+    if (!readable) return invalid("the certificate cannot be read");
+    if (!mayBeValid) return invalid("no certificate of the chain was issued by a trusted authority");
+    if (!this.#rate.take(client, nowMs)) return notJudged("too many verifications for this client");
+
+    const judged = this.#judge(question).finally(() => this.#underway.delete(key));
+    this.#underway.set(key, judged);
+    const verdict = await judged;
+    const until = Math.min(nowMs + this.#bounds.verdictAgeMs, changesAt);
+    if (verdict.kind === "judged") this.#verdicts.set(key, verdict, { from: nowMs, until });
+    return verdict;
+  }
+
+  #summaryOf({ trust }: ChainQuestion): TrustSummary {
+    const summary = this.#summaries.get(trust.hash) ?? summariseTrust(trust);
+    this.#summaries.delete(trust.hash);
+    this.#summaries.set(trust.hash, summary);
+    const oldest = this.#summaries.keys().next().value;
+    if (this.#summaries.size > this.#bounds.trusts && oldest !== undefined) this.#summaries.delete(oldest);
+    return summary;
+  }
+
+  async #judge(question: ChainQuestion): Promise<ChainVerdict> {
+    const verdict = await this.#gate.enter(() => this.#runs(question));
+    return verdict ?? notJudged("too many verifications at a time");
+  }
+
+  async #runs(question: ChainQuestion): Promise<ChainVerdict> {
+    const workspace = this.#workspace;
+    try {
+      const verdict = await workspace.withFiles(question, async (files) => {
+        const client = await this.#run(files, "sslclient");
+        return chainVerdict(client, isPurposeAlone(client) ? await this.#run(files, "sslserver") : null);
+      });
+      if (verdict.kind === "not-judged") await this.#renewIfSpoiled(workspace);
+      return verdict;
+    } catch (error) {
+      await this.#renewIfSpoiled(workspace);
+      throw error;
+    }
+  }
+
+  /** Files may be gone: cleaners of /tmp remove what is ten days old. A new directory, since a name in /tmp can be taken. */
+  async #renewIfSpoiled(workspace: Workspace): Promise<void> {
+    if (workspace !== this.#workspace || (await workspace.isWhole())) return;
+    const renewed = await Workspace.create(this.#options.temporaryDirectory, this.#bounds.trusts);
+    const spare = workspace === this.#workspace ? workspace : renewed;
+    if (spare === workspace) this.#workspace = renewed;
+    await spare.remove();
+  }
+
+  async #run(files: VerifyFiles, purpose: VerifyPurpose): Promise<VerifyOutcome> {
+    const { command, run } = this.#options;
+    const limits = { timeoutMs: this.#bounds.runMs, maxOutputBytes: this.#bounds.outputBytes };
+    return readVerifyOutput(await run(command, verifyArguments(files, purpose), limits), files.leaf);
+  }
+}
+
+/** Lengths go in too, so that no two chains give the same bytes. */
+function keyOf({ chain, trust }: ChainQuestion): string {
+  const hash = createHash("sha256").update(trust.hash);
+  for (const der of chain) hash.update(`:${String(der.length)}:`).update(der);
+  return hash.digest("base64");
+}

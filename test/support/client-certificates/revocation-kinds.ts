@@ -1,0 +1,56 @@
+import { hoursFromNow } from "../certificate-writer.ts";
+import { makeCrl } from "../crl-writer.ts";
+import { makeCa } from "../pki.ts";
+import { bad, client, good, intermediate, root, stranger, type ClientCertificateKind } from "./kind.ts";
+
+const leaf = client();
+const underRoot = client({ ca: root });
+const ofRoot = makeCrl({ ca: root });
+const ofIntermediate = makeCrl({ ca: intermediate });
+const stale = { thisUpdate: hoursFromNow(-48), nextUpdate: hoursFromNow(-24) };
+const early = { thisUpdate: hoursFromNow(24), nextUpdate: hoursFromNow(48) };
+
+/** Trusts with CRLs. */
+export const revocationKinds = (): readonly ClientCertificateKind[] => [
+  good("nobody revoked", { leaf, crls: [ofRoot, ofIntermediate] }),
+  good("nobody revoked, the root sent along", {
+    leaf,
+    chain: [...leaf.chain, root.der],
+    crls: [ofRoot, ofIntermediate],
+  }),
+  good("somebody else revoked", {
+    leaf,
+    crls: [ofRoot, makeCrl({ ca: intermediate, revoked: [client().der] })],
+  }),
+  bad("a revoked leaf", { leaf, crls: [ofRoot, makeCrl({ ca: intermediate, revoked: [leaf.der] })] }),
+  bad("a revoked leaf under the root itself", {
+    leaf: underRoot,
+    crls: [makeCrl({ ca: root, revoked: [underRoot.der] })],
+  }),
+  bad("a revoked intermediate", {
+    leaf,
+    crls: [makeCrl({ ca: root, revoked: [intermediate.der] }), ofIntermediate],
+  }),
+  bad("no CRL of the intermediate", { leaf, crls: [ofRoot] }),
+  bad("no CRL of the root", { leaf, crls: [ofIntermediate] }),
+  bad("a CRL of another CA alone", { leaf, crls: [makeCrl({ ca: stranger })] }),
+  bad("a stale CRL of the intermediate", { leaf, crls: [ofRoot, makeCrl({ ca: intermediate, ...stale })] }),
+  bad("a stale CRL of the root", { leaf, crls: [makeCrl({ ca: root, ...stale }), ofIntermediate] }),
+  bad("a CRL that is not valid yet", { leaf, crls: [ofRoot, makeCrl({ ca: intermediate, ...early })] }),
+  bad("a CRL that somebody else signed", {
+    leaf,
+    crls: [ofRoot, makeCrl({ ca: { ...intermediate, privateKey: stranger.privateKey } })],
+  }),
+  bad("CRLs under an intermediate as the anchor", {
+    leaf,
+    anchors: [intermediate],
+    crls: [ofRoot, ofIntermediate],
+  }),
+  bad(
+    "CRLs beside an anchor without one",
+    (() => {
+      const other = makeCa();
+      return { leaf: client({ ca: other }), anchors: [root, other], crls: [ofRoot] };
+    })(),
+  ),
+];
