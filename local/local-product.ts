@@ -1,10 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { rootCertificates } from "node:tls";
-import { type Database, openDatabase } from "../adapters/local/database.ts";
-import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { createMaildirDelivery } from "../adapters/local/maildir.ts";
-import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
-import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import {
   createOpenSslChainVerifier,
   type OpenSslChainVerifier,
@@ -22,13 +18,13 @@ import type { ShutdownStep } from "../worker/shutdown.ts";
 import { StartFailure } from "../worker/start-failure.ts";
 import { startWorker, type Worker } from "../worker/worker.ts";
 import { type ApiToken, obtainApiToken } from "./api-token.ts";
-import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
+import { openDataDirectory } from "./data-directory.ts";
 import { type DefaultCertificate, obtainDefaultCertificate } from "./default-certificate.ts";
 import { removeIfThere, writeDurably } from "./durable-file.ts";
 import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
 import type { Running } from "./running.ts";
-import { watchStoreFile } from "./store-file.ts";
+import { type LocalStores, openStores } from "./local-stores.ts";
 
 export interface LocalProductOptions {
   readonly config: Config;
@@ -65,14 +61,15 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   addEnding({ name: "lock", run: async () => data.release() });
   removeIfThere(data.fileAt("running"));
   const token = obtainApiToken(data.fileAt("apiToken"), config.apiToken);
-  const certificate = await obtainDefaultCertificate({
-    path: data.fileAt("defaultCertificate"),
-    name: config.smtpName,
-    nowMs: clock.now(),
-  });
-  if (certificate.isNew) log("default-certificate-made", { names: certificate.names });
+  const obtainCertificate = async (): Promise<DefaultCertificate> => {
+    const path = data.fileAt("defaultCertificate");
+    const obtained = await obtainDefaultCertificate({ path, name: config.smtpName, nowMs: clock.now() });
+    if (obtained.isNew) log("default-certificate-made", { names: obtained.names });
+    return obtained;
+  };
+  const certificate = await obtainCertificate();
 
-  const stores = await openStores(options, data, clock);
+  const stores = await openStores({ data, clock, log, addEnding });
   const verifier = await startVerifier(options, clock);
   const worker = await startWorkerOn(options, { stores, verifier, certificate, clock });
   const api = await startLocalApi({ config, log, token: token.token, certificate, clock, ...stores });
@@ -83,6 +80,9 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     },
   });
 
+  const renewal = keepCertificateFresh({ worker, log, obtainCertificate });
+  addEnding({ name: "renewal", run: async () => clearInterval(renewal) });
+
   const isHeld = await withinMs(FIRST_SNAPSHOT_WITHIN_MS, worker.firstSnapshot);
   const running = describeRunning(config, worker, api);
   writeDurably(data.fileAt("running"), `${JSON.stringify(running, null, 2)}\n`);
@@ -90,47 +90,6 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   log("started", { release, ...running, listeners: worker.edge.listeners, dataDir: config.dataDir });
   const notes = notesOf({ verifier, certificate, isHeld, clock });
   return { running, token, tokenPath: data.fileAt("apiToken"), notes };
-}
-
-interface Stores {
-  readonly store: SqliteStore;
-  readonly edgeReports: SqliteEdgeReports;
-  readonly vault: FileKeyVault;
-}
-
-/** The settings database and the vault, ready for use by this process alone. */
-async function openStores(
-  { addEnding }: LocalProductOptions,
-  data: DataDirectory,
-  clock: Clock,
-): Promise<Stores> {
-  const path = data.fileAt("database");
-  let database: Database;
-  try {
-    database = openDatabase(path);
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : "";
-    const reason =
-      error instanceof Error ? `${error.message}${cause === "" ? "" : ` (${cause})`}` : String(error);
-    throw new StartFailure("DATA_DIR", `${path}: ${reason}`, { cause: error });
-  }
-  const file = watchStoreFile(path);
-  addEnding({
-    name: "store",
-    run: async () => {
-      database.close();
-      file.close();
-    },
-  });
-  const unguarded = new SqliteStore(database);
-  const tidy = (): void => unguarded.removeOldEntries(clock.now());
-  tidy();
-  const daily = setInterval(tidy, DAY_MS);
-  addEnding({ name: "log of changes", run: async () => clearInterval(daily) });
-  const edgeReports = file.guard(new SqliteEdgeReports(database, clock));
-  // The lock says that no other edge runs on this DATA_DIR: what is there is of one that was killed.
-  for (const { id } of await edgeReports.list()) await edgeReports.remove(id);
-  return { store: file.guard(unguarded), edgeReports, vault: new FileKeyVault(data.fileAt("vault")) };
 }
 
 async function startVerifier(
@@ -147,7 +106,7 @@ async function startVerifier(
 }
 
 interface WorkerParts {
-  readonly stores: Stores;
+  readonly stores: LocalStores;
   readonly verifier: OpenSslChainVerifier;
   readonly certificate: DefaultCertificate;
   readonly clock: Clock;
@@ -187,6 +146,26 @@ async function startWorkerOn(
     },
   });
   return worker;
+}
+
+/** Once a day: a file made here is renewed in time, and one that the operator put there is served without a restart. */
+function keepCertificateFresh({
+  worker,
+  log,
+  obtainCertificate,
+}: {
+  readonly worker: Worker;
+  readonly log: Log;
+  readonly obtainCertificate: () => Promise<DefaultCertificate>;
+}): NodeJS.Timeout {
+  const renew = async (): Promise<void> => {
+    try {
+      worker.edge.replaceDefaultCertificate((await obtainCertificate()).material);
+    } catch (error) {
+      log("default-certificate-problem", { error });
+    }
+  };
+  return setInterval(() => void renew(), DAY_MS);
 }
 
 /** What would be found at the first message otherwise, by the client. */

@@ -7,7 +7,8 @@ export const LOG_EVENTS = {
   started: "info",
   "start-failed": "fatal",
   "default-certificate-made": "info",
-  "default-certificate-expiring": "warn",
+  /** It cannot be renewed or read again; the one before serves on. */
+  "default-certificate-problem": "error",
   "chain-verifier-missing": "warn",
   "settings-loaded": "info",
   "settings-applied": "info",
@@ -20,6 +21,7 @@ export const LOG_EVENTS = {
   "settings-fresh": "info",
   "trust-content-unreadable": "warn",
   "trust-contents-loaded": "info",
+  "change-log-not-tidied": "warn",
   "edge-report-failed": "warn",
   "edge-report-recovered": "info",
   session: "info",

@@ -59,74 +59,65 @@ export interface Worker {
  * @throws StartFailure naming the variable when an address cannot be bound.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { config, log, delivery, chainVerifier } = options;
+  const { log, chainVerifier } = options;
   const metrics = createMetrics();
-  // The reporter tells of the edge, so it comes after it; what changes before is in its first report.
+  // Edge and reporter tell of the settings and of each other, so they come after them; what changes before is in the first report.
+  let edge: Edge | null = null;
   let reporter: EdgeReporter | null = null;
   let draining = false;
 
   const settings = createSettingsFollower({
     store: options.store,
     vault: options.vault,
-    intervalMs: config.pollIntervalMs,
+    intervalMs: options.config.pollIntervalMs,
     log,
     onPoll: (event) => {
       countPoll(metrics, event);
       if (event.kind === "unchanged") return;
       reporter?.changed();
-      void prepare();
+      // Certificates of changed settings are loaded before a client asks for them.
+      edge?.prepare().then(
+        () => reporter?.changed(),
+        (error: unknown) => log("internal-error", { where: "prepare", error }),
+      );
     },
   });
-  /** Certificates of changed settings are loaded before a client asks for them. */
-  const prepare = async (): Promise<void> => {
-    try {
-      await edge.prepare();
-      reporter?.changed();
-    } catch (error) {
-      log("internal-error", { where: "prepare", error });
-    }
-  };
-  const edge = await startEdgeNamed(options, settings, (event) => {
+  const started = await startEdgeNamed(options, settings, (event) => {
     countEdgeEvent(metrics, event);
     logEdgeEvent(log, event);
     if (changesReport(event)) reporter?.changed();
   });
+  edge = started;
   const readiness = (): Readiness =>
     readinessOf({
-      listeners: edge.listeners.length,
+      listeners: started.listeners.length,
       revision: settings.snapshot()?.revision ?? null,
       staleForMs: settings.staleForMs(),
       draining,
       chainVerifier: chainVerifier?.available ?? false,
     });
-  const health = await startHealth(config, readiness, () => {
-    setGauges(metrics, { release: options.release, settings, readiness: readiness(), edge: edge.stats() });
+  const health = await startHealth(options.config, readiness, () => {
+    setGauges(metrics, { release: options.release, settings, readiness: readiness(), edge: started.stats() });
     return metrics.render();
   }).catch(async (error: unknown) => {
-    await edge.drain(0);
+    await started.drain(0);
     throw error;
   });
 
-  reporter = createReporter(options, () => reportOf(options, settings, edge), metrics);
+  reporter = createReporter(options, () => reportOf(options, settings, started), metrics);
   const stopping = new AbortController();
   const loops = [settings.run(stopping.signal), reporter.run(stopping.signal)];
-
-  return {
-    edge,
-    healthPort: health.port,
-    readiness,
-    firstSnapshot: settings.first,
-    async drain() {
-      draining = true;
-      await edge.drain();
-    },
-    async stop() {
-      stopping.abort();
-      await Promise.all(loops);
-      await delivery.close();
-      await health.close();
-    },
+  const drain = (): Promise<void> => {
+    draining = true;
+    return started.drain();
   };
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await Promise.all(loops);
+    await options.delivery.close();
+    await health.close();
+  };
+  return { edge: started, healthPort: health.port, readiness, firstSnapshot: settings.first, drain, stop };
 }
 
 async function startEdgeNamed(

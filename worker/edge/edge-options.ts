@@ -77,6 +77,8 @@ export interface Edge {
    * what serves. Call it when settings have changed; what does not load shows in `servedCertificates` and events.
    */
   prepare(): Promise<void>;
+  /** Serves another default certificate from the next handshake on. @throws when it does not load; the one before serves on. */
+  replaceDefaultCertificate(material: CertificateMaterial): void;
   /** What serves right now: the default certificate and every certificate of the settings that was loaded. */
   servedCertificates(): readonly ServedCertificate[];
   stats(): EdgeStats;

@@ -42,6 +42,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       const snapshot = options.snapshot();
       if (snapshot !== null) await contexts.prepare(snapshot.certificates());
     },
+    replaceDefaultCertificate(material) {
+      contexts.replaceDefault(material);
+    },
     servedCertificates() {
       return contexts.served(options.snapshot()?.certificates() ?? []);
     },

@@ -36,6 +36,8 @@ export interface SecureContexts {
   /** Loads what is not held, up to what can be held. */
   prepare(records: Iterable<CertificateRecord>): Promise<void>;
   served(records: Iterable<CertificateRecord>): readonly ServedCertificate[];
+  /** New handshakes get this one. @throws when it does not load; the one before serves on. */
+  replaceDefault(material: CertificateMaterial): void;
   readonly size: number;
 }
 
@@ -81,7 +83,7 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
   const { source, defaultCertificate, onEvent, capacity = CAPACITY } = options;
   const ciphers = cipherList(options.ciphers);
   const cache = new LruMap<string, ServingContext>(capacity);
-  const fallback =
+  let fallback =
     defaultCertificate === null
       ? null
       : checkMaterial(defaultCertificate, { certificateId: null, version: null });
@@ -135,6 +137,9 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
       return fallback !== null || firstThatLoads(source, records).then((found) => found !== null);
     },
     prepare: (records) => loadAhead(source, records),
+    replaceDefault(material) {
+      fallback = checkMaterial(material, { certificateId: null, version: null });
+    },
     served(records) {
       const own = fallback === null ? [] : [describe(fallback, null)];
       return [...own, ...source.served(records)];
