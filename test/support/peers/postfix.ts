@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { atTheEnd } from "./endings.ts";
 import { waitUntil } from "./wait-until.ts";
 
 /** One message that waits in Postfix's queue, as `postqueue -j` tells it. */
@@ -23,6 +24,8 @@ export interface PostfixOptions {
   readonly settings: Readonly<Record<string, string>>;
   /** Lines of master.cf beyond the services that every instance has. */
   readonly services?: readonly string[];
+  /** Files beside main.cf by name: certificates with their keys. `$config_directory/name` in a setting. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** A Postfix of our own: configuration, queue and log in one temporary directory, no port unless `services` names one. */
@@ -35,7 +38,7 @@ export interface Postfix {
   readonly log: () => string;
   /** The line of the log that says how a recipient's delivery ended: `status=sent`, `deferred`, `bounced`. */
   readonly deliveryTo: (recipient: string) => Promise<string>;
-  /** Ends every process of it and removes the directory. */
+  /** Ends every process of it and removes the directory; once is enough. */
   readonly stop: () => Promise<void>;
 }
 
@@ -67,14 +70,14 @@ const SERVICES = [
 ];
 
 /** Starts one; needs root, as Postfix does. */
-export async function startPostfix({ settings, services = [] }: PostfixOptions): Promise<Postfix> {
+export async function startPostfix(options: PostfixOptions): Promise<Postfix> {
   const directory = mkdtempSync(join(tmpdir(), "postern-postfix-"));
   // Its daemons run as the user postfix and must reach their queue.
   chmodSync(directory, 0o755);
   for (const name of ["config", "queue", "log"]) mkdirSync(join(directory, name), { mode: 0o755 });
   mkdirSync(join(directory, "data"), { mode: 0o700 });
   await run("chown", ["postfix", join(directory, "data")]);
-  writeConfiguration(directory, { settings, services });
+  writeConfiguration(directory, options);
   const instance = instanceIn(directory);
   const master = spawn("postfix", ["-c", join(directory, "config"), "start-fg"], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -90,7 +93,9 @@ export async function startPostfix({ settings, services = [] }: PostfixOptions):
     await stop(master, directory);
     throw error;
   }
-  return { ...instance, stop: () => stop(master, directory) };
+  const postfix = { ...instance, stop: () => stop(master, directory) };
+  atTheEnd(postfix.stop);
+  return postfix;
 }
 
 function readyOrGone(log: string, master: ChildProcess): true | undefined {
@@ -98,7 +103,10 @@ function readyOrGone(log: string, master: ChildProcess): true | undefined {
   return log.includes("daemon started") ? true : undefined;
 }
 
-function writeConfiguration(directory: string, { settings, services = [] }: PostfixOptions): void {
+function writeConfiguration(
+  directory: string,
+  { settings, services = [], files = {} }: PostfixOptions,
+): void {
   const main: Readonly<Record<string, string>> = {
     compatibility_level: "3.6",
     queue_directory: join(directory, "queue"),
@@ -134,6 +142,8 @@ function writeConfiguration(directory: string, { settings, services = [] }: Post
   };
   const lines = Object.entries(main).map(([name, value]) => `${name} = ${value}\n`);
   writeFileSync(join(directory, "config", "main.cf"), lines.join(""));
+  for (const [name, text] of Object.entries(files))
+    writeFileSync(join(directory, "config", name), text, { mode: 0o600 });
   writeFileSync(join(directory, "config", "master.cf"), `${[...SERVICES, ...services].join("\n")}\n`);
 }
 

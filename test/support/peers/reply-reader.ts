@@ -1,18 +1,13 @@
 /** One SMTP reply: its lines joined by newlines, without CRLF. `250-a` and `250 b` are one reply. */
 export type ReplyText = string;
 
-interface Waiter {
-  readonly resolve: (reply: ReplyText) => void;
-  readonly reject: (error: Error) => void;
-}
-
 /** Cuts what a server says into replies, and hands them out in order to those who wait. */
 export class ReplyReader {
   #rest = "";
   #lines: string[] = [];
   readonly #replies: ReplyText[] = [];
-  readonly #waiting: Waiter[] = [];
-  #ended: Error | null = null;
+  readonly #waiting: ((reply: ReplyText | null) => void)[] = [];
+  #ended = false;
 
   push(text: string): void {
     this.#rest += text;
@@ -21,17 +16,18 @@ export class ReplyReader {
     for (const line of lines) this.#take(line);
   }
 
-  /** Nothing more will come: everyone who waits, or will wait, hears why. */
-  end(reason: string): void {
-    this.#ended ??= new Error(reason);
-    for (const { reject } of this.#waiting.splice(0)) reject(this.#ended);
+  /** Nothing more will come. */
+  end(): void {
+    this.#ended = true;
+    for (const resolve of this.#waiting.splice(0)) resolve(null);
   }
 
-  next(): Promise<ReplyText> {
+  /** The next reply; null = there is none any more. */
+  next(): Promise<ReplyText | null> {
     const reply = this.#replies.shift();
     if (reply !== undefined) return Promise.resolve(reply);
-    if (this.#ended !== null) return Promise.reject(this.#ended);
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    if (this.#ended) return Promise.resolve(null);
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #take(line: string): void {
@@ -42,6 +38,6 @@ export class ReplyReader {
     this.#lines = [];
     const waiter = this.#waiting.shift();
     if (waiter === undefined) this.#replies.push(reply);
-    else waiter.resolve(reply);
+    else waiter(reply);
   }
 }

@@ -1,9 +1,12 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ReplyReader, type ReplyText } from "./reply-reader.ts";
+
+/** A line to send, or something to do first that then says the line. */
+export type Line = string | (() => Promise<string>);
 
 /** What a client presents: PEM. */
 export interface ClientIdentity {
@@ -36,10 +39,29 @@ const FLAG = { "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3" } as const;
  * Speaks SMTP over STARTTLS through `openssl s_client`: each line is sent when the reply to the one before has come.
  * The process has ended when this resolves.
  */
-export async function sClient(options: SClientOptions, lines: readonly string[]): Promise<SClientAnswer> {
+export async function sClient(options: SClientOptions, lines: readonly Line[]): Promise<SClientAnswer> {
   const directory = mkdtempSync(join(tmpdir(), "postern-s-client-"));
   try {
-    return await converse(argumentsOf(options, directory), lines);
+    // `-quiet` also keeps the R of RCPT from being taken as a command to renegotiate.
+    return await converse([...argumentsOf(options, directory), "-quiet"], lines);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Makes one handshake, says QUIT, and answers with all that s_client reports of it. */
+export async function handshakeReport(options: SClientOptions): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), "postern-s-client-"));
+  try {
+    return await new Promise((resolve) => {
+      const child = execFile(
+        "openssl",
+        argumentsOf(options, directory),
+        { timeout: 20_000 },
+        (_, stdout, stderr) => resolve(stdout + stderr),
+      );
+      child.stdin?.on("error", () => undefined).end("QUIT\r\n");
+    });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -47,8 +69,7 @@ export async function sClient(options: SClientOptions, lines: readonly string[])
 
 function argumentsOf(options: SClientOptions, directory: string): readonly string[] {
   const { port, protocol, sni, identity, more = [] } = options;
-  // `-quiet` also keeps the R of RCPT from being taken as a command to renegotiate.
-  const base = ["s_client", "-quiet", "-starttls", "smtp", "-connect", `127.0.0.1:${port}`, FLAG[protocol]];
+  const base = ["s_client", "-starttls", "smtp", "-connect", `127.0.0.1:${port}`, FLAG[protocol]];
   const named = sni === null ? ["-noservername"] : ["-servername", sni];
   if (identity === null) return [...base, ...named, ...more];
   const certificate = join(directory, "certificate.pem");
@@ -58,7 +79,7 @@ function argumentsOf(options: SClientOptions, directory: string): readonly strin
   return [...base, ...named, "-cert", certificate, "-key", key, "-cert_chain", certificate, ...more];
 }
 
-async function converse(argv: readonly string[], lines: readonly string[]): Promise<SClientAnswer> {
+async function converse(argv: readonly string[], lines: readonly Line[]): Promise<SClientAnswer> {
   const child = spawn("openssl", argv, { stdio: ["pipe", "pipe", "pipe"] });
   const reader = new ReplyReader();
   let diagnostics = "";
@@ -68,15 +89,16 @@ async function converse(argv: readonly string[], lines: readonly string[]): Prom
   });
   // It may leave while we write: what it said is the answer then.
   child.stdin.on("error", () => undefined);
-  const closed = once(child, "close").then(() => reader.end("s_client has left"));
+  const closed = once(child, "close").then(() => reader.end());
   const replies: ReplyText[] = [];
   try {
     for (const line of lines) {
-      child.stdin.write(`${line}\r\n`);
-      replies.push(await reader.next());
+      child.stdin.write(`${typeof line === "string" ? line : await line()}\r\n`);
+      const reply = await reader.next();
+      // The server ended the conversation: the replies up to there are the answer.
+      if (reply === null) break;
+      replies.push(reply);
     }
-  } catch {
-    // The server ended the conversation: the replies up to there are the answer.
   } finally {
     child.kill();
     await closed;

@@ -15,6 +15,7 @@ export interface SwaksOptions {
   readonly protocol?: "tlsv1_2" | "tlsv1_3";
   readonly sni?: string;
   readonly identity?: ClientIdentity;
+  readonly subject?: string;
   /** Body of the message; swaks writes its own when it is absent. */
   readonly body?: string;
 }
@@ -39,15 +40,32 @@ export async function swaks(options: SwaksOptions): Promise<SwaksAnswer> {
 }
 
 function argumentsOf(options: SwaksOptions, directory: string): readonly string[] {
-  const { port, from, to, helo = "client.example", tls, protocol, sni, identity, body } = options;
+  const { port, from, to, helo = "client.example", tls, protocol, sni, identity, subject, body } = options;
   return [
-    ...["--server", "127.0.0.1", "--port", String(port), "--ehlo", helo],
-    ...["--from", from, "--to", to.join(","), ...TLS_ARGUMENT[tls]],
+    "--server",
+    "127.0.0.1",
+    "--port",
+    String(port),
+    "--ehlo",
+    helo,
+    "--from",
+    from,
+    "--to",
+    to.join(","),
+    ...TLS_ARGUMENT[tls],
     ...(protocol === undefined ? [] : ["--tls-protocol", protocol]),
     ...(sni === undefined ? [] : ["--tls-sni", sni]),
     ...(identity === undefined ? [] : identityArguments(identity, directory)),
-    ...(body === undefined ? [] : ["--body", body]),
+    ...(subject === undefined ? [] : ["--h-Subject", subject]),
+    ...(body === undefined ? [] : ["--body", `@${fileOf(directory, body)}`]),
   ];
+}
+
+/** A body as an argument would be too long for the system. */
+function fileOf(directory: string, body: string): string {
+  const path = join(directory, "body.txt");
+  writeFileSync(path, body);
+  return path;
 }
 
 function identityArguments(identity: ClientIdentity, directory: string): readonly string[] {

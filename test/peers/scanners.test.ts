@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { endEverything } from "../support/peers/endings.ts";
+import { describeWith } from "../support/peers/needs.ts";
+import { type Product, startProduct } from "../support/peers/product.ts";
+import { scratchDirectory } from "../support/peers/scratch.ts";
+
+const TESTSSL_TIMEOUT_MS = 400_000;
+
+/** One finding of `testssl --jsonfile`. */
+interface Finding {
+  readonly id: string;
+  readonly severity: string;
+  readonly finding: string;
+}
+
+let product: Product;
+let directory = "";
+
+beforeAll(async () => {
+  directory = scratchDirectory();
+  // A scanner opens far more connections in a minute than a mail server.
+  product = await startProduct({ LIMITS: '{"maxConnectionsPerClient":1000,"maxErrors":1000}' });
+});
+
+afterAll(endEverything);
+
+describeWith(["testssl"])("testssl", () => {
+  it(
+    "finds TLS 1.2 and 1.3 alone, no vulnerability, and renegotiation refused",
+    async () => {
+      const findings = await testssl(["--protocols", "--vulnerable"]);
+      const of = (id: string): string => findings.find((finding) => finding.id === id)?.finding ?? "absent";
+      expect([of("SSLv2"), of("SSLv3"), of("TLS1"), of("TLS1_1")]).toEqual(
+        Array.from({ length: 4 }, () => expect.stringContaining("not offered") as string),
+      );
+      expect(of("TLS1_2")).toContain("offered");
+      expect(of("TLS1_3")).toContain("offered");
+      expect(of("secure_client_renego")).toContain("not vulnerable");
+      const bad = findings.filter(({ severity }) => ["LOW", "MEDIUM", "HIGH", "CRITICAL"].includes(severity));
+      expect(bad.map(({ id, severity, finding }) => `${severity} ${id}: ${finding}`)).toEqual([]);
+      expect(findings.length).toBeGreaterThan(15);
+    },
+    TESTSSL_TIMEOUT_MS,
+  );
+});
+
+describeWith(["sslscan"])("sslscan", () => {
+  it("agrees: TLS 1.2 and 1.3 alone, no renegotiation, no weak cipher", async () => {
+    const report = await run("sslscan", ["--no-colour", "--starttls-smtp", `127.0.0.1:${product.smtpPort}`]);
+    const enabled = [...report.matchAll(/^(?<protocol>(?:SSL|TLS)v[\d.]+)\s+enabled/gmu)].map(
+      ({ groups }) => groups?.["protocol"],
+    );
+    expect(enabled, report).toEqual(["TLSv1.2", "TLSv1.3"]);
+    expect(report).toMatch(/^Session renegotiation not supported$/mu);
+    expect(report.match(/^TLSv1\.\d not vulnerable to heartbleed$/gmu)).toHaveLength(2);
+    const ciphers = [
+      ...report.matchAll(/^(?:Preferred|Accepted)\s+TLSv1\.\d\s+\d+ bits\s+(?<cipher>\S+)/gmu),
+    ].map(({ groups }) => groups?.["cipher"] ?? "");
+    expect(ciphers.length).toBeGreaterThan(3);
+    expect(ciphers.filter((cipher) => !/GCM|CHACHA20|POLY1305/u.test(cipher))).toEqual([]);
+  });
+});
+
+describeWith(["testssl", "sslscan"])("the scanned process", () => {
+  it("is still the one that was started, and answers", async () => {
+    const ready = await fetch(`${product.healthUrl}/ready`);
+    expect(ready.status).toBe(200);
+    expect(process.kill(product.pid, 0)).toBe(true);
+  });
+});
+
+async function testssl(what: readonly string[]): Promise<readonly Finding[]> {
+  const file = join(directory, "testssl.json");
+  const target = `127.0.0.1:${product.smtpPort}`;
+  await run("testssl", [
+    ...what,
+    "--starttls",
+    "smtp",
+    "--quiet",
+    "--color",
+    "0",
+    "--nodns",
+    "none",
+    "--jsonfile",
+    file,
+    target,
+  ]);
+  return JSON.parse(readFileSync(file, "utf8")) as readonly Finding[];
+}
+
+/** Exit codes of scanners say how much they found, so they are not read. */
+function run(program: string, argv: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    execFile(program, argv, { timeout: TESTSSL_TIMEOUT_MS, maxBuffer: 16_000_000 }, (_, stdout, stderr) =>
+      resolve(stdout + stderr),
+    );
+  });
+}
