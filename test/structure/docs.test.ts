@@ -1,9 +1,10 @@
-import { existsSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { REASONS, rowOf } from "../../core/policy/reason.ts";
 import { VARIABLES } from "../../worker/config-variables.ts";
 import { LIMIT_TABLE } from "../../worker/limits.ts";
+import { VERDICT_REPLIES } from "../../worker/session/reply.ts";
 import { readText, ROOT, sourceFiles } from "./source-files.ts";
 
 const linesOf = (path: string): readonly string[] => readText(path).split("\n");
@@ -33,11 +34,54 @@ describe("docs/configuration.md", () => {
 });
 
 describe("docs/tls-levels.md", () => {
-  it.each(REASONS)("has the row of the reason %s in its place", (reason) => {
+  it.each(REASONS)("has the row of the reason %s in its place, with every reply of it", (reason) => {
     const rows = linesOf("docs/tls-levels.md").filter((line) =>
       line.startsWith(`| ${rowOf(reason)} | \`${reason}\` |`),
     );
     expect(rows).toHaveLength(1);
+    const { reject, defer, circumstances } = VERDICT_REPLIES[reason];
+    for (const reply of [reject, defer, ...Object.values(circumstances)]) {
+      if (reply === null) continue;
+      const [code, enhanced] = reply;
+      expect(rows[0]).toContain(`\`${code} ${enhanced}\``);
+    }
+  });
+});
+
+describe("docs/threats.md", () => {
+  const named = linesOf("docs/threats.md").flatMap((line) => {
+    const columns = line.split("|").map((column) => column.trim());
+    return columns.length === 5 ? [...(columns[3] ?? "").matchAll(/`(?<path>[^`]+)`/gu)] : [];
+  });
+  const paths = [...new Set(named.map(({ groups }) => groups?.["path"] ?? ""))];
+
+  it("names a test for each threat", () => {
+    const threats = linesOf("docs/threats.md").filter((line) => /^\| (?!threat|-)/u.test(line));
+    expect(threats.length).toBeGreaterThan(20);
+    expect(threats.filter((line) => !/\| `[^|]+ \|$/u.test(line))).toEqual([]);
+  });
+
+  it.each(paths)("names %s, which is there", (path) => {
+    const pattern = path.endsWith(".ts") ? path : `${path}/**/*.test.ts`;
+    expect(globSync(pattern, { cwd: ROOT }).length).toBeGreaterThan(0);
+  });
+});
+
+describe("README.md", () => {
+  it("names only scripts that are there", () => {
+    const { scripts } = JSON.parse(readText("package.json")) as {
+      readonly scripts: Readonly<Record<string, string>>;
+    };
+    const pages = sourceFiles("*.md", "docs/**/*.md").map(({ text }) => text);
+    const named = pages.flatMap((text) =>
+      [
+        ...text.matchAll(
+          /npm (?:run (?:-s )?)?(?<script>start|test|try|dev|format|check[:\w]*|test:\w+)\b/gu,
+        ),
+      ].map(({ groups }) => groups?.["script"] ?? ""),
+    );
+    expect(new Set(named).size).toBeGreaterThan(4);
+    expect(named.filter((script) => scripts[script] === undefined)).toEqual([]);
   });
 });
 
