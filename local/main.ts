@@ -30,6 +30,8 @@ const EXIT_ERROR = 1;
 const MAX_UNWRITTEN_LOG_BYTES = 16 * 1024 * 1024;
 const LAST_LINES_WITHIN_MS = 500;
 
+// Whoever read the screen may be gone (`npm start | head`): that must not end the mail.
+process.stdout.on("error", () => undefined);
 const screen = (text: string): void => void process.stdout.write(text);
 
 function readConfig(): Config | null {

@@ -79,7 +79,7 @@ interface DescribedError {
   readonly cause?: DescribedError;
 }
 
-export function describeError(error: unknown, depth = 0): DescribedError {
+function describeError(error: unknown, depth = 0): DescribedError {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error).slice(0, MAX_TEXT) };
   return {
     type: error.name,

@@ -154,6 +154,31 @@ describe("a worker with settings", () => {
   });
 });
 
+describe("another default certificate", () => {
+  const served = async (port: number): Promise<string> => {
+    const client = await SmtpClient.connect(port);
+    await client.reply();
+    await client.say("EHLO client.example");
+    const secure = await client.startTls({ servername: "gate.example" });
+    const { fingerprint256 } = secure.getPeerCertificate();
+    client.close();
+    return fingerprint256;
+  };
+
+  it("is served from the next handshake on; one that does not load changes nothing", async () => {
+    const { smtpPort, worker: started } = await start(storeAt(3));
+    await started.firstSnapshot;
+    const before = await served(smtpPort);
+    const { material } = await createSelfSigned({ names: ["gate.example"] }, { nowMs: Date.now() });
+    started.edge.replaceDefaultCertificate(material);
+    const after = await served(smtpPort);
+    expect(after).not.toBe(before);
+    const broken = material.keys.map((key) => ({ ...key, privateKeyPem: "none" }));
+    expect(() => started.edge.replaceDefaultCertificate({ keys: broken })).toThrow(Error);
+    expect(await served(smtpPort)).toBe(after);
+  });
+});
+
 describe("a worker whose health port is taken", () => {
   it("does not start, and names the variable", async () => {
     const { worker: first } = await start(storeAt(3));
