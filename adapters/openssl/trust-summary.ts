@@ -25,7 +25,7 @@ export function summariseTrust(trust: ResolvedTrust): TrustSummary {
   return {
     names: new Set(anchors.map(({ fields }) => comparableName(fields.subject))),
     certificates: new Set(anchors.map(({ der }) => base64(der))),
-    dates: dates.sort((a, b) => a - b),
+    dates: dates.toSorted((a, b) => a - b),
   };
 }
 

@@ -19,13 +19,11 @@ export interface VerifyFiles {
 
 /** The arguments of edge.md, "Judging a client certificate at RCPT". No store of the machine takes part. */
 export function verifyArguments(files: VerifyFiles, purpose: VerifyPurpose): readonly string[] {
-  return [
-    ...["verify", "-no-CAfile", "-no-CApath", "-no-CAstore", "-trusted", files.anchors],
-    ...(files.issuers === null ? [] : ["-untrusted", files.issuers]),
-    ...["-partial_chain", "-verify_depth", "6", "-auth_level", "2", "-purpose", purpose],
-    ...(files.crls === null ? [] : ["-crl_check_all", "-CRLfile", files.crls]),
-    files.leaf,
-  ];
+  const trusted = ["-no-CAfile", "-no-CApath", "-no-CAstore", "-trusted", files.anchors];
+  const untrusted = files.issuers === null ? [] : ["-untrusted", files.issuers];
+  const rules = ["-partial_chain", "-verify_depth", "6", "-auth_level", "2", "-purpose", purpose];
+  const revocation = files.crls === null ? [] : ["-crl_check_all", "-CRLfile", files.crls];
+  return ["verify", ...trusted, ...untrusted, ...rules, ...revocation, files.leaf];
 }
 
 /** One finding of `openssl verify`. */

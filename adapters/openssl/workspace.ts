@@ -111,4 +111,4 @@ const write = (path: string, text: string): Promise<void> =>
 
 /** Never rejects: what cannot be removed goes with the directory. */
 const discard = (paths: readonly (string | null)[]): Promise<unknown> =>
-  Promise.allSettled(paths.map((path) => (path === null ? undefined : rm(path, { force: true }))));
+  Promise.allSettled(paths.filter((path) => path !== null).map((path) => rm(path, { force: true })));

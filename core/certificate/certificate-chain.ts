@@ -9,7 +9,7 @@ export interface CertificateChain {
   readonly issuers: readonly UploadedCertificate[];
 }
 
-export const CHAIN_POINTER = "/chainPem";
+const CHAIN_POINTER = "/chainPem";
 
 /**
  * Sorts an upload into one chain for each leaf. The first certificate is a leaf, and so is every later one in its

@@ -52,7 +52,7 @@ export function comparableName(der: Uint8Array): string {
     .toLowerCase()
     .replace(/[\s\\]+/g, "")
     .split(/[,+]/)
-    .sort()
+    .toSorted()
     .join();
 }
 
@@ -81,7 +81,9 @@ const SPECIAL = /["+,;<>\\=]/;
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 function escaped(value: string, options: NameTextOptions): string {
-  const text = [...value.slice(0, MAX_CHARACTERS)].map((character) => escapedCharacter(character, options));
+  const text = Array.from(value.slice(0, MAX_CHARACTERS), (character) =>
+    escapedCharacter(character, options),
+  );
   // A blank at either end, and a number sign in front, would be read as something else.
   if (text[0] === " " || text[0] === "#") text[0] = `\\${text[0]}`;
   if (text.length > 1 && text.at(-1) === " ") text[text.length - 1] = "\\ ";

@@ -132,7 +132,7 @@ function sharedNames(chains: readonly CertificateChain[]): readonly string[] {
 function newCertificate(pairs: readonly KeyPair[]): NewCertificate {
   const described = pairs
     .map((pair) => ({ pair, keyType: servedKeyType(pair.chain.leaf) }))
-    .sort((a, b) => Number(isEcdsa(b.keyType)) - Number(isEcdsa(a.keyType)));
+    .toSorted((a, b) => Number(isEcdsa(b.keyType)) - Number(isEcdsa(a.keyType)));
   return {
     keys: described.map(({ pair, keyType }) => certificateKey(pair.chain.leaf, keyType)),
     names: sharedNames(pairs.map(({ chain }) => chain)),

@@ -76,14 +76,17 @@ export async function createSelfSigned(
   return described(new Uint8Array(certificate.rawData), { keyType, privateKey: new Uint8Array(privateKey) });
 }
 
+const SIGNING = KeyUsageFlags.digitalSignature;
+const SIGNING_AND_KEY_EXCHANGE: KeyUsageFlags =
+  KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment;
+
 function extensionsFor(request: {
   names: readonly string[];
   keyType: SelfSignedKeyType;
   criticalNames: boolean;
 }): Extension[] {
-  const signing = KeyUsageFlags.digitalSignature;
   // RSA key exchange (TLS 1.2 without forward secrecy) is off by default; TLS_CIPHERS may switch it on.
-  const usage = request.keyType === "ecdsa-p256" ? signing : signing | KeyUsageFlags.keyEncipherment;
+  const usage: KeyUsageFlags = request.keyType === "ecdsa-p256" ? SIGNING : SIGNING_AND_KEY_EXCHANGE;
   const names = request.names.map((value) => ({ type: "dns" as const, value }));
   return [
     new BasicConstraintsExtension(false, undefined, true),

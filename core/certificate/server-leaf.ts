@@ -17,7 +17,7 @@ export function leafIssues(leaf: UploadedCertificate): readonly Issue[] {
     issues.push({ pointer, code: "no-names", message });
   }
   // Node shows extended key usages under this name; undefined = no such extension, so every purpose.
-  if (x509.keyUsage?.some((purpose) => SERVER_AUTH.includes(purpose)) === false) {
+  if (x509.keyUsage !== undefined && !x509.keyUsage.some((purpose) => SERVER_AUTH.includes(purpose))) {
     const message = "is not for servers: its extended key usage lacks serverAuth";
     issues.push({ pointer, code: "not-for-servers", message });
   }

@@ -14,7 +14,7 @@ import {
 } from "../certificate-writer.ts";
 import { explicit, implicit, octetString, sequence } from "../der.ts";
 import { issued, makeCa, type CaOptions, type IssuedCertificate } from "../pki.ts";
-import { bad, client, good, NAME, root, valid, type ClientCertificateKind } from "./kind.ts";
+import { bad, client, good, NAME, root, type ClientCertificateKind } from "./kind.ts";
 
 const caExtensions = [basicConstraints(true), keyUsage(KEY_USAGE.keyCertSign, KEY_USAGE.crlSign)];
 const leafUnder = (options: CaOptions): IssuedCertificate =>

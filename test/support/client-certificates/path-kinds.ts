@@ -97,7 +97,7 @@ const orderKinds = (): readonly ClientCertificateKind[] => [
     "a chain out of order",
     (() => {
       const high = client({ ca: tower(3) });
-      return { leaf: high, chain: [high.der, ...high.chain.slice(1).reverse()] };
+      return { leaf: high, chain: [high.der, ...high.chain.slice(1).toReversed()] };
     })(),
   ),
   good("the leaf twice", { leaf, chain: [leaf.der, ...leaf.chain] }),
