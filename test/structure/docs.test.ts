@@ -1,7 +1,7 @@
 import { existsSync, globSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
-import { REASONS, rowOf } from "../../core/policy/reason.ts";
+import { type Reason, REASONS, rowOf } from "../../core/policy/reason.ts";
 import { VARIABLES } from "../../worker/config-variables.ts";
 import { LIMIT_TABLE } from "../../worker/limits.ts";
 import { VERDICT_REPLIES } from "../../worker/session/reply.ts";
@@ -33,18 +33,27 @@ describe("docs/configuration.md", () => {
   });
 });
 
-describe("docs/tls-levels.md", () => {
-  it.each(REASONS)("has the row of the reason %s in its place, with every reply of it", (reason) => {
+/** Each reply of a reason as it begins: `550 5.7.1`. */
+function repliesOf(reason: Reason): readonly string[] {
+  const { reject, defer, circumstances } = VERDICT_REPLIES[reason];
+  const replies = [reject, defer, ...Object.values(circumstances)];
+  return replies.flatMap((reply) => (reply === null ? [] : [`${reply[0]} ${reply[1]}`]));
+}
+
+describe("every reason to refuse", () => {
+  it.each(REASONS)("%s has its row in docs/tls-levels.md, in its place, with every reply", (reason) => {
     const rows = linesOf("docs/tls-levels.md").filter((line) =>
       line.startsWith(`| ${rowOf(reason)} | \`${reason}\` |`),
     );
     expect(rows).toHaveLength(1);
-    const { reject, defer, circumstances } = VERDICT_REPLIES[reason];
-    for (const reply of [reject, defer, ...Object.values(circumstances)]) {
-      if (reply === null) continue;
-      const [code, enhanced] = reply;
-      expect(rows[0]).toContain(`\`${code} ${enhanced}\``);
-    }
+    const missing = repliesOf(reason).filter((reply) => rows[0]?.includes(`\`${reply}\``) !== true);
+    expect(missing).toEqual([]);
+  });
+
+  it.each(REASONS)("%s has dialogs that hear every reply", (reason) => {
+    const dialogs = sourceFiles(`test/dialog/verdict/${reason}*.dialog`);
+    const heard = dialogs.map(({ text }) => text).join("\n");
+    expect(repliesOf(reason).filter((reply) => !heard.includes(`S: ${reply}`))).toEqual([]);
   });
 });
 
