@@ -16,6 +16,12 @@ export type ClientJudgement =
 const AMBIGUOUS: ReadonlySet<string> = new Set(["INVALID_PURPOSE", "INVALID_CA"]);
 
 /**
+ * Certificates that a path may have below its anchor: `openssl verify -verify_depth 6` lets six issuers pass. A handshake
+ * lets a hundred pass, and Node cannot set it, so its OK for a longer chain is no answer (edge.md: both ways agree).
+ */
+const LONGEST_CHAIN = 7;
+
+/**
  * Judges a client's chain from the cheapest proof to the dearest: a pin of the leaf, the handshake's verdict where it was
  * given by the same trust, a trust with nobody in it, the verifier's answer.
  *
@@ -39,8 +45,9 @@ export function judgeClient(
   const { handshake } = peer;
   const sameTrust = handshake.trustHash !== null && handshake.trustHash === trust.hash;
   // Node verifies with purpose sslclient; a chain that passes may serve under either setting.
-  if (sameTrust && handshake.ok) return { kind: "passed", pinned: false };
-  const refusedByHandshake = sameTrust && settings.purpose === "clientAuth";
+  if (sameTrust && handshake.ok && peer.chain.length <= LONGEST_CHAIN)
+    return { kind: "passed", pinned: false };
+  const refusedByHandshake = sameTrust && !handshake.ok && settings.purpose === "clientAuth";
   if (refusedByHandshake && !AMBIGUOUS.has(handshake.code ?? ""))
     return { kind: "untrusted", detail: handshake.code };
 

@@ -233,6 +233,24 @@ describe("rows 5 to 8: the client's certificate", () => {
     ).toBe("chain-needed"),
   );
 
+  it("asks the chain verifier about a chain that is longer than a path may be, though the handshake took it", () => {
+    const ofLength = (length: number) => ({ chain: Array.from({ length }, () => new Uint8Array([1])) });
+    const answer = (length: number, chain: ChainVerdict | null) =>
+      decide({
+        domain: domain(REQUIRE),
+        trust: TRUST,
+        facts: facts(tls({ peer: peer(OK, ofLength(length)) })),
+        nowMs: NOW,
+        chain,
+      });
+    expect(answer(7, null)).toMatchObject({ verdict: { outcome: "accept" } });
+    expect(answer(8, null).kind).toBe("chain-needed");
+    expect(answer(8, judged(true, true, false))).toMatchObject({ verdict: { outcome: "accept" } });
+    expect(answer(8, judged(false, false, false))).toMatchObject({
+      verdict: { reason: "client-certificate-untrusted" },
+    });
+  });
+
   it("never takes a handshake without trust for one under a domain's trust", () =>
     expect(
       decide({
