@@ -1,0 +1,124 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { endEverything } from "../support/peers/endings.ts";
+import { describeWith } from "../support/peers/needs.ts";
+import { type Product, startProduct } from "../support/peers/product.ts";
+import { scratchDirectory } from "../support/peers/scratch.ts";
+import { type ClientIdentity, handshakeReport, sClient } from "../support/peers/s-client.ts";
+import { issueClient, makeCa } from "../support/pki.ts";
+
+const ours = makeCa({ name: "Ours CA" });
+const theirs = makeCa({ name: "Theirs CA" });
+const ourClient = issueClient({ names: ["ours.client.example"], ca: ours });
+const theirClient = issueClient({ names: ["theirs.client.example"], ca: theirs });
+
+const OUR_HOST = "mx.ours.example";
+const THEIR_HOST = "mx.theirs.example";
+
+interface Attempt {
+  readonly title: string;
+  /** With which a session is earned. */
+  readonly earnedWith: ClientIdentity | null;
+  readonly earnedAt: string;
+  /** Presented when the session is tried; a client that really resumes presents nothing. */
+  readonly triedAt: string;
+  readonly refusal: RegExp;
+}
+
+const MISSING = /^550 5\.7\.1 ours\.example requires a client certificate/u;
+
+const ATTEMPTS: readonly Attempt[] = [
+  {
+    title: "earned without a certificate",
+    earnedWith: null,
+    earnedAt: OUR_HOST,
+    triedAt: OUR_HOST,
+    refusal: MISSING,
+  },
+  {
+    title: "earned with a good certificate, then used without one",
+    earnedWith: ourClient,
+    earnedAt: OUR_HOST,
+    triedAt: OUR_HOST,
+    refusal: MISSING,
+  },
+  {
+    title: "earned with another domain's certificate at that domain's MX host",
+    earnedWith: theirClient,
+    earnedAt: THEIR_HOST,
+    triedAt: OUR_HOST,
+    refusal: MISSING,
+  },
+  {
+    title: "earned without a certificate at another MX host",
+    earnedWith: null,
+    earnedAt: THEIR_HOST,
+    triedAt: OUR_HOST,
+    refusal: MISSING,
+  },
+];
+
+const CASES = (["TLSv1.2", "TLSv1.3"] as const).flatMap((protocol) =>
+  ATTEMPTS.map((attempt) => ({ ...attempt, protocol })),
+);
+
+let product: Product;
+let directory = "";
+
+describeWith(["openssl"])("a TLS session", () => {
+  beforeAll(async () => {
+    directory = scratchDirectory();
+    product = await startProduct();
+    await requireCertificates("ours.example", OUR_HOST, ours.rootPem);
+    await requireCertificates("theirs.example", THEIR_HOST, theirs.rootPem);
+  });
+
+  afterAll(endEverything);
+
+  it.each(CASES)("$title opens nothing over $protocol", async (attempt) => {
+    const { protocol, earnedWith, earnedAt, triedAt, refusal } = attempt;
+    const file = join(directory, `${CASES.indexOf(attempt)}.session`);
+    const port = product.smtpPort;
+    // A conversation, so that tickets that come after a TLS 1.3 handshake would be caught.
+    await sClient({ port, protocol, sni: earnedAt, identity: earnedWith, more: ["-sess_out", file] }, [
+      "EHLO a.client.example",
+      "NOOP",
+      "QUIT",
+    ]);
+    // Without tickets and session ids there may be nothing to keep at all; what was kept must be worth nothing.
+    const kept = existsSync(file) ? ["-sess_in", file] : [];
+    const report = await handshakeReport({ port, protocol, sni: triedAt, identity: null, more: kept });
+    expect(report).toMatch(new RegExp(`^New, ${protocol.replace(".", "\\.")}`, "mu"));
+    expect(report).not.toMatch(/^Reused/mu);
+    const { replies } = await sClient({ port, protocol, sni: triedAt, identity: null, more: kept }, [
+      "EHLO ours.client.example",
+      "MAIL FROM:<a@client.example>",
+      "RCPT TO:<b@ours.example>",
+    ]);
+    expect(replies[2]).toMatch(refusal);
+  });
+
+  it.each(["TLSv1.2", "TLSv1.3"] as const)("is never offered a ticket over %s", async (protocol) => {
+    const report = await handshakeReport({
+      port: product.smtpPort,
+      protocol,
+      sni: OUR_HOST,
+      identity: ourClient,
+      more: ["-msg"],
+    });
+    expect(report).not.toContain("NewSessionTicket");
+    expect(report).not.toMatch(/TLS session ticket:/u);
+  });
+});
+
+async function requireCertificates(domain: string, host: string, rootPem: string): Promise<void> {
+  const trustStoreId = await product.createTrustStore(rootPem);
+  await product.putDomain(domain, {
+    mxHosts: [host],
+    tls: {
+      server: { level: "require" },
+      clientCertificate: { mode: "require", trust: { trustStoreIds: [trustStoreId] } },
+    },
+  });
+}
