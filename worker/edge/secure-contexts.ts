@@ -1,4 +1,4 @@
-import { constants, createHash } from "node:crypto";
+import { constants, createHash, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { CertificateRecord } from "../../core/certificate/certificate.ts";
 import type { CertificateMaterial } from "../../core/certificate/key-vault.ts";
@@ -184,7 +184,10 @@ interface ContextParts {
 
 const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
 
+/** @throws when any anchor or CRL does not load. */
 function createContext({ key, material, trust, ciphers }: ContextParts): SecureContext {
+  // Node passes over an anchor that it cannot read: the context would then trust less than its hash says.
+  for (const anchor of trust?.anchorsPem ?? []) void new X509Certificate(anchor);
   // Node reads one CRL out of each entry and passes over the rest.
   const crl = (trust?.crlsPem ?? []).flatMap((pem) => pem.match(CRL) ?? []);
   return createSecureContext({

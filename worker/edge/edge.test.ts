@@ -1,0 +1,312 @@
+import { once } from "node:events";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { proxyV2, proxyV2For } from "../../test/support/proxy-headers.ts";
+import { domainRecord } from "../../test/support/records.ts";
+import { recordingDelivery } from "../../test/support/recording-delivery.ts";
+import { SmtpClient } from "../../test/support/smtp-client.ts";
+import { startTestEdge, type TestEdge, type TestEdgeOptions } from "../../test/support/test-edge.ts";
+
+const settings = { domains: [domainRecord({ name: "a.example", mxHosts: ["mx.a.example"] })] };
+
+async function start(options: TestEdgeOptions = {}): Promise<TestEdge> {
+  const edge = await startTestEdge({ settings, ...options });
+  onTestFinished(() => edge.stop());
+  return edge;
+}
+
+async function greeted(edge: TestEdge, listener?: string): Promise<SmtpClient> {
+  const client = await SmtpClient.connect(edge.port(listener));
+  onTestFinished(() => client.close());
+  expect(await client.reply()).toMatch(/^220 /);
+  expect(await client.say("EHLO client.example")).toMatch(/^250/);
+  return client;
+}
+
+async function atData(edge: TestEdge): Promise<SmtpClient> {
+  const client = await greeted(edge);
+  await client.say("MAIL FROM:<a@client.example>");
+  await client.say("RCPT TO:<x@a.example>");
+  expect(await client.say("DATA")).toMatch(/^354 /);
+  return client;
+}
+
+async function expectUntil(condition: () => boolean): Promise<void> {
+  for (let wait = 0; wait < 500 && !condition(); wait += 1) {
+    await new Promise((resolve) => void setTimeout(resolve, 10));
+  }
+  expect(condition()).toBe(true);
+}
+
+/** A promise and its resolve. */
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { opened: promise, open: resolve };
+}
+
+describe("settings of a connection", () => {
+  it("are those of its accept, to its end", async () => {
+    const edge = await start();
+    const open = await greeted(edge);
+    edge.replace({
+      revision: 18,
+      domains: [domainRecord({ name: "a.example", server: { level: "require" } })],
+    });
+    await open.say("MAIL FROM:<a@client.example>");
+    expect(await open.say("RCPT TO:<x@a.example>")).toMatch(/^250/);
+    const fresh = await greeted(edge);
+    expect(await fresh.say("MAIL FROM:<a@client.example>")).toMatch(/^530 5\.7\.0/);
+    await open.say("QUIT");
+    expect((await edge.record(0)).revision).toBe(17);
+  });
+});
+
+describe("limits of connections", () => {
+  it("answer 421 4.7.0 to one connection too many of a client, and forget those that are gone", async () => {
+    const edge = await start({ limits: { maxConnectionsPerClient: 2 } });
+    const first = await greeted(edge);
+    await greeted(edge);
+    const third = await SmtpClient.connect(edge.port());
+    expect(await third.reply()).toMatch(/^421 4\.7\.0 /);
+    expect(await third.reply()).toBe("closed");
+    expect(edge.seen("limit-hit")).toMatchObject([{ limit: "maxConnectionsPerClient" }]);
+    first.close();
+    await expectUntil(() => edge.edge.stats().connections <= 1);
+    await greeted(edge);
+  });
+
+  it("count an IPv6 client as its /64, and clients behind a proxy apart", async () => {
+    const edge = await start({
+      listeners: [{ proxyFrom: ["127.0.0.0/8"] }],
+      limits: { maxConnectionsPerClient: 1 },
+    });
+    const from = async (address: string): Promise<string> => {
+      const client = await SmtpClient.connect(edge.port(), { first: proxyV2For(address) });
+      onTestFinished(() => client.close());
+      return client.reply();
+    };
+    expect(await from("2001:db8:0:1::1")).toMatch(/^220 /);
+    expect(await from("2001:db8:0:1:ffff::2")).toMatch(/^421 4\.7\.0 /);
+    expect(await from("2001:db8:0:2::1")).toMatch(/^220 /);
+    expect(await from("::ffff:c000:201")).toMatch(/^220 /);
+    expect(await from("192.0.2.1")).toMatch(/^421 4\.7\.0 /);
+  });
+
+  it("answer 421 4.3.2 to one connection too many in all", async () => {
+    const edge = await start({
+      listeners: [{ name: "one" }, { name: "two" }],
+      limits: { maxConnections: 2 },
+    });
+    await greeted(edge, "one");
+    await greeted(edge, "two");
+    const third = await SmtpClient.connect(edge.port("two"));
+    expect(await third.reply()).toMatch(/^421 4\.3\.2 /);
+    expect(edge.seen("limit-hit")).toMatchObject([{ limit: "maxConnections", listener: "two" }]);
+  });
+
+  it("let a load balancer's own checks through, counted apart and without a record", async () => {
+    const edge = await start({
+      listeners: [{ proxyFrom: ["127.0.0.0/8"] }],
+      limits: { maxConnectionsPerClient: 1 },
+    });
+    const local = proxyV2({ command: 0, family: 0 });
+    for (let check = 0; check < 3; check += 1) {
+      const client = await SmtpClient.connect(edge.port(), { first: local });
+      onTestFinished(() => client.close());
+      expect(await client.reply()).toMatch(/^220 /);
+    }
+    expect(edge.seen("health-check")).toHaveLength(3);
+    expect(edge.seen("connection-accepted")).toEqual([]);
+    await edge.edge.drain(0);
+    expect(edge.seen("session-ended")).toEqual([]);
+  });
+});
+
+describe("a message", () => {
+  it("is not delivered when its client leaves before the dot, and gives its octets back", async () => {
+    const edge = await start();
+    const client = await atData(edge);
+    client.write("Subject: half\r\n\r\nhal");
+    await expectUntil(() => edge.edge.stats().bytesInFlight > 0);
+    client.socket.end();
+    await expectUntil(() => edge.seen("message-aborted").length === 1);
+    expect(edge.delivery.messages).toEqual([]);
+    expect(edge.edge.stats().bytesInFlight).toBe(0);
+    expect(await edge.record()).toMatchObject({ messages: 0, end: "client-left" });
+  });
+
+  it("is delivered once when its client leaves after the dot, and the record still tells of it", async () => {
+    const delivery = recordingDelivery();
+    const slow = gate();
+    delivery.onMessage = async () => {
+      await slow.opened;
+      return { kind: "accepted" };
+    };
+    const edge = await start({ recording: delivery });
+    const client = await atData(edge);
+    client.write("Subject: whole\r\n\r\n.\r\n");
+    await expectUntil(() => edge.edge.stats().bytesInFlight > 0);
+    client.close();
+    await expectUntil(() => edge.edge.stats().connections === 0);
+    expect(edge.seen("session-ended")).toEqual([]);
+    slow.open();
+    expect(await edge.record()).toMatchObject({ messages: 1 });
+    expect(delivery.messages).toHaveLength(1);
+  });
+
+  it("over the size limit is read on by 1 MB for the sake of the reply, and cut there", async () => {
+    const edge = await start({ limits: { maxMessageBytes: 1_000 } });
+    const client = await atData(edge);
+    const line = `${"x".repeat(98)}\r\n`;
+    const chunk = line.repeat(1_000);
+    for (let sent = 0; sent < 3_000_000 && !client.socket.destroyed; sent += chunk.length) {
+      if (!client.socket.write(chunk))
+        await Promise.race([once(client.socket, "drain"), once(client.socket, "close")]);
+    }
+    expect(await client.reply()).toMatch(/^552 5\.3\.4 /);
+    expect(await edge.record()).toMatchObject({ end: "limit", limit: "maxMessageBytes" });
+    expect(edge.edge.stats().bytesInFlight).toBe(0);
+  });
+
+  it("counts against all sessions together", async () => {
+    const edge = await start({ limits: { maxBytesInFlight: 300 } });
+    const first = await atData(edge);
+    first.write(`Subject: ${"x".repeat(250)}\r\n`);
+    await expectUntil(() => edge.edge.stats().bytesInFlight > 200);
+    const second = await atData(edge);
+    second.write(`Subject: ${"y".repeat(100)}\r\n\r\n.\r\n`);
+    expect(await second.reply()).toMatch(/^452 4\.3\.1 /);
+    first.write("\r\n.\r\n");
+    expect(await first.reply()).toMatch(/^250 /);
+    expect(edge.edge.stats().bytesInFlight).toBe(0);
+  });
+
+  it("that a delivery accepts without having read it is not acknowledged", async () => {
+    const delivery = recordingDelivery();
+    const begin = delivery.begin.bind(delivery);
+    delivery.begin = (route, mail) => ({
+      ...begin(route, mail),
+      message: async () => ({ kind: "accepted" }),
+    });
+    const edge = await start({ recording: delivery });
+    const client = await atData(edge);
+    client.write("Subject: hi\r\n\r\n.\r\n");
+    expect(await client.reply()).toMatch(/^451 4\.3\.0 /);
+    expect(edge.seen("internal-error")).toHaveLength(1);
+    expect(await client.say("NOOP")).toMatch(/^250/);
+  });
+
+  it("waits in the client while the next hop is slow", async () => {
+    const delivery = recordingDelivery();
+    const slow = gate();
+    const begin = delivery.begin.bind(delivery);
+    delivery.begin = (route, mail) => {
+      const transaction = begin(route, mail);
+      return {
+        ...transaction,
+        message: async (message) => {
+          await slow.opened;
+          return transaction.message(message);
+        },
+      };
+    };
+    const edge = await start({ recording: delivery });
+    const client = await atData(edge);
+    const megabyte = `${"x".repeat(98)}\r\n`.repeat(10_000);
+    for (let count = 0; count < 20; count += 1) client.write(megabyte);
+    await new Promise((resolve) => void setTimeout(resolve, 100));
+    expect(client.socket.writableLength).toBeGreaterThan(10_000_000);
+    slow.open();
+    client.write("\r\n.\r\n");
+    expect(await client.reply()).toMatch(/^250 /);
+    expect(delivery.messages[0]?.content?.length).toBeGreaterThan(20_000_000);
+  });
+
+  it("is aborted at its next hop when the client leaves before DATA", async () => {
+    const edge = await start();
+    const client = await greeted(edge);
+    await client.say("MAIL FROM:<a@client.example>");
+    await client.say("RCPT TO:<x@a.example>");
+    client.close();
+    await expectUntil(() => edge.delivery.transactions[0]?.aborted === true);
+  });
+
+  it("opens nothing at a next hop for a client that left while it was judged", async () => {
+    const delivery = recordingDelivery();
+    const slow = gate();
+    delivery.onRecipient = async () => {
+      await slow.opened;
+      return { kind: "accepted" };
+    };
+    const edge = await start({ recording: delivery });
+    const client = await greeted(edge);
+    await client.say("MAIL FROM:<a@client.example>");
+    client.write("RCPT TO:<x@a.example>\r\nRCPT TO:<y@a.example>\r\n");
+    await expectUntil(() => delivery.transactions.length === 1);
+    client.close();
+    await edge.record();
+    slow.open();
+    await new Promise((resolve) => void setTimeout(resolve, 20));
+    expect(delivery.transactions).toMatchObject([{ aborted: true }]);
+  });
+});
+
+describe("a drain", () => {
+  it("says 421 4.3.2 to idle sessions, in TLS and in plaintext, and turns new ones away", async () => {
+    const edge = await start();
+    const plain = await greeted(edge);
+    const secure = await greeted(edge);
+    await secure.startTls({ servername: "mx.a.example" });
+    await secure.say("EHLO client.example");
+    const drained = edge.edge.drain();
+    expect(await plain.reply()).toMatch(/^421 4\.3\.2 /);
+    expect(await secure.reply()).toMatch(/^421 4\.3\.2 /);
+    plain.close();
+    secure.close();
+    await drained;
+    await expect(SmtpClient.connect(edge.port())).rejects.toThrow(/ECONNREFUSED/);
+    expect(edge.seen("session-ended").map(({ record }) => record.end)).toEqual(["drained", "drained"]);
+  });
+
+  it("lets a transaction in flight finish, its message included, and then says 421", async () => {
+    const edge = await start();
+    const client = await greeted(edge);
+    await client.say("MAIL FROM:<a@client.example>");
+    const drained = edge.edge.drain();
+    expect(await client.say("RCPT TO:<x@a.example>")).toMatch(/^250 /);
+    expect(await client.say("DATA")).toMatch(/^354 /);
+    client.write("Subject: last\r\n\r\n.\r\n");
+    expect(await client.reply()).toMatch(/^250 /);
+    expect(await client.reply()).toMatch(/^421 4\.3\.2 /);
+    await drained;
+    expect(edge.delivery.messages).toHaveLength(1);
+  });
+
+  it("ends what is left when its time is over", async () => {
+    const edge = await start();
+    const client = await atData(edge);
+    client.write("Subject: never ends\r\n");
+    const startedAt = performance.now();
+    await edge.edge.drain(100);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(edge.delivery.messages).toEqual([]);
+  });
+
+  it("ends a handshake that hangs", async () => {
+    const edge = await start();
+    const client = await greeted(edge);
+    await client.say("STARTTLS");
+    client.write(Buffer.from([22, 3, 1]));
+    await edge.edge.drain(50);
+    expect(await client.reply()).toBe("closed");
+  });
+});
+
+describe("a start", () => {
+  it("binds nothing when one of its listeners cannot be bound", async () => {
+    const taken = await start();
+    const port = taken.port();
+    await expect(
+      startTestEdge({ settings, listeners: [{ name: "free" }, { name: "taken", port }] }),
+    ).rejects.toThrow(/EADDRINUSE/);
+  });
+});

@@ -1,0 +1,118 @@
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { captureClientHello, inRecordsOf, messageOf, record } from "../../test/support/client-hellos.ts";
+import { CAS, presenting } from "../../test/support/client-kinds.ts";
+import { domainRecord, trustStoreId } from "../../test/support/records.ts";
+import { SmtpClient } from "../../test/support/smtp-client.ts";
+import { startTestEdge, type TestEdge, trustStoreOf } from "../../test/support/test-edge.ts";
+
+const hello = await captureClientHello({ servername: "mx.a.example" });
+const hello12 = await captureClientHello({ servername: "mx.a.example", maxVersion: "TLSv1.2" });
+const alert = Buffer.from([21, 3, 3, 0, 2, 2, 40]);
+const noise = Buffer.alloc(200, 0xa5);
+
+/** What a client sends after `220` instead of a handshake of good manners. */
+const SHAPES: readonly (readonly [string, readonly Buffer[]])[] = [
+  ["nothing", []],
+  ["text", [Buffer.from("EHLO client.example\r\n")]],
+  ["an alert at once", [alert]],
+  ["half a hello", [hello.subarray(0, 100)]],
+  ["a hello and nothing", [hello]],
+  ["a hello and noise", [hello, noise]],
+  ["a hello and an alert", [hello, alert]],
+  ["a hello and text", [hello, Buffer.from("MAIL FROM:<a@b.example>\r\n")]],
+  ["a hello twice", [hello, hello]],
+  ["a TLS 1.2 hello and noise", [hello12, noise]],
+  ["a TLS 1.2 hello and an alert", [hello12, alert]],
+  ["a TLS 1.2 hello and a broken record", [hello12, Buffer.from([22, 3, 3, 0x40, 0xff])]],
+  ["a hello of one-octet records and an alert", [inRecordsOf(1, hello), alert]],
+  ["a hello with a broken body", [record(messageOf(hello).fill(0xff, 60, 90))]],
+  ["another handshake message", [record(Buffer.from([16, 0, 0, 1, 0]))]],
+];
+
+async function afterStarttls(port: number): Promise<SmtpClient> {
+  const client = await SmtpClient.connect(port);
+  await client.reply();
+  await client.say("EHLO client.example");
+  expect(await client.say("STARTTLS")).toMatch(/^220 /);
+  return client;
+}
+
+describe("an edge whose clients misbehave in the handshake", () => {
+  let edge: TestEdge;
+
+  beforeAll(async () => {
+    const domain = domainRecord({
+      name: "a.example",
+      mxHosts: ["mx.a.example"],
+      server: { level: "require" },
+      clientCertificate: { mode: "require", names: { match: "any", allowed: [] } },
+      trustStoreIds: [trustStoreId(1)],
+    });
+    edge = await startTestEdge({
+      settings: { domains: [domain], trustStores: [trustStoreOf(trustStoreId(1), CAS.partner.rootPem)] },
+      limits: { clientHelloMs: 150, handshakeMs: 250 },
+    });
+  });
+
+  afterAll(() => edge.stop());
+
+  const endings = ["leaves in good order", "resets the connection", "waits"] as const;
+  const cases = SHAPES.flatMap(([shape, pieces]) => endings.map((ending) => ({ shape, pieces, ending })));
+
+  it.each(cases)("lives on after $shape from a client that $ending", async ({ pieces, ending }) => {
+    const client = await afterStarttls(edge.port());
+    const before = edge.seen("handshake-failed").length;
+    for (const piece of pieces) client.write(piece);
+    if (ending === "leaves in good order") client.socket.end();
+    if (ending === "resets the connection") client.socket.resetAndDestroy();
+    await expectFailures(edge, before + 1);
+    client.close();
+    expect(edge.seen("handshake-failed")).toHaveLength(before + 1);
+    expect(edge.seen("internal-error")).toEqual([]);
+  });
+
+  it("lives on when the connection breaks at any point of either side's handshake", async () => {
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      for (let cut = 1; cut < 3_000; cut += 307) {
+        const client = await afterStarttls(edge.port());
+        breakAfter(client, cut);
+        const tried = client.handshake({ servername: "mx.a.example", maxVersion, ...presenting("good") });
+        await tried.catch(() => undefined);
+        client.close();
+      }
+    }
+    await expectServed(edge);
+  });
+
+  it("still serves", () => expectServed(edge));
+});
+
+/** Resets the connection instead of writing beyond so many octets. */
+function breakAfter({ socket }: SmtpClient, octets: number): void {
+  const write = socket.write.bind(socket);
+  let sent = 0;
+  const cutting = (chunk: Uint8Array, ...rest: never[]): boolean => {
+    sent += chunk.length;
+    if (sent <= octets) return write(chunk, ...rest);
+    socket.resetAndDestroy();
+    return false;
+  };
+  Object.assign(socket, { write: cutting });
+}
+
+async function expectFailures(edge: TestEdge, failures: number): Promise<void> {
+  for (let wait = 0; wait < 200 && edge.seen("handshake-failed").length < failures; wait += 1) {
+    await new Promise((resolve) => void setTimeout(resolve, 5));
+  }
+}
+
+async function expectServed(edge: TestEdge): Promise<void> {
+  const client = await afterStarttls(edge.port());
+  const secure = await client.handshake({ servername: "mx.a.example", ...presenting("good") });
+  expect(await client.say("EHLO client.example")).toMatch(/^250-/);
+  await client.say("MAIL FROM:<a@client.example>");
+  expect(await client.say("RCPT TO:<x@a.example>")).toMatch(/^250 /);
+  secure.end();
+  await once(secure, "close");
+}
