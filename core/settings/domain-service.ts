@@ -8,13 +8,13 @@ import {
   type DomainInput,
   domainInput,
   domainSettings,
-  parseDocument,
   type TlsInput,
   tlsInput,
   tlsSettings,
 } from "./domain-schema.ts";
 import type { DomainRecord, DomainSettings, TlsSettings } from "./domain.ts";
 import { type DomainView, domainView, shownSettings, shownTls } from "./domain-view.ts";
+import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { planWrite } from "./plan-write.ts";
 import { pointingInto } from "./pointing-into.ts";

@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
+import { CertificateService } from "../../core/certificate/certificate-service.ts";
+import { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
 import type { WriteEffects } from "../../core/settings/write.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/settings/domain-service.ts";
@@ -10,8 +12,10 @@ import type { ServiceDependencies } from "../../core/settings/service-dependenci
 import type { ApiEnv } from "./api-env.ts";
 import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./api-log.ts";
 import type { Authenticate } from "./caller.ts";
+import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeDomains, routeTls } from "./domains.route.ts";
 import { allowedMethods } from "./methods.ts";
+import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
 
 export interface ApiDependencies extends Omit<ServiceDependencies, "retry"> {
@@ -47,6 +51,10 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
+  const certificates = new CertificateService(services);
+  routeCertificates(app, certificates);
+  routeCertificateChanges(app, certificates);
+  routeTrustStores(app, new TrustStoreService(services));
 
   app.notFound((c) => {
     const allow = allowedMethods(app.routes, c.req.path);

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { CAPS } from "../../core/limits.ts";
-import { domainNameInput } from "../../core/settings/domain-schema.ts";
+import { domainNameInput } from "../../core/settings/input-fields.ts";
 
 export const nameParameter = z.object({ name: domainNameInput });
 

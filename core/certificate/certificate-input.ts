@@ -1,0 +1,89 @@
+import * as z from "zod";
+import { CAPS } from "../limits.ts";
+import { distinct, ignoredInput, labelInput, namePatternInput } from "../settings/input-fields.ts";
+import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "./self-signed.ts";
+
+/** Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day. */
+const MAX_DAYS = 3650;
+
+const pem = z.string().min(1);
+
+const pemFields = {
+  certificatePem: pem.meta({ description: "the leaf first; may hold its chain" }),
+  chainPem: pem.optional().meta({ description: "intermediates in order" }),
+  privateKeyPassphrase: z.string().min(1).optional().meta({ writeOnly: true }),
+};
+
+const selfSigned = z.strictObject({
+  source: z.literal("self-signed"),
+  names: distinct(namePatternInput, CAPS.certificateNames).min(1),
+  keyType: z.enum(SELF_SIGNED_KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
+  days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
+  label: labelInput,
+});
+
+const uploaded = z.strictObject({
+  source: z.literal("pem"),
+  ...pemFields,
+  privateKeyPem: pem.meta({ writeOnly: true }),
+  label: labelInput,
+});
+
+export const certificateInput = z.discriminatedUnion("source", [selfSigned, uploaded]);
+export type CertificateInput = z.output<typeof certificateInput>;
+
+/** New material of a certificate; without a key, the one that is here already is used again. */
+export const materialInput = z.strictObject({
+  source: z.literal("pem").default("pem"),
+  ...pemFields,
+  privateKeyPem: pem.optional().meta({ writeOnly: true }),
+});
+export type MaterialInput = z.output<typeof materialInput>;
+
+/** Fields of a shown certificate that are as they are; a patch may repeat them. */
+export const FIXED_FIELDS = ["id", "source", "names", "version"] as const;
+
+/** A shown certificate as a patch leaves it: only the label is written. */
+export const certificateDocument = z.strictObject({
+  label: labelInput,
+  ...Object.fromEntries(
+    [
+      ...FIXED_FIELDS,
+      "notBefore",
+      "notAfter",
+      "keys",
+      "account",
+      "state",
+      "reason",
+      "usedBy",
+      "revision",
+      "createdAt",
+      "updatedAt",
+      "updatedBy",
+      "warnings",
+    ].map((field) => [field, ignoredInput]),
+  ),
+});
+
+export const trustStoreInput = z.strictObject({
+  label: labelInput,
+  certificatesPem: pem.meta({ description: `at most ${CAPS.trustStoreCertificates} certificates` }),
+  crlPem: pem.nullable().default(null),
+});
+export type TrustStoreInput = z.output<typeof trustStoreInput>;
+
+/** What replaces a trust store: what was read may be sent back. */
+export const trustStoreDocument = z.strictObject({
+  ...trustStoreInput.shape,
+  id: ignoredInput,
+  account: ignoredInput,
+  contentSha256: ignoredInput,
+  anchors: ignoredInput,
+  crls: ignoredInput,
+  usedBy: ignoredInput,
+  revision: ignoredInput,
+  createdAt: ignoredInput,
+  updatedAt: ignoredInput,
+  updatedBy: ignoredInput,
+  warnings: ignoredInput,
+});

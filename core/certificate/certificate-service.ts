@@ -1,0 +1,249 @@
+import type { Actor } from "../actor.ts";
+import { timestamp } from "../clock.ts";
+import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unreadable } from "../errors.ts";
+import { CAPS } from "../limits.ts";
+import { parseDocument } from "../settings/input-fields.ts";
+import { mergePatch } from "../settings/merge-patch.ts";
+import { missingNameIssues } from "../settings/record-rules.ts";
+import type { ServiceDependencies } from "../settings/service-dependencies.ts";
+import type { Commit, LogEntry, Page, PageRequest } from "../settings/store.ts";
+import { isCovered } from "../settings/warnings.ts";
+import { commitWithRetry } from "../settings/write.ts";
+import {
+  checkCondition,
+  UNCONDITIONAL,
+  type WriteCondition,
+  whenStale,
+} from "../settings/write-condition.ts";
+import type { CertificateRecord, CertificateState } from "./certificate.ts";
+import {
+  certificateDocument,
+  type CertificateInput,
+  FIXED_FIELDS,
+  type MaterialInput,
+} from "./certificate-input.ts";
+import { certificateUsedBy, type CertificateView, certificateView } from "./certificate-view.ts";
+import { isCertificateId } from "./ids.ts";
+import { type CertificateMaterial, materialName } from "./key-vault.ts";
+import { parsePemBundle } from "./pem-bundle.ts";
+import { createSelfSigned } from "./self-signed.ts";
+import { decodeMaterial, encodeMaterial, type NewCertificate } from "./serving-material.ts";
+
+/** Versions that a write that never came to its end may have left in the vault. */
+const VERSIONS_TRIED = 20;
+
+/** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
+export class CertificateService {
+  readonly #deps: ServiceDependencies;
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  /** @throws NotFound */
+  async get(actor: Actor, id: string): Promise<CertificateView> {
+    return this.#view(await this.#own(actor, id));
+  }
+
+  /** A page may be short or empty before the end: states are computed by the clock. */
+  async list(
+    actor: Actor,
+    state: CertificateState | undefined,
+    page: PageRequest,
+  ): Promise<Page<CertificateView>> {
+    const { items, next } = await this.#deps.store.listCertificates(actor.account, page);
+    const views: CertificateView[] = [];
+    for (const record of items) views.push(await this.#view(record));
+    return { items: views.filter((view) => state === undefined || view.state === state), next };
+  }
+
+  /** Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not have it. */
+  async chainPem(actor: Actor, id: string): Promise<string> {
+    const { keys } = await this.#material(await this.#own(actor, id));
+    return keys.map(({ certificateChainPem }) => certificateChainPem).join("");
+  }
+
+  /** @throws InvalidInput, RuleViolation, TooLarge: see `parsePemBundle` */
+  async create(actor: Actor, input: CertificateInput): Promise<CertificateView> {
+    const { ids, vault, clock } = this.#deps;
+    const made = await this.#make(input);
+    const id = ids.certificate();
+    const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
+    const at = timestamp(clock.now());
+    const after: CertificateRecord = {
+      id,
+      account: actor.account,
+      label: input.label,
+      source: input.source,
+      names: made.names,
+      keys: made.keys,
+      material: { version: 1, sha256 },
+      revision: 0,
+      createdAt: at,
+      updatedAt: at,
+      updatedBy: actor.name,
+    };
+    return this.#commit(UNCONDITIONAL, async (expectedHead) =>
+      this.#change(actor, { before: null, after, expectedHead }),
+    );
+  }
+
+  /**
+   * A new version of the same certificate, on every host that uses it. Without a key, the present one must fit.
+   * @throws RuleViolation when a host that uses it is not covered any more; NotFound; as `create`; as the condition
+   */
+  async putMaterial(
+    actor: Actor,
+    id: string,
+    input: MaterialInput,
+    condition: WriteCondition,
+  ): Promise<CertificateView> {
+    const present = await this.#own(actor, id);
+    checkCondition(condition, present);
+    const existing = input.privateKeyPem === undefined ? (await this.#material(present)).keys : undefined;
+    const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys: existing });
+    const bytes = encodeMaterial(made.material);
+    let stored: CertificateRecord["material"] | null = null;
+    return this.#commit(condition, async (expectedHead) => {
+      const before = await this.#own(actor, id);
+      checkCondition(condition, before);
+      await this.#checkHosts(before, made);
+      if (stored === null || stored.version <= before.material.version)
+        stored = await this.#putNext(before, bytes);
+      const { names, keys } = made;
+      const after = { ...before, source: input.source, names, keys, material: stored };
+      return this.#change(actor, { before, after, expectedHead });
+    });
+  }
+
+  /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
+  async patch(actor: Actor, id: string, patch: object, condition: WriteCondition): Promise<CertificateView> {
+    return this.#commit(condition, async (expectedHead) => {
+      const before = await this.#own(actor, id);
+      checkCondition(condition, before);
+      const shown = await this.#view(before);
+      const merged = mergePatch(shown, patch);
+      const { label } = parseDocument(certificateDocument, merged);
+      checkFixed(shown, merged);
+      return this.#change(actor, { before, after: { ...before, label }, expectedHead });
+    });
+  }
+
+  /** @throws StateConflict (`in-use`); NotFound; as the condition */
+  async delete(actor: Actor, id: string, condition: WriteCondition): Promise<void> {
+    await commitWithRetry(
+      this.#deps.store,
+      async (expectedHead) => {
+        const before = await this.#own(actor, id);
+        checkCondition(condition, before);
+        return this.#change(actor, { before, after: null, expectedHead });
+      },
+      { ...this.#deps.retry, whenStale: whenStale(condition) },
+    );
+  }
+
+  async #make(input: CertificateInput): Promise<NewCertificate> {
+    const nowMs = this.#deps.clock.now();
+    if (input.source === "pem") return parsePemBundle(input, { nowMs });
+    if (input.names.length > CAPS.certificateNames) {
+      const message = `holds more than ${CAPS.certificateNames} names`;
+      throw new RuleViolation([{ pointer: "/names", code: "too-many", message }]);
+    }
+    return createSelfSigned(input, { nowMs });
+  }
+
+  async #checkHosts(record: CertificateRecord, { names }: NewCertificate): Promise<void> {
+    const hosts = await this.#deps.store.hostsOfCertificate(record.id);
+    const missed = hosts.map(({ host }) => host).filter((host) => !isCovered(names, host));
+    const issues = missingNameIssues("/certificatePem", missed);
+    if (issues.length > 0) throw new RuleViolation(issues);
+  }
+
+  /** Stores material under the next free version: a write that was cut off may have left its own. */
+  async #putNext(
+    { id, material }: CertificateRecord,
+    bytes: Uint8Array,
+  ): Promise<CertificateRecord["material"]> {
+    for (let version = material.version + 1; ; version++) {
+      try {
+        return { version, sha256: await this.#deps.vault.put(materialName(id, version), bytes) };
+      } catch (error) {
+        const taken = error instanceof StateConflict && error.code === "already-exists";
+        if (!taken || version > material.version + VERSIONS_TRIED) throw error;
+      }
+    }
+  }
+
+  async #material({ id, material }: CertificateRecord): Promise<CertificateMaterial> {
+    try {
+      return decodeMaterial(await this.#deps.vault.get(materialName(id, material.version), material.sha256));
+    } catch (error) {
+      // The record is there: its material missing is our trouble, not an unknown certificate.
+      if (error instanceof NotFound) throw new Unreadable(`material of ${id} is missing`, { cause: error });
+      throw error;
+    }
+  }
+
+  #change(
+    actor: Actor,
+    change: { before: CertificateRecord | null; after: CertificateRecord | null; expectedHead: number },
+  ): Commit {
+    const { before, after, expectedHead } = change;
+    const at = timestamp(this.#deps.clock.now());
+    const id = (after ?? before)?.id;
+    if (id === undefined) throw new TypeError("a write of a certificate that neither was nor will be");
+    return {
+      record: {
+        kind: "certificate",
+        id,
+        before,
+        after: after && { ...after, updatedAt: at, updatedBy: actor.name },
+      },
+      hosts: [],
+      uses: [],
+      account: actor.account,
+      actor: actor.name,
+      at,
+      expectedHead,
+    };
+  }
+
+  async #commit(
+    condition: WriteCondition,
+    build: (expectedHead: number) => Promise<Commit>,
+  ): Promise<CertificateView> {
+    const { store, retry } = this.#deps;
+    const entry: LogEntry = await commitWithRetry(store, build, {
+      ...retry,
+      whenStale: whenStale(condition),
+    });
+    if (entry.record.kind !== "certificate" || entry.record.after === null)
+      throw new TypeError("the store logged another write than it was given");
+    return this.#view(entry.record.after);
+  }
+
+  async #view(record: CertificateRecord): Promise<CertificateView> {
+    const { store, clock } = this.#deps;
+    return certificateView(record, await certificateUsedBy(store, record), clock.now());
+  }
+
+  async #own(actor: Actor, id: string): Promise<CertificateRecord> {
+    const record = isCertificateId(id) ? await this.#deps.store.getCertificate(id) : null;
+    if (record?.account !== actor.account) throw new NotFound("there is no such certificate");
+    return record;
+  }
+}
+
+function checkFixed(shown: CertificateView, merged: unknown): void {
+  const document: object = typeof merged === "object" && merged !== null ? merged : {};
+  const changed = FIXED_FIELDS.filter(
+    (field) => JSON.stringify(Reflect.get(document, field)) !== JSON.stringify(shown[field]),
+  );
+  if (changed.length === 0) return;
+  const issues: Issue[] = changed.map((field) => ({
+    pointer: `/${field}`,
+    code: "read-only",
+    message: "cannot be changed by a patch; new material is PUT at /material",
+  }));
+  throw new InvalidInput("Only the label of a certificate can be patched.", issues);
+}

@@ -1,0 +1,27 @@
+import * as z from "zod";
+import { Unreadable } from "../errors.ts";
+import type { TrustStoreContent } from "./trust-store.ts";
+
+const CONTENT: z.ZodType<TrustStoreContent> = z.object({
+  certificatesPem: z.string().min(1),
+  crlPem: z.string().nullable(),
+});
+
+/**
+ * Reads back what `trust/<sha256>` holds. Fields of later releases are ignored.
+ *
+ * @throws Unreadable when the bytes are not the content of a trust store.
+ */
+export function decodeTrustStoreContent(bytes: Uint8Array): TrustStoreContent {
+  const parsed = CONTENT.safeParse(jsonOf(bytes));
+  if (!parsed.success) throw new Unreadable("stored trust-store content cannot be read by this release");
+  return parsed.data;
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}

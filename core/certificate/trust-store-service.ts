@@ -1,0 +1,178 @@
+import type { Actor } from "../actor.ts";
+import { timestamp } from "../clock.ts";
+import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import { nothingCanPass } from "../settings/record-rules.ts";
+import type { ServiceDependencies } from "../settings/service-dependencies.ts";
+import type { Commit, Page, PageRequest } from "../settings/store.ts";
+import { commitWithRetry } from "../settings/write.ts";
+import {
+  checkCondition,
+  UNCONDITIONAL,
+  type WriteCondition,
+  whenStale,
+} from "../settings/write-condition.ts";
+import type { TrustStoreInput } from "./certificate-input.ts";
+import { isTrustStoreId } from "./ids.ts";
+import { trustName } from "./key-vault.ts";
+import { type NewTrustStore, parseTrustStore } from "./trust-anchors.ts";
+import { decodeTrustStoreContent } from "./trust-store-content.ts";
+import type { TrustStoreContent, TrustStoreRecord } from "./trust-store.ts";
+import { trustStoreUsedBy, type TrustStoreSummary, type TrustStoreView } from "./trust-store-view.ts";
+
+/** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
+export class TrustStoreService {
+  readonly #deps: ServiceDependencies;
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  /** @throws NotFound; Unreadable when the vault does not have its content. */
+  async get(actor: Actor, id: string): Promise<TrustStoreView> {
+    const record = await this.#own(actor, id);
+    return this.#view(record, await this.#content(record));
+  }
+
+  async list(actor: Actor, page: PageRequest): Promise<Page<TrustStoreSummary>> {
+    const { store } = this.#deps;
+    const { items, next } = await store.listTrustStores(actor.account, page);
+    const summaries: TrustStoreSummary[] = [];
+    for (const record of items) summaries.push({ ...record, usedBy: await trustStoreUsedBy(store, record) });
+    return { items: summaries, next };
+  }
+
+  /** @throws InvalidInput, RuleViolation, TooLarge: see `parseTrustStore` */
+  async create(actor: Actor, input: TrustStoreInput): Promise<TrustStoreView> {
+    const made = await this.#make(input);
+    const id = this.#deps.ids.trustStore();
+    const at = timestamp(this.#deps.clock.now());
+    const { anchors, crls, contentSha256 } = made;
+    const after: TrustStoreRecord = {
+      id,
+      account: actor.account,
+      label: input.label,
+      contentSha256,
+      anchors,
+      crls,
+      revision: 0,
+      createdAt: at,
+      updatedAt: at,
+      updatedBy: actor.name,
+    };
+    return this.#commit(made.content, UNCONDITIONAL, async (expectedHead) =>
+      this.#change(actor, { before: null, after, expectedHead }),
+    );
+  }
+
+  /**
+   * Replaces label and content.
+   * @throws RuleViolation when nothing could pass any more at a domain that requires a certificate; NotFound; as
+   *   `create`; as the condition
+   */
+  async put(
+    actor: Actor,
+    id: string,
+    input: TrustStoreInput,
+    condition: WriteCondition,
+  ): Promise<TrustStoreView> {
+    checkCondition(condition, await this.#own(actor, id));
+    const made = await this.#make(input);
+    const { anchors, crls, contentSha256 } = made;
+    return this.#commit(made.content, condition, async (expectedHead) => {
+      const before = await this.#own(actor, id);
+      checkCondition(condition, before);
+      const after = { ...before, label: input.label, anchors, crls, contentSha256 };
+      await this.#checkDomains(after);
+      return this.#change(actor, { before, after, expectedHead });
+    });
+  }
+
+  /** @throws StateConflict (`in-use`); NotFound; as the condition */
+  async delete(actor: Actor, id: string, condition: WriteCondition): Promise<void> {
+    await commitWithRetry(
+      this.#deps.store,
+      async (expectedHead) => {
+        const before = await this.#own(actor, id);
+        checkCondition(condition, before);
+        return this.#change(actor, { before, after: null, expectedHead });
+      },
+      { ...this.#deps.retry, whenStale: whenStale(condition) },
+    );
+  }
+
+  /** Checks the content and puts it where the record will name it. */
+  async #make({ certificatesPem, crlPem }: TrustStoreInput): Promise<NewTrustStore> {
+    const made = parseTrustStore({ certificatesPem, crlPem }, { nowMs: this.#deps.clock.now() });
+    await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
+    return made;
+  }
+
+  async #checkDomains(changed: TrustStoreRecord): Promise<void> {
+    const { store, clock } = this.#deps;
+    for (const domain of await store.domainsOfTrustStore(changed.id)) {
+      const ids = domain.tls.clientCertificate.trust.trustStoreIds;
+      const stores = await Promise.all(
+        ids.map((id) => (id === changed.id ? changed : store.getTrustStore(id))),
+      );
+      if (!nothingCanPass(domain, stores, clock.now())) continue;
+      const message = `every CA has expired, so nothing could pass at ${domain.name}, which requires a client certificate`;
+      throw new RuleViolation([{ pointer: "/certificatesPem", code: "nothing-can-pass", message }]);
+    }
+  }
+
+  async #content({ id, contentSha256 }: TrustStoreRecord): Promise<TrustStoreContent> {
+    try {
+      return decodeTrustStoreContent(await this.#deps.vault.get(trustName(contentSha256), contentSha256));
+    } catch (error) {
+      // The record is there: its content missing is our trouble, not an unknown trust store.
+      if (error instanceof NotFound) throw new Unreadable(`content of ${id} is missing`, { cause: error });
+      throw error;
+    }
+  }
+
+  #change(
+    actor: Actor,
+    change: { before: TrustStoreRecord | null; after: TrustStoreRecord | null; expectedHead: number },
+  ): Commit {
+    const { before, after, expectedHead } = change;
+    const at = timestamp(this.#deps.clock.now());
+    const id = (after ?? before)?.id;
+    if (id === undefined) throw new TypeError("a write of a trust store that neither was nor will be");
+    return {
+      record: {
+        kind: "trust-store",
+        id,
+        before,
+        after: after && { ...after, updatedAt: at, updatedBy: actor.name },
+      },
+      hosts: [],
+      uses: [],
+      account: actor.account,
+      actor: actor.name,
+      at,
+      expectedHead,
+    };
+  }
+
+  async #commit(
+    content: TrustStoreContent,
+    condition: WriteCondition,
+    build: (expectedHead: number) => Promise<Commit>,
+  ): Promise<TrustStoreView> {
+    const { store, retry } = this.#deps;
+    const entry = await commitWithRetry(store, build, { ...retry, whenStale: whenStale(condition) });
+    if (entry.record.kind !== "trust-store" || entry.record.after === null)
+      throw new TypeError("the store logged another write than it was given");
+    return this.#view(entry.record.after, content);
+  }
+
+  async #view(record: TrustStoreRecord, content: TrustStoreContent): Promise<TrustStoreView> {
+    return { ...record, ...content, usedBy: await trustStoreUsedBy(this.#deps.store, record) };
+  }
+
+  async #own(actor: Actor, id: string): Promise<TrustStoreRecord> {
+    const record = isTrustStoreId(id) ? await this.#deps.store.getTrustStore(id) : null;
+    if (record?.account !== actor.account) throw new NotFound("there is no such trust store");
+    return record;
+  }
+}

@@ -1,0 +1,87 @@
+import * as z from "zod";
+import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, type KeyType } from "../../core/certificate/certificate.ts";
+import { listOf, time, written } from "./domain-response.ts";
+
+/** Strict, and without any field that could hold a key: an answer with one fails its test. */
+const KEY_TYPES = [
+  "ecdsa-p256",
+  "ecdsa-p384",
+  "rsa-2048",
+  "rsa-3072",
+  "rsa-4096",
+] as const satisfies readonly KeyType[];
+
+const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
+
+const usedBy = z.strictObject({
+  count: z.int().min(0),
+  domains: z.array(z.string()).readonly().meta({ description: "the first 20 by name" }),
+});
+
+const certificateFields = {
+  id: z.string(),
+  account: z.string(),
+  label: z.string().nullable(),
+  source: z.enum(CERTIFICATE_SOURCES),
+  names: z.array(z.string()).readonly(),
+  notBefore: time,
+  notAfter: time,
+  keys: z
+    .array(
+      z.strictObject({
+        keyType: z.enum(KEY_TYPES),
+        fingerprintSha256: fingerprint,
+        spkiPin: z.string(),
+        notAfter: time,
+      }),
+    )
+    .readonly(),
+  version: z.int().min(1),
+  ...written,
+};
+
+export const certificateResponse = z
+  .strictObject({
+    ...certificateFields,
+    state: z.enum(CERTIFICATE_STATES),
+    reason: z.string().optional().meta({ description: "why it is pending or failed" }),
+    usedBy,
+  })
+  .meta({ id: "Certificate" });
+
+export const certificateListResponse = listOf(certificateResponse).meta({ id: "CertificateList" });
+
+/** A certificate as the change log keeps it. */
+export const loggedCertificateResponse = z.strictObject(certificateFields).meta({ id: "LoggedCertificate" });
+
+const trustStoreFields = {
+  id: z.string(),
+  account: z.string(),
+  label: z.string().nullable(),
+  contentSha256: fingerprint,
+  anchors: z
+    .array(
+      z.strictObject({
+        subject: z.string(),
+        fingerprintSha256: fingerprint,
+        notBefore: time,
+        notAfter: time,
+      }),
+    )
+    .readonly(),
+  crls: z.array(z.strictObject({ issuer: z.string(), thisUpdate: time, nextUpdate: time })).readonly(),
+  ...written,
+};
+
+export const trustStoreSummary = z
+  .strictObject({ ...trustStoreFields, usedBy })
+  .meta({ id: "TrustStoreSummary" });
+
+export const trustStoreResponse = z
+  .strictObject({ ...trustStoreFields, usedBy, certificatesPem: z.string(), crlPem: z.string().nullable() })
+  .meta({ id: "TrustStore" });
+
+export const trustStoreListResponse = listOf(trustStoreSummary).meta({ id: "TrustStoreList" });
+
+/** A trust store as the change log keeps it: its content by hash alone. */
+export const loggedTrustStore = z.strictObject(trustStoreFields).meta({ id: "LoggedTrustStore" });

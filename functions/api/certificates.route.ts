@@ -1,0 +1,168 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { CERTIFICATE_STATES } from "../../core/certificate/certificate.ts";
+import { certificateInput, materialInput } from "../../core/certificate/certificate-input.ts";
+import type { CertificateService } from "../../core/certificate/certificate-service.ts";
+import type { ApiEnv } from "./api-env.ts";
+import { certificateListResponse, certificateResponse } from "./certificate-response.ts";
+import { entityTag, readCondition } from "./conditions.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { idParameter, pageQuery } from "./parameters.ts";
+import {
+  answers,
+  answersCreated,
+  answersRecord,
+  BODY_PROBLEMS,
+  CONDITION_PROBLEMS,
+  conditionHeaders,
+  problems,
+  security,
+  takesJson,
+  takesPatch,
+} from "./route-parts.ts";
+
+const common = { tags: ["certificates"], security };
+const PATH = "/v1/certificates/{id}";
+/** RFC 8555 section 9.1. */
+const CHAIN_TYPE = "application/pem-certificate-chain";
+
+const post = takesJson(certificateInput);
+const postCertificate = createRoute({
+  ...common,
+  method: "post",
+  path: "/v1/certificates",
+  summary: "Make a self-signed certificate, or upload one",
+  middleware: post.middleware,
+  request: { body: post.body },
+  responses: { 201: answersCreated(certificateResponse, "created"), ...problems(...BODY_PROBLEMS) },
+});
+
+const listCertificates = createRoute({
+  ...common,
+  method: "get",
+  path: "/v1/certificates",
+  summary: "List certificates by age",
+  request: { query: z.strictObject({ ...pageQuery, state: z.enum(CERTIFICATE_STATES).optional() }) },
+  responses: {
+    200: answers(certificateListResponse, "a page of certificates"),
+    ...problems("invalid-request"),
+  },
+});
+
+const getCertificate = createRoute({
+  ...common,
+  method: "get",
+  path: PATH,
+  summary: "Read a certificate",
+  request: { params: idParameter },
+  responses: {
+    200: answersRecord(certificateResponse, "the certificate"),
+    ...problems("invalid-request", "not-found"),
+  },
+});
+
+const patch = takesPatch("the certificate, of which only the label can change");
+const patchCertificate = createRoute({
+  ...common,
+  method: "patch",
+  path: PATH,
+  summary: "Change the label (If-Match)",
+  middleware: patch.middleware,
+  request: { params: idParameter, headers: conditionHeaders, body: patch.body },
+  responses: {
+    200: answersRecord(certificateResponse, "changed"),
+    ...problems("not-found", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+  },
+});
+
+const deleteCertificate = createRoute({
+  ...common,
+  method: "delete",
+  path: PATH,
+  summary: "Delete a certificate that no MX host uses (If-Match)",
+  request: { params: idParameter, headers: conditionHeaders },
+  responses: {
+    204: { description: "deleted" },
+    ...problems("invalid-request", "not-found", "in-use", ...CONDITION_PROBLEMS),
+  },
+});
+
+const material = takesJson(materialInput);
+const putMaterial = createRoute({
+  ...common,
+  method: "put",
+  path: `${PATH}/material`,
+  summary: "Put a new version of the certificate into service (If-Match)",
+  middleware: material.middleware,
+  request: { params: idParameter, headers: conditionHeaders, body: material.body },
+  responses: {
+    200: answersRecord(certificateResponse, "the certificate with its new version"),
+    ...problems("not-found", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+  },
+});
+
+const getChain = createRoute({
+  ...common,
+  method: "get",
+  path: `${PATH}/chain.pem`,
+  summary: "Read leaf and intermediates, never the key",
+  request: { params: idParameter },
+  responses: {
+    200: { description: "the chain of each key", content: { [CHAIN_TYPE]: { schema: z.string() } } },
+    ...problems("invalid-request", "not-found"),
+  },
+});
+
+export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: CertificateService): void {
+  app.openapi(postCertificate, async (c) => {
+    const certificate = await certificates.create(c.get("actor"), c.req.valid("json"));
+    c.header("ETag", entityTag(certificate.revision));
+    c.header("Location", `/v1/certificates/${certificate.id}`);
+    return c.json(certificate, 201);
+  });
+
+  app.openapi(listCertificates, async (c) => {
+    const { limit, cursor, state } = c.req.valid("query");
+    const actor = c.get("actor");
+    const list = ["certificates", actor.account, state];
+    const { items, next } = await certificates.list(actor, state, {
+      limit,
+      after: decodeCursor(list, cursor),
+    });
+    return c.json({ items, nextCursor: next === null ? null : encodeCursor(list, next) }, 200);
+  });
+
+  app.openapi(getCertificate, async (c) => {
+    const certificate = await certificates.get(c.get("actor"), c.req.valid("param").id);
+    c.header("ETag", entityTag(certificate.revision));
+    return c.json(certificate, 200);
+  });
+
+  app.openapi(getChain, async (c) => {
+    const chain = await certificates.chainPem(c.get("actor"), c.req.valid("param").id);
+    return c.body(chain, 200, { "Content-Type": CHAIN_TYPE });
+  });
+}
+
+export function routeCertificateChanges(app: OpenAPIHono<ApiEnv>, certificates: CertificateService): void {
+  app.openapi(patchCertificate, async (c) => {
+    const condition = readCondition((name) => c.req.header(name));
+    const { id } = c.req.valid("param");
+    const certificate = await certificates.patch(c.get("actor"), id, c.req.valid("json"), condition);
+    c.header("ETag", entityTag(certificate.revision));
+    return c.json(certificate, 200);
+  });
+
+  app.openapi(putMaterial, async (c) => {
+    const condition = readCondition((name) => c.req.header(name));
+    const { id } = c.req.valid("param");
+    const certificate = await certificates.putMaterial(c.get("actor"), id, c.req.valid("json"), condition);
+    c.header("ETag", entityTag(certificate.revision));
+    return c.json(certificate, 200);
+  });
+
+  app.openapi(deleteCertificate, async (c) => {
+    const condition = readCondition((name) => c.req.header(name));
+    await certificates.delete(c.get("actor"), c.req.valid("param").id, condition);
+    return c.body(null, 204);
+  });
+}

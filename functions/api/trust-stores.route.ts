@@ -1,0 +1,126 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { trustStoreDocument, trustStoreInput } from "../../core/certificate/certificate-input.ts";
+import type { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
+import type { ApiEnv } from "./api-env.ts";
+import { trustStoreListResponse, trustStoreResponse } from "./certificate-response.ts";
+import { entityTag, readCondition } from "./conditions.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { idParameter, pageQuery } from "./parameters.ts";
+import {
+  answers,
+  answersCreated,
+  answersRecord,
+  BODY_PROBLEMS,
+  CONDITION_PROBLEMS,
+  conditionHeaders,
+  problems,
+  security,
+  takesJson,
+} from "./route-parts.ts";
+
+const common = { tags: ["trust stores"], security };
+const PATH = "/v1/trust-stores/{id}";
+
+const post = takesJson(trustStoreInput);
+const postTrustStore = createRoute({
+  ...common,
+  method: "post",
+  path: "/v1/trust-stores",
+  summary: "Create a trust store",
+  middleware: post.middleware,
+  request: { body: post.body },
+  responses: { 201: answersCreated(trustStoreResponse, "created"), ...problems(...BODY_PROBLEMS) },
+});
+
+const listTrustStores = createRoute({
+  ...common,
+  method: "get",
+  path: "/v1/trust-stores",
+  summary: "List trust stores by age, without their PEM",
+  request: { query: z.strictObject(pageQuery) },
+  responses: {
+    200: answers(trustStoreListResponse, "a page of trust stores"),
+    ...problems("invalid-request"),
+  },
+});
+
+const getTrustStore = createRoute({
+  ...common,
+  method: "get",
+  path: PATH,
+  summary: "Read a trust store",
+  request: { params: idParameter },
+  responses: {
+    200: answersRecord(trustStoreResponse, "the trust store"),
+    ...problems("invalid-request", "not-found"),
+  },
+});
+
+const put = takesJson(trustStoreDocument);
+const putTrustStore = createRoute({
+  ...common,
+  method: "put",
+  path: PATH,
+  summary: "Replace a trust store (If-Match)",
+  middleware: put.middleware,
+  request: { params: idParameter, headers: conditionHeaders, body: put.body },
+  responses: {
+    200: answersRecord(trustStoreResponse, "replaced"),
+    ...problems("not-found", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+  },
+});
+
+const deleteTrustStore = createRoute({
+  ...common,
+  method: "delete",
+  path: PATH,
+  summary: "Delete a trust store that no domain names (If-Match)",
+  request: { params: idParameter, headers: conditionHeaders },
+  responses: {
+    204: { description: "deleted" },
+    ...problems("invalid-request", "not-found", "in-use", ...CONDITION_PROBLEMS),
+  },
+});
+
+export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: TrustStoreService): void {
+  app.openapi(postTrustStore, async (c) => {
+    const trustStore = await trustStores.create(c.get("actor"), c.req.valid("json"));
+    c.header("ETag", entityTag(trustStore.revision));
+    c.header("Location", `/v1/trust-stores/${trustStore.id}`);
+    return c.json(trustStore, 201);
+  });
+
+  app.openapi(listTrustStores, async (c) => {
+    const { limit, cursor } = c.req.valid("query");
+    const actor = c.get("actor");
+    const list = ["trust-stores", actor.account];
+    const { items, next } = await trustStores.list(actor, { limit, after: decodeCursor(list, cursor) });
+    return c.json({ items, nextCursor: next === null ? null : encodeCursor(list, next) }, 200);
+  });
+
+  app.openapi(getTrustStore, async (c) => {
+    const trustStore = await trustStores.get(c.get("actor"), c.req.valid("param").id);
+    c.header("ETag", entityTag(trustStore.revision));
+    return c.json(trustStore, 200);
+  });
+
+  app.openapi(putTrustStore, async (c) => {
+    const condition = readCondition((name) => c.req.header(name));
+    const { label, certificatesPem, crlPem } = c.req.valid("json");
+    const { id } = c.req.valid("param");
+    const trustStore = await trustStores.put(
+      c.get("actor"),
+      id,
+      { label, certificatesPem, crlPem },
+      condition,
+    );
+    c.header("ETag", entityTag(trustStore.revision));
+    return c.json(trustStore, 200);
+  });
+
+  app.openapi(deleteTrustStore, async (c) => {
+    const condition = readCondition((name) => c.req.header(name));
+    await trustStores.delete(c.get("actor"), c.req.valid("param").id, condition);
+    return c.body(null, 204);
+  });
+}
