@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import {
   basicConstraints,
@@ -12,7 +12,7 @@ import {
   subjectAltName,
 } from "../../test/support/certificate-writer.ts";
 import { makeCrl } from "../../test/support/crl-writer.ts";
-import { bitString, integer, oid, pem, sequence } from "../../test/support/der.ts";
+import { bitString, oid, pem, sequence } from "../../test/support/der.ts";
 import { issueServer, makeCa, type IssueOptions, type TestCa } from "../../test/support/pki.ts";
 import { InvalidInput, RuleViolation, TooLarge } from "../errors.ts";
 import { parsePemBundle, type PemBundle, type PemBundleContext } from "./pem-bundle.ts";
@@ -341,92 +341,5 @@ describe("a server certificate that cannot be used", () => {
     expect(outcome({ chainPem: server.chainPem.repeat(10) })).toEqual([
       "RuleViolation /chainPem too-many-certificates",
     ]);
-  });
-});
-
-describe("the private key of an upload", () => {
-  const passphrase = "correct horse";
-  const encrypted = (cipher: string, type: "pkcs8" | "sec1"): string =>
-    server.privateKey
-      .export({ type, format: "pem", cipher, passphrase } as { type: "pkcs8"; format: "pem" })
-      .toString();
-
-  it.each([
-    ["PKCS #8", encrypted("aes-256-cbc", "pkcs8")],
-    ["OpenSSL's old form", encrypted("aes-256-cbc", "sec1")],
-  ])("may be encrypted in %s, and needs its passphrase", (_case, privateKeyPem) => {
-    expect(outcome({ privateKeyPem, privateKeyPassphrase: passphrase })).toBe("accepted");
-    expect(outcome({ privateKeyPem })).toEqual(["InvalidInput /privateKeyPassphrase passphrase-required"]);
-    for (const wrong of ["", "wrong", "x".repeat(5000)]) {
-      expect(outcome({ privateKeyPem, privateKeyPassphrase: wrong })).toEqual([
-        "InvalidInput /privateKeyPassphrase wrong-passphrase",
-      ]);
-    }
-  });
-
-  it("may come with a passphrase that it does not need", () => {
-    expect(outcome({ privateKeyPassphrase: passphrase })).toBe("accepted");
-  });
-
-  it("is not decrypted when that would hold up the process", () => {
-    const block = encrypted("aes-256-cbc", "pkcs8");
-    const der = Buffer.from(block.replace(/-----.*-----/g, ""), "base64");
-    const at = der.indexOf(integer(2048));
-    expect(at).toBeGreaterThan(0);
-    const slow = Buffer.concat([der.subarray(0, at), integer(0x7fff), der.subarray(at + 4)]);
-    const tooSlow = Buffer.from(der);
-    // INTEGER of 2 octets and the next field's start become one of 4 octets: the file is damaged, but read only after.
-    tooSlow[at + 1] = 4;
-    tooSlow[at + 2] = 0x7f;
-    const outcomeOf = (bytes: Buffer): string | readonly string[] =>
-      outcome({ privateKeyPem: pem("ENCRYPTED PRIVATE KEY", bytes), privateKeyPassphrase: passphrase });
-    expect(outcomeOf(slow)).toEqual(["InvalidInput /privateKeyPassphrase wrong-passphrase"]);
-    expect(outcomeOf(tooSlow)).toEqual(["InvalidInput /privateKeyPem costly-encryption"]);
-  });
-
-  it("must sign for the certificate: a right public half is not enough", () => {
-    const jwk = server.privateKey.export({ format: "jwk" });
-    const d = Buffer.alloc(32, 7).toString("base64url");
-    const damaged = createPrivateKey({ key: { ...jwk, d }, format: "jwk" });
-    const privateKeyPem = damaged.export({ type: "pkcs8", format: "pem" }).toString();
-    expect(outcome({ privateKeyPem })).toEqual(["RuleViolation /privateKeyPem key-mismatch"]);
-  });
-
-  it("may be left out when it is already here", () => {
-    const existingKeys = [
-      { privateKeyPem: rsaServer.privateKeyPem },
-      { privateKeyPem: server.privateKeyPem },
-    ];
-    const parsed = parsePemBundle({ ...bundle, privateKeyPem: undefined }, { nowMs, existingKeys });
-    expect(parsed.material.keys.map(({ keyType }) => keyType)).toEqual(["ecdsa-p256"]);
-    expect(
-      outcome({ ...upload({ keyType: "ecdsa-p384" }), privateKeyPem: undefined }, { existingKeys }),
-    ).toEqual(["RuleViolation /certificatePem key-mismatch"]);
-  });
-
-  it("is in no error, whatever is wrong and in whichever field it came", () => {
-    const secret = server.privateKeyPem.split("\n")[1] ?? "";
-    expect(secret.length).toBeGreaterThan(40);
-    const changes: Partial<PemBundle>[] = [
-      { certificatePem: server.privateKeyPem },
-      { certificatePem: server.privateKeyPem.replace("-----BEGIN", "x-----BEGIN") },
-      { certificatePem: server.privateKeyPem.replace(/-----BEGIN.*\n/, "") },
-      { chainPem: server.privateKeyPem },
-      { privateKeyPem: server.privateKeyPem.replace(/-----END.*\n/, "") },
-      { privateKeyPem: server.privateKeyPem.replace("M", "*") },
-      { privateKeyPem: encrypted("aes-256-cbc", "pkcs8"), privateKeyPassphrase: "hunter2-hunter2" },
-    ];
-    for (const change of changes) {
-      let text = "";
-      try {
-        parsePemBundle({ ...bundle, ...change }, { nowMs });
-      } catch (error) {
-        const { message, stack, cause, issues } = error as InvalidInput;
-        text = JSON.stringify([message, stack, cause, issues]);
-      }
-      expect(text).not.toBe("");
-      expect(text).not.toContain(secret.slice(0, 20));
-      expect(text).not.toContain("hunter2");
-    }
   });
 });
