@@ -127,6 +127,11 @@ export class SqliteStore implements Store {
     return { count: counted === undefined ? 0 : integer(counted, "domains"), names };
   }
 
+  async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
+    const sql = "SELECT 1 FROM domain WHERE id NOT IN (SELECT value FROM json_each(?)) LIMIT 1";
+    return this.#database.get(sql, JSON.stringify(names)) !== undefined;
+  }
+
   async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {
     const rows = this.#database.all(
       `SELECT domain.id, domain.record FROM domain_trust_store JOIN domain ON domain.id = domain_trust_store.domain

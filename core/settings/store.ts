@@ -150,6 +150,11 @@ export interface Store {
     hosts: readonly DomainName[],
     limit: number,
   ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }>;
+  /**
+   * Whether there is any domain, of whatever account, other than these: on a shared listener it decides what level
+   * `none` means. May lag.
+   */
+  hasDomainBeside(names: readonly DomainName[]): Promise<boolean>;
   /** Domains of any account that name this trust store. Strongly consistent. */
   domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]>;
   /**

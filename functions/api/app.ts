@@ -7,6 +7,7 @@ import { TrustStoreService } from "../../core/certificate/trust-store-service.ts
 import type { WriteEffects } from "../../core/settings/write.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/settings/domain-service.ts";
+import { StatusService } from "../../core/settings/status-service.ts";
 import { issuesOf } from "../../core/settings/schema-issues.ts";
 import type { ServiceDependencies } from "../../core/settings/service-dependencies.ts";
 import type { ApiEnv } from "./api-env.ts";
@@ -15,12 +16,19 @@ import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeDomains, routeTls } from "./domains.route.ts";
 import { allowedMethods } from "./methods.ts";
+import { type ReadinessCheck, routeHealth } from "./health.route.ts";
+import { routeOpenApi } from "./openapi.ts";
+import { routeStatus } from "./status.route.ts";
 import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
 
 export interface ApiDependencies extends Omit<ServiceDependencies, "retry"> {
   readonly authenticate: Authenticate;
   readonly log: ApiLog;
+  /** What else /health/ready waits for; the store is asked always. */
+  readonly readiness?: ReadinessCheck;
+  /** Whether there is a page at /docs: on the operator's own machine. */
+  readonly docs?: boolean;
   /** For writes that meet others; the process's own clock, timer and random by default. */
   readonly retry?: Omit<WriteEffects, "whenStale">;
 }
@@ -55,6 +63,9 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routeCertificates(app, certificates);
   routeCertificateChanges(app, certificates);
   routeTrustStores(app, new TrustStoreService(services));
+  routeStatus(app, new StatusService(services));
+  routeHealth(app, deps);
+  routeOpenApi(app, { docs: deps.docs ?? false });
 
   app.notFound((c) => {
     const allow = allowedMethods(app.routes, c.req.path);

@@ -67,16 +67,20 @@ type AlwaysPossible = "unauthenticated" | "too-many-attempts" | "internal" | "un
 const ALWAYS: readonly AlwaysPossible[] = ["unauthenticated", "too-many-attempts", "internal", "unavailable"];
 
 /** What every route below /v1 may answer, and what more this one may. */
-export function problems<C extends ProblemCode>(...codes: readonly C[]): ProblemAnswers<C | AlwaysPossible> {
+export const problems = <C extends ProblemCode>(...codes: readonly C[]): ProblemAnswers<C | AlwaysPossible> =>
+  unauthenticatedProblems<C | AlwaysPossible>(...codes, ...ALWAYS);
+
+/** What a route that asks for no credentials may answer. */
+export function unauthenticatedProblems<C extends ProblemCode>(...codes: readonly C[]): ProblemAnswers<C> {
   const found = new Map<number, string[]>();
-  for (const code of [...codes, ...ALWAYS]) {
+  for (const code of codes) {
     const status = statusOf(code);
     found.set(status, [...(found.get(status) ?? []), code]);
   }
   // The keys are the statuses of the codes, which is what the type says.
   return Object.fromEntries(
     [...found].map(([status, names]) => [status, problem(names.join(", "))]),
-  ) as ProblemAnswers<C | AlwaysPossible>;
+  ) as ProblemAnswers<C>;
 }
 
 type ProblemAnswers<C extends ProblemCode> = { readonly [S in StatusOf<C>]: ReturnType<typeof problem> };

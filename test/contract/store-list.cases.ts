@@ -50,6 +50,18 @@ export function listCases(subject: () => StoreUnderTest): void {
     expect(await domainNames(store, { account: "nobody" }, limit)).toEqual([]);
   });
 
+  it("say whether there is a domain beside some, of whatever account", async () => {
+    const { store } = subject();
+    const [a, b] = [name("a.example"), name("b.example")];
+    expect(await store.hasDomainBeside([])).toBe(false);
+    await domains(store, { name: a }, { name: b, account: "other" });
+    await eventually(async () => expect(await store.hasDomainBeside([a])).toBe(true));
+    await eventually(async () => expect(await store.hasDomainBeside([a, b])).toBe(false));
+    expect(await store.hasDomainBeside([])).toBe(true);
+    await new Writer(store).deleteDomain(b);
+    await eventually(async () => expect(await store.hasDomainBeside([a])).toBe(false));
+  });
+
   it("go on after the last key although that record is deleted meanwhile", async () => {
     const { store } = subject();
     await domains(store, ...five.map((each) => ({ name: each })));

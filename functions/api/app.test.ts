@@ -1,0 +1,340 @@
+import { describe, expect, it } from "vitest";
+import { declaredRoutes } from "../../test/support/api-answer.ts";
+import { type ApiUnderTest, type RequestOptions, startApi, TOKEN } from "../../test/support/api.ts";
+import { issueServer, makeCa } from "../../test/support/pki.ts";
+import { Unavailable } from "../../core/errors.ts";
+import { CAPS } from "../../core/limits.ts";
+import type { Store } from "../../core/settings/store.ts";
+
+const DOMAIN = "/v1/domains/example.com";
+
+const CERTIFICATE = "cert_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+const TRUST_STORE = "trust_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+const ca = makeCa();
+
+/** Requests with every parameter filled in, one for each route that the document declares. */
+function everyRequest(api: ApiUnderTest): { method: string; path: string; needsToken: boolean }[] {
+  return declaredRoutes(api.app).map(({ method, path }) => ({
+    method: method.toUpperCase(),
+    path: path
+      .replace("{name}", "example.com")
+      .replace("{id}", path.includes("trust-stores") ? TRUST_STORE : CERTIFICATE),
+    needsToken: path.startsWith("/v1/"),
+  }));
+}
+
+const takesBody = (method: string): boolean => ["PUT", "POST", "PATCH"].includes(method);
+
+/** A store of which every method fails in this way. */
+const failing = (error: Error): Store => new Proxy({} as Store, { get: () => () => Promise.reject(error) });
+
+describe("every route", () => {
+  it("of api.md that this issue delivers is there, and no other", async () => {
+    const api = await startApi();
+    const routes = declaredRoutes(api.app).map(({ method, path }) => `${method.toUpperCase()} ${path}`);
+    expect(routes.sort()).toEqual(
+      [
+        "GET /health/live",
+        "GET /health/ready",
+        "GET /v1/certificates",
+        "POST /v1/certificates",
+        "GET /v1/certificates/{id}",
+        "PATCH /v1/certificates/{id}",
+        "DELETE /v1/certificates/{id}",
+        "GET /v1/certificates/{id}/chain.pem",
+        "PUT /v1/certificates/{id}/material",
+        "GET /v1/changes",
+        "GET /v1/domains",
+        "GET /v1/domains/{name}",
+        "PUT /v1/domains/{name}",
+        "PATCH /v1/domains/{name}",
+        "DELETE /v1/domains/{name}",
+        "GET /v1/domains/{name}/status",
+        "GET /v1/domains/{name}/tls",
+        "PUT /v1/domains/{name}/tls",
+        "PATCH /v1/domains/{name}/tls",
+        "GET /v1/edges",
+        "GET /v1/trust-stores",
+        "POST /v1/trust-stores",
+        "GET /v1/trust-stores/{id}",
+        "PUT /v1/trust-stores/{id}",
+        "DELETE /v1/trust-stores/{id}",
+      ].sort(),
+    );
+  });
+
+  // `send` throws on an error body that is no problem document, and on one that says another status or request id.
+  it.each([
+    ["no token", 401, { token: null }],
+    ["a token that is wrong", 401, { token: `${TOKEN}x` }],
+    ["a scheme that is another", 401, { token: null, headers: { authorization: `Basic ${TOKEN}` } }],
+  ] satisfies [string, number, RequestOptions][])("answers a problem to %s", async (_, status, options) => {
+    const api = await startApi();
+    for (const { method, path } of everyRequest(api).filter(({ needsToken }) => needsToken)) {
+      const answer = await api.expect(status, method, path, options);
+      expect(answer.headers.get("www-authenticate")).toMatch(/^Bearer realm="postern"/);
+    }
+  });
+
+  it.each([
+    ["an empty body", 400, { rawBody: "" }],
+    ["no JSON", 400, { rawBody: "{" }],
+    ["a duplicate key", 400, { rawBody: '{"a":1,"a":1}' }],
+    ["__proto__", 400, { rawBody: '{"__proto__":{"level":"none"}}' }],
+    ["an unknown field", 400, { body: { nonsense: 1 } }],
+    ["a list", 400, { body: [] }],
+    ["null", 400, { body: null }],
+    ["depth", 400, { rawBody: "[".repeat(100_000) }],
+    ["invalid UTF-8", 400, { rawBody: Uint8Array.of(0x7b, 0xff, 0x7d) }],
+    ["another media type", 415, { rawBody: "{}", headers: { "content-type": "text/plain" } }],
+    [
+      "another charset",
+      415,
+      { rawBody: "{}", headers: { "content-type": "application/json; charset=utf-16" } },
+    ],
+    ["over 1 MB", 413, { rawBody: " ".repeat(CAPS.requestBytes + 1) }],
+  ] satisfies [string, number, RequestOptions][])(
+    "that takes a body answers a problem to %s",
+    async (_, status, options) => {
+      const api = await startApi();
+      const id = await idsOf(api);
+      for (const { method, path } of everyRequest(api).filter((each) => takesBody(each.method))) {
+        const here = path.replace(CERTIFICATE, id.certificate).replace(TRUST_STORE, id.trustStore);
+        await api.expect(status, method, here, {
+          ...options,
+          headers: { "If-Match": "*", ...headersOf(options) },
+        });
+      }
+    },
+  );
+
+  it("answers 500 without a word of the cause, which the log has", async () => {
+    const api = await startApi({ store: failing(new Error("the disk at 10.0.0.7 is gone")) });
+    for (const { method, path } of everyRequest(api).filter((each) => each.path !== "/health/live")) {
+      const { text } = await api.expect(500, method, path, takesBody(method) ? bodyFor(path) : {});
+      expect(text).not.toContain("disk");
+    }
+    const logged = api.events.filter(({ event }) => event === "api-error");
+    expect(logged).toHaveLength(everyRequest(api).length - 1);
+    for (const event of logged) expect(JSON.stringify(event)).toContain("the disk at 10.0.0.7 is gone");
+  });
+
+  it("answers 503 with Retry-After while the store does not", async () => {
+    const api = await startApi({ store: failing(new Unavailable("timeout at 10.0.0.7")) });
+    for (const { method, path } of everyRequest(api).filter((each) => each.path !== "/health/live")) {
+      const { text, headers } = await api.expect(503, method, path, takesBody(method) ? bodyFor(path) : {});
+      expect(headers.get("retry-after")).toBe("1");
+      expect(text).not.toContain("10.0.0.7");
+    }
+  });
+
+  it("answers HEAD as GET, without a body", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    const head = await api.expect(200, "HEAD", DOMAIN);
+    expect(head.text).toBe("");
+    expect(head.headers.get("etag")).toBe('"1"');
+    expect((await api.expect(404, "HEAD", "/v1/domains/absent.example")).text).toBe("");
+    expect((await api.expect(401, "HEAD", DOMAIN, { token: null })).text).toBe("");
+  });
+});
+
+async function idsOf(api: ApiUnderTest): Promise<{ certificate: string; trustStore: string }> {
+  await api.expect(201, "PUT", DOMAIN, { body: {} });
+  const body = { source: "self-signed", names: ["mx.example.com"] };
+  const { json } = await api.expect(201, "POST", "/v1/certificates", { body });
+  const chain = await api.expect(200, "GET", `/v1/certificates/${json.id}/chain.pem`);
+  const trust = await api.expect(201, "POST", "/v1/trust-stores", { body: { certificatesPem: chain.text } });
+  return { certificate: json.id, trustStore: trust.json.id };
+}
+
+const headersOf = (options: RequestOptions): Readonly<Record<string, string>> => options.headers ?? {};
+
+/** A document that the route's schema takes. */
+function bodyFor(path: string): RequestOptions {
+  const server = issueServer({ names: ["mx.example.com"] });
+  if (path.endsWith("/certificates")) return { body: { source: "self-signed", names: ["mx.example.com"] } };
+  if (path.endsWith("/material"))
+    return { body: { certificatePem: server.certificatePem, privateKeyPem: server.privateKeyPem } };
+  return { body: path.includes("trust-stores") ? { certificatesPem: ca.certificatePem } : {} };
+}
+
+describe("paths that there are not", () => {
+  it.each([
+    ["GET", "/"],
+    ["GET", "/v1"],
+    ["GET", "/v1/"],
+    ["GET", "/v1/domain"],
+    ["GET", "/v1/domains/"],
+    ["POST", "/v1/domains:batch"],
+    ["GET", `${DOMAIN}/tls/server`],
+    ["POST", "/v1/evaluate"],
+    ["GET", "/v1/tokens"],
+    ["GET", "/v1/certificates/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV/csr.pem"],
+    ["GET", "/v1/certificates/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV/versions"],
+    ["POST", "/v1/certificates/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV/rollback"],
+    ["GET", "/docs"],
+    ["GET", "/health"],
+    ["GET", "/V1/domains"],
+  ])("%s %s is 404", async (method, path) => {
+    const api = await startApi();
+    await api.expect(404, method, path);
+  });
+
+  it("need a token below /v1 all the same", async () => {
+    const api = await startApi();
+    await api.expect(401, "GET", "/v1/nothing", { token: null });
+    await api.expect(404, "GET", "/nothing", { token: null });
+  });
+
+  it.each([
+    ["POST", "/v1/domains", "GET, HEAD"],
+    ["POST", DOMAIN, "DELETE, GET, HEAD, PATCH, PUT"],
+    ["DELETE", `${DOMAIN}/tls`, "GET, HEAD, PATCH, PUT"],
+    ["PUT", `${DOMAIN}/status`, "GET, HEAD"],
+    ["PUT", "/v1/certificates/cert_x", "DELETE, GET, HEAD, PATCH"],
+    ["GET", "/v1/certificates/cert_x/material", "PUT"],
+    ["PATCH", "/v1/trust-stores/trust_x", "DELETE, GET, HEAD, PUT"],
+    ["POST", "/health/live", "GET, HEAD"],
+    ["POST", "/openapi.json", "GET, HEAD"],
+    ["OPTIONS", "/v1/domains", "GET, HEAD"],
+  ])("%s %s is 405 and names %s", async (method, path, allow) => {
+    const api = await startApi();
+    expect((await api.expect(405, method, path)).headers.get("allow")).toBe(allow);
+  });
+});
+
+describe("a request", () => {
+  it("has an id of ours in the answer and in one log event, whatever the client sent", async () => {
+    const api = await startApi();
+    const headers = { "X-Request-Id": "from-the-client" };
+    const first = await api.expect(200, "GET", "/v1/domains", { headers });
+    const second = await api.expect(200, "GET", "/v1/domains", {
+      headers: { "X-Request-Id": "x".repeat(101) },
+    });
+    const third = await api.expect(200, "GET", "/v1/domains", { headers: { "X-Request-Id": 'a"b c' } });
+    const ids = [first, second, third].map((answer) => answer.headers.get("x-request-id"));
+    expect(new Set(ids).size).toBe(3);
+    expect(api.events).toMatchObject([
+      {
+        event: "api-request",
+        requestId: ids[0],
+        clientRequestId: "from-the-client",
+        method: "GET",
+        path: "/v1/domains",
+        status: 200,
+        account: "default",
+        actor: "tester",
+      },
+      { requestId: ids[1], clientRequestId: null },
+      { requestId: ids[2], clientRequestId: null },
+    ]);
+  });
+
+  it("leaves neither its token nor its query in the log", async () => {
+    const api = await startApi();
+    await api.send("GET", `/v1/domains?access_token=${TOKEN}`);
+    await api.send("GET", "/v1/domains", { token: `${TOKEN}wrong` });
+    expect(JSON.stringify(api.events)).not.toContain(TOKEN);
+  });
+
+  it("that fails leaves no PEM in the log", async () => {
+    const pem =
+      "-----BEGIN PRIVATE KEY-----\nTUlHSEFnRUFNQk1HQnlxR1NNNDlBZ0VHQ0NxR1NNNDlBd0VIQkcwd2F3SUJBUVFn\n-----END PRIVATE KEY-----";
+    const cause = new Error(`half of it: ${pem.split("\n")[1] ?? ""}`);
+    const api = await startApi({ store: failing(new Error(`bad input ${pem}`, { cause })) });
+    await api.expect(500, "GET", "/v1/domains");
+    const logged = JSON.stringify(api.events);
+    expect(logged).toContain("bad input [PEM]");
+    expect(logged).toContain("half of it: [base64]");
+    expect(logged).not.toContain("TUlHSEFn");
+  });
+});
+
+describe("health", () => {
+  it("is live and ready without a token", async () => {
+    const api = await startApi();
+    expect((await api.expect(200, "GET", "/health/live", { token: null })).json).toEqual({ status: "live" });
+    expect((await api.expect(200, "GET", "/health/ready", { token: null })).json).toEqual({
+      status: "ready",
+    });
+  });
+
+  it("is not ready while something else is not", async () => {
+    let problem: string | null = "no listener is bound";
+    const api = await startApi({ readiness: () => problem });
+    const { headers } = await api.expect(503, "GET", "/health/ready", { token: null });
+    expect(headers.get("retry-after")).toBe("1");
+    problem = null;
+    await api.expect(200, "GET", "/health/ready", { token: null });
+  });
+
+  it("is not ready, and says so in time, while the store hangs", async () => {
+    const hanging = new Proxy({} as Store, { get: () => () => new Promise(() => {}) });
+    const api = await startApi({ store: hanging });
+    await api.expect(200, "GET", "/health/live", { token: null });
+    await api.expect(503, "GET", "/health/ready", { token: null });
+  });
+});
+
+describe("the OpenAPI document", () => {
+  it("is 3.1, needs no token, and declares what the routes are", async () => {
+    const api = await startApi();
+    const response = await api.app.request("/openapi.json");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    const document = JSON.parse(await response.text());
+    expect(document.openapi).toBe("3.1.0");
+    const declared = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.keys(Object(item)).map((method) => `${method} ${path}`),
+    );
+    expect(declared.sort()).toEqual(
+      declaredRoutes(api.app)
+        .map(({ method, path }) => `${method} ${path}`)
+        .sort(),
+    );
+    const references = [...JSON.stringify(document).matchAll(/"#\/components\/(\w+)\/(\w+)"/g)];
+    expect(references.length).toBeGreaterThan(50);
+    for (const [, kind = "", name = ""] of references) expect(document.components[kind]).toHaveProperty(name);
+  });
+
+  it("declares no answer with a private key or a passphrase in it", async () => {
+    const api = await startApi();
+    const document = JSON.parse(await (await api.app.request("/openapi.json")).text());
+    const answers = JSON.stringify([
+      Object.values(document.paths).flatMap((item) =>
+        Object.values(Object(item)).map((each) => Object(each).responses),
+      ),
+      document.components.schemas,
+    ]);
+    expect(answers).not.toMatch(/privateKey|passphrase/i);
+  });
+});
+
+describe("the docs page", () => {
+  it("is there when it is asked for, loads nothing, and shows every route", async () => {
+    const api = await startApi({ docs: true });
+    const response = await api.app.request("/docs");
+    expect(response.status).toBe(200);
+    const html = await response.text();
+    const policy = response.headers.get("content-security-policy") ?? "";
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toMatch(/https?:|unsafe|\*/);
+    expect(html).not.toMatch(/<script|<img|<link|<iframe|\son\w+=|src=|javascript:|@import|url\(/i);
+    const targets = [...html.matchAll(/href="([^"]+)"/g)].map(([, target]) => target);
+    expect(targets.every((target) => target === "/openapi.json" || target?.startsWith("#"))).toBe(true);
+    for (const target of targets.filter((each) => each?.startsWith("#")))
+      expect(html).toContain(`id="${target?.slice(1)}"`);
+    for (const { path } of declaredRoutes(api.app)) expect(html).toContain(`<code>${path}</code>`);
+  });
+
+  it("has the one style that its policy names", async () => {
+    const api = await startApi({ docs: true });
+    const response = await api.app.request("/docs");
+    const style = /<style>([\s\S]*?)<\/style>/.exec(await response.text())?.[1] ?? "";
+    const digest = await crypto.subtle.digest("SHA-256", Buffer.from(style));
+    expect(response.headers.get("content-security-policy")).toContain(
+      `'sha256-${Buffer.from(digest).toString("base64")}'`,
+    );
+  });
+});

@@ -1,0 +1,123 @@
+import * as z from "zod";
+import {
+  CLIENT_CERTIFICATE_MODES,
+  ENFORCEMENTS,
+  MIN_VERSIONS,
+  TLS_LEVELS,
+} from "../../core/settings/domain.ts";
+import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
+import { listOf, loggedDomain, revision, time, warningResponse } from "./domain-response.ts";
+
+const unreadableKind = z.enum(["domain", "certificate", "trust-store", "mx-host", "log-entry"]);
+
+const edgeStatus = z.strictObject({
+  id: z.string(),
+  release: z.string(),
+  revision: z.int().min(0).nullable(),
+  atRevision: z.boolean().meta({ description: "enforces the domain's present settings" }),
+  stale: z.boolean().meta({ description: "cannot reach the store, and enforces what it has" }),
+  lastReportAt: time,
+});
+
+const atEdge = {
+  version: z.int().nullable(),
+  fingerprintsSha256: z.array(z.string()).readonly(),
+  notAfter: z.string(),
+  problem: z.string().nullable(),
+};
+
+export const domainStatusResponse = z
+  .strictObject({
+    name: z.string(),
+    revision,
+    summary: z.string().meta({ examples: ["3 of 3 edges at revision 17", "0 edges"] }),
+    edges: z.strictObject({
+      live: z.array(edgeStatus).readonly(),
+      lost: z.array(edgeStatus).readonly().meta({ description: "not counted" }),
+      atRevision: z.int().min(0),
+    }),
+    listeners: z
+      .array(
+        z.strictObject({
+          listener: z.string(),
+          kind: z.enum(["shared", "dedicated"]),
+          edges: z.array(z.string()).readonly(),
+          effective: z
+            .strictObject({
+              level: z.enum(TLS_LEVELS),
+              minVersion: z.enum(MIN_VERSIONS),
+              clientCertificateMode: z.enum(CLIENT_CERTIFICATE_MODES),
+              enforcement: z.enum(ENFORCEMENTS),
+            })
+            .nullable()
+            .meta({ description: "null = not served here" }),
+          reasons: z
+            .array(
+              z.strictObject({
+                code: z.enum(["level-none-on-shared-listener", "served-by-dedicated-listener"]),
+                message: z.string(),
+              }),
+            )
+            .readonly(),
+        }),
+      )
+      .readonly(),
+    mxHosts: z
+      .array(
+        z.strictObject({
+          host: z.string(),
+          own: z.boolean().meta({ description: "false = not this account's; what it serves is not shown" }),
+          certificateId: z.string().nullable(),
+          version: z.int().nullable(),
+          served: z.array(z.strictObject({ edge: z.string(), ...atEdge })).readonly(),
+        }),
+      )
+      .readonly(),
+    unreadable: z
+      .array(z.strictObject({ kind: unreadableKind, id: z.string(), problem: z.string(), edge: z.string() }))
+      .readonly(),
+    warnings: z.array(warningResponse).readonly(),
+  })
+  .meta({ id: "DomainStatus" });
+
+export const edgeListResponse = listOf(
+  z
+    .strictObject({
+      id: z.string(),
+      release: z.string(),
+      state: z.enum(["live", "lost"]),
+      listeners: z
+        .array(
+          z.strictObject({
+            name: z.string(),
+            address: z.string(),
+            port: z.int(),
+            domain: z.string().nullable(),
+            proxyProtocol: z.boolean(),
+          }),
+        )
+        .readonly(),
+      revision: z.int().min(0).nullable(),
+      certificates: z.array(z.strictObject({ certificateId: z.string().nullable(), ...atEdge })).readonly(),
+      stale: z.boolean(),
+      chainVerifier: z.boolean(),
+      lastReportAt: time,
+    })
+    .meta({ id: "Edge" }),
+).meta({ id: "EdgeList" });
+
+const logged = z.union([loggedDomain, loggedCertificateResponse, loggedTrustStore]).nullable();
+
+export const changeListResponse = listOf(
+  z
+    .strictObject({
+      revision,
+      at: time,
+      actor: z.string(),
+      action: z.enum(["create", "update", "delete"]),
+      resource: z.strictObject({ kind: z.enum(["domain", "certificate", "trust-store"]), id: z.string() }),
+      before: logged.meta({ description: "null = created" }),
+      after: logged.meta({ description: "null = deleted" }),
+    })
+    .meta({ id: "Change" }),
+).meta({ id: "ChangeList" });

@@ -1,0 +1,80 @@
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { loggedCertificate } from "../../core/certificate/certificate-view.ts";
+import type { StatusService } from "../../core/settings/status-service.ts";
+import type { LogEntry, RecordChange } from "../../core/settings/store.ts";
+import type { ApiEnv } from "./api-env.ts";
+import { limitQuery, nameParameter, revisionQuery } from "./parameters.ts";
+import { answers, problems, security } from "./route-parts.ts";
+import { changeListResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
+
+const common = { tags: ["status"], security };
+
+const getStatus = createRoute({
+  ...common,
+  method: "get",
+  path: "/v1/domains/{name}/status",
+  summary: "Read what is in force for a domain",
+  request: { params: nameParameter },
+  responses: {
+    200: answers(domainStatusResponse, "the status"),
+    ...problems("invalid-request", "not-found"),
+  },
+});
+
+const listEdges = createRoute({
+  ...common,
+  method: "get",
+  path: "/v1/edges",
+  summary: "List edges, live and lost",
+  request: { query: z.strictObject({}) },
+  responses: { 200: answers(edgeListResponse, "all edges"), ...problems("invalid-request") },
+});
+
+const listChanges = createRoute({
+  ...common,
+  method: "get",
+  path: "/v1/changes",
+  summary: "Read the change log, oldest first",
+  request: {
+    query: z.strictObject({
+      after: revisionQuery
+        .default(0)
+        .openapi({ description: "only later revisions; nextCursor of the page before", default: 0 }),
+      ...limitQuery,
+    }),
+  },
+  responses: { 200: answers(changeListResponse, "a page of changes"), ...problems("invalid-request") },
+});
+
+export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): void {
+  app.openapi(getStatus, async (c) =>
+    c.json(await status.domain(c.get("actor"), c.req.valid("param").name), 200),
+  );
+
+  app.openapi(listEdges, async (c) => {
+    const edges = await status.edges(c.get("actor"));
+    // Items that an edge cannot read may be anybody's: each domain's status shows its own.
+    const items = edges.map(({ unreadable: _, ...edge }) => edge);
+    return c.json({ items, nextCursor: null }, 200);
+  });
+
+  app.openapi(listChanges, async (c) => {
+    const { after, limit } = c.req.valid("query");
+    const { items, next } = await status.changes(c.get("actor"), after, limit);
+    return c.json({ items: items.map(changeView), nextCursor: next }, 200);
+  });
+}
+
+function changeView({ revision, at, actor, action, record }: LogEntry) {
+  const { kind, id } = record;
+  return { revision, at, actor, action, resource: { kind, id }, ...beforeAndAfter(record) };
+}
+
+/** Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even shown. */
+function beforeAndAfter(record: RecordChange) {
+  if (record.kind !== "certificate") return { before: record.before, after: record.after };
+  return {
+    before: record.before && loggedCertificate(record.before),
+    after: record.after && loggedCertificate(record.after),
+  };
+}
