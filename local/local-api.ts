@@ -10,6 +10,7 @@ import { bearerAuthentication } from "../functions/api/caller.ts";
 import type { Config } from "../worker/config.ts";
 import type { Log } from "../worker/log.ts";
 import { bindFailure } from "../worker/start-failure.ts";
+import type { Worker } from "../worker/worker.ts";
 import type { DefaultCertificate } from "./default-certificate.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 
@@ -22,6 +23,7 @@ export interface LocalApiOptions {
   readonly store: Store;
   readonly vault: KeyVault;
   readonly edgeReports: EdgeReports;
+  readonly worker: Pick<Worker, "readiness">;
 }
 
 /** The one caller there is locally: the token has every scope. */
@@ -42,6 +44,11 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     ids: createIdSource(() => clock.now(), randomBytes),
     operatorHosts: new Set(options.certificate.names),
     authenticate: bearerAuthentication([{ token: options.token, actor: OPERATOR }], () => performance.now()),
+    readiness: () => {
+      const { ready, problems } = options.worker.readiness();
+      return ready ? null : `the worker is not ready: ${problems.join(", ")}`;
+    },
+    docs: true,
     log: ({ event, ...fields }: ApiEvent) => log(event, fields),
   });
   try {

@@ -72,7 +72,7 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   const stores = await openStores({ data, clock, log, addEnding });
   const verifier = await startVerifier(options, clock);
   const worker = await startWorkerOn(options, { stores, verifier, certificate, clock });
-  const api = await startLocalApi({ config, log, token: token.token, certificate, clock, ...stores });
+  const api = await startLocalApi({ config, log, token: token.token, certificate, clock, worker, ...stores });
   addEnding({
     name: "traffic",
     run: async () => {

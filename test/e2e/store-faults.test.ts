@@ -1,0 +1,78 @@
+import { openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SmtpClient } from "../support/smtp-client.ts";
+import { newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
+
+let dataDir = "";
+beforeEach(() => {
+  dataDir = newDataDir();
+});
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+const database = (): string => join(dataDir, "postern.sqlite");
+
+async function answerToPlaintext(postern: PosternProcess): Promise<string> {
+  const { smtp } = await postern.started();
+  const client = await SmtpClient.connect(smtp.port);
+  await client.reply();
+  await client.say("EHLO client.example");
+  await client.say("MAIL FROM:<a@sender.example>");
+  const answer = await client.say("RCPT TO:<b@example.com>");
+  client.close();
+  return answer;
+}
+
+const isStale = (ready: Readonly<Record<string, unknown>>): boolean => Number(ready["staleSeconds"]) > 0;
+
+describe("given a domain that requires TLS and a database that breaks while the process runs", () => {
+  it.each<{ what: string; harm: () => void }>([
+    {
+      what: "deleted",
+      harm: () => {
+        for (const suffix of ["", "-wal", "-shm"]) rmSync(`${database()}${suffix}`, { force: true });
+      },
+    },
+    { what: "moved away", harm: () => renameSync(database(), join(dataDir, "away")) },
+    { what: "truncated", harm: () => writeFileSync(database(), "") },
+    {
+      what: "overwritten",
+      harm: () => void writeSync(openSync(database(), "r+"), Buffer.alloc(8_192, "x"), 0, 8_192, 0),
+    },
+    {
+      what: "replaced by an empty one",
+      harm: () => {
+        writeFileSync(join(dataDir, "new"), "");
+        renameSync(join(dataDir, "new"), database());
+      },
+    },
+  ])("keeps requiring it when the file is $what, and says that its settings are stale", async ({ harm }) => {
+    await withPostern(dataDir, async (postern) => {
+      await postern.inForce(await postern.setLevel("example.com", "accept"));
+      await postern.inForce(await postern.setLevel("example.net", "accept"));
+      await postern.inForce(await postern.setLevel("example.com", "require"));
+      harm();
+      await postern.ready(isStale, "the settings are stale");
+      expect(await answerToPlaintext(postern)).toMatch(/^530 5\.7\.0 example\.com /);
+      await postern.ready((ready) => ready["ready"] === true, "still ready");
+      expect(await postern.metric("postern_settings_stale_seconds")).toBeGreaterThan(0);
+      expect(await postern.logged("settings-stale")).toMatchObject({ level: "warn", revision: 3 });
+      expect((await postern.api("GET /v1/domains/example.com")).status).toBe(503);
+      expect((await postern.api("GET /health/live")).status).toBe(200);
+      expect((await postern.api("GET /health/ready")).status).toBe(503);
+    });
+  });
+
+  it("goes on when the file is put back, and says so", async () => {
+    await withPostern(dataDir, async (postern) => {
+      await postern.inForce(await postern.setLevel("example.com", "require"));
+      renameSync(database(), join(dataDir, "away"));
+      await postern.ready(isStale, "the settings are stale");
+      renameSync(join(dataDir, "away"), database());
+      await postern.ready((ready) => !isStale(ready), "fresh again");
+      await postern.logged("settings-fresh");
+      await postern.inForce(await postern.setLevel("example.com", "accept"));
+      expect(await answerToPlaintext(postern)).toMatch(/^250/);
+    });
+  });
+});
