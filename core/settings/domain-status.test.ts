@@ -1,0 +1,236 @@
+import { describe, expect, it } from "vitest";
+import {
+  certificateId,
+  certificateRecord,
+  type DomainParts,
+  domainRecord,
+  name,
+} from "../../test/support/records.ts";
+import type { EdgeId } from "../certificate/ids.ts";
+import type { ReportedEdge, ReportedListener, ServedCertificate } from "../edge-report/edge-reports.ts";
+import { domainStatus, type StatusFacts } from "./domain-status.ts";
+
+const id = (n: number): EdgeId => `edge_${n}` as EdgeId;
+
+const shared: ReportedListener = {
+  name: "mx",
+  address: "0.0.0.0",
+  port: 25,
+  domain: null,
+  proxyProtocol: false,
+};
+const dedicated = (domain: string): ReportedListener => ({
+  ...shared,
+  name: `own ${domain}`,
+  domain: name(domain),
+});
+
+const edge = (n: number, parts: Partial<ReportedEdge> = {}): ReportedEdge => ({
+  id: id(n),
+  release: "0.1.0",
+  listeners: [shared],
+  revision: 17,
+  certificates: [],
+  unreadable: [],
+  stale: false,
+  chainVerifier: true,
+  lastReportAt: "2026-11-24T12:00:00.000Z",
+  state: "live",
+  ...parts,
+});
+
+const facts = (
+  edges: readonly ReportedEdge[],
+  domain: DomainParts = {},
+  more: Partial<StatusFacts> = {},
+): StatusFacts => ({
+  domain: domainRecord({ revision: 17, ...domain }),
+  hosts: new Map(),
+  certificates: new Map(),
+  edges,
+  sharedWithOthers: new Set(),
+  warnings: [],
+  ...more,
+});
+
+const codes = (of: StatusFacts): string[] => domainStatus(of).warnings.map(({ code }) => code);
+
+describe("edges at the revision of a domain", () => {
+  const unreadable = [{ kind: "domain" as const, id: "example.com", problem: "tls (invalid)" }];
+
+  it.each([
+    ["0 edges", []],
+    ["0 edges", [edge(1, { state: "lost" })]],
+    ["1 of 1 edges at revision 17", [edge(1)]],
+    ["3 of 3 edges at revision 17", [edge(1), edge(2, { revision: 18 }), edge(3, { revision: 400 })]],
+    ["1 of 3 edges at revision 17", [edge(1), edge(2, { revision: 16 }), edge(3, { revision: null })]],
+    ["0 of 1 edges at revision 17", [edge(1, { revision: 16 }), edge(2, { state: "lost" })]],
+    ["1 of 2 edges at revision 17", [edge(1, { revision: 20, unreadable }), edge(2)]],
+    [
+      "1 of 1 edges at revision 17",
+      [edge(1, { unreadable: [{ kind: "domain", id: "b.example", problem: "x" }] })],
+    ],
+    ["1 of 1 edges at revision 17", [edge(1, { stale: true })]],
+  ])("are %s", (summary, edges) => expect(domainStatus(facts(edges)).summary).toBe(summary));
+
+  it("that are lost stand apart and are not counted", () => {
+    const { edges } = domainStatus(facts([edge(1), edge(2, { state: "lost", revision: 17 })]));
+    expect(edges.live.map((each) => each.id)).toEqual([id(1)]);
+    expect(edges.lost).toMatchObject([{ id: id(2), revision: 17 }]);
+    expect(edges.atRevision).toBe(1);
+  });
+});
+
+describe("effective settings", () => {
+  const none: DomainParts = { server: { level: "none" } };
+  const others = { sharedWithOthers: new Set([id(1)]) };
+  const own = edge(1, { listeners: [shared, dedicated("example.com")] });
+
+  it.each([
+    ["none, literal, alone on a shared listener", facts([edge(1)], none), ["mx shared none "]],
+    [
+      "none on a shared listener with others is accept",
+      facts([edge(1)], none, others),
+      ["mx shared accept level-none-on-shared-listener"],
+    ],
+    ["accept is accept", facts([edge(1)], {}, others), ["mx shared accept "]],
+    [
+      "require is require",
+      facts([edge(1)], { server: { level: "require" } }, others),
+      ["mx shared require "],
+    ],
+    [
+      "none on its own listener, and nothing on the shared one",
+      facts([own], none, others),
+      ["mx shared - served-by-dedicated-listener", "own example.com dedicated none "],
+    ],
+    [
+      "another domain's own listener is not shown",
+      facts([edge(1, { listeners: [shared, dedicated("b.example")] })]),
+      ["mx shared accept "],
+    ],
+    [
+      "edges that differ stand apart",
+      facts([own, edge(2)]),
+      ["mx shared - served-by-dedicated-listener", "own example.com dedicated accept ", "mx shared accept "],
+    ],
+    ["lost edges have none", facts([edge(1, { state: "lost" })]), []],
+  ])("%s", (_, of, expected) => {
+    const shown = domainStatus(of).listeners.map(
+      ({ listener, kind, effective, reasons }) =>
+        `${listener} ${kind} ${effective?.level ?? "-"} ${reasons.map(({ code }) => code).join()}`,
+    );
+    expect(shown).toEqual(expected);
+  });
+
+  it("of edges that agree are one, with all that show it", () => {
+    const { listeners } = domainStatus(facts([edge(1), edge(2)]));
+    expect(listeners).toEqual([
+      {
+        listener: "mx",
+        kind: "shared",
+        edges: [id(1), id(2)],
+        effective: {
+          level: "accept",
+          minVersion: "TLSv1.2",
+          clientCertificateMode: "none",
+          enforcement: "reject",
+        },
+        reasons: [],
+      },
+    ]);
+  });
+});
+
+describe("certificates of MX hosts", () => {
+  const ours = certificateId(1);
+  const host = name("mx.example.com");
+  const served = (parts: Partial<ServedCertificate> = {}): ServedCertificate => ({
+    certificateId: ours,
+    version: 2,
+    fingerprintsSha256: ["ab"],
+    notAfter: "2027-01-01T00:00:00.000Z",
+    problem: null,
+    ...parts,
+  });
+  const item = (account: string) => new Map([[host, { host, account, certificateId: ours, domainCount: 1 }]]);
+  const certificates = new Map([
+    [ours, certificateRecord({ material: { version: 2, sha256: "cd".repeat(32) } })],
+  ]);
+  const parts: DomainParts = { mxHosts: [host] };
+
+  it("are shown as the live edges serve them", () => {
+    const edges = [
+      edge(1, { certificates: [served(), served({ certificateId: null })] }),
+      edge(2, { certificates: [served({ version: 1, problem: "the key is gone" })] }),
+      edge(3, { certificates: [served()], state: "lost" }),
+    ];
+    const status = domainStatus(facts(edges, parts, { hosts: item("default"), certificates }));
+    expect(status.mxHosts).toMatchObject([
+      {
+        host,
+        own: true,
+        certificateId: ours,
+        version: 2,
+        served: [
+          { edge: id(1), version: 2, problem: null },
+          { edge: id(2), version: 1, problem: "the key is gone" },
+        ],
+      },
+    ]);
+    expect(status.warnings.map(({ code }) => code)).toEqual(["certificate-problem-at-edge"]);
+  });
+
+  it("of another account are not", () => {
+    const of = facts([edge(1, { certificates: [served({ problem: "x" })] })], parts, {
+      hosts: item("other"),
+      certificates,
+    });
+    const status = domainStatus(of);
+    expect(status.mxHosts).toEqual([{ host, own: false, certificateId: null, version: null, served: [] }]);
+    expect(JSON.stringify(status)).not.toContain(ours);
+    expect(status.warnings).toEqual([]);
+  });
+});
+
+describe("what edges give reason to warn of", () => {
+  const asks: DomainParts = {
+    server: { level: "require" },
+    clientCertificate: { mode: "request" },
+    mxHosts: ["mx.example.com"],
+  };
+
+  it.each([
+    ["no edge at all", facts([]), ["no-live-edge"]],
+    ["only lost edges", facts([edge(1, { state: "lost" })]), ["no-live-edge"]],
+    ["one live edge", facts([edge(1)]), []],
+    ["an edge without the store", facts([edge(1, { stale: true }), edge(2)]), ["edge-stale"]],
+    ["no listener", facts([edge(1, { listeners: [] })]), ["not-served"]],
+    [
+      "only another domain's listener",
+      facts([edge(1, { listeners: [dedicated("b.example")] })]),
+      ["not-served"],
+    ],
+    [
+      "level none among others",
+      facts([edge(1)], { server: { level: "none" } }, { sharedWithOthers: new Set([id(1)]) }),
+      ["level-none-on-shared-listener"],
+    ],
+    ["no chain verifier where nobody is asked", facts([edge(1, { chainVerifier: false })]), []],
+    [
+      "no chain verifier where clients are asked",
+      facts([edge(1, { chainVerifier: false })], asks),
+      ["chain-verifier-missing"],
+    ],
+    [
+      "a record that it cannot read",
+      facts([edge(1, { unreadable: [{ kind: "mx-host", id: "mx.example.com", problem: "x" }] })], asks),
+      ["settings-unreadable-at-edge"],
+    ],
+    [
+      "a record of others that it cannot read",
+      facts([edge(1, { unreadable: [{ kind: "mx-host", id: "mx.b.example", problem: "x" }] })], asks),
+      [],
+    ],
+  ])("%s", (_, of, expected) => expect(codes(of)).toEqual(expected));
+});

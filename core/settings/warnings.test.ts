@@ -1,0 +1,209 @@
+import { describe, expect, it } from "vitest";
+import {
+  BUILT_AT,
+  certificateId,
+  certificateRecord,
+  type DomainParts,
+  domainRecord,
+  name,
+  trustStoreId,
+  trustStoreRecord,
+} from "../../test/support/records.ts";
+import type { CertificateRecord } from "../certificate/certificate.ts";
+import { timestamp } from "../clock.ts";
+import { domainWarnings, type WarningContext } from "./warnings.ts";
+
+const NOW = Date.parse(BUILT_AT);
+const DAY_MS = 24 * 3600 * 1000;
+const inDays = (days: number): string => timestamp(NOW + days * DAY_MS);
+const HOST = "mx.example.com";
+const ID = certificateId(1);
+const STORE = trustStoreId(1);
+
+const key = (parts: { notBefore?: string; notAfter?: string }) =>
+  certificateRecord().keys.map((each) => ({ ...each, ...parts }));
+
+interface Around {
+  readonly account?: string;
+  readonly certificate?: Partial<CertificateRecord> | null;
+  readonly store?: Partial<ReturnType<typeof trustStoreRecord>> | null;
+}
+
+function context({ account = "default", certificate, store }: Around = {}): WarningContext {
+  const served = certificate === undefined ? null : ID;
+  return {
+    nowMs: NOW,
+    operatorHosts: new Set(["operator.example", "*.mx.example"]),
+    surroundings: {
+      hosts: new Map(
+        [HOST, "mx2.example.com", "operator.example", "a.mx.example"].map((host) => [
+          name(host),
+          { host: name(host), account, certificateId: host === HOST ? served : null, domainCount: 1 },
+        ]),
+      ),
+      certificates: new Map(certificate ? [[ID, certificateRecord({ id: ID, ...certificate })]] : []),
+      trustStores: new Map(store ? [[STORE, trustStoreRecord({ id: STORE, ...store })]] : []),
+    },
+  };
+}
+
+const codes = (parts: DomainParts, around?: Around): string[] =>
+  domainWarnings(domainRecord(parts), context(around)).map(({ code }) => code);
+
+const anchor = (days: number) => ({
+  ...trustStoreRecord().anchors[0],
+  subject: "CN=x",
+  fingerprintSha256: "01",
+  notBefore: BUILT_AT,
+  notAfter: inDays(days),
+});
+const crl = (days: number) => ({ issuer: "CN=x", thisUpdate: BUILT_AT, nextUpdate: inDays(days) });
+const exception = (days: number | null, match: object = { clientCidr: "192.0.2.0/24" }) => ({
+  match,
+  level: "none" as const,
+  reason: "x",
+  ...(days === null ? {} : { expiresAt: inDays(days) }),
+});
+const trusting: DomainParts = { trustStoreIds: [STORE] };
+const withHost: DomainParts = { mxHosts: [HOST] };
+const require_: DomainParts = { server: { level: "require" } };
+
+describe("warnings of a domain", () => {
+  it.each<[string, DomainParts, Around, string[]]>([
+    ["defaults", {}, {}, []],
+    ["level require", require_, {}, ["rfc3207-public-mx"]],
+    [
+      "level require at a public host",
+      { ...require_, ...withHost },
+      { certificate: {} },
+      ["rfc3207-public-mx"],
+    ],
+    ["level require at a private host", { ...require_, mxHosts: ["mx.corp.internal"] }, {}, []],
+    [
+      "level require at one of each",
+      { ...require_, mxHosts: ["mx.corp.internal", HOST] },
+      { certificate: {} },
+      ["rfc3207-public-mx"],
+    ],
+    [
+      "observe where something is demanded",
+      { ...require_, enforcement: "observe" },
+      {},
+      ["rfc3207-public-mx", "enforcement-observe"],
+    ],
+    ["observe where nothing is", { enforcement: "observe" }, {}, []],
+    ["a good certificate", withHost, { certificate: {} }, []],
+    [
+      "a certificate of our making",
+      withHost,
+      { certificate: { source: "self-signed" } },
+      ["certificate-self-signed"],
+    ],
+    [
+      "a certificate that ends in 30 days",
+      withHost,
+      { certificate: { keys: key({ notAfter: inDays(30) }) } },
+      ["certificate-expiring"],
+    ],
+    [
+      "a certificate that ends in 31 days",
+      withHost,
+      { certificate: { keys: key({ notAfter: inDays(31) }) } },
+      [],
+    ],
+    [
+      "a certificate that has ended",
+      withHost,
+      { certificate: { keys: key({ notAfter: inDays(0) }) } },
+      ["certificate-expired"],
+    ],
+    [
+      "a certificate that has not begun",
+      withHost,
+      { certificate: { keys: key({ notBefore: inDays(1) }) } },
+      ["certificate-not-yet-valid"],
+    ],
+    ["a certificate that cannot be read", withHost, { certificate: null }, ["certificate-unreadable"]],
+    [
+      "a certificate of another account",
+      withHost,
+      { account: "other", certificate: { keys: key({ notAfter: inDays(0) }) } },
+      [],
+    ],
+    ["the default certificate without the name", withHost, {}, ["default-certificate-lacks-host"]],
+    ["the default certificate with the name", { mxHosts: ["operator.example", "a.mx.example"] }, {}, []],
+    ["hosts that differ", { mxHosts: [HOST, "operator.example"] }, { certificate: {} }, ["mx-hosts-differ"]],
+    ["mode request", { clientCertificate: { mode: "request" } }, {}, ["client-certificate-asked"]],
+    [
+      "an exception that asks",
+      { exceptions: [{ ...exception(null), clientCertificateMode: "request" }] },
+      {},
+      ["client-certificate-asked"],
+    ],
+    [
+      "public roots with the usage that they lost",
+      {
+        clientCertificate: {
+          mode: "request",
+          trust: { publicRoots: true, trustStoreIds: [], pins: [] },
+          purpose: "clientAuth",
+        },
+      },
+      {},
+      ["client-certificate-asked", "public-roots-client-auth"],
+    ],
+    [
+      "any name under a trust store",
+      { ...trusting, clientCertificate: { mode: "request", names: { match: "any", allowed: [] } } },
+      { store: {} },
+      ["client-certificate-asked", "client-certificate-anybody"],
+    ],
+    ["a trust store that cannot be read", trusting, { store: null }, ["trust-store-unreadable"]],
+    ["anchors that end in 31 days", trusting, { store: { anchors: [anchor(31)] } }, []],
+    [
+      "anchors that end in 30 days",
+      trusting,
+      { store: { anchors: [anchor(30), anchor(40)] } },
+      ["trust-anchor-expiring"],
+    ],
+    [
+      "anchors that have ended",
+      trusting,
+      { store: { anchors: [anchor(0), anchor(-1), anchor(5)] } },
+      ["trust-anchor-expired", "trust-anchor-expiring"],
+    ],
+    ["a CRL for four days", trusting, { store: { crls: [crl(4)] } }, []],
+    ["a CRL for three days", trusting, { store: { crls: [crl(3)] } }, ["crl-expiring"]],
+    ["a CRL after its nextUpdate", trusting, { store: { crls: [crl(0), crl(4)] } }, ["crl-expired"]],
+    ["an exception for eight days", { exceptions: [exception(8)] }, {}, []],
+    ["an exception for seven days", { exceptions: [exception(7)] }, {}, ["exception-expiring"]],
+    ["an exception that has ended", { exceptions: [exception(0)] }, {}, ["exception-expired"]],
+    ["an exception without an end", { exceptions: [exception(null)] }, {}, []],
+    [
+      "a client name that nothing vouches for",
+      { exceptions: [exception(null, { clientName: "a.example" })] },
+      {},
+      ["exception-never-matches"],
+    ],
+    [
+      "a client name that a trust store vouches for",
+      { ...trusting, exceptions: [exception(null, { clientName: "a.example" })] },
+      { store: {} },
+      [],
+    ],
+    [
+      "a next hop without TLS",
+      { delivery: { nextHop: "smtp://a.example", tls: "opportunistic" } },
+      {},
+      ["delivery-opportunistic"],
+    ],
+    ["a next hop with TLS", { delivery: { nextHop: "smtp://a.example", tls: "require" } }, {}, []],
+  ])("%s: %j %j", (_, parts, around, expected) => expect(codes(parts, around)).toEqual(expected));
+
+  it("say how many more anchors there are, not each of 200", () => {
+    const anchors = Array.from({ length: 200 }, () => anchor(1));
+    const warnings = domainWarnings(domainRecord(trusting), context({ store: { anchors } }));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]?.message).toContain("and 199 more");
+  });
+});

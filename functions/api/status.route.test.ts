@@ -1,0 +1,199 @@
+import { describe, expect, it } from "vitest";
+import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import type { CertificateId, EdgeId } from "../../core/certificate/ids.ts";
+import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import type { EdgeReport, ReportedListener } from "../../core/edge-report/edge-reports.ts";
+
+const DOMAIN = "/v1/domains/example.com";
+const HERE = { headers: { "If-Match": "*" } };
+const SHARED: ReportedListener = {
+  name: "mx",
+  address: "127.0.0.1",
+  port: 2525,
+  domain: null,
+  proxyProtocol: false,
+};
+const dedicated = (domain: string): ReportedListener => ({
+  ...SHARED,
+  name: domain,
+  domain: parseDomainName(domain),
+});
+
+async function report(api: ApiUnderTest, parts: Partial<EdgeReport> = {}): Promise<EdgeId> {
+  const id = parts.id ?? api.ids.edge();
+  await api.edgeReports.report({
+    id,
+    release: "0.1.0",
+    listeners: [SHARED],
+    revision: 1,
+    certificates: [],
+    unreadable: [],
+    stale: false,
+    chainVerifier: true,
+    ...parts,
+  });
+  return id;
+}
+
+const statusOf = async (api: ApiUnderTest) => (await api.expect(200, "GET", `${DOMAIN}/status`)).json;
+
+describe("the status of a domain", () => {
+  it("is 0 edges without one, and counts those that report", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    expect((await statusOf(api)).summary).toBe("0 edges");
+    const id = await report(api);
+    expect(await statusOf(api)).toMatchObject({
+      name: "example.com",
+      revision: 1,
+      summary: "1 of 1 edges at revision 1",
+      edges: { live: [{ id, atRevision: true }], lost: [] },
+      listeners: [{ listener: "mx", kind: "shared", effective: { level: "accept" }, reasons: [] }],
+      warnings: [],
+    });
+    await api.expect(200, "PATCH", DOMAIN, { body: { tls: { enforcement: "defer" } }, ...HERE });
+    expect((await statusOf(api)).summary).toBe("0 of 1 edges at revision 2");
+    await report(api, { id, revision: 2 });
+    expect((await statusOf(api)).summary).toBe("1 of 1 edges at revision 2");
+    api.advance(31_000);
+    expect(await statusOf(api)).toMatchObject({ summary: "0 edges", edges: { live: [], lost: [{ id }] } });
+  });
+
+  it("shows level none as accept only where another domain is served too, whosever it is", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: { tls: { server: { level: "none" } } } });
+    await report(api, { listeners: [SHARED, dedicated("own.example")] });
+    const level = async () => (await statusOf(api)).listeners[0].effective.level;
+    expect(await level()).toBe("none");
+    // Served by a listener of its own there, so not on the shared one.
+    await api.expect(201, "PUT", "/v1/domains/own.example", { body: {}, token: OTHER_TOKEN });
+    expect(await level()).toBe("none");
+    await api.expect(201, "PUT", "/v1/domains/b.example", { body: {}, token: OTHER_TOKEN });
+    expect(await level()).toBe("accept");
+    const status = await statusOf(api);
+    expect(status.listeners).toHaveLength(1);
+    expect(status.listeners[0].reasons[0].code).toBe("level-none-on-shared-listener");
+    expect(JSON.stringify(status)).not.toMatch(/b\.example|own\.example/);
+  });
+
+  it("is that of the caller's own domains, and needs a canonical name", async () => {
+    const api = await startApi();
+    await api.expect(404, "GET", `${DOMAIN}/status`);
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    await api.expect(404, "GET", `${DOMAIN}/status`, { token: OTHER_TOKEN });
+    await api.expect(400, "GET", "/v1/domains/Example.com/status");
+  });
+});
+
+describe("the list of edges", () => {
+  it("shows live and lost ones, without what is another account's", async () => {
+    const api = await startApi();
+    const body = { source: "self-signed", names: ["mx.example.com"] };
+    const ours = (await api.expect(201, "POST", "/v1/certificates", { body })).json.id as CertificateId;
+    const theirs = (await api.expect(201, "POST", "/v1/certificates", { body, token: OTHER_TOKEN })).json
+      .id as CertificateId;
+    await api.expect(201, "PUT", "/v1/domains/own.example", { body: {}, token: OTHER_TOKEN });
+    const at = {
+      version: 1,
+      fingerprintsSha256: ["ab"],
+      notAfter: "2027-01-01T00:00:00.000Z",
+      problem: null,
+    };
+    const lost = await report(api, { listeners: [] });
+    api.advance(40_000);
+    const live = await report(api, {
+      listeners: [SHARED, dedicated("own.example")],
+      certificates: [ours, theirs, null].map((certificateId) => ({ certificateId, ...at })),
+      unreadable: [{ kind: "domain", id: "secret.example", problem: "x" }],
+    });
+    const { json, text } = await api.expect(200, "GET", "/v1/edges");
+    expect(json.nextCursor).toBeNull();
+    expect(json.items.map(({ id, state }: { id: string; state: string }) => [id, state])).toEqual(
+      [
+        [lost, "lost"],
+        [live, "live"],
+      ].sort(),
+    );
+    const shown = json.items.find(({ id }: { id: string }) => id === live);
+    expect(shown.certificates.map((each: { certificateId: string | null }) => each.certificateId)).toEqual([
+      ours,
+      null,
+    ]);
+    expect(shown.listeners).toEqual([SHARED]);
+    expect(text).not.toMatch(/own\.example|secret\.example/);
+    expect(text).not.toContain(theirs);
+  });
+});
+
+describe("the change log", () => {
+  it("tells who changed what, before and after, and never holds PEM", async () => {
+    const api = await startApi();
+    const made = await api.expect(201, "POST", "/v1/certificates", {
+      body: { source: "self-signed", names: ["mx.example.com"] },
+    });
+    const chain = await api.expect(200, "GET", `/v1/certificates/${made.json.id}/chain.pem`);
+    await api.expect(201, "POST", "/v1/trust-stores", { body: { label: "x", certificatesPem: chain.text } });
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    await api.expect(200, "PATCH", DOMAIN, { body: { tls: { enforcement: "defer" } }, ...HERE });
+    await api.expect(204, "DELETE", DOMAIN, HERE);
+    const { json, text } = await api.expect(200, "GET", "/v1/changes");
+    expect(json.nextCursor).toBeNull();
+    expect(json.items).toMatchObject([
+      {
+        revision: 1,
+        action: "create",
+        resource: { kind: "certificate", id: made.json.id },
+        before: null,
+        after: { version: 1 },
+      },
+      { revision: 2, action: "create", resource: { kind: "trust-store" }, after: { label: "x" } },
+      {
+        revision: 3,
+        action: "create",
+        resource: { kind: "domain", id: "example.com" },
+        before: null,
+        actor: "tester",
+      },
+      {
+        revision: 4,
+        action: "update",
+        before: { revision: 3, tls: { enforcement: "reject" } },
+        after: { revision: 4, tls: { enforcement: "defer" } },
+      },
+      { revision: 5, action: "delete", before: { revision: 4 }, after: null },
+    ]);
+    expect(text).not.toContain("-----BEGIN");
+    expect(text).not.toMatch(/"material"|"sha256"/);
+  });
+
+  it("goes on after a revision, and leaves out what is another account's", async () => {
+    const api = await startApi();
+    for (const [index, token] of [undefined, OTHER_TOKEN, OTHER_TOKEN, undefined].entries())
+      await api.expect(201, "PUT", `/v1/domains/d${index}.example`, {
+        body: {},
+        ...(token === undefined ? {} : { token }),
+      });
+    const found: number[] = [];
+    let after: string | null = "0";
+    do {
+      const { json }: { json: { items: { revision: number }[]; nextCursor: string | null } } =
+        await api.expect(200, "GET", `/v1/changes?limit=1&after=${after}`);
+      found.push(...json.items.map(({ revision }) => revision));
+      after = json.nextCursor;
+    } while (after !== null);
+    expect(found).toEqual([1, 4]);
+    expect((await api.expect(200, "GET", "/v1/changes?after=4")).json).toEqual({
+      items: [],
+      nextCursor: null,
+    });
+    expect((await api.expect(200, "GET", "/v1/changes?after=4000")).json.items).toEqual([]);
+  });
+
+  it.each(["after=-1", "after=x", "after=1.5", "after=", "limit=0", "before=3", "after=9999999999999999"])(
+    "refuses %s",
+    async (query) => {
+      const api = await startApi();
+      await api.expect(400, "GET", `/v1/changes?${query}`);
+    },
+  );
+});
