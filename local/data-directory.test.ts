@@ -33,10 +33,21 @@ describe("DATA_DIR", () => {
     expect(modeOf(path)).toBe(0o700);
   });
 
-  it("is closed to others when it was open", () => {
+  it("is closed to others when it was open and empty", () => {
     chmodSync(root, 0o755);
-    openDataDirectory(root).release();
-    expect(modeOf(root)).toBe(0o700);
+    const data = openDataDirectory(root);
+    expect([modeOf(root), data.isOpenToOthers]).toEqual([0o700, false]);
+    data.release();
+  });
+
+  it("is left as it is when it is a folder with something in it, and says so", () => {
+    chmodSync(root, 0o755);
+    writeFileSync(join(root, "of-somebody"), "");
+    for (let start = 0; start < 2; start += 1) {
+      const data = openDataDirectory(root);
+      expect([modeOf(root), data.isOpenToOthers]).toEqual([0o755, true]);
+      data.release();
+    }
   });
 
   it("refuses a second user and says so, until the first lets go", () => {

@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
+import { accessSync, chmodSync, constants, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { codeOf } from "./durable-file.ts";
@@ -25,6 +25,8 @@ export type DataFile = keyof typeof DATA_FILES;
 export interface DataDirectory {
   readonly path: string;
   fileAt(file: DataFile): string;
+  /** Others may look into it, because it was there before with something in it. What is ours in it is closed all the same. */
+  readonly isOpenToOthers: boolean;
   /** Lets another process use it. */
   release(): void;
 }
@@ -38,20 +40,28 @@ const IN_USE = 5; // SQLITE_BUSY
  * @throws StartFailure when it is no usable directory or another process uses it.
  */
 export function openDataDirectory(path: string): DataDirectory {
+  const isOpenToOthers = prepareDirectory(path);
+  const fileAt = (file: DataFile): string => join(path, DATA_FILES[file]);
+  const lock = takeLock(fileAt("lock"), path);
+  return { path, fileAt, isOpenToOthers, release: () => lock.close() };
+}
+
+/** @returns whether others may look into it. */
+function prepareDirectory(path: string): boolean {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const found = statSync(path);
     if (!found.isDirectory()) throw new StartFailure("DATA_DIR", `${path} is not a directory`);
-    // It holds keys and mail: nobody else has a reason to look in.
-    if ((found.mode & 0o077) !== 0) chmodSync(path, 0o700);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    if ((found.mode & 0o077) === 0) return false;
+    // DATA_DIR=/tmp or =. is somebody's folder, and closing it would lock others out.
+    if (readdirSync(path).length > 0) return true;
+    chmodSync(path, 0o700);
+    return false;
   } catch (error) {
     if (error instanceof StartFailure) throw error;
     throw new StartFailure("DATA_DIR", `${path} cannot be used (${String(codeOf(error))})`, { cause: error });
   }
-  const fileAt = (file: DataFile): string => join(path, DATA_FILES[file]);
-  const lock = takeLock(fileAt("lock"), path);
-  return { path, fileAt, release: () => lock.close() };
 }
 
 /** An exclusive transaction that is never ended: SQLite locks the file itself, without leaving anything to clean up. */

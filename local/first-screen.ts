@@ -1,7 +1,10 @@
+import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
 import { hostAndPort, httpUrl, type Running } from "./running.ts";
 
 export interface FirstScreen {
   readonly running: Running;
+  /** All of them, the shared one of SMTP_HOST and SMTP_PORT first. */
+  readonly listeners: readonly ReportedListener[];
   readonly tokenPath: string;
   /** The token itself, at the one start that made it; null afterwards. */
   readonly newToken: string | null;
@@ -16,12 +19,13 @@ export interface FirstScreen {
 
 /** What `npm start` shows when it serves: addresses, the token's place, three lines to copy. */
 export function firstScreen(screen: FirstScreen): string {
-  const { running, tokenPath, newToken, notes } = screen;
+  const { running, listeners, tokenPath, newToken, notes } = screen;
   const api = httpUrl(running.api);
   const rows = [
     ["API", api],
     ["API docs", `${api}/docs`],
     ["SMTP", `${hostAndPort(running.smtp)}, as ${running.smtpName}`],
+    ...listeners.slice(1).map((listener) => ["", listenerText(listener)]),
     ["Health", `${httpUrl(running.health)}/ready and /metrics`],
     ["Mail", running.delivery],
     ["API token", tokenPath],
@@ -46,6 +50,15 @@ export function firstScreen(screen: FirstScreen): string {
     "Ctrl-C ends it. Logs follow as JSON on standard error.",
     "",
   ].join("\n");
+}
+
+function listenerText({ name, address, port, domain, proxyProtocol }: ReportedListener): string {
+  const what = [
+    name,
+    ...(domain === null ? [] : [`for ${domain}`]),
+    ...(proxyProtocol ? ["behind a proxy"] : []),
+  ];
+  return `${hostAndPort({ host: address, port })} (${what.join(", ")})`;
 }
 
 function tryLine(step: string, { packageDir, dataDir, defaultDataDir }: FirstScreen): string {

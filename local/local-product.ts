@@ -11,6 +11,7 @@ import type { Clock } from "../core/clock.ts";
 import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
 import type { Endpoint } from "../core/delivery/next-hop-policy.ts";
 import { describeRoute } from "../core/delivery/route.ts";
+import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
 import { type Config, describeConfig } from "../worker/config.ts";
 import { startEdge } from "../worker/edge/edge.ts";
 import type { Log } from "../worker/log.ts";
@@ -18,7 +19,7 @@ import type { ShutdownStep } from "../worker/shutdown.ts";
 import { StartFailure } from "../worker/start-failure.ts";
 import { startWorker, type Worker } from "../worker/worker.ts";
 import { type ApiToken, obtainApiToken } from "./api-token.ts";
-import { openDataDirectory } from "./data-directory.ts";
+import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 import { type DefaultCertificate, obtainDefaultCertificate } from "./default-certificate.ts";
 import { removeIfThere, writeDurably } from "./durable-file.ts";
 import type { HttpServer } from "./http-server.ts";
@@ -37,6 +38,7 @@ export interface LocalProductOptions {
 /** API and worker, serving. */
 export interface LocalProduct {
   readonly running: Running;
+  readonly listeners: readonly ReportedListener[];
   readonly token: ApiToken;
   readonly tokenPath: string;
   /** What a person should know at once. */
@@ -88,8 +90,8 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   writeDurably(data.fileAt("running"), `${JSON.stringify(running, null, 2)}\n`);
   addEnding({ name: "running", run: async () => removeIfThere(data.fileAt("running")) });
   log("started", { release, ...running, listeners: worker.edge.listeners, dataDir: config.dataDir });
-  const notes = notesOf({ verifier, certificate, isHeld, clock });
-  return { running, token, tokenPath: data.fileAt("apiToken"), notes };
+  const notes = notesOf({ data, verifier, certificate, isHeld, clock });
+  return { running, listeners: worker.edge.listeners, token, tokenPath: data.fileAt("apiToken"), notes };
 }
 
 async function startVerifier(
@@ -189,14 +191,17 @@ function describeRunning(config: Config, worker: Worker, api: HttpServer): Runni
 }
 
 function notesOf(found: {
+  readonly data: DataDirectory;
   readonly verifier: OpenSslChainVerifier;
   readonly certificate: DefaultCertificate;
   readonly isHeld: boolean;
   readonly clock: Clock;
 }): readonly string[] {
-  const { verifier, certificate, isHeld, clock } = found;
+  const { data, verifier, certificate, isHeld, clock } = found;
   const notes: string[] = [];
   if (!isHeld) notes.push("the settings could not be read yet; mail is put off with 421 until they are");
+  if (data.isOpenToOthers)
+    notes.push(`others may look into ${data.path}; what is kept there is closed to them`);
   if (!verifier.available) {
     notes.push(`client certificates are judged in the handshake only (${verifier.problem ?? "no openssl"})`);
   }

@@ -60,6 +60,9 @@ async function run(config: Config): Promise<void> {
   // A log that cannot be written must not end the mail.
   destination.on("error", () => undefined);
   const log = createLog({ level: config.logLevel, write: (line) => void destination.write(line) });
+  // Node's own warnings are lines of the log too.
+  process.removeAllListeners("warning");
+  process.on("warning", (error) => log("process-warning", { error }));
   const exit = (code: number): void => {
     setTimeout(() => process.exit(code), LAST_LINES_WITHIN_MS);
     destination.flush(() => process.exit(code));
@@ -90,9 +93,10 @@ async function run(config: Config): Promise<void> {
   }
 }
 
-function screenOf(config: Config, { running, token, tokenPath, notes }: LocalProduct): string {
+function screenOf(config: Config, { running, listeners, token, tokenPath, notes }: LocalProduct): string {
   return firstScreen({
     running,
+    listeners,
     tokenPath,
     newToken: token.isNew ? token.token : null,
     packageDir: PACKAGE_DIR,

@@ -35,6 +35,7 @@ export const LOG_EVENTS = {
   "api-request": "info",
   "api-error": "error",
   "internal-error": "error",
+  "process-warning": "warn",
   stopping: "info",
   "stop-step-failed": "error",
   "stop-grace-over": "error",

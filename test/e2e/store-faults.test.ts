@@ -1,5 +1,6 @@
 import { openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SmtpClient } from "../support/smtp-client.ts";
 import { newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
@@ -12,13 +13,13 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const database = (): string => join(dataDir, "postern.sqlite");
 
-async function answerToPlaintext(postern: PosternProcess): Promise<string> {
+async function answerToPlaintext(postern: PosternProcess, recipient = "b@example.com"): Promise<string> {
   const { smtp } = await postern.started();
   const client = await SmtpClient.connect(smtp.port);
   await client.reply();
   await client.say("EHLO client.example");
   await client.say("MAIL FROM:<a@sender.example>");
-  const answer = await client.say("RCPT TO:<b@example.com>");
+  const answer = await client.say(`RCPT TO:<${recipient}>`);
   client.close();
   return answer;
 }
@@ -73,6 +74,32 @@ describe("given a domain that requires TLS and a database that breaks while the 
       await postern.logged("settings-fresh");
       await postern.inForce(await postern.setLevel("example.com", "accept"));
       expect(await answerToPlaintext(postern)).toMatch(/^250/);
+    });
+  });
+});
+
+describe("given a record that this release cannot read", () => {
+  it("puts its mail off while every other domain is judged as before, and the status shows it", async () => {
+    await withPostern(dataDir, async (postern) => {
+      await postern.setLevel("example.com", "require");
+      await postern.setLevel("example.net", "require");
+      // With nothing but `require` there is 530 at MAIL already.
+      await postern.setLevel("example.org", "accept");
+      await postern.end();
+    });
+    const sqlite = new DatabaseSync(database());
+    sqlite.exec("UPDATE domain SET record = '{}' WHERE id = 'example.com'");
+    sqlite.close();
+    await withPostern(dataDir, async (postern) => {
+      expect(await answerToPlaintext(postern)).toMatch(/^451 4\.3\.5 /);
+      expect(await answerToPlaintext(postern, "b@example.net")).toMatch(/^530 5\.7\.0 /);
+      expect(await postern.metric("postern_settings_unreadable")).toBe(1);
+      expect(await postern.logged("settings-unreadable")).toMatchObject({
+        count: 1,
+        items: [{ id: "example.com" }],
+      });
+      const edges = await postern.api("GET /v1/edges");
+      expect(edges.status).toBe(200);
     });
   });
 });
