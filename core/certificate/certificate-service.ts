@@ -32,6 +32,12 @@ import { decodeMaterial, encodeMaterial, type NewCertificate } from "./serving-m
 /** Versions that a write that never came to its end may have left in the vault. */
 const VERSIONS_TRIED = 20;
 
+/** Who writes which certificate. */
+interface CertificateTarget {
+  readonly actor: Actor;
+  readonly id: string;
+}
+
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
 export class CertificateService {
   readonly #deps: ServiceDependencies;
@@ -93,8 +99,7 @@ export class CertificateService {
    * @throws RuleViolation when a host that uses it is not covered any more; NotFound; as `create`; as the condition
    */
   async putMaterial(
-    actor: Actor,
-    id: string,
+    { actor, id }: CertificateTarget,
     input: MaterialInput,
     condition: WriteCondition,
   ): Promise<CertificateView> {
@@ -117,7 +122,11 @@ export class CertificateService {
   }
 
   /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
-  async patch(actor: Actor, id: string, patch: object, condition: WriteCondition): Promise<CertificateView> {
+  async patch(
+    { actor, id }: CertificateTarget,
+    patch: object,
+    condition: WriteCondition,
+  ): Promise<CertificateView> {
     return this.#commit(condition, async (expectedHead) => {
       const before = await this.#own(actor, id);
       checkCondition(condition, before);
@@ -130,7 +139,7 @@ export class CertificateService {
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
-  async delete(actor: Actor, id: string, condition: WriteCondition): Promise<void> {
+  async delete({ actor, id }: CertificateTarget, condition: WriteCondition): Promise<void> {
     await commitWithRetry(
       this.#deps.store,
       async (expectedHead) => {

@@ -19,6 +19,12 @@ import { decodeTrustStoreContent } from "./trust-store-content.ts";
 import type { TrustStoreContent, TrustStoreRecord } from "./trust-store.ts";
 import { trustStoreUsedBy, type TrustStoreSummary, type TrustStoreView } from "./trust-store-view.ts";
 
+/** Who writes which trust store. */
+interface TrustStoreTarget {
+  readonly actor: Actor;
+  readonly id: string;
+}
+
 /** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
 export class TrustStoreService {
   readonly #deps: ServiceDependencies;
@@ -70,8 +76,7 @@ export class TrustStoreService {
    *   `create`; as the condition
    */
   async put(
-    actor: Actor,
-    id: string,
+    { actor, id }: TrustStoreTarget,
     input: TrustStoreInput,
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
@@ -88,7 +93,7 @@ export class TrustStoreService {
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
-  async delete(actor: Actor, id: string, condition: WriteCondition): Promise<void> {
+  async delete({ actor, id }: TrustStoreTarget, condition: WriteCondition): Promise<void> {
     await commitWithRetry(
       this.#deps.store,
       async (expectedHead) => {
@@ -112,10 +117,10 @@ export class TrustStoreService {
     for (const domain of await store.domainsOfTrustStore(changed.id)) {
       const ids = domain.tls.clientCertificate.trust.trustStoreIds;
       const stores = await Promise.all(
-        ids.map((id) => (id === changed.id ? changed : store.getTrustStore(id))),
+        ids.map(async (id) => (id === changed.id ? changed : store.getTrustStore(id))),
       );
       if (!nothingCanPass(domain, stores, clock.now())) continue;
-      const message = `every CA has expired, so nothing could pass at ${domain.name}, which requires a client certificate`;
+      const message = `every CA or its CRL has expired, so nothing could pass at ${domain.name}, which requires a client certificate`;
       throw new RuleViolation([{ pointer: "/certificatesPem", code: "nothing-can-pass", message }]);
     }
   }

@@ -15,5 +15,5 @@ export async function trustStoreUsedBy(
 ): Promise<UsedBy> {
   const domains = await store.domainsOfTrustStore(id);
   const names = domains.filter((domain) => domain.account === account).map(({ name }) => name);
-  return { count: names.length, domains: names.sort().slice(0, USED_BY_SHOWN) };
+  return { count: names.length, domains: names.toSorted().slice(0, USED_BY_SHOWN) };
 }

@@ -85,7 +85,7 @@ const deliveryInput = z.strictObject({
 });
 
 /** Fields that answers carry and requests may repeat: they are never looked at. */
-export const READ_ONLY_FIELDS = {
+const READ_ONLY_FIELDS = {
   account: ignoredInput,
   revision: ignoredInput,
   createdAt: ignoredInput,

@@ -30,6 +30,12 @@ export interface DomainListing {
   readonly certificateId?: CertificateId | undefined;
 }
 
+/** Who writes which domain. */
+interface DomainTarget {
+  readonly actor: Actor;
+  readonly name: DomainName;
+}
+
 export interface WrittenDomain {
   readonly domain: DomainView;
   readonly created: boolean;
@@ -71,37 +77,32 @@ export class DomainService {
    * Creates or replaces.
    * @throws StateConflict (`name-taken`, `shared-host`, `host-taken`), RuleViolation, and what the condition throws.
    */
-  async put(
-    actor: Actor,
-    name: DomainName,
-    input: DomainInput,
-    options: WriteOptions,
-  ): Promise<WrittenDomain> {
-    const settings = domainSettings(name, input);
-    return this.#write(actor, name, { ...options, creates: true, produce: () => settings });
+  async put(target: DomainTarget, input: DomainInput, options: WriteOptions): Promise<WrittenDomain> {
+    const settings = domainSettings(target.name, input);
+    return this.#write(target, { ...options, creates: true, produce: () => settings });
   }
 
   /** Merges into the stored document and validates the result. @throws NotFound; InvalidInput; as `put` */
-  patch(actor: Actor, name: DomainName, patch: unknown, options: WriteOptions): Promise<WrittenDomain> {
+  patch(target: DomainTarget, patch: unknown, options: WriteOptions): Promise<WrittenDomain> {
     const produce: Produce = (current) =>
-      domainSettings(name, parseDocument(domainInput, mergePatch(current, patch)));
-    return this.#write(actor, name, { ...options, creates: false, produce });
+      domainSettings(target.name, parseDocument(domainInput, mergePatch(current, patch)));
+    return this.#write(target, { ...options, creates: false, produce });
   }
 
   /** Replaces the `tls` part; pointers are into that part. @throws NotFound; as `put` */
-  putTls(actor: Actor, name: DomainName, input: TlsInput, options: WriteOptions): Promise<WrittenDomain> {
-    return this.#writeTls(actor, name, options, () => tlsSettings(input));
+  putTls(target: DomainTarget, input: TlsInput, options: WriteOptions): Promise<WrittenDomain> {
+    return this.#writeTls(target, options, () => tlsSettings(input));
   }
 
   /** @throws NotFound; InvalidInput; as `put` */
-  patchTls(actor: Actor, name: DomainName, patch: unknown, options: WriteOptions): Promise<WrittenDomain> {
-    return this.#writeTls(actor, name, options, (current) =>
+  patchTls(target: DomainTarget, patch: unknown, options: WriteOptions): Promise<WrittenDomain> {
+    return this.#writeTls(target, options, (current) =>
       tlsSettings(parseDocument(tlsInput, mergePatch(current, patch))),
     );
   }
 
   /** @throws NotFound; what the condition throws */
-  async delete(actor: Actor, name: DomainName, condition: WriteCondition): Promise<void> {
+  async delete({ actor, name }: DomainTarget, condition: WriteCondition): Promise<void> {
     const { store, clock, retry } = this.#deps;
     await commitWithRetry(
       store,
@@ -125,17 +126,16 @@ export class DomainService {
   }
 
   #writeTls(
-    actor: Actor,
-    name: DomainName,
+    target: DomainTarget,
     options: WriteOptions,
     produce: (current: TlsSettings) => TlsSettings,
   ): Promise<WrittenDomain> {
     return pointingInto("/tls", () =>
-      this.#write(actor, name, {
+      this.#write(target, {
         ...options,
         creates: false,
         produce: (current) => {
-          if (current === null) throw absent(name);
+          if (current === null) throw absent(target.name);
           return { ...current, tls: produce(current.tls) };
         },
       }),
@@ -143,8 +143,7 @@ export class DomainService {
   }
 
   async #write(
-    actor: Actor,
-    name: DomainName,
+    { actor, name }: DomainTarget,
     options: WriteOptions & { readonly creates: boolean; readonly produce: Produce },
   ): Promise<WrittenDomain> {
     const { store, clock, retry, operatorHosts } = this.#deps;

@@ -142,7 +142,7 @@ function checkTaken(
   );
   const taken = [...plan.foreignHosts, ...operators.map(({ host }) => host)];
   if (taken.length === 0) return;
-  const message = `MX host ${[...taken].sort().join(", ")} is not this account's, so its certificate cannot be set here; leave certificateId null`;
+  const message = `MX host ${taken.toSorted().join(", ")} is not this account's, so its certificate cannot be set here; leave certificateId null`;
   const pointer = "/tls/server/certificateId";
   throw new StateConflict("host-taken", message, [{ pointer, code: "host-taken", message }]);
 }

@@ -101,25 +101,31 @@ function trustIssues(
         {
           pointer: TRUST_POINTER,
           code: "nothing-can-pass",
-          message: "every CA of the trust stores has expired",
+          message: "every CA of the trust stores, or its CRL, has expired",
         },
       ]
     : [];
 }
 
-/** Mode `require`, own or by an exception, over trust stores of which every anchor has expired. */
+/** What of a trust store says whether it can vouch for anybody. */
+type Vouching = Pick<TrustStoreRecord, "anchors" | "crls">;
+
+/** Mode `require`, own or by an exception, over trust stores of which none can vouch for anybody any more. */
 export function nothingCanPass(
   settings: DomainSettings,
-  trustStores: readonly (Pick<TrustStoreRecord, "anchors"> | null)[],
+  trustStores: readonly (Vouching | null)[],
   nowMs: number,
 ): boolean {
   const { publicRoots, pins } = settings.tls.clientCertificate.trust;
-  const requires = [
-    settings,
-    ...settings.tls.exceptions.map((exception) => withException(settings, exception)),
-  ].some(({ tls }) => tls.clientCertificate.mode === "require");
+  const rules = [settings, ...settings.tls.exceptions.map((exception) => withException(settings, exception))];
+  const requires = rules.some(({ tls }) => tls.clientCertificate.mode === "require");
   if (!requires || publicRoots || pins.length > 0 || trustStores.length === 0) return false;
-  return trustStores.every(
-    (store) => store?.anchors.every(({ notAfter }) => Date.parse(notAfter) <= nowMs) ?? false,
-  );
+  return trustStores.every((store) => store !== null && !vouches(store, nowMs));
+}
+
+/** With CRLs every CA needs a fresh one, so where all are stale nobody passes. */
+function vouches({ anchors, crls }: Vouching, nowMs: number): boolean {
+  const isOver = (end: string): boolean => Date.parse(end) <= nowMs;
+  const stale = crls.length > 0 && crls.every(({ nextUpdate }) => isOver(nextUpdate));
+  return !stale && !anchors.every(({ notAfter }) => isOver(notAfter));
 }

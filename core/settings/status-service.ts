@@ -71,7 +71,7 @@ export class StatusService {
     const answers = new Map<string, boolean>();
     const shared = new Set<EdgeId>();
     for (const { id, listeners } of edges) {
-      const names = [...new Set([name, ...listeners.flatMap(({ domain }) => domain ?? [])])].sort();
+      const names = [...new Set([name, ...listeners.flatMap(({ domain }) => domain ?? [])])].toSorted();
       const key = names.join(" ");
       const others = answers.get(key) ?? (await this.#deps.store.hasDomainBeside(names));
       answers.set(key, others);

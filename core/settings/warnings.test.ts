@@ -66,28 +66,28 @@ const exception = (days: number | null, match: object = { clientCidr: "192.0.2.0
 });
 const trusting: DomainParts = { trustStoreIds: [STORE] };
 const withHost: DomainParts = { mxHosts: [HOST] };
-const require_: DomainParts = { server: { level: "require" } };
+const demanding: DomainParts = { server: { level: "require" } };
 
 describe("warnings of a domain", () => {
   it.each<[string, DomainParts, Around, string[]]>([
     ["defaults", {}, {}, []],
-    ["level require", require_, {}, ["rfc3207-public-mx"]],
+    ["level require", demanding, {}, ["rfc3207-public-mx"]],
     [
       "level require at a public host",
-      { ...require_, ...withHost },
+      { ...demanding, ...withHost },
       { certificate: {} },
       ["rfc3207-public-mx"],
     ],
-    ["level require at a private host", { ...require_, mxHosts: ["mx.corp.internal"] }, {}, []],
+    ["level require at a private host", { ...demanding, mxHosts: ["mx.corp.internal"] }, {}, []],
     [
       "level require at one of each",
-      { ...require_, mxHosts: ["mx.corp.internal", HOST] },
+      { ...demanding, mxHosts: ["mx.corp.internal", HOST] },
       { certificate: {} },
       ["rfc3207-public-mx"],
     ],
     [
       "observe where something is demanded",
-      { ...require_, enforcement: "observe" },
+      { ...demanding, enforcement: "observe" },
       {},
       ["rfc3207-public-mx", "enforcement-observe"],
     ],

@@ -48,9 +48,9 @@ export interface Warning {
 }
 
 /** An exception is `expiring` within this time: long enough to ask its owner. */
-export const EXCEPTION_EXPIRING_WITHIN_MS = 7 * 24 * 3600 * 1000;
+const EXCEPTION_EXPIRING_WITHIN_MS = 7 * 24 * 3600 * 1000;
 /** CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late. */
-export const CRL_EXPIRING_WITHIN_MS = 3 * 24 * 3600 * 1000;
+const CRL_EXPIRING_WITHIN_MS = 3 * 24 * 3600 * 1000;
 
 export interface WarningContext {
   readonly surroundings: Surroundings;

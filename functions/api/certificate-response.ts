@@ -73,9 +73,7 @@ const trustStoreFields = {
   ...written,
 };
 
-export const trustStoreSummary = z
-  .strictObject({ ...trustStoreFields, usedBy })
-  .meta({ id: "TrustStoreSummary" });
+const trustStoreSummary = z.strictObject({ ...trustStoreFields, usedBy }).meta({ id: "TrustStoreSummary" });
 
 export const trustStoreResponse = z
   .strictObject({ ...trustStoreFields, usedBy, certificatesPem: z.string(), crlPem: z.string().nullable() })

@@ -146,23 +146,23 @@ export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Certif
 export function routeCertificateChanges(app: OpenAPIHono<ApiEnv>, certificates: CertificateService): void {
   app.openapi(patchCertificate, async (c) => {
     const condition = readCondition((name) => c.req.header(name));
-    const { id } = c.req.valid("param");
-    const certificate = await certificates.patch(c.get("actor"), id, c.req.valid("json"), condition);
+    const target = { actor: c.get("actor"), id: c.req.valid("param").id };
+    const certificate = await certificates.patch(target, c.req.valid("json"), condition);
     c.header("ETag", entityTag(certificate.revision));
     return c.json(certificate, 200);
   });
 
   app.openapi(putMaterial, async (c) => {
     const condition = readCondition((name) => c.req.header(name));
-    const { id } = c.req.valid("param");
-    const certificate = await certificates.putMaterial(c.get("actor"), id, c.req.valid("json"), condition);
+    const target = { actor: c.get("actor"), id: c.req.valid("param").id };
+    const certificate = await certificates.putMaterial(target, c.req.valid("json"), condition);
     c.header("ETag", entityTag(certificate.revision));
     return c.json(certificate, 200);
   });
 
   app.openapi(deleteCertificate, async (c) => {
     const condition = readCondition((name) => c.req.header(name));
-    await certificates.delete(c.get("actor"), c.req.valid("param").id, condition);
+    await certificates.delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
     return c.body(null, 204);
   });
 }

@@ -154,7 +154,8 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): 
 
   app.openapi(putDomain, async (c) => {
     const { name } = c.req.valid("param");
-    const { domain, created } = await domains.put(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    const target = { actor: c.get("actor"), name };
+    const { domain, created } = await domains.put(target, c.req.valid("json"), optionsOf(c));
     c.header("ETag", entityTag(domain.revision));
     if (!created) return c.json(domain, 200);
     c.header("Location", `/v1/domains/${name}`);
@@ -162,15 +163,15 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): 
   });
 
   app.openapi(patchDomain, async (c) => {
-    const { name } = c.req.valid("param");
-    const { domain } = await domains.patch(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    const target = { actor: c.get("actor"), name: c.req.valid("param").name };
+    const { domain } = await domains.patch(target, c.req.valid("json"), optionsOf(c));
     c.header("ETag", entityTag(domain.revision));
     return c.json(domain, 200);
   });
 
   app.openapi(deleteDomain, async (c) => {
     const condition = readCondition((header) => c.req.header(header));
-    await domains.delete(c.get("actor"), c.req.valid("param").name, condition);
+    await domains.delete({ actor: c.get("actor"), name: c.req.valid("param").name }, condition);
     return c.body(null, 204);
   });
 }
@@ -183,15 +184,15 @@ export function routeTls(app: OpenAPIHono<ApiEnv>, domains: DomainService): void
   });
 
   app.openapi(putTls, async (c) => {
-    const { name } = c.req.valid("param");
-    const { domain } = await domains.putTls(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    const target = { actor: c.get("actor"), name: c.req.valid("param").name };
+    const { domain } = await domains.putTls(target, c.req.valid("json"), optionsOf(c));
     c.header("ETag", entityTag(domain.revision));
     return c.json(domain.tls, 200);
   });
 
   app.openapi(patchTls, async (c) => {
-    const { name } = c.req.valid("param");
-    const { domain } = await domains.patchTls(c.get("actor"), name, c.req.valid("json"), optionsOf(c));
+    const target = { actor: c.get("actor"), name: c.req.valid("param").name };
+    const { domain } = await domains.patchTls(target, c.req.valid("json"), optionsOf(c));
     c.header("ETag", entityTag(domain.revision));
     return c.json(domain.tls, 200);
   });

@@ -14,7 +14,7 @@ export function allowedMethods(routes: readonly KnownRoute[], path: string): str
   if (methods.size === 0) return null;
   // Hono answers HEAD wherever it answers GET.
   if (methods.has("GET")) methods.add("HEAD");
-  return [...methods].sort().join(", ");
+  return [...methods].toSorted().join(", ");
 }
 
 function matches(pattern: string, path: string): boolean {

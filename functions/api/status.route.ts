@@ -54,7 +54,19 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
   app.openapi(listEdges, async (c) => {
     const edges = await status.edges(c.get("actor"));
     // Items that an edge cannot read may be anybody's: each domain's status shows its own.
-    const items = edges.map(({ unreadable: _, ...edge }) => edge);
+    const items = edges.map(
+      ({ id, release, state, listeners, revision, certificates, stale, chainVerifier, lastReportAt }) => ({
+        id,
+        release,
+        state,
+        listeners,
+        revision,
+        certificates,
+        stale,
+        chainVerifier,
+        lastReportAt,
+      }),
+    );
     return c.json({ items, nextCursor: null }, 200);
   });
 

@@ -129,7 +129,7 @@ describe("a trust store", () => {
     const first = await api.expect(200, "GET", `${ALL}?limit=2`);
     const second = await api.expect(200, "GET", `${ALL}?limit=2&cursor=${first.json.nextCursor}`);
     const items = [...first.json.items, ...second.json.items];
-    expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(ids.sort());
+    expect(items.map(({ id }: { id: string }) => id).toSorted()).toEqual(ids.toSorted());
     expect(first.text).not.toContain("BEGIN");
     await api.expect(400, "GET", `/v1/certificates?cursor=${first.json.nextCursor}`);
   });

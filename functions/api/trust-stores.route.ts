@@ -107,20 +107,15 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: TrustSto
   app.openapi(putTrustStore, async (c) => {
     const condition = readCondition((name) => c.req.header(name));
     const { label, certificatesPem, crlPem } = c.req.valid("json");
-    const { id } = c.req.valid("param");
-    const trustStore = await trustStores.put(
-      c.get("actor"),
-      id,
-      { label, certificatesPem, crlPem },
-      condition,
-    );
+    const target = { actor: c.get("actor"), id: c.req.valid("param").id };
+    const trustStore = await trustStores.put(target, { label, certificatesPem, crlPem }, condition);
     c.header("ETag", entityTag(trustStore.revision));
     return c.json(trustStore, 200);
   });
 
   app.openapi(deleteTrustStore, async (c) => {
     const condition = readCondition((name) => c.req.header(name));
-    await trustStores.delete(c.get("actor"), c.req.valid("param").id, condition);
+    await trustStores.delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
     return c.body(null, 204);
   });
 }

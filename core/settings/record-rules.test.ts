@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { domainRecord, trustStoreId, trustStoreRecord } from "../../test/support/records.ts";
+import { timestamp } from "../clock.ts";
+import { missingNameIssues, nothingCanPass } from "./record-rules.ts";
+
+const NOW = Date.parse("2026-11-24T12:00:00Z");
+const ends = (hours: number): string => timestamp(NOW + hours * 3_600_000);
+
+const anchor = (hours: number) => ({
+  subject: "CN=x",
+  fingerprintSha256: "01",
+  notBefore: ends(-100),
+  notAfter: ends(hours),
+});
+const crl = (hours: number) => ({ issuer: "CN=x", thisUpdate: ends(-100), nextUpdate: ends(hours) });
+const store = (anchors: number[], crls: number[] = []) =>
+  trustStoreRecord({ anchors: anchors.map(anchor), crls: crls.map(crl) });
+
+const requiring = domainRecord({ trustStoreIds: [trustStoreId(1)], clientCertificate: { mode: "require" } });
+const requesting = domainRecord({ trustStoreIds: [trustStoreId(1)], clientCertificate: { mode: "request" } });
+const byException = domainRecord({
+  trustStoreIds: [trustStoreId(1)],
+  exceptions: [{ match: { clientCidr: "192.0.2.0/24" }, clientCertificateMode: "require", reason: "x" }],
+});
+const trusting = (more: object) =>
+  domainRecord({
+    clientCertificate: {
+      mode: "require",
+      trust: { publicRoots: false, trustStoreIds: [trustStoreId(1)], pins: [], ...more },
+    },
+  });
+
+describe("nothing can pass", () => {
+  it.each([
+    ["over anchors that have all expired", requiring, [store([-1, 0])], true],
+    ["by an exception alone", byException, [store([-1])], true],
+    ["over several such trust stores", requiring, [store([-1]), store([0])], true],
+    ["over CRLs that are all stale", requiring, [store([9], [0, -1])], true],
+    ["but one anchor is good", requiring, [store([-1, 1])], false],
+    ["but one trust store is", requiring, [store([-1]), store([1])], false],
+    ["but one CRL is fresh", requiring, [store([9], [-1, 1])], false],
+    ["but nobody is required", requesting, [store([-1])], false],
+    ["but there are public roots", trusting({ publicRoots: true }), [store([-1])], false],
+    ["but there are pins", trusting({ pins: ["sha256//x"] }), [store([-1])], false],
+    ["but one trust store cannot be read", requiring, [store([-1]), null], false],
+  ])("%s: %#", (_, domain, stores, expected) => expect(nothingCanPass(domain, stores, NOW)).toBe(expected));
+});
+
+describe("hosts that a certificate misses", () => {
+  const host = (n: number) => `mx${n}.example.com` as Parameters<typeof missingNameIssues>[1][number];
+
+  it("are named, at most five of them", () => {
+    expect(missingNameIssues("/x", [])).toEqual([]);
+    expect(missingNameIssues("/x", [host(1)])[0]?.message).toContain("mx1.example.com, which uses it");
+    const many = missingNameIssues(
+      "/x",
+      Array.from({ length: 20 }, (_, n) => host(n)),
+    );
+    expect(many).toHaveLength(1);
+    expect(many[0]?.message).toContain("mx4.example.com and 15 more, which use it");
+  });
+});
