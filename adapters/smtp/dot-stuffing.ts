@@ -29,6 +29,11 @@ export class DotStuffing {
     return output;
   }
 
+  async *over(message: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of message) yield* this.feed(chunk);
+  }
+
+  /** The line with the lone dot, and a line end before it where the message has none. */
   end(): Uint8Array {
     return Buffer.from(this.#isAtLineStart ? ".\r\n" : "\r\n.\r\n");
   }

@@ -1,8 +1,7 @@
 import type { Socket } from "node:net";
-import type { DeliveryFailure } from "../../core/delivery/delivery.ts";
+import type { DeliveryFailure, NextHopRoute } from "../../core/delivery/delivery.ts";
 import { type Extensions, NO_EXTENSIONS, offersAuthPlain, parseExtensions } from "./extensions.ts";
 import { HopConnection } from "./hop-connection.ts";
-import type { NextHopRoute } from "./next-hop-route.ts";
 import { passedBack } from "./passed-back.ts";
 import type { SmtpReply } from "./reply-parser.ts";
 import { connectTcp } from "./tcp-connect.ts";

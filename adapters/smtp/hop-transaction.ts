@@ -4,6 +4,7 @@ import type {
   Mailbox,
   MailParameters,
   MailTransaction,
+  NextHopRoute,
 } from "../../core/delivery/delivery.ts";
 import { isSafeAddress, isSourceRoute, mailboxText } from "../../core/delivery/mailbox-text.ts";
 import { brokenOff, type DeliveryRefusal, type Refusal, refused } from "../../core/delivery/refusals.ts";
@@ -11,7 +12,6 @@ import { DotStuffing } from "./dot-stuffing.ts";
 import { sizeLimit } from "./extensions.ts";
 import type { HopConnection } from "./hop-connection.ts";
 import type { HopSession, NextHopLimits } from "./hop-session.ts";
-import type { NextHopRoute } from "./next-hop-route.ts";
 import { type LmtpOutcome, lmtpRefusal, passedBack } from "./passed-back.ts";
 import type { SmtpReply } from "./reply-parser.ts";
 import { NextHopTrouble, UnverifiedNextHop } from "./trouble.ts";
@@ -102,12 +102,10 @@ export class HopTransaction implements DeliveryTransaction {
     const { connection } = session;
     const stuffing = new DotStuffing();
     try {
-      for await (const chunk of message) {
-        for (const octets of stuffing.feed(chunk)) {
-          await connection.write(octets, this.#options.limits.nextHopReplyMs);
-          const early = connection.early();
-          if (early !== null) return this.#refusalBeforeEnd(session, early);
-        }
+      for await (const octets of stuffing.over(message)) {
+        await connection.write(octets, this.#options.limits.nextHopReplyMs);
+        const early = connection.early();
+        if (early !== null) return this.#refusalBeforeEnd(session, early);
       }
       await connection.write(stuffing.end(), this.#options.limits.nextHopReplyMs);
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import type { FakeNextHopOptions, Step } from "../../test/support/fake-next-hop.ts";
+import { DROP, type FakeNextHopOptions, HANG, type Step } from "../../test/support/fake-next-hop.ts";
 import { attempt, hopTls, messageOf, roomyLimits, said } from "../../test/support/next-hop-delivery.ts";
 
 const UNREACHABLE = "451 4.4.1 The next hop could not be reached, try again later";
@@ -33,7 +33,7 @@ async function outcome(
 
 describe.each(phases)("a next hop that at %s", (phase, at) => {
   it("closes the connection leads to 451, never to a bounce", async () => {
-    expect(await outcome(at("DROP"))).toBe(`${BROKEN} (dropped)`);
+    expect(await outcome(at(DROP))).toBe(`${BROKEN} (dropped)`);
   });
 
   it.each([
@@ -60,7 +60,7 @@ describe.each(phases)("a next hop that at %s", (phase, at) => {
 // In the middle of the message it is our turn to speak.
 describe.each(phases.filter(([phase]) => phase !== IN_MESSAGE))("a next hop that at %s", (_, at) => {
   it("says nothing is left after the time of its phase", async () => {
-    expect(await outcome(at("HANG"), shortLimits)).toBe(`${BROKEN} (timeout)`);
+    expect(await outcome(at(HANG), shortLimits)).toBe(`${BROKEN} (timeout)`);
   });
 
   it("drips one octet after the other gains no time", async () => {
@@ -126,7 +126,7 @@ describe("a next hop that answers what was not asked", () => {
   it("for fewer recipients than LMTP has leads to 451 in time", async () => {
     const hop: FakeNextHopOptions = {
       lmtp: true,
-      dot: (address) => (address.startsWith("a") ? "250 ok" : "HANG"),
+      dot: (address) => (address.startsWith("a") ? "250 ok" : HANG),
     };
     const options = {
       route: "lmtp://127.0.0.1:PORT",

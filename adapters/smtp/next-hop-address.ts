@@ -2,7 +2,7 @@ import { promises as dns } from "node:dns";
 import { isIP } from "node:net";
 import type { DeliveryAllow } from "../../core/delivery/delivery-allow.ts";
 import { type Endpoint, judgeNextHop, type NextHopJudgement } from "../../core/delivery/next-hop-policy.ts";
-import type { NextHopRoute } from "./next-hop-route.ts";
+import type { NextHopRoute } from "../../core/delivery/delivery.ts";
 import { NextHopTrouble } from "./trouble.ts";
 
 /** All addresses of a name, best first. Rejects with an error that has a `code`, as Node's do. */

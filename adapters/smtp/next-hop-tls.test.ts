@@ -1,8 +1,9 @@
+import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { NOTHING_ALLOWED, parseDeliveryAllow } from "../../core/delivery/delivery-allow.ts";
 import { parseApiDelivery } from "../../core/delivery/route.ts";
 import { EKU, extKeyUsage } from "../../test/support/certificate-writer.ts";
-import { type FakeNextHopOptions, startFakeNextHop } from "../../test/support/fake-next-hop.ts";
+import { DROP, type FakeNextHopOptions, startFakeNextHop } from "../../test/support/fake-next-hop.ts";
 import {
   attempt,
   createTarget,
@@ -71,6 +72,12 @@ const badCertificates = [
   ],
 ] as const;
 
+/** Says that TLS may begin, and then hears nothing more. */
+function silent(socket: Socket): void {
+  socket.removeAllListeners("data");
+  socket.write("220 go\r\n");
+}
+
 describe("a route with tls=require", () => {
   it.each(["smtp://hop.example:PORT?tls=require", "lmtp://hop.example:PORT"])(
     "%s begins TLS, asks for the name, says EHLO again, and delivers",
@@ -133,7 +140,7 @@ describe("a route with tls=require", () => {
   it("gives a silent handshake up in time", async () => {
     const hop: FakeNextHopOptions = {
       extensions: ["STARTTLS"],
-      starttls: (socket) => socket.write("220 go\r\n"),
+      starttls: silent,
     };
     const { recipients } = await attempt({
       route: "smtp://hop.example:PORT?tls=require",
@@ -310,10 +317,10 @@ describe("REQUIRETLS", () => {
   });
 
   it.each([
-    ["is not there", "DROP"],
+    ["is not there", DROP],
     ["refuses STARTTLS for now", "454 4.7.0 later"],
   ] as const)("is only deferred at a next hop that %s", async (_, step) => {
-    const hop = step === "DROP" ? { greeting: step } : startTls(goodTls, { starttls: step });
+    const hop = step === DROP ? { greeting: step } : startTls(goodTls, { starttls: step });
     const { recipients } = await attempt({
       route: "smtp://hop.example:PORT",
       target: trust,

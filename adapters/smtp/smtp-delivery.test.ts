@@ -4,7 +4,7 @@ import {
   type DeliveryUnderTest,
   deliveryTargetContract,
 } from "../../test/contract/delivery-target.contract.ts";
-import { type FakeNextHopOptions, startFakeNextHop } from "../../test/support/fake-next-hop.ts";
+import { type FakeNextHopOptions, HANG, startFakeNextHop } from "../../test/support/fake-next-hop.ts";
 import {
   attempt,
   createTarget,
@@ -244,7 +244,7 @@ describe("a client that is lost", () => {
   });
 
   it("while the next hop is silent has its connection closed at once", async () => {
-    const hop = await startFakeNextHop({ rcpt: () => "HANG" });
+    const hop = await startFakeNextHop({ rcpt: () => HANG });
     const target = createTarget();
     const mail = target.begin(parseOperatorDelivery(`smtp://127.0.0.1:${String(hop.port)}`), plainMail);
     const answer = mail.recipient({ localPart: "a", domain });
@@ -258,9 +258,29 @@ describe("a client that is lost", () => {
   });
 });
 
+describe("a transaction that is aborted before there is a connection", () => {
+  it("has it closed before a word was said", async () => {
+    const hop = await startFakeNextHop();
+    let resolveLookup: (addresses: readonly string[]) => void = () => undefined;
+    const lookup = () =>
+      new Promise<readonly string[]>((resolve) => {
+        resolveLookup = resolve;
+      });
+    const target = createTarget({ lookup });
+    const mail = target.begin(parseOperatorDelivery(`smtp://hop.example:${String(hop.port)}`), plainMail);
+    const answer = mail.recipient({ localPart: "a", domain });
+    mail.abort();
+    resolveLookup(["127.0.0.1"]);
+    expect(said(await answer)).toContain("(message)");
+    await hop.allClosed();
+    expect(hop.commands).toEqual([]);
+    await hop.close();
+  });
+});
+
 describe("a target that is closed", () => {
   it("ends the connections it has and those that were on their way", async () => {
-    const hop = await startFakeNextHop({ greeting: "HANG" });
+    const hop = await startFakeNextHop({ greeting: HANG });
     const target = createTarget();
     const mail = target.begin(parseOperatorDelivery(`smtp://127.0.0.1:${String(hop.port)}`), plainMail);
     const answer = mail.recipient({ localPart: "a", domain });

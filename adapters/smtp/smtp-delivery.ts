@@ -1,12 +1,11 @@
 import { networkInterfaces } from "node:os";
-import type { DeliveryRoute, DeliveryTarget } from "../../core/delivery/delivery.ts";
+import type { DeliveryRoute, DeliveryTarget, NextHopRoute } from "../../core/delivery/delivery.ts";
 import type { DeliveryAllow } from "../../core/delivery/delivery-allow.ts";
 import type { Endpoint } from "../../core/delivery/next-hop-policy.ts";
 import type { HopConnection } from "./hop-connection.ts";
 import { type HopSession, type NextHopLimits, openSession } from "./hop-session.ts";
 import { HopTransaction } from "./hop-transaction.ts";
 import { type Lookup, resolveNextHop, systemLookup } from "./next-hop-address.ts";
-import type { NextHopRoute } from "./next-hop-route.ts";
 import { NextHopTrouble } from "./trouble.ts";
 
 export interface SmtpDeliveryOptions {
@@ -43,12 +42,10 @@ export function createSmtpDelivery(options: SmtpDeliveryOptions): DeliveryTarget
     onConnection: (connection: HopConnection) => void,
   ): Promise<HopSession> {
     const hop = await resolveNextHop(route, policy, limits.nextHopConnectMs);
-    // A password goes over verified TLS or not at all.
-    const mayBeOpportunistic = hop.mayBeOpportunistic && route.credentials === null;
     return openSession({
       route,
       addresses: hop.addresses,
-      tls: mayBeOpportunistic ? route.tls : "require",
+      tls: hop.tls,
       name: options.name,
       ca: options.ca,
       limits,

@@ -23,8 +23,7 @@ export function parseDeliveryAllow(text: string, variable = "DELIVERY_ALLOW"): D
   const networks: string[] = [];
   const names: NamePattern[] = [];
   for (const entry of text.split(/[\s,]+/).filter((part) => part !== "")) {
-    const network = networkOf(entry);
-    if (network === "host-bits") throw refusal(variable, entry, "has host bits that are not zero");
+    const network = networkOf(entry, variable);
     if (network !== null) networks.push(network);
     else names.push(nameOf(entry, variable));
   }
@@ -38,7 +37,8 @@ export function isAllowed(allow: DeliveryAllow, host: string, addresses: readonl
   return addresses.every((address) => allow.networks.some((network) => isInNetwork(address, network)));
 }
 
-function networkOf(entry: string): string | "host-bits" | null {
+/** Null = no network and no address. */
+function networkOf(entry: string, variable: string): string | null {
   const address = canonicalAddress(entry);
   if (address !== null && !entry.includes("%"))
     return `${address}/${ipaddr.parse(address).kind() === "ipv4" ? "32" : "128"}`;
@@ -49,9 +49,9 @@ function networkOf(entry: string): string | "host-bits" | null {
   // Addresses are compared as IPv4 wherever they can be, so an IPv4-mapped network would never match.
   if (canonicalAddress(base) !== network.toString()) return null;
   const first = (network.kind() === "ipv4" ? ipaddr.IPv4 : ipaddr.IPv6).networkAddressFromCIDR(entry);
-  return first.toString() === network.toString()
-    ? `${network.toString()}/${String(Number(bits))}`
-    : "host-bits";
+  if (first.toString() !== network.toString())
+    throw refusal(variable, entry, "has host bits that are not zero");
+  return `${network.toString()}/${String(Number(bits))}`;
 }
 
 function nameOf(entry: string, variable: string): NamePattern {

@@ -39,6 +39,9 @@ export type DeliveryRoute =
   | { readonly kind: "maildir"; readonly directory: string }
   | { readonly kind: "s3"; readonly bucket: string; readonly prefix: string };
 
+/** A route that leads to another mail server. */
+export type NextHopRoute = Extract<DeliveryRoute, { kind: "smtp" | "smtps" | "lmtp" }>;
+
 /**
  * An answer to pass back. `code` is 4xx or 5xx, never 421; `text` is one line of printable ASCII that starts with an
  * enhanced status code (RFC 3463) and is at most 500 octets with the code.

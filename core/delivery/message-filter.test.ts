@@ -232,7 +232,7 @@ describe("the split into chunks", () => {
   const cuts = fc.array(fc.nat(2000), { maxLength: 12 });
 
   function split(text: string, at: readonly number[]): readonly string[] {
-    const positions = [0, ...at.map((cut) => cut % (text.length + 1)), text.length].sort((a, b) => a - b);
+    const positions = [0, ...at.map((cut) => cut % (text.length + 1)), text.length].toSorted((a, b) => a - b);
     return positions.slice(1).map((end, index) => text.slice(positions[index], end));
   }
 

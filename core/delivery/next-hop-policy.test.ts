@@ -5,7 +5,7 @@ import { isAllowed, NOTHING_ALLOWED, parseDeliveryAllow } from "./delivery-allow
 import { isPublicAddress, judgeNextHop, type NextHopFacts } from "./next-hop-policy.ts";
 
 const facts: NextHopFacts = {
-  route: { host: "mx.example.com", port: 25, setBy: "api" },
+  route: { host: "mx.example.com", port: 25, setBy: "api", tls: "opportunistic", credentials: null },
   addresses: ["8.8.8.8"],
   allow: NOTHING_ALLOWED,
   ownListeners: [],
@@ -100,7 +100,7 @@ describe("a next hop set through the API", () => {
     expect(api(["8.8.8.8", "::ffff:1.1.1.1", "2606:4700:0::1"])).toEqual({
       kind: "allowed",
       addresses: ["8.8.8.8", "1.1.1.1", "2606:4700::1"],
-      mayBeOpportunistic: false,
+      tls: "require",
     });
   });
 
@@ -123,7 +123,7 @@ describe("a next hop set through the API", () => {
     [["127.0.0.1"], "*.example.com"],
     [["fd00::5"], "fd00::/8"],
   ])("that resolves to %j is allowed by DELIVERY_ALLOW %s, opportunistic TLS too", (addresses, allow) => {
-    expect(api(addresses, allow)).toMatchObject({ kind: "allowed", mayBeOpportunistic: true });
+    expect(api(addresses, allow)).toMatchObject({ kind: "allowed", tls: "opportunistic" });
   });
 
   it.each([
@@ -138,7 +138,7 @@ describe("a next hop set through the API", () => {
   });
 
   it("may go to a public address beside one that is covered, but then not opportunistically", () => {
-    expect(api(["8.8.8.8"], "10.0.0.0/8")).toMatchObject({ kind: "allowed", mayBeOpportunistic: false });
+    expect(api(["8.8.8.8"], "10.0.0.0/8")).toMatchObject({ kind: "allowed", tls: "require" });
   });
 
   it("is not covered by a name when it is a literal", () => {
@@ -151,8 +151,23 @@ describe("the operator's own next hop", () => {
     const route = { ...facts.route, setBy: "operator" } as const;
     expect(judgeNextHop({ ...facts, route, addresses: [address] })).toMatchObject({
       kind: "allowed",
-      mayBeOpportunistic: true,
+      tls: "opportunistic",
     });
+  });
+});
+
+describe("what a route asks of TLS", () => {
+  const tls = (change: Partial<NextHopFacts["route"]>) =>
+    judgeNextHop({ ...facts, route: { ...facts.route, ...change }, allow: parseDeliveryAllow("8.8.8.8") });
+
+  it("is never made looser", () => {
+    for (const setBy of ["api", "operator"] as const)
+      expect(tls({ setBy, tls: "require" })).toMatchObject({ tls: "require" });
+  });
+
+  it("is verified TLS wherever there is a password", () => {
+    const credentials = { user: "me", password: "secret" };
+    expect(tls({ setBy: "operator", tls: "opportunistic", credentials })).toMatchObject({ tls: "require" });
   });
 });
 

@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { canonicalAddress } from "../network/client-address.ts";
-import type { DeliveryRoute } from "./delivery.ts";
+import type { NextHopRoute } from "./delivery.ts";
 import { type DeliveryAllow, isAllowed } from "./delivery-allow.ts";
 
 /** A socket address that this deployment listens on, as the socket reports it. */
@@ -11,10 +11,7 @@ export interface Endpoint {
 }
 
 export interface NextHopFacts {
-  readonly route: Pick<
-    Extract<DeliveryRoute, { kind: "smtp" | "smtps" | "lmtp" }>,
-    "host" | "port" | "setBy"
-  >;
+  readonly route: Pick<NextHopRoute, "host" | "port" | "setBy" | "tls" | "credentials">;
   /** All that the name resolved to, or the literal itself. */
   readonly addresses: readonly string[];
   readonly allow: DeliveryAllow;
@@ -28,8 +25,8 @@ export type NextHopJudgement =
       readonly kind: "allowed";
       /** Canonical, in the order they came; connect to these and look nothing up again. */
       readonly addresses: readonly string[];
-      /** Whether `tls: opportunistic` may be honoured. */
-      readonly mayBeOpportunistic: boolean;
+      /** What holds on this connection: never looser than the route, and a password goes over verified TLS or not at all. */
+      readonly tls: NextHopRoute["tls"];
     }
   | { readonly kind: "refused"; readonly cause: "not-allowed" | "loop"; readonly detail: string };
 
@@ -48,7 +45,9 @@ export function judgeNextHop(facts: NextHopFacts): NextHopJudgement {
       cause: "loop",
       detail: `${own} port ${String(facts.route.port)} is a listener of ours`,
     };
-  if (facts.route.setBy === "operator") return { kind: "allowed", addresses, mayBeOpportunistic: true };
+  const { setBy, tls, credentials } = facts.route;
+  if (setBy === "operator")
+    return { kind: "allowed", addresses, tls: credentials === null ? tls : "require" };
   // By the text that came: an IPv4-mapped address is judged as IPv4, which is where a connection to it goes.
   const isCovered = isAllowed(facts.allow, facts.route.host, addresses);
   const hidden = isCovered ? undefined : addresses.find((address) => !isPublicAddress(address));
@@ -58,7 +57,7 @@ export function judgeNextHop(facts: NextHopFacts): NextHopJudgement {
       cause: "not-allowed",
       detail: `${hidden} is not public and not in DELIVERY_ALLOW`,
     };
-  return { kind: "allowed", addresses, mayBeOpportunistic: isCovered };
+  return { kind: "allowed", addresses, tls: isCovered ? tls : "require" };
 }
 
 /** Azure's wire server: metadata and DHCP of the host behind a public address. Others are link-local or private. */

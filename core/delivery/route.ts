@@ -4,9 +4,8 @@ import { InvalidInput } from "../errors.ts";
 import { canonicalAddress } from "../network/client-address.ts";
 import type { DeliverySettings, DeliveryTls } from "../settings/domain.ts";
 import { DELIVERY_TLS } from "../settings/domain.ts";
-import type { DeliveryRoute } from "./delivery.ts";
+import type { DeliveryRoute, NextHopRoute } from "./delivery.ts";
 
-type NextHopRoute = Extract<DeliveryRoute, { kind: "smtp" | "smtps" | "lmtp" }>;
 type Credentials = NonNullable<NextHopRoute["credentials"]>;
 
 /** RFC 5321, RFC 8314 section 7.3, RFC 2033 (24 is what IANA lists for private mail systems, and what LMTP servers use). */

@@ -3,10 +3,13 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { createSecureContext, TLSSocket } from "node:tls";
 
 /**
- * What a scripted server does at one point: sends lines (the code of each may lie), says nothing, closes the socket, or
- * whatever a function does with it.
+ * What a scripted server does at one point: sends lines (the code of each may lie), says nothing (HANG), closes the socket
+ * (DROP), or whatever a function does with it.
  */
-export type Step = string | "HANG" | "DROP" | ((socket: Socket) => void);
+export type Step = string | ((socket: Socket) => void);
+
+export const HANG = "HANG";
+export const DROP = "DROP";
 
 type StepFor = (address: string) => Step;
 
@@ -163,9 +166,9 @@ class FakeSession {
     const socket = this.#socket;
     if (socket === null) return;
     if (typeof step === "function") step(socket);
-    else if (step === "DROP") socket.destroy();
-    else if (step !== "HANG") socket.write(`${step}\r\n`);
-    if (step === "HANG" || step === "DROP") this.#mode = "dead";
+    else if (step === DROP) socket.destroy();
+    else if (step !== HANG) socket.write(`${step}\r\n`);
+    if (step === HANG || step === DROP) this.#mode = "dead";
   }
 
   #read(): void {
