@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { rootCertificates } from "node:tls";
+import { createMaildir } from "../adapters/local/maildir-directories.ts";
 import { createMaildirDelivery } from "../adapters/local/maildir.ts";
 import {
   createOpenSslChainVerifier,
@@ -21,7 +22,7 @@ import { startWorker, type Worker } from "../worker/worker.ts";
 import { type ApiToken, obtainApiToken } from "./api-token.ts";
 import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 import { type DefaultCertificate, obtainDefaultCertificate } from "./default-certificate.ts";
-import { removeIfThere, writeDurably } from "./durable-file.ts";
+import { codeOf, removeIfThere, writeDurably } from "./durable-file.ts";
 import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
 import type { Running } from "./running.ts";
@@ -118,7 +119,7 @@ async function startWorkerOn(
   { config, release, log, addEnding }: LocalProductOptions,
   { stores, verifier, certificate, clock }: WorkerParts,
 ): Promise<Worker> {
-  refuseUndeliverable(config);
+  await checkDelivery(config, clock);
   let ownListeners: readonly Endpoint[] = [];
   const nextHop = createSmtpDelivery({
     name: config.smtpName,
@@ -171,9 +172,16 @@ function keepCertificateFresh({
 }
 
 /** What would be found at the first message otherwise, by the client. */
-function refuseUndeliverable({ delivery }: Config): void {
+async function checkDelivery({ delivery }: Config, clock: Clock): Promise<void> {
   if (delivery.kind === "s3") {
     throw new StartFailure("DELIVERY", "s3:// needs the S3 adapter, which the local stack does not have");
+  }
+  if (delivery.kind !== "maildir") return;
+  try {
+    await createMaildir(delivery.directory, clock.now());
+  } catch (error) {
+    const reason = `${delivery.directory} cannot be used as a maildir (${String(codeOf(error))})`;
+    throw new StartFailure("DELIVERY", reason, { cause: error });
   }
 }
 

@@ -28,7 +28,7 @@ export interface BindPlace {
 
 const BIND_REASONS: Readonly<Record<string, { readonly blames: "host" | "port"; readonly reason: string }>> =
   {
-    EADDRINUSE: { blames: "port", reason: "is in use by another program" },
+    EADDRINUSE: { blames: "port", reason: "is in use already" },
     EACCES: { blames: "port", reason: "may not be bound by this user" },
     EADDRNOTAVAIL: { blames: "host", reason: "is not an address of this machine" },
     ENOTFOUND: { blames: "host", reason: "is not a name that this machine knows" },

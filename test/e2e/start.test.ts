@@ -38,6 +38,13 @@ describe("a start with a wrong environment", () => {
     expect(postern.screen).toMatch(new RegExp(`^ {2}${name}: .*[a-z]{3}`, "m"));
   });
 
+  it("ends with 78 when the maildir of DELIVERY cannot be made", async () => {
+    writeFileSync(join(dataDir, "file"), "");
+    const postern = new PosternProcess(dataDir, { DELIVERY: `maildir:${join(dataDir, "file/mail")}` });
+    expect((await postern.ended).code).toBe(78);
+    expect(postern.screen).toMatch(/^ {2}DELIVERY: .*file\/mail cannot be used/m);
+  });
+
   it("ends with 78 when DATA_DIR is no directory, or holds a database that is none", async () => {
     const file = join(dataDir, "file");
     writeFileSync(file, "");
@@ -58,7 +65,7 @@ describe("a start with a wrong environment", () => {
       const { code } = await postern.ended;
       server.close();
       expect(code).toBe(1);
-      expect(postern.screen).toContain(`${name}: 127.0.0.1:${port} is in use`);
+      expect(postern.screen).toContain(`${name}: 127.0.0.1:${port} is in use already`);
     },
   );
 
@@ -68,7 +75,7 @@ describe("a start with a wrong environment", () => {
     const { code } = await postern.ended;
     server.close();
     expect(code).toBe(1);
-    expect(postern.screen).toContain(`SMTP_LISTENERS: 127.0.0.1:${port} is in use`);
+    expect(postern.screen).toContain(`SMTP_LISTENERS: 127.0.0.1:${port} is in use already`);
   });
 });
 
