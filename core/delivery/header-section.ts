@@ -3,7 +3,7 @@ import { MessageRefused } from "./refusals.ts";
 import { TLS_FIELD } from "./trace-headers.ts";
 
 /** Exim's header_maxsize. A million tiny fields would cost seconds of CPU. */
-export const MAX_HEADER_SECTION_OCTETS = 1_048_576;
+const MAX_HEADER_SECTION_OCTETS = 1_048_576;
 
 const LF = 10;
 const CRLF = Buffer.from("\r\n");

@@ -10,7 +10,7 @@ const SPACE = 32;
  * passed on as Postfix does: a next hop that breaks them where its own limit is (Sendmail, Postfix at 998 towards the
  * next server) makes a header field, or a line with a lone dot, of what follows the break.
  */
-export const MAX_LINE_OCTETS = 998;
+const MAX_LINE_OCTETS = 998;
 
 /** Where a chunk stops being clean; `clean` octets before that are. */
 export interface LineCheck {

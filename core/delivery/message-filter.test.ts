@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createMessageFilter, filtered, type MessageFilterOptions } from "./message-filter.ts";
+import { createMessageFilter, type MessageFilterOptions } from "./message-filter.ts";
 import { MessageRefused } from "./refusals.ts";
 
 const options: MessageFilterOptions = { maxMessageBytes: 100_000, maxReceivedHeaders: 3, lineEnds: "refuse" };
@@ -270,22 +270,5 @@ describe("the split into chunks", () => {
         if (!/^55\d /.test(once)) expect(run([once])).toBe(once);
       }),
     );
-  });
-});
-
-describe("a stream", () => {
-  it("is filtered chunk by chunk, and refused in the middle", async () => {
-    const source = async function* () {
-      yield Buffer.from("A: b\r\nPostern-");
-      yield Buffer.from("TLS: x\r\n\r\nbody\r\n");
-      yield Buffer.from("x\ny");
-    };
-    const seen: string[] = [];
-    const read = async () => {
-      for await (const chunk of filtered(source(), createMessageFilter(options)))
-        seen.push(Buffer.from(chunk).toString());
-    };
-    await expect(read()).rejects.toThrow(MessageRefused);
-    expect(seen.join("")).toBe("A: b\r\n\r\nbody\r\n");
   });
 });

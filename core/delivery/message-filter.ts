@@ -66,15 +66,6 @@ export function createMessageFilter(options: MessageFilterOptions): MessageFilte
   };
 }
 
-/** The same over a stream. @throws MessageRefused, and whatever the source throws. */
-export async function* filtered(
-  source: AsyncIterable<Uint8Array>,
-  filter: MessageFilter,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) yield* filter.feed(chunk);
-  yield* filter.end();
-}
-
 function refuseIf(refusal: Refusal | null): void {
   if (refusal !== null) throw new MessageRefused(refusal);
 }

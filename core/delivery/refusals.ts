@@ -62,4 +62,4 @@ export function brokenOff(cause: unknown): DeliveryRefusal {
 }
 
 /** One line of printable ASCII, at most 300 characters. */
-export const forLog = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?").slice(0, 300);
+const forLog = (text: string): string => text.replace(/[^\x20-\x7e]/g, "?").slice(0, 300);

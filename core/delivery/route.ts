@@ -94,7 +94,7 @@ export function describeRoute(route: DeliveryRoute): string {
 }
 
 /** A name that is this machine by its definition (RFC 6761 section 6.3), or a loopback address. */
-export function isLoopbackHost(host: string): boolean {
+function isLoopbackHost(host: string): boolean {
   if (host === "localhost" || host.endsWith(".localhost")) return true;
   return canonicalAddress(host) !== null && ipaddr.process(host).range() === "loopback";
 }
