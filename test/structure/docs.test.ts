@@ -75,6 +75,25 @@ describe("docs/threats.md", () => {
   });
 });
 
+describe("paths that our pages name", () => {
+  const pages = sourceFiles("*.md", "docs/**/*.md", "test/**/*.md");
+  const named = pages.flatMap(({ path, text }) =>
+    [
+      ...text.matchAll(
+        /`(?<named>(?:core|adapters|functions|worker|local|test|docs|scripts|[.]ci)\/[^`*{}\s]+)`/gu,
+      ),
+    ].map(({ groups }) => ({ path, named: groups?.["named"] ?? "" })),
+  );
+
+  it("are many", () => {
+    expect(named.length).toBeGreaterThan(60);
+  });
+
+  it("are there", () => {
+    expect(named.filter((place) => !existsSync(join(ROOT, place.named)))).toEqual([]);
+  });
+});
+
 describe("README.md", () => {
   it("names only scripts that are there", () => {
     const { scripts } = JSON.parse(readText("package.json")) as {
