@@ -3,6 +3,7 @@ import type { CertificateId, EdgeId } from "../certificate/ids.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { ReportedEdge, ReportedListener, ServedCertificate } from "../edge-report/edge-reports.ts";
 import type { ClientCertificateMode, DomainRecord, Enforcement, MinVersion, TlsLevel } from "./domain.ts";
+import { concerns, edgeWarnings } from "./edge-warnings.ts";
 import type { MxHost } from "./mx-host.ts";
 import type { UnreadableItem } from "./store.ts";
 import type { Warning } from "./warnings.ts";
@@ -71,7 +72,8 @@ export interface HostStatus {
 
 export interface DomainStatus {
   readonly name: DomainName;
-  readonly revision: number;
+  /** null = the stored record cannot be read. */
+  readonly revision: number | null;
   /** "3 of 3 edges at revision 17", or "0 edges". */
   readonly summary: string;
   readonly edges: {
@@ -81,8 +83,10 @@ export interface DomainStatus {
   };
   readonly listeners: readonly ListenerStatus[];
   readonly mxHosts: readonly HostStatus[];
-  /** Items that an edge cannot read and that concern this domain: their previous version is in force there. */
-  readonly unreadable: readonly (UnreadableItem & { readonly edge: EdgeId })[];
+  /**
+   * Items that concern this domain and cannot be read, by an edge or (null) here: their previous version stays in force.
+   */
+  readonly unreadable: readonly (UnreadableItem & { readonly edge: EdgeId | null })[];
   readonly warnings: readonly Warning[];
 }
 
@@ -112,34 +116,48 @@ export function domainStatus(facts: StatusFacts): DomainStatus {
   };
 }
 
+/** What is known of a domain whose stored record cannot be read: no edge enforces it, and nothing of it is shown. */
+export function unreadableDomainStatus(
+  name: DomainName,
+  problem: string,
+  edges: readonly ReportedEdge[],
+): DomainStatus {
+  const shown = (state: ReportedEdge["state"]): EdgeStatus[] =>
+    edges.filter((edge) => edge.state === state).map((edge) => ({ ...edgeLine(edge), atRevision: false }));
+  const live = shown("live");
+  return {
+    name,
+    revision: null,
+    summary: live.length === 0 ? "0 edges" : `0 of ${live.length} edges: the stored settings cannot be read`,
+    edges: { live, lost: shown("lost"), atRevision: 0 },
+    listeners: [],
+    mxHosts: [],
+    unreadable: [{ kind: "domain", id: name, problem, edge: null }],
+    warnings: [
+      {
+        code: "settings-unreadable",
+        message: "the stored settings cannot be read; edges that had a version before keep it in force",
+      },
+    ],
+  };
+}
+
+const edgeLine = ({ id, release, revision, stale, lastReportAt }: ReportedEdge) => ({
+  id,
+  release,
+  revision,
+  stale,
+  lastReportAt,
+});
+
 function edgeStatus(facts: StatusFacts, edge: ReportedEdge): EdgeStatus {
-  const { id, release, revision, stale, lastReportAt } = edge;
+  const { revision } = edge;
   const reached = revision !== null && revision >= facts.domain.revision;
   // An edge that cannot read the record holds a later revision, and still the domain's previous version.
   const readable = !edge.unreadable.some(
     ({ kind, id: item }) => kind === "domain" && item === facts.domain.name,
   );
-  return { id, release, revision, atRevision: reached && readable, stale, lastReportAt };
-}
-
-function concerns({ domain, hosts }: StatusFacts, { kind, id }: UnreadableItem): boolean {
-  switch (kind) {
-    case "domain":
-      return id === domain.name;
-    case "mx-host":
-      return domain.mxHosts.some((host) => host === id);
-    case "trust-store":
-      return domain.tls.clientCertificate.trust.trustStoreIds.some((each) => each === id);
-    case "certificate":
-      return domain.mxHosts.some((host) => {
-        const item = hosts.get(host);
-        return item?.account === domain.account && item.certificateId === id;
-      });
-    case "log-entry":
-      return false;
-    default:
-      return kind satisfies never;
-  }
+  return { ...edgeLine(edge), atRevision: reached && readable };
 }
 
 function listenerStatuses(facts: StatusFacts, live: readonly ReportedEdge[]): ListenerStatus[] {
@@ -206,69 +224,3 @@ function hostStatus(
   );
   return { host, own: true, certificateId, version, served };
 }
-
-function edgeWarnings(
-  facts: StatusFacts,
-  live: readonly ReportedEdge[],
-  listeners: readonly ListenerStatus[],
-): Warning[] {
-  if (live.length === 0)
-    return [
-      {
-        code: "no-live-edge",
-        message: "no edge has reported within 30 s: nothing says that this is in force",
-      },
-    ];
-  const { domain } = facts;
-  const of = (edges: readonly ReportedEdge[]): string => `${edges.length} of ${live.length} edges`;
-  const stale = live.filter((edge) => edge.stale);
-  const unreadable = live.filter((edge) => edge.unreadable.some((item) => concerns(facts, item)));
-  const troubled = live.filter((edge) =>
-    edge.certificates.some((each) => each.problem !== null && isOwn(facts, each)),
-  );
-  const judging =
-    domain.tls.clientCertificate.mode !== "none" ? live.filter((edge) => !edge.chainVerifier) : [];
-  const literal = listeners.some(({ reasons }) =>
-    reasons.some(({ code }) => code === "level-none-on-shared-listener"),
-  );
-  const found: readonly (Warning | null)[] = [
-    listeners.every(({ effective }) => effective === null)
-      ? { code: "not-served", message: "no listener of a live edge serves this domain" }
-      : null,
-    literal
-      ? {
-          code: "level-none-on-shared-listener",
-          message:
-            "level none is in effect accept on shared listeners with other domains; a dedicated listener makes it literal",
-        }
-      : null,
-    stale.length > 0
-      ? { code: "edge-stale", message: `${of(stale)} cannot reach the store and enforce what they have` }
-      : null,
-    unreadable.length > 0
-      ? {
-          code: "settings-unreadable-at-edge",
-          message: `${of(unreadable)} cannot read a stored item of this domain; its previous version is in force there`,
-        }
-      : null,
-    troubled.length > 0
-      ? {
-          code: "certificate-problem-at-edge",
-          message: `${of(troubled)} could not load the newest material of a certificate; the version before stays in service`,
-        }
-      : null,
-    judging.length > 0
-      ? {
-          code: "chain-verifier-missing",
-          message: `${of(judging)} have no chain verifier: what the handshake cannot judge is answered 451 4.7.5`,
-        }
-      : null,
-  ];
-  return found.filter((warning) => warning !== null);
-}
-
-const isOwn = ({ domain, hosts }: StatusFacts, { certificateId }: ServedCertificate): boolean =>
-  domain.mxHosts.some((host) => {
-    const item = hosts.get(host);
-    return item?.account === domain.account && item.certificateId === certificateId;
-  });

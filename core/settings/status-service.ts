@@ -2,8 +2,9 @@ import type { Actor } from "../actor.ts";
 import type { CertificateId, EdgeId } from "../certificate/ids.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { ReportedEdge } from "../edge-report/edge-reports.ts";
-import { NotFound } from "../errors.ts";
-import { type DomainStatus, domainStatus } from "./domain-status.ts";
+import { NotFound, Unreadable } from "../errors.ts";
+import type { DomainRecord } from "./domain.ts";
+import { type DomainStatus, domainStatus, unreadableDomainStatus } from "./domain-status.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { LogEntry, Page } from "./store.ts";
 import { readSurroundings } from "./surroundings.ts";
@@ -22,17 +23,19 @@ export class StatusService {
   /** @throws NotFound */
   async domain(actor: Actor, name: DomainName): Promise<DomainStatus> {
     const { store, edgeReports, operatorHosts, clock } = this.#deps;
-    const domain = await store.getDomain(name);
+    const edges = await edgeReports.list();
+    const domain = await this.#readDomain(name);
+    if (domain instanceof Unreadable) return unreadableDomainStatus(name, domain.message, edges);
     if (domain?.account !== actor.account) throw new NotFound(`there is no domain ${name}`);
     const surroundings = await readSurroundings(store, [domain]);
-    const edges = await edgeReports.list();
+    const literalNone = domain.tls.server.level === "none";
     const { hosts, certificates } = surroundings;
     return domainStatus({
       domain,
       hosts,
       certificates,
       edges,
-      sharedWithOthers: await this.#sharedWithOthers(name, edges),
+      sharedWithOthers: literalNone ? await this.#sharedWithOthers(name, edges) : new Set(),
       warnings: domainWarnings(domain, { surroundings, operatorHosts, nowMs: clock.now() }),
     });
   }
@@ -64,6 +67,16 @@ export class StatusService {
       each.kind === "entry" && each.entry.account === actor.account ? each.entry : [],
     );
     return { items: own, next: revision === undefined || revision >= head ? null : String(revision) };
+  }
+
+  /** Whose an unreadable record is cannot be known; that the name is taken is no secret (409 `name-taken`). */
+  async #readDomain(name: DomainName): Promise<DomainRecord | Unreadable | null> {
+    try {
+      return await this.#deps.store.getDomain(name);
+    } catch (error) {
+      if (error instanceof Unreadable) return error;
+      throw error;
+    }
   }
 
   /** Edges whose shared listeners serve any domain beside this one and those with a listener of their own. */

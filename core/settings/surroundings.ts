@@ -21,8 +21,23 @@ export async function readSurroundings(
   store: Readers,
   domains: readonly DomainRecord[],
 ): Promise<Surroundings> {
-  const hosts = await store.getMxHosts([...new Set(domains.flatMap(({ mxHosts }) => mxHosts))]);
+  const hosts = await readHostItems(store, [...new Set(domains.flatMap(({ mxHosts }) => mxHosts))]);
   return readReferences(store, domains, hosts);
+}
+
+/** All at once, or one by one where one of them cannot be read. */
+async function readHostItems(
+  store: Pick<Readers, "getMxHosts">,
+  names: readonly DomainName[],
+): Promise<ReadonlyMap<DomainName, MxHost>> {
+  const all = await readable(() => store.getMxHosts(names));
+  if (all !== null) return all;
+  const found = new Map<DomainName, MxHost>();
+  for (const name of names) {
+    const item = (await readable(() => store.getMxHosts([name])))?.get(name);
+    if (item !== undefined) found.set(name, item);
+  }
+  return found;
 }
 
 /** The same with host items that are known already. @throws Unavailable */

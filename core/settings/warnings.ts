@@ -36,6 +36,7 @@ export const WARNING_CODES = [
   "not-served",
   "no-live-edge",
   "edge-stale",
+  "settings-unreadable",
   "settings-unreadable-at-edge",
   "certificate-problem-at-edge",
   "chain-verifier-missing",

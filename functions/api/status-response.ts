@@ -29,7 +29,7 @@ const atEdge = {
 export const domainStatusResponse = z
   .strictObject({
     name: z.string(),
-    revision,
+    revision: revision.nullable().meta({ description: "null = the stored record cannot be read" }),
     summary: z.string().meta({ examples: ["3 of 3 edges at revision 17", "0 edges"] }),
     edges: z.strictObject({
       live: z.array(edgeStatus).readonly(),
@@ -74,7 +74,14 @@ export const domainStatusResponse = z
       )
       .readonly(),
     unreadable: z
-      .array(z.strictObject({ kind: unreadableKind, id: z.string(), problem: z.string(), edge: z.string() }))
+      .array(
+        z.strictObject({
+          kind: unreadableKind,
+          id: z.string(),
+          problem: z.string(),
+          edge: z.string().nullable().meta({ description: "null = the API itself cannot read it" }),
+        }),
+      )
       .readonly(),
     warnings: z.array(warningResponse).readonly(),
   })

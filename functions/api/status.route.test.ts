@@ -76,6 +76,45 @@ describe("the status of a domain", () => {
     expect(JSON.stringify(status)).not.toMatch(/b\.example|own\.example/);
   });
 
+  it("says of a record that cannot be read that no edge is at it", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", DOMAIN, { body: { tls: { server: { level: "require" } } } });
+    await report(api);
+    api.database.run("UPDATE domain SET record = '{' WHERE id = 'example.com'");
+    expect(await statusOf(api)).toMatchObject({
+      revision: null,
+      summary: "0 of 1 edges: the stored settings cannot be read",
+      unreadable: [{ kind: "domain", id: "example.com", edge: null }],
+      warnings: [{ code: "settings-unreadable" }],
+    });
+    await api.expect(500, "GET", DOMAIN);
+  });
+
+  it("and the domain itself are shown although its host, certificate or trust store cannot be read", async () => {
+    const api = await startApi();
+    const body = { source: "self-signed", names: ["mx.example.com"] };
+    const { id } = (await api.expect(201, "POST", "/v1/certificates", { body })).json;
+    const chain = await api.expect(200, "GET", `/v1/certificates/${id}/chain.pem`);
+    const trust = await api.expect(201, "POST", "/v1/trust-stores", {
+      body: { certificatesPem: chain.text },
+    });
+    const tls = {
+      server: { certificateId: id },
+      clientCertificate: { trust: { trustStoreIds: [trust.json.id] } },
+    };
+    await api.expect(201, "PUT", DOMAIN, { body: { mxHosts: ["mx.example.com"], tls } });
+    const codes = async () => {
+      await api.expect(200, "GET", `${DOMAIN}/status`);
+      const { json } = await api.expect(200, "GET", "/v1/domains");
+      return json.items[0].warnings.map(({ code }: { code: string }) => code);
+    };
+    api.database.run("UPDATE certificate SET record = '{'");
+    api.database.run("UPDATE trust_store SET record = '{'");
+    expect(await codes()).toEqual(["certificate-unreadable", "trust-store-unreadable"]);
+    api.database.run("UPDATE mx_host SET domain_count = -1");
+    expect(await codes()).toEqual(["trust-store-unreadable"]);
+  });
+
   it("is that of the caller's own domains, and needs a canonical name", async () => {
     const api = await startApi();
     await api.expect(404, "GET", `${DOMAIN}/status`);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
-import { openDatabase } from "../../adapters/local/database.ts";
+import { type Database, openDatabase } from "../../adapters/local/database.ts";
 import { SqliteEdgeReports } from "../../adapters/local/sqlite-edge-reports.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import { createIdSource } from "../../core/certificate/ids.ts";
@@ -30,6 +30,8 @@ export interface RequestOptions {
 export interface ApiUnderTest extends Omit<ApiDependencies, "authenticate" | "log"> {
   readonly app: ReturnType<typeof createApp>;
   readonly events: ApiEvent[];
+  /** For what no request can do. */
+  readonly database: Database;
   /** Moves the clock of the API and of the edge reports. */
   readonly advance: (ms: number) => void;
   /** Sends a request and checks the answer against what its route declares. */
@@ -80,6 +82,7 @@ export async function startApi(overrides: Partial<ApiDependencies> = {}): Promis
     ...deps,
     app,
     events,
+    database,
     advance: (ms) => {
       offsetMs += ms;
     },

@@ -1,0 +1,105 @@
+import type { ReportedEdge, ServedCertificate } from "../edge-report/edge-reports.ts";
+import type { DomainName } from "../domain-name/domain-name.ts";
+import type { DomainRecord } from "./domain.ts";
+import type { MxHost } from "./mx-host.ts";
+import type { UnreadableItem } from "./store.ts";
+import type { Warning } from "./warnings.ts";
+
+interface DomainAndHosts {
+  readonly domain: DomainRecord;
+  readonly hosts: ReadonlyMap<DomainName, MxHost>;
+}
+
+/** What a listener makes of the domain; null = it is not served there. */
+interface Effect {
+  readonly effective: object | null;
+  readonly reasons: readonly { readonly code: string }[];
+}
+
+/** Whether an item that an edge cannot read has to do with the domain. */
+export function concerns({ domain, hosts }: DomainAndHosts, { kind, id }: UnreadableItem): boolean {
+  switch (kind) {
+    case "domain":
+      return id === domain.name;
+    case "mx-host":
+      return domain.mxHosts.some((host) => host === id);
+    case "trust-store":
+      return domain.tls.clientCertificate.trust.trustStoreIds.some((each) => each === id);
+    case "certificate":
+      return domain.mxHosts.some((host) => {
+        const item = hosts.get(host);
+        return item?.account === domain.account && item.certificateId === id;
+      });
+    case "log-entry":
+      return false;
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** What the live edges give reason to warn of. */
+export function edgeWarnings(
+  facts: DomainAndHosts,
+  live: readonly ReportedEdge[],
+  listeners: readonly Effect[],
+): Warning[] {
+  if (live.length === 0)
+    return [
+      {
+        code: "no-live-edge",
+        message: "no edge has reported within 30 s: nothing says that this is in force",
+      },
+    ];
+  const { domain } = facts;
+  const of = (edges: readonly ReportedEdge[]): string => `${edges.length} of ${live.length} edges`;
+  const stale = live.filter((edge) => edge.stale);
+  const unreadable = live.filter((edge) => edge.unreadable.some((item) => concerns(facts, item)));
+  const troubled = live.filter((edge) =>
+    edge.certificates.some((each) => each.problem !== null && isOwn(facts, each)),
+  );
+  const judging =
+    domain.tls.clientCertificate.mode !== "none" ? live.filter((edge) => !edge.chainVerifier) : [];
+  const literal = listeners.some(({ reasons }) =>
+    reasons.some(({ code }) => code === "level-none-on-shared-listener"),
+  );
+  const found: readonly (Warning | null)[] = [
+    listeners.every(({ effective }) => effective === null)
+      ? { code: "not-served", message: "no listener of a live edge serves this domain" }
+      : null,
+    literal
+      ? {
+          code: "level-none-on-shared-listener",
+          message:
+            "level none is in effect accept on shared listeners with other domains; a dedicated listener makes it literal",
+        }
+      : null,
+    stale.length > 0
+      ? { code: "edge-stale", message: `${of(stale)} cannot reach the store and enforce what they have` }
+      : null,
+    unreadable.length > 0
+      ? {
+          code: "settings-unreadable-at-edge",
+          message: `${of(unreadable)} cannot read a stored item of this domain; its previous version is in force there`,
+        }
+      : null,
+    troubled.length > 0
+      ? {
+          code: "certificate-problem-at-edge",
+          message: `${of(troubled)} could not load the newest material of a certificate; the version before stays in service`,
+        }
+      : null,
+    judging.length > 0
+      ? {
+          code: "chain-verifier-missing",
+          message: `${of(judging)} have no chain verifier: what the handshake cannot judge is answered 451 4.7.5`,
+        }
+      : null,
+  ];
+  return found.filter((warning) => warning !== null);
+}
+
+const isOwn = ({ domain, hosts }: DomainAndHosts, { certificateId }: ServedCertificate): boolean =>
+  domain.mxHosts.some((host) => {
+    const item = hosts.get(host);
+    return item?.account === domain.account && item.certificateId === certificateId;
+  });
