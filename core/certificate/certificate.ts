@@ -54,8 +54,8 @@ export function validity(certificate: Pick<CertificateRecord, "keys">): {
   notBefore: Timestamp;
   notAfter: Timestamp;
 } {
-  const notBefore = certificate.keys.map((key) => key.notBefore).sort();
-  const notAfter = certificate.keys.map((key) => key.notAfter).sort();
+  const notBefore = certificate.keys.map((key) => key.notBefore).toSorted();
+  const notAfter = certificate.keys.map((key) => key.notAfter).toSorted();
   return { notBefore: notBefore.at(-1) ?? "", notAfter: notAfter.at(0) ?? "" };
 }
 

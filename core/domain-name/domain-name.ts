@@ -13,6 +13,7 @@ const NUMERIC_LAST_LABEL = /(?:^|\.)\d+$/;
  * What IDNA 2008 lets into a U-label (RFC 5892 sections 2.1 and 2.6): letters, marks, digits, hyphen and the
  * contextual characters. Node's domainToASCII follows UTS #46, which also passes symbols and emoji.
  */
+// oxlint-disable-next-line no-misleading-character-class -- the joiners are meant one by one: this is a set, not a text.
 const U_LABEL = /^[\p{Ll}\p{Lo}\p{Lm}\p{Mn}\p{Mc}\p{Nd}\u00b7\u0375\u05f3\u05f4\u30fb\u200c\u200d-]+$/u;
 
 /**

@@ -21,19 +21,20 @@ const AMBIGUOUS: ReadonlySet<string> = new Set(["INVALID_PURPOSE", "INVALID_CA"]
  */
 const LONGEST_CHAIN = 7;
 
+export interface ClientQuestion {
+  readonly peer: PeerCertificate;
+  readonly settings: Pick<ClientCertificateSettings, "trust" | "purpose">;
+  readonly trust: ResolvedTrust;
+  readonly nowMs: number;
+  /** The verifier's answer; null = it has not been asked. */
+  readonly chain: ChainVerdict | null;
+}
+
 /**
  * Judges a client's chain from the cheapest proof to the dearest: a pin of the leaf, the handshake's verdict where it was
  * given by the same trust, a trust with nobody in it, the verifier's answer.
- *
- * @param chain The verifier's answer; null = it has not been asked.
  */
-export function judgeClient(
-  peer: PeerCertificate,
-  settings: Pick<ClientCertificateSettings, "trust" | "purpose">,
-  trust: ResolvedTrust,
-  nowMs: number,
-  chain: ChainVerdict | null,
-): ClientJudgement {
+export function judgeClient({ peer, settings, trust, nowMs, chain }: ClientQuestion): ClientJudgement {
   if (settings.trust.pins.includes(peer.spkiPin) && peer.notBefore <= nowMs && nowMs <= peer.notAfter) {
     return { kind: "passed", pinned: true };
   }

@@ -76,7 +76,7 @@ function judgePeer({ domain, trust, facts, nowMs, chain }: Question): ClientJudg
   );
   // Nothing hangs on the certificate: it is not judged, so that a stranger cannot make us run the verifier.
   if (modes.every((mode) => mode === "none") && !named) return ABSENT;
-  return judgeClient(peer, tls.clientCertificate, trust, nowMs, chain);
+  return judgeClient({ peer, settings: tls.clientCertificate, trust, nowMs, chain });
 }
 
 /**

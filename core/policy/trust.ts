@@ -35,10 +35,10 @@ export function createTrustResolver(publicRoots: readonly string[], cached = 100
       const hashes = trust.trustStoreIds.map((id) => snapshot.trustStore(id)?.contentSha256);
       if (!hashes.every((hash) => hash !== undefined)) return UNUSABLE;
       // Content is named by its hash, so this key says all of the answer.
-      const key = `${trust.publicRoots ? "public" : "private"} ${[...new Set(hashes)].sort().join(" ")}`;
+      const key = `${trust.publicRoots ? "public" : "private"} ${[...new Set(hashes)].toSorted().join(" ")}`;
       const found = known.get(key);
       if (found !== undefined) return found;
-      const contents = [...new Set(hashes)].sort().map((hash) => snapshot.trustContent(hash));
+      const contents = [...new Set(hashes)].toSorted().map((hash) => snapshot.trustContent(hash));
       if (!contents.every((content) => content !== undefined)) return UNUSABLE;
       const resolved: ResolvedTrust = Object.freeze({
         hash: createHash("sha256").update(key).digest("hex"),

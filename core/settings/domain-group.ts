@@ -58,31 +58,36 @@ function add(a: DomainCounts, b: DomainCounts, sign: 1 | -1): DomainCounts {
 const isTimed = (domain: DomainRecord): boolean =>
   domain.tls.exceptions.some((e) => e.expiresAt !== undefined);
 
+/** Domains that may ask for a certificate, by their trust: JSON text to trust and number. */
+type TrustCounts = PersistentMap<string, { readonly trust: ClientTrust; readonly count: number }>;
+
+interface DomainGroupParts {
+  readonly domains: PersistentMap<DomainName, DomainRecord>;
+  /** Of the domains without expiring exceptions. */
+  readonly counts: DomainCounts;
+  /** Domains with expiring exceptions. */
+  readonly timed: PersistentMap<DomainName, DomainRecord>;
+  readonly trusts: TrustCounts;
+}
+
 /**
  * An immutable set of domains that answers for all of them at once: the domains of one snapshot, or of one MX host.
  * A host may serve 100,000 domains, so nothing here walks them; those with an expiring exception are counted by the clock.
  */
 export class DomainGroup {
-  static readonly EMPTY = new DomainGroup(
-    PersistentMap.from<DomainName, DomainRecord>([]),
-    NO_DOMAIN,
-    PersistentMap.from([]),
-    PersistentMap.from([]),
-  );
+  static readonly EMPTY = new DomainGroup({
+    domains: PersistentMap.from<DomainName, DomainRecord>([]),
+    counts: NO_DOMAIN,
+    timed: PersistentMap.from([]),
+    trusts: PersistentMap.from([]),
+  });
 
-  readonly #domains: PersistentMap<DomainName, DomainRecord>;
-  /** Of the domains without expiring exceptions. */
+  readonly #domains: DomainGroupParts["domains"];
   readonly #counts: DomainCounts;
-  readonly #timed: PersistentMap<DomainName, DomainRecord>;
-  /** Domains that may ask for a certificate, by their trust: JSON text to trust and number. */
-  readonly #trusts: PersistentMap<string, { readonly trust: ClientTrust; readonly count: number }>;
+  readonly #timed: DomainGroupParts["timed"];
+  readonly #trusts: TrustCounts;
 
-  private constructor(
-    domains: PersistentMap<DomainName, DomainRecord>,
-    counts: DomainCounts,
-    timed: PersistentMap<DomainName, DomainRecord>,
-    trusts: PersistentMap<string, { readonly trust: ClientTrust; readonly count: number }>,
-  ) {
+  private constructor({ domains, counts, timed, trusts }: DomainGroupParts) {
     this.#domains = domains;
     this.#counts = counts;
     this.#timed = timed;
@@ -103,12 +108,12 @@ export class DomainGroup {
     }
     const byName = (list: readonly DomainRecord[]) =>
       PersistentMap.from(list.map((domain) => [domain.name, domain] as const));
-    return new DomainGroup(
-      byName(domains),
+    return new DomainGroup({
+      domains: byName(domains),
       counts,
-      byName(domains.filter(isTimed)),
-      PersistentMap.from(trusts),
-    );
+      timed: byName(domains.filter(isTimed)),
+      trusts: PersistentMap.from(trusts),
+    });
   }
 
   get size(): number {
@@ -142,7 +147,7 @@ export class DomainGroup {
       trusts = withTrust(trusts, record, 1);
     }
     const timed = this.#timed.with(name, record !== undefined && isTimed(record) ? record : undefined);
-    return new DomainGroup(this.#domains.with(name, record), counts, timed, trusts);
+    return new DomainGroup({ domains: this.#domains.with(name, record), counts, timed, trusts });
   }
 
   /** Counts at a moment, without the domains named in `except`: those that a listener does not serve. */
@@ -171,14 +176,10 @@ function trustKey(domain: DomainRecord): string | null {
     exceptions.some((e) => e.clientCertificateMode !== undefined && e.clientCertificateMode !== "none");
   if (!mayAsk) return null;
   const { publicRoots, trustStoreIds, pins } = clientCertificate.trust;
-  return JSON.stringify([publicRoots, [...trustStoreIds].sort(), [...pins].sort()]);
+  return JSON.stringify([publicRoots, trustStoreIds.toSorted(), pins.toSorted()]);
 }
 
-function withTrust(
-  trusts: PersistentMap<string, { readonly trust: ClientTrust; readonly count: number }>,
-  domain: DomainRecord,
-  by: 1 | -1,
-): typeof trusts {
+function withTrust(trusts: TrustCounts, domain: DomainRecord, by: 1 | -1): typeof trusts {
   const key = trustKey(domain);
   if (key === null) return trusts;
   const count = (trusts.get(key)?.count ?? 0) + by;

@@ -124,15 +124,15 @@ describe("a snapshot after any changes", () => {
   const groupOf = ({ domains, certificateId, host }: HostView) => ({
     host,
     certificateId,
-    names: [...domains.names()].sort(),
+    names: [...domains.names()].toSorted(),
     counts: domains.countsAt(NOW),
     common: domains.commonTrust(),
   });
   const seen = (snapshot: Snapshot) => ({
     revision: snapshot.revision,
-    domains: [...snapshot.domains.records()].sort((a, b) => a.name.localeCompare(b.name)),
+    domains: [...snapshot.domains.records()].toSorted((a, b) => a.name.localeCompare(b.name)),
     counts: snapshot.domains.countsAt(NOW),
-    hosts: [...snapshot.hosts()].map(groupOf).sort((a, b) => a.host.localeCompare(b.host)),
+    hosts: [...snapshot.hosts()].map(groupOf).toSorted((a, b) => a.host.localeCompare(b.host)),
   });
   const sum = (domains: Iterable<DomainRecord>): DomainCounts =>
     [...domains]
