@@ -3,7 +3,7 @@ import { delimiter, join } from "node:path";
 import type { TestProject } from "vitest/node";
 
 /** The programs that nobody here wrote and that test/peers talks to, by the Debian package that brings each. */
-const PACKAGE_OF = {
+export const PACKAGE_OF = {
   openssl: "openssl",
   swaks: "swaks",
   postfix: "postfix",
