@@ -1,13 +1,16 @@
 import { rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SmtpClient } from "../support/smtp-client.ts";
-import { newDataDir, withPostern } from "./postern-process.ts";
+import { endAll, newDataDir, withPostern } from "./postern-process.ts";
 
 let dataDir = "";
 beforeEach(() => {
   dataDir = newDataDir();
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+afterEach(async () => {
+  await endAll();
+  rmSync(dataDir, { recursive: true, force: true });
+});
 
 async function session(port: number): Promise<SmtpClient> {
   const client = await SmtpClient.connect(port);

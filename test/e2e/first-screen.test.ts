@@ -3,13 +3,16 @@ import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { newDataDir, withPostern } from "./postern-process.ts";
+import { endAll, newDataDir, withPostern } from "./postern-process.ts";
 
 let dataDir = "";
 beforeEach(() => {
   dataDir = newDataDir();
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+afterEach(async () => {
+  await endAll();
+  rmSync(dataDir, { recursive: true, force: true });
+});
 
 interface Ran {
   readonly output: string;

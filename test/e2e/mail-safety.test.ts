@@ -1,13 +1,16 @@
 import { rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SmtpClient } from "../support/smtp-client.ts";
-import { newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
+import { endAll, newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
 
 let dataDir = "";
 beforeEach(() => {
   dataDir = newDataDir();
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+afterEach(async () => {
+  await endAll();
+  rmSync(dataDir, { recursive: true, force: true });
+});
 
 /** A session that has heard 354. */
 async function inData(postern: PosternProcess): Promise<SmtpClient> {

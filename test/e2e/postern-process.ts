@@ -27,6 +27,13 @@ export interface ProcessEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
+const running = new Set<PosternProcess>();
+
+/** Ends what a failed test left running. */
+export async function endAll(): Promise<void> {
+  for (const postern of running) await postern.end("SIGKILL");
+}
+
 /** `node local/main.ts` as a process of its own, on free ports. */
 export class PosternProcess {
   readonly child: ChildProcess;
@@ -53,7 +60,11 @@ export class PosternProcess {
     });
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.#screen += text));
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#log += text));
-    this.ended = once(this.child, "close").then(([code, signal]) => ({ code, signal }));
+    running.add(this);
+    this.ended = once(this.child, "close").then(([code, signal]) => {
+      running.delete(this);
+      return { code, signal };
+    });
   }
 
   get screen(): string {

@@ -6,13 +6,16 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { helpText } from "../../worker/config-variables.ts";
 import { SmtpClient } from "../support/smtp-client.ts";
-import { newDataDir, PosternProcess, withPostern } from "./postern-process.ts";
+import { endAll, newDataDir, PosternProcess, withPostern } from "./postern-process.ts";
 
 let dataDir = "";
 beforeEach(() => {
   dataDir = newDataDir();
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+afterEach(async () => {
+  await endAll();
+  rmSync(dataDir, { recursive: true, force: true });
+});
 
 const modeOf = (name: string): number => statSync(join(dataDir, name)).mode & 0o777;
 

@@ -3,13 +3,16 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SmtpClient } from "../support/smtp-client.ts";
-import { newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
+import { endAll, newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
 
 let dataDir = "";
 beforeEach(() => {
   dataDir = newDataDir();
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+afterEach(async () => {
+  await endAll();
+  rmSync(dataDir, { recursive: true, force: true });
+});
 
 const database = (): string => join(dataDir, "postern.sqlite");
 
