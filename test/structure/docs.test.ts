@@ -95,6 +95,10 @@ describe("paths that our pages name", () => {
 });
 
 describe("README.md", () => {
+  it.each(sourceFiles("docs/*.md").map(({ path }) => path))("leads to %s", (path) => {
+    expect(readText("README.md")).toContain(`](${path})`);
+  });
+
   it("names only scripts that are there", () => {
     const { scripts } = JSON.parse(readText("package.json")) as {
       readonly scripts: Readonly<Record<string, string>>;
