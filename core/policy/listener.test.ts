@@ -24,11 +24,15 @@ const exception = (change: Partial<TlsException>): TlsException => ({
   ...change,
 });
 
-const situation = (domains: DomainRecord[], dedicatedTo: string | null = null, elsewhere: string[] = []) => ({
-  snapshot: buildSnapshot(
-    { ...contents(1, domains), unreadable: [{ kind: "domain", id: "broken.example", problem: "not JSON" }] },
-    new Map(),
-  ),
+const broken = { kind: "domain", id: "broken.example", problem: "not JSON" } as const;
+
+const situation = (
+  domains: DomainRecord[],
+  dedicatedTo: string | null = null,
+  elsewhere: string[] = [],
+  unreadable: readonly (typeof broken)[] = [],
+) => ({
+  snapshot: buildSnapshot({ ...contents(1, domains), unreadable }, new Map()),
   listener: { name: "smtp", dedicatedTo: dedicatedTo === null ? null : name(dedicatedTo) },
   dedicatedDomains: new Set([...elsewhere, ...(dedicatedTo === null ? [] : [dedicatedTo])].map(name)),
   nowMs: Date.parse("2026-11-24T12:00:00Z"),
@@ -121,6 +125,13 @@ describe("mailNeedsTls", () => {
   ] as const)("when %s", (_, domains, dedicatedTo, elsewhere, needed) =>
     expect(mailNeedsTls(situation([...domains], dedicatedTo, [...elsewhere]))).toBe(needed),
   );
+
+  it("but not while a domain may have any level, because its record was never readable", () => {
+    const domains = [domain(A, "require")];
+    expect(mailNeedsTls(situation(domains, null, [], [broken]))).toBe(false);
+    expect(mailNeedsTls(situation(domains, null, [broken.id], [broken]))).toBe(true);
+    expect(mailNeedsTls(situation(domains, A, [], [broken]))).toBe(true);
+  });
 });
 
 describe("asksForCertificate", () => {
@@ -161,7 +172,7 @@ describe("asksForCertificate", () => {
 describe("reachableDomain", () => {
   const domains = [domain(A, "accept"), domain(B, "none")];
   const found = (dedicatedTo: string | null, elsewhere: string[], text: string) => {
-    const entry = reachableDomain(situation(domains, dedicatedTo, elsewhere), name(text));
+    const entry = reachableDomain(situation(domains, dedicatedTo, elsewhere, [broken]), name(text));
     return typeof entry === "object" ? entry.name : entry;
   };
   it.each([

@@ -31,10 +31,16 @@ export function offersStarttls(situation: ListenerSituation): boolean {
   return counts.domains === 0 || counts.offeringTls > 0;
 }
 
-/** Row 3 at MAIL: `530` in plaintext, because no recipient here could be taken. */
+/**
+ * Row 3 at MAIL: `530` in plaintext, because no recipient here could be taken. A domain whose settings were never readable
+ * may have any level: its mail is deferred at RCPT (row 2), not bounced here.
+ */
 export function mailNeedsTls(situation: ListenerSituation): boolean {
   const counts = countsOn(situation);
-  return counts.domains > 0 && counts.strictlyRequiringTls === counts.domains;
+  if (counts.domains === 0 || counts.strictlyRequiringTls !== counts.domains) return false;
+  return !situation.snapshot.unreadable.some(
+    ({ kind, id }) => kind === "domain" && reachableDomain(situation, id as DomainName) === "unusable",
+  );
 }
 
 /**
