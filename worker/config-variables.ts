@@ -45,6 +45,10 @@ export const VARIABLES = {
   SETTINGS_POLL_INTERVAL_MS: { defaultText: "1000", meaning: "between polls of the change log, 50 to 60000" },
   LIMITS: { defaultText: "{}", meaning: "JSON over the limits of the edge, by name" },
   TLS_CIPHERS: { defaultText: "AEAD suites", meaning: "TLS 1.2 cipher suites, OpenSSL's syntax" },
+  LINE_ENDS: {
+    defaultText: "refuse",
+    meaning: "a message with a bare CR, a bare LF or NUL: refuse it (550 5.6.0), or normalise it",
+  },
   LOG_LEVEL: { defaultText: "info", meaning: "trace, debug, info, warn, error, fatal or silent" },
 } as const satisfies Readonly<Record<string, Variable>>;
 

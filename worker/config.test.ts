@@ -64,6 +64,7 @@ describe("the configuration", () => {
       SETTINGS_POLL_INTERVAL_MS: "50",
       LIMITS: '{"maxErrors": 3}',
       TLS_CIPHERS: "ECDHE-RSA-AES128-SHA",
+      LINE_ENDS: "normalise",
       LOG_LEVEL: "debug",
     });
     expect(config).toMatchObject({
@@ -84,6 +85,7 @@ describe("the configuration", () => {
       pollIntervalMs: 50,
       limits: { maxErrors: 3, maxCommands: 1000 },
       tlsCiphers: "ECDHE-RSA-AES128-SHA",
+      lineEnds: "normalise",
       logLevel: "debug",
     });
   });
@@ -123,6 +125,7 @@ describe("the configuration", () => {
     ["LIMITS", "[]"],
     ["LIMITS", '{"nothing":1}'],
     ["TLS_CIPHERS", "no-such-suite"],
+    ["LINE_ENDS", "crlf"],
     ["LOG_LEVEL", "loud"],
   ])("refuses %s=%j by its name, with a reason", (variable, value) => {
     const problems = problemsOf({ [variable]: value });

@@ -19,6 +19,9 @@ export const EXIT_WRONG_CONFIG = 78;
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+export const LINE_ENDS = ["refuse", "normalise"] as const;
+export type LineEnds = (typeof LINE_ENDS)[number];
+
 /** All that the environment decides, checked. Secret: `apiToken`, and credentials inside `delivery`. */
 export interface Config {
   readonly apiHost: string;
@@ -37,6 +40,7 @@ export interface Config {
   readonly limits: Limits;
   /** null = the edge's own choice. */
   readonly tlsCiphers: string | null;
+  readonly lineEnds: LineEnds;
   readonly logLevel: LogLevel;
 }
 
@@ -106,6 +110,7 @@ const schema = z.object({
     .default(1_000),
   LIMITS: read(parseLimits).default(parseLimits("{}")),
   TLS_CIPHERS: read(parseCiphers).optional(),
+  LINE_ENDS: z.enum(LINE_ENDS, `must be one of ${LINE_ENDS.join(", ")}`).default("refuse"),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 } satisfies Record<VariableName, z.ZodType>);
 
@@ -137,6 +142,7 @@ export function parseConfig(
     pollIntervalMs: values.SETTINGS_POLL_INTERVAL_MS,
     limits: values.LIMITS,
     tlsCiphers: values.TLS_CIPHERS ?? null,
+    lineEnds: values.LINE_ENDS,
     logLevel: values.LOG_LEVEL,
   });
 }
@@ -160,6 +166,7 @@ export function describeConfig(config: Config): Readonly<Record<VariableName, un
     SETTINGS_POLL_INTERVAL_MS: config.pollIntervalMs,
     LIMITS: config.limits,
     TLS_CIPHERS: config.tlsCiphers,
+    LINE_ENDS: config.lineEnds,
     LOG_LEVEL: config.logLevel,
   };
 }

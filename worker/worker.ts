@@ -133,7 +133,7 @@ async function startEdgeNamed(
       postmaster: config.postmaster,
       limits: config.limits,
       ciphers: config.tlsCiphers,
-      lineEnds: "refuse",
+      lineEnds: config.lineEnds,
       snapshot: () => settings.snapshot(),
       staleForMs: () => settings.staleForMs(),
       vault,
