@@ -3,13 +3,16 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
+import type { RefusedRequest } from "./refused-request.ts";
 
 let server: HttpServer | null = null;
 const errors: unknown[] = [];
+const refused: RefusedRequest[] = [];
 afterEach(async () => {
   await server?.close();
   server = null;
   errors.length = 0;
+  refused.length = 0;
 });
 
 async function start(fetch: (request: Request) => Response | Promise<Response>): Promise<HttpServer> {
@@ -17,9 +20,20 @@ async function start(fetch: (request: Request) => Response | Promise<Response>):
     host: "127.0.0.1",
     port: 0,
     fetch,
+    onRefused: (request) => refused.push(request),
     onError: (error) => errors.push(error),
   });
   return server;
+}
+
+/** The first answer of a connection, taken apart. */
+function parsed(answer: string): { status: number; headers: Headers; body: unknown } {
+  const [head = "", body = ""] = answer.split("\r\n\r\n");
+  const [statusLine = "", ...lines] = head.split("\r\n");
+  const headers = new Headers(
+    lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]),
+  );
+  return { status: Number(statusLine.split(" ")[1]), headers, body: JSON.parse(body) };
 }
 
 /** Sends bytes as they are and reads until the server closes. */
@@ -42,11 +56,64 @@ describe("the API's HTTP server", () => {
     expect(errors).toHaveLength(1);
   });
 
-  it("answers a request that is none with a problem document", async () => {
+  it.each([
+    ["a Host that is none", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400],
+    ["no Host", "GET / HTTP/1.1\r\n\r\n", 400],
+    ["two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400],
+    ["a method that is none", "FOO / HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+    ["CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 400],
+    ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
+    ["a control character", "GET / HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n", 400],
+    [
+      "length and chunks",
+      "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+      400,
+    ],
+    [
+      "a transfer coding",
+      "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+      400,
+    ],
+    ["a header of 17 KB", `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(17_000)}\r\n\r\n`, 431],
+  ])("answers %s with a problem document that is logged by its id", async (_, request, status) => {
     const { port } = await start(() => new Response("ok"));
-    const answer = await raw(port, "GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n");
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
-    expect(answer).toContain("application/problem+json");
+    const answer = parsed(await raw(port, request));
+    const requestId = answer.headers.get("x-request-id");
+    expect(answer).toMatchObject({
+      status,
+      body: { type: expect.stringMatching(/^urn:/), status, requestId, detail: expect.stringMatching(/./) },
+    });
+    expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(refused).toMatchObject([{ requestId, status }]);
+  });
+
+  it.each([
+    ["HTTP/1.0 without Host", "GET / HTTP/1.0\r\n\r\n"],
+    [
+      "an expectation it does not know",
+      "GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n",
+    ],
+  ])("takes %s", async (_, request) => {
+    const { port } = await start(() => new Response("ok"));
+    expect(await raw(port, request)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it("cuts an answer half-way out, rather than put another into it, when what follows is no request", async () => {
+    const { port } = await start(
+      () => new Response(new ReadableStream({ start: (out) => out.enqueue(Buffer.from("half")) })),
+    );
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let received = "";
+    socket.on("data", (chunk: Buffer) => {
+      received += chunk.toString();
+      if (received.includes("half")) socket.write("no request\r\n\r\n");
+    });
+    await once(socket, "close");
+    expect(received).not.toContain("problem+json");
+    expect(refused).toEqual([]);
   });
 
   it("finishes a request in progress before it closes, and takes no new one", async () => {
@@ -78,6 +145,7 @@ describe("the API's HTTP server", () => {
       host: "127.0.0.1",
       port,
       fetch: () => new Response("ok"),
+      onRefused: () => {},
       onError: () => {},
     });
     await expect(other).rejects.toMatchObject({ code: "EADDRINUSE" });

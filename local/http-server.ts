@@ -1,7 +1,16 @@
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
+import {
+  malformed,
+  malformedHead,
+  type RefusedRequest,
+  refuse,
+  refusalOf,
+  responseOf,
+  wireText,
+} from "./refused-request.ts";
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -9,8 +18,10 @@ export interface HttpServerOptions {
   readonly port: number;
   /** The API: a function from Request to Response. */
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
+  /** A request that never reached the API, and was answered here. */
+  readonly onRefused: (refused: RefusedRequest) => void;
   /** What the API did not answer: nothing of it reaches the client. */
-  readonly onError: (error: unknown) => void;
+  readonly onError: (error: unknown, requestId: string) => void;
 }
 
 export interface HttpServer {
@@ -27,42 +38,34 @@ const IDLE_TIMEOUT_MS = 5_000;
 const MAX_HEADER_BYTES = 16_384;
 const MAX_CONNECTIONS = 256;
 const CLOSE_STEP_MS = 50;
-/** How often Node looks for connections over their time; its own 30 s would treble the limits above. */
-const CHECK_MS = 2_000;
+/** HTTP/1.0 knows no Host, and the URL of a Request needs one. */
+const NO_HOST = "localhost";
 
 /**
- * Serves the API on this machine.
+ * Serves the API on this machine. What Node answers by itself, in bare status lines, is answered here as the API would.
  *
  * @throws what the bind throws: the port is taken, or the address is not ours.
  */
-export async function startHttpServer({
-  host,
-  port,
-  fetch,
-  onError,
-}: HttpServerOptions): Promise<HttpServer> {
-  const listener = getRequestListener(fetch, {
-    overrideGlobalObjects: false,
-    errorHandler: (error) => {
-      if (error instanceof RequestError) return problem(400, "Bad Request");
-      onError(error);
-      return problem(500, "Internal Server Error");
-    },
-  });
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { host, port, onError } = options;
+  const listener = requestListener(options);
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
-      connectionsCheckingInterval: CHECK_MS,
+      requireHostHeader: false,
     },
-    (request, response) => void listener(request, response).catch(onError),
+    listener,
   );
   server.maxConnections = MAX_CONNECTIONS;
+  // RFC 9110 section 10.1.1: an expectation that we do not know may be ignored.
+  server.on("checkExpectation", listener);
+  answerWhatNodeRefuses(server, options.onRefused);
   server.listen({ host, port });
   await once(server, "listening");
-  server.on("error", onError);
+  server.on("error", (error) => onError(error, ""));
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : port,
@@ -80,18 +83,61 @@ export async function startHttpServer({
   };
 }
 
-/** What is no request that the API could read (RFC 9457). */
-function problem(status: number, title: string): Response {
-  const requestId = randomUUID();
-  return Response.json(
-    { type: "about:blank", title, status, requestId },
-    {
-      status,
-      headers: {
-        "content-type": "application/problem+json",
-        "cache-control": "no-store",
-        "x-request-id": requestId,
-      },
+function requestListener({ fetch, onRefused, onError }: HttpServerOptions) {
+  const listener = getRequestListener(fetch, {
+    overrideGlobalObjects: false,
+    hostname: NO_HOST,
+    errorHandler: (error) => {
+      if (error instanceof RequestError) {
+        const refusal = malformed("the request line or Host is not one that HTTP allows");
+        onRefused(refusal.refused);
+        return responseOf(refusal);
+      }
+      const refusal = refuse({
+        code: "internal",
+        detail: "The log has the cause under this request id.",
+        reason: "internal",
+      });
+      onError(error, refusal.refused.requestId);
+      return responseOf(refusal);
     },
-  );
+  });
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    const refusal = malformedHead(request);
+    if (refusal === null) {
+      void listener(request, response).catch((error: unknown) => onError(error, ""));
+      return;
+    }
+    onRefused(refusal.refused);
+    request.resume();
+    response.writeHead(refusal.refused.status, { ...refusal.headers, connection: "close" }).end(refusal.body);
+  };
+}
+
+/** What the parser, a deadline or a method that we do not have ends before there is a request. */
+function answerWhatNodeRefuses(server: Server, onRefused: HttpServerOptions["onRefused"]): void {
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  server.on("request", (request, response) => void answers.set(request.socket, response));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const answer = answers.get(socket);
+    const halfWayOut = answer?.headersSent === true && !answer.writableFinished;
+    if (!socket.writable || error.code === "ECONNRESET" || halfWayOut) {
+      socket.destroy();
+      return;
+    }
+    const refusal = refusalOf(error);
+    onRefused(refusal.refused);
+    endWith(socket, wireText(refusal));
+  });
+  server.on("connect", (_request, socket) => {
+    const refusal = malformed("this is no proxy", "CONNECT");
+    onRefused(refusal.refused);
+    endWith(socket, wireText(refusal));
+  });
+}
+
+/** Whoever does not read the answer, or does not hang up after it, does not keep the socket. */
+function endWith(socket: Duplex, text: string): void {
+  socket.on("error", () => undefined);
+  socket.end(text, () => void socket.destroy());
 }

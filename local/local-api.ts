@@ -56,7 +56,8 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
       host: config.apiHost,
       port: config.apiPort,
       fetch: (request, env) => app.fetch(request, env),
-      onError: (error) => log("internal-error", { where: "api", error }),
+      onRefused: (refused) => log("api-request", { ...refused }),
+      onError: (error, requestId) => log("internal-error", { where: "api", requestId, error }),
     });
   } catch (error) {
     const place = { host: config.apiHost, port: config.apiPort };

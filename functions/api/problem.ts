@@ -22,6 +22,7 @@ const PROBLEMS = {
   unauthenticated: [401, "Valid credentials are needed"],
   "not-found": [404, "There is no such thing here"],
   "method-not-allowed": [405, "This method is not for this path"],
+  "request-timeout": [408, "The request took too long"],
   "name-taken": [409, "The name is taken"],
   "in-use": [409, "It is in use"],
   "shared-host": [409, "Other domains share the MX host"],
@@ -33,6 +34,7 @@ const PROBLEMS = {
   "rule-violation": [422, "The settings are not allowed together"],
   "condition-missing": [428, "A condition is needed"],
   "too-many-attempts": [429, "Too many failed attempts"],
+  "header-too-large": [431, "The header is too large"],
   internal: [500, "Unexpected error"],
   unavailable: [503, "Not available now"],
 } as const satisfies Readonly<Record<string, readonly [ContentfulStatusCode, string]>>;
@@ -71,15 +73,18 @@ const RETRY_AFTER_SECONDS = "1";
 
 export const statusOf = (code: ProblemCode): ContentfulStatusCode => PROBLEMS[code][0];
 
-export function answerProblem(
-  c: Context<ApiEnv>,
-  { code, detail, issues = [], headers = {} }: Problem,
-): Response {
+/** A problem as JSON (RFC 9457). */
+export function problemText({ code, detail, issues = [] }: Problem, requestId: string): string {
   const [status, title] = PROBLEMS[code];
-  const errors = issues.slice(0, MAX_ERRORS);
   const type = `urn:postern:problem:${code}`;
-  const body = { type, title, status, detail, requestId: c.get("requestId"), errors };
-  return c.body(JSON.stringify(body), status, { ...headers, "Content-Type": PROBLEM_TYPE });
+  return JSON.stringify({ type, title, status, detail, requestId, errors: issues.slice(0, MAX_ERRORS) });
+}
+
+export function answerProblem(c: Context<ApiEnv>, problem: Problem): Response {
+  return c.body(problemText(problem, c.get("requestId")), statusOf(problem.code), {
+    ...problem.headers,
+    "Content-Type": PROBLEM_TYPE,
+  });
 }
 
 /** Translates an error. What is not on the closed list says nothing of itself: its message is for the log. */
