@@ -26,7 +26,7 @@ export class UnsupportedMediaType extends Error {
   override readonly name = "UnsupportedMediaType";
   readonly accepted: string;
   constructor(accepted: string) {
-    super(`the body must be ${accepted} in UTF-8`);
+    super(`the body must be ${accepted} in UTF-8, without a content coding`);
     this.accepted = accepted;
   }
 }

@@ -19,6 +19,8 @@ export async function readJsonText(request: Request, expected: BodyMediaType): P
       { pointer: "", code: "empty-body", message: "a JSON document is needed" },
     ]);
   if (!isMediaType(request.headers.get("content-type"), expected)) throw new UnsupportedMediaType(expected);
+  // RFC 9110 section 8.4: what is coded is not the JSON that it says it is.
+  if (!isPlain(request.headers.get("content-encoding"))) throw new UnsupportedMediaType(expected);
   const text = decodeUtf8(bytes);
   parseJson(text);
   return text;
@@ -31,11 +33,19 @@ async function readBounded(request: Request, limit: number): Promise<Uint8Array>
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request.body) {
-    size += chunk.byteLength;
-    // Leaving the loop cancels the stream.
-    if (size > limit) throw tooLarge(limit);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.body) {
+      size += chunk.byteLength;
+      // Leaving the loop cancels the stream.
+      if (size > limit) throw tooLarge(limit);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof TooLarge) throw error;
+    // Whoever hangs up in the middle is no fault of ours, and must not look like one in the log.
+    throw new InvalidInput("The body broke off.", [
+      { pointer: "", code: "incomplete-body", message: "the body ends before its length" },
+    ]);
   }
   return Buffer.concat(chunks, size);
 }
@@ -51,6 +61,9 @@ function isMediaType(contentType: string | null, expected: BodyMediaType): boole
   const charset = parameters.find((parameter) => parameter.startsWith("charset="));
   return type === expected && (charset === undefined || /^charset="?utf-8"?$/.test(charset));
 }
+
+const isPlain = (contentEncoding: string | null): boolean =>
+  contentEncoding === null || contentEncoding.trim().toLowerCase() === "identity";
 
 function decodeUtf8(bytes: Uint8Array): string {
   try {
