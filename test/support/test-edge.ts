@@ -30,7 +30,7 @@ export interface TestSettings {
 }
 
 /** A snapshot of these settings. A host serves the certificate of the first domain that names it with one. */
-export function snapshotOf(settings: TestSettings): Snapshot {
+function snapshotOf(settings: TestSettings): Snapshot {
   const { revision = 17, domains = [], certificates = [], trustStores = [], unreadable = [] } = settings;
   const hosts = new Map<string, MxHost>();
   for (const { account, mxHosts, tls } of domains) {
@@ -129,7 +129,7 @@ export interface TestEdge {
   stop(): Promise<void>;
 }
 
-export const DEFAULT_NAME = "edge.example.net";
+const DEFAULT_NAME = "edge.example.net";
 const ownCertificate = issueServer({ names: [DEFAULT_NAME] });
 
 /** The whole edge on loopback, with settings in memory and a delivery that records. */
