@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Unreadable } from "../errors.ts";
+import { parseStoredJson } from "../stored-json.ts";
 import type { CertificateKey } from "./certificate.ts";
 import type { CertificateMaterial } from "./key-vault.ts";
 
@@ -36,16 +37,7 @@ export function encodeMaterial(material: CertificateMaterial): Uint8Array {
  * @throws Unreadable when the bytes are not material; neither message nor cause holds any of them.
  */
 export function decodeMaterial(bytes: Uint8Array): CertificateMaterial {
-  const parsed = MATERIAL.safeParse(jsonOf(bytes));
+  const parsed = MATERIAL.safeParse(parseStoredJson(bytes));
   if (!parsed.success) throw new Unreadable("stored certificate material cannot be read by this release");
   return parsed.data;
-}
-
-function jsonOf(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch {
-    // The parser's message quotes the text, which is a private key.
-    return null;
-  }
 }

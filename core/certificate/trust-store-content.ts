@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Unreadable } from "../errors.ts";
+import { parseStoredJson } from "../stored-json.ts";
 import type { TrustStoreContent } from "./trust-store.ts";
 
 const CONTENT: z.ZodType<TrustStoreContent> = z.object({
@@ -13,15 +14,7 @@ const CONTENT: z.ZodType<TrustStoreContent> = z.object({
  * @throws Unreadable when the bytes are not the content of a trust store.
  */
 export function decodeTrustStoreContent(bytes: Uint8Array): TrustStoreContent {
-  const parsed = CONTENT.safeParse(jsonOf(bytes));
+  const parsed = CONTENT.safeParse(parseStoredJson(bytes));
   if (!parsed.success) throw new Unreadable("stored trust-store content cannot be read by this release");
   return parsed.data;
-}
-
-function jsonOf(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch {
-    return undefined;
-  }
 }

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { type CertificateId, type EdgeId, isCertificateId } from "../certificate/ids.ts";
 import { timestamp } from "../clock.ts";
 import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
+import { parseStoredJson } from "../stored-json.ts";
 import { type EdgeReport, LIVE_WITHIN_MS, LOST_SHOWN_MS, type ReportedEdge } from "./edge-reports.ts";
 
 const domainName = z.custom<DomainName>(
@@ -48,7 +49,7 @@ const reportBody = z.object({
  * enforce anything: left out, it would make "3 of 3 edges" of what is 3 of 4.
  */
 export function readEdgeReport(id: EdgeId, stored: unknown): EdgeReport {
-  const result = reportBody.safeParse(typeof stored === "string" ? parseJson(stored) : stored);
+  const result = reportBody.safeParse(typeof stored === "string" ? parseStoredJson(stored) : stored);
   if (result.success) return { ...result.data, id };
   return {
     id,
@@ -60,14 +61,6 @@ export function readEdgeReport(id: EdgeId, stored: unknown): EdgeReport {
     stale: true,
     chainVerifier: false,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A report by its age; null = lost for so long that it is forgotten. Both times are of the store's clock. */

@@ -9,6 +9,7 @@ import {
 import type { TrustStoreRecord } from "../certificate/trust-store.ts";
 import { type DomainName, type NamePattern, toDomainName } from "../domain-name/domain-name.ts";
 import { Unreadable } from "../errors.ts";
+import { parseStoredJson } from "../stored-json.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
   DELIVERY_TLS,
@@ -220,22 +221,14 @@ export function readFeedEntry(revision: number, stored: unknown): FeedEntry {
 }
 
 function readItem<T>({ kind, key, stored, schema, keyOf }: StoredItem<T>): T {
-  const result = schema.safeParse(parseJson(stored));
+  const result = schema.safeParse(valueOf(stored));
   if (!result.success)
     throw new Unreadable(`${kind} ${key}: ${problems(result.error)}`, { cause: result.error });
   if (keyOf(result.data) !== key) throw new Unreadable(`${kind} ${key}: holds another item`);
   return result.data;
 }
 
-/** undefined = not JSON: no schema takes it. */
-function parseJson(stored: unknown): unknown {
-  if (typeof stored !== "string") return stored;
-  try {
-    return JSON.parse(stored);
-  } catch {
-    return undefined;
-  }
-}
+const valueOf = (stored: unknown): unknown => (typeof stored === "string" ? parseStoredJson(stored) : stored);
 
 /** Where and which kind of problem, never what is stored: the text shows in the status. */
 function problems({ issues }: z.ZodError): string {
@@ -244,7 +237,7 @@ function problems({ issues }: z.ZodError): string {
 }
 
 function subjectOf(revision: number, stored: unknown, problem: string): UnreadableItem {
-  const subject = entrySubject.safeParse(parseJson(stored));
+  const subject = entrySubject.safeParse(valueOf(stored));
   if (!subject.success) return { kind: "log-entry", id: String(revision), problem };
   return { ...subject.data.record, problem };
 }

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import { type KeyVault, trustName } from "../../core/certificate/key-vault.ts";
+import { decodeTrustStoreContent } from "../../core/certificate/trust-store-content.ts";
 import type { TrustStoreContent, TrustStoreRecord } from "../../core/certificate/trust-store.ts";
 import type { UnreadableItem } from "../../core/settings/store.ts";
 
@@ -22,11 +22,6 @@ export interface TrustContentLoader {
 
 /** Reads at once; a vault may be a network away, and a deployment may have thousands of trust stores. */
 const READS_AT_ONCE = 8;
-
-const contentSchema: z.ZodType<TrustStoreContent> = z.object({
-  certificatesPem: z.string().min(1),
-  crlPem: z.string().nullable(),
-});
 
 /** @param onError told of each content when it first cannot be loaded. */
 export function createTrustContentLoader(
@@ -71,8 +66,7 @@ export function createTrustContentLoader(
 
 async function read(vault: Pick<KeyVault, "get">, sha256: string): Promise<TrustStoreContent | Error> {
   try {
-    const bytes = await vault.get(trustName(sha256), sha256);
-    return contentSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+    return decodeTrustStoreContent(await vault.get(trustName(sha256), sha256));
   } catch (error) {
     return error instanceof Error ? error : new Error("the vault failed", { cause: error });
   }
