@@ -68,7 +68,9 @@ export function createMetricRegistry<Table extends MetricTable>(table: Table): M
   return {
     add(key, labels, by = 1) {
       const { row, numbers } = metricOf(key);
-      seriesOf(numbers, valuesOf(row, labels), zero).value += by;
+      const known = numbers.get(keyFor(row, labels));
+      if (known !== undefined) known.value += by;
+      else seriesOf(numbers, valuesOf(row, labels), zero).value += by;
     },
     set(key, labels, value) {
       const { row, numbers } = metricOf(key);
@@ -89,7 +91,14 @@ export function createMetricRegistry<Table extends MetricTable>(table: Table): M
   };
 }
 
-const keyOf = (values: readonly string[]): string => values.join("\u0000");
+const keyOf = (values: readonly string[]): string => values.map((value) => `${value}\u0000`).join("");
+
+/** The same without an array: every event of every session comes here. */
+function keyFor({ labels: names }: MetricRow, labels: Readonly<Record<string, string>>): string {
+  let key = "";
+  for (const name of names) key += `${labels[name] ?? ""}\u0000`;
+  return key;
+}
 
 const zero = (): number => 0;
 

@@ -1,4 +1,3 @@
-import ipaddr from "ipaddr.js";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import { canonicalAddress } from "../network/client-address.ts";
 import type { ClientCertificateResult } from "../policy/verdict.ts";
@@ -121,7 +120,7 @@ function heloText(helo: string): string {
 function addressLiteral(text: string): string {
   const address = canonicalAddress(text);
   if (address === null) return "[0.0.0.0]";
-  return ipaddr.parse(address).kind() === "ipv6" ? `[IPv6:${address}]` : `[${address}]`;
+  return address.includes(":") ? `[IPv6:${address}]` : `[${address}]`;
 }
 
 /** `for` is optional, so an address with anything to quote, or that nobody can see whole, is left out. */

@@ -30,28 +30,38 @@ export interface TrustResolver {
  */
 export function createTrustResolver(publicRoots: readonly string[], cached = 1000): TrustResolver {
   const known = new Map<string, ResolvedTrust>();
+  // A snapshot and its settings never change, so each recipient after the first costs two look-ups.
+  const bySnapshot = new WeakMap<Snapshot, WeakMap<ClientTrust, ResolvedTrust>>();
   return {
     resolve(snapshot, trust) {
-      const hashes = trust.trustStoreIds.map((id) => snapshot.trustStore(id)?.contentSha256);
-      if (!hashes.every((hash) => hash !== undefined)) return UNUSABLE;
-      // Content is named by its hash, so this key says all of the answer.
-      const key = `${trust.publicRoots ? "public" : "private"} ${[...new Set(hashes)].toSorted().join(" ")}`;
-      const found = known.get(key);
-      if (found !== undefined) return found;
-      const contents = [...new Set(hashes)].toSorted().map((hash) => snapshot.trustContent(hash));
-      if (!contents.every((content) => content !== undefined)) return UNUSABLE;
-      const resolved: ResolvedTrust = Object.freeze({
-        hash: createHash("sha256").update(key).digest("hex"),
-        anchorsPem: [
-          ...contents.flatMap((content) => content.certificatesPem.match(CERTIFICATE_BLOCK) ?? []),
-          ...(trust.publicRoots ? publicRoots : []),
-        ],
-        crlsPem: contents.flatMap(({ crlPem }) => crlsOf(crlPem)),
-        unusable: false,
-      });
-      if (known.size >= cached) known.delete(known.keys().next().value ?? "");
-      known.set(key, resolved);
-      return resolved;
+      const resolved = bySnapshot.get(snapshot) ?? new WeakMap<ClientTrust, ResolvedTrust>();
+      bySnapshot.set(snapshot, resolved);
+      const found = resolved.get(trust) ?? resolveAnew(snapshot, trust);
+      resolved.set(trust, found);
+      return found;
     },
   };
+
+  function resolveAnew(snapshot: Snapshot, trust: ClientTrust): ResolvedTrust {
+    const hashes = trust.trustStoreIds.map((id) => snapshot.trustStore(id)?.contentSha256);
+    if (!hashes.every((hash) => hash !== undefined)) return UNUSABLE;
+    // Content is named by its hash, so this key says all of the answer.
+    const key = `${trust.publicRoots ? "public" : "private"} ${[...new Set(hashes)].toSorted().join(" ")}`;
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const contents = [...new Set(hashes)].toSorted().map((hash) => snapshot.trustContent(hash));
+    if (!contents.every((content) => content !== undefined)) return UNUSABLE;
+    const resolved: ResolvedTrust = Object.freeze({
+      hash: createHash("sha256").update(key).digest("hex"),
+      anchorsPem: [
+        ...contents.flatMap((content) => content.certificatesPem.match(CERTIFICATE_BLOCK) ?? []),
+        ...(trust.publicRoots ? publicRoots : []),
+      ],
+      crlsPem: contents.flatMap(({ crlPem }) => crlsOf(crlPem)),
+      unusable: false,
+    });
+    if (known.size >= cached) known.delete(known.keys().next().value ?? "");
+    known.set(key, resolved);
+    return resolved;
+  }
 }

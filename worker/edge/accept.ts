@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { canonicalAddress, clientKey, isInNetwork } from "../../core/network/client-address.ts";
 import type { LimitName } from "../limits.ts";
 import type { AcceptRefusal } from "../session/events.ts";
 import { REPLIES, type SmtpReply } from "../session/reply.ts";
-import type { RunningSession, SmtpProtocol } from "../session/smtp-connection.ts";
+import type { RunningSession, SmtpProtocol } from "../session/smtp-protocol.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { EdgeListener, EdgeOptions } from "./edge-options.ts";
 import { type ProxyHeaderOutcome, readProxyHeader } from "./read-proxy-header.ts";
@@ -129,7 +129,8 @@ export class AcceptLoop {
     }
     edge.onEvent({ kind: isHealthCheck ? "health-check" : "connection-accepted", listener: listener.name });
     const connection = {
-      id: randomBytes(8).toString("hex"),
+      // Node keeps random bytes ahead for UUIDs; each call of randomBytes is a system call.
+      id: randomUUID().replaceAll("-", ""),
       listener: { name: listener.name, dedicatedTo: listener.dedicatedTo },
       clientAddress: address,
       clientPort: port,

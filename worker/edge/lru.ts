@@ -2,6 +2,7 @@
 export class LruMap<Key, Value> {
   readonly #capacity: number;
   readonly #entries = new Map<Key, Value>();
+  #newest: Key | undefined;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -14,6 +15,8 @@ export class LruMap<Key, Value> {
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;
+    if (key === this.#newest) return value;
+    this.#newest = key;
     // Maps keep the order of insertion: the first is the one used longest ago.
     this.#entries.delete(key);
     this.#entries.set(key, value);
@@ -26,6 +29,7 @@ export class LruMap<Key, Value> {
   }
 
   set(key: Key, value: Value): void {
+    this.#newest = key;
     this.#entries.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size <= this.#capacity) return;

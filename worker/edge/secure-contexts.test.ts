@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { makeCa, issueServer, type IssuedCertificate } from "../../test/support/pki.ts";
 import { certificateId, name } from "../../test/support/records.ts";
 import { type MemoryVault, materialOf, memoryVault } from "../../test/support/test-edge.ts";
+import type { CertificateRecord } from "../../core/certificate/certificate.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import type { EdgeEvent } from "../session/events.ts";
 import { createCertificateSource } from "./certificate-source.ts";
@@ -41,6 +42,8 @@ function bench(
   const contexts = createSecureContexts({ source, defaultCertificate, ciphers, onEvent, capacity });
   return Object.assign(made, { contexts });
 }
+
+const others = (...records: readonly CertificateRecord[]) => ({ certificates: () => records });
 
 const choice = (parts: Partial<TlsChoice> = {}): TlsChoice => ({
   host: name("mx.a.example"),
@@ -80,11 +83,13 @@ describe("secure contexts", () => {
   it("are built once for each host, certificate and trust", async () => {
     const { contexts, vault, events } = bench();
     const certificate = vault.add({ id: certificateId(1) }, [issueServer({ names: ["mx.a.example"] })]);
-    const first = await contexts.get(choice({ certificate, trust }), []);
-    expect(contexts.get(choice({ certificate, trust }), [])).toBe(first);
-    expect(contexts.get(choice({ certificate }), [])).not.toBe(first);
-    expect(contexts.get(choice({ certificate, trust: { ...trust, hash: "t2" } }), [])).not.toBe(first);
-    expect(contexts.get(choice({ certificate, trust, host: name("mx.b.example") }), [])).not.toBe(first);
+    const first = await contexts.get(choice({ certificate, trust }), others());
+    expect(contexts.get(choice({ certificate, trust }), others())).toBe(first);
+    expect(contexts.get(choice({ certificate }), others())).not.toBe(first);
+    expect(contexts.get(choice({ certificate, trust: { ...trust, hash: "t2" } }), others())).not.toBe(first);
+    expect(contexts.get(choice({ certificate, trust, host: name("mx.b.example") }), others())).not.toBe(
+      first,
+    );
     expect(events.filter((event) => event.kind === "context").map((event) => event.outcome)).toEqual([
       "built",
       "hit",
@@ -97,11 +102,11 @@ describe("secure contexts", () => {
   it("forget the one used longest ago, and never hold more than they may", async () => {
     const { contexts } = bench({ capacity: 2 });
     const host = (label: string): TlsChoice => choice({ host: name(`${label}.example`), trust });
-    const first = await contexts.get(host("a"), []);
-    await contexts.get(host("b"), []);
-    expect(contexts.get(host("a"), [])).toBe(first);
-    await contexts.get(host("c"), []);
-    expect(contexts.get(host("a"), [])).toBe(first);
+    const first = await contexts.get(host("a"), others());
+    await contexts.get(host("b"), others());
+    expect(contexts.get(host("a"), others())).toBe(first);
+    await contexts.get(host("c"), others());
+    expect(contexts.get(host("a"), others())).toBe(first);
     expect(contexts.size).toBe(2);
   });
 
@@ -114,7 +119,9 @@ describe("secure contexts", () => {
       loads += 1;
       return get(...args);
     };
-    await Promise.all(Array.from({ length: 50 }, async () => contexts.get(choice({ certificate }), [])));
+    await Promise.all(
+      Array.from({ length: 50 }, async () => contexts.get(choice({ certificate }), others())),
+    );
     expect(loads).toBe(1);
   });
 
@@ -123,7 +130,7 @@ describe("secure contexts", () => {
     const ecdsa = issueServer({ names: ["mx.a.example"] });
     const rsa = issueServer({ names: ["mx.a.example"], keyType: "rsa-2048" });
     const certificate = vault.add({ id: certificateId(1) }, [rsa, ecdsa]);
-    const serving = await contexts.get(choice({ certificate }), []);
+    const serving = await contexts.get(choice({ certificate }), others());
     const only = (ciphers: string): ConnectionOptions => ({ ciphers, maxVersion: "TLSv1.2" });
     const seen = [await serial(serving, only("ECDHE-RSA-AES128-GCM-SHA256")), await serial(serving)];
     expect(seen).toEqual([rsa, ecdsa].map(({ der }) => fingerprint(der)));
@@ -133,7 +140,7 @@ describe("secure contexts", () => {
     const { contexts, vault, events } = bench();
     const certificate = vault.add({ id: certificateId(1) }, [issueServer({ names: ["mx.a.example"] })]);
     vault.remove(`keys/${certificate.id}/1`);
-    expect(await serial(await contexts.get(choice({ certificate }), []))).toBe(fingerprint(own.der));
+    expect(await serial(await contexts.get(choice({ certificate }), others()))).toBe(fingerprint(own.der));
     expect(events).toContainEqual({
       kind: "certificate-problem",
       certificateId: certificate.id,
@@ -145,9 +152,9 @@ describe("secure contexts", () => {
     const { contexts, vault } = bench();
     const old = issueServer({ names: ["mx.a.example"] });
     const first = vault.add({ id: certificateId(1) }, [old]);
-    await contexts.get(choice({ certificate: first }), []);
+    await contexts.get(choice({ certificate: first }), others());
     const second = { ...first, material: { version: 2, sha256: "00".repeat(32) } };
-    const serving = await contexts.get(choice({ certificate: second, trust }), []);
+    const serving = await contexts.get(choice({ certificate: second, trust }), others());
     expect(await serial(serving)).toBe(fingerprint(old.der));
     expect(serving?.trustHash).toBe(trust.hash);
     expect(contexts.served([second])).toMatchObject([
@@ -166,11 +173,11 @@ describe("secure contexts", () => {
       loads += 1;
       return down ? Promise.reject(new Error("down")) : get(...args);
     };
-    for (let count = 0; count < 10; count += 1) await made.contexts.get(choice({ certificate }), []);
+    for (let count = 0; count < 10; count += 1) await made.contexts.get(choice({ certificate }), others());
     expect(loads).toBe(1);
     down = false;
     made.nowMs += 6_000;
-    const serving = await made.contexts.get(choice({ certificate }), []);
+    const serving = await made.contexts.get(choice({ certificate }), others());
     expect(await serial(serving)).not.toBe(fingerprint(own.der));
   });
 
@@ -179,7 +186,7 @@ describe("secure contexts", () => {
     const one = issueServer({ names: ["mx.a.example"] });
     const other = issueServer({ names: ["mx.a.example"], keyType: "ecdsa-p384" });
     const certificate = vault.add({ id: certificateId(1) }, [{ ...one, privateKeyPem: other.privateKeyPem }]);
-    expect(await serial(await contexts.get(choice({ certificate }), []))).toBe(fingerprint(own.der));
+    expect(await serial(await contexts.get(choice({ certificate }), others()))).toBe(fingerprint(own.der));
   });
 
   it.each([
@@ -187,7 +194,7 @@ describe("secure contexts", () => {
     ["CRLs", { ...trust, crlsPem: ["-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----"] }],
   ])("trust nobody when the %s do not load", async (_what, broken) => {
     const { contexts, events } = bench();
-    const serving = await contexts.get(choice({ trust: broken }), []);
+    const serving = await contexts.get(choice({ trust: broken }), others());
     expect(serving?.trustHash).toBeNull();
     expect(await serial(serving)).toBe(fingerprint(own.der));
     expect(events).toContainEqual({ kind: "context", outcome: "failed", cached: 0 });
@@ -197,11 +204,11 @@ describe("secure contexts", () => {
     const { contexts, vault } = bench({ default: null });
     const certificate = vault.add({ id: certificateId(1) }, [issueServer({ names: ["mx.a.example"] })]);
     const lost = { ...certificate, id: certificateId(2) };
-    expect(await contexts.usable([])).toBe(false);
-    expect(await contexts.usable([lost])).toBe(false);
-    expect(await contexts.usable([lost, certificate])).toBe(true);
-    expect(await contexts.get(choice(), [lost])).toBeNull();
-    expect(await contexts.get(choice(), [lost, certificate])).not.toBeNull();
+    expect(await contexts.usable(others())).toBe(false);
+    expect(await contexts.usable(others(lost))).toBe(false);
+    expect(await contexts.usable(others(lost, certificate))).toBe(true);
+    expect(await contexts.get(choice(), others(lost))).toBeNull();
+    expect(await contexts.get(choice(), others(lost, certificate))).not.toBeNull();
   });
 
   it("show of a certificate what the status may show, and no key", async () => {
@@ -239,7 +246,7 @@ describe("cipherList", () => {
 
   it.each(["TLSv1.2", "TLSv1.3"] as const)("handshakes with %s under a widened list", async (version) => {
     const { contexts } = bench({ ciphers: "ECDHE-ECDSA-AES128-SHA" });
-    const client = await handshake(await contexts.get(choice(), []), {
+    const client = await handshake(await contexts.get(choice(), others()), {
       minVersion: version,
       maxVersion: version,
     });

@@ -4,6 +4,7 @@ import type { CertificateRecord } from "../../core/certificate/certificate.ts";
 import type { CertificateMaterial } from "../../core/certificate/key-vault.ts";
 import type { ServedCertificate } from "../../core/edge-report/edge-reports.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
+import type { Snapshot } from "../../core/settings/snapshot-view.ts";
 import type { EdgeEventSink } from "../session/events.ts";
 import {
   type CertificateSource,
@@ -22,17 +23,17 @@ export interface ServingContext {
   readonly trustHash: string | null;
 }
 
+/** Certificates of the settings; a snapshot is one. Looked through only where there is no default certificate. */
+export type Certificates = Pick<Snapshot, "certificates">;
+
 export interface SecureContexts {
   /**
    * The context for a choice: the chosen certificate, else the default, else the first of `others` that loads; null = none.
    * Answers at once for what is held.
    */
-  get(
-    choice: TlsChoice,
-    others: Iterable<CertificateRecord>,
-  ): ServingContext | null | Promise<ServingContext | null>;
+  get(choice: TlsChoice, others: Certificates): ServingContext | null | Promise<ServingContext | null>;
   /** Whether any of these, or the default certificate, can serve: without one STARTTLS is not offered. */
-  usable(records: Iterable<CertificateRecord>): boolean | Promise<boolean>;
+  usable(others: Certificates): boolean | Promise<boolean>;
   /** Loads what is not held, up to what can be held. */
   prepare(records: Iterable<CertificateRecord>): Promise<void>;
   served(records: Iterable<CertificateRecord>): readonly ServedCertificate[];
@@ -116,7 +117,7 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
   function serve(
     choice: TlsChoice,
     material: LoadedMaterial | null,
-    others: Iterable<CertificateRecord>,
+    others: Certificates,
   ): ServingContext | null | Promise<ServingContext | null> {
     const serving = material ?? fallback;
     if (serving !== null) return contextOf(choice, serving);
@@ -133,8 +134,8 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
       if (material instanceof Promise) return material.then((loaded) => serve(choice, loaded, others));
       return serve(choice, material, others);
     },
-    usable(records) {
-      return fallback !== null || firstThatLoads(source, records).then((found) => found !== null);
+    usable(others) {
+      return fallback !== null || firstThatLoads(source, others).then((found) => found !== null);
     },
     prepare: (records) => loadAhead(source, records),
     replaceDefault(material) {
@@ -160,9 +161,9 @@ async function loadAhead(source: CertificateSource, records: Iterable<Certificat
 /** An edge without a default certificate serves one of the settings rather than none. */
 async function firstThatLoads(
   source: CertificateSource,
-  records: Iterable<CertificateRecord>,
+  others: Certificates,
 ): Promise<LoadedMaterial | null> {
-  for (const record of records) {
+  for (const record of others.certificates()) {
     const material = await source.get(record);
     if (material !== null) return material;
   }

@@ -8,10 +8,12 @@ export interface ClientGreeting {
 
 /** As smtp-server judges the argument. */
 const MAX_CHARACTERS = 300;
+const ARGUMENT = /^\S+\s+(\S+)$/;
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
 
 /** The argument of EHLO or HELO where smtp-server will take it; null = it will answer 501. */
 export function greetingOf(command: Buffer, extended: boolean): ClientGreeting | null {
-  const [, text = "", ...more] = command.toString().trim().split(/\s+/);
-  const isTaken = text !== "" && more.length === 0 && text.length <= MAX_CHARACTERS;
-  return isTaken && !/[\x00-\x1f\x7f-\x9f]/.test(text) ? { text, extended } : null;
+  const text = ARGUMENT.exec(command.toString().trim())?.[1] ?? "";
+  const isTaken = text !== "" && text.length <= MAX_CHARACTERS;
+  return isTaken && !CONTROL.test(text) ? { text, extended } : null;
 }

@@ -5,19 +5,18 @@ import type { Limits } from "../limits.ts";
  * session, restarted at each prompt: a timer for each command would show in the CPU of a session.
  */
 export class PromptDeadline {
-  readonly #command: NodeJS.Timeout;
-  readonly #session: NodeJS.Timeout;
+  readonly #commandMs: number;
+  readonly #sessionEndsAt: number;
   readonly #onPassed: (limit: "commandMs" | "sessionMs") => void;
+  #timer: NodeJS.Timeout;
+  #limit: "commandMs" | "sessionMs" = "commandMs";
   #waiting = false;
-  #sessionPassed = false;
 
-  constructor(limits: Limits, onPassed: (limit: "commandMs" | "sessionMs") => void) {
+  constructor({ commandMs, sessionMs }: Limits, onPassed: (limit: "commandMs" | "sessionMs") => void) {
+    this.#commandMs = commandMs;
+    this.#sessionEndsAt = performance.now() + sessionMs;
     this.#onPassed = onPassed;
-    this.#command = setTimeout(() => this.#passed("commandMs"), limits.commandMs);
-    this.#session = setTimeout(() => {
-      this.#sessionPassed = true;
-      this.#passed("sessionMs");
-    }, limits.sessionMs);
+    this.#timer = setTimeout(() => this.#passed(), commandMs);
   }
 
   /** Whether it is the client's turn. */
@@ -28,8 +27,15 @@ export class PromptDeadline {
   /** The client's turn begins. */
   ask(): void {
     this.#waiting = true;
-    this.#command.refresh();
-    if (this.#sessionPassed) this.#passed("sessionMs");
+    const leftMs = this.#sessionEndsAt - performance.now();
+    if (leftMs > this.#commandMs) {
+      this.#timer.refresh();
+      return;
+    }
+    this.#limit = "sessionMs";
+    clearTimeout(this.#timer);
+    if (leftMs <= 0) return this.#passed();
+    this.#timer = setTimeout(() => this.#passed(), leftMs);
   }
 
   /** A whole line has come. */
@@ -39,15 +45,14 @@ export class PromptDeadline {
 
   stop(): void {
     this.#waiting = false;
-    clearTimeout(this.#command);
-    clearTimeout(this.#session);
+    clearTimeout(this.#timer);
   }
 
   /** While we are busy with a command, nothing runs against the client. */
-  #passed(limit: "commandMs" | "sessionMs"): void {
+  #passed(): void {
     if (!this.#waiting) return;
     this.#waiting = false;
-    this.#onPassed(limit);
+    this.#onPassed(this.#limit);
   }
 }
 
@@ -64,13 +69,13 @@ export interface WatchedStream {
 const RATE_AFTER_MS = 30_000;
 const RATE_EVERY_MS = 1_000;
 
-/** Ends a message that takes too long as a whole, or comes too slowly; until its dot, or `stop`. */
+/** Ends a message that takes too long as a whole, or comes too slowly; until its dot, or `stop`. One timer at a time. */
 export class DataDeadline {
   readonly #stream: WatchedStream;
   readonly #limits: Limits;
   readonly #onPassed: (limit: "dataMs" | "dataMinBytesPerSecond") => void;
-  readonly #whole: NodeJS.Timeout;
-  #rate: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
+  #elapsedMs = 0;
   /** Time in which the client could send. */
   #sendingMs = 0;
 
@@ -82,24 +87,25 @@ export class DataDeadline {
     this.#stream = stream;
     this.#limits = limits;
     this.#onPassed = onPassed;
-    this.#whole = setTimeout(() => this.#passed("dataMs"), limits.dataMs);
-    this.#rate = setTimeout(() => this.#judge(RATE_AFTER_MS), RATE_AFTER_MS);
+    this.#timer = this.#judgeAfter(RATE_AFTER_MS);
   }
 
   stop(): void {
-    clearTimeout(this.#whole);
-    clearTimeout(this.#rate);
+    clearTimeout(this.#timer);
   }
 
-  #judge(elapsedMs: number): void {
-    if (!this.#stream.writableNeedDrain) this.#sendingMs += elapsedMs;
+  #judgeAfter(ms: number): NodeJS.Timeout {
+    const stepMs = Math.min(ms, this.#limits.dataMs - this.#elapsedMs);
+    return setTimeout(() => this.#judge(stepMs), stepMs);
+  }
+
+  #judge(stepMs: number): void {
+    if (this.#stream.writableEnded) return;
+    this.#elapsedMs += stepMs;
+    if (!this.#stream.writableNeedDrain) this.#sendingMs += stepMs;
+    if (this.#elapsedMs >= this.#limits.dataMs) return this.#onPassed("dataMs");
     const expected = (this.#limits.dataMinBytesPerSecond * this.#sendingMs) / 1_000;
-    if (this.#stream.byteLength < expected) return this.#passed("dataMinBytesPerSecond");
-    this.#rate = setTimeout(() => this.#judge(RATE_EVERY_MS), RATE_EVERY_MS);
-  }
-
-  #passed(limit: "dataMs" | "dataMinBytesPerSecond"): void {
-    this.stop();
-    if (!this.#stream.writableEnded) this.#onPassed(limit);
+    if (this.#stream.byteLength < expected) return this.#onPassed("dataMinBytesPerSecond");
+    this.#timer = this.#judgeAfter(RATE_EVERY_MS);
   }
 }

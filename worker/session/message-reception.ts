@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
-import type { LimitName, Limits } from "../limits.ts";
+import type { Limits } from "../limits.ts";
 import { DataDeadline, type WatchedStream } from "./deadlines.ts";
-import { REPLIES, type SmtpReply } from "./reply.ts";
+import type { EndingLimit, SmtpReply } from "./reply.ts";
 
 /** A message from `354` to its dot, dots unstuffed. */
 export type MessageStream = Readable & WatchedStream;
@@ -11,7 +11,7 @@ export interface ReceptionOptions {
   /** Takes the message; the reply is for when its dot has come. Never rejects. */
   readonly transfer: (stream: MessageStream) => Promise<SmtpReply>;
   /** Ends the session at a limit. */
-  readonly cutAt: (limit: LimitName, reply: SmtpReply) => void;
+  readonly cutAt: (limit: EndingLimit, reply?: SmtpReply) => void;
   /** False once the connection has ended or is ending. */
   readonly isOpen: () => boolean;
 }
@@ -27,7 +27,7 @@ export async function receiveMessage(
   // smtp-server destroys the stream when the client leaves before its dot: then nothing is delivered.
   stream.on("error", () => undefined);
   const deadline = new DataDeadline(stream, limits, (limit) => {
-    cutAt(limit, limit === "dataMs" ? REPLIES.dataTimeout : REPLIES.dataTooSlow);
+    cutAt(limit);
     stream.destroy(new Error("cut"));
   });
   const reply = await transfer(stream);

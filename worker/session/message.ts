@@ -3,6 +3,7 @@ import { createMessageFilter, type MessageFilterOptions } from "../../core/deliv
 import { MessageRefused } from "../../core/delivery/refusals.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { passedBack, REPLIES, type SmtpReply } from "./reply.ts";
+import { chunksOf } from "./stream-chunks.ts";
 
 /** Why a message did not pass, when it was not the delivery that refused it. */
 export type MessageFailure =
@@ -59,9 +60,7 @@ export class IncomingMessage implements AsyncIterable<Uint8Array> {
       const headers = this.#headers;
       yield headers;
       const filter = createMessageFilter(this.#options.filter);
-      // Not destroyed when a reader stops early: the rest must still be read up to its dot.
-      for await (const chunk of this.#stream.iterator({ destroyOnReturn: false })) {
-        if (!(chunk instanceof Uint8Array)) throw new TypeError("not octets");
+      for await (const chunk of chunksOf(this.#stream)) {
         this.#take(chunk.length);
         yield* filter.feed(chunk);
       }

@@ -1,6 +1,7 @@
 import type { DomainRecord } from "../../core/settings/domain.ts";
 import type { Reason } from "../../core/policy/reason.ts";
 import type { Circumstance, Verdict } from "../../core/policy/verdict.ts";
+import type { LimitName } from "../limits.ts";
 import { printable } from "./printable.ts";
 
 /** One SMTP reply: RFC 5321 section 4.2 code, and text that begins with an RFC 3463 code. Printable ASCII, one line. */
@@ -181,6 +182,23 @@ export const REPLIES = {
   dataTooSlow: reply(421, "4.4.2", "The message came too slowly"),
   sessionTimeout: reply(421, "4.4.2", "This session took too long; connect again"),
 } as const satisfies Readonly<Record<string, SmtpReply>>;
+
+/** What ends a session at a limit; `maxMessageBytes` when the client goes on and on after its message was refused. */
+export const LIMIT_REPLIES = {
+  greetingDelayMs: REPLIES.earlyTalker,
+  commandMs: REPLIES.commandTimeout,
+  sessionMs: REPLIES.sessionTimeout,
+  dataMs: REPLIES.dataTimeout,
+  dataMinBytesPerSecond: REPLIES.dataTooSlow,
+  maxCommands: REPLIES.tooManyCommands,
+  maxCommandBytes: REPLIES.commandTooLong,
+  maxErrors: REPLIES.tooManyErrors,
+  maxRefusedRecipients: REPLIES.tooManyRefused,
+  maxMessageBytes: REPLIES.messageOverSize,
+} as const satisfies Readonly<Partial<Record<LimitName, SmtpReply>>>;
+
+/** The limits that end a session. */
+export type EndingLimit = keyof typeof LIMIT_REPLIES;
 
 /** `250` after the dot, with our id for the operator who looks for the message. */
 export const messageOk = (id: string): SmtpReply => reply(250, "2.0.0", `Ok: ${id}`);

@@ -1,5 +1,4 @@
 import { timestamp } from "../../core/clock.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import type { PeerCertificate, TlsFacts } from "../../core/policy/facts.ts";
 import type { Verdict } from "../../core/policy/verdict.ts";
 import type { LimitName } from "../limits.ts";
@@ -32,7 +31,7 @@ export class SessionLog {
   messages = 0;
   bytes = 0;
   helo: string | null = null;
-  senderDomain: DomainName | null = null;
+  senderDomain: string | null = null;
   tls: TlsFacts | null = null;
 
   constructor(identity: SessionIdentity) {
@@ -42,10 +41,15 @@ export class SessionLog {
   recipient(domain: string, verdict: Verdict, reply: string): void {
     this.#recipientCount += 1;
     if (this.#recipients.length >= MAX_RECIPIENTS) return;
+    const { outcome, reason, circumstance, exception, clientCertificate, detail } = verdict;
     this.#recipients.push({
       domain: printable(domain),
-      ...verdict,
-      detail: verdict.detail === null ? null : printable(verdict.detail, 200),
+      outcome,
+      reason,
+      circumstance,
+      exception,
+      clientCertificate,
+      detail: detail === null ? null : printable(detail, 200),
       reply,
     });
   }
@@ -64,7 +68,7 @@ export class SessionLog {
       startedAt: timestamp(startedAtMs),
       milliseconds: nowMs - startedAtMs,
       helo: this.helo === null ? null : printable(this.helo),
-      senderDomain: this.senderDomain,
+      senderDomain: this.senderDomain === null ? null : printable(this.senderDomain),
       tls: this.tls === null ? null : tlsRecord(this.tls),
       commands: this.commands,
       errors: this.errors,

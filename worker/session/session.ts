@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { DeliveryReply, DeliveryRoute, Mailbox, MailTransaction } from "../../core/delivery/delivery.ts";
 import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
-import type { SessionFacts, TlsFacts } from "../../core/policy/facts.ts";
+import type { TlsFacts } from "../../core/policy/facts.ts";
 import { type ListenerSituation, mailNeedsTls, offersStarttls } from "../../core/policy/listener.ts";
 import type { DomainRecord } from "../../core/settings/domain.ts";
 import type { EdgeOptions } from "../edge/edge-options.ts";
@@ -19,6 +19,7 @@ import type { AcceptedConnection, SessionServices } from "./session-context.ts";
 import { SessionLog } from "./session-log.ts";
 import type { FailedHandshake, HandshakeTerms } from "./tls-upgrade.ts";
 import { Transaction } from "./transaction.ts";
+import { TransactionFacts } from "./transaction-facts.ts";
 
 /** Whether STARTTLS is there for this connection, and why not. */
 export type StarttlsOffer = "offered" | "withheld" | "no-certificate";
@@ -93,14 +94,14 @@ export class Session {
       return this.#offer;
     };
     if (!offersStarttls(this.#situation)) return (this.#offer = "withheld");
-    const usable = this.#services.contexts.usable(this.connection.snapshot.certificates());
+    const usable = this.#services.contexts.usable(this.connection.snapshot);
     return usable instanceof Promise ? usable.then(settle) : settle(usable);
   }
 
   /** What the handshake is done with, by the name the client asks for. */
   handshakeTerms(sni: DomainName | null): HandshakeTerms | Promise<HandshakeTerms> {
     const choice = chooseTls(this.#situation, sni, this.#options.trust);
-    const serving = this.#services.contexts.get(choice, this.connection.snapshot.certificates());
+    const serving = this.#services.contexts.get(choice, this.connection.snapshot);
     const { ask } = choice;
     return serving instanceof Promise ? serving.then((ready) => ({ serving: ready, ask })) : { serving, ask };
   }
@@ -151,22 +152,23 @@ export class Session {
     if (given.kind === "refused") return asCommand(given.reply);
     if (!parsed.ascii && !given.parameters.smtpUtf8) return asCommand(REPLIES.needSmtpUtf8);
     const { path } = parsed;
-    const senderDomain = path.kind === "null" ? null : toDomainName(path.domain);
+    const senderDomainText = path.kind === "null" ? null : path.domain;
     const mail: MailTransaction = {
       reversePath: path.kind === "null" ? null : `${path.localPart}@${path.domain}`,
       parameters: given.parameters,
       client: { address: this.connection.clientAddress, helo: this.#greeting?.text ?? "" },
     };
-    this.log.senderDomain = senderDomain;
-    this.#transaction = new Transaction(mail, this.#facts(senderDomain), this.#options.delivery);
+    this.log.senderDomain = senderDomainText;
+    const facts = new TransactionFacts({
+      listener: this.connection.listener,
+      clientAddress: this.connection.clientAddress,
+      tlsPossible: this.#tls !== null || this.#offer === "offered",
+      tls: this.#tls,
+      heloText: this.#greeting?.text ?? null,
+      senderDomainText,
+    });
+    this.#transaction = new Transaction(mail, facts, this.#options.delivery);
     return asCommand(REPLIES.senderOk);
-  }
-
-  #facts(senderDomain: DomainName | null): SessionFacts {
-    const { listener, clientAddress } = this.connection;
-    const helo = this.#greeting === null ? null : toDomainName(this.#greeting.text);
-    const tlsPossible = this.#tls !== null || this.#offer === "offered";
-    return { listener, clientAddress, tlsPossible, tls: this.#tls, helo, senderDomain };
   }
 
   async rcpt(line: Buffer): Promise<CommandAnswer> {
