@@ -4,40 +4,22 @@ import { join } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { type Database, openDatabase } from "../adapters/local/database.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
-import { parseDomainName } from "../core/domain-name/domain-name.ts";
 import type { DomainRecord } from "../core/settings/domain.ts";
 import type { Store } from "../core/settings/store.ts";
+import { BUILT_AT, domainRecord } from "../test/support/records.ts";
 
 /*
  * The embedded store at many domains: `node bench/store-load.ts [domains]` (100000). Prints one JSON line: full load
  * and the longest pause of the process in it, polls without news, commits, one list page.
  */
 const count = Number(process.argv[2] ?? 100_000);
-const AT = "2026-11-24T12:00:00.000Z";
 
-function domain(n: number): DomainRecord {
-  return {
-    name: parseDomainName(`d${n}.example.net`),
-    account: "default",
-    mxHosts: [parseDomainName(`mx${n % 1000}.example.net`)],
-    tls: {
-      server: { level: "require", certificateId: null, minVersion: "TLSv1.2" },
-      clientCertificate: {
-        mode: "none",
-        trust: { publicRoots: false, trustStoreIds: [], pins: [] },
-        names: { match: "helo", allowed: [] },
-        purpose: "clientAuthOrServerAuth",
-      },
-      enforcement: "reject",
-      exceptions: [],
-    },
-    delivery: null,
-    revision: 1,
-    createdAt: AT,
-    updatedAt: AT,
-    updatedBy: "bench",
-  };
-}
+const domain = (n: number): DomainRecord =>
+  domainRecord({
+    name: `d${n}.example.net`,
+    mxHosts: [`mx${n % 1000}.example.net`],
+    server: { level: "require" },
+  });
 
 async function create(store: Store, from: number, to: number): Promise<void> {
   for (let n = from; n < to; n += 1) {
@@ -48,7 +30,7 @@ async function create(store: Store, from: number, to: number): Promise<void> {
       uses: [],
       account: "default",
       actor: "bench",
-      at: AT,
+      at: BUILT_AT,
       expectedHead: n,
     });
   }

@@ -4,7 +4,7 @@ import { createSelfSigned } from "../core/certificate/self-signed.ts";
 import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
 import type { EdgeReport } from "../core/edge-report/edge-reports.ts";
 import { NotFound, Unavailable } from "../core/errors.ts";
-import { contents, domainRecord, levelEntry, ScriptedStore } from "../test/support/settings-feed.ts";
+import { contents, domainAtLevel, levelEntry, ScriptedStore } from "../test/support/settings-feed.ts";
 import { waitUntil } from "../test/support/peers/wait-until.ts";
 import { SmtpClient } from "../test/support/smtp-client.ts";
 import { parseConfig } from "./config.ts";
@@ -53,7 +53,7 @@ async function start(store: ScriptedStore, env: Readonly<Record<string, string>>
 
 const storeAt = (revision: number): ScriptedStore => {
   const store = new ScriptedStore();
-  store.contents = contents(revision, [domainRecord("example.com", "require", revision)]);
+  store.contents = contents(revision, [domainAtLevel("example.com", "require", revision)]);
   store.head = revision;
   return store;
 };

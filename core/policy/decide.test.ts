@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { domainRecord } from "../../test/support/records.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord, TlsException, TlsSettings } from "../settings/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
@@ -11,43 +12,22 @@ const NOW = Date.parse("2026-11-24T12:00:00Z");
 const TRUST: ResolvedTrust = { hash: "trust-a", anchorsPem: ["PEM"], crlsPem: [], unusable: false };
 const host = (text: string) => text as DomainName;
 
-interface Rule {
-  level?: TlsSettings["server"]["level"];
-  minVersion?: TlsSettings["server"]["minVersion"];
-  mode?: TlsSettings["clientCertificate"]["mode"];
-  purpose?: TlsSettings["clientCertificate"]["purpose"];
-  names?: TlsSettings["clientCertificate"]["names"];
-  pins?: readonly string[];
-  enforcement?: TlsSettings["enforcement"];
-  exceptions?: readonly TlsException[];
-}
+/** The settings that rows 3 to 8 read, in one level. */
+type Rule = Partial<
+  Omit<TlsSettings["server"], "certificateId"> &
+    Omit<TlsSettings["clientCertificate"], "trust"> &
+    Pick<TlsSettings, "enforcement" | "exceptions"> & { readonly pins: readonly string[] }
+>;
 
 function domain(rule: Rule): DomainRecord {
-  return {
-    name: host("example.com"),
-    account: "default",
-    mxHosts: [host("mx1.example.com")],
-    tls: {
-      server: {
-        level: rule.level ?? "accept",
-        certificateId: null,
-        minVersion: rule.minVersion ?? "TLSv1.2",
-      },
-      clientCertificate: {
-        mode: rule.mode ?? "none",
-        trust: { publicRoots: false, trustStoreIds: [], pins: rule.pins ?? [] },
-        names: rule.names ?? { match: "helo", allowed: [] },
-        purpose: rule.purpose ?? "clientAuthOrServerAuth",
-      },
-      enforcement: rule.enforcement ?? "reject",
-      exceptions: rule.exceptions ?? [],
-    },
-    delivery: null,
-    revision: 1,
-    createdAt: "2026-11-24T00:00:00.000Z",
-    updatedAt: "2026-11-24T00:00:00.000Z",
-    updatedBy: "test",
-  };
+  const { level = "accept", minVersion = "TLSv1.2", enforcement = "reject", exceptions = [], ...rest } = rule;
+  const { pins = [], ...clientCertificate } = rest;
+  return domainRecord({
+    server: { level, minVersion },
+    clientCertificate: { ...clientCertificate, trust: { publicRoots: false, trustStoreIds: [], pins } },
+    enforcement,
+    exceptions,
+  });
 }
 
 const OK: HandshakeVerdict = { trustHash: TRUST.hash, ok: true, code: null };

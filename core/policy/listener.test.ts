@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { contents, domainRecord } from "../../test/support/settings-feed.ts";
+import { contents, domainAtLevel } from "../../test/support/settings-feed.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { ClientCertificateMode, DomainRecord, TlsException, TlsLevel } from "../settings/domain.ts";
 import { buildSnapshot } from "../settings/snapshot.ts";
@@ -13,7 +13,7 @@ function domain(
   mode: ClientCertificateMode = "none",
   exceptions: TlsException[] = [],
 ): DomainRecord {
-  const base = domainRecord(text, level, 1);
+  const base = domainAtLevel(text, level, 1);
   const clientCertificate = { ...base.tls.clientCertificate, mode };
   return { ...base, mxHosts: [name(`mx.${text}`)], tls: { ...base.tls, clientCertificate, exceptions } };
 }

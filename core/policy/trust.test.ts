@@ -1,20 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { contents, trustStoreRecord } from "../../test/support/settings-feed.ts";
+import { trustStoreRecord } from "../../test/support/records.ts";
+import { contents } from "../../test/support/settings-feed.ts";
 import type { TrustStoreId } from "../certificate/ids.ts";
 import { buildSnapshot } from "../settings/snapshot.ts";
 import { createTrustResolver } from "./trust.ts";
 
 const block = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`;
 const crl = (text: string) => `-----BEGIN X509 CRL-----\n${text}\n-----END X509 CRL-----`;
-const stores = ["aa", "bb", "cc"].map((sha256, n) => ({
-  ...trustStoreRecord(sha256, 1),
-  id: `trust_${n}` as TrustStoreId,
-}));
+const storeOf = (id: string, contentSha256: string) =>
+  trustStoreRecord({ id: id as TrustStoreId, contentSha256 });
+const stores = ["aa", "bb", "cc"].map((sha256, n) => storeOf(`trust_${n}`, sha256));
 const [first, second, third] = stores.map((store) => store.id) as [TrustStoreId, TrustStoreId, TrustStoreId];
 const snapshot = buildSnapshot(
   {
     ...contents(1, []),
-    trustStores: [...stores, { ...trustStoreRecord("gone", 1), id: "trust_gone" as TrustStoreId }],
+    trustStores: [...stores, storeOf("trust_gone", "gone")],
   },
   new Map([
     ["aa", { certificatesPem: `${block("AAAA")}\n${block("BBBB")}\n`, crlPem: null }],

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { contents, domainRecord, feedEntry, levelEntry, levelOf } from "../../test/support/settings-feed.ts";
+import { contents, domainAtLevel, feedEntry, levelEntry, levelOf } from "../../test/support/settings-feed.ts";
 import type { CertificateId } from "../certificate/ids.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
@@ -20,7 +20,7 @@ const unreadable = (revision: number, id: string): FeedEntry => ({
 });
 
 describe("applyEntries", () => {
-  const start = buildSnapshot(contents(3, [domainRecord("a.example", "accept", 3)]), NONE);
+  const start = buildSnapshot(contents(3, [domainAtLevel("a.example", "accept", 3)]), NONE);
 
   it("makes a new snapshot and leaves the old one as it was", () => {
     const next = applyEntries(start, [levelEntry(4, "a.example", "require")], NONE);
@@ -60,7 +60,7 @@ describe("applyEntries", () => {
     const deletion = feedEntry(5, {
       kind: "domain",
       id: name(id),
-      before: domainRecord(id, "accept", 3),
+      before: domainAtLevel(id, "accept", 3),
       after: null,
     });
     const gone = applyEntries(next, [deletion], NONE);
@@ -70,7 +70,7 @@ describe("applyEntries", () => {
   it("gives a host the certificate of its item, whoever names it", () => {
     const host = name("mx.example");
     const certificateId = "cert_1" as CertificateId;
-    const record = { ...domainRecord("a.example", "accept", 4), mxHosts: [host] };
+    const record = { ...domainAtLevel("a.example", "accept", 4), mxHosts: [host] };
     const entry = feedEntry(4, { kind: "domain", id: record.name, before: null, after: record });
     if (entry.kind !== "entry") throw new Error("not an entry");
     const after = { host, account: "default", certificateId, domainCount: 1 };
@@ -105,7 +105,7 @@ describe("a snapshot after any changes", () => {
       ),
     })
     .map((given): DomainRecord => {
-      const base = domainRecord(given.name, given.level, 0);
+      const base = domainAtLevel(given.name, given.level, 0);
       const { server, clientCertificate } = base.tls;
       const trust = { ...clientCertificate.trust, pins: given.pins };
       return {

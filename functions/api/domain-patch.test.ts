@@ -1,21 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { startApi } from "../../test/support/api.ts";
+import { DEFAULT_TLS } from "../../test/support/records.ts";
 
 const DOMAIN = "/v1/domains/example.com";
 const HERE = { headers: { "If-Match": "*" } };
 const at = (revision: number) => ({ headers: { "If-Match": `"${revision}"` } });
-
-const DEFAULTS = {
-  server: { level: "accept", certificateId: null, minVersion: "TLSv1.2" },
-  clientCertificate: {
-    mode: "none",
-    trust: { publicRoots: false, trustStoreIds: [], pins: [] },
-    names: { match: "helo", allowed: [] },
-    purpose: "clientAuthOrServerAuth",
-  },
-  enforcement: "reject",
-  exceptions: [],
-};
 
 describe("conditions", () => {
   it.each([
@@ -99,7 +88,7 @@ describe("conditions", () => {
     expect(patched.json.tls.enforcement).toBe("defer");
     const read = await api.expect(200, "GET", `${DOMAIN}/tls`);
     expect(read.headers.get("etag")).toBe('"3"');
-    expect(read.json).toEqual({ ...DEFAULTS, enforcement: "defer" });
+    expect(read.json).toEqual({ ...DEFAULT_TLS, enforcement: "defer" });
   });
 });
 

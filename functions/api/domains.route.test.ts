@@ -1,21 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import { DEFAULT_TLS } from "../../test/support/records.ts";
 
 const DOMAIN = "/v1/domains/example.com";
 const HERE = { headers: { "If-Match": "*" } };
 const at = (revision: number) => ({ headers: { "If-Match": `"${revision}"` } });
-
-const DEFAULTS = {
-  server: { level: "accept", certificateId: null, minVersion: "TLSv1.2" },
-  clientCertificate: {
-    mode: "none",
-    trust: { publicRoots: false, trustStoreIds: [], pins: [] },
-    names: { match: "helo", allowed: [] },
-    purpose: "clientAuthOrServerAuth",
-  },
-  enforcement: "reject",
-  exceptions: [],
-};
 
 describe("PUT of a domain", () => {
   it("creates it with every default, and is read back", async () => {
@@ -25,7 +14,7 @@ describe("PUT of a domain", () => {
       name: "example.com",
       account: "default",
       mxHosts: [],
-      tls: DEFAULTS,
+      tls: DEFAULT_TLS,
       delivery: null,
       revision: 1,
       updatedBy: "tester",
@@ -47,7 +36,7 @@ describe("PUT of a domain", () => {
       body: { mxHosts: ["mx.example.com"] },
       ...at(1),
     });
-    expect(replaced.json).toMatchObject({ tls: DEFAULTS, revision: 2 });
+    expect(replaced.json).toMatchObject({ tls: DEFAULT_TLS, revision: 2 });
     expect(replaced.headers.get("etag")).toBe('"2"');
     expect(replaced.headers.get("location")).toBeNull();
   });

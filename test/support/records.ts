@@ -21,7 +21,8 @@ const idSource = (n: number) =>
     (count) => new Uint8Array(count).fill(n % 256),
   );
 
-const defaultTls: TlsSettings = {
+/** What a domain has that names nothing. */
+export const DEFAULT_TLS: TlsSettings = {
   server: { level: "accept", certificateId: null, minVersion: "TLSv1.2" },
   clientCertificate: {
     mode: "none",
@@ -55,7 +56,7 @@ export function domainRecord(parts: DomainParts = {}): DomainRecord {
     exceptions,
     ...rest
   } = parts;
-  const trust = clientCertificate?.trust ?? defaultTls.clientCertificate.trust;
+  const trust = clientCertificate?.trust ?? DEFAULT_TLS.clientCertificate.trust;
   return {
     account: "default",
     revision: 1,
@@ -67,14 +68,14 @@ export function domainRecord(parts: DomainParts = {}): DomainRecord {
     name: name(text ?? "example.com"),
     mxHosts: (mxHosts ?? []).map(name),
     tls: {
-      server: { ...defaultTls.server, ...server },
+      server: { ...DEFAULT_TLS.server, ...server },
       clientCertificate: {
-        ...defaultTls.clientCertificate,
+        ...DEFAULT_TLS.clientCertificate,
         ...clientCertificate,
         trust: { ...trust, trustStoreIds: trustStoreIds ?? trust.trustStoreIds },
       },
-      enforcement: enforcement ?? defaultTls.enforcement,
-      exceptions: exceptions ?? defaultTls.exceptions,
+      enforcement: enforcement ?? DEFAULT_TLS.enforcement,
+      exceptions: exceptions ?? DEFAULT_TLS.exceptions,
     },
   };
 }

@@ -1,5 +1,3 @@
-import type { TrustStoreId } from "../../core/certificate/ids.ts";
-import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
 import { type DomainName, parseDomainName } from "../../core/domain-name/domain-name.ts";
 import type { DomainRecord, TlsLevel } from "../../core/settings/domain.ts";
 import type {
@@ -10,54 +8,17 @@ import type {
   Store,
   StoreContents,
 } from "../../core/settings/store.ts";
-
-const AT = "2026-11-24T00:00:00.000Z";
+import { BUILT_AT, domainRecord } from "./records.ts";
 
 /** A domain with defaults at one level; enough for what polls and reports. */
-export function domainRecord(name: string, level: TlsLevel, revision: number): DomainRecord {
-  return {
-    name: parseDomainName(name),
-    account: "default",
-    mxHosts: [],
-    tls: {
-      server: { level, certificateId: null, minVersion: "TLSv1.2" },
-      clientCertificate: {
-        mode: "none",
-        trust: { publicRoots: false, trustStoreIds: [], pins: [] },
-        names: { match: "helo", allowed: [] },
-        purpose: "clientAuthOrServerAuth",
-      },
-      enforcement: "reject",
-      exceptions: [],
-    },
-    delivery: null,
-    revision,
-    createdAt: AT,
-    updatedAt: AT,
-    updatedBy: "test",
-  };
-}
-
-export function trustStoreRecord(contentSha256: string, revision: number): TrustStoreRecord {
-  return {
-    id: `trust_${"0".repeat(25)}1` as TrustStoreId,
-    account: "default",
-    label: null,
-    contentSha256,
-    anchors: [],
-    crls: [],
-    revision,
-    createdAt: AT,
-    updatedAt: AT,
-    updatedBy: "test",
-  };
-}
+export const domainAtLevel = (name: string, level: TlsLevel, revision: number): DomainRecord =>
+  domainRecord({ name, server: { level }, revision });
 
 export function feedEntry(revision: number, record: RecordChange): FeedEntry {
   const action = record.before === null ? "create" : record.after === null ? "delete" : "update";
   const entry: LogEntry = {
     revision,
-    at: AT,
+    at: BUILT_AT,
     account: "default",
     actor: "test",
     action,
@@ -69,7 +30,7 @@ export function feedEntry(revision: number, record: RecordChange): FeedEntry {
 
 /** The entry that sets a domain to a level. */
 export function levelEntry(revision: number, name: string, level: TlsLevel): FeedEntry {
-  const after = domainRecord(name, level, revision);
+  const after = domainAtLevel(name, level, revision);
   return feedEntry(revision, { kind: "domain", id: after.name, before: null, after });
 }
 

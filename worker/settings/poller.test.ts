@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NotFound, Unavailable } from "../../core/errors.ts";
+import { trustStoreRecord } from "../../test/support/records.ts";
 import {
   contents,
-  domainRecord,
+  domainAtLevel,
   feedEntry,
   levelEntry,
   levelOf,
   ScriptedStore,
-  trustStoreRecord,
 } from "../../test/support/settings-feed.ts";
 import { createFreshness } from "./freshness.ts";
 import { nextDelayMs, type PollEvent, pollSettings } from "./poller.ts";
@@ -76,7 +76,7 @@ function start(store: ScriptedStore, vaultAnswers: Map<string, Uint8Array> = new
 
 const storeWith = (revision: number, level: "accept" | "require"): ScriptedStore => {
   const store = new ScriptedStore();
-  store.contents = contents(revision, [domainRecord("example.com", level, revision)]);
+  store.contents = contents(revision, [domainAtLevel("example.com", level, revision)]);
   store.head = revision;
   return store;
 };
@@ -154,7 +154,7 @@ describe("given a log with a gap", () => {
 
   it("loads everything at the third poll, within one second of the first", async () => {
     const { store, poller } = await withGap();
-    store.contents = contents(5, [domainRecord("example.com", "require", 5)]);
+    store.contents = contents(5, [domainAtLevel("example.com", "require", 5)]);
     await poller.nextPoll();
     expect(store.calls.filter((call) => call === "all")).toHaveLength(1);
     await poller.nextPoll();
@@ -169,7 +169,7 @@ describe("given a log with a gap", () => {
     const poller = start(store);
     await poller.nextPoll();
     store.head = 9;
-    store.contents = contents(9, [domainRecord("example.com", "require", 9)]);
+    store.contents = contents(9, [domainAtLevel("example.com", "require", 9)]);
     for (let poll = 0; poll < 3; poll += 1) await poller.nextPoll();
     await poller.end();
     expect(poller.holder.current()?.revision).toBe(9);
@@ -182,7 +182,7 @@ describe("given a store that is behind what is held", () => {
     const poller = start(store);
     await poller.nextPoll();
     store.head = 4;
-    store.contents = contents(4, [domainRecord("example.com", "accept", 4)]);
+    store.contents = contents(4, [domainAtLevel("example.com", "accept", 4)]);
     await poller.nextPoll();
     await poller.nextPoll();
     expect(poller.holder.current()?.revision).toBe(7);
@@ -266,7 +266,7 @@ describe("given records that cannot be read", () => {
     const poller = start(store);
     await poller.nextPoll();
     store.head = 9;
-    store.contents = { ...contents(9, [domainRecord("example.net", "accept", 9)]), unreadable: [problem] };
+    store.contents = { ...contents(9, [domainAtLevel("example.net", "accept", 9)]), unreadable: [problem] };
     for (let poll = 0; poll < 3; poll += 1) await poller.nextPoll();
     await poller.end();
     expect(levelOf(poller.holder.current(), "example.com")).toBe("require");
@@ -288,7 +288,7 @@ describe("given a trust store", () => {
   const sha256 = "a".repeat(64);
   const content = Buffer.from(JSON.stringify({ certificatesPem: "PEM", crlPem: null }));
   const entry = () => {
-    const after = trustStoreRecord(sha256, 4);
+    const after = trustStoreRecord({ contentSha256: sha256, revision: 4 });
     return feedEntry(4, { kind: "trust-store", id: after.id, before: null, after });
   };
 

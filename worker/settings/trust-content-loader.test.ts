@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { NotFound, Unavailable, Unreadable } from "../../core/errors.ts";
-import { trustStoreRecord } from "../../test/support/settings-feed.ts";
+import { trustStoreId, trustStoreRecord } from "../../test/support/records.ts";
 import { createTrustContentLoader } from "./trust-content-loader.ts";
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+const storeOf = (contentSha256: string, n: number) =>
+  trustStoreRecord({ id: trustStoreId(n), contentSha256 });
 const GOOD = json({ certificatesPem: "PEM", crlPem: "CRL" });
 
 function loaderOver(answers: Record<string, Uint8Array | Error>) {
@@ -26,8 +28,8 @@ function loaderOver(answers: Record<string, Uint8Array | Error>) {
 describe("the trust content loader", () => {
   it("reads a content once by its hash, however many stores name it and however often it is asked", async () => {
     const { loader, reads } = loaderOver({ a: GOOD });
-    const first = await loader.load([trustStoreRecord("a", 1), trustStoreRecord("a", 2)]);
-    const second = await loader.load([trustStoreRecord("a", 1)]);
+    const first = await loader.load([storeOf("a", 1), storeOf("a", 2)]);
+    const second = await loader.load([storeOf("a", 1)]);
     expect(reads).toEqual(["trust/a a"]);
     expect(first.get("a")).toEqual({ certificatesPem: "PEM", crlPem: "CRL" });
     expect(second).toBe(first);
@@ -35,9 +37,9 @@ describe("the trust content loader", () => {
 
   it("forgets a content that no store names any more", async () => {
     const { loader, reads } = loaderOver({ a: GOOD });
-    await loader.load([trustStoreRecord("a", 1)]);
+    await loader.load([storeOf("a", 1)]);
     expect((await loader.load([])).size).toBe(0);
-    await loader.load([trustStoreRecord("a", 1)]);
+    await loader.load([storeOf("a", 1)]);
     expect(reads).toHaveLength(2);
   });
 
@@ -49,8 +51,8 @@ describe("the trust content loader", () => {
     { what: "another document", answer: json({ certificatesPem: "" }), problem: /cannot be read/ },
   ])("leaves out a content that is $what, names the store, and logs why", async ({ answer, problem }) => {
     const { loader, logged } = loaderOver({ a: answer, b: GOOD });
-    const store = trustStoreRecord("a", 1);
-    const contents = await loader.load([store, trustStoreRecord("b", 1)]);
+    const store = storeOf("a", 1);
+    const contents = await loader.load([store, storeOf("b", 1)]);
     expect([...contents.keys()]).toEqual(["b"]);
     expect(loader.unreadable()).toEqual([
       { kind: "trust-store", id: store.id, problem: expect.stringMatching(problem) },
@@ -63,9 +65,9 @@ describe("the trust content loader", () => {
   it("keeps what it loaded while the vault is down", async () => {
     const answers: Record<string, Uint8Array | Error> = { a: GOOD };
     const { loader } = loaderOver(answers);
-    await loader.load([trustStoreRecord("a", 1)]);
+    await loader.load([storeOf("a", 1)]);
     answers["a"] = new Unavailable("no answer");
-    const contents = await loader.load([trustStoreRecord("a", 1), trustStoreRecord("b", 2)]);
+    const contents = await loader.load([storeOf("a", 1), storeOf("b", 2)]);
     expect([...contents.keys()]).toEqual(["a"]);
   });
 });
