@@ -4,8 +4,8 @@ import { certificateInput, materialInput } from "../../core/certificate/certific
 import type { CertificateService } from "../../core/certificate/certificate-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { certificateListResponse, certificateResponse } from "./certificate-response.ts";
-import { entityTag, readCondition } from "./conditions.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { etagOf, readCondition } from "./conditions.ts";
+import { decodeCursor, pageOf } from "./cursor.ts";
 import { idParameter, pageQuery } from "./parameters.ts";
 import {
   answers,
@@ -115,26 +115,23 @@ const getChain = createRoute({
 export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: CertificateService): void {
   app.openapi(postCertificate, async (c) => {
     const certificate = await certificates.create(c.get("actor"), c.req.valid("json"));
-    c.header("ETag", entityTag(certificate.revision));
-    c.header("Location", `/v1/certificates/${certificate.id}`);
-    return c.json(certificate, 201);
+    return c.json(certificate, 201, {
+      ...etagOf(certificate),
+      Location: `/v1/certificates/${certificate.id}`,
+    });
   });
 
   app.openapi(listCertificates, async (c) => {
     const { limit, cursor, state } = c.req.valid("query");
     const actor = c.get("actor");
     const list = ["certificates", actor.account, state];
-    const { items, next } = await certificates.list(actor, state, {
-      limit,
-      after: decodeCursor(list, cursor),
-    });
-    return c.json({ items, nextCursor: next === null ? null : encodeCursor(list, next) }, 200);
+    const page = { limit, after: decodeCursor(list, cursor) };
+    return c.json(pageOf(list, await certificates.list(actor, state, page)), 200);
   });
 
   app.openapi(getCertificate, async (c) => {
     const certificate = await certificates.get(c.get("actor"), c.req.valid("param").id);
-    c.header("ETag", entityTag(certificate.revision));
-    return c.json(certificate, 200);
+    return c.json(certificate, 200, etagOf(certificate));
   });
 
   app.openapi(getChain, async (c) => {
@@ -145,23 +142,21 @@ export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Certif
 
 export function routeCertificateChanges(app: OpenAPIHono<ApiEnv>, certificates: CertificateService): void {
   app.openapi(patchCertificate, async (c) => {
-    const condition = readCondition((name) => c.req.header(name));
+    const condition = readCondition(c.req);
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
     const certificate = await certificates.patch(target, c.req.valid("json"), condition);
-    c.header("ETag", entityTag(certificate.revision));
-    return c.json(certificate, 200);
+    return c.json(certificate, 200, etagOf(certificate));
   });
 
   app.openapi(putMaterial, async (c) => {
-    const condition = readCondition((name) => c.req.header(name));
+    const condition = readCondition(c.req);
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
     const certificate = await certificates.putMaterial(target, c.req.valid("json"), condition);
-    c.header("ETag", entityTag(certificate.revision));
-    return c.json(certificate, 200);
+    return c.json(certificate, 200, etagOf(certificate));
   });
 
   app.openapi(deleteCertificate, async (c) => {
-    const condition = readCondition((name) => c.req.header(name));
+    const condition = readCondition(c.req);
     await certificates.delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
     return c.body(null, 204);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { InvalidInput } from "../../core/errors.ts";
 import { entityTag, readCondition } from "./conditions.ts";
 
-const read = (headers: Record<string, string>) => readCondition((name) => headers[name]);
+const read = (headers: Record<string, string>) => readCondition({ header: (name) => headers[name] });
 
 describe("readCondition", () => {
   it.each([

@@ -4,6 +4,9 @@ import type { WriteCondition } from "../../core/settings/write-condition.ts";
 /** The entity tag of a record and of its parts: always strong. */
 export const entityTag = (revision: number): string => `"${revision}"`;
 
+/** Header of an answer that shows a record, or a part of one. */
+export const etagOf = ({ revision }: { readonly revision: number }) => ({ ETag: entityTag(revision) });
+
 /** `W/"…"` or `"…"` (RFC 9110 section 8.8.3), with the comma or end after it. */
 const LISTED_TAG = /[ \t]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)/y;
 /** Revisions as we write them; any other tag is none of ours. */
@@ -15,10 +18,10 @@ const REVISION = /^[1-9]\d{0,15}$/;
  *
  * @throws InvalidInput when a header is neither `*` nor a list of entity tags.
  */
-export function readCondition(header: (name: string) => string | undefined): WriteCondition {
+export function readCondition(request: { header(name: string): string | undefined }): WriteCondition {
   return {
-    matches: readTags("If-Match", header("If-Match"), { weak: false }),
-    matchesNot: readTags("If-None-Match", header("If-None-Match"), { weak: true }),
+    matches: readTags("If-Match", request.header("If-Match"), { weak: false }),
+    matchesNot: readTags("If-None-Match", request.header("If-None-Match"), { weak: true }),
   };
 }
 

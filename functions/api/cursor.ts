@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { InvalidInput } from "../../core/errors.ts";
+import type { Page } from "../../core/settings/store.ts";
 
 const CHECK_BYTES = 12;
 
@@ -24,6 +25,12 @@ export function decodeCursor(list: ListIdentity, cursor: string | undefined): st
   const message = "is not a cursor of this list with these filters; start again without it";
   throw new InvalidInput(`cursor ${message}`, [{ pointer: "/cursor", code: "invalid-cursor", message }]);
 }
+
+/** A page of a list as it is answered. */
+export const pageOf = <T>(list: ListIdentity, { items, next }: Page<T>) => ({
+  items,
+  nextCursor: next === null ? null : encodeCursor(list, next),
+});
 
 const checkOf = (list: ListIdentity, after: string): Buffer =>
   createHash("sha256")

@@ -3,8 +3,8 @@ import type { CertificateId } from "../../core/certificate/ids.ts";
 import { domainInput, tlsInput } from "../../core/settings/domain-schema.ts";
 import type { DomainService } from "../../core/settings/domain-service.ts";
 import type { ApiEnv } from "./api-env.ts";
-import { entityTag, readCondition } from "./conditions.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { etagOf, readCondition } from "./conditions.ts";
+import { decodeCursor, pageOf } from "./cursor.ts";
 import { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
 import { nameParameter, pageQuery, sharedHostsQuery } from "./parameters.ts";
 import {
@@ -141,36 +141,31 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): 
     const { limit, cursor, prefix, certificateId } = c.req.valid("query");
     const actor = c.get("actor");
     const list = ["domains", actor.account, prefix, certificateId];
-    const after = decodeCursor(list, cursor);
-    const { items, next } = await domains.list(actor, { prefix, certificateId }, { limit, after });
-    return c.json({ items, nextCursor: next === null ? null : encodeCursor(list, next) }, 200);
+    const page = { limit, after: decodeCursor(list, cursor) };
+    return c.json(pageOf(list, await domains.list(actor, { prefix, certificateId }, page)), 200);
   });
 
   app.openapi(getDomain, async (c) => {
     const domain = await domains.get(c.get("actor"), c.req.valid("param").name);
-    c.header("ETag", entityTag(domain.revision));
-    return c.json(domain, 200);
+    return c.json(domain, 200, etagOf(domain));
   });
 
   app.openapi(putDomain, async (c) => {
     const { name } = c.req.valid("param");
     const target = { actor: c.get("actor"), name };
     const { domain, created } = await domains.put(target, c.req.valid("json"), optionsOf(c));
-    c.header("ETag", entityTag(domain.revision));
-    if (!created) return c.json(domain, 200);
-    c.header("Location", `/v1/domains/${name}`);
-    return c.json(domain, 201);
+    if (!created) return c.json(domain, 200, etagOf(domain));
+    return c.json(domain, 201, { ...etagOf(domain), Location: `/v1/domains/${name}` });
   });
 
   app.openapi(patchDomain, async (c) => {
     const target = { actor: c.get("actor"), name: c.req.valid("param").name };
     const { domain } = await domains.patch(target, c.req.valid("json"), optionsOf(c));
-    c.header("ETag", entityTag(domain.revision));
-    return c.json(domain, 200);
+    return c.json(domain, 200, etagOf(domain));
   });
 
   app.openapi(deleteDomain, async (c) => {
-    const condition = readCondition((header) => c.req.header(header));
+    const condition = readCondition(c.req);
     await domains.delete({ actor: c.get("actor"), name: c.req.valid("param").name }, condition);
     return c.body(null, 204);
   });
@@ -179,22 +174,19 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): 
 export function routeTls(app: OpenAPIHono<ApiEnv>, domains: DomainService): void {
   app.openapi(getTls, async (c) => {
     const { tls, revision } = await domains.getTls(c.get("actor"), c.req.valid("param").name);
-    c.header("ETag", entityTag(revision));
-    return c.json(tls, 200);
+    return c.json(tls, 200, etagOf({ revision }));
   });
 
   app.openapi(putTls, async (c) => {
     const target = { actor: c.get("actor"), name: c.req.valid("param").name };
     const { domain } = await domains.putTls(target, c.req.valid("json"), optionsOf(c));
-    c.header("ETag", entityTag(domain.revision));
-    return c.json(domain.tls, 200);
+    return c.json(domain.tls, 200, etagOf(domain));
   });
 
   app.openapi(patchTls, async (c) => {
     const target = { actor: c.get("actor"), name: c.req.valid("param").name };
     const { domain } = await domains.patchTls(target, c.req.valid("json"), optionsOf(c));
-    c.header("ETag", entityTag(domain.revision));
-    return c.json(domain.tls, 200);
+    return c.json(domain.tls, 200, etagOf(domain));
   });
 }
 
@@ -206,6 +198,6 @@ interface WriteRequest {
 }
 
 const optionsOf = ({ req }: WriteRequest) => ({
-  condition: readCondition((name) => req.header(name)),
+  condition: readCondition(req),
   moveSharedHosts: req.valid("query").sharedHosts === "move",
 });

@@ -3,8 +3,8 @@ import { trustStoreDocument, trustStoreInput } from "../../core/certificate/cert
 import type { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { trustStoreListResponse, trustStoreResponse } from "./certificate-response.ts";
-import { entityTag, readCondition } from "./conditions.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { etagOf, readCondition } from "./conditions.ts";
+import { decodeCursor, pageOf } from "./cursor.ts";
 import { idParameter, pageQuery } from "./parameters.ts";
 import {
   answers,
@@ -85,36 +85,32 @@ const deleteTrustStore = createRoute({
 export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: TrustStoreService): void {
   app.openapi(postTrustStore, async (c) => {
     const trustStore = await trustStores.create(c.get("actor"), c.req.valid("json"));
-    c.header("ETag", entityTag(trustStore.revision));
-    c.header("Location", `/v1/trust-stores/${trustStore.id}`);
-    return c.json(trustStore, 201);
+    return c.json(trustStore, 201, { ...etagOf(trustStore), Location: `/v1/trust-stores/${trustStore.id}` });
   });
 
   app.openapi(listTrustStores, async (c) => {
     const { limit, cursor } = c.req.valid("query");
     const actor = c.get("actor");
     const list = ["trust-stores", actor.account];
-    const { items, next } = await trustStores.list(actor, { limit, after: decodeCursor(list, cursor) });
-    return c.json({ items, nextCursor: next === null ? null : encodeCursor(list, next) }, 200);
+    const page = { limit, after: decodeCursor(list, cursor) };
+    return c.json(pageOf(list, await trustStores.list(actor, page)), 200);
   });
 
   app.openapi(getTrustStore, async (c) => {
     const trustStore = await trustStores.get(c.get("actor"), c.req.valid("param").id);
-    c.header("ETag", entityTag(trustStore.revision));
-    return c.json(trustStore, 200);
+    return c.json(trustStore, 200, etagOf(trustStore));
   });
 
   app.openapi(putTrustStore, async (c) => {
-    const condition = readCondition((name) => c.req.header(name));
+    const condition = readCondition(c.req);
     const { label, certificatesPem, crlPem } = c.req.valid("json");
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
     const trustStore = await trustStores.put(target, { label, certificatesPem, crlPem }, condition);
-    c.header("ETag", entityTag(trustStore.revision));
-    return c.json(trustStore, 200);
+    return c.json(trustStore, 200, etagOf(trustStore));
   });
 
   app.openapi(deleteTrustStore, async (c) => {
-    const condition = readCondition((name) => c.req.header(name));
+    const condition = readCondition(c.req);
     await trustStores.delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
     return c.body(null, 204);
   });
