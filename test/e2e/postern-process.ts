@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { globSync, mkdtempSync, readFileSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -44,11 +44,14 @@ export class PosternProcess {
 
   constructor(dataDir: string, env: Readonly<Record<string, string>> = {}) {
     this.dataDir = dataDir;
+    // Its own, since a process that is killed leaves its temporary files behind.
+    const temporary = mkdtempSync(join(tmpdir(), "postern-e2e-tmp-"));
     this.child = spawn(process.execPath, [join(ROOT, "local/main.ts")], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env["PATH"],
+        TMPDIR: temporary,
         API_PORT: "0",
         SMTP_PORT: "0",
         HEALTH_PORT: "0",
@@ -63,6 +66,7 @@ export class PosternProcess {
     running.add(this);
     this.ended = once(this.child, "close").then(([code, signal]) => {
       running.delete(this);
+      rmSync(temporary, { recursive: true, force: true });
       return { code, signal };
     });
   }
