@@ -65,10 +65,13 @@ describe("offersStarttls", () => {
     ["every domain served elsewhere", [domain(B, "none")], null, [B], true],
     ["a listener dedicated to `none`", [domain(A, "none"), domain(B, "accept")], A, [], false],
     ["a listener dedicated to `accept`", [domain(A, "accept"), domain(B, "none")], A, [], true],
-    ["a listener dedicated to a domain that is not there", [domain(B, "none")], A, [], true],
+    ["a listener dedicated to a domain that is not there", [domain(B, "accept")], A, [], false],
   ] as const)("for %s", (_, domains, dedicatedTo, elsewhere, offered) =>
     expect(offersStarttls(situation([...domains], dedicatedTo, [...elsewhere]))).toBe(offered),
   );
+
+  it("on a listener dedicated to a domain whose settings cannot be read, since they may ask for it", () =>
+    expect(offersStarttls(situation([], broken.id, [], [broken]))).toBe(true));
 });
 
 describe("mailNeedsTls", () => {

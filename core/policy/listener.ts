@@ -24,11 +24,13 @@ export function reachableDomain(
 
 /**
  * Whether STARTTLS is offered, given a usable certificate. A shared listener without any domain offers it, and so does a
- * dedicated one whose domain has no readable settings: only a stored `none` withholds it.
+ * dedicated one whose domain has settings that cannot be read: they may ask for TLS.
  */
 export function offersStarttls(situation: ListenerSituation): boolean {
+  const { listener, snapshot } = situation;
   const counts = countsOn(situation);
-  return counts.domains === 0 || counts.offeringTls > 0;
+  if (counts.domains > 0) return counts.offeringTls > 0;
+  return listener.dedicatedTo === null || snapshot.domain(listener.dedicatedTo) === "unusable";
 }
 
 /**
