@@ -176,6 +176,16 @@ describe("exceptions", () => {
       }),
     ],
     [
+      "a network that keeps to the domain's own rule inside one that does not",
+      domain({
+        ...server("require"),
+        exceptions: [
+          exception({ clientCidr: "192.0.2.128/25" }, {}),
+          exception({ clientCidr: "192.0.2.0/24" }, { level: "accept" }),
+        ],
+      }),
+    ],
+    [
       "a client name at a looser mode",
       domain({ ...REQUIRE_BOTH, exceptions: [exception(NAME, { clientCertificateMode: "request" })] }),
     ],
@@ -211,7 +221,6 @@ describe("exceptions", () => {
 
   it.each([
     ["an empty match", on({}, exception({}, { level: "require" })), ["match-empty /tls/exceptions/0/match"]],
-    ["no change", on({}, exception(CIDR, {})), ["exception-changes-nothing /tls/exceptions/0"]],
     [
       "mode request where the level is none",
       on(server("none"), exception(CIDR, { clientCertificateMode: "request" })),

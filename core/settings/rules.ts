@@ -147,7 +147,7 @@ function exceptionIssues(settings: DomainSettings, index: number, ownBroken: rea
       message: `under this exception: ${rule.message}`,
     }),
   );
-  return [...shapeIssues(exception, pointer), ...refused, ...loosenedBySender(settings, index)];
+  return [...emptyMatch(exception, pointer), ...refused, ...loosenedBySender(settings, index)];
 }
 
 /** The domain's settings as they are for a sender that an exception matches. */
@@ -169,22 +169,11 @@ export function withException(settings: DomainSettings, exception: TlsException)
 const matchKeys = ({ match }: TlsException): string[] =>
   Object.entries(match).flatMap(([key, value]) => (value === undefined ? [] : key));
 
-function shapeIssues(exception: TlsException, pointer: string): Issue[] {
-  const issues: Issue[] = [];
-  if (matchKeys(exception).length === 0)
-    issues.push({
-      pointer: `${pointer}/match`,
-      code: "match-empty",
-      message:
-        "an exception needs a clientCidr, a senderDomain or a clientName; an empty match would be everyone",
-    });
-  if (exception.level === undefined && exception.clientCertificateMode === undefined)
-    issues.push({
-      pointer,
-      code: "exception-changes-nothing",
-      message: "an exception needs a level or a clientCertificateMode",
-    });
-  return issues;
+function emptyMatch(exception: TlsException, pointer: string): Issue[] {
+  if (matchKeys(exception).length > 0) return [];
+  const message =
+    "an exception needs a clientCidr, a senderDomain or a clientName; an empty match would be everyone";
+  return [{ pointer: `${pointer}/match`, code: "match-empty", message }];
 }
 
 /**
