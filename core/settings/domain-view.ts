@@ -26,7 +26,10 @@ export function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
   };
 }
 
+/** In the order of the API's page, whichever way the record came here. */
 export function domainView(domain: DomainRecord, context: WarningContext): DomainView {
-  const { hosts } = context.surroundings;
-  return { ...domain, ...shownSettings(domain, hosts), warnings: domainWarnings(domain, context) };
+  const { account, revision, createdAt, updatedAt, updatedBy } = domain;
+  const { name, mxHosts, tls, delivery } = shownSettings(domain, context.surroundings.hosts);
+  const warnings = domainWarnings(domain, context);
+  return { name, account, mxHosts, tls, delivery, revision, createdAt, updatedAt, updatedBy, warnings };
 }
