@@ -5,7 +5,8 @@ export const CERTIFICATE_SOURCES = ["self-signed", "pem"] as const;
 export type CertificateSource = (typeof CERTIFICATE_SOURCES)[number];
 
 /** What a key pair is. Anything else is refused when it is uploaded. */
-export type KeyType = "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
+export const KEY_TYPES = ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"] as const;
+export type KeyType = (typeof KEY_TYPES)[number];
 
 /** The public side of one key pair of a certificate. Never key material. */
 export interface CertificateKey {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Unreadable } from "../errors.ts";
 import { parseStoredJson } from "../stored-json.ts";
-import type { CertificateKey } from "./certificate.ts";
+import { type CertificateKey, KEY_TYPES } from "./certificate.ts";
 import type { CertificateMaterial } from "./key-vault.ts";
 
 /** A certificate as made or uploaded, checked, and not stored yet. `material` is secret. */
@@ -17,7 +17,7 @@ const MATERIAL = z.object({
   keys: z
     .array(
       z.object({
-        keyType: z.enum(["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]),
+        keyType: z.enum(KEY_TYPES),
         privateKeyPem: z.string().min(1),
         certificateChainPem: z.string().min(1),
       }),

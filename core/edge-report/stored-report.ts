@@ -2,6 +2,7 @@ import * as z from "zod";
 import { type CertificateId, type EdgeId, isCertificateId } from "../certificate/ids.ts";
 import { timestamp } from "../clock.ts";
 import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
+import { ITEM_KINDS } from "../settings/store.ts";
 import { parseStoredJson } from "../stored-json.ts";
 import { type EdgeReport, LIVE_WITHIN_MS, LOST_SHOWN_MS, type ReportedEdge } from "./edge-reports.ts";
 
@@ -35,7 +36,7 @@ const reportBody = z.object({
   ),
   unreadable: z.array(
     z.object({
-      kind: z.enum(["domain", "certificate", "trust-store", "mx-host", "log-entry"]),
+      kind: z.enum(ITEM_KINDS),
       id: z.string(),
       problem: z.string(),
     }),

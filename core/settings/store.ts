@@ -28,6 +28,10 @@ export type RecordChange =
     };
 
 export type RecordKind = RecordChange["kind"];
+export const RECORD_KINDS = ["domain", "certificate", "trust-store"] as const satisfies readonly RecordKind[];
+
+/** What can be stored and not be readable. */
+export const ITEM_KINDS = [...RECORD_KINDS, "mx-host", "log-entry"] as const;
 
 /** How a write changes the number of uses of a record: hosts of a certificate, domains of a trust store. */
 export interface UseChange {
@@ -52,7 +56,8 @@ export interface Commit {
   readonly expectedHead: number;
 }
 
-export type ChangeAction = "create" | "update" | "delete";
+export const CHANGE_ACTIONS = ["create", "update", "delete"] as const;
+export type ChangeAction = (typeof CHANGE_ACTIONS)[number];
 
 /**
  * One entry of the change log: the feed that edges poll and the audit trail in one. Never holds PEM.
@@ -70,7 +75,7 @@ export interface LogEntry {
 
 /** A stored item that this release cannot read. It takes no part in a snapshot; the status shows it. */
 export interface UnreadableItem {
-  readonly kind: RecordKind | "mx-host" | "log-entry";
+  readonly kind: (typeof ITEM_KINDS)[number];
   readonly id: string;
   /** For people and logs; holds no stored content. */
   readonly problem: string;

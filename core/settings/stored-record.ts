@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CERTIFICATE_SOURCES, type CertificateRecord } from "../certificate/certificate.ts";
+import { CERTIFICATE_SOURCES, type CertificateRecord, KEY_TYPES } from "../certificate/certificate.ts";
 import {
   type CertificateId,
   isCertificateId,
@@ -21,7 +21,7 @@ import {
   TLS_LEVELS,
 } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
-import type { FeedEntry, LogEntry, UnreadableItem } from "./store.ts";
+import { CHANGE_ACTIONS, type FeedEntry, type LogEntry, RECORD_KINDS, type UnreadableItem } from "./store.ts";
 
 /*
  * How stored items are read back, whatever release wrote them (test/skew holds real ones):
@@ -109,7 +109,7 @@ const certificate = z.object({
   names: z.array(z.string()),
   keys: z.array(
     z.object({
-      keyType: z.enum(["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"]),
+      keyType: z.enum(KEY_TYPES),
       fingerprintSha256: sha256,
       spkiPin: z.string(),
       notBefore: timestamp,
@@ -153,7 +153,7 @@ const logEntry = z
     at: timestamp,
     account: z.string().min(1),
     actor: z.string(),
-    action: z.enum(["create", "update", "delete"]),
+    action: z.enum(CHANGE_ACTIONS),
     record: z.discriminatedUnion("kind", [
       z.object({ kind: z.literal("domain"), id: domainName, ...beforeAndAfter(domain) }),
       z.object({ kind: z.literal("certificate"), id: certificateId, ...beforeAndAfter(certificate) }),
@@ -175,7 +175,7 @@ const recordKey = (record: { readonly id: string } | { readonly name: string }):
 
 /** What a log entry that cannot be read was about, when at least that can be told. */
 const entrySubject = z.object({
-  record: z.object({ kind: z.enum(["domain", "certificate", "trust-store"]), id: z.string().max(300) }),
+  record: z.object({ kind: z.enum(RECORD_KINDS), id: z.string().max(300) }),
 });
 
 /** A stored item: JSON text, or what an SDK has parsed already. `key` is the one it is stored under. */

@@ -1,15 +1,6 @@
 import * as z from "zod";
-import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, type KeyType } from "../../core/certificate/certificate.ts";
+import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/certificate/certificate.ts";
 import { listOf, time, written } from "./domain-response.ts";
-
-/** Strict, and without any field that could hold a key: an answer with one fails its test. */
-const KEY_TYPES = [
-  "ecdsa-p256",
-  "ecdsa-p384",
-  "rsa-2048",
-  "rsa-3072",
-  "rsa-4096",
-] as const satisfies readonly KeyType[];
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -18,6 +9,7 @@ const usedBy = z.strictObject({
   domains: z.array(z.string()).readonly().meta({ description: "the first 20 by name" }),
 });
 
+/** Strict, and without any field that could hold a key: an answer with one fails its test. */
 const certificateFields = {
   id: z.string(),
   account: z.string(),

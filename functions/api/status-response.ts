@@ -5,10 +5,9 @@ import {
   MIN_VERSIONS,
   TLS_LEVELS,
 } from "../../core/settings/domain.ts";
+import { CHANGE_ACTIONS, ITEM_KINDS, RECORD_KINDS } from "../../core/settings/store.ts";
 import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
 import { listOf, loggedDomain, revision, time, warningResponse } from "./domain-response.ts";
-
-const unreadableKind = z.enum(["domain", "certificate", "trust-store", "mx-host", "log-entry"]);
 
 const edgeStatus = z.strictObject({
   id: z.string(),
@@ -76,7 +75,7 @@ export const domainStatusResponse = z
     unreadable: z
       .array(
         z.strictObject({
-          kind: unreadableKind,
+          kind: z.enum(ITEM_KINDS),
           id: z.string(),
           problem: z.string(),
           edge: z.string().nullable().meta({ description: "null = the API itself cannot read it" }),
@@ -121,8 +120,8 @@ export const changeListResponse = listOf(
       revision,
       at: time,
       actor: z.string(),
-      action: z.enum(["create", "update", "delete"]),
-      resource: z.strictObject({ kind: z.enum(["domain", "certificate", "trust-store"]), id: z.string() }),
+      action: z.enum(CHANGE_ACTIONS),
+      resource: z.strictObject({ kind: z.enum(RECORD_KINDS), id: z.string() }),
       before: logged.meta({ description: "null = created" }),
       after: logged.meta({ description: "null = deleted" }),
     })
