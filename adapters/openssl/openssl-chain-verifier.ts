@@ -84,7 +84,7 @@ const unavailable = (problem: string): OpenSslChainVerifier => ({
   close: () => Promise.resolve(),
 });
 
-const notJudged = (why: string): ChainVerdict => ({ kind: "not-judged", why });
+const notJudged = (why: string): ChainVerdict & { kind: "not-judged" } => ({ kind: "not-judged", why });
 
 const invalid = (detail: string): ChainVerdict => ({
   kind: "judged",
@@ -150,7 +150,8 @@ class Verifier implements OpenSslChainVerifier {
     const { readable, mayBeValid, changesAt } = outlookOf(chain, this.#summaryOf(question), nowMs);
     if (!readable) return invalid("the certificate cannot be read");
     if (!mayBeValid) return invalid("no certificate of the chain was issued by a trusted authority");
-    if (!this.#rate.take(client, nowMs)) return notJudged("too many verifications for this client");
+    if (!this.#rate.take(client, nowMs))
+      return { ...notJudged("too many verifications for this client"), tooMany: true };
 
     const judged = this.#judge(question).finally(() => this.#underway.delete(key));
     this.#underway.set(key, judged);

@@ -23,7 +23,12 @@ export type ChainVerdict =
       /** OpenSSL's names of what failed, for the log: `unable to get local issuer certificate`. */
       readonly detail: string | null;
     }
-  | { readonly kind: "not-judged"; readonly why: string };
+  | {
+      readonly kind: "not-judged";
+      readonly why: string;
+      /** This client has had as many verifications as it may have now; the edge counts it. */
+      readonly tooMany?: true;
+    };
 
 export interface ChainQuestion {
   /** DER, the leaf first, as the client sent them. */

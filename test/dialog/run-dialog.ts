@@ -104,7 +104,7 @@ class DialogRun {
     if (known !== undefined) this.#limits[known] = value;
   }
 
-  /** `stale=MS`, `no-snapshot`, `no-certificate`, `postmaster=a@b`, `verifier=ok|untrusted|client-auth|server-auth|fails`. */
+  /** `stale=MS`, `no-snapshot`, `no-certificate`, `postmaster=a@b`, `verifier=ok|untrusted|client-auth|server-auth|fails|too-many`. */
   #configure(given: Readonly<Record<string, string>>): void {
     if ("no-snapshot" in given) this.#hasSettings = false;
     const staleMs = Number(given["stale"] ?? 0);
@@ -240,6 +240,7 @@ function verifierThatSays(text: string): TestEdgeOptions["chainVerifier"] & obje
     "no-purpose": judged,
     untrusted: { ...judged, valid: false, detail: "unable to get local issuer certificate" },
     fails: { kind: "not-judged", why: "the test says so" },
+    "too-many": { kind: "not-judged", why: "the test says so", tooMany: true },
   };
   const verdict = verdicts[text];
   if (verdict === undefined) throw new Error(`verifier=${text} means nothing`);

@@ -19,6 +19,8 @@ export interface JudgeOptions {
   readonly staleForMs: () => number;
   /** Whom the verifier counts: an IPv6 client is its /64. */
   readonly clientKey: string;
+  /** The verifier does no more for this client now. */
+  readonly onTooMany: () => void;
 }
 
 const NO_VERIFIER: ChainVerdict = { kind: "not-judged", why: "there is no chain verifier here" };
@@ -53,7 +55,7 @@ export class RecipientJudge {
   }
 
   #verify(facts: SessionFacts, trust: ResolvedTrust): Promise<ChainVerdict> {
-    const { chainVerifier, clientKey } = this.#options;
+    const { chainVerifier, clientKey, onTooMany } = this.#options;
     const chain = facts.tls?.peer?.chain;
     if (chainVerifier === null || chain === undefined) return Promise.resolve(NO_VERIFIER);
     this.#answers ??= new Map();
@@ -63,7 +65,10 @@ export class RecipientJudge {
     this.#answers.set(trust.hash, asked);
     // What could not be judged now may be judged at the next recipient.
     const forget = (): unknown => this.#answers?.delete(trust.hash);
-    asked.then((answer) => answer.kind === "not-judged" && forget(), forget);
+    asked.then((answer) => {
+      if (answer.kind === "not-judged" && answer.tooMany === true) onTooMany();
+      return answer.kind === "not-judged" && forget();
+    }, forget);
     return asked;
   }
 }

@@ -60,7 +60,8 @@ export class Session {
     const { clock, trust, chainVerifier, staleForMs } = services.options;
     this.connection = connection;
     this.#services = services;
-    this.#judge = new RecipientJudge({ trust, chainVerifier, staleForMs, clientKey });
+    const onTooMany = () => this.limitHit("maxChainVerificationsPerClient");
+    this.#judge = new RecipientJudge({ trust, chainVerifier, staleForMs, clientKey, onTooMany });
     this.log = new SessionLog({
       id,
       listener: listener.name,
