@@ -2,27 +2,23 @@ import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
 import { nothingCanPass } from "../settings/record-rules.ts";
+import { commitAlone, commitUnder, type RecordTarget } from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { Commit, Page, PageRequest } from "../settings/store.ts";
-import { commitWithRetry } from "../settings/write.ts";
-import {
-  checkCondition,
-  UNCONDITIONAL,
-  type WriteCondition,
-  whenStale,
-} from "../settings/write-condition.ts";
+import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
-import { isTrustStoreId } from "./ids.ts";
+import { isTrustStoreId, type TrustStoreId } from "./ids.ts";
 import { trustName } from "./key-vault.ts";
 import { type NewTrustStore, parseTrustStore } from "./trust-anchors.ts";
 import { decodeTrustStoreContent } from "./trust-store-content.ts";
 import type { TrustStoreContent, TrustStoreRecord } from "./trust-store.ts";
 import { trustStoreUsedBy, type TrustStoreSummary, type TrustStoreView } from "./trust-store-view.ts";
 
-/** Who writes which trust store. */
-interface TrustStoreTarget {
-  readonly actor: Actor;
-  readonly id: string;
+interface TrustStoreChange {
+  readonly id: TrustStoreId;
+  readonly before: TrustStoreRecord | null;
+  readonly after: TrustStoreRecord | null;
+  readonly expectedHead: number;
 }
 
 /** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
@@ -66,7 +62,7 @@ export class TrustStoreService {
       updatedBy: actor.name,
     };
     return this.#commit(made.content, UNCONDITIONAL, async (expectedHead) =>
-      this.#change(actor, { before: null, after, expectedHead }),
+      this.#change(actor, { id, before: null, after, expectedHead }),
     );
   }
 
@@ -76,33 +72,27 @@ export class TrustStoreService {
    *   `create`; as the condition
    */
   async put(
-    { actor, id }: TrustStoreTarget,
+    target: RecordTarget,
     input: TrustStoreInput,
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
-    checkCondition(condition, await this.#own(actor, id));
+    await this.#present(target, condition);
     const made = await this.#make(input);
     const { anchors, crls, contentSha256 } = made;
     return this.#commit(made.content, condition, async (expectedHead) => {
-      const before = await this.#own(actor, id);
-      checkCondition(condition, before);
+      const before = await this.#present(target, condition);
       const after = { ...before, label: input.label, anchors, crls, contentSha256 };
       await this.#checkDomains(after);
-      return this.#change(actor, { before, after, expectedHead });
+      return this.#change(target.actor, { id: before.id, before, after, expectedHead });
     });
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
-  async delete({ actor, id }: TrustStoreTarget, condition: WriteCondition): Promise<void> {
-    await commitWithRetry(
-      this.#deps.store,
-      async (expectedHead) => {
-        const before = await this.#own(actor, id);
-        checkCondition(condition, before);
-        return this.#change(actor, { before, after: null, expectedHead });
-      },
-      { ...this.#deps.retry, whenStale: whenStale(condition) },
-    );
+  async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
+    await commitUnder(condition, this.#deps, async (expectedHead) => {
+      const before = await this.#present(target, condition);
+      return this.#change(target.actor, { id: before.id, before, after: null, expectedHead });
+    });
   }
 
   /** Checks the content and puts it where the record will name it. */
@@ -135,28 +125,10 @@ export class TrustStoreService {
     }
   }
 
-  #change(
-    actor: Actor,
-    change: { before: TrustStoreRecord | null; after: TrustStoreRecord | null; expectedHead: number },
-  ): Commit {
-    const { before, after, expectedHead } = change;
+  #change(actor: Actor, { id, before, after, expectedHead }: TrustStoreChange): Commit {
     const at = timestamp(this.#deps.clock.now());
-    const id = (after ?? before)?.id;
-    if (id === undefined) throw new TypeError("a write of a trust store that neither was nor will be");
-    return {
-      record: {
-        kind: "trust-store",
-        id,
-        before,
-        after: after && { ...after, updatedAt: at, updatedBy: actor.name },
-      },
-      hosts: [],
-      uses: [],
-      account: actor.account,
-      actor: actor.name,
-      at,
-      expectedHead,
-    };
+    const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
+    return commitAlone({ kind: "trust-store", id, before, after: written }, { actor, at, expectedHead });
   }
 
   async #commit(
@@ -164,15 +136,21 @@ export class TrustStoreService {
     condition: WriteCondition,
     build: (expectedHead: number) => Promise<Commit>,
   ): Promise<TrustStoreView> {
-    const { store, retry } = this.#deps;
-    const entry = await commitWithRetry(store, build, { ...retry, whenStale: whenStale(condition) });
-    if (entry.record.kind !== "trust-store" || entry.record.after === null)
+    const { record } = await commitUnder(condition, this.#deps, build);
+    if (record.kind !== "trust-store" || record.after === null)
       throw new TypeError("the store logged another write than it was given");
-    return this.#view(entry.record.after, content);
+    return this.#view(record.after, content);
   }
 
   async #view(record: TrustStoreRecord, content: TrustStoreContent): Promise<TrustStoreView> {
     return { ...record, ...content, usedBy: await trustStoreUsedBy(this.#deps.store, record) };
+  }
+
+  /** The record as it is, where the request may write it. @throws NotFound; as the condition */
+  async #present({ actor, id }: RecordTarget, condition: WriteCondition): Promise<TrustStoreRecord> {
+    const record = await this.#own(actor, id);
+    checkCondition(condition, record);
+    return record;
   }
 
   async #own(actor: Actor, id: string): Promise<TrustStoreRecord> {

@@ -19,11 +19,11 @@ import { mergePatch } from "./merge-patch.ts";
 import { planWrite } from "./plan-write.ts";
 import { pointingInto } from "./pointing-into.ts";
 import { readHosts } from "./host-reads.ts";
+import { commitUnder } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Page, PageRequest } from "./store.ts";
 import { readReferences, readSurroundings } from "./surroundings.ts";
-import { commitWithRetry } from "./write.ts";
-import { checkCondition, type WriteCondition, whenStale } from "./write-condition.ts";
+import { checkCondition, type WriteCondition } from "./write-condition.ts";
 
 export interface DomainListing {
   readonly prefix?: string | undefined;
@@ -103,26 +103,22 @@ export class DomainService {
 
   /** @throws NotFound; what the condition throws */
   async delete({ actor, name }: DomainTarget, condition: WriteCondition): Promise<void> {
-    const { store, clock, retry } = this.#deps;
-    await commitWithRetry(
-      store,
-      async (expectedHead) => {
-        const before = await this.#own(actor, name);
-        checkCondition(condition, before);
-        const found = await readHosts(store, before, null);
-        const { hosts, uses } = planWrite({ before, after: null, certificateId: null, ...found });
-        return {
-          record: { kind: "domain", id: name, before, after: null },
-          hosts,
-          uses,
-          account: actor.account,
-          actor: actor.name,
-          at: timestamp(clock.now()),
-          expectedHead,
-        };
-      },
-      { ...retry, whenStale: whenStale(condition) },
-    );
+    const { store, clock } = this.#deps;
+    await commitUnder(condition, this.#deps, async (expectedHead) => {
+      const before = await this.#own(actor, name);
+      checkCondition(condition, before);
+      const found = await readHosts(store, before, null);
+      const { hosts, uses } = planWrite({ before, after: null, certificateId: null, ...found });
+      return {
+        record: { kind: "domain", id: name, before, after: null },
+        hosts,
+        uses,
+        account: actor.account,
+        actor: actor.name,
+        at: timestamp(clock.now()),
+        expectedHead,
+      };
+    });
   }
 
   #writeTls(
@@ -146,29 +142,25 @@ export class DomainService {
     { actor, name }: DomainTarget,
     options: WriteOptions & { readonly creates: boolean; readonly produce: Produce },
   ): Promise<WrittenDomain> {
-    const { store, clock, retry, operatorHosts } = this.#deps;
+    const { store, clock, operatorHosts } = this.#deps;
     let finalHosts: Awaited<ReturnType<typeof prepareDomainWrite>>["finalHosts"] = new Map();
-    const entry = await commitWithRetry(
-      store,
-      async (expectedHead) => {
-        const before = await store.getDomain(name);
-        if (before !== null && before.account !== actor.account) throw foreign(name, options.creates);
-        if (before === null && !options.creates) throw absent(name);
-        checkCondition(options.condition, before);
-        const current = before && shownSettings(before, await store.getMxHosts(before.mxHosts));
-        const prepared = await prepareDomainWrite(this.#deps, {
-          ...options,
-          actor,
-          before,
-          current,
-          settings: options.produce(current),
-          expectedHead,
-        });
-        finalHosts = prepared.finalHosts;
-        return prepared.commit;
-      },
-      { ...retry, whenStale: whenStale(options.condition) },
-    );
+    const entry = await commitUnder(options.condition, this.#deps, async (expectedHead) => {
+      const before = await store.getDomain(name);
+      if (before !== null && before.account !== actor.account) throw foreign(name, options.creates);
+      if (before === null && !options.creates) throw absent(name);
+      checkCondition(options.condition, before);
+      const current = before && shownSettings(before, await store.getMxHosts(before.mxHosts));
+      const prepared = await prepareDomainWrite(this.#deps, {
+        ...options,
+        actor,
+        before,
+        current,
+        settings: options.produce(current),
+        expectedHead,
+      });
+      finalHosts = prepared.finalHosts;
+      return prepared.commit;
+    });
     if (entry.record.kind !== "domain" || entry.record.after === null)
       throw new TypeError("the store logged another write than it was given");
     const written = entry.record.after;
