@@ -3,7 +3,7 @@ import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
 import type { UnreadableItem } from "./store.ts";
-import type { Warning } from "./warnings.ts";
+import { type Warning, type WarningCode, warning } from "./warnings.ts";
 
 interface DomainAndHosts {
   readonly domain: DomainRecord;
@@ -44,58 +44,44 @@ export function edgeWarnings(
   listeners: readonly Effect[],
 ): Warning[] {
   if (live.length === 0)
-    return [
-      {
-        code: "no-live-edge",
-        message: "no edge has reported within 30 s: nothing says that this is in force",
-      },
-    ];
-  const { domain } = facts;
-  const of = (edges: readonly ReportedEdge[]): string => `${edges.length} of ${live.length} edges`;
+    return warning("no-live-edge", "no edge has reported within 30 s: nothing says that this is in force");
+  const { mode } = facts.domain.tls.clientCertificate;
   const stale = live.filter((edge) => edge.stale);
   const unreadable = live.filter((edge) => edge.unreadable.some((item) => concerns(facts, item)));
   const troubled = live.filter((edge) =>
     edge.certificates.some((each) => each.problem !== null && isOwn(facts, each)),
   );
-  const judging =
-    domain.tls.clientCertificate.mode !== "none" ? live.filter((edge) => !edge.chainVerifier) : [];
-  const literal = listeners.some(({ reasons }) =>
-    reasons.some(({ code }) => code === "level-none-on-shared-listener"),
-  );
-  const found: readonly (Warning | null)[] = [
-    listeners.every(({ effective }) => effective === null)
-      ? { code: "not-served", message: "no listener of a live edge serves this domain" }
-      : null,
-    literal
-      ? {
-          code: "level-none-on-shared-listener",
-          message:
-            "level none is in effect accept on shared listeners with other domains; a dedicated listener makes it literal",
-        }
-      : null,
-    stale.length > 0
-      ? { code: "edge-stale", message: `${of(stale)} cannot reach the store and enforce what they have` }
-      : null,
-    unreadable.length > 0
-      ? {
-          code: "settings-unreadable-at-edge",
-          message: `${of(unreadable)} cannot read a stored item of this domain; its previous version is in force there`,
-        }
-      : null,
-    troubled.length > 0
-      ? {
-          code: "certificate-problem-at-edge",
-          message: `${of(troubled)} could not load the newest material of a certificate; the version before stays in service`,
-        }
-      : null,
-    judging.length > 0
-      ? {
-          code: "chain-verifier-missing",
-          message: `${of(judging)} have no chain verifier: what the handshake cannot judge is answered 451 4.7.5`,
-        }
-      : null,
+  const cannotJudge = mode === "none" ? [] : live.filter((edge) => !edge.chainVerifier);
+  const of = (edges: readonly ReportedEdge[]): string => `${edges.length} of ${live.length} edges`;
+  const possible: readonly (readonly [holds: boolean, code: WarningCode, message: string])[] = [
+    [
+      listeners.every(({ effective }) => effective === null),
+      "not-served",
+      "no listener of a live edge serves this domain",
+    ],
+    [
+      listeners.some(({ reasons }) => reasons.some(({ code }) => code === "level-none-on-shared-listener")),
+      "level-none-on-shared-listener",
+      "level none is in effect accept on shared listeners with other domains; a dedicated listener makes it literal",
+    ],
+    [stale.length > 0, "edge-stale", `${of(stale)} cannot reach the store and enforce what they have`],
+    [
+      unreadable.length > 0,
+      "settings-unreadable-at-edge",
+      `${of(unreadable)} cannot read a stored item of this domain; its previous version is in force there`,
+    ],
+    [
+      troubled.length > 0,
+      "certificate-problem-at-edge",
+      `${of(troubled)} could not load the newest material of a certificate; the version before stays in service`,
+    ],
+    [
+      cannotJudge.length > 0,
+      "chain-verifier-missing",
+      `${of(cannotJudge)} have no chain verifier: what the handshake cannot judge is answered 451 4.7.5`,
+    ],
   ];
-  return found.filter((warning) => warning !== null);
+  return possible.flatMap(([holds, code, message]) => (holds ? warning(code, message) : []));
 }
 
 const isOwn = ({ domain, hosts }: DomainAndHosts, { certificateId }: ServedCertificate): boolean =>

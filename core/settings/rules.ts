@@ -1,6 +1,12 @@
 import type { Issue } from "../errors.ts";
 import { CAPS } from "../limits.ts";
-import { CLIENT_CERTIFICATE_MODES, type DomainSettings, TLS_LEVELS, type TlsException } from "./domain.ts";
+import {
+  CLIENT_CERTIFICATE_MODES,
+  type ClientTrust,
+  type DomainSettings,
+  TLS_LEVELS,
+  type TlsException,
+} from "./domain.ts";
 
 /**
  * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those that ask for
@@ -102,17 +108,16 @@ const OWN_RULES: readonly OwnRule[] = [
   },
   {
     code: "nothing-can-pass",
-    broken: (settings) => modeOf(settings) === "require" && trustsNobody(settings),
+    broken: (settings) => modeOf(settings) === "require" && trustsNobody(trustOf(settings)),
     pointer: POINTER.trust,
     message: "mode require needs something to trust: a trust store, a pin or public roots",
     exceptionFields: ["clientCertificateMode"],
   },
 ];
 
-function trustsNobody(settings: DomainSettings): boolean {
-  const { publicRoots, trustStoreIds, pins } = trustOf(settings);
-  return !publicRoots && trustStoreIds.length === 0 && pins.length === 0;
-}
+/** Nothing that could make a client's chain valid is named. */
+export const trustsNobody = ({ publicRoots, trustStoreIds, pins }: ClientTrust): boolean =>
+  !publicRoots && trustStoreIds.length === 0 && pins.length === 0;
 
 const LIST_CAPS: readonly (readonly [string, number, (settings: DomainSettings) => number])[] = [
   ["/mxHosts", CAPS.mxHosts, (settings) => settings.mxHosts.length],

@@ -6,6 +6,7 @@ import {
 } from "../certificate/certificate.ts";
 import { coversHost, type DomainName, wildcardOf } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
+import { trustsNobody } from "./rules.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Everything that may be said of a domain that is set as it was asked for, and may still surprise. */
@@ -128,7 +129,7 @@ function hostWarnings(domain: DomainRecord, context: WarningContext): Warning[] 
   return warnings;
 }
 
-const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
+export const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
 
 const CERTIFICATE_WARNING = {
   pending: "certificate-not-yet-valid",
@@ -226,8 +227,7 @@ function ending(end: string, nowMs: number, { expired, expiring, text, withinMs 
 }
 
 function exceptionWarnings({ tls }: DomainRecord, nowMs: number): Warning[] {
-  const { trust } = tls.clientCertificate;
-  const trustsNobody = !trust.publicRoots && trust.trustStoreIds.length === 0 && trust.pins.length === 0;
+  const nobodyPasses = trustsNobody(tls.clientCertificate.trust);
   return tls.exceptions.flatMap(({ expiresAt, reason, match }, index) => {
     const which = `exception ${index} (${JSON.stringify(reason)})`;
     const dated =
@@ -239,7 +239,7 @@ function exceptionWarnings({ tls }: DomainRecord, nowMs: number): Warning[] {
             text: `${which} ends at ${expiresAt}`,
             withinMs: EXCEPTION_EXPIRING_WITHIN_MS,
           });
-    if (match.clientName === undefined || !trustsNobody) return dated;
+    if (match.clientName === undefined || !nobodyPasses) return dated;
     const never = `${which} never matches: clientName needs a certificate that the domain trusts, and it trusts none`;
     return [...dated, ...warning("exception-never-matches", never)];
   });
