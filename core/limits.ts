@@ -1,4 +1,4 @@
-/** Caps of the API (design/api.md, "Rules for every request"). Bytes are octets of UTF-8. */
+/** Caps of the API. Bytes are octets of UTF-8. */
 export const CAPS = {
   requestBytes: 1_000_000,
   domainRecordBytes: 64 * 1024,

@@ -1,6 +1,6 @@
 /** One variable of the environment as people meet it. */
 export interface Variable {
-  /** As the table in design/api.md writes it. */
+  /** As the table in docs/configuration.md writes it. */
   readonly defaultText: string;
   readonly meaning: string;
   /** Never printed. */

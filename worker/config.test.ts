@@ -16,7 +16,7 @@ function problemsOf(env: Record<string, string>): readonly ConfigProblem[] {
 }
 
 describe("the configuration", () => {
-  it("has the defaults of the table in design/api.md when nothing is set", () => {
+  it("has these defaults when nothing is set", () => {
     expect(parse({})).toMatchObject({
       apiHost: "127.0.0.1",
       apiPort: 8080,

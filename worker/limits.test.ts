@@ -3,7 +3,7 @@ import { InvalidInput } from "../core/errors.ts";
 import { DEFAULT_LIMITS, LIMIT_TABLE, parseLimits } from "./limits.ts";
 
 describe("parseLimits", () => {
-  it("has the defaults of edge.md when nothing is overridden", () => {
+  it("has these defaults when nothing is overridden", () => {
     expect(parseLimits("{}")).toEqual({
       greetingDelayMs: 0,
       proxyHeaderMs: 3000,

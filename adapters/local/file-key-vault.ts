@@ -7,7 +7,7 @@ import { InvalidInput, NotFound, StateConflict, Unavailable, Unreadable } from "
 
 /** `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes a path, so no name leaves the root. */
 const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
-/** Far over what the caps of api.md let in; a file that something else left there is not read into memory. */
+/** Far over what the caps of core/limits.ts let in; a file that something else left there is not read into memory. */
 const MAX_BYTES = 8 * 1024 * 1024;
 /** O_NOFOLLOW: a link planted here must not name another file. O_NONBLOCK: nor may a FIFO hold us up. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

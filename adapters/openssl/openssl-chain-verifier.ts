@@ -59,7 +59,7 @@ export const BOUNDS = {
 export type VerifierBounds = Readonly<Record<keyof typeof BOUNDS, number>>;
 
 /**
- * Judges chains with `openssl verify` in a child process (design/edge.md, "Judging a client certificate at RCPT").
+ * Judges chains with `openssl verify` in a child process: no library for Node checks all of a path.
  * When the program is not there, or no directory can be made, every question is `not-judged`.
  */
 export async function createOpenSslChainVerifier(

@@ -17,7 +17,7 @@ export interface VerifyFiles {
   readonly issuers: string | null;
 }
 
-/** The arguments of edge.md, "Judging a client certificate at RCPT". No store of the machine takes part. */
+/** No store of the machine takes part: what is trusted is the domain's own anchors and nothing else. */
 export function verifyArguments(files: VerifyFiles, purpose: VerifyPurpose): readonly string[] {
   const trusted = ["-no-CAfile", "-no-CApath", "-no-CAstore", "-trusted", files.anchors];
   const untrusted = files.issuers === null ? [] : ["-untrusted", files.issuers];

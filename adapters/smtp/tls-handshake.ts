@@ -37,7 +37,7 @@ export function encrypt(socket: Socket, options: HandshakeOptions): Promise<Encr
     const timer = setTimeout(() => {
       fail("timeout", "the TLS handshake took too long");
     }, deadlineMs);
-    // After a failed handshake nothing but destroy() touches the TLSSocket: reading its facts kills the process (edge.md, trap 3).
+    // After a failed handshake nothing but destroy() touches the TLSSocket: reading its facts kills the process.
     function fail(cause: "timeout" | "tls", detail: string): void {
       clearTimeout(timer);
       encrypted.destroy();

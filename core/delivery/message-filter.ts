@@ -26,7 +26,7 @@ export interface MessageFilter {
 }
 
 /**
- * Lets clean mail pass and nothing else (semantics.md section 4, edge.md): CRLF line ends, no NUL, no line over 998
+ * Lets clean mail pass and nothing else (semantics.md section 4): CRLF line ends, no NUL, no line over 998
  * octets, a bounded size and header section, no loop, and no field that only we may write. How the input is split into
  * chunks never matters. Memory: one line of the header section.
  */

@@ -10,14 +10,14 @@ export type ClientJudgement =
   | { readonly kind: "chain-needed" };
 
 /**
- * Codes of OpenSSL that may hide an earlier failure or name a purpose: verifyError is its last error, not its only one
- * (edge.md, trap 2), so a serverAuth leaf under an unknown root says INVALID_PURPOSE.
+ * Codes of OpenSSL that may hide an earlier failure or name a purpose: verifyError is its last error, not its only one,
+ * so a serverAuth leaf under an unknown root says INVALID_PURPOSE.
  */
 const AMBIGUOUS: ReadonlySet<string> = new Set(["INVALID_PURPOSE", "INVALID_CA"]);
 
 /**
  * Certificates that a path may have below its anchor: `openssl verify -verify_depth 6` lets six issuers pass. A handshake
- * lets a hundred pass, and Node cannot set it, so its OK for a longer chain is no answer (edge.md: both ways agree).
+ * lets a hundred pass, and Node cannot set it, so its OK for a longer chain is no answer: both ways of judging agree.
  */
 const LONGEST_CHAIN = 7;
 

@@ -34,7 +34,7 @@ const failing = (error: Error): Store =>
   });
 
 describe("every route", () => {
-  it("of api.md that this issue delivers is there, and no other", async () => {
+  it("of this list is there, and no other", async () => {
     const api = await startApi();
     const routes = declaredRoutes(api.app).map(({ method, path }) => `${method.toUpperCase()} ${path}`);
     expect(routes.toSorted()).toEqual(

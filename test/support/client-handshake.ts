@@ -20,7 +20,7 @@ export interface PresentingClient {
 
 const server = issueServer({ names: ["mx.example"], ca: makeCa() });
 
-/** One handshake over loopback, with a context as the edge makes it for this trust (design/edge.md). */
+/** One handshake over loopback, with a context as the edge makes it for this trust. */
 export async function handshakeWith(
   client: PresentingClient,
   { trust, version }: { readonly trust: ResolvedTrust; readonly version: SecureVersion },

@@ -51,7 +51,7 @@ export interface SecureContextsOptions {
   readonly capacity?: number;
 }
 
-/** 25-33 KB each. 5,000 hot names fit, which is what design/speed.md asks for. */
+/** 25-33 KB each: room for 5,000 hot names. */
 const CAPACITY = 5_000;
 
 /** Certificates loaded ahead of their first use. */

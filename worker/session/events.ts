@@ -40,7 +40,7 @@ export type EdgeEvent =
   /** A PROXY header with the command LOCAL: a load balancer's check, not a client. */
   | { readonly kind: "health-check"; readonly listener: string }
   | { readonly kind: "connection-refused"; readonly listener: string; readonly why: AcceptRefusal }
-  /** A limit of edge.md was hit; `listener` is where. */
+  /** A limit of worker/limits.ts was hit; `listener` is where. */
   | { readonly kind: "limit-hit"; readonly listener: string; readonly limit: LimitName }
   | {
       readonly kind: "handshake";

@@ -22,7 +22,7 @@ export interface MessageTransfer {
   readonly log: SessionLog;
 }
 
-/** Refusals of a message that are limits of edge.md, by what is answered. */
+/** Refusals of a message that are limits of worker/limits.ts, by what is answered. */
 const LIMIT_OF_REPLY: ReadonlyMap<string, LimitName> = new Map([
   ["552 5.3.4", "maxMessageBytes"],
   ["554 5.4.6", "maxReceivedHeaders"],

@@ -54,7 +54,7 @@ export function upgradeToTls(
   return () => upgrade.giveUp();
 }
 
-/** Nothing here reads a TLSSocket that has failed: Node dies of it (edge.md, trap 3). */
+/** Nothing here reads a TLSSocket that has failed: its getters kill the process (Node 20.20 and 24.21). */
 class Upgrade {
   readonly #raw: Socket;
   readonly #options: UpgradeOptions;
