@@ -254,4 +254,14 @@ describe("cipherList", () => {
   });
 });
 
+describe("the floor", () => {
+  it("is TLS 1.2 whatever TLS_CIPHERS allows", async () => {
+    const { contexts } = bench({ ciphers: "ALL:@SECLEVEL=0" });
+    const serving = await contexts.get(choice(), others());
+    const old = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" } as const;
+    await expect(handshake(serving, old)).rejects.toThrow(/version|closed|hang up|reset/i);
+    expect((await handshake(serving, { ...old, maxVersion: "TLSv1.2" })).getProtocol()).toBe("TLSv1.2");
+  });
+});
+
 const fingerprint = (der: Buffer): string => new X509Certificate(der).fingerprint256;
