@@ -1,6 +1,7 @@
-import { accessSync, chmodSync, constants, mkdirSync, readdirSync, statSync } from "node:fs";
+import { accessSync, chmodSync, constants, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeDirectory } from "../adapters/local/make-directory.ts";
 import { codeOf } from "./durable-file.ts";
 import { EXIT_NOT_NOW, StartFailure } from "../worker/start-failure.ts";
 
@@ -49,7 +50,7 @@ export function openDataDirectory(path: string): DataDirectory {
 /** @returns whether others may look into it. */
 function prepareDirectory(path: string): boolean {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path);
     const found = statSync(path);
     if (!found.isDirectory()) throw new StartFailure("DATA_DIR", `${path} is not a directory`);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);

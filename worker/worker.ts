@@ -161,11 +161,14 @@ function routesOf(ofEdge: DeliveryRoute): (domain: DomainRecord) => DeliveryRout
   };
 }
 
-/** The first listener is that of SMTP_HOST and SMTP_PORT. */
+/** The first listener is that of SMTP_HOST and SMTP_PORT. Node's error carries the address, or the name it looked up. */
 function edgeBindFailure(listeners: readonly EdgeListener[], error: unknown): unknown {
-  const port = error instanceof Error && "port" in error ? error.port : null;
+  const told: { port?: unknown; address?: unknown; hostname?: unknown } = error instanceof Error ? error : {};
   const [shared] = listeners;
-  const listener = listeners.find((candidate) => candidate.port === port) ?? shared;
+  const atPort = listeners.filter(({ port }) => told.port === undefined || told.port === port);
+  // Port 0 is the port of many.
+  const listener =
+    atPort.find(({ host }) => host === told.address || host === told.hostname) ?? atPort[0] ?? shared;
   if (listener === undefined) return error;
   return bindFailure(
     listener === shared

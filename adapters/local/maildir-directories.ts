@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, stat, unlink } from "node:fs/promises";
+import { open, readdir, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { makeDirectory } from "./make-directory.ts";
 
 /** https://cr.yp.to/proto/maildir.html: what was not touched for 36 hours is nobody's. */
 const ABANDONED_MS = 36 * 3_600_000;
@@ -7,12 +8,11 @@ const ABANDONED_MS = 36 * 3_600_000;
 /** Makes a maildir for its owner alone, durably, and sweeps what dead processes left in `tmp`. */
 export async function createMaildir(path: string, nowMs: number): Promise<void> {
   const directory = resolve(path);
-  const topmost = await mkdir(directory, { recursive: true, mode: 0o700 });
-  for (const name of ["tmp", "new", "cur"])
-    await mkdir(join(directory, name), { recursive: true, mode: 0o700 });
+  const topmost = makeDirectory(directory);
+  for (const name of ["tmp", "new", "cur"]) makeDirectory(join(directory, name));
   await syncDirectory(directory);
   // A new directory survives a crash only when its parent is synced too, up to the first that was there before.
-  const stop = dirname(resolve(topmost ?? directory));
+  const stop = dirname(topmost ?? directory);
   for (let parent = dirname(directory); parent.length >= stop.length; parent = dirname(parent)) {
     await syncDirectory(parent);
     if (parent === stop) break;

@@ -72,6 +72,15 @@ describe("a start with a wrong environment", () => {
     },
   );
 
+  it.each([
+    ["203.0.113.1", "is not an address of this machine"],
+    ["no-such-host.invalid", "is not a name that this machine knows"],
+  ])("ends and names SMTP_LISTENERS when %s of it %s", async (host, reason) => {
+    const postern = new PosternProcess(dataDir, { SMTP_LISTENERS: JSON.stringify([{ host, port: 0 }]) });
+    expect((await postern.ended).code).toBe(1);
+    expect(postern.screen).toContain(`SMTP_LISTENERS: ${host}:0 ${reason}`);
+  });
+
   it("ends and names SMTP_LISTENERS when one of its ports is taken", async () => {
     const { server, port } = await takenPort();
     const postern = new PosternProcess(dataDir, { SMTP_LISTENERS: JSON.stringify([{ port }]) });
