@@ -13,8 +13,8 @@ import {
 } from "../../test/support/certificate-writer.ts";
 import { makeCrl } from "../../test/support/crl-writer.ts";
 import { bitString, oid, pem, sequence } from "../../test/support/der.ts";
+import { outcomeOf } from "../../test/support/outcome.ts";
 import { issueServer, makeCa, type IssueOptions, type TestCa } from "../../test/support/pki.ts";
-import { InvalidInput, RuleViolation, TooLarge } from "../errors.ts";
 import { parsePemBundle, type PemBundle, type PemBundleContext } from "./pem-bundle.ts";
 
 const nowMs = Date.now();
@@ -30,21 +30,8 @@ const bundle: PemBundle = {
 };
 const CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n";
 
-/** `kind pointer code` of every issue, or `accepted`. */
-function outcome(
-  change: Partial<PemBundle>,
-  context: Partial<PemBundleContext> = {},
-): string | readonly string[] {
-  try {
-    parsePemBundle({ ...bundle, ...change }, { nowMs, ...context });
-    return "accepted";
-  } catch (error) {
-    if (error instanceof InvalidInput || error instanceof RuleViolation || error instanceof TooLarge) {
-      return error.issues.map((issue) => `${error.name} ${issue.pointer} ${issue.code}`);
-    }
-    throw error;
-  }
-}
+const outcome = (change: Partial<PemBundle>, context: Partial<PemBundleContext> = {}) =>
+  outcomeOf(() => parsePemBundle({ ...bundle, ...change }, { nowMs, ...context }));
 
 const upload = (options: Partial<IssueOptions>): Partial<PemBundle> => {
   const { certificatePem, chainPem, privateKeyPem } = issueServer({ names, ca: root, ...options });

@@ -1,8 +1,9 @@
 import { createPrivateKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { integer, pem } from "../../test/support/der.ts";
+import { outcomeOf } from "../../test/support/outcome.ts";
 import { issueServer, makeCa, type IssueOptions } from "../../test/support/pki.ts";
-import { InvalidInput, RuleViolation } from "../errors.ts";
+import type { InvalidInput } from "../errors.ts";
 import { parsePemBundle, type PemBundle, type PemBundleContext } from "./pem-bundle.ts";
 
 const nowMs = Date.now();
@@ -13,21 +14,8 @@ const rsaServer = issueServer({ names, ca: root, keyType: "rsa-2048" });
 const { certificatePem, privateKeyPem: ownKey } = server;
 const bundle: PemBundle = { certificatePem, privateKeyPem: ownKey };
 
-/** `kind pointer code` of every issue, or `accepted`. */
-function outcome(
-  change: Partial<PemBundle>,
-  context: Partial<PemBundleContext> = {},
-): string | readonly string[] {
-  try {
-    parsePemBundle({ ...bundle, ...change }, { nowMs, ...context });
-    return "accepted";
-  } catch (error) {
-    if (error instanceof InvalidInput || error instanceof RuleViolation) {
-      return error.issues.map((issue) => `${error.name} ${issue.pointer} ${issue.code}`);
-    }
-    throw error;
-  }
-}
+const outcome = (change: Partial<PemBundle>, context: Partial<PemBundleContext> = {}) =>
+  outcomeOf(() => parsePemBundle({ ...bundle, ...change }, { nowMs, ...context }));
 
 const upload = (options: Partial<IssueOptions>): Partial<PemBundle> => {
   const issued = issueServer({ names, ca: root, ...options });
@@ -68,10 +56,10 @@ describe("the private key of an upload", () => {
     // INTEGER of 2 octets and the next field's start become one of 4 octets: the file is damaged, but read only after.
     tooSlow[at + 1] = 4;
     tooSlow[at + 2] = 0x7f;
-    const outcomeOf = (bytes: Buffer): string | readonly string[] =>
+    const uploaded = (bytes: Buffer): string | readonly string[] =>
       outcome({ privateKeyPem: pem("ENCRYPTED PRIVATE KEY", bytes), privateKeyPassphrase: passphrase });
-    expect(outcomeOf(slow)).toEqual(["InvalidInput /privateKeyPassphrase wrong-passphrase"]);
-    expect(outcomeOf(tooSlow)).toEqual(["InvalidInput /privateKeyPem costly-encryption"]);
+    expect(uploaded(slow)).toEqual(["InvalidInput /privateKeyPassphrase wrong-passphrase"]);
+    expect(uploaded(tooSlow)).toEqual(["InvalidInput /privateKeyPem costly-encryption"]);
   });
 
   it("must sign for the certificate: a right public half is not enough", () => {

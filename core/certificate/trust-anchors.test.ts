@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { extension, hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
 import { makeCrl, type CrlOptions } from "../../test/support/crl-writer.ts";
 import { integer, pem } from "../../test/support/der.ts";
+import { outcomeOf } from "../../test/support/outcome.ts";
 import { issueClient, makeCa } from "../../test/support/pki.ts";
-import { InvalidInput, RuleViolation, TooLarge } from "../errors.ts";
+import type { InvalidInput } from "../errors.ts";
 import { parseTrustStore, type TrustStoreUpload } from "./trust-anchors.ts";
 
 const nowMs = Date.now();
@@ -14,18 +15,8 @@ const intermediate = makeCa({ name: "Intermediate", parent: root });
 const client = issueClient({ names: ["a.example"], ca: intermediate });
 const crl = makeCrl({ ca: root, revoked: [intermediate.der, client.der] });
 
-/** `kind pointer code` of every issue, or `accepted`. */
-function outcome(change: Partial<TrustStoreUpload>): string | readonly string[] {
-  try {
-    parseTrustStore({ certificatesPem: root.rootPem, ...change }, { nowMs });
-    return "accepted";
-  } catch (error) {
-    if (error instanceof InvalidInput || error instanceof RuleViolation || error instanceof TooLarge) {
-      return error.issues.map((issue) => `${error.name} ${issue.pointer} ${issue.code}`);
-    }
-    throw error;
-  }
-}
+const outcome = (change: Partial<TrustStoreUpload>) =>
+  outcomeOf(() => parseTrustStore({ certificatesPem: root.rootPem, ...change }, { nowMs }));
 
 const withCrl = (options: Partial<CrlOptions>): Partial<TrustStoreUpload> => ({
   crlPem: makeCrl({ ca: root, ...options }),
