@@ -66,11 +66,6 @@ interface ConnectionParts {
 /** For the last reply of a session that a drain cuts. */
 const CUT_LINGER_MS = 100;
 
-const UNASKED_ADDRESS = "0.0.0.0";
-const UNASKED_PORT = 25;
-
-const NOTHING = (): void => undefined;
-
 type Callback = () => void;
 type Parser = Exclude<SMTPConnection["_parser"], false>;
 
@@ -96,8 +91,8 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
       remoteAddress: clientAddress,
       remotePort: clientPort,
       // Nobody asks for it, and finding it out is a system call for each connection.
-      localAddress: UNASKED_ADDRESS,
-      localPort: UNASKED_PORT,
+      localAddress: "0.0.0.0",
+      localPort: 25,
     });
     this.#mail = session;
     this.#limits = services.options.limits;
@@ -149,7 +144,7 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
       this.#mail.log.commands += 1;
       if (this.#mail.log.commands > this.#limits.maxCommands) return this.#cutAt("maxCommands");
     }
-    const done = (): void => this._whenWritable(callback ?? NOTHING);
+    const done = (): void => this._whenWritable(callback ?? (() => undefined));
     // Past smtp-server's dispatch, which makes four strings and two log records of each line: a tenth of the CPU of a
     // session in plaintext. What is out of order goes its way.
     const isPlain = this._ready && !this._upgrading && this.hostNameAppearsAs !== false;
@@ -253,8 +248,18 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
   }
 
   override handler_MAIL(command: Buffer, callback: Callback): void {
-    this.#answer(this.#mail.mail(command));
+    try {
+      this.#answer(this.#mail.mail(command));
+    } catch (error) {
+      this.#failed("mail", error);
+    }
     callback();
+  }
+
+  /** A fault of ours in one command: the client comes again, everybody else is not concerned. */
+  #failed(where: string, error: unknown): void {
+    this.#onEvent({ kind: "internal-error", where, error });
+    this.#say(REPLIES.internalError);
   }
 
   override handler_RCPT(command: Buffer, callback: Callback): void {
@@ -265,8 +270,7 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     try {
       this.#answer(await this.#mail.rcpt(command));
     } catch (error) {
-      this.#onEvent({ kind: "internal-error", where: "rcpt", error });
-      this.#say(REPLIES.internalError);
+      this.#failed("rcpt", error);
     }
     callback();
   }
