@@ -54,6 +54,16 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: "aws",
+          include: ["test/aws/**/*.test.ts"],
+          globalSetup: ["test/support/aws/aws-setup.ts"],
+          testTimeout: 120 * SECOND_MS,
+          hookTimeout: 120 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: "peers",
           include: ["test/peers/**/*.test.ts"],
           globalSetup: ["test/support/peers/installed-peers.ts"],

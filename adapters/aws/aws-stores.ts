@@ -1,0 +1,42 @@
+import type { EdgeReports } from "../../core/edge-report/edge-reports.ts";
+import type { Store } from "../../core/settings/store.ts";
+import type { AwsConfig } from "./aws-config.ts";
+import { createDynamoDbClient } from "./aws-clients.ts";
+import { DynamoDbEdgeReports } from "./dynamodb-edge-reports.ts";
+import { DynamoDbStore } from "./dynamodb-store.ts";
+import { DynamoDbTable } from "./dynamodb-table.ts";
+import { createS3Client } from "./s3-client.ts";
+import { S3KeyVault } from "./s3-key-vault.ts";
+import { ServiceCalls } from "./service-calls.ts";
+import { serviceClock } from "./service-clock.ts";
+
+/** The ports on AWS, over clients that are shared by all of a process. */
+export interface AwsStores {
+  readonly store: Store;
+  readonly edgeReports: EdgeReports;
+  readonly keyVault: S3KeyVault;
+  close(): void;
+}
+
+/** `now`: milliseconds since the epoch by this machine; it is corrected by the store's own clock. */
+export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => number): AwsStores {
+  const dynamoDb = createDynamoDbClient();
+  const s3 = createS3Client();
+  const table = new DynamoDbTable(dynamoDb, config.TABLE_NAME, new ServiceCalls("settings store"));
+  const clock = serviceClock(dynamoDb, now);
+  let s3: { destroy(): void } | null = null;
+  return {
+    store: new DynamoDbStore(table),
+    edgeReports: new DynamoDbEdgeReports(table, clock),
+    keyVault: new S3KeyVault({
+      client: s3,
+      calls: new ServiceCalls("key vault"),
+      bucket: config.KEY_BUCKET,
+      kmsKeyId: config.KEY_KMS_KEY_ID,
+    }),
+    close: () => {
+      dynamoDb.destroy();
+      s3?.destroy();
+    },
+  };
+}

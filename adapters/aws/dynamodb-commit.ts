@@ -1,0 +1,174 @@
+import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
+import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
+import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
+import type { Commit, LogEntry, RecordChange, UseChange } from "../../core/settings/store.ts";
+import { logEntryOf } from "../../core/settings/write.ts";
+import {
+  type Action,
+  type Condition,
+  type DynamoDbTable,
+  type Item,
+  keyItem,
+  numberOf,
+} from "./dynamodb-table.ts";
+import { type ReferenceChange, referenceChanges } from "./references.ts";
+import { TABLE_DEFINITION } from "./table-definition.ts";
+import { HEAD_KEY, listKeyOf, logKey, recordKey } from "./table-keys.ts";
+
+/** How long the change log is kept. */
+const LOG_KEPT_SECONDS = 90 * 24 * 3600;
+/** DynamoDB's cap on one transaction. */
+const MAX_ACTIONS = 100;
+
+/**
+ * One transaction for record, head, log entry, host claims, use counts and references: `Store.commit`.
+ *
+ * At the caps of core/limits.ts all but the references are 84 actions at most. References that find no room are written
+ * before, as loose ones: what is named there is believed only after a look (references.ts).
+ */
+export async function commitTo(table: DynamoDbTable, commit: Commit): Promise<LogEntry> {
+  const entry = logEntryOf(commit);
+  for (const change of commit.hosts) checkOwner(change);
+  const actions = [
+    // The record first: a caller whose record has changed must hear that, and not that something else has.
+    recordAction(entry, commit.record),
+    headAction(commit.expectedHead),
+    logAction(entry),
+    ...commit.hosts.map((change) => hostAction(change, entry.revision)),
+    ...commit.uses.map(useAction),
+  ];
+  const references = referenceChanges(commit);
+  const room = Math.max(0, MAX_ACTIONS - actions.length);
+  await table.putAll(references.slice(room).map(({ key }) => ({ ...keyItem(key), loose: { BOOL: true } })));
+  const reasons = await table.transact([...actions, ...references.slice(0, room).map(referenceAction)]);
+  if (reasons !== null) throw failure(commit, reasons);
+  return entry;
+}
+
+function checkOwner({ host, before, after }: MxHostChange): void {
+  if (before === null || after === null || before.account === after.account) return;
+  throw new StateConflict("host-taken", `MX host ${host} belongs to another account`);
+}
+
+function recordAction({ revision, record }: LogEntry, { before }: RecordChange): Action {
+  const { kind, id, after } = record;
+  const key = recordKey(kind, id);
+  if (after === null) return { delete: key, condition: unchanged(before, kind !== "domain") };
+  if (before === null) {
+    const item = {
+      ...keyItem(key),
+      revision: { N: String(revision) },
+      json: { S: JSON.stringify(after) },
+      [TABLE_DEFINITION.index.partitionKey]: { S: kind },
+      [TABLE_DEFINITION.index.sortKey]: { S: listKeyOf(after.account, id) },
+      ...(kind === "domain" ? {} : { usedCount: { N: "0" } }),
+    };
+    return { put: item, condition: ABSENT };
+  }
+  // Not a put: the use count is not part of the record.
+  const values = { ":after": { S: JSON.stringify(after) }, ":taken": { N: String(revision) } };
+  const condition = unchanged(before, false);
+  return {
+    update: key,
+    set: "SET revision = :taken, json = :after",
+    condition: { ...condition, values: { ...condition.values, ...values } },
+  };
+}
+
+const ABSENT: Condition = { expression: "attribute_not_exists(pk)" };
+
+function unchanged(before: RecordChange["before"], unused: boolean): Condition {
+  const values = { ":before": { N: String(before?.revision ?? 0) } };
+  if (!unused) return { expression: "revision = :before", values };
+  return {
+    expression: "revision = :before AND usedCount = :zero",
+    values: { ...values, ":zero": { N: "0" } },
+  };
+}
+
+function headAction(expected: number): Action {
+  const values = { ":next": { N: String(expected + 1) } };
+  const condition =
+    expected === 0
+      ? { ...ABSENT, values }
+      : { expression: "head = :expected", values: { ...values, ":expected": { N: String(expected) } } };
+  return { update: HEAD_KEY, set: "SET head = :next", condition };
+}
+
+function logAction(entry: LogEntry): Action {
+  const expiresAt = Math.floor(Date.parse(entry.at) / 1000) + LOG_KEPT_SECONDS;
+  const item = {
+    ...keyItem(logKey(entry.revision)),
+    json: { S: JSON.stringify(entry) },
+    [TABLE_DEFINITION.timeToLive]: { N: String(expiresAt) },
+  };
+  return { put: item, condition: ABSENT };
+}
+
+function hostAction({ host, before, after }: MxHostChange, revision: number): Action {
+  const key = recordKey("mx-host", host);
+  const condition = before === null ? ABSENT : isAs(before);
+  if (after === null) return { delete: key, condition };
+  const item = { ...keyItem(key), ...hostAttributes(after), revision: { N: String(revision) } };
+  return { put: item, condition };
+}
+
+function hostAttributes({ account, certificateId, domainCount }: MxHost): Record<string, AttributeValue> {
+  return {
+    account: { S: account },
+    domainCount: { N: String(domainCount) },
+    ...(certificateId === null ? {} : { certificateId: { S: certificateId } }),
+  };
+}
+
+function isAs({ account, certificateId, domainCount }: MxHost): Condition {
+  const values: Item = { ":account": { S: account }, ":count": { N: String(domainCount) } };
+  const same = "account = :account AND domainCount = :count";
+  if (certificateId === null)
+    return { expression: `${same} AND attribute_not_exists(certificateId)`, values };
+  return {
+    expression: `${same} AND certificateId = :certificate`,
+    values: { ...values, ":certificate": { S: certificateId } },
+  };
+}
+
+function useAction({ kind, id, delta }: UseChange): Action {
+  const key = recordKey(kind, id);
+  if (delta === 0) return { check: key, condition: { expression: "attribute_exists(pk)" } };
+  const condition = {
+    expression: "attribute_exists(pk) AND usedCount >= :least",
+    values: { ":delta": { N: String(delta) }, ":least": { N: String(-delta) } },
+  };
+  return { update: key, set: "ADD usedCount :delta", condition };
+}
+
+const referenceAction = ({ key, becomes }: ReferenceChange): Action =>
+  becomes === "present" ? { put: keyItem(key) } : { delete: key };
+
+/** What a cancelled transaction means: the record, then its uses, then everything that another write may have changed. */
+function failure(commit: Commit, reasons: readonly CancellationReason[]): Error {
+  const failed = (index: number): boolean => reasons[index]?.Code === "ConditionalCheckFailed";
+  const { record, uses, hosts, expectedHead } = commit;
+  if (failed(0)) return recordFailure(record, reasons[0]?.Item);
+  if (failed(1)) return new Contention(`revision ${expectedHead + 1} is taken`);
+  for (const [index, { host }] of hosts.entries()) {
+    if (failed(3 + index)) return new Contention(`MX host ${host} has changed`);
+  }
+  for (const [index, { id }] of uses.entries()) {
+    const position = 3 + hosts.length + index;
+    if (!failed(position)) continue;
+    if (reasons[position]?.Item === undefined) return new Contention(`${id} does not exist any more`);
+    return new TypeError(`the uses of ${id} would be fewer than none`);
+  }
+  return new Contention("another write is at the same items");
+}
+
+function recordFailure({ kind, id, before }: RecordChange, stored: Item | undefined): Error {
+  if (stored === undefined) return new StaleRevision(`${id} has been deleted`);
+  if (before === null) return new StaleRevision(`${id} exists already`);
+  if (numberOf(stored, "revision") !== before.revision)
+    return new StaleRevision(`${id} was changed by someone else`);
+  const count = numberOf(stored, "usedCount") ?? 0;
+  const users = kind === "certificate" ? "MX hosts" : "domains";
+  return new StateConflict("in-use", `${id} is used by ${count} ${users}`);
+}

@@ -1,0 +1,86 @@
+import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import { readDomain, readOrReport } from "../../core/settings/stored-record.ts";
+import { mapAtMost } from "./at-most.ts";
+import { type DynamoDbTable, type Item, sortKeyOf, textOf } from "./dynamodb-table.ts";
+import {
+  domainsOnHostRange,
+  type KeyRange,
+  nameAtEndOf,
+  type NameFilter,
+  recordKey,
+  storedItemOf,
+} from "./table-keys.ts";
+
+const HOSTS_AT_ONCE = 8;
+
+/** Domains of an account that name one of the hosts. */
+export interface NamingHosts extends NameFilter {
+  readonly account: string;
+  readonly hosts: readonly DomainName[];
+  /** The first so many; undefined = all. */
+  readonly atMost?: number;
+}
+
+/** Whether the reference to a name was written with the record, or has to be confirmed by it (references.ts). */
+type Reference = "sure" | "loose";
+
+/** Their names, each once and in order, and names that only loose references give. Strongly consistent. */
+export async function namedOn(
+  table: DynamoDbTable,
+  naming: NamingHosts,
+): Promise<ReadonlyMap<DomainName, Reference>> {
+  const found = new Map<DomainName, Reference>();
+  await mapAtMost(HOSTS_AT_ONCE, [...new Set(naming.hosts)], async (host) => {
+    const range = domainsOnHostRange(host, naming.account, naming);
+    if (range === null) return;
+    for (const item of await referencesIn(table, range, naming.atMost)) {
+      const name = nameAtEndOf(sortKeyOf(item));
+      if (name !== null && found.get(name) !== "sure") found.set(name, "loose" in item ? "loose" : "sure");
+    }
+  });
+  const inOrder = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return new Map(inOrder.slice(0, naming.atMost));
+}
+
+/** Their names, each once and in order; loose references are confirmed. */
+export async function domainsNaming(
+  table: DynamoDbTable,
+  naming: Pick<NamingHosts, "account" | "hosts">,
+): Promise<readonly DomainName[]> {
+  const found = await namedOn(table, naming);
+  const loose = [...found].flatMap(([name, reference]) => (reference === "loose" ? [name] : []));
+  if (loose.length === 0) return [...found.keys()];
+  const real = new Set(await confirmed(table, naming, loose));
+  return [...found].flatMap(([name, reference]) => (reference === "sure" || real.has(name) ? [name] : []));
+}
+
+async function referencesIn(
+  table: DynamoDbTable,
+  range: KeyRange,
+  atMost: number | undefined,
+): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const items of table.pages(range, atMost)) {
+    found.push(...items);
+    if (atMost !== undefined && found.length >= atMost) break;
+  }
+  return found;
+}
+
+/** Of those that a loose reference names, the ones whose record does. One that cannot be read may. */
+async function confirmed(
+  table: DynamoDbTable,
+  { account, hosts }: Pick<NamingHosts, "account" | "hosts">,
+  names: readonly DomainName[],
+): Promise<readonly DomainName[]> {
+  const wanted = new Set(hosts);
+  const items = await table.getAll(names.map((name) => recordKey("domain", name)));
+  return items.flatMap((item) => {
+    const name = storedItemOf(sortKeyOf(item))?.id ?? "";
+    const read = readOrReport("domain", name, () => readDomain(name, textOf(item, "json")));
+    const isNaming =
+      "unreadable" in read ||
+      (read.value.account === account && read.value.mxHosts.some((host) => wanted.has(host)));
+    return isNaming ? (nameAtEndOf(name) ?? []) : [];
+  });
+}

@@ -1,0 +1,197 @@
+import type { CertificateRecord } from "../../core/certificate/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts";
+import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import type { DomainRecord } from "../../core/settings/domain.ts";
+import type { MxHost } from "../../core/settings/mx-host.ts";
+import type {
+  ChangeFeed,
+  Commit,
+  DomainFilter,
+  LogEntry,
+  Page,
+  PageRequest,
+  RecordKind,
+  Store,
+  StoreContents,
+  UseChange,
+} from "../../core/settings/store.ts";
+import {
+  readCertificate,
+  readDomain,
+  readOrReport,
+  readTrustStore,
+} from "../../core/settings/stored-record.ts";
+import { commitTo } from "./dynamodb-commit.ts";
+import { loadContents, mxHostOf } from "./dynamodb-load.ts";
+import { changesAfter, headOf } from "./dynamodb-log.ts";
+import { domainsNaming, namedOn } from "./dynamodb-names.ts";
+import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
+import { listRange, nameAtEndOf, recordKey, storedItemOf, usesRange, wholeListRange } from "./table-keys.ts";
+
+/** Core's reader of one kind of record. */
+type Read<T> = (key: string, stored: unknown) => T;
+
+/** The store on one DynamoDB table (docs/adr/0008). */
+export class DynamoDbStore implements Store {
+  readonly #table: DynamoDbTable;
+
+  constructor(table: DynamoDbTable) {
+    this.#table = table;
+  }
+
+  head(): Promise<number> {
+    return headOf(this.#table);
+  }
+
+  getDomain(name: DomainName): Promise<DomainRecord | null> {
+    return this.#record("domain", name, readDomain);
+  }
+
+  getCertificate(id: CertificateId): Promise<CertificateRecord | null> {
+    return this.#record("certificate", id, readCertificate);
+  }
+
+  getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null> {
+    return this.#record("trust-store", id, readTrustStore);
+  }
+
+  async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
+    const items = await this.#table.getAll(hosts.map((host) => recordKey("mx-host", host)));
+    return new Map(items.map((item) => mxHostOf(idOf(item), item)).map((host) => [host.host, host]));
+  }
+
+  async useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number> {
+    return numberOf(await this.#table.get(recordKey(kind, id)), "usedCount") ?? 0;
+  }
+
+  async listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>> {
+    const { account, prefix, certificateId } = filter;
+    if (certificateId === undefined) {
+      return this.#list({ kind: "domain", account, read: readDomain }, { ...page, prefix });
+    }
+    const serving = (await this.hostsOfCertificate(certificateId)).filter((host) => host.account === account);
+    const hosts = serving.map(({ host }) => host);
+    const named = await namedOn(this.#table, {
+      account,
+      hosts,
+      prefix,
+      after: page.after,
+      atMost: page.limit + 1,
+    });
+    const { items, next } = await this.#pageOf("domain", readDomain, {
+      ids: [...named.keys()],
+      limit: page.limit,
+    });
+    // Here the records themselves tell which of the references hold.
+    return { items: items.filter((domain) => domain.mxHosts.some((host) => hosts.includes(host))), next };
+  }
+
+  listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>> {
+    return this.#list({ kind: "certificate", account, read: readCertificate }, page);
+  }
+
+  listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>> {
+    return this.#list({ kind: "trust-store", account, read: readTrustStore }, page);
+  }
+
+  async hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]> {
+    const names = await this.#namesUsing("certificate", id);
+    const items = await this.#table.getAll(names.map((host) => recordKey("mx-host", host)));
+    return readable(items, (item) => readOrReport("mx-host", idOf(item), () => mxHostOf(idOf(item), item)))
+      .filter((host) => host.certificateId === id)
+      .toSorted((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  async domainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }> {
+    const names = await domainsNaming(this.#table, { account, hosts });
+    return { count: names.length, names: names.slice(0, limit) };
+  }
+
+  async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
+    const known = new Set<string>(names);
+    const items = await this.#table.page(wholeListRange("domain"), known.size + 1, "index");
+    return items.some((item) => !known.has(idOf(item)));
+  }
+
+  async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {
+    const domains = await this.#records("domain", readDomain, await this.#namesUsing("trust-store", id));
+    return domains.filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id));
+  }
+
+  commit(commit: Commit): Promise<LogEntry> {
+    return commitTo(this.#table, commit);
+  }
+
+  changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
+    return changesAfter(this.#table, revision, limit);
+  }
+
+  loadAll(): Promise<StoreContents> {
+    return loadContents(this.#table);
+  }
+
+  async ping(): Promise<void> {
+    await headOf(this.#table);
+  }
+
+  async #record<T>(kind: RecordKind, id: string, read: Read<T>): Promise<T | null> {
+    const item = await this.#table.get(recordKey(kind, id));
+    return item === undefined ? null : read(id, textOf(item, "json"));
+  }
+
+  /** Those that exist and can be read, by name. */
+  async #records<T>(kind: RecordKind, read: Read<T>, ids: readonly string[]): Promise<readonly T[]> {
+    const items = await this.#table.getAll(ids.map((id) => recordKey(kind, id)));
+    const inOrder = items.toSorted((a, b) => (sortKeyOf(a) < sortKeyOf(b) ? -1 : 1));
+    return readable(inOrder, (item) =>
+      readOrReport(kind, idOf(item), () => read(idOf(item), textOf(item, "json"))),
+    );
+  }
+
+  /** One page of the index; the records themselves are read from the table, so that they are never older than it. */
+  async #list<T>(
+    { kind, account, read }: { readonly kind: RecordKind; readonly account: string; readonly read: Read<T> },
+    { limit, after, prefix }: PageRequest & { readonly prefix?: string | undefined },
+  ): Promise<Page<T>> {
+    const range = listRange(kind, account, { prefix, after });
+    if (range === null) return { items: [], next: null };
+    // One more than asked for tells whether there is a next page.
+    const items = await this.#table.page(range, limit + 1, "index");
+    return this.#pageOf(kind, read, { ids: items.map(idOf), limit });
+  }
+
+  async #pageOf<T>(
+    kind: RecordKind,
+    read: Read<T>,
+    { ids, limit }: { readonly ids: readonly string[]; readonly limit: number },
+  ): Promise<Page<T>> {
+    const shown = ids.slice(0, limit);
+    return {
+      items: await this.#records(kind, read, shown),
+      next: ids.length > limit ? (shown.at(-1) ?? null) : null,
+    };
+  }
+
+  /** By the references to a certificate or trust store; a loose one may be wrong. */
+  async #namesUsing(
+    kind: UseChange["kind"],
+    id: CertificateId | TrustStoreId,
+  ): Promise<readonly DomainName[]> {
+    const names: DomainName[] = [];
+    for await (const items of this.#table.pages(usesRange(kind, id))) {
+      names.push(...items.flatMap((item) => nameAtEndOf(sortKeyOf(item)) ?? []));
+    }
+    return names;
+  }
+}
+
+const idOf = (item: Item): string => storedItemOf(sortKeyOf(item))?.id ?? "";
+
+/** Lists leave out what cannot be read; the status shows it. */
+const readable = <T>(items: readonly Item[], read: (item: Item) => ReturnType<typeof readOrReport<T>>): T[] =>
+  items.map(read).flatMap((item) => ("value" in item ? [item.value] : []));

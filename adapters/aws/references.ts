@@ -1,0 +1,61 @@
+import type { DomainRecord } from "../../core/settings/domain.ts";
+import type { Commit, LogEntry } from "../../core/settings/store.ts";
+import { domainOfTrustStoreKey, domainOnHostKey, hostOfCertificateKey, type ItemKey } from "./table-keys.ts";
+
+/**
+ * Which items name which: the reverse of what records hold, for lists and for "used by". A reference is *sure* when the
+ * transaction that wrote the record wrote it too. One that found no room there is *loose*: written before the transaction,
+ * and never taken for true without a look at the record that it is about (docs/adr/0008).
+ */
+export interface ReferenceChange {
+  readonly key: ItemKey;
+  readonly becomes: "present" | "absent";
+}
+
+/** What a write does to references; each once, those that decide most often first. */
+export function referenceChanges({
+  record,
+  hosts,
+}: Pick<Commit | LogEntry, "record" | "hosts">): ReferenceChange[] {
+  const before = new Map<string, ItemKey>();
+  const after = new Map<string, ItemKey>();
+  if (record.kind === "domain") {
+    for (const key of referencesOf(record.before)) before.set(textOf(key), key);
+    for (const key of referencesOf(record.after)) after.set(textOf(key), key);
+  }
+  for (const { host, before: old, after: wanted } of hosts) {
+    addServing(before, host, old?.certificateId);
+    addServing(after, host, wanted?.certificateId);
+  }
+  return [...changes(after, before, "present"), ...changes(before, after, "absent")];
+}
+
+function referencesOf(domain: DomainRecord | null): ItemKey[] {
+  if (domain === null) return [];
+  const { name, account, mxHosts, tls } = domain;
+  return [
+    ...mxHosts.map((host) => domainOnHostKey(host, account, name)),
+    ...tls.clientCertificate.trust.trustStoreIds.map((id) => domainOfTrustStoreKey(id, name)),
+  ];
+}
+
+function addServing(
+  keys: Map<string, ItemKey>,
+  host: Commit["hosts"][number]["host"],
+  id: DomainRecord["tls"]["server"]["certificateId"] | undefined,
+): void {
+  if (id === null || id === undefined) return;
+  const key = hostOfCertificateKey(id, host);
+  keys.set(textOf(key), key);
+}
+
+/** Those of `some` that are not among `others`. */
+function changes(
+  some: ReadonlyMap<string, ItemKey>,
+  others: ReadonlyMap<string, ItemKey>,
+  becomes: ReferenceChange["becomes"],
+): ReferenceChange[] {
+  return [...some].filter(([text]) => !others.has(text)).map(([, key]) => ({ key, becomes }));
+}
+
+const textOf = ({ pk, sk }: ItemKey): string => `${pk} ${sk}`;

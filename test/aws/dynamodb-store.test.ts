@@ -1,0 +1,46 @@
+import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
+import { keyOfItem } from "../../adapters/aws/table-keys.ts";
+import type { UnreadableItem } from "../../core/settings/store.ts";
+import { storeContract } from "../contract/store.contract.ts";
+import { describeOnAws } from "../support/aws/on-aws.ts";
+import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
+
+function spoil(table: TestTable, kind: UnreadableItem["kind"], id: string): Promise<void> {
+  const key = keyOfItem(kind, id);
+  if (kind === "mx-host") return table.set(key, "domainCount", { N: "-1" });
+  return table.set(key, "json", { S: "{" });
+}
+
+describeOnAws("on AWS", () => {
+  storeContract({
+    name: "DynamoDB",
+    create: async () => {
+      const table = await createTestTable();
+      const opened: { close(): void }[] = [];
+      const open = () => {
+        const stores = openAwsStores(
+          { TABLE_NAME: table.name, KEY_BUCKET: "unused", KEY_KMS_KEY_ID: "unused" },
+          Date.now,
+        );
+        opened.push(stores);
+        return stores.store;
+      };
+      const closeAll = () => {
+        for (const stores of opened) stores.close();
+      };
+      return {
+        store: open(),
+        other: open(),
+        spoil: (kind, id) => spoil(table, kind, id),
+        reopen: async () => {
+          closeAll();
+          return open();
+        },
+        close: async () => {
+          closeAll();
+          await table.delete();
+        },
+      };
+    },
+  });
+});

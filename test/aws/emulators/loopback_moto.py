@@ -1,0 +1,18 @@
+"""moto's S3, KMS and ACM on a free port of the loopback interface.
+
+Prints "port N" when it listens, and ends with its standard input, however the process that started it ends.
+"""
+
+import logging
+import sys
+
+from moto.server import ThreadedMotoServer
+
+# One line for each request, on a stream that nobody reads.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+_, port = server.get_host_and_port()
+print(f"port {port}", flush=True)
+sys.stdin.read()
+server.stop()
