@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CAPS } from "../limits.ts";
 import { distinct, ignoredInput, labelInput, namePatternInput } from "../settings/input-fields.ts";
-import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "./self-signed.ts";
+import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "./self-signed-request.ts";
 
 /** Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day. */
 const MAX_DAYS = 3650;

@@ -26,7 +26,6 @@ import { certificateUsedBy, type CertificateView, certificateView } from "./cert
 import { isCertificateId } from "./ids.ts";
 import { type CertificateMaterial, materialName } from "./key-vault.ts";
 import { parsePemBundle } from "./pem-bundle.ts";
-import { createSelfSigned } from "./self-signed.ts";
 import { decodeMaterial, encodeMaterial, type NewCertificate } from "./serving-material.ts";
 
 /** Versions that a write that never came to its end may have left in the vault. */
@@ -158,7 +157,7 @@ export class CertificateService {
       const message = `holds more than ${CAPS.certificateNames} names`;
       throw new RuleViolation([{ pointer: "/names", code: "too-many", message }]);
     }
-    return createSelfSigned(input, { nowMs });
+    return this.#deps.makeSelfSigned(input, { nowMs });
   }
 
   async #checkHosts(record: CertificateRecord, { names }: NewCertificate): Promise<void> {

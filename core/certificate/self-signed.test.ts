@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { parsePemBundle } from "./pem-bundle.ts";
-import { createSelfSigned, SELF_SIGNED_KEY_TYPES } from "./self-signed.ts";
+import { createSelfSigned } from "./self-signed.ts";
+import { SELF_SIGNED_KEY_TYPES } from "./self-signed-request.ts";
 
 const nowMs = Date.now();
 const names = ["mx.example", "*.example"];

@@ -12,28 +12,14 @@ import {
   type Extension,
 } from "@peculiar/x509";
 import { timestamp } from "../clock.ts";
-import type { KeyType } from "./certificate.ts";
 import { readCertificateFields, sha256Hex, spkiPinOf } from "./certificate-fields.ts";
 import { writePem } from "./pem.ts";
+import {
+  SELF_SIGNED_DEFAULTS,
+  type SelfSignedKeyType,
+  type SelfSignedRequest,
+} from "./self-signed-request.ts";
 import type { NewCertificate } from "./serving-material.ts";
-
-export const SELF_SIGNED_KEY_TYPES = [
-  "ecdsa-p256",
-  "rsa-2048",
-  "rsa-3072",
-] as const satisfies readonly KeyType[];
-export type SelfSignedKeyType = (typeof SELF_SIGNED_KEY_TYPES)[number];
-
-export interface SelfSignedRequest {
-  /** Canonical host names or wildcards, at least one: they are not looked at here. */
-  readonly names: readonly string[];
-  /** Default `ecdsa-p256`. */
-  readonly keyType?: SelfSignedKeyType | undefined;
-  /** Whole days from now to notAfter. Default 365. */
-  readonly days?: number | undefined;
-}
-
-export const SELF_SIGNED_DEFAULTS = { keyType: "ecdsa-p256", days: 365 } as const;
 
 /** notBefore lies this far back, for clients whose clock is behind. */
 const BACKDATED_MS = 3600 * 1000;

@@ -1,5 +1,6 @@
 import type { IdSource } from "../certificate/ids.ts";
 import type { KeyVault } from "../certificate/key-vault.ts";
+import type { MakeSelfSigned } from "../certificate/self-signed-request.ts";
 import type { Clock } from "../clock.ts";
 import type { EdgeReports } from "../edge-report/edge-reports.ts";
 import type { Store } from "./store.ts";
@@ -14,5 +15,6 @@ export interface ServiceDependencies {
   readonly ids: IdSource;
   /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to the operator. */
   readonly operatorHosts: ReadonlySet<string>;
+  readonly makeSelfSigned: MakeSelfSigned;
   readonly retry: Omit<WriteEffects, "whenStale">;
 }

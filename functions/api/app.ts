@@ -4,6 +4,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { CertificateService } from "../../core/certificate/certificate-service.ts";
 import { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
+import type { MakeSelfSigned } from "../../core/certificate/self-signed-request.ts";
 import type { WriteEffects } from "../../core/settings/write.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/settings/domain-service.ts";
@@ -17,21 +18,29 @@ import { routeCertificateChanges, routeCertificates } from "./certificates.route
 import { routeDomains, routeTls } from "./domains.route.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
-import { routeOpenApi } from "./openapi.ts";
+import { type Credentials, routeOpenApi } from "./openapi.ts";
 import { routeStatus } from "./status.route.ts";
 import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
 
-export interface ApiDependencies extends Omit<ServiceDependencies, "retry"> {
+export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "makeSelfSigned"> {
   readonly authenticate: Authenticate;
   readonly log: ApiLog;
   /** What else /health/ready waits for; the store is asked always. */
   readonly readiness?: ReadinessCheck;
   /** Whether there is a page at /docs: on the operator's own machine. */
   readonly docs?: boolean;
+  /** How the OpenAPI document says that callers are known; `bearer` when left out. */
+  readonly credentials?: Credentials;
   /** For writes that meet others; the process's own clock, timer and random by default. */
   readonly retry?: Omit<WriteEffects, "whenStale">;
 }
+
+/** The PKI library is two thirds as large as all that is left: loaded by the requests that need it. */
+const makeSelfSigned: MakeSelfSigned = async (request, context) => {
+  const { createSelfSigned } = await import("../../core/certificate/self-signed.ts");
+  return createSelfSigned(request, context);
+};
 
 const RETRY: Omit<WriteEffects, "whenStale"> = {
   now: () => performance.now(),
@@ -55,7 +64,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     c.set("actor", await deps.authenticate(c.req.raw, c.env));
     await next();
   });
-  const services: ServiceDependencies = { ...deps, retry: deps.retry ?? RETRY };
+  const services: ServiceDependencies = { ...deps, makeSelfSigned, retry: deps.retry ?? RETRY };
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
@@ -65,7 +74,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routeTrustStores(app, new TrustStoreService(services));
   routeStatus(app, new StatusService(services));
   routeHealth(app, deps);
-  routeOpenApi(app, { docs: deps.docs ?? false });
+  routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });
 
   app.notFound((c) => {
     const allow = allowedMethods(app.routes, c.req.path);

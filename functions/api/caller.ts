@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Actor } from "../../core/actor.ts";
 import { clientKey } from "../../core/network/client-address.ts";
-import { TooManyAttempts, Unauthenticated } from "./http-errors.ts";
+import type { ApiAuth } from "./api-config.ts";
+import { type AuthenticationScheme, TooManyAttempts, Unauthenticated } from "./http-errors.ts";
 
 /** Finds out who makes a request. @throws Unauthenticated, TooManyAttempts */
 export type Authenticate = (request: Request, env: unknown) => Actor | Promise<Actor>;
@@ -49,6 +50,32 @@ function clientOf(env: unknown): string {
 
 function memberOf(value: unknown, key: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+}
+
+/** Whoever the stage's authorizer lets pass has every scope; accounts come with tokens of our own. */
+const STAGE_ACCOUNT = "default";
+const MAX_ACTOR_NAME = 200;
+
+const SCHEME_OF = {
+  iam: "AWS4-HMAC-SHA256",
+  jwt: "Bearer",
+} as const satisfies Readonly<Record<ApiAuth, AuthenticationScheme>>;
+
+/**
+ * Callers by what API Gateway's authorizer found (payload 2.0), and by nothing that a request itself can say: headers,
+ * query and body come from the client. An event that another kind of authorizer let pass, or none, is of nobody: the
+ * stage is set up differently from what API_AUTH says.
+ */
+export function gatewayAuthentication(auth: ApiAuth): Authenticate {
+  return (_request, env) => {
+    const authorizer = memberOf(memberOf(env, "requestContext"), "authorizer");
+    const name =
+      auth === "iam"
+        ? memberOf(memberOf(authorizer, "iam"), "userArn")
+        : memberOf(memberOf(memberOf(authorizer, "jwt"), "claims"), "sub");
+    if (typeof name !== "string" || name === "") throw new Unauthenticated(false, SCHEME_OF[auth]);
+    return { account: STAGE_ACCOUNT, name: name.slice(0, MAX_ACTOR_NAME) };
+  };
 }
 
 /** Failures of each client in the present window; bounded, the oldest forgotten first. */

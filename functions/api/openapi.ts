@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { ApiEnv } from "./api-env.ts";
-import { docsPage, docsStyle, type OpenApiDocument } from "./docs-page.ts";
+import type { OpenApiDocument } from "./docs-page.ts";
 
 const INFO = {
   openapi: "3.1.0",
@@ -32,18 +32,39 @@ const docsPolicy = (style: string): string =>
     "frame-ancestors 'none'",
   ].join("; ");
 
+/** What `security` of every route below /v1 stands for: the local token or a JWT, or AWS's Signature Version 4. */
+const SECURITY_SCHEMES = {
+  bearer: { type: "http", scheme: "bearer" },
+  // As API Gateway's own export of an API writes it: OpenAPI has no word for SigV4.
+  sigv4: {
+    type: "apiKey",
+    name: "Authorization",
+    in: "header",
+    "x-amazon-apigateway-authtype": "awsSigv4",
+  },
+} as const;
+export type Credentials = keyof typeof SECURITY_SCHEMES;
+
 /** `/openapi.json` always, `/docs` where the operator reads it on the machine itself. */
-export function routeOpenApi(app: OpenAPIHono<ApiEnv>, { docs }: { readonly docs: boolean }): void {
-  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
+export function routeOpenApi(
+  app: OpenAPIHono<ApiEnv>,
+  { docs, credentials }: { readonly docs: boolean; readonly credentials: Credentials },
+): void {
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", SECURITY_SCHEMES[credentials]);
   const document = once(() => openApiDocument(app));
   app.get("/openapi.json", (c) => c.json(document()));
   if (!docs) return;
-  const page = once(() => docsPage(document()));
-  app.get("/docs", (c) => {
-    c.header("Content-Security-Policy", docsPolicy(docsStyle));
+  // Loaded here, since the API on AWS has no such page.
+  const page = once(async () => {
+    const { docsPage, docsStyle } = await import("./docs-page.ts");
+    return { html: docsPage(document()), policy: docsPolicy(docsStyle) };
+  });
+  app.get("/docs", async (c) => {
+    const { html, policy } = await page();
+    c.header("Content-Security-Policy", policy);
     c.header("X-Content-Type-Options", "nosniff");
     c.header("Referrer-Policy", "no-referrer");
-    return c.html(page());
+    return c.html(html);
   });
 }
 

@@ -113,9 +113,9 @@ const conflictIssues = ({ code, message, issues }: StateConflict): readonly Issu
 
 function httpProblemOf(error: unknown): Problem | null {
   if (error instanceof Unauthenticated) {
-    const challenge = error.presented
-      ? 'Bearer realm="postern", error="invalid_token"'
-      : 'Bearer realm="postern"';
+    const realm = `${error.scheme} realm="postern"`;
+    const challenge =
+      error.presented && error.scheme === "Bearer" ? `${realm}, error="invalid_token"` : realm;
     return { code: "unauthenticated", detail: error.message, headers: { "WWW-Authenticate": challenge } };
   }
   if (error instanceof TooManyAttempts)

@@ -1,0 +1,22 @@
+import * as z from "zod";
+import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
+
+/** Who the callers of a stage are: signed by AWS's SigV4, or holders of a token of the stage's identity provider. */
+export const API_AUTHS = ["iam", "jwt"] as const;
+export type ApiAuth = (typeof API_AUTHS)[number];
+
+const LOG_LEVELS = ["info", "error", "silent"] as const;
+
+/** The API's own variables on AWS, beside those of the adapters and the SDK's `AWS_*`. */
+export const apiConfigSchema = z.object({
+  /** What the stage's authorizer checks. */
+  API_AUTH: z.enum(API_AUTHS, "must be iam or jwt").default("iam"),
+  /** The edges' own name: what their default certificate carries belongs to the operator. */
+  SMTP_NAME: z.string().transform((text, context): DomainName => {
+    const name = toDomainName(text);
+    if (name !== null) return name;
+    context.addIssue({ code: "custom", message: "must be a host name" });
+    return z.NEVER;
+  }),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
+});
