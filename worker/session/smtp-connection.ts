@@ -63,7 +63,7 @@ interface ConnectionParts {
   readonly onEnd: () => void;
 }
 
-/** For the last reply of a session that a drain cuts. */
+/** For the last reply of a session that a drain cuts: a client that does not read it is not waited for. */
 const CUT_LINGER_MS = 100;
 
 type Callback = () => void;
@@ -232,7 +232,7 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     });
   }
 
-  /** Goes on at once where there is a default certificate, and when one of the settings was looked for where there is none. */
+  /** At once where there is a default certificate; else when one of the settings was looked for. */
   #withOffer(decided: (offer: StarttlsOffer) => void): void {
     const offer = this.#mail.starttlsOffer();
     if (!(offer instanceof Promise)) return decided(offer);
@@ -287,8 +287,7 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
   }
 
   async #receive(parser: Parser): Promise<void> {
-    const stream = parser.startDataMode(this.#limits.maxMessageBytes);
-    this._dataStream = stream;
+    const stream = (this._dataStream = parser.startDataMode(this.#limits.maxMessageBytes));
     const reply = await receiveMessage(stream, {
       limits: this.#limits,
       transfer: (whole) => this.#mail.message(whole),
@@ -377,7 +376,6 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     this.#mail.log.end("drained");
     if (this.#giveUpHandshake !== null) return this.#giveUpHandshake();
     this.#say(REPLIES.draining);
-    // The reply has a moment to leave; a client that does not read it is not waited for.
     setTimeout(() => this._socket.destroy(), CUT_LINGER_MS).unref();
   }
 
