@@ -24,7 +24,6 @@ export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => numbe
   const s3 = createS3Client();
   const table = new DynamoDbTable(dynamoDb, config.TABLE_NAME, new ServiceCalls("settings store"));
   const clock = serviceClock(dynamoDb, now);
-  let s3: { destroy(): void } | null = null;
   return {
     store: new DynamoDbStore(table),
     edgeReports: new DynamoDbEdgeReports(table, clock),
@@ -36,7 +35,7 @@ export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => numbe
     }),
     close: () => {
       dynamoDb.destroy();
-      s3?.destroy();
+      s3.destroy();
     },
   };
 }
