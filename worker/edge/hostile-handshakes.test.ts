@@ -85,6 +85,26 @@ describe("an edge whose clients misbehave in the handshake", () => {
     await expectServed(edge);
   });
 
+  it.each([
+    ["noise", noise],
+    ["a plaintext alert", alert],
+    ["a broken record", Buffer.from([23, 3, 3, 0, 30, ...noise.subarray(0, 30)])],
+    ["a record that is too long", Buffer.from([23, 3, 3, 0xff, 0xff])],
+    ["a second hello", hello12],
+  ])("lives on, and ends the session, when %s follows a good handshake", async (_title, bytes) => {
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      const ended = edge.seen("session-ended").length;
+      const client = await afterStarttls(edge.port());
+      const raw = client.socket;
+      await client.handshake({ servername: "mx.a.example", maxVersion });
+      await client.say("EHLO client.example");
+      raw.write(bytes);
+      expect(await endOf(client)).toBe("closed");
+      for (let wait = 0; wait < 200 && edge.seen("session-ended").length === ended; wait += 1) await pause(5);
+      expect(edge.seen("session-ended")).toHaveLength(ended + 1);
+    }
+  });
+
   it("still serves", () => expectServed(edge));
 });
 
@@ -103,7 +123,17 @@ function breakAfter({ socket }: SmtpClient, octets: number): void {
 
 async function expectFailures(edge: TestEdge, failures: number): Promise<void> {
   for (let wait = 0; wait < 200 && edge.seen("handshake-failed").length < failures; wait += 1) {
-    await new Promise((resolve) => void setTimeout(resolve, 5));
+    await pause(5);
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
+
+async function endOf(client: SmtpClient): Promise<string> {
+  try {
+    return await client.reply();
+  } finally {
+    client.close();
   }
 }
 
