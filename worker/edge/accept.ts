@@ -37,6 +37,8 @@ export class AcceptLoop {
   /** Accepted, and still waiting for a PROXY header. */
   readonly #waiting = new Set<Socket>();
   readonly #turnedAway = new Set<Socket>();
+  /** What `maxConnections` counts. */
+  readonly #counted = new Set<Socket>();
   #draining = false;
 
   constructor(options: AcceptLoopOptions) {
@@ -81,7 +83,8 @@ export class AcceptLoop {
     socket.on("error", () => undefined);
     if (this.#draining) return this.#refuse(socket, "draining", REPLIES.draining);
     if (!limits.tryOpen()) return this.#refuseAt(socket, "maxConnections", REPLIES.tooManyConnections);
-    socket.once("close", () => limits.close());
+    this.#counted.add(socket);
+    socket.once("close", () => this.#uncount(socket));
     const address = canonicalAddress(socket.remoteAddress ?? "");
     // Gone between the accept of the kernel and ours.
     if (address === null) return void socket.destroy();
@@ -95,6 +98,10 @@ export class AcceptLoop {
       this.#waiting.delete(socket);
       this.#afterProxyHeader(socket, client, outcome);
     });
+  }
+
+  #uncount(socket: Socket): void {
+    if (this.#counted.delete(socket)) this.#options.limits.close();
   }
 
   #afterProxyHeader(socket: Socket, proxy: Client, outcome: ProxyHeaderOutcome): void {
@@ -155,6 +162,8 @@ export class AcceptLoop {
 
   /** Without a reply, or with too many hearing one already, the connection is just closed. */
   #turnAway(socket: Socket, reply: SmtpReply | null): void {
+    // At once: one client that is turned away again and again must not take the places of others.
+    this.#uncount(socket);
     if (reply === null || this.#turnedAway.size >= MAX_TURNED_AWAY) return void socket.destroy();
     this.#turnedAway.add(socket);
     socket.end(`${String(reply.code)} ${reply.text}\r\n`);

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { proxyV2, proxyV2For } from "../../test/support/proxy-headers.ts";
 import { domainRecord } from "../../test/support/records.ts";
@@ -101,6 +102,20 @@ describe("limits of connections", () => {
     const third = await SmtpClient.connect(edge.port("two"));
     expect(await third.reply()).toMatch(/^421 4\.3\.2 /);
     expect(edge.seen("limit-hit")).toMatchObject([{ limit: "maxConnections", listener: "two" }]);
+  });
+
+  it("do not count who was turned away, even while it holds its connection", async () => {
+    const edge = await start({ limits: { maxConnectionsPerClient: 1, maxConnections: 2 } });
+    await greeted(edge);
+    for (let times = 0; times < 3; times += 1) {
+      const socket = connect({ port: edge.port(), host: "127.0.0.1", allowHalfOpen: true });
+      onTestFinished(() => void socket.destroy());
+      const [bytes] = await once(socket, "data");
+      expect(String(bytes)).toMatch(/^421 4\.7\.0 /);
+    }
+    const other = await SmtpClient.connect(edge.port(), { localAddress: "127.0.0.2" });
+    onTestFinished(() => other.close());
+    expect(await other.reply()).toMatch(/^220 /);
   });
 
   it("let a load balancer's own checks through, counted apart and without a record", async () => {
