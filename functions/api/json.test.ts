@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InvalidInput } from "../../core/errors.ts";
-import { MAX_JSON_DEPTH, parseJson } from "./json.ts";
+import { MAX_JSON_DEPTH, MAX_JSON_ITEMS, parseJson } from "./json.ts";
 
 function refusal(text: string): InvalidInput {
   try {
@@ -102,6 +102,17 @@ describe("parseJson", () => {
     const value = parseJson('{"__proto__":{"polluted":1}}');
     expect(Object.keys(Object(value))).toEqual(["__proto__"]);
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
+  });
+
+  it(`takes a list of ${MAX_JSON_ITEMS} items and refuses one more, with a pointer to the list`, () => {
+    const list = (length: number): string => `{"tls":{"exceptions":[${Array(length).fill("{}").join()}]}}`;
+    expect(() => parseJson(list(MAX_JSON_ITEMS))).not.toThrow();
+    expect(() => parseJson(list(MAX_JSON_ITEMS + 1))).toThrow(
+      expect.objectContaining({
+        name: "TooLarge",
+        issues: [expect.objectContaining({ pointer: "/tls/exceptions", code: "too-large" })],
+      }),
+    );
   });
 
   it(`takes ${MAX_JSON_DEPTH} levels and refuses one more`, () => {

@@ -1,4 +1,4 @@
-import { InvalidInput, type Issue } from "../../core/errors.ts";
+import { InvalidInput, type Issue, TooLarge } from "../../core/errors.ts";
 import { toPointer } from "../../core/json-pointer.ts";
 
 export type JsonValue =
@@ -11,6 +11,12 @@ export type JsonValue =
 
 /** Deeper than any document of this API; a bound for the recursion here and in everything that walks the value. */
 export const MAX_JSON_DEPTH = 32;
+
+/**
+ * Ten times the longest list of this API. Over it every item may be wrong, and zod passes its issues on as arguments of
+ * one call: at 100,000 items of `tls.exceptions` that was a stack overflow (measured).
+ */
+export const MAX_JSON_ITEMS = 1_000;
 
 const WHITESPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
@@ -26,7 +32,8 @@ const LITERALS: ReadonlyMap<string, null | boolean> = new Map([
  * Parses one JSON text (RFC 8259) more strictly than JSON.parse: a repeated key is an error, since two readers of one
  * document must not see two settings; so are a lone surrogate, a number that is not finite, and great depth.
  *
- * @throws InvalidInput with the position, never with the text: a body may hold a private key.
+ * @throws TooLarge for a list over `MAX_JSON_ITEMS`; otherwise InvalidInput with the position, never with the text: a body
+ *   may hold a private key.
  */
 export function parseJson(text: string): JsonValue {
   return new JsonReader(text).document();
@@ -95,6 +102,7 @@ class JsonReader {
     const items: JsonValue[] = [];
     if (this.#takes("]")) return items;
     do {
+      if (items.length === MAX_JSON_ITEMS) throw this.#tooManyItems();
       this.#path.push(items.length);
       items.push(this.#value());
       this.#path.pop();
@@ -149,6 +157,12 @@ class JsonReader {
     if (found === undefined) return null;
     this.#at += found.length;
     return found;
+  }
+
+  #tooManyItems(): TooLarge {
+    const message = `holds more than ${MAX_JSON_ITEMS} items`;
+    const pointer = toPointer(this.#path);
+    return new TooLarge(`A list of the body ${message}.`, [{ pointer, code: "too-large", message }]);
   }
 
   #malformed(what: string): InvalidInput {
