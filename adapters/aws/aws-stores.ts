@@ -5,8 +5,7 @@ import { createDynamoDbClient } from "./aws-clients.ts";
 import { DynamoDbEdgeReports } from "./dynamodb-edge-reports.ts";
 import { DynamoDbStore } from "./dynamodb-store.ts";
 import { DynamoDbTable } from "./dynamodb-table.ts";
-import { createS3Client } from "./s3-client.ts";
-import { S3KeyVault } from "./s3-key-vault.ts";
+import { LazyKeyVault } from "./lazy-key-vault.ts";
 import { ServiceCalls } from "./service-calls.ts";
 import { serviceClock } from "./service-clock.ts";
 
@@ -14,28 +13,36 @@ import { serviceClock } from "./service-clock.ts";
 export interface AwsStores {
   readonly store: Store;
   readonly edgeReports: EdgeReports;
-  readonly keyVault: S3KeyVault;
+  readonly keyVault: LazyKeyVault;
   close(): void;
 }
 
 /** `now`: milliseconds since the epoch by this machine; it is corrected by the store's own clock. */
 export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => number): AwsStores {
   const dynamoDb = createDynamoDbClient();
-  const s3 = createS3Client();
   const table = new DynamoDbTable(dynamoDb, config.TABLE_NAME, new ServiceCalls("settings store"));
   const clock = serviceClock(dynamoDb, now);
+  let s3: { destroy(): void } | null = null;
   return {
     store: new DynamoDbStore(table),
     edgeReports: new DynamoDbEdgeReports(table, clock),
-    keyVault: new S3KeyVault({
-      client: s3,
-      calls: new ServiceCalls("key vault"),
-      bucket: config.KEY_BUCKET,
-      kmsKeyId: config.KEY_KMS_KEY_ID,
+    keyVault: new LazyKeyVault(async () => {
+      const [{ S3KeyVault }, { createS3Client }] = await Promise.all([
+        import("./s3-key-vault.ts"),
+        import("./s3-client.ts"),
+      ]);
+      const client = createS3Client();
+      s3 = client;
+      return new S3KeyVault({
+        client,
+        calls: new ServiceCalls("key vault"),
+        bucket: config.KEY_BUCKET,
+        kmsKeyId: config.KEY_KMS_KEY_ID,
+      });
     }),
     close: () => {
       dynamoDb.destroy();
-      s3.destroy();
+      s3?.destroy();
     },
   };
 }

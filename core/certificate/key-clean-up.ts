@@ -1,0 +1,50 @@
+import type { StoreContents } from "../settings/store.ts";
+import { type KeyVault, materialName, trustName, type VaultName } from "./key-vault.ts";
+
+/** Which objects a vault holds. */
+export interface VaultInventory {
+  /**
+   * Objects last written before a moment, in any order. One that is younger may belong to a write that has not committed
+   * yet. @throws Unavailable
+   */
+  writtenBefore(epochMs: number): AsyncIterable<VaultName>;
+}
+
+/** A write ends within 10 s (core/settings/write.ts); a day leaves room for clocks, retries and people. */
+const KEPT_MS = 24 * 3600 * 1000;
+
+export interface KeyCleanUpOptions {
+  readonly vault: Pick<KeyVault, "delete"> & VaultInventory;
+  /** Everything that is stored; asked after the objects were listed, so that what was named meanwhile is known. */
+  readonly contents: () => Promise<StoreContents>;
+  readonly nowMs: number;
+}
+
+/** What a clean-up did. `kept`: it stopped because a record could not be read, and that record may name any object. */
+export type KeyCleanUp =
+  | { readonly kind: "done"; readonly deleted: readonly VaultName[] }
+  | { readonly kind: "kept"; readonly unreadable: number };
+
+/**
+ * Deletes objects older than a day that no record names: left over from writes that were given up, earlier versions, and
+ * deleted certificates. @throws Unavailable
+ */
+export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions): Promise<KeyCleanUp> {
+  const old: VaultName[] = [];
+  for await (const name of vault.writtenBefore(nowMs - KEPT_MS)) old.push(name);
+  if (old.length === 0) return { kind: "done", deleted: [] };
+  const stored = await contents();
+  const unreadable = stored.unreadable.filter(({ kind }) => kind !== "domain" && kind !== "mx-host").length;
+  if (unreadable > 0) return { kind: "kept", unreadable };
+  const named = namesIn(stored);
+  const deleted = old.filter((name) => !named.has(name));
+  for (const name of deleted) await vault.delete(name);
+  return { kind: "done", deleted };
+}
+
+function namesIn({ certificates, trustStores }: StoreContents): ReadonlySet<VaultName> {
+  return new Set([
+    ...certificates.map(({ id, material }) => materialName(id, material.version)),
+    ...trustStores.map(({ contentSha256 }) => trustName(contentSha256)),
+  ]);
+}
