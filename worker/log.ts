@@ -18,6 +18,8 @@ export const LOG_EVENTS = {
   "settings-unreadable": "warn",
   /** The store cannot be read; what is held stays in force. */
   "settings-stale": "warn",
+  /** The store could not be read at the start; settings of `ageSeconds` ago are in force. */
+  "settings-from-backup": "warn",
   "settings-fresh": "info",
   "trust-content-unreadable": "warn",
   "trust-contents-loaded": "info",

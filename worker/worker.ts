@@ -18,6 +18,7 @@ import type { Log } from "./log.ts";
 import { type Metrics, countEdgeEvent, countPoll, createMetrics, setGauges } from "./metrics.ts";
 import type { EdgeEvent, EdgeEventSink } from "./session/events.ts";
 import { createEdgeReporter, type EdgeReporter, type ReportEvent } from "./settings/edge-reporter.ts";
+import type { BackupSource } from "./settings/poller.ts";
 import { createSettingsFollower, type SettingsFollower } from "./settings/settings-follower.ts";
 import { bindFailure } from "./start-failure.ts";
 
@@ -25,6 +26,8 @@ export interface WorkerOptions {
   readonly config: Config;
   readonly store: Pick<Store, "changesAfter" | "loadAll">;
   readonly vault: Pick<KeyVault, "get">;
+  /** For a start without the store; null or left out = there is none. */
+  readonly backup?: BackupSource | null;
   readonly edgeReports: Pick<EdgeReports, "report" | "remove">;
   readonly edgeId: EdgeId;
   readonly release: string;
@@ -69,6 +72,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const settings = createSettingsFollower({
     store: options.store,
     vault: options.vault,
+    backup: options.backup ?? null,
     intervalMs: options.config.pollIntervalMs,
     log,
     onPoll: (event) => {

@@ -7,6 +7,8 @@ export interface Freshness {
   confirmed(): void;
   /** The store was not read, or what it said could not be put in force. */
   failed(): void;
+  /** What is held was the store's so many milliseconds ago, and the store cannot be read. */
+  heldSince(ageMs: number): void;
   /** Milliseconds since the last confirmation; 0 while all is well. Before the first one it counts from the start. */
   staleForMs(): number;
 }
@@ -27,6 +29,10 @@ export function createFreshness({ monotonicNow, silenceMs }: FreshnessOptions): 
       failing = false;
     },
     failed() {
+      failing = true;
+    },
+    heldSince(ageMs) {
+      confirmedAt = monotonicNow() - ageMs;
       failing = true;
     },
     staleForMs() {

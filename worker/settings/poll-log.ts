@@ -20,7 +20,7 @@ export function createPollLog({ log, snapshot, staleForMs }: PollLogOptions): (e
   let unreadable: readonly UnreadableItem[] = [];
   let failures = 0;
 
-  function failed(event: Extract<PollEvent, { kind: "failed" | "refused" }>): void {
+  function failed(event: Extract<PollEvent, { kind: "failed" | "refused" | "from-backup" }>): void {
     failures += 1;
     if ((failures & (failures - 1)) !== 0) return;
     const revision = snapshot()?.revision ?? null;
@@ -36,10 +36,18 @@ export function createPollLog({ log, snapshot, staleForMs }: PollLogOptions): (e
     log("settings-unreadable", { count: items.length, items: items.slice(0, MAX_ITEMS) });
   }
 
+  function fromBackup({ ageMs, ...event }: Extract<PollEvent, { kind: "from-backup" }>): void {
+    const { revision, domains, unreadable: count, error } = event;
+    log("settings-from-backup", { revision, ageSeconds: seconds(ageMs), domains, unreadable: count, error });
+  }
+
   return (event) => {
     const { kind: _kind, ...fields } = event;
     switch (event.kind) {
       case "failed":
+        return failed(event);
+      case "from-backup":
+        fromBackup(event);
         return failed(event);
       case "refused":
         log("settings-refused", fields);

@@ -11,12 +11,16 @@ import {
   ScriptedStore,
 } from "../../test/support/settings-feed.ts";
 import { createFreshness } from "./freshness.ts";
-import { nextDelayMs, type PollEvent, pollSettings } from "./poller.ts";
+import { type BackupSource, nextDelayMs, type PollEvent, pollSettings } from "./poller.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
 import { createTrustContentLoader } from "./trust-content-loader.ts";
 
 /** A poller whose pauses end when the test says so, on a clock that moves by exactly those pauses. */
-function start(store: ScriptedStore, vaultAnswers: Map<string, Uint8Array> = new Map()) {
+function start(
+  store: ScriptedStore,
+  vaultAnswers: Map<string, Uint8Array> = new Map(),
+  backup: BackupSource | null = null,
+) {
   const stop = new AbortController();
   const events: PollEvent[] = [];
   const pauses: number[] = [];
@@ -34,7 +38,7 @@ function start(store: ScriptedStore, vaultAnswers: Map<string, Uint8Array> = new
   };
   const trustContents = createTrustContentLoader(vault, () => {});
   const done = pollSettings(
-    { store, trustContents, holder, freshness },
+    { store, trustContents, holder, freshness, backup },
     {
       intervalMs: 1_000,
       maxBackoffMs: 5_000,
@@ -348,5 +352,74 @@ describe("the pause between polls", () => {
 
   it("never backs off below an interval that is longer than the cap", () => {
     expect(nextDelayMs({ intervalMs: 60_000, maxBackoffMs: 5_000, random: () => 0.5 }, 4)).toBe(60_000);
+  });
+});
+
+describe("given a store that cannot be read at the start", () => {
+  const HOUR_MS = 3_600_000;
+  const backupAt = (revision: number): BackupSource => ({
+    read: async () => ({
+      contents: contents(revision, [domainAtLevel("example.com", "require", revision)]),
+      ageMs: HOUR_MS,
+    }),
+  });
+  const failing = (): ScriptedStore => {
+    const store = storeWith(7, "accept");
+    store.contents = new Unavailable("no answer");
+    store.log = new Unavailable("no answer");
+    return store;
+  };
+
+  it("puts the backup in force, as old as it is, and goes on from there when the store is back", async () => {
+    const store = failing();
+    const poller = start(store, new Map(), backupAt(5));
+    await poller.nextPoll();
+    expect(poller.events.at(-1)).toMatchObject({
+      kind: "from-backup",
+      revision: 5,
+      ageMs: HOUR_MS,
+      domains: 1,
+    });
+    expect(levelOf(poller.holder.current(), "example.com")).toBe("require");
+    expect(poller.freshness.staleForMs()).toBeGreaterThanOrEqual(HOUR_MS);
+    await poller.nextPoll();
+    expect(poller.events.at(-1)).toMatchObject({ kind: "failed" });
+    expect(poller.freshness.staleForMs()).toBeGreaterThan(HOUR_MS);
+    store.log = [levelEntry(6, "example.com", "accept"), levelEntry(7, "example.net", "none")];
+    await poller.nextPoll();
+    await poller.end();
+    expect(poller.events.at(-1)).toEqual({ kind: "applied", revision: 7, from: 5, entries: 2 });
+    expect(levelOf(poller.holder.current(), "example.com")).toBe("accept");
+    expect(poller.freshness.staleForMs()).toBe(0);
+  });
+
+  it.each([
+    ["there is no backup", null],
+    ["none was ever written", { read: async () => null }],
+    ["the backup cannot be read", { read: () => Promise.reject(new Unavailable("no answer")) }],
+  ])("holds nothing while %s, and loads the store when it is back", async (_, backup) => {
+    const store = failing();
+    const poller = start(store, new Map(), backup);
+    await poller.nextPoll();
+    expect(poller.events.at(-1)).toMatchObject({ kind: "failed", failures: 1 });
+    expect(poller.holder.current()).toBeNull();
+    store.contents = contents(7, [domainAtLevel("example.com", "accept", 7)]);
+    await poller.nextPoll();
+    await poller.end();
+    expect(poller.events.at(-1)).toMatchObject({ kind: "loaded", revision: 7 });
+  });
+
+  it("never asks for the backup when the store answers", async () => {
+    let asked = 0;
+    const backup: BackupSource = {
+      read: async () => {
+        asked += 1;
+        return null;
+      },
+    };
+    const poller = start(storeWith(3, "accept"), new Map(), backup);
+    await poller.nextPoll();
+    await poller.end();
+    expect(asked).toBe(0);
   });
 });

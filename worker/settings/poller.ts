@@ -1,7 +1,7 @@
 import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
 import { applyEntries, buildSnapshot, withTrustContents } from "../../core/settings/snapshot.ts";
 import type { Snapshot } from "../../core/settings/snapshot-view.ts";
-import type { ChangeFeed, FeedEntry, Store } from "../../core/settings/store.ts";
+import type { ChangeFeed, FeedEntry, Store, StoreContents } from "../../core/settings/store.ts";
 import { withPreviousVersions } from "./carry-over.ts";
 import type { Freshness } from "./freshness.ts";
 import type { SnapshotHolder } from "./snapshot-holder.ts";
@@ -28,6 +28,16 @@ export type PollEvent =
       /** What applying the log threw; null = nothing came that continues it. */
       readonly error: unknown;
     }
+  /** The store was not read at the start; the backup is in force until it is. */
+  | {
+      readonly kind: "from-backup";
+      readonly revision: number;
+      readonly ageMs: number;
+      readonly domains: number;
+      readonly unreadable: number;
+      /** Why the store was not read. */
+      readonly error: unknown;
+    }
   /** What the store said was refused (snapshot-holder.ts); what is held stays. */
   | { readonly kind: "refused"; readonly revision: number; readonly from: number }
   | { readonly kind: "trust-contents"; readonly revision: number }
@@ -52,6 +62,14 @@ export interface PollerPorts {
   readonly trustContents: TrustContentLoader;
   readonly holder: SnapshotHolder;
   readonly freshness: Freshness;
+  /** null = there is none: the store is on this machine. */
+  readonly backup: BackupSource | null;
+}
+
+/** The last snapshot that was put away for a start without the store, and how old it is. */
+export interface BackupSource {
+  /** null = there is none. Rejects when it cannot be read. */
+  read(): Promise<{ readonly contents: StoreContents; readonly ageMs: number } | null>;
 }
 
 /** Entries of one read: with two records of at most 64 KB each, a page stays in the low megabytes. */
@@ -80,7 +98,7 @@ export async function pollSettings(
       (error: unknown): PollEvent => ({ kind: "failed", failures: failures + 1, error }),
     );
     if (signal.aborted) return;
-    failures = event.kind === "failed" || event.kind === "refused" ? failures + 1 : 0;
+    failures = isFailure(event) ? failures + 1 : 0;
     gaps = event.kind === "gap" ? event.polls : 0;
     noteFreshness(ports, event);
     options.onEvent(event);
@@ -104,14 +122,18 @@ export function nextDelayMs(
 }
 
 function noteFreshness({ freshness }: PollerPorts, event: PollEvent): void {
-  if (event.kind === "failed" || event.kind === "refused") freshness.failed();
+  if (event.kind === "from-backup") freshness.heldSince(event.ageMs);
+  else if (isFailure(event)) freshness.failed();
   // At a gap nothing is known yet: the store answers, and what is held may be behind.
   else if (event.kind !== "gap") freshness.confirmed();
 }
 
+const isFailure = ({ kind }: PollEvent): boolean =>
+  kind === "failed" || kind === "refused" || kind === "from-backup";
+
 async function pollOnce(ports: PollerPorts, gaps: number): Promise<PollEvent> {
   const held = ports.holder.current();
-  if (held === null) return loadEverything(ports, null);
+  if (held === null) return loadFirst(ports);
   const result = await followFeed(ports, held);
   if (result.kind !== "gap") return result;
   const polls = gaps + 1;
@@ -167,6 +189,22 @@ async function retryTrustContents(ports: PollerPorts, held: Snapshot): Promise<P
     }
   }
   return { kind: "unchanged", revision: held.revision };
+}
+
+/** @throws what the store threw, when there is no backup either. */
+async function loadFirst(ports: PollerPorts): Promise<PollEvent> {
+  try {
+    return await loadEverything(ports, null);
+  } catch (error) {
+    // A backup that cannot be read is no worse than none: the store's own trouble is told, and both are tried again.
+    const backup = await ports.backup?.read().catch(() => null);
+    if (backup === null || backup === undefined) throw error;
+    const { contents, ageMs } = backup;
+    const snapshot = buildSnapshot(contents, await ports.trustContents.load(contents.trustStores));
+    ports.holder.replace(snapshot, "full-load");
+    const counts = { domains: contents.domains.length, unreadable: contents.unreadable.length };
+    return { kind: "from-backup", revision: contents.revision, ageMs, ...counts, error };
+  }
 }
 
 async function loadEverything(ports: PollerPorts, held: Snapshot | null): Promise<PollEvent> {

@@ -5,13 +5,14 @@ import type { Store, UnreadableItem } from "../../core/settings/store.ts";
 import type { Log } from "../log.ts";
 import { createFreshness } from "./freshness.ts";
 import { createPollLog } from "./poll-log.ts";
-import { type PollEvent, pollSettings } from "./poller.ts";
+import { type BackupSource, type PollEvent, pollSettings } from "./poller.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
 import { createTrustContentLoader } from "./trust-content-loader.ts";
 
 export interface SettingsFollowerOptions {
   readonly store: Pick<Store, "changesAfter" | "loadAll">;
   readonly vault: Pick<KeyVault, "get">;
+  readonly backup: BackupSource | null;
   readonly intervalMs: number;
   readonly log: Log;
   /** Told after each poll, when holder and freshness are as the poll left them. */
@@ -38,7 +39,7 @@ const MAX_BACKOFF_MS = 5_000;
 const SILENCE_MS = 5_000;
 
 export function createSettingsFollower(options: SettingsFollowerOptions): SettingsFollower {
-  const { store, vault, intervalMs, log, onPoll } = options;
+  const { store, vault, backup, intervalMs, log, onPoll } = options;
   // Not the wall clock, which may jump.
   const monotonicNow = (): number => performance.now();
   const holder = createSnapshotHolder();
@@ -72,6 +73,6 @@ export function createSettingsFollower(options: SettingsFollowerOptions): Settin
         resolve();
       });
     }),
-    run: (signal) => pollSettings({ store, trustContents, holder, freshness }, poller, signal),
+    run: (signal) => pollSettings({ store, trustContents, holder, freshness, backup }, poller, signal),
   };
 }
