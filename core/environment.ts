@@ -1,4 +1,4 @@
-import * as z from "zod";
+import type * as z from "zod";
 
 /** `EX_CONFIG` of sysexits(3): what a start with a wrong environment exits with. */
 export const EXIT_WRONG_ENVIRONMENT = 78;

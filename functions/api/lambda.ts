@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto";
+import { awsConfigSchema } from "../../adapters/aws/aws-config.ts";
+import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
+import { createIdSource } from "../../core/certificate/ids.ts";
+import type { Clock } from "../../core/clock.ts";
+import { readEnvironment } from "../../core/environment.ts";
+import { createLambdaLog } from "../lambda-log.ts";
+import { configOrExit } from "../lambda-start.ts";
+import { apiConfigSchema } from "./api-config.ts";
+import { createApp } from "./app.ts";
+import type { ApiLog } from "./api-log.ts";
+import { gatewayAuthentication } from "./caller.ts";
+import { createLambdaHandler } from "./lambda-handler.ts";
+
+/** The API as a Lambda function behind an HTTP API: where its adapters are chosen. */
+
+const schema = awsConfigSchema.omit({ STORE: true }).extend(apiConfigSchema.shape);
+const config = configOrExit(() => readEnvironment(schema, process.env));
+
+const now = (): number => Date.now();
+const clock: Clock = { now };
+const writeLine = createLambdaLog({
+  level: config.LOG_LEVEL,
+  now,
+  write: (line) => void process.stdout.write(line),
+});
+const log: ApiLog = ({ event, ...fields }) =>
+  writeLine(event === "api-error" ? "error" : "info", { event, ...fields });
+
+const { store, edgeReports, keyVault } = openAwsStores(config, now);
+const app = createApp({
+  store,
+  edgeReports,
+  vault: keyVault,
+  clock,
+  ids: createIdSource(now, randomBytes),
+  operatorHosts: new Set([config.SMTP_NAME]),
+  authenticate: gatewayAuthentication(config.API_AUTH),
+  credentials: config.API_AUTH === "iam" ? "sigv4" : "bearer",
+  log,
+});
+
+export const handler = createLambdaHandler(app, log);

@@ -1,0 +1,87 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { measureImports } from "../../bench/import-cpu.ts";
+import { type Bundle, type BundleName, BUNDLES, buildBundle } from "../../scripts/bundles.ts";
+import { readText } from "./source-files.ts";
+
+/** Lambda's cold starts grow with it. */
+const MAX_API_BYTES = 1_800_000;
+const MAX_GROWTH = 1.05;
+const MAX_IMPORT_RATIO = 1.5;
+const EXIT_WRONG_ENVIRONMENT = 78;
+const names = Object.keys(BUNDLES) as BundleName[];
+
+let directory = "";
+const built = new Map<BundleName, Bundle>();
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "postern-bundles-"));
+  for (const name of names) built.set(name, await buildBundle(name, join(directory, name)));
+}, 60_000);
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const bundle = (name: BundleName): Bundle => {
+  const found = built.get(name);
+  if (found === undefined) throw new Error(`${name} was not built`);
+  return found;
+};
+
+describe("a bundle", () => {
+  const recorded = JSON.parse(readText("scripts/bundle-sizes.json")) as Readonly<Record<string, number>>;
+
+  it.each(names)("%s is at most 5 % larger than scripts/bundle-sizes.json says", (name) => {
+    expect(bundle(name).bytes).toBeLessThanOrEqual((recorded[name] ?? 0) * MAX_GROWTH);
+  });
+
+  it("api is at most 1.8 MB, with all that it may load later", () => {
+    expect(bundle("api").bytes).toBeLessThanOrEqual(MAX_API_BYTES);
+  });
+
+  it("api costs at most 1.5 times the CPU to import that hono, zod-openapi and DynamoDB do", async () => {
+    const { ratio } = await measureImports(15);
+    expect(ratio).toBeLessThanOrEqual(MAX_IMPORT_RATIO);
+  });
+});
+
+function start(name: BundleName, env: Readonly<Record<string, string>>) {
+  const program = `await import(${JSON.stringify(pathToFileURL(bundle(name).path).href)}); process.exit(0);`;
+  return spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+    encoding: "utf8",
+    env: { AWS_REGION: "eu-central-1", ...env },
+  });
+}
+
+const RIGHT = {
+  TABLE_NAME: "postern",
+  KEY_BUCKET: "postern-keys",
+  KEY_KMS_KEY_ID: "alias/postern",
+  SMTP_NAME: "mx.example.com",
+};
+
+describe("a function that starts", () => {
+  it.each(["api"] as const)("%s ends with 78 without its variables, naming each", (name) => {
+    const { status, stderr } = start(name, {});
+    expect(status).toBe(EXIT_WRONG_ENVIRONMENT);
+    for (const variable of ["TABLE_NAME", "KEY_BUCKET", "KEY_KMS_KEY_ID"])
+      expect(stderr).toContain(`${variable}: is not set`);
+  });
+
+  it.each([
+    ["API_AUTH", "everyone", "API_AUTH: must be iam or jwt"],
+    ["TABLE_NAME", "a secret/table", "TABLE_NAME: must be the name of a DynamoDB table"],
+  ])("api ends with 78 when %s is %j, and does not repeat it", (variable, value, reason) => {
+    const { status, stderr } = start("api", { ...RIGHT, [variable]: value });
+    expect(status).toBe(EXIT_WRONG_ENVIRONMENT);
+    expect(stderr).toContain(reason);
+    expect(stderr).not.toContain(value);
+  });
+
+  it.each(["api"] as const)("%s starts with its variables", (name) => {
+    expect(start(name, RIGHT)).toMatchObject({ status: 0, stderr: "" });
+  });
+});
