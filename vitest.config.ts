@@ -64,6 +64,16 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: "infra",
+          include: ["test/infra/**/*.test.ts"],
+          globalSetup: ["test/infra/harness/unpacked-sst.ts"],
+          testTimeout: 120 * SECOND_MS,
+          hookTimeout: 120 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: "peers",
           include: ["test/peers/**/*.test.ts"],
           globalSetup: ["test/support/peers/installed-peers.ts"],

@@ -99,6 +99,15 @@ describe("the import rules", () => {
     expect(faults.some((fault) => fault.startsWith("no-cycles:"))).toBe(true);
   });
 
+  it.each([
+    [`import type { main } from "../worker/main.ts";\nexport type A = typeof main;`, 0],
+    [`import type { store } from "../adapters/local/store.ts";\nexport type A = typeof store;`, 0],
+    [`import { type main } from "../worker/main.ts";\nexport type A = typeof main;`, 1],
+    [`export const later = () => import("../worker/main.ts");`, 1],
+  ])("let infra take types and nothing else: %j", async (text, faults) => {
+    expect(await faultsWith({ "infra/a.ts": text })).toHaveLength(faults);
+  });
+
   it("see what is imported for its type alone", async () => {
     const faults = await faultsWith({
       "core/a.ts": `import type { door } from "../worker/session/door.ts";\nexport type A = typeof door;`,

@@ -1,0 +1,103 @@
+import { type ApiEnvironment, environmentForSst, storesEnvironment } from "./environment.ts";
+import {
+  acmCertificates,
+  forSst,
+  keyObjects,
+  listKeyObjects,
+  readIndex,
+  readTable,
+  requestAcmCertificates,
+  trustLambdaAlone,
+  useKey,
+  writeTable,
+} from "./permissions.ts";
+import type { ApiAuthorizer, Settings } from "./settings.ts";
+import type { Storage } from "./storage.ts";
+import type { Table } from "./table.ts";
+
+/** Answered to anybody: they say that the API lives, and what it is. */
+const OPEN_ROUTES = ["GET /health/live", "GET /health/ready", "GET /openapi.json"] as const;
+
+/** Requests a second, and how many at once on top. The store takes some tens of writes a second (docs/deploy.md). */
+const RATE = { rateLimit: 100, burstLimit: 200 } as const;
+/** Open to strangers, and each reads the store. */
+const OPEN_RATE = { rateLimit: 10, burstLimit: 20 } as const;
+
+export interface ApiParts {
+  readonly table: Table;
+  readonly storage: Storage;
+}
+
+/** The HTTP API: one function behind every route, one authorizer for the whole stage. */
+export function createApi(settings: Settings, { table, storage }: ApiParts) {
+  const api = new sst.aws.ApiGatewayV2("Api", {
+    // SST's default lets scripts of every origin call it.
+    cors: false,
+    accessLog: { retention: "1 year" },
+    ...(settings.apiDomain === null ? {} : { domain: settings.apiDomain }),
+    transform: {
+      stage: (args) => {
+        args.defaultRouteSettings = {
+          throttlingRateLimit: RATE.rateLimit,
+          throttlingBurstLimit: RATE.burstLimit,
+        };
+        args.routeSettings = OPEN_ROUTES.map((routeKey) => ({
+          routeKey,
+          throttlingRateLimit: OPEN_RATE.rateLimit,
+          throttlingBurstLimit: OPEN_RATE.burstLimit,
+        }));
+      },
+    },
+  });
+  const handler = createHandler(settings, { table, storage });
+  for (const route of OPEN_ROUTES) api.route(route, handler.arn);
+  // What no other route takes, so that a path of tomorrow is closed before anybody thinks of it.
+  api.route("$default", handler.arn, authorizationOf(api, settings.authorizer));
+  return { api, handler };
+}
+
+export type Api = ReturnType<typeof createApi>;
+
+function createHandler({ authorizer, smtpName }: Settings, { table, storage }: ApiParts) {
+  const environment: ApiEnvironment = {
+    ...storesEnvironment(table, storage),
+    API_AUTH: authorizer.kind,
+    SMTP_NAME: smtpName,
+  };
+  return new sst.aws.Function("ApiHandler", {
+    handler: "functions/api/lambda.handler",
+    runtime: "nodejs24.x",
+    architecture: "arm64",
+    memory: "1024 MB",
+    // API Gateway gives up at 30.
+    timeout: "29 seconds",
+    environment: environmentForSst(environment),
+    logging: { format: "text", retention: "1 year" },
+    permissions: forSst([
+      ...readTable(table),
+      ...readIndex(table),
+      ...writeTable(table),
+      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["keys", "trust"]),
+      ...listKeyObjects(storage),
+      ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),
+      ...requestAcmCertificates,
+      ...acmCertificates([
+        "acm:DescribeCertificate",
+        "acm:ExportCertificate",
+        "acm:DeleteCertificate",
+        "acm:AddTagsToCertificate",
+      ]),
+    ]),
+    transform: { role: trustLambdaAlone },
+  });
+}
+
+function authorizationOf(
+  api: sst.aws.ApiGatewayV2,
+  authorizer: ApiAuthorizer,
+): sst.aws.ApiGatewayV2RouteArgs {
+  if (authorizer.kind === "iam") return { auth: { iam: true } };
+  const { issuer, audiences, scopes } = authorizer;
+  const { id } = api.addAuthorizer({ name: "Jwt", jwt: { issuer, audiences: [...audiences] } });
+  return { auth: { jwt: { authorizer: id, scopes: [...scopes] } } };
+}

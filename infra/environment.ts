@@ -1,0 +1,30 @@
+import type { awsConfigSchema } from "../adapters/aws/aws-config.ts";
+import type { apiConfigSchema } from "../functions/api/api-config.ts";
+import type { VariableName as WorkerVariable } from "../worker/config-variables.ts";
+import type { Storage } from "./storage.ts";
+import type { Table } from "./table.ts";
+
+type Text = $util.Input<string>;
+type Environment<Name extends string> = Readonly<Partial<Record<Name, Text>>>;
+
+type AwsVariable = keyof (typeof awsConfigSchema)["shape"];
+type ApiVariable = keyof (typeof apiConfigSchema)["shape"];
+
+/** Variables of each program, by the names of its own schema: another name does not compile. */
+export type ApiEnvironment = Environment<AwsVariable | ApiVariable>;
+export type ScheduleEnvironment = Environment<AwsVariable>;
+export type WorkerEnvironment = Environment<AwsVariable | WorkerVariable>;
+
+/** Where the settings and keys of the stage are. */
+export const storesEnvironment = (table: Table, { key, keys }: Storage): Record<AwsVariable, Text> => ({
+  STORE: "dynamodb",
+  TABLE_NAME: table.name,
+  KEY_BUCKET: keys.name,
+  KEY_KMS_KEY_ID: key.arn,
+});
+
+/** As SST's components take them: a variable that is not set is not there. */
+export const environmentForSst = (environment: Environment<string>): Record<string, Text> =>
+  Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );

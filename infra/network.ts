@@ -1,0 +1,35 @@
+import type { Settings } from "./settings.ts";
+
+/** Where the edges live: public subnets without NAT, an address of their own for each zone of the load balancer. */
+export function createNetwork({ zones, isProduction }: Settings) {
+  const vpc = new sst.aws.Vpc("Network", {
+    az: zones,
+    transform: {
+      // Nothing of ours uses the default group; whatever lands in it by mistake reaches nothing.
+      securityGroup: (args) => {
+        args.ingress = [];
+        args.egress = [];
+      },
+    },
+  });
+  const region = aws.getRegionOutput().region;
+  for (const service of ["dynamodb", "s3"] as const) {
+    // Free, and the settings take no way through the internet.
+    new aws.ec2.VpcEndpoint(`Endpoint-${service}`, {
+      vpcId: vpc.id,
+      serviceName: $interpolate`com.amazonaws.${region}.${service}`,
+      vpcEndpointType: "Gateway",
+      routeTableIds: vpc.nodes.publicRouteTables.apply((tables) => tables.map((table) => table.id)),
+    });
+  }
+  // An MX host must have address records (RFC 2181 section 10.3), at customers who cannot point an alias at a load
+  // balancer of ours: so its addresses must not change, whatever is replaced behind them.
+  const addresses = Array.from(
+    { length: zones },
+    (_, index) => new aws.ec2.Eip(`SmtpAddress${index + 1}`, { domain: "vpc" }, { protect: isProduction }),
+  );
+  const cluster = new sst.aws.Cluster("Edges", { vpc });
+  return { vpc, cluster, addresses, cidr: vpc.nodes.vpc.cidrBlock };
+}
+
+export type Network = ReturnType<typeof createNetwork>;

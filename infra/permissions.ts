@@ -1,0 +1,161 @@
+import type { Storage } from "./storage.ts";
+import { MAIL_PREFIX, PREFIXES } from "./storage.ts";
+import { KEYS, type Table } from "./table.ts";
+
+type Text = $util.Input<string>;
+
+/** One statement of a role. */
+export interface Permission {
+  readonly actions: readonly string[];
+  readonly resources: readonly Text[];
+  readonly conditions?: readonly {
+    readonly test: string;
+    readonly variable: string;
+    readonly values: readonly Text[];
+  }[];
+}
+
+/** The partition of the table that edges write, and nothing else (adapters/aws/table-keys.ts). */
+const EDGE_PARTITION = "EDGE";
+
+/** Linking the table would grant `dynamodb:*`. */
+export const readTable = (table: Table): readonly Permission[] => [
+  { actions: ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], resources: [table.arn] },
+];
+
+/** Lists, and nothing else, read the index. */
+export const readIndex = (table: Table): readonly Permission[] => [
+  { actions: ["dynamodb:Query"], resources: [$interpolate`${table.arn}/index/${KEYS.index.name}`] },
+];
+
+/** A transaction needs the permission of each of its actions. */
+export const writeTable = (table: Table): readonly Permission[] => [
+  {
+    actions: [
+      "dynamodb:PutItem",
+      "dynamodb:UpdateItem",
+      "dynamodb:DeleteItem",
+      "dynamodb:ConditionCheckItem",
+      "dynamodb:BatchWriteItem",
+    ],
+    resources: [table.arn],
+  },
+];
+
+/** An edge may change its report and no settings. A condition cannot name the one task: a task may write another's report. */
+export const writeEdgeReports = (table: Table): readonly Permission[] => [
+  {
+    actions: ["dynamodb:PutItem", "dynamodb:DeleteItem"],
+    resources: [table.arn],
+    conditions: [
+      { test: "ForAllValues:StringEquals", variable: "dynamodb:LeadingKeys", values: [EDGE_PARTITION] },
+      // ForAllValues is true of a request that names no key at all.
+      { test: "Null", variable: "dynamodb:LeadingKeys", values: ["false"] },
+    ],
+  },
+];
+
+type Prefix = keyof typeof PREFIXES;
+type ObjectAction = "s3:GetObject" | "s3:PutObject" | "s3:DeleteObject";
+
+/** Objects of the key bucket, by prefix. Linking the bucket would grant `s3:*`. */
+export const keyObjects = (
+  { keys }: Storage,
+  actions: readonly ObjectAction[],
+  prefixes: readonly Prefix[],
+): readonly Permission[] => [
+  { actions, resources: prefixes.map((prefix) => $interpolate`${keys.arn}/${PREFIXES[prefix]}*`) },
+];
+
+/** Without it S3 answers 403 for an object that is not there, and "no such key" cannot be told from "no permission". */
+export const listKeyObjects = ({ keys }: Storage): readonly Permission[] => [
+  { actions: ["s3:ListBucket"], resources: [keys.arn] },
+];
+
+type KeyAction = "kms:Decrypt" | "kms:GenerateDataKey";
+
+/** The product's key, through S3 and for one bucket: with a Bucket Key its context is the bucket's ARN, else the object's. */
+export function useKey(
+  { key }: Storage,
+  bucket: $util.Output<string>,
+  actions: readonly KeyAction[],
+): readonly Permission[] {
+  const region = aws.getRegionOutput().region;
+  return [
+    {
+      actions,
+      resources: [key.arn],
+      conditions: [
+        {
+          test: "StringEquals",
+          variable: "kms:ViaService",
+          values: [$interpolate`s3.${region}.amazonaws.com`],
+        },
+        {
+          test: "StringLike",
+          variable: "kms:EncryptionContext:aws:s3:arn",
+          values: [bucket, $interpolate`${bucket}/*`],
+        },
+      ],
+    },
+  ];
+}
+
+/** Messages into a bucket, and nothing out of it. */
+export const deliverTo = (bucketArn: $util.Output<string>, prefix: string): readonly Permission[] => [
+  {
+    actions: ["s3:PutObject", "s3:AbortMultipartUpload"],
+    resources: [$interpolate`${bucketArn}/${prefix}/*`],
+  },
+];
+
+export const deliverToOwnBucket = (storage: Storage): readonly Permission[] =>
+  storage.mail === null
+    ? []
+    : [
+        ...deliverTo(storage.mail.arn, MAIL_PREFIX),
+        // Decrypt: S3 asks for it when the parts of an upload are put together.
+        ...useKey(storage, storage.mail.arn, ["kms:GenerateDataKey", "kms:Decrypt"]),
+      ];
+
+/** Certificates of ACM. Requesting one has no resource to name. */
+export function acmCertificates(actions: readonly `acm:${string}`[]): readonly Permission[] {
+  const region = aws.getRegionOutput().region;
+  const account = aws.getCallerIdentityOutput().accountId;
+  const partition = aws.getPartitionOutput().partition;
+  return [{ actions, resources: [$interpolate`arn:${partition}:acm:${region}:${account}:certificate/*`] }];
+}
+
+export const requestAcmCertificates: readonly Permission[] = [
+  { actions: ["acm:RequestCertificate"], resources: ["*"] },
+];
+
+/** As SST's components take them. */
+export const forSst = (
+  permissions: readonly Permission[],
+): {
+  actions: string[];
+  resources: Text[];
+  conditions?: { test: string; variable: string; values: Text[] }[];
+}[] =>
+  permissions.map(({ actions, resources, conditions }) => ({
+    actions: [...actions],
+    resources: [...resources],
+    ...(conditions === undefined
+      ? {}
+      : { conditions: conditions.map((condition) => ({ ...condition, values: [...condition.values] })) }),
+  }));
+
+/** An inline policy, for roles whose own one SST would widen. */
+export const inlinePolicy = (permissions: readonly Permission[]): aws.types.input.iam.RoleInlinePolicy => ({
+  name: "inline",
+  policy: aws.iam.getPolicyDocumentOutput({ statements: forSst(permissions) }).json,
+});
+
+/**
+ * SST 4.17.1 asks whether `dev` is set of an Output, which is always true: every role of a function would trust the
+ * account's root too. Lambda alone is trusted here.
+ */
+export function trustLambdaAlone(args: aws.iam.RoleArgs): undefined {
+  args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });
+}

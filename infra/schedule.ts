@@ -1,0 +1,80 @@
+import { environmentForSst, type ScheduleEnvironment, storesEnvironment } from "./environment.ts";
+import {
+  acmCertificates,
+  forSst,
+  keyObjects,
+  listKeyObjects,
+  readIndex,
+  readTable,
+  trustLambdaAlone,
+  useKey,
+  writeTable,
+} from "./permissions.ts";
+import type { Storage } from "./storage.ts";
+import { SWEEPS } from "./sweeps.ts";
+import type { Table } from "./table.ts";
+
+export interface ScheduleParts {
+  readonly table: Table;
+  readonly storage: Storage;
+}
+
+/** What happens without a request: one function, told by the clock and by ACM. */
+export function createSchedule({ table, storage }: ScheduleParts) {
+  const environment: ScheduleEnvironment = storesEnvironment(table, storage);
+  const handler = new sst.aws.Function("ScheduleHandler", {
+    handler: "functions/schedule/lambda.handler",
+    runtime: "nodejs24.x",
+    architecture: "arm64",
+    memory: "1024 MB",
+    timeout: "5 minutes",
+    environment: environmentForSst(environment),
+    logging: { format: "text", retention: "1 year" },
+    permissions: forSst([
+      ...readTable(table),
+      ...readIndex(table),
+      ...writeTable(table),
+      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["keys", "trust"]),
+      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["backup"]),
+      ...listKeyObjects(storage),
+      ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),
+      ...acmCertificates(["acm:DescribeCertificate", "acm:ExportCertificate"]),
+    ]),
+    transform: { role: trustLambdaAlone },
+  });
+  for (const [sweep, schedule] of Object.entries(SWEEPS)) {
+    new sst.aws.CronV2(`Sweep-${sweep}`, {
+      function: handler.arn,
+      schedule: schedule,
+      event: { sweep },
+      retries: 2,
+    });
+  }
+  createAcmEvents(handler);
+  return { handler };
+}
+
+export type Schedule = ReturnType<typeof createSchedule>;
+
+/** ACM tells when a certificate was issued or renewed; the daily sweep finds what got lost. */
+function createAcmEvents(handler: sst.aws.Function): void {
+  const rule = new aws.cloudwatch.EventRule("AcmAvailable", {
+    description: "Postern: a certificate of ACM was issued or renewed",
+    eventPattern: JSON.stringify({ source: ["aws.acm"], "detail-type": ["ACM Certificate Available"] }),
+  });
+  const permission = new aws.lambda.Permission("AcmAvailablePermission", {
+    action: "lambda:InvokeFunction",
+    function: handler.name,
+    principal: "events.amazonaws.com",
+    sourceArn: rule.arn,
+  });
+  new aws.cloudwatch.EventTarget(
+    "AcmAvailableTarget",
+    {
+      rule: rule.name,
+      arn: handler.arn,
+      retryPolicy: { maximumRetryAttempts: 10, maximumEventAgeInSeconds: 3600 },
+    },
+    { dependsOn: [permission] },
+  );
+}

@@ -1,0 +1,41 @@
+import type { TABLE_DEFINITION } from "../adapters/aws/table-definition.ts";
+import type { Settings } from "./settings.ts";
+
+/** As adapters/aws reads and writes it; the compiler holds the two together. */
+export const KEYS: typeof TABLE_DEFINITION = {
+  partitionKey: "pk",
+  sortKey: "sk",
+  index: { name: "by-name", partitionKey: "list", sortKey: "listKey" },
+  timeToLive: "expiresAt",
+};
+
+/** The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. */
+export function createTable({ isProduction }: Settings) {
+  const { partitionKey, sortKey, index } = KEYS;
+  return new sst.aws.Dynamo("Settings", {
+    fields: {
+      [partitionKey]: "string",
+      [sortKey]: "string",
+      [index.partitionKey]: "string",
+      [index.sortKey]: "string",
+    },
+    primaryIndex: { hashKey: partitionKey, rangeKey: sortKey },
+    // Lists read the records themselves from the table.
+    globalIndexes: {
+      [index.name]: { hashKey: index.partitionKey, rangeKey: index.sortKey, projection: "keys-only" },
+    },
+    ttl: KEYS.timeToLive,
+    deletionProtection: isProduction,
+    transform: {
+      table: (args, options) => {
+        // All three are said although two of them are defaults: a change of a default must show.
+        args.billingMode = "PAY_PER_REQUEST";
+        args.pointInTimeRecovery = { enabled: true, recoveryPeriodInDays: 35 };
+        args.serverSideEncryption = { enabled: true };
+        options.protect = isProduction;
+      },
+    },
+  });
+}
+
+export type Table = ReturnType<typeof createTable>;

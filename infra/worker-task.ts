@@ -1,0 +1,132 @@
+import { storesEnvironment, type WorkerEnvironment } from "./environment.ts";
+import type { Network } from "./network.ts";
+import {
+  deliverTo,
+  deliverToOwnBucket,
+  inlinePolicy,
+  keyObjects,
+  listKeyObjects,
+  type Permission,
+  readTable,
+  useKey,
+  writeEdgeReports,
+} from "./permissions.ts";
+import type { Settings } from "./settings.ts";
+import { MAIL_PREFIX, type Storage } from "./storage.ts";
+import type { Table } from "./table.ts";
+
+/** Ports of a task. Nothing reaches them but the load balancer. */
+export const PORTS = { smtp: 2525, health: 8081 } as const;
+/** On loopback alone: the shared listener cannot take PROXY headers, so mail comes through one of SMTP_LISTENERS. */
+const SHARED_PORT = 2526;
+
+/**
+ * How an edge ends. ECS takes it out of the load balancer first, and after `deregisterSeconds` sends SIGTERM; the edge then
+ * waits `drainSeconds` for transactions in flight and some seconds for the rest, and after `killSeconds` (Fargate takes no
+ * more than 120) it is killed.
+ */
+export const ENDING = { deregisterSeconds: 60, drainSeconds: 100, killSeconds: 120 } as const;
+
+export interface WorkerParts {
+  readonly network: Network;
+  readonly table: Table;
+  readonly storage: Storage;
+}
+
+export function environmentOf(
+  settings: Settings,
+  { network, table, storage }: WorkerParts,
+): WorkerEnvironment {
+  const listener = { name: "mx", host: "0.0.0.0", port: PORTS.smtp, proxyProtocol: true } as const;
+  const delivery = deliveryOf(settings, storage);
+  return {
+    ...storesEnvironment(table, storage),
+    SMTP_NAME: settings.smtpName,
+    SMTP_HOST: "127.0.0.1",
+    SMTP_PORT: String(SHARED_PORT),
+    SMTP_LISTENERS: network.cidr.apply((cidr) => JSON.stringify([{ ...listener, proxyFrom: [cidr] }])),
+    // The address of HEALTH_PORT too; a worker on its own has no API.
+    API_HOST: "0.0.0.0",
+    HEALTH_PORT: String(PORTS.health),
+    // The only place that can be written; it dies with the task.
+    DATA_DIR: "/tmp/postern",
+    LIMITS: JSON.stringify({ drainMs: ENDING.drainSeconds * 1000 }),
+    ...(delivery === null ? {} : { DELIVERY: delivery }),
+    ...settings.edge,
+  };
+}
+
+/** null = it comes from a parameter, as a secret. */
+function deliveryOf({ delivery }: Settings, { mail }: Storage): $util.Input<string> | null {
+  switch (delivery.kind) {
+    case "own-bucket":
+      return $interpolate`s3://${mail?.name ?? ""}/${MAIL_PREFIX}`;
+    case "bucket":
+      return `s3://${delivery.bucket}/${delivery.prefix}`;
+    case "next-hop":
+      return delivery.url;
+    case "parameter":
+      return null;
+    default:
+      return delivery satisfies never;
+  }
+}
+
+/** What ECS reads for the edge before it starts it; empty unless a next hop needs a password. */
+export const secretsOf = ({ delivery }: Settings): Record<string, $util.Output<string>> =>
+  delivery.kind === "parameter" ? { DELIVERY: parameterArn(delivery.name) } : {};
+
+function parameterArn(name: string): $util.Output<string> {
+  const region = aws.getRegionOutput().region;
+  const account = aws.getCallerIdentityOutput().accountId;
+  const partition = aws.getPartitionOutput().partition;
+  return $interpolate`arn:${partition}:ssm:${region}:${account}:parameter${name}`;
+}
+
+/** What SST's own definition of a task leaves open or does not ask for. */
+export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
+  taskDefinition: (args: aws.ecs.TaskDefinitionArgs): undefined => {
+    args.volumes = [{ name: "tmp" }];
+    args.containerDefinitions = $jsonParse($output(args.containerDefinitions)).apply((containers) =>
+      JSON.stringify((containers as readonly object[]).map(hardened)),
+    );
+  },
+  taskRole: (args: aws.iam.RoleArgs): undefined => {
+    // Written anew, not added to: SST's own lets a shell be opened in every task.
+    args.inlinePolicies = [inlinePolicy(permissionsOf(settings, parts))];
+  },
+  executionRole: (args: aws.iam.RoleArgs): undefined => {
+    // SST's own reads every parameter and secret of the account.
+    const secrets = Object.values(secretsOf(settings));
+    args.inlinePolicies =
+      secrets.length === 0 ? [] : [inlinePolicy([{ actions: ["ssm:GetParameters"], resources: secrets }])];
+  },
+});
+
+const hardened = (container: object): object => ({
+  ...container,
+  user: "1000",
+  readonlyRootFilesystem: true,
+  mountPoints: [{ sourceVolume: "tmp", containerPath: "/tmp", readOnly: false }],
+  // 30 unless set: less than the edge needs to let transactions end.
+  stopTimeout: ENDING.killSeconds,
+  pseudoTerminal: false,
+  linuxParameters: { initProcessEnabled: true, capabilities: { drop: ["ALL"] } },
+  ulimits: [{ name: "nofile", softLimit: 65_535, hardLimit: 65_535 }],
+  portMappings: Object.values(PORTS).map((containerPort) => ({ containerPort, protocol: "tcp" })),
+});
+
+function permissionsOf({ delivery }: Settings, { table, storage }: WorkerParts): readonly Permission[] {
+  const { partition } = aws.getPartitionOutput();
+  return [
+    ...readTable(table),
+    ...writeEdgeReports(table),
+    ...keyObjects(storage, ["s3:GetObject"], ["keys", "trust", "backup"]),
+    ...listKeyObjects(storage),
+    ...useKey(storage, storage.keys.arn, ["kms:Decrypt"]),
+    ...deliverToOwnBucket(storage),
+    ...(delivery.kind === "bucket"
+      ? deliverTo($interpolate`arn:${partition}:s3:::${delivery.bucket}`, delivery.prefix)
+      : []),
+  ];
+}

@@ -1,0 +1,42 @@
+/** A resource as the program registered it with Pulumi: its inputs after all outputs were known, secrets unwrapped. */
+export interface Resource {
+  /** Pulumi's type, such as `aws:s3/bucket:Bucket`. */
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** Pulumi refuses to delete or replace it. */
+  readonly isProtected: boolean;
+  /** Goes on living in AWS when it leaves the program. */
+  readonly isRetained: boolean;
+}
+
+/** What `sst deploy` would have asked AWS for. Nothing was deployed, and IAM judged nothing. */
+export interface Stack {
+  readonly app: {
+    readonly name: string;
+    readonly stage: string;
+    readonly removal: string;
+    readonly protect: boolean;
+  };
+  readonly outputs: Readonly<Record<string, unknown>>;
+  readonly resources: readonly Resource[];
+  /** Handlers that were bundled, as `path.export`. */
+  readonly handlers: readonly string[];
+}
+
+/** A change of a source file for one synthesis; the file itself is left alone. */
+export interface Patch {
+  /** Relative to the checkout. */
+  readonly file: string;
+  /** Must be there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface SynthesisOptions {
+  readonly stage: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly patches?: readonly Patch[];
+  /** Handlers are bundled for real, so that a missing file or export fails. */
+  readonly bundleHandlers?: boolean;
+}
