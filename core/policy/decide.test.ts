@@ -122,6 +122,7 @@ describe("rows 3 and 4: the server side of TLS", () => {
 });
 
 const REQUIRE = { level: "require", mode: "require" } as const;
+const exception = (change: Partial<TlsException>): TlsException => ({ match: {}, reason: "test", ...change });
 const judged = (valid: boolean, clientAuth: boolean, serverAuth: boolean): ChainVerdict => ({
   kind: "judged",
   valid,
@@ -314,6 +315,20 @@ describe("rows 5 to 8: the client's certificate", () => {
     expect([result.outcome, result.reason, result.clientCertificate]).toEqual(["accept", null, recorded]);
   });
 
+  it("tells why a certificate did not pass, and nothing of one that nobody asked about", () => {
+    const expired = facts(tls({ peer: peer(refused("CERT_HAS_EXPIRED")) }));
+    const clientAuth = { purpose: "clientAuth" } as const;
+    expect(verdict({ ...REQUIRE, ...clientAuth }, expired).detail).toBe("CERT_HAS_EXPIRED");
+    const others = [
+      exception({ match: { clientCidr: "198.51.100.0/24" }, clientCertificateMode: "request" }),
+    ];
+    expect(verdict({ mode: "none", ...clientAuth, exceptions: others }, expired)).toMatchObject({
+      clientCertificate: "not-requested",
+      detail: null,
+    });
+    expect(verdict(REQUIRE, facts(tls({ peer: peer(OK) }))).detail).toBeNull();
+  });
+
   it("does not judge a certificate that nobody asked about", () =>
     expect(verdict({ mode: "none" }, facts(tls({ peer: peer(UNJUDGED) }))).clientCertificate).toBe(
       "not-requested",
@@ -321,12 +336,6 @@ describe("rows 5 to 8: the client's certificate", () => {
 });
 
 describe("exceptions", () => {
-  const exception = (change: Partial<TlsException>): TlsException => ({
-    match: {},
-    reason: "test",
-    ...change,
-  });
-
   it.each([
     ["the network", { clientCidr: "192.0.2.0/24" }, "accept"],
     ["another network", { clientCidr: "198.51.100.0/24" }, "reject tls-required"],
@@ -388,6 +397,35 @@ describe("exceptions", () => {
       ),
     ).toBe(expected),
   );
+
+  it.each([
+    ["verified, by any of its names", peer(OK, { dnsNames: ["x.example", "client.example"] }), null, 0],
+    ["verified, under another name", peer(OK, { dnsNames: ["x.example"] }), null, null],
+    ["untrusted", peer(UNJUDGED), judged(false, false, false), null],
+  ] as const)(
+    "by client name hold at a domain that asks nobody when the certificate is %s",
+    (_, given, chain, index) => {
+      const rule: Rule = {
+        level: "require",
+        mode: "none",
+        exceptions: [exception({ match: named.match, level: "accept" })],
+      };
+      expect(verdict(rule, facts(tls({ peer: given })), chain)).toMatchObject({
+        outcome: "accept",
+        exception: index,
+        clientCertificate: "not-requested",
+      });
+    },
+  );
+
+  it("of other senders do not keep a certificate from being judged", () => {
+    const elsewhere = exception({ match: { clientCidr: "198.51.100.0/24" }, level: "require" });
+    expect(verdict({ ...REQUIRE, exceptions: [elsewhere] }, facts(tls({ peer: peer(OK) })))).toMatchObject({
+      outcome: "accept",
+      exception: null,
+      clientCertificate: "verified",
+    });
+  });
 
   it("by client name change nothing for a domain that takes either way when the chain cannot be judged", () =>
     expect(

@@ -61,6 +61,13 @@ describe("offersStarttls", () => {
       [],
       false,
     ],
+    [
+      "`none` with an exception that leaves the level alone",
+      [domain(A, "none", "none", [exception({})])],
+      null,
+      [],
+      false,
+    ],
     ["the only `accept` served elsewhere", [domain(A, "none"), domain(B, "accept")], null, [B], false],
     ["every domain served elsewhere", [domain(B, "none")], null, [B], true],
     ["a listener dedicated to `none`", [domain(A, "none"), domain(B, "accept")], A, [], false],
@@ -159,6 +166,19 @@ describe("asksForCertificate", () => {
       [],
       "mx.a.example",
       true,
+    ],
+    [
+      "exceptions that want none, or leave the mode alone",
+      [
+        domain(A, "accept", "none", [
+          exception({ clientCertificateMode: "none" }),
+          exception({ level: "require" }),
+        ]),
+      ],
+      null,
+      [],
+      "mx.a.example",
+      false,
     ],
     ["a dedicated listener, whatever the SNI", mixed, A, [], "mx.b.example", true],
     ["a dedicated listener that does not want one", mixed, B, [], "mx.a.example", false],

@@ -103,6 +103,17 @@ describe("claims of a write", () => {
     expect(plan.sharedHosts).toEqual([]);
   });
 
+  it("sets all own hosts when another order behind another account's host would make it read so", () => {
+    const plan = planWrite({
+      before: onHosts("other.example", "a.example", "b.example"),
+      after: onHosts("other.example", "b.example", "a.example"),
+      certificateId: X,
+      hosts: items(item("other.example", null, 1, "stranger"), item("a.example", X), item("b.example", Y)),
+      othersNaming: nobody,
+    });
+    expect(left(plan)).toEqual([["b.example", 1, X]]);
+  });
+
   it("sets all hosts when another order would make the domain read as another certificate", () => {
     const plan = planWrite({
       before: onHosts("a.example", "b.example"),
