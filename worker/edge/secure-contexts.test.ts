@@ -99,6 +99,15 @@ describe("secure contexts", () => {
     ]);
   });
 
+  it.each([
+    ["an anchor", { anchorsPem: ["not a certificate"] }],
+    ["a CRL", { crlsPem: ["not a CRL"] }],
+  ])("trust nobody where %s cannot be read, and are no worse otherwise", async (_, broken) => {
+    const { contexts } = bench();
+    const serving = await contexts.get(choice({ trust: { ...trust, ...broken } }), others());
+    expect(serving?.trustHash).toBeNull();
+  });
+
   it("forget the one used longest ago, and never hold more than they may", async () => {
     const { contexts } = bench({ capacity: 2 });
     const host = (label: string): TlsChoice => choice({ host: name(`${label}.example`), trust });

@@ -183,14 +183,12 @@ interface ContextParts {
   readonly ciphers: string;
 }
 
-const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
-
 /** @throws when any anchor or CRL does not load. */
 function createContext({ key, material, trust, ciphers }: ContextParts): SecureContext {
   // Node passes over an anchor that it cannot read: the context would then trust less than its hash says.
   for (const anchor of trust?.anchorsPem ?? []) void new X509Certificate(anchor);
-  // Node reads one CRL out of each entry and passes over the rest.
-  const crl = (trust?.crlsPem ?? []).flatMap((pem) => pem.match(CRL) ?? []);
+  // One CRL for each entry; Node throws at one that it cannot read. Passed over, it would end revocation.
+  const crl = [...(trust?.crlsPem ?? [])];
   return createSecureContext({
     ...pairs(material.keys),
     // Never left out: undefined means the public roots. [] is nobody.
