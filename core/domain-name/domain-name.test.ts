@@ -63,6 +63,15 @@ describe("parseDomainName", () => {
   it.each(["", "a b", "192.0.2.1"])("refuses %j", (text) =>
     expect(() => parseDomainName(text)).toThrow(InvalidInput),
   );
+  it.each([
+    ["192.0.2.1", '"192.0.2.1" is not a domain name'],
+    ["a_b.example", '"a_b.example" is not a domain name'],
+    // A private key in the wrong field: whole, and one line of it.
+    ["-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n", "this text is not a domain name"],
+    ["M".repeat(64), "this text is not a domain name"],
+  ])("quotes %j only where it could have been meant as a name", (text, message) =>
+    expect(() => parseDomainName(text)).toThrow(new InvalidInput(message)),
+  );
   it.each(["*.*.example", "*", "a.*.example", "**.example", "*.192.0.2.1"])(
     "refuses the pattern %s",
     (text) => expect(() => parseNamePattern(text)).toThrow(InvalidInput),

@@ -31,6 +31,9 @@ export function toDomainName(text: string): DomainName | null {
   return isDomainName(ascii) ? ascii : null;
 }
 
+/** A text with blanks or a label of more than 63 characters may be a private key in the wrong field: it is not quoted. */
+const COULD_BE_MEANT = /^(?=.{0,253}$)[^\s.]{0,63}(?:\.[^\s.]{0,63})*$/u;
+
 /**
  * Parses a name that an operator stores. Only the canonical form is taken, so that what was written is what is read back.
  *
@@ -41,7 +44,7 @@ export function parseDomainName(text: string): DomainName {
   const canonical = toDomainName(text);
   throw new InvalidInput(
     canonical === null
-      ? `${JSON.stringify(text.slice(0, 300))} is not a domain name`
+      ? `${COULD_BE_MEANT.test(text) ? JSON.stringify(text) : "this text"} is not a domain name`
       : `${JSON.stringify(text)} must be written as a lower-case A-label name without a trailing dot: ${JSON.stringify(canonical)}`,
   );
 }
