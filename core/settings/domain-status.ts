@@ -61,7 +61,7 @@ export interface HostAtEdge extends Omit<ServedCertificate, "certificateId"> {
 
 export interface HostStatus {
   readonly host: DomainName;
-  /** False = another account's or the operator's: what it serves is not shown. */
+  /** False = another account's: what it serves is not shown. */
   readonly own: boolean;
   /** null = the edge's default certificate. */
   readonly certificateId: CertificateId | null;
