@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { createInterner } from "../../core/settings/interner.ts";
 import type { StoreContents, UnreadableItem } from "../../core/settings/store.ts";
 import {
   readCertificate,
@@ -30,6 +31,8 @@ export async function loadContents(database: Database, rowsAtOnce: number): Prom
 
 function* read(source: Connection, rowsAtOnce: number): Generator<void, StoreContents> {
   const unreadable: UnreadableItem[] = [];
+  // While they are read: all of them as JSON brought them would be twice the memory, and later is too late.
+  const interner = createInterner();
   let rows = 0;
   function* table<T>(
     kind: UnreadableItem["kind"],
@@ -49,7 +52,7 @@ function* read(source: Connection, rowsAtOnce: number): Generator<void, StoreCon
   return {
     revision: headOf(source),
     domains: yield* table("domain", "SELECT id, record FROM domain", (row) =>
-      readDomain(text(row, "id"), row["record"]),
+      interner.domain(readDomain(text(row, "id"), row["record"])),
     ),
     mxHosts: yield* table("mx-host", "SELECT host AS id, mx_host.* FROM mx_host", mxHostOf),
     certificates: yield* table("certificate", "SELECT id, record FROM certificate", (row) =>

@@ -58,104 +58,88 @@ function add(a: DomainCounts, b: DomainCounts, sign: 1 | -1): DomainCounts {
 const isTimed = (domain: DomainRecord): boolean =>
   domain.tls.exceptions.some((e) => e.expiresAt !== undefined);
 
-/** Domains that may ask for a certificate, by their trust: JSON text to trust and number. */
 type TrustCounts = PersistentMap<string, { readonly trust: ClientTrust; readonly count: number }>;
 
-interface DomainGroupParts {
+/** What a group of several domains keeps so that it need not walk them. */
+interface Several {
   readonly domains: PersistentMap<DomainName, DomainRecord>;
   /** Of the domains without expiring exceptions. */
   readonly counts: DomainCounts;
-  /** Domains with expiring exceptions. */
   readonly timed: PersistentMap<DomainName, DomainRecord>;
+  /** Domains that may ask for a certificate, by their trust: JSON text to trust and number. */
   readonly trusts: TrustCounts;
 }
+
+const NO_DOMAINS = PersistentMap.from<DomainName, DomainRecord>([]);
+const NO_TRUSTS: TrustCounts = PersistentMap.from([]);
 
 /**
  * An immutable set of domains that answers for all of them at once: the domains of one snapshot, or of one MX host.
  * A host may serve 100,000 domains, so nothing here walks them; those with an expiring exception are counted by the clock.
+ * And 100,000 hosts may serve one domain each, so a group of one is that domain and nothing else.
  */
 export class DomainGroup {
   static readonly EMPTY = new DomainGroup({
-    domains: PersistentMap.from<DomainName, DomainRecord>([]),
+    domains: NO_DOMAINS,
     counts: NO_DOMAIN,
-    timed: PersistentMap.from([]),
-    trusts: PersistentMap.from([]),
+    timed: NO_DOMAINS,
+    trusts: NO_TRUSTS,
   });
 
-  readonly #domains: DomainGroupParts["domains"];
-  readonly #counts: DomainCounts;
-  readonly #timed: DomainGroupParts["timed"];
-  readonly #trusts: TrustCounts;
+  readonly #several: Several | null;
+  readonly #only: DomainRecord | null;
 
-  private constructor({ domains, counts, timed, trusts }: DomainGroupParts) {
-    this.#domains = domains;
-    this.#counts = counts;
-    this.#timed = timed;
-    this.#trusts = trusts;
+  private constructor(content: Several | DomainRecord) {
+    this.#several = "domains" in content ? content : null;
+    this.#only = "domains" in content ? null : content;
   }
 
   static of(domains: readonly DomainRecord[]): DomainGroup {
-    let counts = NO_DOMAIN;
-    const trusts = new Map<string, { trust: ClientTrust; count: number }>();
-    for (const domain of domains) {
-      if (!isTimed(domain)) counts = add(counts, countsOf(domain, 0), 1);
-      const key = trustKey(domain);
-      if (key !== null)
-        trusts.set(key, {
-          trust: domain.tls.clientCertificate.trust,
-          count: (trusts.get(key)?.count ?? 0) + 1,
-        });
-    }
-    const byName = (list: readonly DomainRecord[]) =>
-      PersistentMap.from(list.map((domain) => [domain.name, domain] as const));
-    return new DomainGroup({
-      domains: byName(domains),
-      counts,
-      timed: byName(domains.filter(isTimed)),
-      trusts: PersistentMap.from(trusts),
-    });
+    const [only] = domains;
+    if (only === undefined) return DomainGroup.EMPTY;
+    return domains.length === 1 ? DomainGroup.ofOne(only) : new DomainGroup(severalOf(domains));
+  }
+
+  static ofOne(domain: DomainRecord): DomainGroup {
+    return new DomainGroup(domain);
   }
 
   get size(): number {
-    return this.#domains.size;
+    return this.#several?.domains.size ?? 1;
   }
 
   get(name: DomainName): DomainRecord | undefined {
-    return this.#domains.get(name);
+    if (this.#several !== null) return this.#several.domains.get(name);
+    return this.#only?.name === name ? this.#only : undefined;
   }
 
-  names(): Iterable<DomainName> {
-    return this.#domains.keys();
+  *names(): Iterable<DomainName> {
+    for (const { name } of this.records()) yield name;
   }
 
   records(): Iterable<DomainRecord> {
-    return this.#domains.values();
+    if (this.#several !== null) return this.#several.domains.values();
+    return this.#only === null ? [] : [this.#only];
   }
 
   /** The group with this record in place of the one of that name; `undefined` takes it out. */
   with(name: DomainName, record: DomainRecord | undefined): DomainGroup {
-    const before = this.#domains.get(name);
+    const before = this.get(name);
     if (before === record) return this;
-    let counts = this.#counts;
-    let trusts = this.#trusts;
-    if (before !== undefined) {
-      if (!isTimed(before)) counts = add(counts, countsOf(before, 0), -1);
-      trusts = withTrust(trusts, before, -1);
-    }
-    if (record !== undefined) {
-      if (!isTimed(record)) counts = add(counts, countsOf(record, 0), 1);
-      trusts = withTrust(trusts, record, 1);
-    }
-    const timed = this.#timed.with(name, record !== undefined && isTimed(record) ? record : undefined);
-    return new DomainGroup({ domains: this.#domains.with(name, record), counts, timed, trusts });
+    if (record !== undefined && this.size === (before === undefined ? 0 : 1))
+      return DomainGroup.ofOne(record);
+    const several = this.#several ?? severalOf(this.#only === null ? [] : [this.#only]);
+    return new DomainGroup(changed(several, name, record));
   }
 
   /** Counts at a moment, without the domains named in `except`: those that a listener does not serve. */
   countsAt(nowMs: number, except: Iterable<DomainName> = []): DomainCounts {
-    let counts = this.#counts;
-    for (const domain of this.#timed.values()) counts = add(counts, countsOf(domain, nowMs), 1);
+    let counts = this.#several?.counts ?? (this.#only === null ? NO_DOMAIN : countsOf(this.#only, nowMs));
+    if (this.#several !== null && this.#several.timed.size > 0) {
+      for (const domain of this.#several.timed.values()) counts = add(counts, countsOf(domain, nowMs), 1);
+    }
     for (const name of except) {
-      const domain = this.#domains.get(name);
+      const domain = this.get(name);
       if (domain !== undefined) counts = add(counts, countsOf(domain, nowMs), -1);
     }
     return counts;
@@ -163,10 +147,51 @@ export class DomainGroup {
 
   /** The one trust that every domain here that may ask for a certificate has; null when there is none or more than one. */
   commonTrust(): ClientTrust | null {
-    if (this.#trusts.size !== 1) return null;
-    for (const { trust } of this.#trusts.values()) return trust;
+    if (this.#only !== null) {
+      return trustKey(this.#only) === null ? null : this.#only.tls.clientCertificate.trust;
+    }
+    const trusts = this.#several?.trusts ?? NO_TRUSTS;
+    if (trusts.size !== 1) return null;
+    for (const { trust } of trusts.values()) return trust;
     return null;
   }
+}
+
+function severalOf(domains: readonly DomainRecord[]): Several {
+  let counts = NO_DOMAIN;
+  const trusts = new Map<string, { trust: ClientTrust; count: number }>();
+  for (const domain of domains) {
+    if (!isTimed(domain)) counts = add(counts, countsOf(domain, 0), 1);
+    const key = trustKey(domain);
+    if (key === null) continue;
+    const trust = domain.tls.clientCertificate.trust;
+    trusts.set(key, { trust, count: (trusts.get(key)?.count ?? 0) + 1 });
+  }
+  const timed = domains.filter(isTimed);
+  return {
+    domains: byName(domains),
+    counts,
+    timed: timed.length === 0 ? NO_DOMAINS : byName(timed),
+    trusts: trusts.size === 0 ? NO_TRUSTS : PersistentMap.from(trusts),
+  };
+}
+
+const byName = (domains: readonly DomainRecord[]): PersistentMap<DomainName, DomainRecord> =>
+  PersistentMap.fromValues(domains, ({ name }) => name);
+
+function changed(before: Several, name: DomainName, record: DomainRecord | undefined): Several {
+  let { counts, trusts } = before;
+  const old = before.domains.get(name);
+  if (old !== undefined) {
+    if (!isTimed(old)) counts = add(counts, countsOf(old, 0), -1);
+    trusts = withTrust(trusts, old, -1);
+  }
+  if (record !== undefined) {
+    if (!isTimed(record)) counts = add(counts, countsOf(record, 0), 1);
+    trusts = withTrust(trusts, record, 1);
+  }
+  const timed = before.timed.with(name, record !== undefined && isTimed(record) ? record : undefined);
+  return { domains: before.domains.with(name, record), counts, timed, trusts };
 }
 
 function trustKey(domain: DomainRecord): string | null {

@@ -22,11 +22,26 @@ export class PersistentMap<K extends string, V> {
   }
 
   static from<K extends string, V>(entries: Iterable<readonly [K, V]>): PersistentMap<K, V> {
-    const all = new Map(entries);
-    if (all.size <= SMALL) return new PersistentMap(all.size, all, null);
-    const shards = Array.from({ length: SHARDS }, () => new Map<K, V>());
-    for (const [key, value] of all) shards[shardOf(key)]?.set(key, value);
-    return new PersistentMap(all.size, null, shards);
+    const filling = new PersistentMapBuilder<K, V>();
+    for (const [key, value] of entries) filling.set(key, value);
+    return filling.build();
+  }
+
+  /** Without a pair for each value: at a million of them, the pairs alone would be 60 MB for a moment. */
+  static fromValues<K extends string, V>(values: Iterable<V>, keyOf: (value: V) => K): PersistentMap<K, V> {
+    const filling = new PersistentMapBuilder<K, V>();
+    for (const value of values) filling.set(keyOf(value), value);
+    return filling.build();
+  }
+
+  /** Takes the maps as they are: nobody may change them any more. */
+  static holding<K extends string, V>(
+    small: ReadonlyMap<K, V>,
+    shards: readonly ReadonlyMap<K, V>[] | null,
+  ): PersistentMap<K, V> {
+    if (shards === null) return new PersistentMap(small.size, small, null);
+    const size = shards.reduce((sum, shard) => sum + shard.size, 0);
+    return new PersistentMap(size, null, shards);
   }
 
   get(key: K): V | undefined {
@@ -56,6 +71,36 @@ export class PersistentMap<K extends string, V> {
     const before = this.#shards[index] ?? new Map<K, V>();
     const after = changed(before, key, value);
     return new PersistentMap(this.size + after.size - before.size, null, this.#shards.with(index, after));
+  }
+}
+
+/** A map while it is filled: one Map, and from `SMALL` on shards, so that no Map of everything is ever made. */
+export class PersistentMapBuilder<K extends string, V> {
+  #small = new Map<K, V>();
+  #shards: Map<K, V>[] | null = null;
+
+  get(key: K): V | undefined {
+    return (this.#shards?.[shardOf(key)] ?? this.#small).get(key);
+  }
+
+  set(key: K, value: V): void {
+    if (this.#shards !== null) {
+      this.#shards[shardOf(key)]?.set(key, value);
+      return;
+    }
+    this.#small.set(key, value);
+    if (this.#small.size <= SMALL) return;
+    const shards = Array.from({ length: SHARDS }, () => new Map<K, V>());
+    for (const [held, each] of this.#small) shards[shardOf(held)]?.set(held, each);
+    this.#shards = shards;
+  }
+
+  /** The map; the builder is empty afterwards. */
+  build(): PersistentMap<K, V> {
+    const built = PersistentMap.holding(this.#small, this.#shards);
+    this.#small = new Map();
+    this.#shards = null;
+    return built;
   }
 }
 

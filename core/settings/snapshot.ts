@@ -2,10 +2,11 @@ import type { CertificateRecord } from "../certificate/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../certificate/ids.ts";
 import type { TrustStoreContent, TrustStoreRecord } from "../certificate/trust-store.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
-import type { DomainRecord, TlsSettings } from "./domain.ts";
+import type { DomainRecord } from "./domain.ts";
 import { DomainGroup } from "./domain-group.ts";
+import { createInterner, type Interner } from "./interner.ts";
 import type { MxHost } from "./mx-host.ts";
-import { PersistentMap } from "./persistent-map.ts";
+import { PersistentMap, PersistentMapBuilder } from "./persistent-map.ts";
 import type { HostView, Snapshot } from "./snapshot-view.ts";
 import type { FeedEntry, LogEntry, StoreContents, UnreadableItem } from "./store.ts";
 
@@ -13,6 +14,9 @@ import type { FeedEntry, LogEntry, StoreContents, UnreadableItem } from "./store
 export class FeedGap extends Error {
   override readonly name = "FeedGap";
 }
+
+/** The domains of one MX host. Most hosts have one domain, and a group for each would be as large as the record. */
+type HostDomains = DomainRecord | DomainGroup;
 
 type TrustContents = ReadonlyMap<string, TrustStoreContent>;
 
@@ -22,47 +26,66 @@ interface Parts {
   /** Domains whose newest version cannot be read; only those without an earlier one are row 2. */
   readonly unusable: PersistentMap<DomainName, UnreadableItem>;
   /** Domains by MX host, whoever owns the host. */
-  readonly groups: PersistentMap<DomainName, DomainGroup>;
-  readonly mxHosts: PersistentMap<DomainName, MxHost>;
+  readonly groups: PersistentMap<DomainName, HostDomains>;
+  /** Hosts with a certificate of the settings. Owner and count of a host are for writers only. */
+  readonly hostCertificates: PersistentMap<DomainName, CertificateId>;
   readonly certificates: PersistentMap<CertificateId, CertificateRecord>;
   readonly trustStores: PersistentMap<TrustStoreId, TrustStoreRecord>;
   readonly trustContents: TrustContents;
   /** By kind and id; a readable version of the same record takes its item out. */
   readonly unreadable: PersistentMap<string, UnreadableItem>;
-  readonly intern: (tls: TlsSettings) => TlsSettings;
+  readonly interner: Interner;
 }
 
 const PARTS = new WeakMap<Snapshot, Parts>();
 
 /** Builds the snapshot of a full load. Unreadable domains are row 2 until a readable version comes. */
 export function buildSnapshot(contents: StoreContents, trustContents: TrustContents): Snapshot {
-  const intern = createInterner();
-  const domains = contents.domains.map((domain) => ({ ...domain, tls: intern(domain.tls) }));
-  const byHost = new Map<DomainName, DomainRecord[]>();
-  for (const domain of domains) {
-    for (const host of domain.mxHosts) {
-      const list = byHost.get(host);
-      if (list === undefined) byHost.set(host, [domain]);
-      else list.push(domain);
-    }
-  }
-  const groups = [...byHost].map(([host, list]) => [host, DomainGroup.of(list)] as const);
+  const interner = createInterner();
+  const domains = contents.domains.map((domain) => withSharedTls(domain, interner));
   const unusable = contents.unreadable.filter((item) => item.kind === "domain");
   return view({
     revision: contents.revision,
     domains: DomainGroup.of(domains),
     unusable: PersistentMap.from(unusable.map((item) => [item.id as DomainName, item] as const)),
-    groups: PersistentMap.from(groups),
-    mxHosts: PersistentMap.from(contents.mxHosts.map((host) => [host.host, host] as const)),
-    certificates: PersistentMap.from(contents.certificates.map((record) => [record.id, record] as const)),
-    trustStores: PersistentMap.from(contents.trustStores.map((record) => [record.id, record] as const)),
+    groups: domainsByHost(domains),
+    hostCertificates: PersistentMap.from(certificatesOf(contents.mxHosts)),
+    certificates: PersistentMap.fromValues(contents.certificates, ({ id }) => id),
+    trustStores: PersistentMap.fromValues(contents.trustStores, ({ id }) => id),
     trustContents,
-    unreadable: PersistentMap.from(
-      contents.unreadable.map((item) => [itemKey(item.kind, item.id), item] as const),
-    ),
-    intern,
+    unreadable: PersistentMap.fromValues(contents.unreadable, ({ kind, id }) => itemKey(kind, id)),
+    interner,
   });
 }
+
+/** A record that a store has shared already (`Interner.domain`) stays the object it is. */
+function withSharedTls(domain: DomainRecord, interner: Interner): DomainRecord {
+  const tls = interner.tls(domain.tls);
+  return tls === domain.tls ? domain : { ...domain, tls };
+}
+
+function domainsByHost(domains: readonly DomainRecord[]): PersistentMap<DomainName, HostDomains> {
+  const byHost = new PersistentMapBuilder<DomainName, HostDomains>();
+  const several = new Map<DomainName, DomainRecord[]>();
+  for (const domain of domains) {
+    for (const host of domain.mxHosts) {
+      const list = several.get(host);
+      const known = byHost.get(host);
+      if (list !== undefined) list.push(domain);
+      else if (known !== undefined) several.set(host, [...groupOf(known).records(), domain]);
+      else byHost.set(host, domain);
+    }
+  }
+  for (const [host, list] of several) byHost.set(host, DomainGroup.of(list));
+  return byHost.build();
+}
+
+function* certificatesOf(hosts: readonly MxHost[]): Generator<readonly [DomainName, CertificateId]> {
+  for (const { host, certificateId } of hosts) if (certificateId !== null) yield [host, certificateId];
+}
+
+const groupOf = (domains: HostDomains): DomainGroup =>
+  domains instanceof DomainGroup ? domains : DomainGroup.ofOne(domains);
 
 /**
  * The snapshot after more log entries. An unreadable entry leaves the previous version of its record in force and is
@@ -94,12 +117,12 @@ export function withTrustContents(snapshot: Snapshot, trustContents: TrustConten
 
 function applyEntry(before: Parts, entry: LogEntry): Parts {
   const parts = withRecord({ ...before, revision: entry.revision }, entry);
-  const mxHosts = entry.hosts.reduce(
-    (hosts, change) => hosts.with(change.host, change.after ?? undefined),
-    parts.mxHosts,
+  const hostCertificates = entry.hosts.reduce(
+    (hosts, { host, after }) => hosts.with(host, after?.certificateId ?? undefined),
+    parts.hostCertificates,
   );
   const unreadable = parts.unreadable.with(itemKey(entry.record.kind, entry.record.id), undefined);
-  return { ...parts, mxHosts, unreadable };
+  return { ...parts, hostCertificates, unreadable };
 }
 
 function withRecord(parts: Parts, { record }: LogEntry): Parts {
@@ -116,11 +139,11 @@ function withRecord(parts: Parts, { record }: LogEntry): Parts {
 }
 
 function withDomain(parts: Parts, name: DomainName, stored: DomainRecord | null): Parts {
-  const after = stored === null ? undefined : { ...stored, tls: parts.intern(stored.tls) };
+  const after = stored === null ? undefined : withSharedTls(stored, parts.interner);
   const hosts = new Set([...(parts.domains.get(name)?.mxHosts ?? []), ...(after?.mxHosts ?? [])]);
   let groups = parts.groups;
   for (const host of hosts) {
-    const group = (groups.get(host) ?? DomainGroup.EMPTY).with(
+    const group = groupOf(groups.get(host) ?? DomainGroup.EMPTY).with(
       name,
       after?.mxHosts.includes(host) ? after : undefined,
     );
@@ -146,7 +169,8 @@ function view(parts: Parts): Snapshot {
   const host = (name: DomainName): HostView | undefined => {
     const domains = parts.groups.get(name);
     if (domains === undefined) return undefined;
-    return { host: name, certificateId: parts.mxHosts.get(name)?.certificateId ?? null, domains };
+    const certificateId = parts.hostCertificates.get(name) ?? null;
+    return { host: name, certificateId, domains: groupOf(domains) };
   };
   const snapshot: Snapshot = Object.freeze({
     revision: parts.revision,
@@ -175,22 +199,4 @@ function partsOf(snapshot: Snapshot): Parts {
   const parts = PARTS.get(snapshot);
   if (parts === undefined) throw new TypeError("not a snapshot made here");
   return parts;
-}
-
-/** Equal settings become one object: a million domains share a handful, which is most of their memory. */
-function createInterner(): (tls: TlsSettings) => TlsSettings {
-  const known = new Map<string, TlsSettings>();
-  return (tls) => {
-    const key = JSON.stringify(tls);
-    const first = known.get(key);
-    if (first !== undefined) return first;
-    known.set(key, deepFreeze(tls));
-    return tls;
-  };
-}
-
-function deepFreeze<T extends object>(value: T): T {
-  for (const inner of Object.values(value))
-    if (typeof inner === "object" && inner !== null) deepFreeze(inner);
-  return Object.freeze(value);
 }
