@@ -5,16 +5,11 @@ import { CAPS } from "../limits.ts";
 import { parseDocument } from "../settings/input-fields.ts";
 import { mergePatch } from "../settings/merge-patch.ts";
 import { missingNameIssues } from "../settings/record-rules.ts";
+import { commitAlone, commitUnder, type RecordTarget } from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
-import type { Commit, LogEntry, Page, PageRequest } from "../settings/store.ts";
+import type { Commit, Page, PageRequest } from "../settings/store.ts";
 import { isCovered } from "../settings/warnings.ts";
-import { commitWithRetry } from "../settings/write.ts";
-import {
-  checkCondition,
-  UNCONDITIONAL,
-  type WriteCondition,
-  whenStale,
-} from "../settings/write-condition.ts";
+import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
 import type { CertificateRecord, CertificateState } from "./certificate.ts";
 import {
   certificateDocument,
@@ -23,7 +18,7 @@ import {
   type MaterialInput,
 } from "./certificate-input.ts";
 import { certificateUsedBy, type CertificateView, certificateView } from "./certificate-view.ts";
-import { isCertificateId } from "./ids.ts";
+import { type CertificateId, isCertificateId } from "./ids.ts";
 import { type CertificateMaterial, materialName } from "./key-vault.ts";
 import { parsePemBundle } from "./pem-bundle.ts";
 import { decodeMaterial, encodeMaterial, type NewCertificate } from "./serving-material.ts";
@@ -31,10 +26,11 @@ import { decodeMaterial, encodeMaterial, type NewCertificate } from "./serving-m
 /** Versions that a write that never came to its end may have left in the vault. */
 const VERSIONS_TRIED = 20;
 
-/** Who writes which certificate. */
-interface CertificateTarget {
-  readonly actor: Actor;
-  readonly id: string;
+interface CertificateChange {
+  readonly id: CertificateId;
+  readonly before: CertificateRecord | null;
+  readonly after: CertificateRecord | null;
+  readonly expectedHead: number;
 }
 
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
@@ -89,7 +85,7 @@ export class CertificateService {
       updatedBy: actor.name,
     };
     return this.#commit(UNCONDITIONAL, async (expectedHead) =>
-      this.#change(actor, { before: null, after, expectedHead }),
+      this.#change(actor, { id, before: null, after, expectedHead }),
     );
   }
 
@@ -98,56 +94,45 @@ export class CertificateService {
    * @throws RuleViolation when a host that uses it is not covered any more; NotFound; as `create`; as the condition
    */
   async putMaterial(
-    { actor, id }: CertificateTarget,
+    target: RecordTarget,
     input: MaterialInput,
     condition: WriteCondition,
   ): Promise<CertificateView> {
-    const present = await this.#own(actor, id);
-    checkCondition(condition, present);
+    const present = await this.#present(target, condition);
     const existing = input.privateKeyPem === undefined ? (await this.#material(present)).keys : undefined;
     const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys: existing });
     const bytes = encodeMaterial(made.material);
     let stored: CertificateRecord["material"] | null = null;
     return this.#commit(condition, async (expectedHead) => {
-      const before = await this.#own(actor, id);
-      checkCondition(condition, before);
+      const before = await this.#present(target, condition);
       await this.#checkHosts(before, made);
       if (stored === null || stored.version <= before.material.version)
         stored = await this.#putNext(before, bytes);
       const { names, keys } = made;
       const after = { ...before, source: input.source, names, keys, material: stored };
-      return this.#change(actor, { before, after, expectedHead });
+      return this.#change(target.actor, { id: before.id, before, after, expectedHead });
     });
   }
 
   /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
-  async patch(
-    { actor, id }: CertificateTarget,
-    patch: object,
-    condition: WriteCondition,
-  ): Promise<CertificateView> {
+  async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
     return this.#commit(condition, async (expectedHead) => {
-      const before = await this.#own(actor, id);
-      checkCondition(condition, before);
+      const before = await this.#present(target, condition);
       const shown = await this.#view(before);
       const merged = mergePatch(shown, patch);
       const { label } = parseDocument(certificateDocument, merged);
       checkFixed(shown, merged);
-      return this.#change(actor, { before, after: { ...before, label }, expectedHead });
+      const after = { ...before, label };
+      return this.#change(target.actor, { id: before.id, before, after, expectedHead });
     });
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
-  async delete({ actor, id }: CertificateTarget, condition: WriteCondition): Promise<void> {
-    await commitWithRetry(
-      this.#deps.store,
-      async (expectedHead) => {
-        const before = await this.#own(actor, id);
-        checkCondition(condition, before);
-        return this.#change(actor, { before, after: null, expectedHead });
-      },
-      { ...this.#deps.retry, whenStale: whenStale(condition) },
-    );
+  async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
+    await commitUnder(condition, this.#deps, async (expectedHead) => {
+      const before = await this.#present(target, condition);
+      return this.#change(target.actor, { id: before.id, before, after: null, expectedHead });
+    });
   }
 
   async #make(input: CertificateInput): Promise<NewCertificate> {
@@ -192,47 +177,32 @@ export class CertificateService {
     }
   }
 
-  #change(
-    actor: Actor,
-    change: { before: CertificateRecord | null; after: CertificateRecord | null; expectedHead: number },
-  ): Commit {
-    const { before, after, expectedHead } = change;
+  #change(actor: Actor, { id, before, after, expectedHead }: CertificateChange): Commit {
     const at = timestamp(this.#deps.clock.now());
-    const id = (after ?? before)?.id;
-    if (id === undefined) throw new TypeError("a write of a certificate that neither was nor will be");
-    return {
-      record: {
-        kind: "certificate",
-        id,
-        before,
-        after: after && { ...after, updatedAt: at, updatedBy: actor.name },
-      },
-      hosts: [],
-      uses: [],
-      account: actor.account,
-      actor: actor.name,
-      at,
-      expectedHead,
-    };
+    const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
+    return commitAlone({ kind: "certificate", id, before, after: written }, { actor, at, expectedHead });
   }
 
   async #commit(
     condition: WriteCondition,
     build: (expectedHead: number) => Promise<Commit>,
   ): Promise<CertificateView> {
-    const { store, retry } = this.#deps;
-    const entry: LogEntry = await commitWithRetry(store, build, {
-      ...retry,
-      whenStale: whenStale(condition),
-    });
-    if (entry.record.kind !== "certificate" || entry.record.after === null)
+    const { record } = await commitUnder(condition, this.#deps, build);
+    if (record.kind !== "certificate" || record.after === null)
       throw new TypeError("the store logged another write than it was given");
-    return this.#view(entry.record.after);
+    return this.#view(record.after);
   }
 
   async #view(record: CertificateRecord): Promise<CertificateView> {
     const { store, clock } = this.#deps;
     return certificateView(record, await certificateUsedBy(store, record), clock.now());
+  }
+
+  /** The record as it is, where the request may write it. @throws NotFound; as the condition */
+  async #present({ actor, id }: RecordTarget, condition: WriteCondition): Promise<CertificateRecord> {
+    const record = await this.#own(actor, id);
+    checkCondition(condition, record);
+    return record;
   }
 
   async #own(actor: Actor, id: string): Promise<CertificateRecord> {
