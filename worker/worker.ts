@@ -167,12 +167,14 @@ function routesOf(ofEdge: DeliveryRoute): (domain: DomainRecord) => DeliveryRout
 
 /** The first listener is that of SMTP_HOST and SMTP_PORT. Node's error carries the address, or the name it looked up. */
 function edgeBindFailure(listeners: readonly EdgeListener[], error: unknown): unknown {
-  const told: { port?: unknown; address?: unknown; hostname?: unknown } = error instanceof Error ? error : {};
+  const told = new Map<string, unknown>(error instanceof Error ? Object.entries(error) : []);
   const [shared] = listeners;
-  const atPort = listeners.filter(({ port }) => told.port === undefined || told.port === port);
+  const atPort = listeners.filter(({ port }) => !told.has("port") || told.get("port") === port);
   // Port 0 is the port of many.
   const listener =
-    atPort.find(({ host }) => host === told.address || host === told.hostname) ?? atPort[0] ?? shared;
+    atPort.find(({ host }) => host === told.get("address") || host === told.get("hostname")) ??
+    atPort[0] ??
+    shared;
   if (listener === undefined) return error;
   return bindFailure(
     listener === shared
