@@ -3,11 +3,11 @@ import { validity } from "../core/certificate/certificate.ts";
 import type { CertificateMaterial } from "../core/certificate/key-vault.ts";
 import { parsePemBundle } from "../core/certificate/pem-bundle.ts";
 import { isCertificateLabel, isPrivateKeyLabel, readPem } from "../core/certificate/pem.ts";
-import { createSelfSigned } from "../core/certificate/self-signed.ts";
 import type { NewCertificate } from "../core/certificate/serving-material.ts";
 import type { DomainName } from "../core/domain-name/domain-name.ts";
 import { InvalidInput, RuleViolation } from "../core/errors.ts";
 import { codeOf, readIfThere, writeDurably } from "./durable-file.ts";
+import { makeOwnCertificate } from "../worker/own-certificate.ts";
 import { StartFailure } from "../worker/start-failure.ts";
 
 /** The edge's own certificate: what is served where the settings name none. Secret: `material`. */
@@ -31,7 +31,6 @@ export interface DefaultCertificateOptions {
 const MADE_HERE =
   "# Made by Postern, which renews it. Replace the whole file, this line too, to serve your own.";
 const DAY_MS = 24 * 3600 * 1000;
-const VALID_DAYS = 365;
 const RENEW_BEFORE_MS = 30 * DAY_MS;
 
 /**
@@ -70,14 +69,9 @@ function mustRenew(text: string, { name, nowMs }: DefaultCertificateOptions): bo
   }
 }
 
-/** ECDSA for everyone, and RSA beside it for senders that know nothing else. */
 async function make({ path, name, nowMs }: DefaultCertificateOptions): Promise<DefaultCertificate> {
-  const parts: NewCertificate[] = [];
-  for (const keyType of ["ecdsa-p256", "rsa-2048"] as const) {
-    parts.push(await createSelfSigned({ names: [name], keyType, days: VALID_DAYS }, { nowMs }));
-  }
-  const keys = parts.flatMap(({ material }) => material.keys);
-  const blocks = keys.flatMap((key) => [key.privateKeyPem, key.certificateChainPem]);
+  const made = await makeOwnCertificate(name, nowMs);
+  const blocks = made.material.keys.flatMap((key) => [key.privateKeyPem, key.certificateChainPem]);
   writeDurably(
     path,
     [MADE_HERE, ...blocks]
@@ -85,7 +79,6 @@ async function make({ path, name, nowMs }: DefaultCertificateOptions): Promise<D
       .join("\n")
       .concat("\n"),
   );
-  const made = { keys: parts.flatMap((part) => part.keys), names: [name], material: { keys } };
   return { ...described(made), isNew: true };
 }
 

@@ -16,6 +16,7 @@ interface BundleSource {
 /** Everything that is deployed as a bundle. */
 export const BUNDLES = {
   api: { entry: "functions/api/lambda.ts", file: "lambda", splits: true },
+  worker: { entry: "worker/main.ts", file: "worker", splits: false },
 } as const satisfies Readonly<Record<string, BundleSource>>;
 
 export type BundleName = keyof typeof BUNDLES;
@@ -81,8 +82,14 @@ export async function bundleEntry(
 export const buildBundle = (name: BundleName, directory: string): Promise<Bundle> =>
   bundleEntry(BUNDLES[name], directory, [englishOnly]);
 
+/** `node scripts/bundles.ts [name …]`: all of them into dist/ when none is named. */
 if (import.meta.main) {
-  for (const name of Object.keys(BUNDLES) as BundleName[]) {
+  const wanted = process.argv.slice(2);
+  const names = (Object.keys(BUNDLES) as BundleName[]).filter(
+    (name) => wanted.length === 0 || wanted.includes(name),
+  );
+  if (names.length < wanted.length) throw new TypeError(`bundles are ${Object.keys(BUNDLES).join(", ")}`);
+  for (const name of names) {
     const { path, bytes } = await buildBundle(name, join(ROOT, "dist", name));
     process.stdout.write(`${name}: ${path} (${bytes} bytes)\n`);
   }

@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { type Bundle, buildBundle } from "../../../scripts/bundles.ts";
+import { waitUntil } from "../peers/wait-until.ts";
+
+const WITHIN_MS = 30_000;
+
+type LogLine = Readonly<Record<string, unknown>>;
+
+const startedSchema = z.object({
+  listeners: z.array(z.object({ name: z.string(), port: z.number() })),
+  health: z.object({ port: z.number() }),
+});
+
+let built: Promise<Bundle> | null = null;
+
+/** The worker's bundle, away from every package of the checkout: what it needs must be in it. */
+export function workerBundle(): Promise<Bundle> {
+  built ??= buildBundle("worker", mkdtempSync(join(tmpdir(), "postern-worker-")));
+  return built;
+}
+
+/** The bundled worker as a process of its own, with the variables that a task has and nothing of ours beside them. */
+export class WorkerProcess {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null }>;
+  readonly #directory: string;
+  #log = "";
+  #errors = "";
+
+  constructor(bundle: Bundle, environment: Readonly<Record<string, string>>) {
+    this.#directory = mkdtempSync(join(tmpdir(), "postern-task-"));
+    this.child = spawn(process.execPath, [bundle.path], {
+      cwd: this.#directory,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: process.env["PATH"],
+        ...sdkEnvironment(),
+        STORE: "dynamodb",
+        SMTP_NAME: "gate.example",
+        SMTP_HOST: "127.0.0.1",
+        SMTP_PORT: "0",
+        // As infra/worker-task.ts has it: mail comes through a load balancer, which says who the client is.
+        SMTP_LISTENERS: JSON.stringify([
+          { name: "mx", host: "127.0.0.1", port: 0, proxyProtocol: true, proxyFrom: ["127.0.0.1/32"] },
+        ]),
+        API_HOST: "127.0.0.1",
+        HEALTH_PORT: "0",
+        DATA_DIR: join(this.#directory, "data"),
+        SETTINGS_POLL_INTERVAL_MS: "100",
+        LIMITS: '{"drainMs":5000}',
+        ...environment,
+      },
+    });
+    this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.#log += text));
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
+    this.ended = once(this.child, "close").then(([code]: unknown[]) => {
+      rmSync(this.#directory, { recursive: true, force: true });
+      return { code: typeof code === "number" ? code : null };
+    });
+  }
+
+  get log(): readonly LogLine[] {
+    const whole = this.#log.slice(0, this.#log.lastIndexOf("\n") + 1);
+    return whole
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as LogLine);
+  }
+
+  get errors(): string {
+    return this.#errors;
+  }
+
+  logged(event: string): Promise<LogLine> {
+    return this.#wait(`the event ${event}`, () => this.log.find((line) => line["event"] === event));
+  }
+
+  /** Port of a listener: `mx` wants a PROXY header, `smtp` does not. */
+  async port(name: "mx" | "smtp"): Promise<number> {
+    const { listeners } = startedSchema.parse(await this.logged("started"));
+    return listeners.find((listener) => listener.name === name)?.port ?? 0;
+  }
+
+  /** Waits until /ready says so. */
+  async ready(holds: (ready: LogLine) => boolean, what: string): Promise<LogLine> {
+    const { health } = startedSchema.parse(await this.logged("started"));
+    return this.#wait(what, async () => {
+      const ready = (await (await fetch(`http://127.0.0.1:${health.port}/ready`)).json()) as LogLine;
+      return holds(ready) ? ready : undefined;
+    });
+  }
+
+  inForce(revision: number): Promise<LogLine> {
+    return this.ready((ready) => Number(ready["revision"]) >= revision, `revision ${revision} in force`);
+  }
+
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<{ readonly code: number | null }> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    return this.ended;
+  }
+
+  #wait<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
+    return waitUntil(ask, { what, timeoutMs: WITHIN_MS, explain: () => `${this.#errors}\n${this.#log}` });
+  }
+}
+
+/** Endpoints, region and credentials, as the SDK takes them. */
+export const sdkEnvironment = (): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      name.startsWith("AWS_") && value !== undefined ? [[name, value]] : [],
+    ),
+  );
