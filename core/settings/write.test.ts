@@ -103,6 +103,63 @@ describe("a write", () => {
     expect(shortest.pauses).toEqual([0, 0]);
   });
 
+  it("waits for its turn behind other writes of the process, whatever becomes of them", async () => {
+    const store = failing(new Error("bug"), new StaleRevision("stale"));
+    const running: string[] = [];
+    const write = (name: string) =>
+      commitWithRetry(
+        store,
+        async (head) => {
+          running.push(`${name} begins`);
+          await new Promise(setImmediate);
+          if (name === "c") throw new RuleViolation([]);
+          running.push(`${name} commits`);
+          return commitAt(head);
+        },
+        effects(),
+      ).then(
+        (entry) => entry.revision,
+        (error: unknown) => error instanceof Error && error.name,
+      );
+    const outcomes = await Promise.all(["a", "b", "c", "d"].map(write));
+    expect(outcomes).toEqual(["Error", "StaleRevision", "RuleViolation", 3]);
+    expect(running.join(", ")).toBe(
+      "a begins, a commits, b begins, b commits, c begins, d begins, d commits",
+    );
+  });
+
+  it("lets others have their turn while it pauses, and is not held up by another store", async () => {
+    const store = failing(contention());
+    let wake: () => void = () => undefined;
+    const asleep = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const paused = commitWithRetry(store, build, { ...effects(), sleep: () => asleep });
+    const stuck = failing();
+    void commitWithRetry(stuck, () => new Promise<never>(() => undefined), effects());
+    await expect(commitWithRetry(store, build, effects())).resolves.toHaveProperty("revision", 2);
+    wake();
+    await expect(paused).resolves.toHaveProperty("revision", 2);
+  });
+
+  it("gives up when its turn comes after its time", async () => {
+    const store = failing();
+    let now = 0;
+    const time = { ...effects(), now: () => now };
+    const slow = commitWithRetry(
+      store,
+      (head) => {
+        now = 10_000;
+        return build(head);
+      },
+      time,
+    );
+    const late = commitWithRetry(store, build, time).catch((error: unknown) => error);
+    await slow;
+    expect(await late).toBeInstanceOf(Unavailable);
+    expect(store.committed).toHaveLength(1);
+  });
+
   it("gives up as unavailable within 10 s, keeping the cause", async () => {
     const time = effects(0.99);
     const store = failing(...Array.from({ length: 1000 }, contention));

@@ -21,32 +21,60 @@ export interface WriteEffects {
   readonly whenStale?: "fail" | "read-again";
 }
 
+type Writable = Pick<Store, "head" | "commit">;
+
 /**
  * Reads the head, lets `build` read and validate against it, and commits. When another write took the revision, all
  * of that is done again after a pause with full jitter; nothing that was read before is trusted.
  *
+ * Writers of one process take turns: each try of one would only make those of the others futile. Other processes are
+ * met as contention.
+ *
  * @throws Unavailable when the write found no place for 10 s; whatever `build` and `commit` throw passes.
  */
 export async function commitWithRetry(
-  store: Pick<Store, "head" | "commit">,
+  store: Writable,
   build: (head: number) => Promise<Commit>,
   effects: WriteEffects,
 ): Promise<LogEntry> {
   const deadline = effects.now() + WRITE_LIMIT_MS;
   for (let attempt = 0; ; attempt += 1) {
-    // What the build finds is final: only the commit can be too late.
-    const commit = await build(await store.head());
-    try {
-      return await store.commit(commit);
-    } catch (error) {
-      if (!isWorthAnotherTry(error, effects)) throw error;
-      const pauseMs = effects.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
-      if (effects.now() + pauseMs >= deadline) {
-        throw new Unavailable("too many writes at the same time; try again", { cause: error });
-      }
-      await effects.sleep(pauseMs);
+    // The time may be over when a turn comes.
+    const tried = await inTurn(store, () => (effects.now() < deadline ? tryOnce(store, build) : TOO_LATE));
+    if ("entry" in tried) return tried.entry;
+    if (!isWorthAnotherTry(tried.failure, effects)) throw tried.failure;
+    const pauseMs = effects.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
+    if (effects.now() + pauseMs >= deadline) {
+      throw new Unavailable("too many writes at the same time; try again", { cause: tried.failure });
     }
+    await effects.sleep(pauseMs);
   }
+}
+
+type Tried = { readonly entry: LogEntry } | { readonly failure: unknown };
+
+const TOO_LATE: Promise<Tried> = Promise.resolve({ failure: new Contention("its turn came too late") });
+
+/** What the build finds is final and passes: only the commit can be too late. */
+async function tryOnce(store: Writable, build: (head: number) => Promise<Commit>): Promise<Tried> {
+  const commit = await build(await store.head());
+  try {
+    return { entry: await store.commit(commit) };
+  } catch (failure) {
+    return { failure };
+  }
+}
+
+/** The end of the last try that was begun for each store. */
+const lastTry = new WeakMap<Writable, Promise<unknown>>();
+
+function inTurn<T>(store: Writable, action: () => Promise<T>): Promise<T> {
+  const turn = (lastTry.get(store) ?? Promise.resolve()).then(action);
+  lastTry.set(
+    store,
+    turn.catch(() => undefined),
+  );
+  return turn;
 }
 
 function isWorthAnotherTry(error: unknown, { whenStale }: WriteEffects): boolean {
