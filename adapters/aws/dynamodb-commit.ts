@@ -26,7 +26,11 @@ const MAX_ACTIONS = 100;
  * At the caps of core/limits.ts all but the references are 84 actions at most. References that find no room are written
  * before, as loose ones: what is named there is believed only after a look (references.ts).
  */
-export async function commitTo(table: DynamoDbTable, commit: Commit): Promise<LogEntry> {
+export async function commitTo(
+  table: DynamoDbTable,
+  commit: Commit,
+  maxActions = MAX_ACTIONS,
+): Promise<LogEntry> {
   const entry = logEntryOf(commit);
   for (const change of commit.hosts) checkOwner(change);
   const actions = [
@@ -38,7 +42,7 @@ export async function commitTo(table: DynamoDbTable, commit: Commit): Promise<Lo
     ...commit.uses.map(useAction),
   ];
   const references = referenceChanges(commit);
-  const room = Math.max(0, MAX_ACTIONS - actions.length);
+  const room = Math.max(0, maxActions - actions.length);
   await table.putAll(references.slice(room).map(({ key }) => ({ ...keyItem(key), loose: { BOOL: true } })));
   const reasons = await table.transact([...actions, ...references.slice(0, room).map(referenceAction)]);
   if (reasons !== null) throw failure(commit, reasons);

@@ -35,9 +35,12 @@ type Read<T> = (key: string, stored: unknown) => T;
 /** The store on one DynamoDB table (docs/adr/0008). */
 export class DynamoDbStore implements Store {
   readonly #table: DynamoDbTable;
+  readonly #maxActions: number | undefined;
 
-  constructor(table: DynamoDbTable) {
+  /** `maxActions`: what one transaction may hold, for tests of what finds no room there. */
+  constructor(table: DynamoDbTable, options: { readonly maxActions?: number } = {}) {
     this.#table = table;
+    this.#maxActions = options.maxActions;
   }
 
   head(): Promise<number> {
@@ -124,7 +127,7 @@ export class DynamoDbStore implements Store {
   }
 
   commit(commit: Commit): Promise<LogEntry> {
-    return commitTo(this.#table, commit);
+    return commitTo(this.#table, commit, this.#maxActions);
   }
 
   changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
