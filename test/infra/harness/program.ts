@@ -1,17 +1,18 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 import type { Patch, Stack } from "./stack.ts";
 
 /**
- * Makes of sst.config.ts the two programs that the `sst` binary makes of it: one that evaluates `app()`, and one that runs
- * `run()` with SST's globals. The binary's own templates were read from SST's source (pkg/js, pkg/project).
+ * Makes of sst.config.ts what the `sst` binary makes of it: a program that evaluates `app()`, and one that calls `run()`
+ * with SST's globals. The binary writes the globals into each file; here they are globals of the process, which the same
+ * free names find. Its templates were read from SST's source (pkg/js, pkg/project).
  */
 
 export const ROOT = join(import.meta.dirname, "../../..");
 export const PLATFORM = join(ROOT, ".sst/platform");
-const CONFIG = join(ROOT, "sst.config.ts");
 
 /** Left to Node, so that there is one Pulumi: the one whose engine is replaced. */
 const EXTERNAL = [
@@ -43,47 +44,63 @@ export interface AppConfig {
   readonly providers?: Readonly<Record<string, unknown>>;
 }
 
-interface ProgramOptions {
-  readonly stage: string;
-  readonly patches: readonly Patch[];
+/** sst.config.ts, evaluated. */
+export interface Config {
+  app(input: { readonly stage: string }): AppConfig;
+  run(): Promise<unknown>;
 }
 
-/** What `app()` says of the stage, with SST's defaults. */
-export async function evaluateApp({ stage, patches }: ProgramOptions): Promise<Stack["app"] & AppConfig> {
-  const module = await bundled<{ readonly default: AppConfig }>(`app.${stage}`, {
-    entry: `import config from ${JSON.stringify(CONFIG)};
-export default await config.app({ stage: ${JSON.stringify(stage)} });`,
-    banner: `${BANNER}\nfunction $config(input) { return input; }`,
-    plugins: [sources([], patches)],
-  });
-  return { removal: "retain", protect: false, providers: {}, ...module.default, stage };
+/** SST's own code, bundled once for the process. */
+export interface Platform {
+  /** Evaluates it anew, since it keeps what it made in its modules, and sets the globals of a stage. */
+  load(app: Stack["app"]): Promise<(program: Config["run"]) => Promise<unknown>>;
+  dispose(): void;
 }
 
-/** The program that Pulumi runs. */
-export async function loadProgram(
-  app: Stack["app"],
-  { stage, patches }: ProgramOptions,
-): Promise<() => Promise<unknown>> {
-  const globals = [
-    ...providers().map(({ alias, package: name }) => `import * as ${alias} from ${JSON.stringify(name)};`),
-    `import * as sst from ${JSON.stringify(join(PLATFORM, "src/components"))};`,
-  ];
+interface PlatformModule {
+  readonly run: (program: Config["run"]) => Promise<unknown>;
+  readonly sst: unknown;
+  /** `$output`, `$interpolate`, … */
+  readonly shim: Readonly<Record<string, unknown>>;
+}
+
+/** sst.config.ts and all that it imports, with the patches. */
+export async function loadConfig(patches: readonly Patch[]): Promise<Config> {
+  // `$config` hands its argument back, as SST's own does.
+  Object.assign(globalThis, { $config: (config: Config) => config });
+  const outfile = join(PLATFORM, `postern-config.${process.pid}.${uniqueNumber()}.mjs`);
+  try {
+    await bundle(outfile, { entryPoints: [join(ROOT, "sst.config.ts")], plugins: [patching(patches)] });
+    const { default: config } = (await import(pathToFileURL(outfile).href)) as { readonly default: Config };
+    return config;
+  } finally {
+    rmSync(outfile, { force: true });
+  }
+}
+
+export async function bundlePlatform(): Promise<Platform> {
+  const outfile = join(PLATFORM, `postern-platform.${process.pid}.mjs`);
+  const path = (name: string): string => JSON.stringify(join(PLATFORM, "src", name));
+  const contents = `export { run } from ${path("auto/run.ts")};
+export * as sst from ${path("components")};
+export * as shim from ${path("shim/run.js")};`;
+  await bundle(outfile, { stdin: { contents, resolveDir: ROOT, loader: "ts" } });
+  return {
+    dispose: () => rmSync(outfile, { force: true }),
+    load: async (app) => {
+      setStageGlobals(app);
+      const module = (await import(`${pathToFileURL(outfile).href}?${uniqueNumber()}`)) as PlatformModule;
+      Object.assign(globalThis, module.shim, { sst: module.sst }, providerGlobals());
+      return module.run;
+    },
+  };
+}
+
+function setStageGlobals(app: Stack["app"]): void {
   const work = join(ROOT, ".sst");
   const paths = { home: join(work, "home"), root: ROOT, work, platform: PLATFORM };
-  const module = await bundled<{ readonly default: () => Promise<unknown> }>(`run.${stage}`, {
-    entry: `import { run } from ${JSON.stringify(join(PLATFORM, "src/auto/run.ts"))};
-import config from ${JSON.stringify(CONFIG)};
-export default () => run(config.run);`,
-    banner: BANNER,
-    define: {
-      $app: JSON.stringify(app),
-      $cli: JSON.stringify({ command: "deploy", dev: false, rpc: "", paths, state: { version: {} } }),
-      $dev: "false",
-    },
-    inject: [join(PLATFORM, "src/shim/run.js")],
-    plugins: [sources(globals, patches)],
-  });
-  return module.default;
+  const $cli = { command: "deploy", dev: false, rpc: "", paths, state: { version: {} } };
+  Object.assign(globalThis, { $app: app, $cli, $dev: false });
 }
 
 interface Provider {
@@ -91,71 +108,55 @@ interface Provider {
   readonly package: string;
 }
 
-const providers = (): readonly Provider[] =>
-  JSON.parse(readFileSync(join(ROOT, ".sst/provider-lock.json"), "utf8")) as readonly Provider[];
-
-interface Bundle {
-  readonly entry: string;
-  readonly banner: string;
-  readonly define?: Record<string, string>;
-  readonly inject?: string[];
-  readonly plugins: Plugin[];
+/** `aws`: what sst.config.ts asked for as a provider. */
+function providerGlobals(): Readonly<Record<string, unknown>> {
+  const lock = readFileSync(join(ROOT, ".sst/provider-lock.json"), "utf8");
+  const require = createRequire(join(PLATFORM, "package.json"));
+  const providers = JSON.parse(lock) as readonly Provider[];
+  return Object.fromEntries(providers.map(({ alias, package: name }) => [alias, require(name)]));
 }
 
-/** Bundles and imports; the file lies beside the platform, since Node looks for packages from where a module is. */
-async function bundled<Module>(
-  name: string,
-  { entry, banner, define, inject, plugins }: Bundle,
-): Promise<Module> {
-  const outfile = join(PLATFORM, `postern.${name}.${process.pid}.mjs`);
-  const { outputFiles } = await build({
-    stdin: { contents: entry, resolveDir: ROOT, loader: "ts", sourcefile: "entry.ts" },
+let last = 0;
+const uniqueNumber = (): number => (last += 1);
+
+/** The file lies beside the platform: Node looks for packages from where a module is. */
+async function bundle(outfile: string, options: BuildOptions): Promise<void> {
+  await build({
     outfile,
-    write: false,
     bundle: true,
     format: "esm",
     platform: "node",
-    sourcemap: "inline",
     mainFields: ["module", "main"],
     nodePaths: [join(PLATFORM, "node_modules")],
     external: EXTERNAL,
     logLevel: "silent",
-    banner: { js: banner },
-    plugins,
-    ...(define === undefined ? {} : { define }),
-    ...(inject === undefined ? {} : { inject }),
+    banner: { js: BANNER },
+    ...options,
   });
-  try {
-    writeFileSync(outfile, outputFiles[0]?.contents ?? "");
-    // esbuild made it of a module with this shape.
-    return (await import(pathToFileURL(outfile).href)) as Module;
-  } finally {
-    rmSync(outfile, { force: true });
-  }
 }
 
-/** Gives our own files SST's globals as imports, as the binary does, and applies the patches. */
-function sources(globals: readonly string[], patches: readonly Patch[]): Plugin {
-  for (const { file } of patches) {
-    if (!existsSync(join(ROOT, file))) throw new Error(`the patch of ${file}: no such file`);
-  }
+function patching(patches: readonly Patch[]): Plugin {
+  const unseen = new Set(patches);
   return {
-    name: "sources",
-    setup: ({ onLoad }) => {
+    name: "patching",
+    setup: ({ onLoad, onEnd }) => {
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        if (path.startsWith(join(ROOT, ".sst"))) return undefined;
-        const text = patches
-          .filter(({ file }) => join(ROOT, file) === path)
-          .reduce(patched, readFileSync(path, "utf8"));
-        return { contents: [...globals, text].join("\n"), loader: "ts" };
+        const here = patches.filter(({ file }) => join(ROOT, file) === path);
+        if (here.length === 0) return undefined;
+        for (const patch of here) unseen.delete(patch);
+        return { contents: here.reduce(patched, readFileSync(path, "utf8")), loader: "ts" };
       });
+      onEnd(() => ({
+        errors: [...unseen].map(({ file }) => ({ text: `the patch of ${file}: it is not imported` })),
+      }));
     },
   };
 }
 
 function patched(text: string, { file, find, replace }: Patch): string {
   const parts = text.split(find);
-  if (parts.length !== 2)
+  if (parts.length !== 2) {
     throw new Error(`the patch of ${file}: its text is there ${parts.length - 1} times: ${find}`);
+  }
   return parts.join(replace);
 }

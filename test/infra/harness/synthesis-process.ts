@@ -1,32 +1,36 @@
 import { writeSync } from "node:fs";
 import { startEngine, withoutSecrets } from "./engine.ts";
-import { evaluateApp, loadProgram } from "./program.ts";
+import { bundlePlatform, loadConfig, type Platform } from "./program.ts";
 import { startSstServer } from "./sst-server.ts";
 import type { Stack, SynthesisOptions } from "./stack.ts";
 
-/** One synthesis: options as JSON in the first argument, the stack as JSON on file descriptor 3. */
+/**
+ * Syntheses one after the other: their options as a JSON list in the first argument, their stacks on file descriptor 3, a
+ * line each. The first that fails ends the process.
+ */
 
 const ANSWER_FD = 3;
+/** For one synthesis, on a machine that does other things too. */
 const GIVE_UP_MS = 120_000;
 /** An error of one resource leaves others waiting for ever; those that fail at the same moment are told too. */
 const LAST_WORDS_MS = 200;
 
-async function run({ stage, patches = [], bundleHandlers = false }: SynthesisOptions): Promise<Stack> {
-  const region = process.env["AWS_REGION"] ?? "";
-  const app = await evaluateApp({ stage, patches });
+async function synthesise(platform: Platform, options: SynthesisOptions): Promise<Stack> {
+  const { stage, environment = {}, patches = [], bundleHandlers = false } = options;
+  for (const name of Object.keys(process.env)) if (name.startsWith("POSTERN_")) delete process.env[name];
+  Object.assign(process.env, environment);
+  const config = await loadConfig(patches);
+  // With SST's defaults.
+  const app = { removal: "retain", protect: false, ...config.app({ stage }), stage };
   const server = await startSstServer(bundleHandlers);
   process.env["SST_SERVER"] = server.url;
   try {
-    const engine = await startEngine(app, region);
-    const program = await loadProgram(app, { stage, patches });
-    const outputs = withoutSecrets(await engine.run(program)) as Stack["outputs"];
+    const engine = await startEngine(app, process.env["AWS_REGION"] ?? "");
+    const run = await platform.load(app);
+    const outputs = withoutSecrets(await engine.run(() => run(config.run))) as Stack["outputs"];
     const { name, removal, protect } = app;
-    return {
-      app: { name, stage, removal, protect },
-      outputs,
-      resources: engine.resources,
-      handlers: server.handlers,
-    };
+    const resources = [...engine.resources];
+    return { app: { name, stage, removal, protect }, outputs, resources, handlers: server.handlers };
   } finally {
     server.close();
   }
@@ -38,13 +42,19 @@ function fail(error: unknown): void {
   setTimeout(() => process.exit(1), LAST_WORDS_MS);
 }
 
+function answer(stack: Stack): void {
+  const line = Buffer.from(`${JSON.stringify(stack)}\n`);
+  for (let written = 0; written < line.length; ) written += writeSync(ANSWER_FD, line, written);
+}
+
 process.on("unhandledRejection", fail);
 process.on("uncaughtException", fail);
-setTimeout(() => fail(new Error(`the program did not end in ${GIVE_UP_MS} ms`)), GIVE_UP_MS).unref();
 
-const stack = await run(JSON.parse(process.argv[2] ?? "{}") as SynthesisOptions);
-if (process.exitCode === undefined) {
-  const answer = Buffer.from(JSON.stringify(stack));
-  for (let written = 0; written < answer.length; ) written += writeSync(ANSWER_FD, answer, written);
-  process.exit(0);
+const platform = await bundlePlatform();
+process.once("exit", () => platform.dispose());
+for (const options of JSON.parse(process.argv[2] ?? "[]") as readonly SynthesisOptions[]) {
+  const late = setTimeout(() => fail(new Error(`the program did not end in ${GIVE_UP_MS} ms`)), GIVE_UP_MS);
+  answer(await synthesise(platform, options));
+  clearTimeout(late);
 }
+process.exit(process.exitCode ?? 0);

@@ -1,0 +1,47 @@
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { CHECKS } from "./checks/all-checks.ts";
+import { DATA_FAULTS } from "./faults/data.ts";
+import { EDGE_FAULTS } from "./faults/edge.ts";
+import { FUNCTION_FAULTS } from "./faults/functions.ts";
+import { ROLE_FAULTS } from "./faults/roles.ts";
+import type { Faults } from "./faults/planted.ts";
+import type { Stack } from "./harness/stack.ts";
+import { synthesiseEach } from "./harness/synthesise.ts";
+
+const FAULTS: Faults = { ...DATA_FAULTS, ...ROLE_FAULTS, ...EDGE_FAULTS, ...FUNCTION_FAULTS };
+const PRODUCTION = { stage: "production", environment: { POSTERN_SMTP_NAME: "mx.example.net" } } as const;
+
+describe.skipIf(!inject("isSstUnpacked"))("a planted fault is caught:", () => {
+  const stacks = new Map<string, Stack>();
+
+  beforeAll(async () => {
+    const names = Object.keys(FAULTS);
+    const half = Math.ceil(names.length / 2);
+    // One after the other in a process; two processes, as CI has cores.
+    await Promise.all([names.slice(0, half), names.slice(half)].map(synthesiseWith));
+  }, 600_000);
+
+  async function synthesiseWith(names: readonly string[]): Promise<void> {
+    const list = names.flatMap((name) => {
+      const fault = FAULTS[name];
+      return fault === undefined ? [] : [{ ...PRODUCTION, patches: [fault] }];
+    });
+    let index = 0;
+    for await (const stack of synthesiseEach(list)) {
+      stacks.set(names[index] ?? "", stack);
+      index += 1;
+    }
+  }
+
+  it.each(Object.entries(FAULTS))("%s", (name, { caughtBy }) => {
+    const stack = stacks.get(name);
+    const holds = CHECKS[caughtBy];
+    if (stack === undefined || holds === undefined) throw new Error(`no stack, or no check: ${caughtBy}`);
+    expect(() => holds(stack)).toThrow();
+  });
+
+  it("by every check", () => {
+    const proven = new Set(Object.values(FAULTS).map(({ caughtBy }) => caughtBy));
+    expect(Object.keys(CHECKS).filter((name) => !proven.has(name))).toEqual([]);
+  });
+});

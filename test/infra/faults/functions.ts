@@ -1,0 +1,206 @@
+import type { Faults } from "./planted.ts";
+
+const API = "infra/api.ts";
+const SCHEDULE = "infra/schedule.ts";
+const TASK = "infra/worker-task.ts";
+const ALARMS = "infra/alarms.ts";
+const DIMENSIONS = "every alarm on a metric of AWS has the dimensions that it is emitted with, of this stage";
+
+/** API, schedule, environments and alarms. Planted in production, one at a time. */
+export const FUNCTION_FAULTS: Faults = {
+  "all edges are in one zone": {
+    file: "infra/settings.ts",
+    find: "zones: isProduction ? 3 : 2",
+    replace: "zones: 1",
+    caughtBy: "edges and load balancer are in two zones at least, in production in three",
+  },
+  "a route is open": {
+    file: API,
+    find: 'api.route("$default", handler.arn, authorizationOf(api, settings.authorizer));',
+    replace: 'api.route("$default", handler.arn);',
+    caughtBy: "health and the OpenAPI document are open, and nothing else",
+  },
+  "the settings are an open route": {
+    file: API,
+    find: '"GET /openapi.json"] as const',
+    replace: '"GET /openapi.json", "GET /v1/domains"] as const',
+    caughtBy: "health and the OpenAPI document are open, and nothing else",
+  },
+  "strangers may ask as often as they like": {
+    file: API,
+    find: "args.routeSettings = OPEN_ROUTES",
+    replace: "const unused = OPEN_ROUTES",
+    caughtBy: "requests are bounded, those of strangers more",
+  },
+  "scripts of every origin call the API": {
+    file: API,
+    find: "    cors: false,",
+    replace: "",
+    caughtBy: "no script of another origin calls the API",
+  },
+  "the function outlives API Gateway's patience": {
+    file: API,
+    find: '"29 seconds"',
+    replace: '"60 seconds"',
+    caughtBy: "functions run Node 24 on ARM64, and end before who waits for them",
+  },
+  "functions run an older Node": {
+    file: SCHEDULE,
+    find: '"nodejs24.x"',
+    replace: '"nodejs22.x"',
+    caughtBy: "functions run Node 24 on ARM64, and end before who waits for them",
+  },
+  "the handler is somewhere else": {
+    file: API,
+    find: "functions/api/lambda.handler",
+    replace: "functions/api.handler",
+    caughtBy: "the functions are those of the product",
+  },
+  "renewals of ACM are looked for once a week": {
+    file: SCHEDULE,
+    find: 'renewals: "rate(1 day)"',
+    replace: 'renewals: "rate(7 days)"',
+    caughtBy: "every sweep has its time",
+  },
+  "a sweep gets no word of which it is": {
+    file: SCHEDULE,
+    find: "event: { sweep },",
+    replace: "",
+    caughtBy: "every sweep has its time",
+  },
+  "renewals of ACM are not heard of": {
+    file: SCHEDULE,
+    find: 'ACM Certificate Available"]',
+    replace: 'ACM Certificate Expired"]',
+    caughtBy: "a certificate that ACM has renewed is told of",
+  },
+  "the API has the wrong name of a variable": {
+    file: API,
+    find: "API_AUTH: authorizer.kind",
+    replace: "API_AUTHORIZER: authorizer.kind",
+    caughtBy: "the API's function has the variables of its schema, and they are right",
+  },
+  "the API does not know the edges' name": {
+    file: API,
+    find: "SMTP_NAME: smtpName,",
+    replace: "",
+    caughtBy: "the API's function has the variables of its schema, and they are right",
+  },
+  "the schedule does not know the bucket": {
+    file: "infra/environment.ts",
+    find: "KEY_BUCKET: keys.name,",
+    replace: "",
+    caughtBy: "the schedule's function has the variables of its schema, and they are right",
+  },
+  "an edge has a variable that it does not read": {
+    file: TASK,
+    find: "HEALTH_PORT: String(PORTS.health)",
+    replace: "HEALTHPORT: String(PORTS.health)",
+    caughtBy: "an edge has variables of its schema, and starts with them",
+  },
+  "an edge has a limit that is none": {
+    file: TASK,
+    find: "{ drainMs: ENDING.drainSeconds * 1000 }",
+    replace: "{ drain: ENDING.drainSeconds * 1000 }",
+    caughtBy: "an edge has variables of its schema, and starts with them",
+  },
+  "an edge answers health checks on loopback": {
+    file: TASK,
+    find: 'API_HOST: "0.0.0.0"',
+    replace: 'API_HOST: "127.0.0.1"',
+    caughtBy: "an edge has variables of its schema, and starts with them",
+  },
+  "an edge believes PROXY headers of the whole world": {
+    file: TASK,
+    find: "proxyFrom: [cidr]",
+    replace: 'proxyFrom: ["0.0.0.0/0"]',
+    caughtBy:
+      "an edge takes mail on the load balancer's port, from the network of the stage, by PROXY header",
+  },
+  "an edge takes mail without a PROXY header": {
+    file: TASK,
+    find: 'SMTP_HOST: "127.0.0.1"',
+    replace: 'SMTP_HOST: "0.0.0.0"',
+    caughtBy:
+      "an edge takes mail on the load balancer's port, from the network of the stage, by PROXY header",
+  },
+  "a secret is a variable": {
+    file: TASK,
+    find: "API_HOST:",
+    replace: 'API_TOKEN: "abc",\n    API_HOST:',
+    caughtBy: "no variable holds a secret",
+  },
+  "nobody hears that no edge takes mail": {
+    file: ALARMS,
+    find: 'alarm("NoEdge", {',
+    replace: 'const _ = ("NoEdge", {',
+    caughtBy: "somebody hears of each thing that the product promises to tell",
+  },
+  "alarms ring where nobody is": {
+    file: ALARMS,
+    find: "alarmActions: [topic.arn], okActions",
+    replace: "alarmActions: [], okActions",
+    caughtBy: "somebody hears of each thing that the product promises to tell",
+  },
+  "an alarm has a dimension too few": {
+    file: ALARMS,
+    find: "LoadBalancer: loadBalancer.arnSuffix, TargetGroup: targets",
+    replace: "LoadBalancer: loadBalancer.arnSuffix",
+    caughtBy: DIMENSIONS,
+  },
+  "an alarm has the whole ARN for a dimension": {
+    file: ALARMS,
+    find: "LoadBalancer: loadBalancer.arnSuffix",
+    replace: "LoadBalancer: loadBalancer.arn",
+    caughtBy: DIMENSIONS,
+  },
+  "an alarm waits for a metric of REST APIs": {
+    file: ALARMS,
+    find: '"5xx"',
+    replace: '"5XXError"',
+    caughtBy: DIMENSIONS,
+  },
+  "an alarm watches a metric that nothing makes": {
+    file: ALARMS,
+    find: "metricName: EDGE_LOG_METRICS.settingsStale.name",
+    replace: 'metricName: "StaleSeconds"',
+    caughtBy: "every alarm on a metric of ours has a filter that makes it",
+  },
+  "an alarm watches another stage": {
+    file: ALARMS,
+    find: "`Postern/${$app.stage}`",
+    replace: '"Postern"',
+    caughtBy: "every alarm on a metric of ours has a filter that makes it",
+  },
+  "a metric is made of a log without its lines": {
+    file: ALARMS,
+    find: "logGroup: edgeLogGroup()",
+    replace: 'logGroup: "/postern/edge"',
+    caughtBy: "metrics are made of the log that has the lines",
+  },
+  "that no edge says anything is taken for health": {
+    file: ALARMS,
+    find: '    threshold: 1,\n    treatMissingData: "breaching",\n  });\n  metricsOf("Edge"',
+    replace: '    threshold: 1,\n    treatMissingData: "notBreaching",\n  });\n  metricsOf("Edge"',
+    caughtBy: "silence is an alarm where something must be heard",
+  },
+  "the function gets events of an older format": {
+    file: API,
+    find: "api.route(route, handler.arn);",
+    replace:
+      'api.route(route, handler.arn, { transform: { integration: (args) => { args.payloadFormatVersion = "1.0"; } } });',
+    caughtBy: "every route is answered by the API's function, in payload format 2.0",
+  },
+  "requests are logged for a month": {
+    file: API,
+    find: 'accessLog: { retention: "1 year" }',
+    replace: 'accessLog: { retention: "1 month" }',
+    caughtBy: "logs of functions and requests are kept for a year",
+  },
+  "the operator is not told of the MX record": {
+    file: "infra/deployment.ts",
+    find: "<each domain>. MX 10 <its MX host>.",
+    replace: "",
+    caughtBy: "an operator is told what to put into the DNS",
+  },
+};

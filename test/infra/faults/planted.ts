@@ -1,0 +1,9 @@
+import type { Patch } from "../harness/stack.ts";
+
+/** A mistake that compiles, or nearly, and the check that must see it. */
+export interface Fault extends Patch {
+  readonly caughtBy: string;
+}
+
+/** By what the mistake is. */
+export type Faults = Readonly<Record<string, Fault>>;

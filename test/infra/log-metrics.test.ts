@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { EDGE_LOG_METRICS, patternOf } from "../../infra/log-metrics.ts";
+import { createLog, LOG_EVENTS, type LogEvent } from "../../worker/log.ts";
+import { createPollLog } from "../../worker/settings/poll-log.ts";
+import type { PollEvent } from "../../worker/settings/poller.ts";
+
+/** What CloudWatch does with a line and a pattern `{ $.event = "…" }`. */
+function valueOf(line: string, pattern: string, value: string | number): number | null {
+  const wanted = /^\{ \$\.event = "(?<event>[^"]+)" \}$/u.exec(pattern)?.groups?.["event"];
+  const fields = JSON.parse(line) as Readonly<Record<string, unknown>>;
+  if (wanted === undefined || fields["event"] !== wanted) return null;
+  if (typeof value === "number") return value;
+  const found = fields[value.replace("$.", "")];
+  return typeof found === "number" ? found : null;
+}
+
+/** Values of a metric, from lines that the edge's own code wrote. */
+function valuesFrom(
+  lines: readonly string[],
+  metric: { readonly values: Readonly<Record<string, string | number>> },
+) {
+  return lines.flatMap((line) =>
+    Object.entries(metric.values).flatMap(([event, value]) => valueOf(line, patternOf(event), value) ?? []),
+  );
+}
+
+function linesOf(write: (log: ReturnType<typeof createLog>) => void): readonly string[] {
+  const lines: string[] = [];
+  write(createLog({ level: "info", write: (line) => void lines.push(line) }));
+  return lines;
+}
+
+describe("the metric of stale settings", () => {
+  it("is the edge's own staleness while the store is away, and 0 when it is back", () => {
+    let staleForMs = 0;
+    const lines = linesOf((log) => {
+      const logPoll = createPollLog({ log, snapshot: () => null, staleForMs: () => staleForMs });
+      const failed: PollEvent = { kind: "failed", error: new Error("no answer") } as PollEvent;
+      for (const ms of [1_000, 61_000, 62_000, 120_000]) {
+        staleForMs = ms;
+        logPoll(failed);
+      }
+      logPoll({ kind: "unchanged", revision: 1 } as PollEvent);
+    });
+    // Told at failures 1, 2, 4, 8, …: the alarm keeps its state between them.
+    expect(valuesFrom(lines, EDGE_LOG_METRICS.settingsStale)).toEqual([1, 61, 120, 0]);
+  });
+
+  it("is 0 after a full load, as of a task that took over", () => {
+    const lines = linesOf((log) => log("settings-loaded", { revision: 1, domains: 3 }));
+    expect(valuesFrom(lines, EDGE_LOG_METRICS.settingsStale)).toEqual([0]);
+  });
+});
+
+describe("the metric of errors", () => {
+  it("counts what no code expected, and nothing else", () => {
+    const lines = linesOf((log) => {
+      log("internal-error", { where: "test", error: new Error("a") });
+      log("delivery-failed", {});
+    });
+    expect(valuesFrom(lines, EDGE_LOG_METRICS.internalErrors)).toEqual([1]);
+  });
+});
+
+describe("every event that a metric is made of", () => {
+  const events = Object.values(EDGE_LOG_METRICS).flatMap(({ values }) => Object.keys(values));
+
+  it.each(events)("%s is logged at the level of production", (event) => {
+    const level = LOG_EVENTS[event as LogEvent];
+    expect(["info", "warn", "error", "fatal"]).toContain(level);
+  });
+});

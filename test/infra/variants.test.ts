@@ -1,0 +1,145 @@
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { parseOperatorDelivery } from "../../core/delivery/route.ts";
+import { expectAuthorizedBy } from "./checks/functions.ts";
+import {
+  allOf,
+  at,
+  edgeContainer,
+  edgeEnvironment,
+  functionEnvironment,
+  inlineStatements,
+  named,
+  onlyOne,
+} from "./checks/stack-reader.ts";
+import type { Stack, SynthesisOptions } from "./harness/stack.ts";
+import { synthesise, synthesiseEach } from "./harness/synthesise.ts";
+
+/** What an operator may choose, beside the defaults that test/infra/stages.test.ts holds. */
+const CHOICES = {
+  tokens: {
+    POSTERN_API_AUTH: "jwt",
+    POSTERN_JWT_ISSUER: "https://id.example",
+    POSTERN_JWT_AUDIENCE: "postern,console",
+    POSTERN_JWT_SCOPES: "postern/manage",
+  },
+  secretNextHop: { POSTERN_DELIVERY: "ssm:/postern/delivery" },
+  nextHop: { POSTERN_DELIVERY: "smtp://relay.example:587" },
+  otherBucket: { POSTERN_DELIVERY: "s3://mail.example/in" },
+  edges: { POSTERN_EDGES_MIN: "3", POSTERN_EDGES_MAX: "5", POSTERN_POSTMASTER: "admin@example.com" },
+  alarms: { POSTERN_ALARM_EMAIL: "ops@example.com", POSTERN_API_DOMAIN: "api.example.net" },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
+type Choice = keyof typeof CHOICES;
+
+describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised and asserted:", () => {
+  const stacks = new Map<string, Stack>();
+  const stackOf = (choice: Choice): Stack => {
+    const stack = stacks.get(choice);
+    if (stack === undefined) throw new Error(`${choice} was not synthesised`);
+    return stack;
+  };
+
+  beforeAll(async () => {
+    const names = Object.keys(CHOICES);
+    const list = Object.values(CHOICES).map(
+      (environment): SynthesisOptions => ({ stage: "pr-1", environment }),
+    );
+    for await (const stack of synthesiseEach(list)) stacks.set(names[stacks.size] ?? "", stack);
+  });
+
+  it("tokens of one issuer authorise the whole stage", () => {
+    const stack = stackOf("tokens");
+    expectAuthorizedBy(stack, "JWT");
+    expect(onlyOne(stack, "apigatewayv2/authorizer:Authorizer").inputs).toMatchObject({
+      authorizerType: "JWT",
+      identitySources: ["$request.header.Authorization"],
+      jwtConfiguration: { issuer: "https://id.example", audiences: ["postern", "console"] },
+    });
+    const route = onlyOne(
+      stack,
+      "apigatewayv2/route:Route",
+      ({ inputs }) => inputs["routeKey"] === "$default",
+    );
+    expect(route.inputs["authorizationScopes"]).toEqual(["postern/manage"]);
+    expect(functionEnvironment(stack, "ApiHandler")["API_AUTH"]).toBe("jwt");
+  });
+
+  it("a next hop with a password is a secret, which the execution role alone may read", () => {
+    const stack = stackOf("secretNextHop");
+    const arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/postern/delivery";
+    expect(at(edgeContainer(stack), "secrets")).toEqual([{ name: "DELIVERY", valueFrom: arn }]);
+    expect(edgeEnvironment(stack)["DELIVERY"]).toBe(undefined);
+    expect(inlineStatements(onlyOne(stack, "iam/role:Role", named("EdgeExecutionRole")))).toEqual([
+      { effect: "Allow", actions: ["ssm:GetParameters"], resources: [arn], condition: {} },
+    ]);
+  });
+
+  it.each([
+    ["secretNextHop", ["KeysBucket"]],
+    ["nextHop", ["KeysBucket"]],
+    ["otherBucket", ["KeysBucket"]],
+    ["edges", ["KeysBucket", "MailBucket"]],
+  ] as const)("%s has the buckets %j", (choice, buckets) => {
+    expect(allOf(stackOf(choice), "s3/bucket:Bucket").map(({ name }) => name)).toEqual(buckets);
+  });
+
+  it("an edge with a next hop writes no object at all", () => {
+    const actions = inlineStatements(
+      onlyOne(stackOf("nextHop"), "iam/role:Role", named("EdgeTaskRole")),
+    ).flatMap((statement) => statement.actions);
+    expect(actions).not.toContain("s3:PutObject");
+    expect(actions).not.toContain("kms:GenerateDataKey");
+    expect(parseOperatorDelivery(edgeEnvironment(stackOf("nextHop"))["DELIVERY"] ?? "")).toMatchObject({
+      kind: "smtp",
+      host: "relay.example",
+      port: 587,
+      tls: "require",
+    });
+  });
+
+  it("an edge writes below its prefix of the operator's own bucket", () => {
+    const stack = stackOf("otherBucket");
+    expect(edgeEnvironment(stack)["DELIVERY"]).toBe("s3://mail.example/in");
+    const writes = inlineStatements(onlyOne(stack, "iam/role:Role", named("EdgeTaskRole"))).filter(
+      ({ actions }) => actions.includes("s3:PutObject"),
+    );
+    expect(writes.map(({ resources }) => resources)).toEqual([["arn:aws:s3:::mail.example/in/*"]]);
+  });
+
+  it("as many edges as were asked for, with the variables that were handed on", () => {
+    const stack = stackOf("edges");
+    expect(onlyOne(stack, "ecs/service:Service").inputs["desiredCount"]).toBe(3);
+    expect(onlyOne(stack, "appautoscaling/target:Target").inputs).toMatchObject({
+      minCapacity: 3,
+      maxCapacity: 5,
+    });
+    expect(edgeEnvironment(stack)["POSTMASTER"]).toBe("admin@example.com");
+  });
+
+  it("alarms are mailed, and the API has its own name", () => {
+    const stack = stackOf("alarms");
+    expect(onlyOne(stack, "sns/topicSubscription:TopicSubscription").inputs).toMatchObject({
+      protocol: "email",
+      endpoint: "ops@example.com",
+    });
+    expect(onlyOne(stack, "apigatewayv2/domainName:DomainName").inputs).toMatchObject({
+      domainName: "api.example.net",
+      domainNameConfiguration: { securityPolicy: "TLS_1_2" },
+    });
+    expect(stack.outputs["api"]).toBe("https://api.example.net");
+  });
+});
+
+describe.skipIf(!inject("isSstUnpacked"))("a deployment that cannot be", () => {
+  it("ends by the variable's name", async () => {
+    await expect(synthesise({ stage: "production" })).rejects.toThrow(
+      "POSTERN_SMTP_NAME: is needed in production",
+    );
+  });
+
+  it("ends by the patch of a test that fits nowhere", async () => {
+    const patch = { file: "infra/table.ts", find: "no such text", replace: "" };
+    await expect(synthesise({ stage: "pr-1", patches: [patch] })).rejects.toThrow(
+      "its text is there 0 times",
+    );
+  });
+});
