@@ -58,12 +58,10 @@ async function referencesIn(
   table: DynamoDbTable,
   range: KeyRange,
   atMost: number | undefined,
-): Promise<Item[]> {
+): Promise<readonly Item[]> {
+  if (atMost !== undefined) return table.first(range, atMost);
   const found: Item[] = [];
-  for await (const items of table.pages(range, atMost)) {
-    found.push(...items);
-    if (atMost !== undefined && found.length >= atMost) break;
-  }
+  for await (const items of table.pages(range)) found.push(...items);
   return found;
 }
 

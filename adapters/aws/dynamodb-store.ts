@@ -117,7 +117,7 @@ export class DynamoDbStore implements Store {
 
   async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
     const known = new Set<string>(names);
-    const items = await this.#table.page(wholeListRange("domain"), known.size + 1, "index");
+    const items = await this.#table.first(wholeListRange("domain"), known.size + 1, "index");
     return items.some((item) => !known.has(idOf(item)));
   }
 
@@ -164,7 +164,7 @@ export class DynamoDbStore implements Store {
     const range = listRange(kind, account, { prefix, after });
     if (range === null) return { items: [], next: null };
     // One more than asked for tells whether there is a next page.
-    const items = await this.#table.page(range, limit + 1, "index");
+    const items = await this.#table.first(range, limit + 1, "index");
     return this.#pageOf(kind, read, { ids: items.map(idOf), limit });
   }
 

@@ -93,17 +93,30 @@ export class DynamoDbTable {
     return batches.flat();
   }
 
-  /** The first items of a range, at most `limit` and at most what one request reads (1 MB). */
-  async page(range: KeyRange, limit: number, from: "table" | "index" = "table"): Promise<readonly Item[]> {
-    const { items } = await this.#query({ range, limit, index: from === "index" });
+  /** The first items of a range, at most `limit`, and no more than one request reads (1 MB). */
+  async page(range: KeyRange, limit: number): Promise<readonly Item[]> {
+    const { items } = await this.#query({ range, limit });
     return items;
   }
 
-  /** All items of a range, a request at a time, each for at most `limit`. */
-  async *pages(range: KeyRange, limit?: number): AsyncGenerator<readonly Item[], void> {
+  /** The first items of a range: `limit` of them where there are so many. */
+  async first(range: KeyRange, limit: number, from: "table" | "index" = "table"): Promise<readonly Item[]> {
+    const found: Item[] = [];
     let start: Item | undefined;
     do {
-      const { items, last } = await this.#query({ range, limit, start });
+      const left = limit - found.length;
+      const { items, last } = await this.#query({ range, limit: left, index: from === "index", start });
+      found.push(...items);
+      start = last;
+    } while (start !== undefined && found.length < limit);
+    return found;
+  }
+
+  /** All items of a range, a request at a time. */
+  async *pages(range: KeyRange): AsyncGenerator<readonly Item[], void> {
+    let start: Item | undefined;
+    do {
+      const { items, last } = await this.#query({ range, start });
       yield items;
       start = last;
     } while (start !== undefined);
