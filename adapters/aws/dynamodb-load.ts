@@ -1,7 +1,13 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
 import type { MxHost } from "../../core/settings/mx-host.ts";
-import type { LogEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/settings/store.ts";
+import type {
+  FeedEntry,
+  LogEntry,
+  RecordChange,
+  StoreContents,
+  UnreadableItem,
+} from "../../core/settings/store.ts";
 import {
   readCertificate,
   readDomain,
@@ -11,7 +17,7 @@ import {
 } from "../../core/settings/stored-record.ts";
 import { mapAtMost } from "./at-most.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
-import { entriesUpTo, headOf } from "./dynamodb-log.ts";
+import { allEntriesUpTo, entriesUpTo, headOf } from "./dynamodb-log.ts";
 import {
   HEAD_KEY,
   RECORD_PARTITIONS,
@@ -26,6 +32,8 @@ const PARTITIONS_AT_ONCE = 8;
 const ITEMS_AT_ONCE = 250;
 const LOADS = 5;
 const ENTRIES_AT_ONCE = 500;
+/** A second's worth of writes at the goal of 20 a second. */
+const OVERLAP_ENTRIES = 20;
 const GAP_POLLS = 5;
 const GAP_PAUSE_MS = 20;
 
@@ -53,8 +61,11 @@ export async function loadContents(table: DynamoDbTable): Promise<StoreContents>
 /** null = an entry that is needed cannot be read: the next load starts behind it. */
 async function loadOnce(table: DynamoDbTable): Promise<StoreContents | null> {
   const start = await headOf(table);
+  const overlap = await newestEntries(table, start);
   const held = new Map<string, Held>();
   await mapAtMost(PARTITIONS_AT_ONCE, RECORD_PARTITIONS, (pk) => readPartition(table, pk, held));
+  // The head may show a write before a Query shows all of it, so the newest are applied once more.
+  for (const entry of overlap) applyEntry(held, entry);
   // Settled, and read last: a write of which any partition has shown a part is not newer than this.
   const end = numberOf(await table.getSettled(HEAD_KEY), "head") ?? 0;
   for (let revision = start; revision < end; ) {
@@ -125,6 +136,27 @@ async function continuation(table: DynamoDbTable, revision: number, end: number)
     if (entries.length > 0) return entries;
   }
   return null;
+}
+
+/** The newest entries up to `head` without a gap; fewer when older ones are gone or cannot be read. */
+async function newestEntries(table: DynamoDbTable, head: number): Promise<readonly LogEntry[]> {
+  const after = Math.max(0, head - OVERLAP_ENTRIES);
+  let run: readonly LogEntry[] = [];
+  for (let poll = 0; poll < GAP_POLLS && run.length < head - after; poll += 1) {
+    if (poll > 0) await sleep(GAP_PAUSE_MS * poll);
+    run = runUpTo(head, await allEntriesUpTo(table, { after, head, limit: OVERLAP_ENTRIES }));
+  }
+  return run;
+}
+
+/** Of entries in their order, the last that follow one another up to `head`. */
+function runUpTo(head: number, feed: readonly FeedEntry[]): LogEntry[] {
+  const run: LogEntry[] = [];
+  for (const item of feed.toReversed()) {
+    if (item.kind === "unreadable" || item.entry.revision !== head - run.length) break;
+    run.unshift(item.entry);
+  }
+  return run;
 }
 
 function applyEntry(held: Map<string, Held>, { revision, record, hosts }: LogEntry): void {

@@ -1,6 +1,6 @@
 import type { ChangeFeed, FeedEntry } from "../../core/settings/store.ts";
 import { readFeedEntry } from "../../core/settings/stored-record.ts";
-import { type DynamoDbTable, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
+import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import { HEAD_KEY, logRange, revisionOf } from "./table-keys.ts";
 
 /** The newest revision; 0 before the first write. One read unit. */
@@ -19,17 +19,32 @@ export async function changesAfter(
   return { entries: await entriesUpTo(table, { after: revision, head, limit }), head };
 }
 
+export interface EntryRange {
+  readonly after: number;
+  readonly head: number;
+  readonly limit: number;
+}
+
 /**
  * Entries behind `after` up to `head`, fewer than `limit` where one request reads no more (1 MB). A strongly consistent
  * Query may show an entry before its predecessor: whoever applies them checks that they continue without a gap.
  */
 export async function entriesUpTo(
   table: DynamoDbTable,
-  { after, head, limit }: { readonly after: number; readonly head: number; readonly limit: number },
+  { after, head, limit }: EntryRange,
 ): Promise<FeedEntry[]> {
-  const items = await table.page(logRange(after + 1, head), limit);
-  return items.flatMap((item) => {
-    const revision = revisionOf(sortKeyOf(item));
-    return Number.isNaN(revision) ? [] : [readFeedEntry(revision, textOf(item, "json"))];
-  });
+  return (await table.page(logRange(after + 1, head), limit)).flatMap(feedEntryOf);
+}
+
+/** The same, `limit` of them where there are so many. */
+export async function allEntriesUpTo(
+  table: DynamoDbTable,
+  { after, head, limit }: EntryRange,
+): Promise<FeedEntry[]> {
+  return (await table.first(logRange(after + 1, head), limit)).flatMap(feedEntryOf);
+}
+
+function feedEntryOf(item: Item): FeedEntry[] {
+  const revision = revisionOf(sortKeyOf(item));
+  return Number.isNaN(revision) ? [] : [readFeedEntry(revision, textOf(item, "json"))];
 }

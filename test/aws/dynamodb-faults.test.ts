@@ -9,7 +9,7 @@ import { serviceClock } from "../../adapters/aws/service-clock.ts";
 import { Contention, StaleRevision, Unavailable } from "../../core/errors.ts";
 import type { Commit, Store } from "../../core/settings/store.ts";
 import { edgeId } from "../contract/edge-reports.contract.ts";
-import { commitOf, Writer, wholeLog } from "../contract/store-under-test.ts";
+import { commitOf, sorted, Writer, wholeLog } from "../contract/store-under-test.ts";
 import {
   cancelled,
   dynamoDbError,
@@ -19,13 +19,19 @@ import {
 } from "../support/aws/fault-proxy.ts";
 import { describeBehindProxy } from "../support/aws/on-aws.ts";
 import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
-import { certificateRecord, domainRecord } from "../support/records.ts";
+import { certificateRecord, domainRecord, name } from "../support/records.ts";
 
 /** Short, so that a test of what takes too long does not; long enough for a machine that is busy. */
 const LIMITS: CallLimits = { deadlineMs: 20_000, tryMs: 1_500 };
 const a = domainRecord({ name: "a.example", mxHosts: ["mx.example"] });
 const createA: Commit = commitOf({ kind: "domain", id: a.name, before: null, after: a });
 const TRANSACTION = "TransactWriteItems";
+
+/** The answer to a Query without its last item. */
+function withoutLast(body: string): object {
+  const answer = JSON.parse(body) as { readonly Items: readonly unknown[] };
+  return { ...answer, Items: answer.Items.slice(0, -1), Count: answer.Items.length - 1 };
+}
 
 let table: TestTable;
 let proxy: FaultProxy;
@@ -210,12 +216,27 @@ describeBehindProxy("the store on DynamoDB", () => {
       const old: Fault = { kind: "change", body: (body) => body.replace('"2"', '"1"') };
       proxy.inject("GetItem", old);
       const noEntries: Fault = { kind: "change", body: () => JSON.stringify({ Items: [], Count: 0 }) };
-      const partitions = Array.from({ length: 64 }, (): Fault => ({ kind: "pass" }));
-      proxy.inject("Query", ...partitions, noEntries, noEntries);
+      const before = Array.from({ length: 1 + 64 }, (): Fault => ({ kind: "pass" }));
+      proxy.inject("Query", ...before, noEntries, noEntries);
       const contents = await store.loadAll();
       expect(contents.revision).toBe(2);
       expect(contents.domains.map((domain) => domain.name).toSorted()).toEqual(["a.example", "b.example"]);
-      expect(proxy.seen.filter(({ operation }) => operation === "Query")).toHaveLength(67);
+      expect(proxy.seen.filter(({ operation }) => operation === "Query")).toHaveLength(68);
+    });
+
+    it("has what the head shows although no partition shows it yet", async () => {
+      const store = openStore();
+      const writer = new Writer(store);
+      await writer.putDomain({ name: "a.example", mxHosts: ["mx.example"] });
+      await writer.putDomain({ name: "b.example", mxHosts: ["mx.example"] });
+      await writer.deleteDomain(name("b.example"));
+      const whole = sorted(await store.loadAll());
+      const nothing: Fault = { kind: "change", body: () => JSON.stringify({ Items: [], Count: 0 }) };
+      // The log shows its newest entry late, too.
+      const log: Fault = { kind: "change", body: (body) => JSON.stringify(withoutLast(body)) };
+      proxy.inject("Query", log, { kind: "pass" }, ...Array.from({ length: 64 }, () => nothing));
+      expect(sorted(await store.loadAll())).toEqual(whole);
+      expect(whole.domains).toHaveLength(1);
     });
 
     it("starts again where the log cannot lead it, and is Unavailable where it never can", async () => {
