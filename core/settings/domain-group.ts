@@ -55,6 +55,11 @@ function add(a: DomainCounts, b: DomainCounts, sign: 1 | -1): DomainCounts {
   };
 }
 
+const expiriesAfter = (domain: DomainRecord, nowMs: number): number[] =>
+  domain.tls.exceptions
+    .map(({ expiresAt }) => (expiresAt === undefined ? nowMs : Date.parse(expiresAt)))
+    .filter((expiryMs) => expiryMs > nowMs);
+
 const isTimed = (domain: DomainRecord): boolean =>
   domain.tls.exceptions.some((e) => e.expiresAt !== undefined);
 
@@ -134,15 +139,16 @@ export class DomainGroup {
 
   /** Counts at a moment, without the domains named in `except`: those that a listener does not serve. */
   countsAt(nowMs: number, except: Iterable<DomainName> = []): DomainCounts {
-    let counts = this.#several?.counts ?? (this.#only === null ? NO_DOMAIN : countsOf(this.#only, nowMs));
-    if (this.#several !== null && this.#several.timed.size > 0) {
-      for (const domain of this.#several.timed.values()) counts = add(counts, countsOf(domain, nowMs), 1);
-    }
+    let counts = this.#several === null ? this.#countsOfOnly(nowMs) : countsOfSeveral(this.#several, nowMs);
     for (const name of except) {
       const domain = this.get(name);
       if (domain !== undefined) counts = add(counts, countsOf(domain, nowMs), -1);
     }
     return counts;
+  }
+
+  #countsOfOnly(nowMs: number): DomainCounts {
+    return this.#only === null ? NO_DOMAIN : countsOf(this.#only, nowMs);
   }
 
   /** The one trust that every domain here that may ask for a certificate has; null when there is none or more than one. */
@@ -155,6 +161,24 @@ export class DomainGroup {
     for (const { trust } of trusts.values()) return trust;
     return null;
   }
+}
+
+/** Good from one moment to the next expiry. */
+const TIMED_COUNTS = new WeakMap<Several, { counts: DomainCounts; fromMs: number; untilMs: number }>();
+
+/** Every EHLO asks, and every domain may have an expiring exception: they are walked once for each expiry. */
+function countsOfSeveral(several: Several, nowMs: number): DomainCounts {
+  if (several.timed.size === 0) return several.counts;
+  const known = TIMED_COUNTS.get(several);
+  if (known !== undefined && known.fromMs <= nowMs && nowMs < known.untilMs) return known.counts;
+  let { counts } = several;
+  let untilMs = Number.POSITIVE_INFINITY;
+  for (const domain of several.timed.values()) {
+    counts = add(counts, countsOf(domain, nowMs), 1);
+    untilMs = Math.min(untilMs, ...expiriesAfter(domain, nowMs));
+  }
+  TIMED_COUNTS.set(several, { counts, fromMs: nowMs, untilMs });
+  return counts;
 }
 
 function severalOf(domains: readonly DomainRecord[]): Several {

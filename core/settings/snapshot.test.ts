@@ -134,9 +134,9 @@ describe("a snapshot after any changes", () => {
     counts: snapshot.domains.countsAt(NOW),
     hosts: [...snapshot.hosts()].map(groupOf).toSorted((a, b) => a.host.localeCompare(b.host)),
   });
-  const sum = (domains: Iterable<DomainRecord>): DomainCounts =>
+  const sum = (domains: Iterable<DomainRecord>, nowMs = NOW): DomainCounts =>
     [...domains]
-      .map((domain) => countsOf(domain, NOW))
+      .map((domain) => countsOf(domain, nowMs))
       .reduce(
         (a, b) => ({
           domains: a.domains + b.domains,
@@ -166,6 +166,12 @@ describe("a snapshot after any changes", () => {
         const loaded = buildSnapshot(contents(changes.length, [...model.values()]), NONE);
         expect(seen(snapshot)).toEqual(seen(loaded));
         expect(snapshot.domains.countsAt(NOW)).toEqual(sum(model.values()));
+        // Around both expiries, forwards and back: what was counted at one moment must not be said of another.
+        for (const atMs of [-3_600_000, -3_600_001, 3_599_999, 3_600_000, -3_600_001, 0].map(
+          (ms) => NOW + ms,
+        )) {
+          expect(snapshot.domains.countsAt(atMs)).toEqual(sum(model.values(), atMs));
+        }
         const except = ["a.example", "x.example"].map(name);
         expect(snapshot.domains.countsAt(NOW, except)).toEqual(
           sum([...model.values()].filter((domain) => domain.name !== "a.example")),
