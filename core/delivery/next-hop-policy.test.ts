@@ -110,6 +110,7 @@ describe("a next hop set through the API", () => {
     [["10.0.0.1", "8.8.8.8"]],
     [["169.254.169.254"]],
     [["nonsense"]],
+    [["8.8.8.8", "nonsense"]],
     [[]],
   ])("is refused when it resolves to %j", (addresses) => {
     expect(api(addresses)).toMatchObject({ kind: "refused", cause: "not-allowed" });

@@ -142,6 +142,8 @@ describe("what is said of the client", () => {
       (name) => ({ domain: name, clientCertificate: "verified" }) as const,
     );
     expect(clientStatement(verdicts)).toBe("not-stated");
+    const [first] = verdicts;
+    expect(first && clientStatement([first, ...verdicts])).toBe("not-stated");
   });
 
   it("is not stated when two recipients of one domain were judged differently, or there is none", () => {

@@ -257,6 +257,8 @@ describe("rows 5 to 8: the client's certificate", () => {
 
   it.each([
     ["within its dates", {}, "accept"],
+    ["in its first millisecond", { notBefore: NOW }, "accept"],
+    ["in its last", { notAfter: NOW }, "accept"],
     ["before its dates", { notBefore: NOW + 1 }, "reject client-certificate-untrusted"],
     ["after its dates", { notAfter: NOW - 1 }, "reject client-certificate-untrusted"],
     ["with another key", { spkiPin: "sha256//other" }, "reject client-certificate-untrusted"],
@@ -297,6 +299,11 @@ describe("rows 5 to 8: the client's certificate", () => {
       expected,
     ),
   );
+
+  it("asks a name of a chain that the verifier judged, as of one that the handshake did", () => {
+    const given = facts(tls({ peer: peer(UNJUDGED, { dnsNames: ["other.example"] }) }));
+    expect(brief(verdict(REQUIRE, given, judged(true, true, false)))).toBe("reject client-certificate-name");
+  });
 
   it("refuses `helo` to a client whose EHLO is no host name", () =>
     expect(brief(verdict(REQUIRE, facts(tls({ peer: peer(OK) }), { helo: null })))).toBe(

@@ -153,6 +153,30 @@ describe("warnings of a domain", () => {
       ["client-certificate-asked", "public-roots-client-auth"],
     ],
     [
+      "public roots with the usage that they have",
+      { clientCertificate: { mode: "request", trust: { publicRoots: true, trustStoreIds: [], pins: [] } } },
+      {},
+      ["client-certificate-asked"],
+    ],
+    [
+      "the usage clientAuth without public roots",
+      { clientCertificate: { mode: "request", purpose: "clientAuth" } },
+      {},
+      ["client-certificate-asked"],
+    ],
+    [
+      "any name of a pinned key",
+      { clientCertificate: { mode: "request", names: { match: "any", allowed: [] } } },
+      {},
+      ["client-certificate-asked"],
+    ],
+    [
+      "one name under a trust store",
+      { ...trusting, clientCertificate: { mode: "request" } },
+      { store: {} },
+      ["client-certificate-asked"],
+    ],
+    [
       "any name under a trust store",
       { ...trusting, clientCertificate: { mode: "request", names: { match: "any", allowed: [] } } },
       { store: {} },
