@@ -1,12 +1,12 @@
-import { type ApiEnvironment, environmentForSst, storesEnvironment } from "./environment.ts";
+import { type ApiEnvironment, environmentForSst, writerEnvironment } from "./environment.ts";
 import {
   acmCertificates,
   forSst,
   keyObjects,
   listKeyObjects,
+  orderAcmCertificates,
   readIndex,
   readTable,
-  requestAcmCertificates,
   trustLambdaAlone,
   useKey,
   writeTable,
@@ -60,7 +60,7 @@ export type Api = ReturnType<typeof createApi>;
 
 function createHandler({ authorizer, smtpName }: Settings, { table, storage }: ApiParts) {
   const environment: ApiEnvironment = {
-    ...storesEnvironment(table, storage),
+    ...writerEnvironment(table, storage),
     API_AUTH: authorizer.kind,
     SMTP_NAME: smtpName,
   };
@@ -80,13 +80,8 @@ function createHandler({ authorizer, smtpName }: Settings, { table, storage }: A
       ...keyObjects(storage, ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["keys", "trust"]),
       ...listKeyObjects(storage),
       ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),
-      ...requestAcmCertificates,
-      ...acmCertificates([
-        "acm:DescribeCertificate",
-        "acm:ExportCertificate",
-        "acm:DeleteCertificate",
-        "acm:AddTagsToCertificate",
-      ]),
+      ...orderAcmCertificates(),
+      ...acmCertificates(["acm:DescribeCertificate", "acm:ExportCertificate", "acm:DeleteCertificate"]),
     ]),
     transform: { role: trustLambdaAlone },
   });

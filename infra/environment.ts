@@ -15,12 +15,20 @@ export type ApiEnvironment = Environment<AwsVariable | ApiVariable>;
 export type ScheduleEnvironment = Environment<AwsVariable>;
 export type WorkerEnvironment = Environment<AwsVariable | WorkerVariable>;
 
-/** Where the settings and keys of the stage are. */
-export const storesEnvironment = (table: Table, { key, keys }: Storage): Record<AwsVariable, Text> => ({
+/** Where the settings and keys of the stage are, for who reads them. */
+export const readerEnvironment = (
+  table: Table,
+  { keys }: Storage,
+): Record<Exclude<AwsVariable, "KEY_KMS_KEY_ID">, Text> => ({
   STORE: "dynamodb",
   TABLE_NAME: table.name,
   KEY_BUCKET: keys.name,
-  KEY_KMS_KEY_ID: key.arn,
+});
+
+/** The same for who writes keys: under which key of KMS too. */
+export const writerEnvironment = (table: Table, storage: Storage): Record<AwsVariable, Text> => ({
+  ...readerEnvironment(table, storage),
+  KEY_KMS_KEY_ID: storage.key.arn,
 });
 
 /** As SST's components take them: a variable that is not set is not there. */

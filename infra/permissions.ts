@@ -118,17 +118,38 @@ export const deliverToOwnBucket = (storage: Storage): readonly Permission[] =>
         ...useKey(storage, storage.mail.arn, ["kms:GenerateDataKey", "kms:Decrypt"]),
       ];
 
-/** Certificates of ACM. Requesting one has no resource to name. */
-export function acmCertificates(actions: readonly `acm:${string}`[]): readonly Permission[] {
+/** Each certificate that the product orders carries it (adapters/aws/acm-issuer.ts). */
+const ACM_TAG = "postern:certificate";
+
+type AcmAction = "acm:DescribeCertificate" | "acm:ExportCertificate" | "acm:DeleteCertificate";
+
+/** The account's other certificates, and their keys, are none of ours. */
+export const acmCertificates = (actions: readonly AcmAction[]): readonly Permission[] => [
+  { actions, resources: [anyCertificate()], conditions: [tagged("aws:ResourceTag")] },
+];
+
+/** Ordering one has no resource to name, but for its tag. */
+export const orderAcmCertificates = (): readonly Permission[] => [
+  { actions: ["acm:RequestCertificate"], resources: ["*"], conditions: [tagged("aws:RequestTag")] },
+  {
+    actions: ["acm:AddTagsToCertificate"],
+    resources: [anyCertificate()],
+    conditions: [tagged("aws:RequestTag")],
+  },
+];
+
+const tagged = (of: "aws:ResourceTag" | "aws:RequestTag") => ({
+  test: "Null",
+  variable: `${of}/${ACM_TAG}`,
+  values: ["false"],
+});
+
+function anyCertificate(): $util.Output<string> {
   const region = aws.getRegionOutput().region;
   const account = aws.getCallerIdentityOutput().accountId;
   const partition = aws.getPartitionOutput().partition;
-  return [{ actions, resources: [$interpolate`arn:${partition}:acm:${region}:${account}:certificate/*`] }];
+  return $interpolate`arn:${partition}:acm:${region}:${account}:certificate/*`;
 }
-
-export const requestAcmCertificates: readonly Permission[] = [
-  { actions: ["acm:RequestCertificate"], resources: ["*"] },
-];
 
 /** As SST's components take them. */
 export const forSst = (

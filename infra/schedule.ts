@@ -1,4 +1,4 @@
-import { environmentForSst, type ScheduleEnvironment, storesEnvironment } from "./environment.ts";
+import { environmentForSst, type ScheduleEnvironment, writerEnvironment } from "./environment.ts";
 import {
   acmCertificates,
   forSst,
@@ -32,7 +32,7 @@ export interface ScheduleParts {
 
 /** What happens without a request: one function, told by the clock and by ACM. */
 export function createSchedule({ table, storage }: ScheduleParts) {
-  const environment: ScheduleEnvironment = storesEnvironment(table, storage);
+  const environment: ScheduleEnvironment = writerEnvironment(table, storage);
   const handler = new sst.aws.Function("ScheduleHandler", {
     handler: "functions/schedule/lambda.handler",
     runtime: "nodejs24.x",

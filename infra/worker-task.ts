@@ -1,4 +1,4 @@
-import { storesEnvironment, type WorkerEnvironment } from "./environment.ts";
+import { readerEnvironment, type WorkerEnvironment } from "./environment.ts";
 import type { Network } from "./network.ts";
 import {
   deliverTo,
@@ -40,7 +40,7 @@ export function environmentOf(
   const listener = { name: "mx", host: "0.0.0.0", port: PORTS.smtp, proxyProtocol: true } as const;
   const delivery = deliveryOf(settings, storage);
   return {
-    ...storesEnvironment(table, storage),
+    ...readerEnvironment(table, storage),
     SMTP_NAME: settings.smtpName,
     SMTP_HOST: "127.0.0.1",
     SMTP_PORT: String(SHARED_PORT),
@@ -111,7 +111,8 @@ const hardened = (container: object): object => ({
   // 30 unless set: less than the edge needs to let transactions end.
   stopTimeout: ENDING.killSeconds,
   pseudoTerminal: false,
-  linuxParameters: { initProcessEnabled: true, capabilities: { drop: ["ALL"] } },
+  // The image has an init of its own.
+  linuxParameters: { initProcessEnabled: false, capabilities: { drop: ["ALL"] } },
   ulimits: [{ name: "nofile", softLimit: 65_535, hardLimit: 65_535 }],
   portMappings: Object.values(PORTS).map((containerPort) => ({ containerPort, protocol: "tcp" })),
 });

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { EDGE_LOG_METRICS, patternOf } from "../../infra/log-metrics.ts";
 import { createLog, LOG_EVENTS, type LogEvent } from "../../worker/log.ts";
 import { createPollLog } from "../../worker/settings/poll-log.ts";
-import type { PollEvent } from "../../worker/settings/poller.ts";
 
 /** What CloudWatch does with a line and a pattern `{ $.event = "…" }`. */
 function valueOf(line: string, pattern: string, value: string | number): number | null {
@@ -35,12 +34,11 @@ describe("the metric of stale settings", () => {
     let staleForMs = 0;
     const lines = linesOf((log) => {
       const logPoll = createPollLog({ log, snapshot: () => null, staleForMs: () => staleForMs });
-      const failed: PollEvent = { kind: "failed", error: new Error("no answer") } as PollEvent;
-      for (const ms of [1_000, 61_000, 62_000, 120_000]) {
+      for (const [index, ms] of [1_000, 61_000, 62_000, 120_000].entries()) {
         staleForMs = ms;
-        logPoll(failed);
+        logPoll({ kind: "failed", failures: index + 1, error: new Error("no answer") });
       }
-      logPoll({ kind: "unchanged", revision: 1 } as PollEvent);
+      logPoll({ kind: "unchanged", revision: 1 });
     });
     // Told at failures 1, 2, 4, 8, …: the alarm keeps its state between them.
     expect(valuesFrom(lines, EDGE_LOG_METRICS.settingsStale)).toEqual([1, 61, 120, 0]);

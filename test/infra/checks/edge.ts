@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import type { Stack } from "../harness/stack.ts";
 import {
@@ -122,7 +123,6 @@ export const EDGE_CHECKS: Checks = {
     expect(at(target(stack), "connectionTermination")).toBe(false);
     // AWS takes 0 to 3600.
     expect(at(target(stack), "deregistrationDelay")).toBe(60);
-    expect(edgeContainer(stack)).toMatchObject({ linuxParameters: { initProcessEnabled: true } });
   },
   "new edges are there before old ones go, and a version that does not start is taken back": (stack) => {
     expect(service(stack)).toMatchObject({
@@ -144,6 +144,19 @@ export const EDGE_CHECKS: Checks = {
     expect(at(edgeContainer(stack), "privileged") ?? false).toBe(false);
     expect(listAt(task(stack), "volumes")).toEqual([{ name: "tmp" }]);
     expect(edgeEnvironment(stack)["DATA_DIR"]).toMatch(/^\/tmp\//u);
+  },
+  "the image is made for how it is run": (stack) => {
+    const image = stack.resources.find(({ type }) => type === "docker-build:index:Image")?.inputs;
+    const path = textAt(image, "dockerfile", "location");
+    const lines = readFileSync(path, "utf8").split("\n");
+    // ECS gives a volume to root alone, unless the image declares one there: then it takes over that folder's rights.
+    expect(lines).toContain('VOLUME ["/tmp"]');
+    expect(lines.some((line) => line.startsWith("USER 1000"))).toBe(true);
+    // A second init would only warn that it is not the first.
+    expect(lines.filter((line) => line.startsWith("ENTRYPOINT")).join("")).toContain("tini");
+    expect(edgeContainer(stack)).toMatchObject({ linuxParameters: { initProcessEnabled: false } });
+    // SST writes into the file where it finds no such line.
+    expect(readFileSync(`${path}.dockerignore`, "utf8").split("\n")).toContain(".sst");
   },
   "edges are ARM64 on Fargate, not on spot": (stack) => {
     expect(task(stack)).toMatchObject({

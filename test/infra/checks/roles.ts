@@ -173,6 +173,25 @@ export const ROLE_CHECKS: Checks = {
       },
     ]);
   },
+  "of the account's certificates only those that the product ordered are described, exported or deleted": (
+    stack,
+  ) => {
+    const statements = allOf(stack, ROLE).flatMap((each) =>
+      inlineStatements(each).filter(({ actions }) => actions.some((action) => action.startsWith("acm:"))),
+    );
+    const tagged = (of: string) => ({ Null: { [`${of}/postern:certificate`]: ["false"] } });
+    expect(statements.map(({ actions, condition }) => [actions, condition])).toEqual(
+      expect.arrayContaining([
+        [["acm:RequestCertificate"], tagged("aws:RequestTag")],
+        [["acm:AddTagsToCertificate"], tagged("aws:RequestTag")],
+      ]),
+    );
+    const others = statements.filter(
+      ({ condition }) => !("aws:RequestTag/postern:certificate" in Object(condition["Null"])),
+    );
+    expect(others).toHaveLength(2);
+    for (const { condition } of others) expect(condition).toEqual(tagged("aws:ResourceTag"));
+  },
   "the product's key is used through S3 alone, for one bucket each": (stack) => {
     const uses = allOf(stack, ROLE).flatMap((each) =>
       inlineStatements(each).filter(({ actions }) => actions.some((action) => action.startsWith("kms:"))),

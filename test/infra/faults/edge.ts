@@ -112,6 +112,12 @@ export const EDGE_FAULTS: Faults = {
     replace: "readonlyRootFilesystem: false",
     caughtBy: HARDENED,
   },
+  "an edge has two inits": {
+    file: TASK,
+    find: "initProcessEnabled: false",
+    replace: "initProcessEnabled: true",
+    caughtBy: "the image is made for how it is run",
+  },
   "an edge is root": { file: TASK, find: 'user: "1000",', replace: "", caughtBy: HARDENED },
   "an edge has nowhere to write": {
     file: TASK,

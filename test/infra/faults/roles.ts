@@ -106,4 +106,11 @@ export const ROLE_FAULTS: Faults = {
     replace: 'event: { sweep },\n      dlq: "arn:aws:sqs:eu-central-1:210987654321:queue",',
     caughtBy: "the clock may start the schedule and nothing else",
   },
+  "the keys of all certificates of the account are exported": {
+    file: PERMISSIONS,
+    find: 'conditions: [tagged("aws:ResourceTag")]',
+    replace: "conditions: []",
+    caughtBy:
+      "of the account's certificates only those that the product ordered are described, exported or deleted",
+  },
 };
