@@ -99,6 +99,6 @@ function described(certificate: NewCertificate): Omit<DefaultCertificate, "isNew
   return {
     material: certificate.material,
     names: certificate.names,
-    notAfterMs: Date.parse(validity(certificate).notAfter),
+    notAfterMs: Date.parse(validity(certificate).notAfter ?? ""),
   };
 }

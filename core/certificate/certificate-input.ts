@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { CAPS } from "../limits.ts";
 import { distinct, ignoredInput, labelInput, namePatternInput } from "../settings/input-fields.ts";
+import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
 import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "./self-signed-request.ts";
 
 /** Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day. */
@@ -29,7 +30,26 @@ const uploaded = z.strictObject({
   label: labelInput,
 });
 
-export const certificateInput = z.discriminatedUnion("source", [selfSigned, uploaded]);
+/** What ACM takes: names as octets of ASCII, the first of which becomes the subject's common name. */
+const ACM_FIRST_NAME_OCTETS = 64;
+
+const acm = z.strictObject({
+  source: z.literal("acm"),
+  names: distinct(namePatternInput, CAPS.certificateNames)
+    .min(1)
+    .refine(([first = ""]) => first.length <= ACM_FIRST_NAME_OCTETS, {
+      message: `the first name may have ${ACM_FIRST_NAME_OCTETS} characters at most`,
+      path: [0],
+    }),
+  keyType: z.enum(ISSUED_KEY_TYPES).default("ecdsa-p256"),
+  acceptCharges: z.literal(true).meta({
+    description: "AWS charges for each name of an exportable certificate, at issue and at each renewal",
+  }),
+  label: labelInput,
+});
+export type AcmInput = z.output<typeof acm>;
+
+export const certificateInput = z.discriminatedUnion("source", [selfSigned, uploaded, acm]);
 export type CertificateInput = z.output<typeof certificateInput>;
 
 /** New material of a certificate; without a key, the one that is here already is used again. */
@@ -55,6 +75,7 @@ export const certificateDocument = z.strictObject({
       "account",
       "state",
       "reason",
+      "validation",
       "usedBy",
       "revision",
       "createdAt",

@@ -10,8 +10,10 @@ import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { Commit, Page, PageRequest } from "../settings/store.ts";
 import { isCovered } from "../settings/warnings.ts";
 import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
+import { AcmCertificates } from "./acm-certificates.ts";
 import type { CertificateRecord, CertificateState } from "./certificate.ts";
 import {
+  type AcmInput,
   certificateDocument,
   type CertificateInput,
   FIXED_FIELDS,
@@ -20,11 +22,11 @@ import {
 import { certificateUsedBy, type CertificateView, certificateView } from "./certificate-view.ts";
 import { type CertificateId, isCertificateId } from "./ids.ts";
 import { type CertificateMaterial, materialName } from "./key-vault.ts";
+import { putNextMaterial } from "./next-material.ts";
 import { parsePemBundle } from "./pem-bundle.ts";
 import { decodeMaterial, encodeMaterial, type NewCertificate } from "./serving-material.ts";
 
-/** Versions that a write that never came to its end may have left in the vault. */
-const VERSIONS_TRIED = 20;
+type NewRecord = Pick<CertificateRecord, "id" | "label" | "source" | "names" | "keys" | "material" | "acm">;
 
 interface CertificateChange {
   readonly id: CertificateId;
@@ -36,14 +38,17 @@ interface CertificateChange {
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
 export class CertificateService {
   readonly #deps: ServiceDependencies;
+  readonly #acm: AcmCertificates | null;
 
   constructor(deps: ServiceDependencies) {
     this.#deps = deps;
+    this.#acm = deps.issuer === null ? null : new AcmCertificates({ ...deps, issuer: deps.issuer });
   }
 
-  /** @throws NotFound */
+  /** One that waits to be issued is shown as ACM has it now. @throws NotFound */
   async get(actor: Actor, id: string): Promise<CertificateView> {
-    return this.#view(await this.#own(actor, id));
+    const record = await this.#own(actor, id);
+    return this.#view((await this.#acm?.seenNow(record)) ?? record);
   }
 
   /** A page may be short or empty before the end: states are computed by the clock. */
@@ -66,19 +71,42 @@ export class CertificateService {
 
   /** @throws InvalidInput, RuleViolation, TooLarge: see `parsePemBundle` */
   async create(actor: Actor, input: CertificateInput): Promise<CertificateView> {
-    const { ids, vault, clock } = this.#deps;
+    const { ids, vault } = this.#deps;
+    if (input.source === "acm") return this.#order(actor, input);
     const made = await this.#make(input);
     const id = ids.certificate();
     const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
-    const at = timestamp(clock.now());
+    const { names, keys } = made;
+    return this.#add(actor, { id, ...input, names, keys, material: { version: 1, sha256 } });
+  }
+
+  async #order(actor: Actor, input: AcmInput): Promise<CertificateView> {
+    if (this.#acm === null) {
+      const message = "this deployment has no ACM: it runs on AWS alone";
+      throw new RuleViolation([{ pointer: "/source", code: "no-issuer", message }]);
+    }
+    const id = this.#deps.ids.certificate();
+    const acm = await this.#acm.order(id, input);
+    try {
+      return await this.#add(actor, { id, ...input, keys: [], material: null, acm });
+    } catch (error) {
+      await this.#acm.withdraw(acm);
+      throw error;
+    }
+  }
+
+  #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
+    const { id, label, source, names, keys, material, acm } = made;
+    const at = timestamp(this.#deps.clock.now());
     const after: CertificateRecord = {
       id,
       account: actor.account,
-      label: input.label,
-      source: input.source,
-      names: made.names,
-      keys: made.keys,
-      material: { version: 1, sha256 },
+      label,
+      source,
+      names,
+      keys,
+      material,
+      ...(acm === undefined ? {} : { acm }),
       revision: 0,
       createdAt: at,
       updatedAt: at,
@@ -99,15 +127,19 @@ export class CertificateService {
     condition: WriteCondition,
   ): Promise<CertificateView> {
     const present = await this.#present(target, condition);
+    if (present.acm !== undefined) {
+      const message = "its material comes from ACM; another certificate can take its place on the hosts";
+      throw new RuleViolation([{ pointer: "", code: "issued-by-acm", message }]);
+    }
     const existing = input.privateKeyPem === undefined ? (await this.#material(present)).keys : undefined;
     const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys: existing });
     const bytes = encodeMaterial(made.material);
-    let stored: CertificateRecord["material"] | null = null;
+    let stored: CertificateRecord["material"] = null;
     return this.#commit(condition, async (expectedHead) => {
       const before = await this.#present(target, condition);
       await this.#checkHosts(before, made);
-      if (stored === null || stored.version <= before.material.version)
-        stored = await this.#putNext(before, bytes);
+      if (stored === null || stored.version <= (before.material?.version ?? 0))
+        stored = await putNextMaterial(this.#deps.vault, before, bytes);
       const { names, keys } = made;
       const after = { ...before, source: input.source, names, keys, material: stored };
       return this.#change(target.actor, { id: before.id, before, after, expectedHead });
@@ -129,13 +161,22 @@ export class CertificateService {
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
+    await this.#endOrder(await this.#present(target, condition));
     await commitUnder(condition, this.#deps, async (expectedHead) => {
       const before = await this.#present(target, condition);
       return this.#change(target.actor, { id: before.id, before, after: null, expectedHead });
     });
   }
 
-  async #make(input: CertificateInput): Promise<NewCertificate> {
+  /** Before the record goes: a deletion that fails half-way is asked for again, and no order is left that nobody knows of. */
+  async #endOrder({ id, acm }: CertificateRecord): Promise<void> {
+    if (acm === undefined || this.#acm === null) return;
+    const uses = await this.#deps.store.useCount("certificate", id);
+    if (uses > 0) throw new StateConflict("in-use", `${uses} MX hosts serve the certificate`);
+    await this.#acm.delete(acm);
+  }
+
+  async #make(input: Exclude<CertificateInput, AcmInput>): Promise<NewCertificate> {
     const nowMs = this.#deps.clock.now();
     if (input.source === "pem") return parsePemBundle(input, { nowMs });
     if (input.names.length > CAPS.certificateNames) {
@@ -152,22 +193,8 @@ export class CertificateService {
     if (issues.length > 0) throw new RuleViolation(issues);
   }
 
-  /** Stores material under the next free version: a write that was cut off may have left its own. */
-  async #putNext(
-    { id, material }: CertificateRecord,
-    bytes: Uint8Array,
-  ): Promise<CertificateRecord["material"]> {
-    for (let version = material.version + 1; ; version++) {
-      try {
-        return { version, sha256: await this.#deps.vault.put(materialName(id, version), bytes) };
-      } catch (error) {
-        const taken = error instanceof StateConflict && error.code === "already-exists";
-        if (!taken || version > material.version + VERSIONS_TRIED) throw error;
-      }
-    }
-  }
-
   async #material({ id, material }: CertificateRecord): Promise<CertificateMaterial> {
+    if (material === null) throw new NotFound("the certificate is not issued yet");
     try {
       return decodeMaterial(await this.#deps.vault.get(materialName(id, material.version), material.sha256));
     } catch (error) {

@@ -5,6 +5,7 @@ import {
   type CertificateRecord,
   type CertificateState,
   certificateState,
+  type ValidationRecord,
   validity,
 } from "./certificate.ts";
 
@@ -17,18 +18,21 @@ export interface UsedBy {
 export const USED_BY_SHOWN = 20;
 
 /** What the change log shows of a certificate: the record, without where its key lies. */
-export interface LoggedCertificate extends Omit<CertificateRecord, "keys" | "material"> {
+export interface LoggedCertificate extends Omit<CertificateRecord, "keys" | "material" | "acm"> {
   readonly keys: readonly Omit<CertificateKey, "notBefore">[];
-  readonly notBefore: string;
-  readonly notAfter: string;
-  readonly version: number;
+  /** null = not issued yet. */
+  readonly notBefore: string | null;
+  readonly notAfter: string | null;
+  readonly version: number | null;
 }
 
 /** A certificate as it is shown. Never key material. */
 export interface CertificateView extends LoggedCertificate {
   readonly state: CertificateState;
-  /** Why it is `pending` or `failed`. */
+  /** Why it is `pending` or `failed`, or will not be renewed. */
   readonly reason?: string;
+  /** For `acm`: CNAME records that must be in the DNS for it to be issued and renewed. */
+  readonly validation?: readonly ValidationRecord[];
   readonly usedBy: UsedBy;
 }
 
@@ -48,7 +52,7 @@ export function loggedCertificate(record: CertificateRecord): LoggedCertificate 
       spkiPin,
       notAfter,
     })),
-    version: material.version,
+    version: material?.version ?? null,
     revision,
     createdAt,
     updatedAt,
@@ -59,8 +63,24 @@ export function loggedCertificate(record: CertificateRecord): LoggedCertificate 
 export function certificateView(record: CertificateRecord, usedBy: UsedBy, nowMs: number): CertificateView {
   const state = certificateState(record, nowMs);
   const logged = loggedCertificate(record);
-  const reason = state === "pending" ? { reason: `not valid before ${logged.notBefore}` } : {};
-  return { ...logged, state, ...reason, usedBy };
+  const reason = reasonOf(record, state);
+  return {
+    ...logged,
+    state,
+    ...(reason === null ? {} : { reason }),
+    ...(record.acm === undefined ? {} : { validation: record.acm.validation }),
+    usedBy,
+  };
+}
+
+function reasonOf({ acm, ...record }: CertificateRecord, state: CertificateState): string | null {
+  if (acm !== undefined && acm.problem !== null) return acm.problem;
+  if (state !== "pending") return null;
+  const { notBefore } = validity(record);
+  if (notBefore !== null) return `not valid before ${notBefore}`;
+  return acm?.validation.length === 0
+    ? "ACM has not said yet which DNS records prove the names"
+    : "ACM waits for the DNS records of validation, for 72 hours at most";
 }
 
 /** Domains of the account on whose hosts the certificate is served. */

@@ -19,7 +19,7 @@ export interface Expiry {
   readonly states: Readonly<Record<CertificateState, number>>;
   /** Days until the first certificate in use expires; null = none is in use. */
   readonly soonestDays: number | null;
-  /** In use, and expiring or expired; the first to expire comes first. */
+  /** In use, and expiring, expired or failed; the first to expire comes first. */
   readonly expiring: readonly ExpiringCertificate[];
 }
 
@@ -39,7 +39,7 @@ export function expiryOf(
   return {
     states,
     soonestDays: used[0]?.daysLeft ?? null,
-    expiring: used.filter(({ state }) => state === "expiring" || state === "expired"),
+    expiring: used.filter(({ state }) => state !== "active"),
   };
 }
 
@@ -48,8 +48,9 @@ function inUse(
   hosts: number | undefined,
   nowMs: number,
 ): readonly ExpiringCertificate[] {
-  if (hosts === undefined) return [];
+  const { notAfter } = validity(certificate);
+  if (hosts === undefined || notAfter === null) return [];
   const { id, account } = certificate;
-  const daysLeft = Math.floor((Date.parse(validity(certificate).notAfter) - nowMs) / DAY_MS);
+  const daysLeft = Math.floor((Date.parse(notAfter) - nowMs) / DAY_MS);
   return [{ id, account, state: certificateState(certificate, nowMs), daysLeft, hosts }];
 }

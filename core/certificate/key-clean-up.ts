@@ -44,7 +44,9 @@ export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions)
 
 function namesIn({ certificates, trustStores }: StoreContents): ReadonlySet<VaultName> {
   return new Set([
-    ...certificates.map(({ id, material }) => materialName(id, material.version)),
+    ...certificates.flatMap(({ id, material }) =>
+      material === null ? [] : [materialName(id, material.version)],
+    ),
     ...trustStores.map(({ contentSha256 }) => trustName(contentSha256)),
   ]);
 }

@@ -210,7 +210,8 @@ function hostStatus(
   if (item?.account !== domain.account)
     return { host, own: false, certificateId: null, version: null, served: [] };
   const { certificateId } = item;
-  const version = certificateId === null ? null : (certificates.get(certificateId)?.material.version ?? null);
+  const version =
+    certificateId === null ? null : (certificates.get(certificateId)?.material?.version ?? null);
   const served = live.flatMap((edge) =>
     edge.certificates
       .filter((certificate) => certificate.certificateId === certificateId)

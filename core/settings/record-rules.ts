@@ -72,18 +72,19 @@ export function missingNameIssues(pointer: string, hosts: readonly DomainName[])
 
 function dateIssues(certificate: CertificateRecord, nowMs: number): Issue[] {
   const { notBefore, notAfter } = validity(certificate);
-  const state = certificateState(certificate, nowMs);
-  if (state === "expired")
-    return [
-      {
-        pointer: CERTIFICATE_POINTER,
-        code: "certificate-expired",
-        message: `the certificate expired at ${notAfter}`,
-      },
-    ];
-  if (state !== "pending") return [];
-  const message = `the certificate is not valid before ${notBefore}`;
-  return [{ pointer: CERTIFICATE_POINTER, code: "certificate-not-yet-valid", message }];
+  const issue = (code: string, message: string): Issue[] => [{ pointer: CERTIFICATE_POINTER, code, message }];
+  switch (certificateState(certificate, nowMs)) {
+    case "expired":
+      return issue("certificate-expired", `the certificate expired at ${notAfter ?? "an unknown time"}`);
+    case "failed":
+      return issue("certificate-failed", `the certificate failed: ${certificate.acm?.problem ?? "unknown"}`);
+    case "pending":
+      return notBefore === null
+        ? issue("certificate-not-issued", "the certificate is not issued yet")
+        : issue("certificate-not-yet-valid", `the certificate is not valid before ${notBefore}`);
+    default:
+      return [];
+  }
 }
 
 function trustIssues(

@@ -1,5 +1,6 @@
 import type { IdSource } from "../certificate/ids.ts";
 import type { KeyVault } from "../certificate/key-vault.ts";
+import type { CertificateIssuer } from "../certificate/certificate-issuer.ts";
 import type { MakeSelfSigned } from "../certificate/self-signed-request.ts";
 import type { Clock } from "../clock.ts";
 import type { EdgeReports } from "../edge-report/edge-reports.ts";
@@ -16,5 +17,7 @@ export interface ServiceDependencies {
   /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to the operator. */
   readonly operatorHosts: ReadonlySet<string>;
   readonly makeSelfSigned: MakeSelfSigned;
+  /** null = no certificates are issued here: the local stack has no ACM. */
+  readonly issuer: CertificateIssuer | null;
   readonly retry: Omit<WriteEffects, "whenStale">;
 }

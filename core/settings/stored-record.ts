@@ -101,24 +101,35 @@ const domain = z.object({
   ...written,
 });
 
-const certificate = z.object({
-  id: certificateId,
-  account: z.string().min(1),
-  label: absentIsNull(z.string()),
-  source: z.enum(CERTIFICATE_SOURCES),
-  names: z.array(z.string()),
-  keys: z.array(
-    z.object({
-      keyType: z.enum(KEY_TYPES),
-      fingerprintSha256: sha256,
-      spkiPin: z.string(),
-      notBefore: timestamp,
-      notAfter: timestamp,
-    }),
-  ),
-  material: z.object({ version: z.int().min(1), sha256 }),
-  ...written,
+const acmOrder = z.object({
+  arn: z.string().min(1),
+  status: z.enum(["pending", "issued", "failed"]),
+  validation: z.array(z.object({ domain: z.string(), name: z.string(), value: z.string() })),
+  problem: absentIsNull(z.string()),
 });
+
+const certificate = z
+  .object({
+    id: certificateId,
+    account: z.string().min(1),
+    label: absentIsNull(z.string()),
+    source: z.enum(CERTIFICATE_SOURCES),
+    names: z.array(z.string()),
+    keys: z.array(
+      z.object({
+        keyType: z.enum(KEY_TYPES),
+        fingerprintSha256: sha256,
+        spkiPin: z.string(),
+        notBefore: timestamp,
+        notAfter: timestamp,
+      }),
+    ),
+    material: absentIsNull(z.object({ version: z.int().min(1), sha256 })),
+    acm: acmOrder.optional(),
+    ...written,
+  })
+  // Only an order can be without material.
+  .refine(({ material, acm }) => material !== null || acm !== undefined);
 
 const trustStore = z.object({
   id: trustStoreId,

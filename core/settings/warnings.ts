@@ -17,6 +17,7 @@ export const WARNING_CODES = [
   "certificate-expiring",
   "certificate-expired",
   "certificate-not-yet-valid",
+  "certificate-failed",
   "certificate-unreadable",
   "default-certificate-lacks-host",
   "mx-hosts-differ",
@@ -144,7 +145,15 @@ function certificateWarnings(certificate: CertificateRecord, nowMs: number): War
   if (state === "pending" || state === "expiring" || state === "expired")
     warnings.push({
       code: CERTIFICATE_WARNING[state],
-      message: `certificate ${certificate.id} is valid from ${notBefore} to ${notAfter}`,
+      message:
+        notBefore === null || notAfter === null
+          ? `certificate ${certificate.id} is not issued yet`
+          : `certificate ${certificate.id} is valid from ${notBefore} to ${notAfter}`,
+    });
+  if (state === "failed")
+    warnings.push({
+      code: "certificate-failed",
+      message: `certificate ${certificate.id} failed: ${certificate.acm?.problem ?? "unknown"}`,
     });
   if (certificate.source === "self-signed")
     warnings.push({

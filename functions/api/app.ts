@@ -2,8 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
-import { CertificateService } from "../../core/certificate/certificate-service.ts";
-import { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
+import type { CertificateIssuer } from "../../core/certificate/certificate-issuer.ts";
 import type { MakeSelfSigned } from "../../core/certificate/self-signed-request.ts";
 import type { WriteEffects } from "../../core/settings/write.ts";
 import { InvalidInput } from "../../core/errors.ts";
@@ -16,6 +15,7 @@ import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./
 import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeDomains, routeTls } from "./domains.route.ts";
+import { loadedOnce } from "./loaded.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
 import { type Credentials, routeOpenApi } from "./openapi.ts";
@@ -23,7 +23,7 @@ import { routeStatus } from "./status.route.ts";
 import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
 
-export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "makeSelfSigned"> {
+export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "makeSelfSigned" | "issuer"> {
   readonly authenticate: Authenticate;
   readonly log: ApiLog;
   /** What else /health/ready waits for; the store is asked always. */
@@ -32,6 +32,8 @@ export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "ma
   readonly docs?: boolean;
   /** How the OpenAPI document says that callers are known; `bearer` when left out. */
   readonly credentials?: Credentials;
+  /** What issues certificates; left out = nothing does. */
+  readonly issuer?: CertificateIssuer;
   /** For writes that meet others; the process's own clock, timer and random by default. */
   readonly retry?: Omit<WriteEffects, "whenStale">;
 }
@@ -64,14 +66,26 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     c.set("actor", await deps.authenticate(c.req.raw, c.env));
     await next();
   });
-  const services: ServiceDependencies = { ...deps, makeSelfSigned, retry: deps.retry ?? RETRY };
+  const services: ServiceDependencies = {
+    ...deps,
+    makeSelfSigned,
+    issuer: deps.issuer ?? null,
+    retry: deps.retry ?? RETRY,
+  };
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
-  const certificates = new CertificateService(services);
+  const certificates = loadedOnce(async () => {
+    const { CertificateService } = await import("../../core/certificate/certificate-service.ts");
+    return new CertificateService(services);
+  });
+  const trustStores = loadedOnce(async () => {
+    const { TrustStoreService } = await import("../../core/certificate/trust-store-service.ts");
+    return new TrustStoreService(services);
+  });
   routeCertificates(app, certificates);
   routeCertificateChanges(app, certificates);
-  routeTrustStores(app, new TrustStoreService(services));
+  routeTrustStores(app, trustStores);
   routeStatus(app, new StatusService(services));
   routeHealth(app, deps);
   routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });

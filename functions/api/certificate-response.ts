@@ -16,8 +16,8 @@ const certificateFields = {
   label: z.string().nullable(),
   source: z.enum(CERTIFICATE_SOURCES),
   names: z.array(z.string()).readonly(),
-  notBefore: time,
-  notAfter: time,
+  notBefore: time.nullable(),
+  notAfter: time.nullable().meta({ description: "null = not issued yet" }),
   keys: z
     .array(
       z.strictObject({
@@ -28,7 +28,7 @@ const certificateFields = {
       }),
     )
     .readonly(),
-  version: z.int().min(1),
+  version: z.int().min(1).nullable(),
   ...written,
 };
 
@@ -36,7 +36,15 @@ export const certificateResponse = z
   .strictObject({
     ...certificateFields,
     state: z.enum(CERTIFICATE_STATES),
-    reason: z.string().optional().meta({ description: "why it is pending or failed" }),
+    reason: z
+      .string()
+      .optional()
+      .meta({ description: "why it is pending or failed, or will not be renewed" }),
+    validation: z
+      .array(z.strictObject({ domain: z.string(), name: z.string(), value: z.string() }))
+      .readonly()
+      .optional()
+      .meta({ description: "acm: CNAME records that must be in the DNS, for it to be issued and renewed" }),
     usedBy,
   })
   .meta({ id: "Certificate" });

@@ -83,7 +83,7 @@ describe("POST of a certificate", () => {
     ["no source", { names: ["mx.example.com"] }, 400, ["invalid-value /source"]],
     [
       "a source of a later issue",
-      { source: "acm", names: ["mx.example.com"] },
+      { source: "request", names: ["mx.example.com"] },
       400,
       ["invalid-value /source"],
     ],

@@ -3,6 +3,7 @@ import { CERTIFICATE_STATES } from "../../core/certificate/certificate.ts";
 import { certificateInput, materialInput } from "../../core/certificate/certificate-input.ts";
 import type { CertificateService } from "../../core/certificate/certificate-service.ts";
 import type { ApiEnv } from "./api-env.ts";
+import type { Loaded } from "./loaded.ts";
 import { certificateListResponse, certificateResponse } from "./certificate-response.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
@@ -30,7 +31,7 @@ const postCertificate = createRoute({
   ...common,
   method: "post",
   path: "/v1/certificates",
-  summary: "Make a self-signed certificate, or upload one",
+  summary: "Make a self-signed certificate, upload one, or order one of ACM",
   middleware: post.middleware,
   request: { body: post.body },
   responses: { 201: answersCreated(certificateResponse, "created"), ...problems(...BODY_PROBLEMS) },
@@ -112,9 +113,9 @@ const getChain = createRoute({
   },
 });
 
-export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: CertificateService): void {
+export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Loaded<CertificateService>): void {
   app.openapi(postCertificate, async (c) => {
-    const certificate = await certificates.create(c.get("actor"), c.req.valid("json"));
+    const certificate = await (await certificates()).create(c.get("actor"), c.req.valid("json"));
     return c.json(certificate, 201, {
       ...etagOf(certificate),
       Location: `/v1/certificates/${certificate.id}`,
@@ -126,38 +127,41 @@ export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Certif
     const actor = c.get("actor");
     const list = ["certificates", actor.account, state];
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await certificates.list(actor, state, page)), 200);
+    return c.json(pageOf(list, await (await certificates()).list(actor, state, page)), 200);
   });
 
   app.openapi(getCertificate, async (c) => {
-    const certificate = await certificates.get(c.get("actor"), c.req.valid("param").id);
+    const certificate = await (await certificates()).get(c.get("actor"), c.req.valid("param").id);
     return c.json(certificate, 200, etagOf(certificate));
   });
 
   app.openapi(getChain, async (c) => {
-    const chain = await certificates.chainPem(c.get("actor"), c.req.valid("param").id);
+    const chain = await (await certificates()).chainPem(c.get("actor"), c.req.valid("param").id);
     return c.body(chain, 200, { "Content-Type": CHAIN_TYPE });
   });
 }
 
-export function routeCertificateChanges(app: OpenAPIHono<ApiEnv>, certificates: CertificateService): void {
+export function routeCertificateChanges(
+  app: OpenAPIHono<ApiEnv>,
+  certificates: Loaded<CertificateService>,
+): void {
   app.openapi(patchCertificate, async (c) => {
     const condition = readCondition(c.req);
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
-    const certificate = await certificates.patch(target, c.req.valid("json"), condition);
+    const certificate = await (await certificates()).patch(target, c.req.valid("json"), condition);
     return c.json(certificate, 200, etagOf(certificate));
   });
 
   app.openapi(putMaterial, async (c) => {
     const condition = readCondition(c.req);
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
-    const certificate = await certificates.putMaterial(target, c.req.valid("json"), condition);
+    const certificate = await (await certificates()).putMaterial(target, c.req.valid("json"), condition);
     return c.json(certificate, 200, etagOf(certificate));
   });
 
   app.openapi(deleteCertificate, async (c) => {
     const condition = readCondition(c.req);
-    await certificates.delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
+    await (await certificates()).delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
     return c.body(null, 204);
   });
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { awsConfigSchema } from "../../adapters/aws/aws-config.ts";
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
+import { LazyCertificateIssuer } from "../../adapters/aws/lazy-certificate-issuer.ts";
 import { createIdSource } from "../../core/certificate/ids.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readEnvironment } from "../../core/environment.ts";
@@ -32,6 +33,7 @@ const app = createApp({
   store,
   edgeReports,
   vault: keyVault,
+  issuer: new LazyCertificateIssuer(),
   clock,
   ids: createIdSource(now, randomBytes),
   operatorHosts: new Set([config.SMTP_NAME]),

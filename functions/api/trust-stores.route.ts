@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { trustStoreDocument, trustStoreInput } from "../../core/certificate/certificate-input.ts";
 import type { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
 import type { ApiEnv } from "./api-env.ts";
+import type { Loaded } from "./loaded.ts";
 import { trustStoreListResponse, trustStoreResponse } from "./certificate-response.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
@@ -82,9 +83,9 @@ const deleteTrustStore = createRoute({
   },
 });
 
-export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: TrustStoreService): void {
+export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<TrustStoreService>): void {
   app.openapi(postTrustStore, async (c) => {
-    const trustStore = await trustStores.create(c.get("actor"), c.req.valid("json"));
+    const trustStore = await (await trustStores()).create(c.get("actor"), c.req.valid("json"));
     return c.json(trustStore, 201, { ...etagOf(trustStore), Location: `/v1/trust-stores/${trustStore.id}` });
   });
 
@@ -93,11 +94,11 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: TrustSto
     const actor = c.get("actor");
     const list = ["trust-stores", actor.account];
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await trustStores.list(actor, page)), 200);
+    return c.json(pageOf(list, await (await trustStores()).list(actor, page)), 200);
   });
 
   app.openapi(getTrustStore, async (c) => {
-    const trustStore = await trustStores.get(c.get("actor"), c.req.valid("param").id);
+    const trustStore = await (await trustStores()).get(c.get("actor"), c.req.valid("param").id);
     return c.json(trustStore, 200, etagOf(trustStore));
   });
 
@@ -105,13 +106,13 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: TrustSto
     const condition = readCondition(c.req);
     const { label, certificatesPem, crlPem } = c.req.valid("json");
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
-    const trustStore = await trustStores.put(target, { label, certificatesPem, crlPem }, condition);
+    const trustStore = await (await trustStores()).put(target, { label, certificatesPem, crlPem }, condition);
     return c.json(trustStore, 200, etagOf(trustStore));
   });
 
   app.openapi(deleteTrustStore, async (c) => {
     const condition = readCondition(c.req);
-    await trustStores.delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
+    await (await trustStores()).delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
     return c.body(null, 204);
   });
 }

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
+import type { CertificateRecord, MaterialReference } from "../../core/certificate/certificate.ts";
 import type { CertificateId } from "../../core/certificate/ids.ts";
 import {
   type CertificateMaterial,
@@ -62,7 +62,7 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
   const failures = new LruMap<CertificateId, Failure>(capacity);
   const loading = new Map<string, Promise<LoadedMaterial | null>>();
 
-  async function load(record: CertificateRecord): Promise<LoadedMaterial | null> {
+  async function load(record: IssuedCertificate): Promise<LoadedMaterial | null> {
     const { id, material } = record;
     try {
       const bytes = await vault.get(materialName(id, material.version), material.sha256);
@@ -78,7 +78,7 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
     }
   }
 
-  function loadOnce(record: CertificateRecord): Promise<LoadedMaterial | null> {
+  function loadOnce(record: IssuedCertificate): Promise<LoadedMaterial | null> {
     const key = `${record.id}/${record.material.sha256}`;
     const running = loading.get(key);
     if (running !== undefined) return running;
@@ -89,12 +89,13 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
 
   const failedOf = (record: CertificateRecord): Failure | null => {
     const failure = failures.peek(record.id);
-    return failure?.version === record.material.version ? failure : null;
+    return failure !== undefined && failure.version === record.material?.version ? failure : null;
   };
 
   return {
     get(record) {
       const held = loaded.get(record.id) ?? null;
+      if (!isIssued(record)) return held;
       // A session with an older snapshot serves the newer version too: it is the same certificate.
       if (held !== null && (held.version ?? 0) >= record.material.version) return held;
       const failure = failedOf(record);
@@ -111,6 +112,9 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
     },
   };
 }
+
+type IssuedCertificate = CertificateRecord & { readonly material: MaterialReference };
+const isIssued = (record: CertificateRecord): record is IssuedCertificate => record.material !== null;
 
 /** What the status shows of material; never the material. */
 export function describe(material: LoadedMaterial, problem: string | null): ServedCertificate {
