@@ -16,6 +16,7 @@ interface BundleSource {
 /** Everything that is deployed as a bundle. */
 export const BUNDLES = {
   api: { entry: "functions/api/lambda.ts", file: "lambda", splits: true },
+  schedule: { entry: "functions/schedule/lambda.ts", file: "lambda", splits: true },
   worker: { entry: "worker/main.ts", file: "worker", splits: false },
 } as const satisfies Readonly<Record<string, BundleSource>>;
 

@@ -64,7 +64,7 @@ const RIGHT = {
 };
 
 describe("a function that starts", () => {
-  it.each(["api"] as const)("%s ends with 78 without its variables, naming each", (name) => {
+  it.each(["api", "schedule"] as const)("%s ends with 78 without its variables, naming each", (name) => {
     const { status, stderr } = start(name, {});
     expect(status).toBe(EXIT_WRONG_ENVIRONMENT);
     for (const variable of ["TABLE_NAME", "KEY_BUCKET", "KEY_KMS_KEY_ID"])
@@ -81,7 +81,7 @@ describe("a function that starts", () => {
     expect(stderr).not.toContain(value);
   });
 
-  it.each(["api"] as const)("%s starts with its variables", (name) => {
+  it.each(["api", "schedule"] as const)("%s starts with its variables", (name) => {
     expect(start(name, RIGHT)).toMatchObject({ status: 0, stderr: "" });
   });
 });

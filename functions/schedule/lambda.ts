@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { awsConfigSchema } from "../../adapters/aws/aws-config.ts";
+import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
+import { LazyCertificateIssuer } from "../../adapters/aws/lazy-certificate-issuer.ts";
+import { createS3Client } from "../../adapters/aws/s3-client.ts";
+import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
+import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
+import { AcmCertificates } from "../../core/certificate/acm-certificates.ts";
+import { readEnvironment } from "../../core/environment.ts";
+import { createLambdaLog } from "../lambda-log.ts";
+import { configOrExit } from "../lambda-start.ts";
+import { readScheduleEvent } from "./schedule-event.ts";
+import { runTask } from "./sweeps.ts";
+
+/** What happens without a request, as a Lambda function: where its adapters are chosen. */
+
+const schema = awsConfigSchema.omit({ STORE: true });
+const config = configOrExit(() => readEnvironment(schema, process.env));
+
+/** A backup of some ten megabytes; the function has five minutes. */
+const BACKUP_LIMITS = { deadlineMs: 90_000, tryMs: 30_000 };
+
+const now = (): number => Date.now();
+const log = createLambdaLog({ level: "info", now, write: (line) => void process.stdout.write(line) });
+const { store, keyVault } = openAwsStores(config, now);
+const backups = new S3SnapshotBackups({
+  client: createS3Client(),
+  calls: new ServiceCalls("snapshot's backup", BACKUP_LIMITS),
+  bucket: config.KEY_BUCKET,
+  kmsKeyId: config.KEY_KMS_KEY_ID,
+});
+const acm = new AcmCertificates({
+  store,
+  vault: keyVault,
+  clock: { now },
+  issuer: new LazyCertificateIssuer(),
+  retry: { now: () => performance.now(), random: () => Math.random(), sleep: (ms) => sleep(ms) },
+});
+
+export const handler = (event: unknown): Promise<void> =>
+  runTask(readScheduleEvent(event), { store, backups, vault: keyVault, acm, now, log });

@@ -1,0 +1,176 @@
+import { describe, expect, it } from "vitest";
+import type { Advance } from "../../core/certificate/acm-certificates.ts";
+import type { AcmOrder, CertificateRecord } from "../../core/certificate/certificate.ts";
+import type { CertificateId } from "../../core/certificate/ids.ts";
+import { materialName, type VaultName } from "../../core/certificate/key-vault.ts";
+import { Unavailable } from "../../core/errors.ts";
+import type { SnapshotBackup } from "../../core/settings/snapshot-backup.ts";
+import { certificateId, certificateRecord, name } from "../../test/support/records.ts";
+import { contents, ScriptedStore } from "../../test/support/settings-feed.ts";
+import { readScheduleEvent } from "./schedule-event.ts";
+import { runTask, SweepFailed } from "./sweeps.ts";
+
+const NOW = Date.parse("2026-11-24T12:00:00Z");
+const arnOf = (n: number): string => `arn:aws:acm:eu-central-1:123456789012:certificate/0000-${n}`;
+
+function acmCertificate(n: number, status: AcmOrder["status"]): CertificateRecord {
+  const acm = { arn: arnOf(n), status, validation: [], problem: null };
+  return certificateRecord({ id: certificateId(n), source: "acm", acm });
+}
+
+function start(
+  certificates: readonly CertificateRecord[],
+  outcome: (id: CertificateId) => Advance = () => "unchanged",
+) {
+  const store = new ScriptedStore();
+  store.contents = {
+    ...contents(4, []),
+    certificates,
+    mxHosts: certificates.map(({ id }, n) => ({
+      host: name(`mx${n}.example`),
+      account: "default",
+      certificateId: id,
+      domainCount: 1,
+    })),
+  };
+  store.head = 4;
+  const lines: Readonly<Record<string, unknown>>[] = [];
+  const advanced: CertificateId[] = [];
+  const written: SnapshotBackup[] = [];
+  const deleted: VaultName[] = [];
+  const run = (event: unknown) =>
+    runTask(readScheduleEvent(event), {
+      store,
+      backups: { read: async () => null, write: async (backup) => void written.push(backup) },
+      vault: {
+        async *writtenBefore() {
+          yield materialName(certificateId(77), 1);
+        },
+        delete: async (object) => void deleted.push(object),
+      },
+      acm: {
+        advance: async (id) => {
+          advanced.push(id);
+          return outcome(id);
+        },
+      },
+      now: () => NOW,
+      log: (level, fields) => lines.push({ level, ...fields }),
+    });
+  const line = (event: string) => lines.find((each) => each["event"] === event);
+  return { run, store, line, lines, advanced, written, deleted };
+}
+
+const acmEvent = (...resources: readonly string[]) => ({
+  version: "0",
+  id: "1",
+  "detail-type": "ACM Certificate Available",
+  source: "aws.acm",
+  account: "123456789012",
+  time: "2026-11-24T12:00:00Z",
+  region: "eu-central-1",
+  resources,
+  detail: { Action: "RENEWAL", DaysToExpiry: 60, CommonName: "mx.example.com" },
+});
+
+describe("the schedule", () => {
+  it("puts the snapshot away", async () => {
+    const { run, written, line } = start([certificateRecord()]);
+    await run({ sweep: "backup" });
+    expect(written).toMatchObject([{ at: "2026-11-24T12:00:00.000Z", contents: { revision: 4 } }]);
+    expect(line("backup-swept")).toMatchObject({ level: "info", revision: 4, read: "everything" });
+  });
+
+  it("says how many days the first certificate in use has left, and names those that need somebody", async () => {
+    const soon = certificateRecord({ id: certificateId(2) });
+    const keys = soon.keys.map((key) => ({ ...key, notAfter: "2026-12-04T12:00:00.000Z" }));
+    const { run, line } = start([certificateRecord(), { ...soon, keys }]);
+    await run({ sweep: "expiry" });
+    expect(line("expiry-swept")).toMatchObject({ soonestDays: 10, active: 1, expiring: 1 });
+    expect(line("certificate-expiring")).toMatchObject({
+      level: "error",
+      id: certificateId(2),
+      daysLeft: 10,
+      hosts: 1,
+    });
+  });
+
+  it("says no days where no certificate is in use", async () => {
+    const { run, line } = start([]);
+    await run({ sweep: "expiry" });
+    expect(line("expiry-swept")).not.toHaveProperty("soonestDays");
+  });
+
+  it("brings orders that wait up to date every hour, and all of ACM's every day", async () => {
+    const all = [
+      certificateRecord(),
+      acmCertificate(2, "pending"),
+      acmCertificate(3, "issued"),
+      acmCertificate(4, "failed"),
+    ];
+    const hourly = start(all);
+    await hourly.run({ sweep: "expiry" });
+    expect(hourly.advanced).toEqual([certificateId(2)]);
+    const daily = start(all, () => "exported");
+    await daily.run({ sweep: "renewals" });
+    expect(daily.advanced).toEqual([certificateId(2), certificateId(3), certificateId(4)]);
+    expect(daily.line("renewals-swept")).toMatchObject({ exported: 3, failed: 0 });
+  });
+
+  it("exports at once what ACM says it has renewed, and passes over certificates of others", async () => {
+    const { run, advanced } = start(
+      [acmCertificate(2, "issued"), acmCertificate(3, "issued")],
+      () => "exported",
+    );
+    await run(acmEvent(arnOf(3), arnOf(9)));
+    expect(advanced).toEqual([certificateId(3)]);
+    await run(acmEvent(arnOf(9)));
+    expect(advanced).toHaveLength(1);
+  });
+
+  it("brings the others up to date when one cannot be, and then fails", async () => {
+    const { run, advanced, line } = start(
+      [acmCertificate(2, "issued"), acmCertificate(3, "issued")],
+      (id) => {
+        if (id === certificateId(2)) throw new Unavailable("no answer");
+        return "exported";
+      },
+    );
+    await expect(run({ sweep: "renewals" })).rejects.toBeInstanceOf(SweepFailed);
+    expect(advanced).toHaveLength(2);
+    expect(line("certificate-not-advanced")).toMatchObject({ id: certificateId(2), error: "Unavailable" });
+    expect(line("renewals-swept")).toMatchObject({ exported: 1, failed: 1 });
+  });
+
+  it("deletes keys that nothing names, unless something cannot be read", async () => {
+    const { run, deleted, line } = start([certificateRecord()]);
+    await run({ sweep: "clean-up" });
+    expect(deleted).toEqual([materialName(certificateId(77), 1)]);
+    expect(line("clean-up-swept")).toMatchObject({ deleted: 1 });
+    const held = start([]);
+    const item = { kind: "certificate", id: "x", problem: "not JSON" } as const;
+    held.store.contents = { ...contents(4, []), unreadable: [item] };
+    await held.run({ sweep: "clean-up" });
+    expect(held.deleted).toEqual([]);
+    expect(held.line("clean-up-held-up")).toMatchObject({ level: "error", unreadable: 1 });
+  });
+
+  it("fails when the store does not answer, so that it is tried again", async () => {
+    const { run, store, written } = start([]);
+    store.contents = new Unavailable("no answer");
+    for (const sweep of ["backup", "expiry", "renewals", "clean-up"])
+      await expect(run({ sweep })).rejects.toBeInstanceOf(Unavailable);
+    expect(written).toEqual([]);
+  });
+
+  it.each([
+    null,
+    {},
+    "backup",
+    { sweep: "all" },
+    { ...acmEvent(), source: "aws.ec2" },
+    { source: "aws.acm" },
+  ])("refuses the event %j", (event) => {
+    expect(() => readScheduleEvent(event)).toThrow("neither a sweep");
+  });
+});
