@@ -19,6 +19,7 @@ describe("the settings of a deployment", () => {
       edges: { min: 2, max: 8 },
       authorizer: { kind: "iam" },
       apiDomain: null,
+      table: null,
       alarmEmail: null,
     });
   });
@@ -74,6 +75,7 @@ describe("the settings of a deployment", () => {
     ["production", {}, "POSTERN_SMTP_NAME: is needed in production"],
     ["pr-1", { POSTERN_SMTP_NAME: "MX" }, "POSTERN_SMTP_NAME: must be a host name in lower case"],
     ["pr-1", { POSTERN_API_DOMAIN: "192.0.2.1" }, "POSTERN_API_DOMAIN: must be a host name in lower case"],
+    ["pr-1", { POSTERN_TABLE: "a/b" }, "POSTERN_TABLE: must be the name of a table"],
     ["pr-1", { POSTERN_ALARM_EMAIL: "ops" }, "POSTERN_ALARM_EMAIL: must be a mailbox"],
     ["pr-1", { POSTERN_API_AUTH: "none" }, "POSTERN_API_AUTH: must be iam or jwt"],
     [

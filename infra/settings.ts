@@ -32,6 +32,10 @@ export const DEPLOY_VARIABLES = {
     meaning: "with `jwt`: a token needs one of these scopes, by comma",
   },
   POSTERN_API_DOMAIN: { defaultText: "none", meaning: "name of the API, in a Route 53 zone of the account" },
+  POSTERN_TABLE: {
+    defaultText: "the stage's own",
+    meaning: "a table that was restored, and takes the place of the stage's own",
+  },
   POSTERN_ALARM_EMAIL: { defaultText: "none", meaning: "who hears of alarms" },
 } as const satisfies Readonly<Record<string, DeployVariable>>;
 
@@ -64,6 +68,8 @@ export interface Settings {
   readonly edges: { readonly min: number; readonly max: number };
   readonly authorizer: ApiAuthorizer;
   readonly apiDomain: string | null;
+  /** null = the stage's own. */
+  readonly table: string | null;
   readonly alarmEmail: string | null;
 }
 
@@ -83,6 +89,7 @@ const HOST_NAME: Form = {
   reason: "must be a host name in lower case",
 };
 const MAILBOX: Form = { pattern: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, reason: "must be a mailbox" };
+const TABLE: Form = { pattern: /^[\w.-]{3,255}$/, reason: "must be the name of a table" };
 const BUCKET_URL = /^s3:\/\/(?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(?<prefix>[\w!.*'()/-]+)$/;
 const NEXT_HOP = /^(?:smtps?|lmtp):\/\/[^\s/?#]+\/?(?:\?tls=(?:require|opportunistic))?$/;
 const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
@@ -117,6 +124,7 @@ export function readSettings(stage: string, environment: Environment): Settings 
     edges: edges(given("POSTERN_EDGES_MIN"), given("POSTERN_EDGES_MAX"), isProduction),
     authorizer: authorizer(given),
     apiDomain: matching("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN"), HOST_NAME),
+    table: matching("POSTERN_TABLE", given("POSTERN_TABLE"), TABLE),
     alarmEmail: matching("POSTERN_ALARM_EMAIL", given("POSTERN_ALARM_EMAIL"), MAILBOX),
   };
 }

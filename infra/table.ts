@@ -9,8 +9,16 @@ export const KEYS: typeof TABLE_DEFINITION = {
   timeToLive: "expiresAt",
 };
 
-/** The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. */
-export function createTable({ isProduction }: Settings) {
+/**
+ * The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. DynamoDB restores into a
+ * new table: a stage may use that one, while its own stays as it is.
+ */
+export function createTable(settings: Settings) {
+  const own = createOwnTable(settings);
+  return settings.table === null ? own : sst.aws.Dynamo.get("RestoredSettings", settings.table);
+}
+
+function createOwnTable({ isProduction }: Settings) {
   const { partitionKey, sortKey, index } = KEYS;
   return new sst.aws.Dynamo("Settings", {
     fields: {

@@ -26,6 +26,7 @@ const CHOICES = {
   nextHop: { POSTERN_DELIVERY: "smtp://relay.example:587" },
   otherBucket: { POSTERN_DELIVERY: "s3://mail.example/in" },
   edges: { POSTERN_EDGES_MIN: "3", POSTERN_EDGES_MAX: "5", POSTERN_POSTMASTER: "admin@example.com" },
+  restored: { POSTERN_TABLE: "restored-settings" },
   alarms: { POSTERN_ALARM_EMAIL: "ops@example.com", POSTERN_API_DOMAIN: "api.example.net" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
 type Choice = keyof typeof CHOICES;
@@ -113,6 +114,25 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
       maxCapacity: 5,
     });
     expect(edgeEnvironment(stack)["POSTMASTER"]).toBe("admin@example.com");
+  });
+
+  it("a restored table takes the place of the stage's own, which stays", () => {
+    const stack = stackOf("restored");
+    const tables = allOf(stack, "dynamodb/table:Table").map(({ name }) => name);
+    expect(tables).toEqual(expect.arrayContaining(["SettingsTable"]));
+    for (const environment of [
+      edgeEnvironment(stack),
+      functionEnvironment(stack, "ApiHandler"),
+      functionEnvironment(stack, "ScheduleHandler"),
+    ]) {
+      expect(environment["TABLE_NAME"]).toBe("restored-settings");
+    }
+    const read = inlineStatements(onlyOne(stack, "iam/role:Role", named("EdgeTaskRole"))).filter(
+      ({ actions }) => actions.includes("dynamodb:GetItem"),
+    );
+    expect(read.map(({ resources }) => resources)).toEqual([
+      ["arn:aws:dynamodb:eu-central-1:123456789012:table/restored-settings"],
+    ]);
   });
 
   it("alarms are mailed, and the API has its own name", () => {

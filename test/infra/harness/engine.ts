@@ -70,7 +70,7 @@ export async function startEngine({ name, stage }: Stack["app"], region: string)
     resources.push({ type, name: resource, inputs: withoutSecrets(inputs) as Inputs, ...known });
     return {
       id: id || (textAt(inputs, "id") ?? `${resource}-id`),
-      state: stateOf({ type, name: resource, inputs }, region),
+      state: stateOf({ type, name: resource, inputs, id: id || undefined }, region),
     };
   };
   await pulumi.runtime.setMocks(
@@ -146,11 +146,13 @@ interface Asked {
   readonly type: string;
   readonly name: string;
   readonly inputs: Inputs;
+  /** Of a resource that is there already and is only read. */
+  readonly id?: string | undefined;
 }
 
 /** What the provider answers: the inputs, and what AWS adds to them. */
-function stateOf({ type, name, inputs }: Asked, region: string): Inputs {
-  const physical = textAt(inputs, "name") ?? textAt(inputs, "bucket") ?? name;
+function stateOf({ type, name, inputs, id }: Asked, region: string): Inputs {
+  const physical = textAt(inputs, "name") ?? textAt(inputs, "bucket") ?? id ?? name;
   const arn = (service: string, path: string): string => `arn:aws:${service}:${region}:${ACCOUNT}:${path}`;
   const added: Readonly<Record<string, Inputs>> = {
     "aws:apigatewayv2/api:Api": {
