@@ -19,6 +19,8 @@ import {
 /** Settings of a measurement, as `d<n>.example.net` with an MX host of the same name. */
 export interface BenchSettings {
   readonly domains: number;
+  /** MX hosts that all domains share, each domain has one of them; absent = each has its own, of its own name. */
+  readonly sharedHosts?: number;
   /** The first so many domains have a certificate of their own; the others present the edge's default. */
   readonly ownCertificates?: { readonly count: number; readonly material: CertificateMaterial };
   /** PEM of the roots that every domain requires client certificates of; null = none asks for one. */
@@ -30,11 +32,12 @@ export interface BenchSettings {
 /** A domain of a measurement. */
 export function benchDomain(n: number, settings: Omit<BenchSettings, "domains">): DomainRecord {
   const name = `d${n}.example.net`;
+  const host = settings.sharedHosts === undefined ? name : `mx${n % settings.sharedHosts}.example.net`;
   const hasOwn = n < (settings.ownCertificates?.count ?? 0);
   const asks = (settings.clientRootPem ?? null) !== null;
   return domainRecord({
     name,
-    mxHosts: [name],
+    mxHosts: [host],
     server: { level: settings.level, certificateId: hasOwn ? certificateId(n) : null },
     ...(asks
       ? {
@@ -111,7 +114,8 @@ function insertDomain(database: Database, domain: DomainRecord): void {
   );
   for (const host of domain.mxHosts) {
     database.run(
-      "INSERT INTO mx_host (host, account, certificate_id, domain_count) VALUES (?, ?, ?, 1)",
+      `INSERT INTO mx_host (host, account, certificate_id, domain_count) VALUES (?, ?, ?, 1)
+       ON CONFLICT (host) DO UPDATE SET domain_count = domain_count + 1`,
       host,
       domain.account,
       domain.tls.server.certificateId,

@@ -15,8 +15,8 @@ const SLOTS = 4096;
 export function createInterner(): Interner {
   const known = new Map<string, TlsSettings>();
   const interned = new WeakSet<TlsSettings>();
-  const texts = createRecent<string>();
-  const hostLists = createRecent<readonly DomainName[]>();
+  const texts: string[] = Array.from({ length: SLOTS }, () => "");
+  const hostLists: (readonly DomainName[])[] = Array.from({ length: SLOTS }, () => []);
 
   function tls(settings: TlsSettings): TlsSettings {
     if (interned.has(settings)) return settings;
@@ -27,47 +27,52 @@ export function createInterner(): Interner {
     interned.add(settings);
     return settings;
   }
-  const text = <T extends string>(value: T): T => texts(value, value) as T;
+
+  function text(value: string): string {
+    const slot = slotOf(hashOf(value, START));
+    const held = texts[slot];
+    if (held === value) return held;
+    texts[slot] = value;
+    return value;
+  }
+
+  function hosts(list: readonly DomainName[]): readonly DomainName[] {
+    const slot = slotOf(list.reduce((hash, host) => hashOf(host, hash), START));
+    const held = hostLists[slot];
+    if (held !== undefined && isSameList(held, list)) return held;
+    hostLists[slot] = list;
+    return list;
+  }
 
   return {
     tls,
-    domain(record) {
-      const { delivery, revision } = record;
-      const name = text(record.name);
-      const hosts = record.mxHosts.map(text);
-      return {
-        name,
-        account: text(record.account),
-        mxHosts: hostLists(hosts.join(" "), hosts),
-        tls: tls(record.tls),
-        delivery,
-        revision,
-        createdAt: text(record.createdAt),
-        updatedAt: text(record.updatedAt),
-        updatedBy: text(record.updatedBy),
-      };
-    },
+    domain: (record) => ({
+      name: record.name,
+      account: text(record.account),
+      mxHosts: hosts(record.mxHosts),
+      tls: tls(record.tls),
+      delivery: record.delivery,
+      revision: record.revision,
+      createdAt: text(record.createdAt),
+      updatedAt: text(record.updatedAt),
+      updatedBy: text(record.updatedBy),
+    }),
   };
 }
 
-/** A table in which a newer value takes the slot of an older one. Gives the value that is known for a key, or the one given. */
-function createRecent<T>(): (key: string, value: T) => T {
-  const slots: ({ readonly key: string; readonly value: T } | undefined)[] = Array.from({ length: SLOTS });
-  return (key, value) => {
-    const index = slotOf(key);
-    const held = slots[index];
-    if (held?.key === key) return held.value;
-    slots[index] = { key, value };
-    return value;
-  };
-}
+const isSameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((value, index) => value === b[index]);
+
+const START = 0x811c9dc5;
 
 /** FNV-1a over UTF-16 units. */
-function slotOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return (hash ^ (hash >>> 16)) & (SLOTS - 1);
+function hashOf(value: string, start: number): number {
+  let hash = start;
+  for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193);
+  return hash;
 }
+
+const slotOf = (hash: number): number => (hash ^ (hash >>> 16)) & (SLOTS - 1);
 
 function deepFreeze<T extends object>(value: T): T {
   for (const inner of Object.values(value))

@@ -3,13 +3,13 @@ import { describe, expect, it } from "vitest";
 import { PersistentMap } from "./persistent-map.ts";
 
 describe("PersistentMap", () => {
-  const key = fc.integer({ min: 0, max: 600 }).map((n) => `k${n}`);
+  const key = fc.integer({ min: 0, max: 1200 }).map((n) => `k${n}`);
   const change = fc.tuple(key, fc.option(fc.integer(), { nil: undefined }));
 
-  it("holds what a Map holds after the same changes, small or sharded, and never changes itself", () =>
+  it("holds what a Map holds after the same changes, in one shard or in many, and never changes itself", () =>
     fc.assert(
       fc.property(
-        fc.integer({ min: 0, max: 500 }),
+        fc.integer({ min: 0, max: 1100 }),
         fc.array(change, { maxLength: 60 }),
         (initial, changes) => {
           const model = new Map(Array.from({ length: initial }, (_, n): [string, number] => [`k${n}`, n]));

@@ -1,23 +1,21 @@
-/** Up to this size a change copies the whole map; beyond it only one of the shards. */
-const SMALL = 256;
-const SHARDS = 1024;
+/** A shard grows to this before the map gets more of them: it is what a change copies. */
+const SHARD_SIZE = 256;
+const MOST_SHARDS = 1024;
+
+type Shards<K, V> = readonly ReadonlyMap<K, V>[];
 
 /**
  * An immutable map with cheap changes: a snapshot of a million domains differs from the one before by a few entries, and
- * both live while sessions hold them. Copying a Map of a million costs about 100 ms; here a change copies 1/1024 of it.
+ * both live while sessions hold them. Copying a Map of a million costs about 100 ms; here a change copies one shard of
+ * it. A map has as many shards as its size asks for: a thousand hosts with a thousand domains each are maps too.
  */
 export class PersistentMap<K extends string, V> {
   readonly size: number;
-  readonly #small: ReadonlyMap<K, V> | null;
-  readonly #shards: readonly ReadonlyMap<K, V>[] | null;
+  /** Their number is a power of two. */
+  readonly #shards: Shards<K, V>;
 
-  private constructor(
-    size: number,
-    small: ReadonlyMap<K, V> | null,
-    shards: readonly ReadonlyMap<K, V>[] | null,
-  ) {
+  private constructor(size: number, shards: Shards<K, V>) {
     this.size = size;
-    this.#small = small;
     this.#shards = shards;
   }
 
@@ -34,22 +32,17 @@ export class PersistentMap<K extends string, V> {
     return filling.build();
   }
 
-  /** Takes the maps as they are: nobody may change them any more. */
-  static holding<K extends string, V>(
-    small: ReadonlyMap<K, V>,
-    shards: readonly ReadonlyMap<K, V>[] | null,
-  ): PersistentMap<K, V> {
-    if (shards === null) return new PersistentMap(small.size, small, null);
-    const size = shards.reduce((sum, shard) => sum + shard.size, 0);
-    return new PersistentMap(size, null, shards);
+  /** Takes the shards as they are: nobody may change them any more. */
+  static holding<K extends string, V>(size: number, shards: Shards<K, V>): PersistentMap<K, V> {
+    return new PersistentMap(size, shards);
   }
 
   get(key: K): V | undefined {
-    return (this.#small ?? this.#shards?.[shardOf(key)])?.get(key);
+    return this.#shards[shardOf(key, this.#shards.length)]?.get(key);
   }
 
   *entries(): Generator<readonly [K, V]> {
-    for (const shard of this.#shards ?? [this.#small ?? new Map<K, V>()]) yield* shard;
+    for (const shard of this.#shards) yield* shard;
   }
 
   *keys(): Generator<K> {
@@ -63,45 +56,51 @@ export class PersistentMap<K extends string, V> {
   /** A map with this key set, or, with `undefined`, without it. */
   with(key: K, value: V | undefined): PersistentMap<K, V> {
     if (this.get(key) === value) return this;
-    if (this.#shards === null) {
-      const copy = changed(this.#small ?? new Map<K, V>(), key, value);
-      return copy.size <= SMALL ? new PersistentMap(copy.size, copy, null) : PersistentMap.from(copy);
-    }
-    const index = shardOf(key);
+    const index = shardOf(key, this.#shards.length);
     const before = this.#shards[index] ?? new Map<K, V>();
     const after = changed(before, key, value);
-    return new PersistentMap(this.size + after.size - before.size, null, this.#shards.with(index, after));
+    const size = this.size + after.size - before.size;
+    const shards = this.#shards.with(index, after);
+    return new PersistentMap(size, isCrowded(size, shards.length) ? split(shards) : shards);
   }
 }
 
-/** A map while it is filled: one Map, and from `SMALL` on shards, so that no Map of everything is ever made. */
+/** A map while it is filled; no Map of everything is ever made. */
 export class PersistentMapBuilder<K extends string, V> {
-  #small = new Map<K, V>();
-  #shards: Map<K, V>[] | null = null;
+  #shards: Map<K, V>[] = [new Map()];
+  #size = 0;
 
   get(key: K): V | undefined {
-    return (this.#shards?.[shardOf(key)] ?? this.#small).get(key);
+    return this.#shards[shardOf(key, this.#shards.length)]?.get(key);
   }
 
   set(key: K, value: V): void {
-    if (this.#shards !== null) {
-      this.#shards[shardOf(key)]?.set(key, value);
-      return;
-    }
-    this.#small.set(key, value);
-    if (this.#small.size <= SMALL) return;
-    const shards = Array.from({ length: SHARDS }, () => new Map<K, V>());
-    for (const [held, each] of this.#small) shards[shardOf(held)]?.set(held, each);
-    this.#shards = shards;
+    const shard = this.#shards[shardOf(key, this.#shards.length)];
+    if (shard === undefined) return;
+    this.#size -= shard.size;
+    shard.set(key, value);
+    this.#size += shard.size;
+    if (isCrowded(this.#size, this.#shards.length)) this.#shards = split(this.#shards);
   }
 
   /** The map; the builder is empty afterwards. */
   build(): PersistentMap<K, V> {
-    const built = PersistentMap.holding(this.#small, this.#shards);
-    this.#small = new Map();
-    this.#shards = null;
+    const built = PersistentMap.holding(this.#size, this.#shards);
+    this.#shards = [new Map()];
+    this.#size = 0;
     return built;
   }
+}
+
+const isCrowded = (size: number, shards: number): boolean =>
+  shards < MOST_SHARDS && size > shards * SHARD_SIZE;
+
+/** The same entries in twice as many shards. */
+function split<K extends string, V>(shards: Shards<K, V>): Map<K, V>[] {
+  const count = shards.length * 2;
+  const twice = Array.from({ length: count }, () => new Map<K, V>());
+  for (const shard of shards) for (const [key, value] of shard) twice[shardOf(key, count)]?.set(key, value);
+  return twice;
 }
 
 function changed<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): ReadonlyMap<K, V> {
@@ -112,8 +111,9 @@ function changed<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): Re
 }
 
 /** FNV-1a over UTF-16 units, folded to the number of shards. */
-function shardOf(key: string): number {
+function shardOf(key: string, shards: number): number {
+  if (shards === 1) return 0;
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return (hash ^ (hash >>> 16)) & (SHARDS - 1);
+  return (hash ^ (hash >>> 16)) & (shards - 1);
 }
