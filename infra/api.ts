@@ -65,7 +65,9 @@ function createHandler({ authorizer, smtpName }: Settings, { table, storage }: A
     SMTP_NAME: smtpName,
   };
   return new sst.aws.Function("ApiHandler", {
-    handler: "functions/api/lambda.handler",
+    // Made by scripts/bundles.ts, as it was tested: SST's own would change the names of classes.
+    bundle: "dist/api",
+    handler: "lambda.handler",
     runtime: "nodejs24.x",
     architecture: "arm64",
     memory: "1024 MB",

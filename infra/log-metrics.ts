@@ -19,7 +19,7 @@ export const EDGE_LOG_METRICS = {
   internalErrors: { name: "InternalErrors", values: { "internal-error": 1 } },
 } as const satisfies Readonly<Record<string, LogMetric<LogEvent>>>;
 
-/** What the schedule logs; functions/schedule writes these lines. */
+/** What the schedule logs (functions/schedule/sweeps.ts). */
 export const SCHEDULE_LOG_METRICS = {
   /** Days until the first certificate in use expires; none in use logs no `soonestDays`, and counts as nothing. */
   expiry: { name: "CertificateDaysLeft", values: { "expiry-swept": "$.soonestDays" } },

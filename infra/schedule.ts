@@ -1,3 +1,4 @@
+import type { Sweep } from "../functions/schedule/schedule-event.ts";
 import { environmentForSst, type ScheduleEnvironment, writerEnvironment } from "./environment.ts";
 import {
   acmCertificates,
@@ -23,7 +24,7 @@ const SWEEPS = {
   renewals: "rate(1 day)",
   /** Objects older than a day that no record names. */
   "clean-up": "rate(1 day)",
-} as const;
+} as const satisfies Readonly<Record<Sweep, string>>;
 
 export interface ScheduleParts {
   readonly table: Table;
@@ -34,7 +35,8 @@ export interface ScheduleParts {
 export function createSchedule({ table, storage }: ScheduleParts) {
   const environment: ScheduleEnvironment = writerEnvironment(table, storage);
   const handler = new sst.aws.Function("ScheduleHandler", {
-    handler: "functions/schedule/lambda.handler",
+    bundle: "dist/schedule",
+    handler: "lambda.handler",
     runtime: "nodejs24.x",
     architecture: "arm64",
     memory: "1024 MB",

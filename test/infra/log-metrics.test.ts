@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { EDGE_LOG_METRICS, patternOf } from "../../infra/log-metrics.ts";
+import { createLambdaLog } from "../../functions/lambda-log.ts";
+import { readScheduleEvent } from "../../functions/schedule/schedule-event.ts";
+import { runTask } from "../../functions/schedule/sweeps.ts";
+import { EDGE_LOG_METRICS, patternOf, SCHEDULE_LOG_METRICS } from "../../infra/log-metrics.ts";
 import { createLog, LOG_EVENTS, type LogEvent } from "../../worker/log.ts";
 import { createPollLog } from "../../worker/settings/poll-log.ts";
+import { certificateId, certificateRecord, name } from "../support/records.ts";
+import { contents, ScriptedStore } from "../support/settings-feed.ts";
 
 /** What CloudWatch does with a line and a pattern `{ $.event = "…" }`. */
 function valueOf(line: string, pattern: string, value: string | number): number | null {
@@ -57,6 +62,38 @@ describe("the metric of errors", () => {
       log("delivery-failed", {});
     });
     expect(valuesFrom(lines, EDGE_LOG_METRICS.internalErrors)).toEqual([1]);
+  });
+});
+
+describe("the metric of days left", () => {
+  const NOW = Date.parse("2026-11-24T12:00:00Z");
+  const used = certificateRecord({ id: certificateId(1) });
+  const host = { host: name("mx1.example"), account: "default", certificateId: used.id, domainCount: 1 };
+
+  async function linesOfSweep(mxHosts: readonly (typeof host)[]): Promise<readonly string[]> {
+    const store = new ScriptedStore();
+    store.contents = { ...contents(4, []), certificates: [used], mxHosts };
+    store.head = 4;
+    const lines: string[] = [];
+    await runTask(readScheduleEvent({ sweep: "expiry" }), {
+      store,
+      backups: { read: async () => null, write: async () => undefined },
+      vault: { writtenBefore: async function* none() {}, delete: async () => undefined },
+      acm: { advance: async () => "unchanged" },
+      now: () => NOW,
+      log: createLambdaLog({ level: "info", now: () => NOW, write: (line) => void lines.push(line) }),
+    });
+    return lines;
+  }
+
+  it("is that of the first certificate in use to end", async () => {
+    const ends = Math.min(...used.keys.map(({ notAfter }) => Date.parse(notAfter)));
+    const days = Math.floor((ends - NOW) / (24 * 3600 * 1000));
+    expect(valuesFrom(await linesOfSweep([host]), SCHEDULE_LOG_METRICS.expiry)).toEqual([days]);
+  });
+
+  it("is not there where none is in use", async () => {
+    expect(valuesFrom(await linesOfSweep([]), SCHEDULE_LOG_METRICS.expiry)).toEqual([]);
   });
 });
 

@@ -149,6 +149,24 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
   });
 });
 
+describe.skipIf(!inject("isSstUnpacked"))("a deployment with its functions bundled", () => {
+  const bundled = { stage: "pr-1", bundleHandlers: true } as const;
+
+  it("finds each handler", async () => {
+    const { handlers } = await synthesise(bundled);
+    expect(handlers.toSorted()).toEqual(["dist/api/lambda.handler", "dist/schedule/lambda.handler"]);
+  });
+
+  it.each([
+    ['handler: "lambda.handler"', 'handler: "lambda.handle"', "lambda.mjs does not export handle"],
+    ['handler: "lambda.handler"', 'handler: "index.handler"', "there is no index.mjs in dist/api"],
+    ['bundle: "dist/api"', 'bundle: "dist/apis"', "there is no bundle dist/apis"],
+  ])("ends when %s is %s", async (find, replace, reason) => {
+    const patches = [{ file: "infra/api.ts", find, replace }];
+    await expect(synthesise({ ...bundled, patches })).rejects.toThrow(reason);
+  });
+});
+
 describe.skipIf(!inject("isSstUnpacked"))("a deployment that cannot be", () => {
   it("ends by the variable's name", async () => {
     await expect(synthesise({ stage: "production" })).rejects.toThrow(

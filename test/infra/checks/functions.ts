@@ -1,3 +1,4 @@
+import { BUNDLES } from "../../../scripts/bundles.ts";
 import { expect } from "vitest";
 import type { Stack } from "../harness/stack.ts";
 import { allOf, at, type Checks, functionNamed, listAt, onlyOne, textAt } from "./stack-reader.ts";
@@ -55,8 +56,8 @@ export const FUNCTION_CHECKS: Checks = {
     expect(groups.map(({ inputs }) => inputs["retentionInDays"])).toEqual(groups.map(() => 365));
   },
   "the functions are those of the product": ({ handlers }) => {
-    expect(new Set(handlers)).toEqual(
-      new Set(["functions/api/lambda.handler", "functions/schedule/lambda.handler"]),
+    expect(handlers.toSorted()).toEqual(
+      [BUNDLES.api, BUNDLES.schedule].map(({ entry, file }) => `dist/${entry.split("/")[1]}/${file}.handler`),
     );
   },
   "every sweep has its time": (stack) => {

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "vitest";
 import { EDGE_PARTITION } from "../../../adapters/aws/table-keys.ts";
 import type { Resource, Stack } from "../harness/stack.ts";
@@ -14,6 +16,8 @@ import {
 } from "./stack-reader.ts";
 
 const ROLE = "iam/role:Role";
+/** The tag is nobody's but the adapter's. */
+const ISSUER = readFileSync(join(import.meta.dirname, "../../../adapters/aws/acm-issuer.ts"), "utf8");
 
 /** Every role there is, by who may take it. */
 const TRUSTED: Readonly<Record<string, string>> = {
@@ -179,7 +183,9 @@ export const ROLE_CHECKS: Checks = {
     const statements = allOf(stack, ROLE).flatMap((each) =>
       inlineStatements(each).filter(({ actions }) => actions.some((action) => action.startsWith("acm:"))),
     );
-    const tagged = (of: string) => ({ Null: { [`${of}/postern:certificate`]: ["false"] } });
+    const tag = /^const TAG = "(?<tag>[^"]+)";$/mu.exec(ISSUER)?.groups?.["tag"] ?? "";
+    expect(tag).not.toBe("");
+    const tagged = (of: string) => ({ Null: { [`${of}/${tag}`]: ["false"] } });
     expect(statements.map(({ actions, condition }) => [actions, condition])).toEqual(
       expect.arrayContaining([
         [["acm:RequestCertificate"], tagged("aws:RequestTag")],
@@ -187,7 +193,7 @@ export const ROLE_CHECKS: Checks = {
       ]),
     );
     const others = statements.filter(
-      ({ condition }) => !("aws:RequestTag/postern:certificate" in Object(condition["Null"])),
+      ({ condition }) => !(`aws:RequestTag/${tag}` in Object(condition["Null"])),
     );
     expect(others).toHaveLength(2);
     for (const { condition } of others) expect(condition).toEqual(tagged("aws:ResourceTag"));

@@ -52,8 +52,8 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "the handler is somewhere else": {
     file: API,
-    find: "functions/api/lambda.handler",
-    replace: "functions/api.handler",
+    find: 'bundle: "dist/api"',
+    replace: 'bundle: "dist/worker"',
     caughtBy: "the functions are those of the product",
   },
   "renewals of ACM are looked for once a week": {

@@ -29,14 +29,14 @@ export const ROLE_FAULTS: Faults = {
   },
   "the API is linked to the table": {
     file: API,
-    find: 'handler: "functions/api/lambda.handler",',
-    replace: 'handler: "functions/api/lambda.handler",\n    link: [table],',
+    find: 'handler: "lambda.handler",',
+    replace: 'handler: "lambda.handler",\n    link: [table],',
     caughtBy: "the API's role does what the API does",
   },
   "the schedule is linked to the bucket": {
     file: SCHEDULE,
-    find: 'handler: "functions/schedule/lambda.handler",',
-    replace: 'handler: "functions/schedule/lambda.handler",\n    link: [storage.keys],',
+    find: 'handler: "lambda.handler",',
+    replace: 'handler: "lambda.handler",\n    link: [storage.keys],',
     caughtBy: "the schedule's role does what the sweeps do",
   },
   "an edge writes settings": {
@@ -95,9 +95,8 @@ export const ROLE_FAULTS: Faults = {
   },
   "a function may do anything": {
     file: API,
-    find: 'handler: "functions/api/lambda.handler",',
-    replace:
-      'handler: "functions/api/lambda.handler",\n    policies: ["arn:aws:iam::aws:policy/AdministratorAccess"],',
+    find: 'handler: "lambda.handler",',
+    replace: 'handler: "lambda.handler",\n    policies: ["arn:aws:iam::aws:policy/AdministratorAccess"],',
     caughtBy: "no role has a policy of AWS's beyond logs and the image",
   },
   "the clock may write to a queue of another account": {

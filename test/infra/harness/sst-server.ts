@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { build } from "esbuild";
+import { BUNDLES, type BundleName, buildBundle } from "../../../scripts/bundles.ts";
 import { ACCOUNT } from "./engine.ts";
 import { ROOT } from "./program.ts";
 
@@ -15,7 +16,9 @@ export interface SstServer {
 
 interface BuildInput {
   readonly functionID: string;
-  /** `path/of/file.export` */
+  /** Folder of code that is bundled already, relative to the checkout. */
+  readonly bundle: string;
+  /** `file.export` in it. */
   readonly handler: string;
 }
 
@@ -31,9 +34,9 @@ export async function startSstServer(bundleHandlers: boolean): Promise<SstServer
       case "Provider.Aws.Bootstrap":
         return bootstrapOf(String(input["region"]));
       case "Runtime.Build": {
-        const { functionID, handler } = input as unknown as BuildInput;
-        handlers.push(handler);
-        return buildHandler({ functionID, handler }, bundleHandlers);
+        const { functionID, bundle, handler } = input as unknown as BuildInput;
+        handlers.push(`${bundle}/${handler}`);
+        return buildHandler({ functionID, bundle, handler }, bundleHandlers);
       }
       default:
         throw new Error(`rpc: can't find method ${method}`);
@@ -77,37 +80,27 @@ interface BuiltHandler {
   readonly sourcemaps: readonly string[];
 }
 
-/** As the binary bundles it; without `really`, an empty file. */
-async function buildHandler({ functionID, handler }: BuildInput, really: boolean): Promise<BuiltHandler> {
+/**
+ * What the binary answers for code that is bundled already: where it is. `really` makes the bundle, and finds the export
+ * in it; else there is an empty folder.
+ */
+async function buildHandler(
+  { functionID, bundle, handler }: BuildInput,
+  really: boolean,
+): Promise<BuiltHandler> {
   const out = join(ROOT, ".sst/artifacts", `${functionID}-${process.pid}`);
   process.once("exit", () => rmSync(out, { recursive: true, force: true }));
   mkdirSync(out, { recursive: true });
-  const { file = "", name = "" } = /^(?<file>.+)\.(?<name>[^.]+)$/u.exec(handler)?.groups ?? {};
-  const outfile = join(out, "bundle.mjs");
-  const built = (errors: readonly string[]): BuiltHandler => ({
-    handler: `bundle.${name}`,
-    out,
-    errors,
-    sourcemaps: [],
-  });
-  if (!really) {
-    writeFileSync(outfile, "");
-    return built([]);
-  }
-  const entry = join(ROOT, `${file}.ts`);
-  if (!existsSync(entry)) return built([`${handler}: there is no ${file}.ts`]);
-  const { metafile } = await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    minify: true,
-    metafile: true,
-    logLevel: "silent",
-    banner: { js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url);' },
-  });
-  const names = Object.values(metafile.outputs).flatMap((output) => output.exports);
-  return built(names.includes(name) ? [] : [`${handler}: ${file}.ts does not export ${name}`]);
+  const built = (errors: readonly string[]): BuiltHandler => ({ handler, out, errors, sourcemaps: [] });
+  if (!really) return built([]);
+  const name = bundle.replace("dist/", "");
+  if (!isBundle(name)) return built([`there is no bundle ${bundle}`]);
+  const { path } = await buildBundle(name, out);
+  const [file, wanted = ""] = handler.split(".");
+  if (basename(path) !== `${file}.mjs`) return built([`${handler}: there is no ${file}.mjs in ${bundle}`]);
+  const { metafile } = await build({ entryPoints: [path], write: false, metafile: true, outdir: out });
+  const exported = Object.values(metafile.outputs).flatMap((output) => output.exports);
+  return built(exported.includes(wanted) ? [] : [`${handler}: ${basename(path)} does not export ${wanted}`]);
 }
+
+const isBundle = (name: string): name is BundleName => Object.hasOwn(BUNDLES, name);
