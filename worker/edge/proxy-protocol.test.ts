@@ -54,6 +54,7 @@ describe("parseProxyHeader", () => {
       "v2 TCP6 that is too short",
       proxyV2({ family: 0x21, payload: addressBlock("2001:db8::7", 1).subarray(0, 35) }),
     ],
+    ["v1 with a bare LF before its end", line("PROXY UNKNOWN \nwhat follows")],
     ["v1 without CR", Buffer.from("PROXY TCP4 192.0.2.7 10.0.0.1 4711 25\n")],
     ["v1 with a family that does not exist", line("PROXY UDP4 192.0.2.7 10.0.0.1 4711 25")],
     ["v1 with an IPv6 client as TCP4", line("PROXY TCP4 2001:db8::7 10.0.0.1 4711 25")],

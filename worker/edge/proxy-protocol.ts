@@ -79,8 +79,11 @@ function addressV2(family: number, payload: Buffer): ProxyHeader | null {
 const textOfIPv6 = (octets: Buffer): string => octets.toString("hex").replace(/(.{4})(?!$)/g, "$1:");
 
 function parseV1(bytes: Buffer): ProxyHeaderResult {
-  const end = bytes.subarray(0, MAX_V1_BYTES).indexOf("\r\n");
-  if (end === -1) return bytes.length >= MAX_V1_BYTES || bytes.includes("\n") ? BAD : MORE;
+  // The first LF ends it one way or the other, so that the answer does not hang on where the bytes were split.
+  const lf = bytes.subarray(0, MAX_V1_BYTES).indexOf("\n");
+  if (lf === -1) return bytes.length >= MAX_V1_BYTES ? BAD : MORE;
+  const end = lf - 1;
+  if (bytes[end] !== 0x0d) return BAD;
   const [, family, source = "", destination = "", sourcePort = "", destinationPort = "", ...rest] = bytes
     .toString("latin1", 0, end)
     .split(" ");
