@@ -35,7 +35,7 @@ export const VARIABLES = {
   },
   DELIVERY: {
     defaultText: "maildir:${DATA_DIR}/mail",
-    meaning: "where accepted mail goes: maildir:path, smtp://[user:pass@]host:port?tls=…, smtps://, lmtp://",
+    meaning: "where accepted mail goes: maildir:path, smtp://[user:pass@]host:port?tls=…, smtps://, lmtp://, s3://bucket/prefix",
     secret: true,
   },
   DELIVERY_ALLOW: {

@@ -3,8 +3,8 @@ import { hostname } from "node:os";
 import { rootCertificates } from "node:tls";
 import { awsConfigSchema } from "../adapters/aws/aws-config.ts";
 import { openAwsStores } from "../adapters/aws/aws-stores.ts";
+import { openMailBucket } from "../adapters/aws/mail-bucket.ts";
 import { createS3Client } from "../adapters/aws/s3-client.ts";
-import { createS3Delivery } from "../adapters/aws/s3-delivery.ts";
 import { S3SnapshotBackups } from "../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../adapters/aws/service-calls.ts";
 import { createMaildir } from "../adapters/local/maildir-directories.ts";
@@ -34,8 +34,6 @@ type StoresConfig = ReturnType<typeof readStores>;
 const DAY_MS = 24 * 3600 * 1000;
 /** Objects of some megabytes, on a start that waits for nothing else. */
 const BACKUP_LIMITS = { deadlineMs: 30_000, tryMs: 15_000 };
-/** Parts of 8 MB, while a client waits after its dot. */
-const MAIL_LIMITS = { deadlineMs: 120_000, tryMs: 30_000 };
 
 const now = (): number => Date.now();
 const clock: Clock = { now };
@@ -139,12 +137,7 @@ async function createDelivery(config: Config): Promise<{
     allow: config.deliveryAllow,
     ownListeners: () => ownListeners,
   });
-  const s3 = createS3Delivery({
-    client: createS3Client(),
-    calls: new ServiceCalls("mail bucket", MAIL_LIMITS),
-    clock,
-    randomBytes,
-  });
+  const s3 = openMailBucket(clock);
   return {
     delivery: createDeliveryRouter({ nextHop, s3, maildir: createMaildirDelivery({ clock }) }),
     setListeners: (listeners) => {

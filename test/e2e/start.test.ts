@@ -31,7 +31,6 @@ describe("a start with a wrong environment", () => {
     ["API_PORT", "http"],
     ["SMTP_LISTENERS", "{"],
     ["DELIVERY", "ftp://next.example"],
-    ["DELIVERY", "s3://bucket/prefix"],
     ["LIMITS", '{"maxEverything":1}'],
     ["LOG_LEVEL", "loud"],
     ["SETTINGS_POLL_INTERVAL_MS", "1"],
