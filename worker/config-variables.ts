@@ -35,7 +35,8 @@ export const VARIABLES = {
   },
   DELIVERY: {
     defaultText: "maildir:${DATA_DIR}/mail",
-    meaning: "where accepted mail goes: maildir:path, smtp://[user:pass@]host:port?tls=…, smtps://, lmtp://, s3://bucket/prefix",
+    meaning:
+      "where accepted mail goes: maildir:path, smtp://[user:pass@]host:port?tls=…, smtps://, lmtp://, s3://bucket/prefix",
     secret: true,
   },
   DELIVERY_ALLOW: {

@@ -1,4 +1,5 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
+import { boundedReport } from "../core/edge-report/bounded-report.ts";
 import type { EdgeId } from "../core/certificate/ids.ts";
 import type { CertificateMaterial, KeyVault } from "../core/certificate/key-vault.ts";
 import type { Clock } from "../core/clock.ts";
@@ -210,7 +211,7 @@ function reportOf(
   settings: SettingsFollower,
   edge: Edge,
 ): EdgeReport {
-  return {
+  return boundedReport({
     id: edgeId,
     release,
     listeners: edge.listeners,
@@ -219,7 +220,7 @@ function reportOf(
     unreadable: settings.unreadable(),
     stale: settings.staleForMs() > 0,
     chainVerifier: chainVerifier?.available ?? false,
-  };
+  });
 }
 
 function createReporter(

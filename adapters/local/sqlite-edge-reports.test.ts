@@ -36,6 +36,7 @@ describe("edge reports in SQLite", () => {
       unreadable: [],
       stale: false,
       chainVerifier: true,
+      omitted: 0,
     };
     for (let n = 0; n < 10; n += 1) {
       now += 12 * 3600 * 1000;

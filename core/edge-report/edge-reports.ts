@@ -35,6 +35,8 @@ export interface EdgeReport {
   readonly stale: boolean;
   /** Whether client chains can be judged apart from the handshake (`openssl` is there). */
   readonly chainVerifier: boolean;
+  /** Certificates and unreadable items that did not fit into the report. */
+  readonly omitted: number;
 }
 
 export type EdgeState = "live" | "lost";

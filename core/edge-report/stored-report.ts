@@ -43,6 +43,7 @@ const reportBody = z.object({
   ),
   stale: z.boolean(),
   chainVerifier: z.boolean(),
+  omitted: z.int().min(0).default(0),
 });
 
 /**
@@ -61,6 +62,7 @@ export function readEdgeReport(id: EdgeId, stored: unknown): EdgeReport {
     unreadable: [],
     stale: true,
     chainVerifier: false,
+    omitted: 0,
   };
 }
 

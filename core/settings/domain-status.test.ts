@@ -34,6 +34,7 @@ const edge = (n: number, parts: Partial<ReportedEdge> = {}): ReportedEdge => ({
   unreadable: [],
   stale: false,
   chainVerifier: true,
+  omitted: 0,
   lastReportAt: "2026-11-24T12:00:00.000Z",
   state: "live",
   ...parts,

@@ -107,6 +107,10 @@ export const edgeListResponse = listOf(
       certificates: z.array(z.strictObject({ certificateId: z.string().nullable(), ...atEdge })).readonly(),
       stale: z.boolean(),
       chainVerifier: z.boolean(),
+      omitted: z
+        .int()
+        .min(0)
+        .meta({ description: "certificates and unreadable items that did not fit into the report" }),
       lastReportAt: time,
     })
     .meta({ id: "Edge" }),

@@ -30,6 +30,7 @@ async function report(api: ApiUnderTest, parts: Partial<EdgeReport> = {}): Promi
     unreadable: [],
     stale: false,
     chainVerifier: true,
+    omitted: 0,
     ...parts,
   });
   return id;

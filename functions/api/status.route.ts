@@ -55,7 +55,7 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
     const edges = await status.edges(c.get("actor"));
     // Items that an edge cannot read may be anybody's: each domain's status shows its own.
     const items = edges.map(
-      ({ id, release, state, listeners, revision, certificates, stale, chainVerifier, lastReportAt }) => ({
+      ({
         id,
         release,
         state,
@@ -64,6 +64,18 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
         certificates,
         stale,
         chainVerifier,
+        omitted,
+        lastReportAt,
+      }) => ({
+        id,
+        release,
+        state,
+        listeners,
+        revision,
+        certificates,
+        stale,
+        chainVerifier,
+        omitted,
         lastReportAt,
       }),
     );

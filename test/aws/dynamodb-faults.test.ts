@@ -271,6 +271,7 @@ describeBehindProxy("the store on DynamoDB", () => {
         unreadable: [],
         stale: false,
         chainVerifier: true,
+        omitted: 0,
       });
       expect(await reports.list()).toMatchObject([
         { lastReportAt: "2031-02-03T04:05:06.500Z", state: "live" },

@@ -41,6 +41,7 @@ const reportOf = (n: number, parts: Partial<EdgeReport> = {}): EdgeReport => ({
   unreadable: [],
   stale: false,
   chainVerifier: true,
+  omitted: 0,
   ...parts,
 });
 
@@ -81,6 +82,7 @@ export function edgeReportsContract(contract: EdgeReportsContract): void {
         unreadable: [{ kind: "mx-host", id: "mx.example", problem: "item (custom)" }],
         stale: true,
         chainVerifier: false,
+        omitted: 0,
       });
       const bare = reportOf(1, { revision: null });
       await subject.reports.report(full);

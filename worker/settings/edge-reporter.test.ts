@@ -13,6 +13,7 @@ const report = (revision: number): EdgeReport => ({
   unreadable: [],
   stale: false,
   chainVerifier: false,
+  omitted: 0,
 });
 
 /** A reporter whose checks run one by one on a clock that moves by its pauses. */
