@@ -33,7 +33,7 @@ export interface StoreUnderTest {
 export interface StoreContract {
   readonly name: string;
   readonly create: () => Promise<StoreUnderTest>;
-  /** What this implementation cannot do, with the reason; a test of it is skipped under that reason. */
+  /** What this implementation cannot do, with the reason; another test stands in its place. */
   readonly cannot?: { readonly reopen?: string };
 }
 

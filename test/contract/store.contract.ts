@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe } from "vitest";
 import { commitCases } from "./store-commit.cases.ts";
 import { concurrencyCases } from "./store-concurrency.cases.ts";
-import { reopenCases, unreadableCases } from "./store-faults.cases.ts";
+import { forgottenCases, reopenCases, unreadableCases } from "./store-faults.cases.ts";
 import { feedCases } from "./store-feed.cases.ts";
 import { listCases } from "./store-list.cases.ts";
 import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
@@ -24,6 +24,10 @@ export function storeContract(contract: StoreContract): void {
     describe("the change feed", () => feedCases(subject));
     describe("writers at the same time", () => concurrencyCases(subject));
     describe("an item that cannot be read", () => unreadableCases(subject));
-    describe("after its end", () => reopenCases(subject, contract.cannot?.reopen));
+    const endsBecause = contract.cannot?.reopen;
+    describe("after its end", () => {
+      if (endsBecause === undefined) reopenCases(subject);
+      else forgottenCases(subject, contract.create, endsBecause);
+    });
   });
 }
