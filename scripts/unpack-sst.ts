@@ -14,6 +14,9 @@ const ROOT = join(import.meta.dirname, "..");
 const TOOLING = join(ROOT, "infra/tooling");
 const PLATFORM = join(ROOT, ".sst/platform");
 
+/** A step takes under a minute; it is tried again by who called. */
+const STEP_MS = 240_000;
+
 /** What `sst install` writes last; it refers to the providers that sst.config.ts names. */
 const TYPES = join(PLATFORM, "config.d.ts");
 
@@ -72,6 +75,8 @@ function run(program: string, args: readonly string[], environment: Readonly<Rec
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     cwd: ROOT,
     encoding: "utf8",
+    // A registry that never answers would hold CI for ever: npm waits minutes for each of its tries.
+    timeout: STEP_MS,
     env: { ...process.env, ...environment },
   });
   if (status === 0) return;
