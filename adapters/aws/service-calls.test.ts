@@ -109,6 +109,16 @@ describe("a call", () => {
     expect(waited).toBeLessThan(3_000);
   });
 
+  it("names what the service last said, not that its own deadline cut the last try", async () => {
+    const last = answered("SlowDown", 503);
+    const { send } = failing(last, ...Array.from({ length: 200 }, () => named("AbortError")));
+    await expect(
+      new ServiceCalls("store", { deadlineMs: 2_000 }, effects()).call(send),
+    ).rejects.toMatchObject({
+      cause: last,
+    });
+  });
+
   it("gives each try its own limit, and the last no more than is left", async () => {
     const calls = new ServiceCalls("store", { tryMs: 20, deadlineMs: 60 });
     const ends: string[] = [];

@@ -78,15 +78,18 @@ export class ServiceCalls {
   async call<T>(send: (signal: AbortSignal) => Promise<T>, expected: readonly string[] = []): Promise<T> {
     const { now, random, sleep: pause } = this.#effects;
     const deadline = now() + this.#limits.deadlineMs;
+    // What the service last said: a try that the deadline cuts says nothing of the cause.
+    let said: unknown = null;
     for (let attempt = 0; ; attempt += 1) {
       try {
         const leftMs = Math.max(1, Math.ceil(deadline - now()));
         return await send(AbortSignal.timeout(Math.min(this.#limits.tryMs, leftMs)));
       } catch (error) {
         if (!isTransient(error)) throw this.#translated(error, expected);
+        if (isOfService(error)) said = error;
         const pauseMs = random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
         if (now() + pauseMs >= deadline) {
-          throw new Unavailable(`the ${this.#service} does not answer in time`, { cause: error });
+          throw new Unavailable(`the ${this.#service} does not answer in time`, { cause: said ?? error });
         }
         await pause(pauseMs);
       }
