@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
+import { pino } from "pino";
 import { openDatabase } from "../adapters/local/database.ts";
 import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
@@ -13,7 +14,6 @@ import type { DeliveryTarget } from "../core/delivery/delivery.ts";
 import { parseConfig } from "../worker/config.ts";
 import { startEdge } from "../worker/edge/edge.ts";
 import { createLog } from "../worker/log.ts";
-import { openLogDestination } from "../worker/log-destination.ts";
 import { startWorker } from "../worker/worker.ts";
 import { placesIn } from "./bench-settings.ts";
 import { serveParent } from "./measured-process.ts";
@@ -46,7 +46,7 @@ const config = parseConfig(
   { cwd: directory, hostName: null },
 );
 const database = openDatabase(places.database);
-const destination = openLogDestination(join(directory, "worker.log"));
+const destination = pino.destination({ dest: join(directory, "worker.log"), sync: false });
 const worker = await startWorker({
   config,
   store: new SqliteStore(database),
@@ -59,7 +59,7 @@ const worker = await startWorker({
   defaultCertificate: decodeMaterial(readFileSync(join(directory, "default-certificate.json"))),
   publicRoots: rootCertificates,
   clock,
-  log: createLog({ level: config.logLevel, write: destination.write }),
+  log: createLog({ level: config.logLevel, write: (line) => void destination.write(line) }),
   startEdge,
 });
 await worker.firstSnapshot;

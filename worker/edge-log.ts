@@ -3,6 +3,7 @@ import type { EdgeEvent } from "./session/events.ts";
 
 /** Logs what a person may look for later: one line a session, and what no session shows. Everything else is counted only. */
 export function logEdgeEvent(log: Log, event: EdgeEvent): void {
+  const { kind: _kind, ...fields } = event;
   switch (event.kind) {
     case "session-ended":
       return log("session", { ...event.record });
@@ -12,10 +13,8 @@ export function logEdgeEvent(log: Log, event: EdgeEvent): void {
     case "delivery-failed":
     case "message-aborted":
     case "certificate-problem":
-    case "internal-error": {
-      const { kind, ...fields } = event;
-      return log(kind, fields);
-    }
+    case "internal-error":
+      return log(event.kind, fields);
     case "connection-accepted":
     case "health-check":
     case "handshake":

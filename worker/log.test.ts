@@ -46,13 +46,6 @@ describe("the log", () => {
     expect(other?.["error"]).toEqual({ type: "string", message: "text" });
   });
 
-  it("writes a line with something in it that is no JSON without that", () => {
-    const loop: Record<string, unknown> = {};
-    loop["loop"] = loop;
-    const [line] = logged("info", (log) => log("started", { loop, big: 1n, port: 25 }));
-    expect(line).toMatchObject({ event: "started", loop: "not JSON", big: "not JSON", port: 25 });
-  });
-
   it("ends at a cause that leads back to itself", () => {
     const error = new Error("loop");
     error.cause = error;

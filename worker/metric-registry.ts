@@ -45,18 +45,8 @@ interface Series<Value> {
   value: Value;
 }
 
-/** Series by one label value after the other: a look-up joins no text, and every event of every session makes some. */
-interface Branch {
-  readonly branches: Map<string, Branch>;
-  number: Series<number> | null;
-  histogram: Series<Histogram> | null;
-}
-
-const newBranch = (): Branch => ({ branches: new Map(), number: null, histogram: null });
-
 interface Metric {
   readonly row: MetricRow;
-  readonly root: Branch;
   readonly numbers: Map<string, Series<number>>;
   readonly histograms: Map<string, Series<Histogram>>;
 }
@@ -64,7 +54,7 @@ interface Metric {
 export function createMetricRegistry<Table extends MetricTable>(table: Table): MetricRegistry<Table> {
   const metrics = new Map<keyof Table, Metric>();
   for (const [key, row] of Object.entries(table)) {
-    metrics.set(key, { row, root: newBranch(), numbers: new Map(), histograms: new Map() });
+    metrics.set(key, { row, numbers: new Map(), histograms: new Map() });
   }
   const metricOf = (key: keyof Table): Metric => {
     const metric = metrics.get(key);
@@ -77,38 +67,25 @@ export function createMetricRegistry<Table extends MetricTable>(table: Table): M
   }
   return {
     add(key, labels, by = 1) {
-      const { row, root, numbers } = metricOf(key);
-      const known = branchOf(root, row, labels)?.number ?? null;
-      if (known !== null) {
-        known.value += by;
-        return;
-      }
-      const values = valuesOf(row, labels);
-      const series = seriesOf(numbers, values, zero);
-      series.value += by;
-      if (isNamed(series, values)) grow(root, values).number = series;
+      const { row, numbers } = metricOf(key);
+      const known = numbers.get(keyFor(row, labels));
+      if (known !== undefined) known.value += by;
+      else seriesOf(numbers, valuesOf(row, labels), zero).value += by;
     },
     set(key, labels, value) {
-      const { row, root, numbers } = metricOf(key);
-      if (value !== null) {
-        seriesOf(numbers, valuesOf(row, labels), zero).value = value;
-        return;
-      }
-      numbers.delete(keyOf(valuesOf(row, labels)));
-      const branch = branchOf(root, row, labels);
-      if (branch !== undefined) branch.number = null;
+      const { row, numbers } = metricOf(key);
+      if (value === null) numbers.delete(keyOf(valuesOf(row, labels)));
+      else seriesOf(numbers, valuesOf(row, labels), zero).value = value;
     },
     observe(key, labels, value) {
-      const { row, root, histograms } = metricOf(key);
-      const known = branchOf(root, row, labels)?.histogram ?? null;
-      if (known !== null) {
-        note(row, known.value, value);
-        return;
-      }
-      const values = valuesOf(row, labels);
-      const series = seriesOf(histograms, values, () => emptyOf(row));
-      note(row, series.value, value);
-      if (isNamed(series, values)) grow(root, values).histogram = series;
+      const { row, histograms } = metricOf(key);
+      const bounds = row.buckets ?? [];
+      const empty = (): Histogram => ({ counts: bounds.map(() => 0), sum: 0, count: 0 });
+      const histogram = seriesOf(histograms, valuesOf(row, labels), empty).value;
+      const bucket = bounds.findIndex((bound) => value <= bound);
+      if (bucket !== -1) histogram.counts[bucket] = (histogram.counts[bucket] ?? 0) + 1;
+      histogram.sum += value;
+      histogram.count += 1;
     },
     render: () => `${[...metrics.values()].flatMap(renderMetric).join("\n")}\n`,
   };
@@ -116,41 +93,11 @@ export function createMetricRegistry<Table extends MetricTable>(table: Table): M
 
 const keyOf = (values: readonly string[]): string => values.map((value) => `${value}\u0000`).join("");
 
-function branchOf(
-  root: Branch,
-  { labels: names }: MetricRow,
-  labels: Readonly<Record<string, string>>,
-): Branch | undefined {
-  let branch: Branch | undefined = root;
-  for (const name of names) branch = branch?.branches.get(labels[name] ?? "");
-  return branch;
-}
-
-function grow(root: Branch, values: readonly string[]): Branch {
-  let branch = root;
-  for (const value of values) {
-    const next = branch.branches.get(value) ?? newBranch();
-    branch.branches.set(value, next);
-    branch = next;
-  }
-  return branch;
-}
-
-/** False of `other`: what has no series of its own gets no branch either, or strangers would fill memory with them. */
-const isNamed = ({ labels }: Series<unknown>, values: readonly string[]): boolean =>
-  labels.every((label, index) => label === values[index]);
-
-const emptyOf = ({ buckets = [] }: MetricRow): Histogram => ({
-  counts: buckets.map(() => 0),
-  sum: 0,
-  count: 0,
-});
-
-function note({ buckets = [] }: MetricRow, histogram: Histogram, value: number): void {
-  const bucket = buckets.findIndex((bound) => value <= bound);
-  if (bucket !== -1) histogram.counts[bucket] = (histogram.counts[bucket] ?? 0) + 1;
-  histogram.sum += value;
-  histogram.count += 1;
+/** The same without an array: every event of every session comes here. */
+function keyFor({ labels: names }: MetricRow, labels: Readonly<Record<string, string>>): string {
+  let key = "";
+  for (const name of names) key += `${labels[name] ?? ""}\u0000`;
+  return key;
 }
 
 const zero = (): number => 0;

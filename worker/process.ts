@@ -1,6 +1,6 @@
+import { pino } from "pino";
 import type { LogLevel } from "./config.ts";
 import { createLog, type Log } from "./log.ts";
-import { openLogDestination } from "./log-destination.ts";
 import { createShutdown, endOnSignalsAndErrors, type ShutdownEvent, type ShutdownStep } from "./shutdown.ts";
 import { StartFailure } from "./start-failure.ts";
 
@@ -27,6 +27,8 @@ export interface ProcessOptions {
 /** Beyond `drainMs`: for what comes after the last transaction. */
 const GRACE_MARGIN_MS = 5_000;
 const EXIT_ERROR = 1;
+/** Log lines that nobody reads are dropped past this, rather than stop the mail. */
+const MAX_UNWRITTEN_LOG_BYTES = 16 * 1024 * 1024;
 const LAST_LINES_WITHIN_MS = 500;
 
 /** Runs a process that takes mail, from its first log line to its orderly end. */
@@ -37,8 +39,10 @@ export async function runProcess({
   start,
   onFailure,
 }: ProcessOptions): Promise<void> {
-  const destination = openLogDestination(logTo);
-  const log = createLog({ level: logLevel, write: destination.write });
+  const destination = pino.destination({ fd: logTo, sync: false, maxLength: MAX_UNWRITTEN_LOG_BYTES });
+  // A log that cannot be written must not end the mail.
+  destination.on("error", () => undefined);
+  const log = createLog({ level: logLevel, write: (line) => void destination.write(line) });
   // Node's own warnings are lines of the log too.
   process.removeAllListeners("warning");
   process.on("warning", (error) => log("process-warning", { error }));

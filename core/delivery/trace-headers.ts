@@ -99,17 +99,8 @@ export function clientStatement(
   return isOne ? first.clientCertificate : "not-stated";
 }
 
-/** The text of the second asked for last: under load a thousand messages have the same. */
-let lastDate = { second: Number.NaN, text: "" };
-
 /** `Tue, 24 Nov 2026 03:40:00 +0000`, RFC 5322 section 3.3. */
-function rfc5322Date(epochMs: number): string {
-  const second = Math.floor(epochMs / 1000);
-  if (second !== lastDate.second) {
-    lastDate = { second, text: new Date(epochMs).toUTCString().replace("GMT", "+0000") };
-  }
-  return lastDate.text;
-}
+const rfc5322Date = (epochMs: number): string => new Date(epochMs).toUTCString().replace("GMT", "+0000");
 
 /** RFC 3848, RFC 6531 section 4.3. There is no HELO with TLS in the registry: STARTTLS takes EHLO. */
 function withProtocol({ extended, smtpUtf8, cipher }: ReceivedFacts): string {
