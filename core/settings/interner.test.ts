@@ -33,6 +33,15 @@ describe("an interner", () => {
     expect(many.map((record) => interner.domain(record))).toEqual(many);
   });
 
+  it("gives settings back as they came when more of them are seen than it shares", () => {
+    const interner = createInterner();
+    const many = Array.from({ length: 10_050 }, (_, n) =>
+      domainRecord({ exceptions: [{ match: { clientCidr: "192.0.2.0/24" }, reason: `n ${n}` }] }),
+    );
+    const twice = [...many, ...many].map((record) => interner.domain(record).tls.exceptions[0]?.reason);
+    expect(twice).toEqual([...many, ...many].map((_, index) => `n ${index % many.length}`));
+  });
+
   it("makes equal settings and equal host lists one object, frozen where it is shared by settings", () => {
     const interner = createInterner();
     const [first, second] = ["a.example", "b.example"].map((name) =>

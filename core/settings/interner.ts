@@ -9,6 +9,9 @@ export interface Interner {
   domain(record: DomainRecord): DomainRecord;
 }
 
+/** Where every domain has settings of its own, a table of all their texts would be larger than they are. */
+const SHARED_SETTINGS = 10_000;
+
 /** Of texts and host lists only what was seen lately is known: a table of all would cost more than it saves. */
 const SLOTS = 4096;
 
@@ -23,8 +26,9 @@ export function createInterner(): Interner {
     const key = JSON.stringify(settings);
     const first = known.get(key);
     if (first !== undefined) return first;
-    known.set(key, deepFreeze(settings));
+    deepFreeze(settings);
     interned.add(settings);
+    if (known.size < SHARED_SETTINGS) known.set(key, settings);
     return settings;
   }
 
