@@ -1,4 +1,6 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
 
 /** One measured number beside its goal. */
 export interface Finding {
@@ -72,4 +74,12 @@ export function findingText({ what, value, unit, goal }: Finding): string {
 function numberText(value: number | undefined): string {
   if (value === undefined) return "";
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+/** Keeps a page in bench/results, under the date of today. */
+export function savePage(name: string, page: string): void {
+  const directory = join(import.meta.dirname, "results");
+  mkdirSync(directory, { recursive: true });
+  const date = new Date().toISOString().slice(0, 10);
+  writeFileSync(join(directory, `${date}-${name}.md`), `# ${name}, ${date}\n\n${page}\n`);
 }

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { measureManyDomains, measureMillion } from "./many-domains.ts";
-import { findingText, type Finding, machineText, rowsText } from "./report.ts";
+import { findingText, type Finding, machineText, rowsText, savePage } from "./report.ts";
 import { measureRows, ROWS } from "./session-rows.ts";
 
 /*
@@ -43,14 +43,7 @@ try {
     .filter((part) => part !== "")
     .join("\n\n");
   process.stdout.write(`${page}\n`);
-  if (values.save !== undefined) save(values.save, page);
+  if (values.save !== undefined) savePage(values.save, page);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
-}
-
-function save(name: string, page: string): void {
-  const directory = join(import.meta.dirname, "results");
-  mkdirSync(directory, { recursive: true });
-  const date = new Date().toISOString().slice(0, 10);
-  writeFileSync(join(directory, `${date}-${name}.md`), `# ${name}, ${date}\n\n${page}\n`);
 }
