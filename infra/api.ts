@@ -6,10 +6,9 @@ import {
   listKeyObjects,
   orderAcmCertificates,
   readIndex,
-  readTable,
   trustLambdaAlone,
   useKey,
-  writeTable,
+  useTable,
 } from "./permissions.ts";
 import type { ApiAuthorizer, Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
@@ -76,14 +75,22 @@ function createHandler({ authorizer, smtpName }: Settings, { table, storage }: A
     environment: environmentForSst(environment),
     logging: { format: "text", retention: "1 year" },
     permissions: forSst([
-      ...readTable(table),
+      ...useTable(table, [
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:BatchWriteItem",
+      ]),
       ...readIndex(table),
-      ...writeTable(table),
-      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["keys", "trust"]),
+      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["keys", "trust"]),
       ...listKeyObjects(storage),
       ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),
       ...orderAcmCertificates(),
-      ...acmCertificates(["acm:DescribeCertificate", "acm:ExportCertificate", "acm:DeleteCertificate"]),
+      ...acmCertificates(["acm:DescribeCertificate", "acm:DeleteCertificate"]),
     ]),
     transform: { role: trustLambdaAlone },
   });

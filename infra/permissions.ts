@@ -18,28 +18,25 @@ export interface Permission {
 /** The partition of the table that edges write, and nothing else (adapters/aws/table-keys.ts). */
 const EDGE_PARTITION = "EDGE";
 
-/** Linking the table would grant `dynamodb:*`. */
-export const readTable = (table: Table): readonly Permission[] => [
-  { actions: ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], resources: [table.arn] },
+/** A transaction needs the action of each of its items. */
+type TableAction =
+  | "dynamodb:GetItem"
+  | "dynamodb:BatchGetItem"
+  | "dynamodb:Query"
+  | "dynamodb:PutItem"
+  | "dynamodb:UpdateItem"
+  | "dynamodb:DeleteItem"
+  | "dynamodb:ConditionCheckItem"
+  | "dynamodb:BatchWriteItem";
+
+/** Items of every partition. Linking the table would grant `dynamodb:*`. */
+export const useTable = (table: Table, actions: readonly TableAction[]): readonly Permission[] => [
+  { actions, resources: [table.arn] },
 ];
 
 /** Lists, and nothing else, read the index. */
 export const readIndex = (table: Table): readonly Permission[] => [
   { actions: ["dynamodb:Query"], resources: [$interpolate`${table.arn}/index/${KEYS.index.name}`] },
-];
-
-/** A transaction needs the permission of each of its actions. */
-export const writeTable = (table: Table): readonly Permission[] => [
-  {
-    actions: [
-      "dynamodb:PutItem",
-      "dynamodb:UpdateItem",
-      "dynamodb:DeleteItem",
-      "dynamodb:ConditionCheckItem",
-      "dynamodb:BatchWriteItem",
-    ],
-    resources: [table.arn],
-  },
 ];
 
 /** An edge may change its report and no settings. A condition cannot name the one task: a task may write another's report. */

@@ -5,11 +5,9 @@ import {
   forSst,
   keyObjects,
   listKeyObjects,
-  readIndex,
-  readTable,
   trustLambdaAlone,
   useKey,
-  writeTable,
+  useTable,
 } from "./permissions.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
@@ -44,11 +42,15 @@ export function createSchedule({ table, storage }: ScheduleParts) {
     environment: environmentForSst(environment),
     logging: { format: "text", retention: "1 year" },
     permissions: forSst([
-      ...readTable(table),
-      ...readIndex(table),
-      ...writeTable(table),
-      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], ["keys", "trust"]),
-      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["backup"]),
+      ...useTable(table, [
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+      ]),
+      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["keys", "backup"]),
+      ...keyObjects(storage, ["s3:DeleteObject"], ["keys", "trust"]),
       ...listKeyObjects(storage),
       ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),
       ...acmCertificates(["acm:DescribeCertificate", "acm:ExportCertificate"]),

@@ -7,8 +7,8 @@ import {
   keyObjects,
   listKeyObjects,
   type Permission,
-  readTable,
   useKey,
+  useTable,
   writeEdgeReports,
 } from "./permissions.ts";
 import type { Settings } from "./settings.ts";
@@ -120,7 +120,7 @@ const hardened = (container: object): object => ({
 function permissionsOf({ delivery }: Settings, { table, storage }: WorkerParts): readonly Permission[] {
   const { partition } = aws.getPartitionOutput();
   return [
-    ...readTable(table),
+    ...useTable(table, ["dynamodb:GetItem", "dynamodb:Query"]),
     ...writeEdgeReports(table),
     ...keyObjects(storage, ["s3:GetObject"], ["keys", "trust", "backup"]),
     ...listKeyObjects(storage),

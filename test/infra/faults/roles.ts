@@ -22,7 +22,7 @@ export const ROLE_FAULTS: Faults = {
     caughtBy: TRUST,
   },
   "the API may do anything with the table": {
-    file: PERMISSIONS,
+    file: API,
     find: '"dynamodb:BatchWriteItem"',
     replace: '"dynamodb:*"',
     caughtBy: "no role has an action by pattern, or a resource by pattern where AWS has a name",
