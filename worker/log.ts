@@ -30,6 +30,7 @@ export const LOG_EVENTS = {
   // One each for whoever knocks: at info a flood would fill the disk. Both are counted in the metrics.
   "connection-refused": "debug",
   "limit-hit": "debug",
+  "health-connection-refused": "debug",
   "handshake-failed": "info",
   "delivery-failed": "warn",
   "message-aborted": "info",

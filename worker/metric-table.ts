@@ -79,6 +79,12 @@ export const METRICS = {
     labels: ["listener", "reason"],
     help: "Connections that ended before a session, other than by a limit.",
   },
+  healthConnectionsRefused: {
+    name: "postern_health_connections_refused_total",
+    kind: "counter",
+    labels: ["reason"],
+    help: "Connections to HEALTH_PORT that were closed before HTTP began: a PROXY header that is malformed, late or incomplete.",
+  },
   limitHits: {
     name: "postern_limit_hits_total",
     kind: "counter",

@@ -1,9 +1,12 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { EdgeId } from "../core/certificate/ids.ts";
 import { createSelfSigned } from "../core/certificate/self-signed.ts";
 import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
 import type { EdgeReport } from "../core/edge-report/edge-reports.ts";
 import { NotFound, Unavailable } from "../core/errors.ts";
+import { proxyV2 } from "../test/support/proxy-headers.ts";
 import { contents, domainAtLevel, levelEntry, ScriptedStore } from "../test/support/settings-feed.ts";
 import { waitUntil } from "../test/support/peers/wait-until.ts";
 import { SmtpClient } from "../test/support/smtp-client.ts";
@@ -136,6 +139,20 @@ describe("a worker with settings", () => {
     worker = null;
     expect(reports.at(-1)).toBe(EDGE_ID);
     await expect(fetch(`${health}/live`)).rejects.toThrow(TypeError);
+  });
+
+  it("counts and logs a connection to its health port that a malformed PROXY header ends, at the limit's time too", async () => {
+    const { health, logged } = await start(storeAt(3), { LIMITS: '{"proxyHeaderMs":20}' });
+    const endedAfter = async (bytes: Buffer): Promise<void> => {
+      const socket = connect(Number(new URL(health).port), "127.0.0.1", () => void socket.write(bytes));
+      await once(socket.resume(), "close");
+    };
+    await endedAfter(proxyV2({ version: 3 }));
+    await endedAfter(proxyV2({}).subarray(0, 3));
+    const page = await (await fetch(`${health}/metrics`)).text();
+    expect(page).toContain('postern_health_connections_refused_total{reason="proxy-malformed"} 1\n');
+    expect(page).toContain('postern_health_connections_refused_total{reason="proxy-timeout"} 1\n');
+    expect(logged.filter((event) => event === "health-connection-refused")).toHaveLength(2);
   });
 
   it("counts sessions and verdicts on /metrics", async () => {

@@ -13,8 +13,9 @@ import type { Store } from "../core/settings/store.ts";
 import type { Config } from "./config.ts";
 import type { Edge, EdgeListener, EdgeOptions } from "./edge/edge-options.ts";
 import { logEdgeEvent } from "./edge-log.ts";
-import { type HealthServer, startHealthServer } from "./health/health-server.ts";
+import { type HealthServer, type HealthServerOptions, startHealthServer } from "./health/health-server.ts";
 import { type Readiness, readinessOf } from "./health/readiness.ts";
+import type { HealthRefusal } from "./health/take-off-proxy-headers.ts";
 import type { Log } from "./log.ts";
 import { type Metrics, countEdgeEvent, countPoll, createMetrics, setGauges } from "./metrics.ts";
 import type { EdgeEvent, EdgeEventSink } from "./session/events.ts";
@@ -101,9 +102,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       draining,
       chainVerifier: chainVerifier?.available ?? false,
     });
-  const health = await startHealth(options.config, readiness, () => {
-    setGauges(metrics, { release: options.release, settings, readiness: readiness(), edge: started.stats() });
-    return metrics.render();
+  const health = await startHealth(options, metrics, {
+    readiness,
+    metrics: () => {
+      setGauges(metrics, {
+        release: options.release,
+        settings,
+        readiness: readiness(),
+        edge: started.stats(),
+      });
+      return metrics.render();
+    },
   }).catch(async (error: unknown) => {
     await started.drain(0);
     throw error;
@@ -186,16 +195,27 @@ function edgeBindFailure(listeners: readonly EdgeListener[], error: unknown): un
 }
 
 async function startHealth(
-  { apiHost, healthPort }: Config,
-  readiness: () => Readiness,
-  metrics: () => string,
+  { config, log }: WorkerOptions,
+  metrics: Metrics,
+  pages: Pick<HealthServerOptions, "readiness" | "metrics">,
 ): Promise<HealthServer> {
+  const { apiHost: host, healthPort: port, limits } = config;
+  const onRefused = (why: HealthRefusal): void => {
+    metrics.add("healthConnectionsRefused", { reason: why });
+    log("health-connection-refused", { why });
+  };
   try {
-    return await startHealthServer({ host: apiHost, port: healthPort, readiness, metrics });
+    return await startHealthServer({
+      host,
+      port,
+      ...pages,
+      proxyHeaderMs: limits.proxyHeaderMs,
+      onRefused,
+    });
   } catch (error) {
     const place = {
-      host: apiHost,
-      port: healthPort,
+      host,
+      port,
       hostVariable: "API_HOST",
       portVariable: "HEALTH_PORT",
     } as const;

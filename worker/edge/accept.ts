@@ -108,6 +108,7 @@ export class AcceptLoop {
     switch (outcome.kind) {
       case "timeout":
         return this.#refuseAt(socket, "proxyHeaderMs", null);
+      case "absent":
       case "bad":
         return this.#refuse(socket, "proxy-malformed", null);
       case "closed":

@@ -41,6 +41,13 @@ export function parseProxyHeader(bytes: Buffer): ProxyHeaderResult {
   return BAD;
 }
 
+/**
+ * Whether a stream that begins with these bytes can begin with a header; false for every HTTP request as soon as it differs.
+ * What may is for `parseProxyHeader` to judge.
+ */
+export const mayBeProxyHeader = (bytes: Buffer): boolean =>
+  startsLike(bytes, SIGNATURE_V2) || startsLike(bytes, SIGNATURE_V1);
+
 /** Whether the bytes are a prefix of the signature or begin with all of it. */
 function startsLike(bytes: Buffer, signature: Buffer): boolean {
   const length = Math.min(bytes.length, signature.length);

@@ -1,8 +1,10 @@
 import type { Socket } from "node:net";
-import { parseProxyHeader, type ProxyHeader } from "./proxy-protocol.ts";
+import { mayBeProxyHeader, parseProxyHeader, type ProxyHeader } from "./proxy-protocol.ts";
 
 export type ProxyHeaderOutcome =
   | { readonly kind: "header"; readonly header: ProxyHeader }
+  /** The stream begins with something else, all of which is unread again. */
+  | { readonly kind: "absent" }
   | { readonly kind: "bad" }
   | { readonly kind: "timeout" }
   | { readonly kind: "closed" };
@@ -31,6 +33,10 @@ export function readProxyHeader(
   function onReadable(): void {
     for (let chunk: unknown = socket.read(); Buffer.isBuffer(chunk); chunk = socket.read()) {
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      if (!mayBeProxyHeader(bytes)) {
+        socket.unshift(bytes);
+        return finish({ kind: "absent" });
+      }
       const result = parseProxyHeader(bytes);
       if (result.kind === "bad") return finish(result);
       if (result.kind === "more") continue;

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { DEFAULT_LIMITS } from "../limits.ts";
 import type { Readiness } from "./readiness.ts";
+import { type HealthRefusal, takeOffProxyHeaders } from "./take-off-proxy-headers.ts";
 
 export interface HealthServerOptions {
   readonly host: string;
@@ -8,6 +10,10 @@ export interface HealthServerOptions {
   readonly readiness: () => Readiness;
   /** The page of /metrics. */
   readonly metrics: () => string;
+  /** The limit of that name; absent = its default. */
+  readonly proxyHeaderMs?: number;
+  /** Receives the reason for each connection that is closed before HTTP begins. */
+  readonly onRefused?: (why: HealthRefusal) => void;
 }
 
 export interface HealthServer {
@@ -35,7 +41,8 @@ const JSON_TYPE = "application/json";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
- * Serves /live, /ready and /metrics.
+ * Serves /live, /ready and /metrics. A PROXY header (v1 or v2) may precede the first request of a connection: a network load
+ * balancer sends one in front of its health checks as soon as its target group sends them with mail.
  *
  * @throws the socket's error when the port cannot be bound.
  */
@@ -50,6 +57,10 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     (request, response) => send(request, response, answerTo(request, options)),
   );
   server.maxConnections = MAX_CONNECTIONS;
+  const waiting = takeOffProxyHeaders(server, {
+    deadlineMs: options.proxyHeaderMs ?? DEFAULT_LIMITS.proxyHeaderMs,
+    onRefused: options.onRefused ?? (() => undefined),
+  });
   await listen(server, options);
   const address = server.address();
   return {
@@ -57,6 +68,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        for (const socket of waiting) socket.destroy();
         server.closeAllConnections();
       }),
   };
