@@ -156,7 +156,7 @@ export const METRICS = {
   deliveryFailures: {
     name: "postern_delivery_failures_total",
     kind: "counter",
-    labels: ["listener", "route", "cause", "stage"],
+    labels: ["listener", "route", "stage", "outcome", "cause", "phase"],
     help: "Recipients and messages that the next hop or the storage did not take.",
   },
   contexts: {

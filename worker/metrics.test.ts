@@ -7,6 +7,22 @@ import type { EdgeEvent } from "./session/events.ts";
 const linesOf = (page: string): string[] =>
   page.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
 
+const deliveryFailure = (): Extract<EdgeEvent, { kind: "delivery-failed" }> => ({
+  kind: "delivery-failed",
+  listener: "smtp",
+  session: "s1",
+  domains: [],
+  route: "smtp",
+  nextHop: "smtp://hop.example:587?tls=require",
+  stage: "message",
+  outcome: "defer",
+  cause: "timeout",
+  phase: "dot",
+  reply: "451 4.4.2",
+  nextHopReply: null,
+  detail: "no reply in time",
+});
+
 const TABLE = {
   hits: { name: "hits_total", kind: "counter", labels: ["who"], help: "Hits." },
   plain: { name: "plain_total", kind: "counter", labels: [], help: "Without labels." },
@@ -109,6 +125,7 @@ describe("the worker's metrics", () => {
       event: {
         kind: "handshake-failed",
         listener,
+        session: "s1",
         why: "no-shared-cipher",
         sni: "mx.example.com",
         offered: null,
@@ -152,13 +169,13 @@ describe("the worker's metrics", () => {
       lines: ['postern_messages_refused_total{listener="smtp",reply="552 5.3.4"} 1'],
     },
     {
-      event: { kind: "message-aborted", listener },
+      event: { kind: "message-aborted", listener, session: "s1" },
       lines: ['postern_messages_aborted_total{listener="smtp"} 1'],
     },
     {
-      event: { kind: "delivery-failed", listener, route: "smtp", cause: "timeout", stage: "message" },
+      event: deliveryFailure(),
       lines: [
-        'postern_delivery_failures_total{listener="smtp",route="smtp",cause="timeout",stage="message"} 1',
+        'postern_delivery_failures_total{listener="smtp",route="smtp",stage="message",outcome="defer",cause="timeout",phase="dot"} 1',
       ],
     },
     {

@@ -109,7 +109,7 @@ function countMessage(metrics: Metrics, event: MessageEvent): void {
     case "message-aborted":
       return metrics.add("messagesAborted", event);
     case "delivery-failed":
-      return metrics.add("deliveryFailures", event);
+      return metrics.add("deliveryFailures", { ...event, phase: event.phase ?? "" });
     default:
       return event satisfies never;
   }

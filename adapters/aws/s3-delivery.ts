@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { type Clock, timestamp } from "../../core/clock.ts";
 import type {
+  DeliveryFailure,
   DeliveryReply,
   DeliveryRoute,
   DeliveryTarget,
@@ -74,7 +75,7 @@ class S3Transaction implements DeliveryTransaction {
 
   async recipient(mailbox: Mailbox): Promise<DeliveryReply> {
     const addresses = [mailboxText(mailbox), this.#transaction.reversePath ?? ""];
-    if (!addresses.every((address) => isSafeAddress(address))) return refused("bad-address", "storage");
+    if (!addresses.every((address) => isSafeAddress(address))) return refused("bad-address", "message");
     this.#recipients.push(mailbox);
     return { kind: "accepted" };
   }
@@ -96,7 +97,7 @@ class S3Transaction implements DeliveryTransaction {
     } catch (error) {
       await upload.abort();
       if (!(error instanceof StorageFailure)) return brokenOff(error);
-      return refused("storage-failed", "storage", nameOf(error.cause));
+      return refused("storage-failed", causeOf(error.cause), { detail: nameOf(error.cause) });
     }
   }
 
@@ -220,6 +221,24 @@ async function* inParts(message: AsyncIterable<Uint8Array>, bytes: number): Asyn
     size = 0;
   }
   yield Buffer.concat(chunks, size);
+}
+
+const CAUSE_OF_NAME: ReadonlyMap<string, DeliveryFailure> = new Map([
+  ["AccessDenied", "storage-denied"],
+  ["AllAccessDisabled", "storage-denied"],
+  ["ExpiredToken", "storage-denied"],
+  ["InvalidAccessKeyId", "storage-denied"],
+  ["CredentialsProviderError", "storage-denied"],
+  ["TokenProviderError", "storage-denied"],
+  ["NoSuchBucket", "storage-missing"],
+  ["AbortError", "storage-timeout"],
+  ["TimeoutError", "storage-timeout"],
+]);
+
+/** S3's own error is behind the error that says that the call failed. */
+function causeOf(error: unknown): DeliveryFailure {
+  const behind = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return (behind instanceof Error ? CAUSE_OF_NAME.get(behind.name) : undefined) ?? "storage-failed";
 }
 
 /** For the log: what S3 said is behind the error that says that it did not answer. */

@@ -115,7 +115,7 @@ describe("a maildir", () => {
       kind: "refused",
       code: 451,
       text: expect.stringMatching(/^4\.3\.0 /),
-      cause: "storage",
+      cause: "storage-missing",
       detail: "ENOTDIR",
     });
     await rm(join(root, "file"));
@@ -132,7 +132,12 @@ describe("a maildir", () => {
     };
     await deliver();
     await rm(directory, { recursive: true });
-    expect(await deliver()).toMatchObject({ kind: "refused", code: 451, cause: "storage", detail: "ENOENT" });
+    expect(await deliver()).toMatchObject({
+      kind: "refused",
+      code: 451,
+      cause: "storage-missing",
+      detail: "ENOENT",
+    });
     expect(await deliver()).toEqual({ kind: "accepted" });
   });
 
@@ -158,26 +163,30 @@ describe("a maildir", () => {
     });
 
     it.each([
-      ["open", "EACCES", 451, files({ open: trouble("EACCES") })],
-      ["write", "ENOSPC", 452, files({}, { write: trouble("ENOSPC") })],
-      ["write", "EDQUOT", 452, files({}, { write: trouble("EDQUOT") })],
-      ["write", "EIO", 451, files({}, { write: trouble("EIO") })],
-      ["fsync", "EIO", 451, files({}, { sync: trouble("EIO") })],
-      ["close", "ENOSPC", 452, files({}, { close: trouble("ENOSPC") })],
-      ["rename", "EIO", 451, files({ rename: trouble("EIO") })],
-      ["fsync of new", "EIO", 451, files({ syncDirectory: trouble("EIO") })],
-    ])("that fails in %s with %s answers %i and keeps nothing", async (_, detail, code, broken) => {
-      const target = createMaildirDelivery({ clock, files: broken });
-      const mail = target.begin({ kind: "maildir", directory: root }, transaction);
-      await mail.recipient(mailbox);
-      expect(await mail.message(message())).toMatchObject({
-        kind: "refused",
-        code,
-        cause: "storage",
-        detail,
-      });
-      expect([...(await readdir(join(root, "new"))), ...(await readdir(join(root, "tmp")))]).toEqual([]);
-    });
+      ["open", "EACCES", "storage-denied", 451, files({ open: trouble("EACCES") })],
+      ["open", "EROFS", "storage-denied", 451, files({ open: trouble("EROFS") })],
+      ["write", "ENOSPC", "storage-full", 452, files({}, { write: trouble("ENOSPC") })],
+      ["write", "EDQUOT", "storage-full", 452, files({}, { write: trouble("EDQUOT") })],
+      ["write", "EIO", "storage-failed", 451, files({}, { write: trouble("EIO") })],
+      ["fsync", "EIO", "storage-failed", 451, files({}, { sync: trouble("EIO") })],
+      ["close", "ENOSPC", "storage-full", 452, files({}, { close: trouble("ENOSPC") })],
+      ["rename", "EIO", "storage-failed", 451, files({ rename: trouble("EIO") })],
+      ["fsync of new", "EIO", "storage-failed", 451, files({ syncDirectory: trouble("EIO") })],
+    ])(
+      "that fails in %s with %s is %s, answers %i and keeps nothing",
+      async (_, detail, cause, code, broken) => {
+        const target = createMaildirDelivery({ clock, files: broken });
+        const mail = target.begin({ kind: "maildir", directory: root }, transaction);
+        await mail.recipient(mailbox);
+        expect(await mail.message(message())).toMatchObject({
+          kind: "refused",
+          code,
+          cause,
+          detail,
+        });
+        expect([...(await readdir(join(root, "new"))), ...(await readdir(join(root, "tmp")))]).toEqual([]);
+      },
+    );
 
     it("that takes an octet at a time gets them all", async () => {
       const target = createMaildirDelivery({

@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import type {
+  DeliveryFailure,
   DeliveryReply,
   DeliveryRoute,
   DeliveryTarget,
@@ -107,7 +108,7 @@ class MaildirTransaction implements DeliveryTransaction {
 
   async recipient(mailbox: Mailbox): Promise<DeliveryReply> {
     const addresses = [mailboxText(mailbox), this.#transaction.reversePath ?? ""];
-    if (!addresses.every((address) => isSafeAddress(address))) return refused("bad-address", "storage");
+    if (!addresses.every((address) => isSafeAddress(address))) return refused("bad-address", "message");
     try {
       await this.#maildir.prepare();
     } catch (error) {
@@ -198,9 +199,20 @@ async function writeAll(file: MessageFile, octets: Uint8Array): Promise<void> {
 
 function storageRefusal(error: unknown): DeliveryRefusal {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-  const isFull = code === "ENOSPC" || code === "EDQUOT";
-  return refused(isFull ? "storage-full" : "storage-failed", "storage", code);
+  const cause = CAUSE_OF_CODE.get(code) ?? "storage-failed";
+  return refused(cause === "storage-full" ? cause : "storage-failed", cause, { detail: code });
 }
+
+const CAUSE_OF_CODE: ReadonlyMap<string, DeliveryFailure> = new Map([
+  ["ENOSPC", "storage-full"],
+  ["EDQUOT", "storage-full"],
+  ["EACCES", "storage-denied"],
+  ["EPERM", "storage-denied"],
+  ["EROFS", "storage-denied"],
+  ["ENOENT", "storage-missing"],
+  ["ENOTDIR", "storage-missing"],
+  ["ETIMEDOUT", "storage-timeout"],
+]);
 
 function directoryOf(route: DeliveryRoute): string {
   if (route.kind === "maildir") return route.directory;

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { DeliveryFailure, DeliveryPhase } from "../../core/delivery/delivery.ts";
 import { GarbledReply, ReplyParser, type SmtpReply } from "./reply-parser.ts";
 import { NextHopTrouble } from "./trouble.ts";
 
@@ -17,6 +18,8 @@ interface Waiter {
 export class HopConnection {
   readonly #socket: Socket;
   readonly #parser = new ReplyParser();
+  /** The step that a failure is told of. */
+  #phase: DeliveryPhase = "greeting";
   #failure: NextHopTrouble | null = null;
   /** Who waits for a reply, or for room to write. */
   #waiter: Waiter | null = null;
@@ -35,16 +38,18 @@ export class HopConnection {
   }
 
   /** Sends one line and reads its reply. @throws NextHopTrouble */
-  async command(line: string, deadlineMs: number): Promise<SmtpReply> {
+  async command(phase: DeliveryPhase, line: string, deadlineMs: number): Promise<SmtpReply> {
+    this.#phase = phase;
     this.#refuseUnasked();
     // The last wall: no caller passes a line end on, and none could.
     if (/[\r\n\0]/.test(line)) throw new TypeError("a command must be one line");
     this.#socket.write(`${line}\r\n`, "utf8");
-    return this.reply(deadlineMs);
+    return this.reply(phase, deadlineMs);
   }
 
   /** The next reply. @throws NextHopTrouble */
-  async reply(deadlineMs: number): Promise<SmtpReply> {
+  async reply(phase: DeliveryPhase, deadlineMs: number): Promise<SmtpReply> {
+    this.#phase = phase;
     const deadline = performance.now() + deadlineMs;
     for (;;) {
       const reply = this.#parser.take();
@@ -60,6 +65,7 @@ export class HopConnection {
 
   /** Sends message octets and waits while the next hop takes none. @throws NextHopTrouble */
   async write(octets: Uint8Array, deadlineMs: number): Promise<void> {
+    this.#phase = "message";
     if (this.#failure !== null) throw this.#failure;
     this.#socket.write(octets);
     const deadline = performance.now() + deadlineMs;
@@ -88,7 +94,7 @@ export class HopConnection {
   /** @throws NextHopTrouble when the connection failed, or a reply is there that nobody asked for. */
   #refuseUnasked(): void {
     if (!this.#parser.isEmpty)
-      this.#fail(new NextHopTrouble("bad-connection", "protocol", "a reply came that nobody asked for"));
+      this.#fail(this.#trouble("protocol", "a reply came that no command asked for"));
     if (this.#failure !== null) throw this.#failure;
   }
 
@@ -116,18 +122,18 @@ export class HopConnection {
       this.#parser.feed(chunk);
     } catch (error) {
       if (!(error instanceof GarbledReply)) throw error;
-      this.#fail(new NextHopTrouble("bad-connection", "protocol", error.message));
+      this.#fail(this.#trouble("protocol", error.message));
     }
     this.#wake();
   };
 
   readonly #onEnd = (): void => {
-    this.#fail(new NextHopTrouble("bad-connection", "dropped", "the next hop closed the connection"));
+    this.#fail(this.#trouble("dropped", "the next hop closed the connection"));
   };
 
   readonly #onError = (error: Error): void => {
     const code = "code" in error ? String(error.code) : error.message;
-    this.#fail(new NextHopTrouble("bad-connection", "dropped", code));
+    this.#fail(this.#trouble("dropped", code));
   };
 
   readonly #wake = (): void => {
@@ -135,6 +141,10 @@ export class HopConnection {
     this.#waiter = null;
     waiter?.resolve();
   };
+
+  #trouble(cause: DeliveryFailure, detail: string): NextHopTrouble {
+    return new NextHopTrouble("bad-connection", { cause, phase: this.#phase, detail });
+  }
 
   #fail(trouble: NextHopTrouble): void {
     if (this.#isDetached) return;
@@ -148,7 +158,7 @@ export class HopConnection {
   /** Until something happens on the socket. One at a time, as the protocol has it. */
   async #wait(ms: number, timeout: string): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
-    const late = () => this.#fail(new NextHopTrouble("bad-connection", "timeout", timeout));
+    const late = () => this.#fail(this.#trouble("timeout", timeout));
     if (ms <= 0) late();
     const timer = setTimeout(late, Math.max(ms, 0));
     try {

@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
-import type { DeliveryFailure, NextHopRoute } from "../../core/delivery/delivery.ts";
+import type { DeliveryFailure, DeliveryPhase, NextHopRoute } from "../../core/delivery/delivery.ts";
 import { type Extensions, NO_EXTENSIONS, offersAuthPlain, parseExtensions } from "./extensions.ts";
 import { HopConnection } from "./hop-connection.ts";
-import { passedBack } from "./passed-back.ts";
+import { nextHopReply, passedBack } from "./passed-back.ts";
 import type { SmtpReply } from "./reply-parser.ts";
 import { connectTcp } from "./tcp-connect.ts";
 import { encrypt } from "./tls-handshake.ts";
-import { NextHopTrouble, UnverifiedNextHop } from "./trouble.ts";
+import { NextHopTrouble, type Unverified, UnverifiedNextHop } from "./trouble.ts";
 
 /** Milliseconds, absolute for each step (RFC 5321 section 4.5.3.2); the names are those of `LIMITS`. */
 export interface NextHopLimits {
@@ -37,7 +37,7 @@ export interface HopSession {
   readonly connection: HopConnection;
   readonly extensions: Extensions;
   /** Null = TLS with a verified certificate; else why it is none. */
-  readonly unverified: string | null;
+  readonly unverified: Unverified | null;
 }
 
 /**
@@ -50,18 +50,23 @@ export async function openSession(options: SessionOptions): Promise<HopSession> 
   const socket = await connectTcp(options.addresses, route.port, limits.nextHopConnectMs);
   const isImplicit = route.kind === "smtps";
   const first = isImplicit ? await encrypted(socket, options) : plaintext(socket, options);
-  const greeting = await first.connection.reply(limits.nextHopReplyMs);
-  expectCode(first.connection, greeting, { code: 220, cause: "greeting", phase: "greeting" });
+  const greeting = await first.connection.reply("greeting", limits.nextHopReplyMs);
+  expectCode(first.connection, greeting, { code: 220, cause: "greeting-refused", phase: "greeting" });
   const greeted = await hello(first, options);
   const session = isImplicit ? greeted : await startTls(greeted, options);
   await authenticate(session, options);
   return session;
 }
 
+const NO_STARTTLS: Unverified = {
+  cause: "starttls-missing",
+  detail: "the next hop does not offer STARTTLS",
+};
+
 function plaintext(socket: Socket, { onConnection }: SessionOptions): HopSession {
   const connection = new HopConnection(socket);
   onConnection(connection);
-  return { connection, extensions: NO_EXTENSIONS, unverified: "there is no TLS" };
+  return { connection, extensions: NO_EXTENSIONS, unverified: NO_STARTTLS };
 }
 
 async function encrypted(socket: Socket, options: SessionOptions): Promise<HopSession> {
@@ -75,8 +80,9 @@ async function encrypted(socket: Socket, options: SessionOptions): Promise<HopSe
 
 async function hello(session: HopSession, options: SessionOptions): Promise<HopSession> {
   const verb = options.route.kind === "lmtp" ? "LHLO" : "EHLO";
-  const reply = await session.connection.command(`${verb} ${options.name}`, options.limits.nextHopReplyMs);
-  expectCode(session.connection, reply, { code: 250, cause: "greeting", phase: verb });
+  const line = `${verb} ${options.name}`;
+  const reply = await session.connection.command("hello", line, options.limits.nextHopReplyMs);
+  expectCode(session.connection, reply, { code: 250, cause: "greeting-refused", phase: "hello" });
   return { ...session, extensions: parseExtensions(reply) };
 }
 
@@ -84,11 +90,11 @@ async function hello(session: HopSession, options: SessionOptions): Promise<HopS
 async function startTls(session: HopSession, options: SessionOptions): Promise<HopSession> {
   const { connection, extensions } = session;
   if (!extensions.has("STARTTLS")) {
-    refuseUnverified({ ...session, unverified: "the next hop does not offer STARTTLS" }, options);
+    refuseUnverified(session, options);
     return session;
   }
-  const reply = await connection.command("STARTTLS", options.limits.nextHopReplyMs);
-  expectCode(connection, reply, { code: 220, cause: "tls", phase: "STARTTLS" });
+  const reply = await connection.command("starttls", "STARTTLS", options.limits.nextHopReplyMs);
+  expectCode(connection, reply, { code: 220, cause: "starttls-refused", phase: "starttls" });
   return hello(await encrypted(connection.detach(), options), options);
 }
 
@@ -98,14 +104,24 @@ async function authenticate(session: HopSession, { route, limits }: SessionOptio
   if (route.credentials === null) return;
   if (unverified !== null || !offersAuthPlain(extensions)) {
     connection.quit();
-    throw new NextHopTrouble("no-connection", "auth", unverified ?? "the next hop does not offer AUTH PLAIN");
+    const lack = unverified ?? {
+      cause: "auth-missing" as const,
+      detail: "the next hop does not offer AUTH PLAIN",
+    };
+    throw new NextHopTrouble("no-connection", { ...lack, phase: "auth" });
   }
   const { user, password } = route.credentials;
   const secret = Buffer.from(`\0${user}\0${password}`, "utf8").toString("base64");
-  const { code } = await connection.command(`AUTH PLAIN ${secret}`, limits.nextHopReplyMs);
-  if (code === 235) return;
+  const reply = await connection.command("auth", `AUTH PLAIN ${secret}`, limits.nextHopReplyMs);
+  if (reply.code === 235) return;
   connection.quit();
-  throw new NextHopTrouble("no-connection", "auth", `AUTH was answered ${String(code)}`);
+  const said = nextHopReply(reply);
+  throw new NextHopTrouble("no-connection", {
+    cause: "auth-refused",
+    phase: "auth",
+    nextHopReply: said,
+    detail: `AUTH was answered ${said}`,
+  });
 }
 
 function refuseUnverified({ connection, unverified }: HopSession, { tls }: SessionOptions): void {
@@ -116,13 +132,14 @@ function refuseUnverified({ connection, unverified }: HopSession, { tls }: Sessi
 interface Expected {
   readonly code: number;
   readonly cause: DeliveryFailure;
-  /** What was said or awaited, for the log. */
-  readonly phase: string;
+  readonly phase: DeliveryPhase;
 }
 
 function expectCode(connection: HopConnection, reply: SmtpReply, { code, cause, phase }: Expected): void {
   if (reply.code === code) return;
   connection.quit();
+  // Its text is told, since no recipient has been named to the next hop yet.
   const detail = `${phase} was answered ${String(reply.code)} ${passedBack(reply).text}`;
-  throw new NextHopTrouble("no-connection", reply.code < 400 ? "protocol" : cause, detail);
+  const told = { phase, nextHopReply: nextHopReply(reply), detail };
+  throw new NextHopTrouble("no-connection", { cause: reply.code < 400 ? "protocol" : cause, ...told });
 }

@@ -1,4 +1,5 @@
 import type {
+  DeliveryPhase,
   DeliveryReply,
   DeliveryTransaction,
   Mailbox,
@@ -12,7 +13,7 @@ import { DotStuffing } from "./dot-stuffing.ts";
 import { sizeLimit } from "./extensions.ts";
 import type { HopConnection } from "./hop-connection.ts";
 import type { HopSession, NextHopLimits } from "./hop-session.ts";
-import { type LmtpOutcome, lmtpRefusal, passedBack } from "./passed-back.ts";
+import { type LmtpOutcome, lmtpRefusal, nextHopReply, passedBack } from "./passed-back.ts";
 import type { SmtpReply } from "./reply-parser.ts";
 import { NextHopTrouble, UnverifiedNextHop } from "./trouble.ts";
 import { xforwardCommand } from "./xforward.ts";
@@ -46,7 +47,7 @@ export class HopTransaction implements DeliveryTransaction {
     const session = await this.#session;
     if ("kind" in session) return session;
     return answerOf(async () => {
-      const refusal = await this.#ask(session, `RCPT TO:<${mailboxText(mailbox)}>`, isPositive);
+      const refusal = await this.#ask(session, "recipient", `RCPT TO:<${mailboxText(mailbox)}>`);
       if (refusal === null) this.#accepted.push(mailbox);
       return refusal;
     });
@@ -58,8 +59,7 @@ export class HopTransaction implements DeliveryTransaction {
       return refused("message-broke-off", "message");
     this.#isOver = true;
     return answerOf(async () => {
-      const refusal =
-        (await this.#ask(session, "DATA", (code) => code === 354)) ?? (await this.#send(session, message));
+      const refusal = (await this.#ask(session, "data", "DATA")) ?? (await this.#send(session, message));
       session.connection.quit();
       return refusal;
     });
@@ -84,7 +84,7 @@ export class HopTransaction implements DeliveryTransaction {
       return refusal;
     } catch (error) {
       if (error instanceof UnverifiedNextHop && mail.parameters.requireTls)
-        return refused("no-requiretls", "extension-missing", error.message);
+        return { ...error.reply, ...refused("no-requiretls", error.reply.cause, { detail: error.message }) };
       return troubleOf(error);
     }
   }
@@ -93,8 +93,8 @@ export class HopTransaction implements DeliveryTransaction {
     const { mail } = this.#options;
     const xforward = xforwardCommand(session.extensions, mail.client);
     // A next hop that offers XFORWARD and then refuses it takes the mail without.
-    if (xforward !== null) await this.#ask(session, xforward, isPositive);
-    return this.#ask(session, mailCommand(session, mail), isPositive);
+    if (xforward !== null) await this.#ask(session, "mail", xforward);
+    return this.#ask(session, "mail", mailCommand(session, mail));
   }
 
   /** Sends the message and its end. Without the end, nothing that was sent is a message. */
@@ -120,28 +120,29 @@ export class HopTransaction implements DeliveryTransaction {
 
   /** A server may refuse a message before its end and close; it cannot accept one that it does not have. */
   #refusalBeforeEnd({ connection }: HopSession, reply: SmtpReply): DeliveryRefusal {
-    const trouble = new NextHopTrouble(
-      "bad-connection",
-      "protocol",
-      `${String(reply.code)} came before the end of the message`,
-    );
+    const trouble = new NextHopTrouble("bad-connection", {
+      cause: "protocol",
+      phase: "message",
+      nextHopReply: nextHopReply(reply),
+      detail: `${String(reply.code)} came before the end of the message`,
+    });
     connection.giveUp(trouble);
     // LMTP answers each recipient: one early reply says nothing of the others.
     if (reply.code < 400 || reply.code === 530 || this.#options.kind === "lmtp") return trouble.reply;
-    return passedBack(reply);
+    return { ...passedBack(reply), phase: "message" };
   }
 
   async #smtpAnswer({ connection }: HopSession): Promise<DeliveryRefusal | null> {
-    const reply = await connection.reply(this.#options.limits.nextHopDotMs);
-    return refusalIn(connection, reply, isPositive);
+    const reply = await connection.reply("dot", this.#options.limits.nextHopDotMs);
+    return refusalIn(connection, reply, "dot");
   }
 
   async #lmtpAnswers({ connection }: HopSession): Promise<DeliveryRefusal | null> {
     const deadline = performance.now() + this.#options.limits.nextHopDotMs;
     const outcomes: LmtpOutcome[] = [];
     for (const mailbox of this.#accepted) {
-      const reply = await connection.reply(deadline - performance.now());
-      if (reply.code < 400) refusalIn(connection, reply, isPositive);
+      const reply = await connection.reply("dot", deadline - performance.now());
+      if (reply.code < 400) refusalIn(connection, reply, "dot");
       outcomes.push({ mailbox, reply });
     }
     return lmtpRefusal(outcomes);
@@ -149,11 +150,11 @@ export class HopTransaction implements DeliveryTransaction {
 
   async #ask(
     { connection }: HopSession,
+    phase: DeliveryPhase,
     line: string,
-    isFine: (code: number) => boolean,
   ): Promise<DeliveryRefusal | null> {
-    const reply = await connection.command(line, this.#options.limits.nextHopReplyMs);
-    return refusalIn(connection, reply, isFine);
+    const reply = await connection.command(phase, line, this.#options.limits.nextHopReplyMs);
+    return refusalIn(connection, reply, phase);
   }
 
   #canPassOn(mailbox: Mailbox): boolean {
@@ -163,9 +164,13 @@ export class HopTransaction implements DeliveryTransaction {
   }
 }
 
-const ABORTED = new NextHopTrouble("bad-connection", "message", "the transaction was given up");
+const ABORTED = new NextHopTrouble("bad-connection", {
+  cause: "message",
+  detail: "the transaction was given up",
+});
 
-const isPositive = (code: number): boolean => code < 300;
+const isFine = (code: number, phase: DeliveryPhase): boolean =>
+  phase === "data" ? code === 354 : code < 300;
 
 /** What the parameters of MAIL ask for and this next hop cannot do; nothing is converted. */
 function lackOf({ extensions, unverified }: HopSession, parameters: MailParameters): DeliveryRefusal | null {
@@ -177,8 +182,15 @@ function lackOf({ extensions, unverified }: HopSession, parameters: MailParamete
     ["over-next-hop-size", limit !== null && parameters.size !== null && parameters.size > limit],
   ];
   const [lack] = lacks.find(([, isLacking]) => isLacking) ?? [];
-  return lack === undefined ? null : refused(lack, "extension-missing");
+  if (lack === undefined) return null;
+  const cause = lack === "no-requiretls" && unverified !== null ? unverified : NO_EXTENSION;
+  return refused(lack, cause.cause, { phase: "mail", detail: cause.detail });
 }
+
+const NO_EXTENSION = {
+  cause: "extension-missing",
+  detail: "the next hop does not offer what the message needs",
+} as const;
 
 /** MAIL with the client's parameters, each only where it is offered (RFC 1870, 6152, 6531, 8689). */
 function mailCommand({ extensions }: HopSession, { reversePath, parameters }: MailTransaction): string {
@@ -200,13 +212,16 @@ function mailCommand({ extensions }: HopSession, { reversePath, parameters }: Ma
 function refusalIn(
   connection: HopConnection,
   reply: SmtpReply,
-  isFine: (code: number) => boolean,
+  phase: DeliveryPhase,
 ): DeliveryRefusal | null {
-  if (isFine(reply.code)) return null;
-  const said = `${String(reply.code)} ${passedBack(reply).text}`;
-  if (reply.code === 530) throw connection.giveUp(new NextHopTrouble("no-connection", "auth", said));
-  if (reply.code < 400) throw connection.giveUp(new NextHopTrouble("bad-connection", "protocol", said));
-  return passedBack(reply);
+  if (isFine(reply.code, phase)) return null;
+  const said = nextHopReply(reply);
+  const told = { phase, nextHopReply: said, detail: `${phase} was answered ${said}` };
+  if (reply.code === 530)
+    throw connection.giveUp(new NextHopTrouble("no-connection", { cause: "auth-refused", ...told }));
+  if (reply.code < 400)
+    throw connection.giveUp(new NextHopTrouble("bad-connection", { cause: "protocol", ...told }));
+  return { ...passedBack(reply), phase };
 }
 
 /** Turns trouble into its reply; null is accepted. */
@@ -220,5 +235,6 @@ async function answerOf(work: () => Promise<DeliveryRefusal | null>): Promise<De
 
 function troubleOf(error: unknown): DeliveryRefusal {
   if (error instanceof NextHopTrouble) return error.reply;
-  return refused("bad-connection", "protocol", error instanceof Error ? error.message : "unknown error");
+  const detail = error instanceof Error ? error.message : "unknown error";
+  return refused("bad-connection", "protocol", { detail });
 }

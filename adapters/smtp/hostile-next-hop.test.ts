@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
+import type { DeliveryPhase, DeliveryReply } from "../../core/delivery/delivery.ts";
 import { DROP, type FakeNextHopOptions, HANG, type Step } from "../../test/support/fake-next-hop.ts";
 import { attempt, hopTls, messageOf, roomyLimits, said } from "../../test/support/next-hop-delivery.ts";
 
@@ -9,17 +10,17 @@ const shortLimits = { nextHopConnectMs: 150, nextHopReplyMs: 150, nextHopDotMs: 
 
 const IN_MESSAGE = "a point in the message";
 
-/** Every point at which a next hop speaks, with what the client hears last. */
-const phases: readonly (readonly [string, (step: Step) => FakeNextHopOptions])[] = [
-  ["greeting", (step) => ({ greeting: step })],
-  ["EHLO", (step) => ({ ehlo: step })],
-  ["STARTTLS", (step) => ({ extensions: ["STARTTLS"], starttls: step })],
-  ["XFORWARD", (step) => ({ extensions: ["XFORWARD ADDR"], xforward: step })],
-  ["MAIL", (step) => ({ mail: step })],
-  ["RCPT", (step) => ({ rcpt: () => step })],
-  ["DATA", (step) => ({ data: step })],
-  [IN_MESSAGE, (step) => ({ duringData: { octets: 5, step } })],
-  ["the dot", (step) => ({ dot: () => step })],
+/** Every point at which a next hop speaks, with the phase that log and metrics tell. */
+const phases: readonly (readonly [string, (step: Step) => FakeNextHopOptions, DeliveryPhase])[] = [
+  ["greeting", (step) => ({ greeting: step }), "greeting"],
+  ["EHLO", (step) => ({ ehlo: step }), "hello"],
+  ["STARTTLS", (step) => ({ extensions: ["STARTTLS"], starttls: step }), "starttls"],
+  ["XFORWARD", (step) => ({ extensions: ["XFORWARD ADDR"], xforward: step }), "mail"],
+  ["MAIL", (step) => ({ mail: step }), "mail"],
+  ["RCPT", (step) => ({ rcpt: () => step }), "recipient"],
+  ["DATA", (step) => ({ data: step }), "data"],
+  [IN_MESSAGE, (step) => ({ duringData: { octets: 5, step } }), "message"],
+  ["the dot", (step) => ({ dot: () => step }), "dot"],
 ];
 
 /** What the client hears in the end, and whether the next hop has a message that was acknowledged. */
@@ -27,13 +28,23 @@ async function outcome(
   hop: FakeNextHopOptions,
   limits = roomyLimits as typeof shortLimits | typeof roomyLimits,
 ): Promise<string> {
-  const { recipients, message } = await attempt({ hop, target: { limits } });
-  return said(message ?? recipients[0]);
+  return said(await lastReply(hop, limits));
 }
 
-describe.each(phases)("a next hop that at %s", (phase, at) => {
+async function lastReply(
+  hop: FakeNextHopOptions,
+  limits: typeof shortLimits | typeof roomyLimits,
+): Promise<DeliveryReply | undefined> {
+  const { recipients, message } = await attempt({ hop, target: { limits } });
+  return message ?? recipients[0];
+}
+
+describe.each(phases)("a next hop that at %s", (phase, at, told) => {
   it("closes the connection leads to 451, never to a bounce", async () => {
-    expect(await outcome(at(DROP))).toBe(`${BROKEN} (dropped)`);
+    const reply = await lastReply(at(DROP), roomyLimits);
+    expect(said(reply)).toBe(`${BROKEN} (dropped)`);
+    // In the middle of a short message the client is at the dot by then.
+    expect(reply).toMatchObject({ phase: phase === IN_MESSAGE ? expect.any(String) : told });
   });
 
   it.each([
@@ -51,16 +62,18 @@ describe.each(phases)("a next hop that at %s", (phase, at) => {
     // In the message it is an answer to nothing, unless the dot is out already.
     const expected =
       phase === IN_MESSAGE
-        ? /^451 4\.4\.[12] .* \((?:protocol|auth)\)$/
-        : /^451 4\.4\.1 .* \((?:auth|greeting|tls)\)$/;
+        ? /^451 4\.4\.[12] .* \((?:protocol|auth-refused)\)$/
+        : /^451 4\.4\.1 .* \((?:auth|greeting|starttls)-refused\)$/;
     expect(await outcome(at("530 5.7.0 Authentication required"))).toMatch(expected);
   });
 });
 
 // In the middle of the message it is our turn to speak.
-describe.each(phases.filter(([phase]) => phase !== IN_MESSAGE))("a next hop that at %s", (_, at) => {
-  it("says nothing is left after the time of its phase", async () => {
-    expect(await outcome(at(HANG), shortLimits)).toBe(`${BROKEN} (timeout)`);
+describe.each(phases.filter(([phase]) => phase !== IN_MESSAGE))("a next hop that at %s", (_, at, phase) => {
+  it("says nothing is left after the time of its phase, which is told", async () => {
+    const reply = await lastReply(at(HANG), shortLimits);
+    expect(said(reply)).toBe(`${BROKEN} (timeout)`);
+    expect(reply).toMatchObject({ phase });
   });
 
   it("drips one octet after the other gains no time", async () => {
@@ -78,10 +91,10 @@ describe.each(phases.filter(([phase]) => phase !== IN_MESSAGE))("a next hop that
 
 describe("a next hop that refuses us before MAIL", () => {
   it.each([
-    ["with its greeting", { greeting: "554 5.7.1 go away" }, "greeting"],
-    ["with 421 as its greeting", { greeting: "421 4.3.2 later" }, "greeting"],
-    ["at EHLO", { ehlo: "550 5.7.1 bad name" }, "greeting"],
-    ["at STARTTLS", { extensions: ["STARTTLS"], starttls: "454 4.7.0 not now" }, "tls"],
+    ["with its greeting", { greeting: "554 5.7.1 go away" }, "greeting-refused"],
+    ["with 421 as its greeting", { greeting: "421 4.3.2 later" }, "greeting-refused"],
+    ["at EHLO", { ehlo: "550 5.7.1 bad name" }, "greeting-refused"],
+    ["at STARTTLS", { extensions: ["STARTTLS"], starttls: "454 4.7.0 not now" }, "starttls-refused"],
     ["with a greeting of another kind", { greeting: "250 hello" }, "protocol"],
   ] as const)("%s leads to 451 for every recipient, over one connection", async (_, hop, cause) => {
     const { recipients, hop: fake } = await attempt({ hop, localParts: ["a", "b", "c"] });
@@ -178,14 +191,15 @@ describe("a next hop that takes no more octets of a message", () => {
 
 describe("a next hop that is not there", () => {
   it.each([
-    ["nobody listens", () => Promise.resolve(["127.0.0.1"]), "connect"],
+    ["no process listens", () => Promise.resolve(["127.0.0.1"]), "connection-refused"],
+    ["no process listens there", () => Promise.resolve(["127.0.0.1", "::1"]), "connection-refused"],
     [
       "the name does not resolve",
       () => Promise.reject(Object.assign(new Error("x"), { code: "ENOTFOUND" })),
-      "connect",
+      "lookup-failed",
     ],
     ["the name server is silent", () => new Promise<never>(() => undefined), "timeout"],
-    ["the name has no address", () => Promise.resolve([]), "not-allowed"],
+    ["the name has no address", () => Promise.resolve([]), "lookup-failed"],
   ])("because %s leads to 451", async (_, lookup, cause) => {
     const { recipients } = await attempt({
       route: "smtp://hop.example:1",

@@ -41,14 +41,15 @@ export async function resolveNextHop(
   });
   if (judgement.kind === "allowed")
     return { ...judgement, addresses: judgement.addresses.slice(0, MAX_ADDRESSES) };
-  throw new NextHopTrouble("not-allowed", judgement.cause, judgement.detail);
+  const { cause, detail } = judgement;
+  throw new NextHopTrouble("not-allowed", { cause, phase: "lookup", detail });
 }
 
 async function lookUp(route: NextHopRoute, lookup: Lookup, deadlineMs: number): Promise<readonly string[]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new NextHopTrouble("no-connection", "timeout", `${route.host}: no answer from DNS in time`));
+      reject(lookupTrouble("timeout", `${route.host}: no answer from DNS in time`));
     }, deadlineMs);
   });
   try {
@@ -56,11 +57,17 @@ async function lookUp(route: NextHopRoute, lookup: Lookup, deadlineMs: number): 
   } catch (error) {
     if (error instanceof NextHopTrouble) throw error;
     const code = error instanceof Error && "code" in error ? String(error.code) : "lookup failed";
-    throw new NextHopTrouble("no-connection", "connect", `${route.host}: ${code}`);
+    throw lookupTrouble(DNS_TIMEOUTS.includes(code) ? "timeout" : "lookup-failed", `${route.host}: ${code}`);
   } finally {
     clearTimeout(timer);
   }
 }
+
+/** c-ares, and getaddrinfo when a name server does not answer. */
+const DNS_TIMEOUTS = ["ETIMEOUT", "EAI_AGAIN"];
+
+const lookupTrouble = (cause: "timeout" | "lookup-failed", detail: string): NextHopTrouble =>
+  new NextHopTrouble("no-connection", { cause, phase: "lookup", detail });
 
 /** Answers of a resolver after which asking the system (hosts file, search list) is quick. */
 const NOT_IN_DNS = ["ENOTFOUND", "ENODATA", "ECONNREFUSED"];

@@ -22,7 +22,19 @@ export function passedBack(reply: SmtpReply): DeliveryRefusal {
   const status = enhanced !== null && enhanced[1] === severity ? enhanced[0].trim() : `${severity}.0.0`;
   const words = lines.map((line) => line.replace(ENHANCED_CODE, "").trim()).filter((line) => line !== "");
   const text = `${status} ${words.join(" ") || "The next hop gave no reason"}`;
-  return { kind: "refused", code, text: fitting(text), cause: "passed-back" };
+  return {
+    kind: "refused",
+    code,
+    text: fitting(text),
+    cause: "passed-back",
+    nextHopReply: nextHopReply(reply),
+  };
+}
+
+/** Code and enhanced code of a reply, for the log: the text behind them may name a recipient or repeat a password. */
+export function nextHopReply({ code, lines: [first = ""] }: SmtpReply): string {
+  const enhanced = ENHANCED_CODE.exec(printable(first));
+  return enhanced === null ? String(code) : `${String(code)} ${enhanced[0].trim()}`;
 }
 
 /** What the dot came to for one recipient of an LMTP transaction (RFC 2033 section 4.2). */
@@ -37,15 +49,22 @@ export interface LmtpOutcome {
  */
 export function lmtpRefusal(outcomes: readonly LmtpOutcome[]): DeliveryRefusal | null {
   const failed = outcomes.filter(({ reply }) => reply.code >= 400);
-  if (failed.length === 0) return null;
+  const [first] = failed;
+  if (first === undefined) return null;
+  // Addresses of people are in the reply to the client, which has named them, and not in the log.
+  const told = {
+    phase: "dot",
+    nextHopReply: nextHopReply(first.reply),
+    detail: `${String(failed.length)} of ${String(outcomes.length)} recipients`,
+  } as const;
   const names = failed.map(({ mailbox }) =>
     printable(Buffer.from(mailboxText(mailbox), "utf8").toString("latin1")),
   );
   // 530 is the next hop's trouble with us, and never a reason to bounce (semantics.md section 4).
   if (failed.some(({ reply }) => reply.code < 500 || reply.code === 530))
-    return refused("some-deferred", "passed-back", names.join(", "));
+    return refused("some-deferred", "passed-back", told);
   const text = `5.0.0 Not delivered to ${names.join(", ")}`;
-  return { kind: "refused", code: 554, text: fitting(text), cause: "passed-back" };
+  return { kind: "refused", code: 554, text: fitting(text), cause: "passed-back", ...told };
 }
 
 const printable = (text: string): string => text.replaceAll("\t", " ").replace(/[^\x20-\x7e]/g, "?");

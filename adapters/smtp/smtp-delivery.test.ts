@@ -207,16 +207,22 @@ describe("the answers of an LMTP server after the dot", () => {
 
 describe("what a next hop cannot do", () => {
   it.each([
-    ["8BITMIME", { extensions: ["SMTPUTF8"] }, { body: "8BITMIME" }, "550 5.6.3 "],
-    ["SMTPUTF8", { extensions: ["8BITMIME"] }, { smtpUtf8: true }, "550 5.6.7 "],
-    ["this SIZE", { extensions: ["SIZE 999"] }, { size: 1000 }, "552 5.3.4 "],
-    ["REQUIRETLS in plaintext", { extensions: ["REQUIRETLS"] }, { requireTls: true }, "550 5.7.30 "],
+    ["8BITMIME", { extensions: ["SMTPUTF8"] }, { body: "8BITMIME" }, "550 5.6.3 ", "extension-missing"],
+    ["SMTPUTF8", { extensions: ["8BITMIME"] }, { smtpUtf8: true }, "550 5.6.7 ", "extension-missing"],
+    ["this SIZE", { extensions: ["SIZE 999"] }, { size: 1000 }, "552 5.3.4 ", "extension-missing"],
+    [
+      "REQUIRETLS in plaintext",
+      { extensions: ["REQUIRETLS"] },
+      { requireTls: true },
+      "550 5.7.30 ",
+      "starttls-missing",
+    ],
   ] as const)(
     "%s is refused at RCPT, and nothing was said of the mail",
-    async (_, hop, parameters, expected) => {
+    async (_, hop, parameters, expected, cause) => {
       const { recipients, hop: fake } = await attempt({ hop, parameters });
       expect(said(recipients[0])).toContain(expected);
-      expect(said(recipients[0])).toContain("(extension-missing)");
+      expect(said(recipients[0])).toContain(`(${cause})`);
       expect(fake.commands).toEqual(["EHLO mx.postern.example", "QUIT"]);
     },
   );

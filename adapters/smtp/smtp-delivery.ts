@@ -80,7 +80,10 @@ export function createSmtpDelivery(options: SmtpDeliveryOptions): DeliveryTarget
   };
 }
 
-const SHUT_DOWN = new NextHopTrouble("bad-connection", "dropped", "delivery was shut down");
+const SHUT_DOWN = new NextHopTrouble("bad-connection", {
+  cause: "dropped",
+  detail: "delivery was shut down",
+});
 
 function nextHopOf(route: DeliveryRoute): NextHopRoute {
   if (route.kind === "maildir" || route.kind === "s3")

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import type { DeliveryFailure } from "../../core/delivery/delivery.ts";
 import { NextHopTrouble } from "./trouble.ts";
 
 /**
@@ -13,45 +14,66 @@ export async function connectTcp(
   deadlineMs: number,
 ): Promise<Socket> {
   const deadline = performance.now() + deadlineMs;
-  let last = new NextHopTrouble("no-connection", "connect", "no address");
+  const failures: ConnectFailure[] = [];
   for (const [at, address] of addresses.entries()) {
     const share = (deadline - performance.now()) / (addresses.length - at);
-    try {
-      return await connectOnce(address, port, Math.max(share, 0));
-    } catch (error) {
-      if (!(error instanceof NextHopTrouble)) throw error;
-      last = error;
-    }
+    const outcome = await connectOnce(address, port, Math.max(share, 0));
+    if (!("cause" in outcome)) return outcome;
+    failures.push(outcome);
   }
-  throw last;
+  throw new NextHopTrouble("no-connection", {
+    cause: mostTelling(failures),
+    phase: "connect",
+    detail: failures.map(({ detail }) => detail).join("; "),
+  });
 }
 
-function connectOnce(address: string, port: number, deadlineMs: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
+/** The most telling first: a host without IPv6 finds every IPv6 address unreachable, whatever is wrong with the next hop. */
+const CONNECT_FAILURES = [
+  "connection-refused",
+  "timeout",
+  "connect-failed",
+  "unreachable",
+] as const satisfies readonly DeliveryFailure[];
+type ConnectCause = (typeof CONNECT_FAILURES)[number];
+
+interface ConnectFailure {
+  readonly cause: ConnectCause;
+  readonly detail: string;
+}
+
+const mostTelling = (failures: readonly ConnectFailure[]): ConnectCause =>
+  CONNECT_FAILURES.find((cause) => failures.some((failure) => failure.cause === cause)) ?? "connect-failed";
+
+const CAUSE_OF_CODE: ReadonlyMap<string, ConnectCause> = new Map([
+  ["ECONNREFUSED", "connection-refused"],
+  ["ETIMEDOUT", "timeout"],
+  ["EHOSTUNREACH", "unreachable"],
+  ["ENETUNREACH", "unreachable"],
+  ["EHOSTDOWN", "unreachable"],
+  ["ENETDOWN", "unreachable"],
+  // No address of this kind on this machine.
+  ["EADDRNOTAVAIL", "unreachable"],
+]);
+
+function connectOnce(address: string, port: number, deadlineMs: number): Promise<Socket | ConnectFailure> {
+  return new Promise((resolve) => {
     const socket = connect({ host: address, port, noDelay: true });
+    const failed = (cause: ConnectCause, reason: string): void => {
+      clearTimeout(timer);
+      resolve({ cause, detail: `${address} port ${String(port)}: ${reason}` });
+    };
     const timer = setTimeout(() => {
       socket.destroy();
-      reject(
-        new NextHopTrouble(
-          "no-connection",
-          "timeout",
-          `${address} port ${String(port)}: no connection in time`,
-        ),
-      );
+      failed("timeout", "no connection in time");
     }, deadlineMs);
     socket.once("connect", () => {
       clearTimeout(timer);
       resolve(socket);
     });
     socket.on("error", (error) => {
-      clearTimeout(timer);
-      reject(
-        new NextHopTrouble(
-          "no-connection",
-          "connect",
-          `${address} port ${String(port)}: ${"code" in error ? String(error.code) : error.message}`,
-        ),
-      );
+      const code = "code" in error ? String(error.code) : error.message;
+      failed(CAUSE_OF_CODE.get(code) ?? "connect-failed", code);
     });
   });
 }

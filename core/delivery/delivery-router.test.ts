@@ -46,7 +46,11 @@ describe("the router", () => {
   it("defers mail for a kind that is not set up", async () => {
     const route = parseOperatorDelivery("s3://bucket");
     const mail = createDeliveryRouter({}).begin(route, transaction);
-    expect(await mail.recipient(mailbox)).toMatchObject({ kind: "refused", code: 451, cause: "storage" });
+    expect(await mail.recipient(mailbox)).toMatchObject({
+      kind: "refused",
+      code: 451,
+      cause: "not-configured",
+    });
   });
 
   it("closes every target", async () => {

@@ -30,7 +30,7 @@ export function createDeliveryRouter(targets: DeliveryTargets): DeliveryTarget {
 }
 
 function nothing(detail: string): DeliveryTransaction {
-  const reply = refused("not-configured", "storage", detail);
+  const reply = refused("not-configured", "not-configured", { detail });
   return {
     recipient: () => Promise.resolve(reply),
     message: () => Promise.resolve(reply),

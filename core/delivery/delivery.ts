@@ -48,33 +48,91 @@ export type NextHopRoute = Extract<DeliveryRoute, { kind: "smtp" | "smtps" | "lm
  */
 export type DeliveryReply =
   | { readonly kind: "accepted" }
-  | {
+  | ({
       readonly kind: "refused";
       readonly code: number;
       readonly text: string;
       readonly cause: DeliveryFailure;
-      /** For the operator's log, never for the reply: printable ASCII, at most 300 characters, no secret. */
-      readonly detail?: string;
-    };
+    } & DeliveryDetails);
 
-/**
- * Why mail was not taken; counted in metrics. `passed-back` is the next hop's own word. `protocol`: it speaks no SMTP.
- * `message`: the message broke off or was not clean while it was handed over.
- */
-export type DeliveryFailure =
-  | "passed-back"
-  | "connect"
-  | "greeting"
-  | "tls"
-  | "auth"
-  | "timeout"
-  | "dropped"
-  | "protocol"
-  | "message"
-  | "extension-missing"
-  | "not-allowed"
-  | "loop"
-  | "storage";
+/** Facts about a failure for the operator's log, never for the reply. No secret, and no address of a person. */
+export interface DeliveryDetails {
+  /** Absent = no next hop took part. */
+  readonly phase?: DeliveryPhase | undefined;
+  /** The next hop's reply code with its enhanced code, `550 5.1.1`; its text may name recipients. */
+  readonly nextHopReply?: string | undefined;
+  /** Printable ASCII, at most 300 characters. */
+  readonly detail?: string | undefined;
+}
+
+/** Causes of a failed delivery: a closed list, since log, metrics and dashboard use it. */
+export const DELIVERY_FAILURES = [
+  /** A 4xx or 5xx of the next hop to MAIL, RCPT, DATA or the message. */
+  "passed-back",
+  /** DNS has no usable address. */
+  "lookup-failed",
+  "connection-refused",
+  /** No route to the host or its network. */
+  "unreachable",
+  /** Another error of the system's connect. */
+  "connect-failed",
+  /** The next hop refuses the connection, EHLO or LHLO. */
+  "greeting-refused",
+  "starttls-missing",
+  "starttls-refused",
+  /** No common version or cipher, an alert, or a connection that ended in the handshake. */
+  "tls-failed",
+  /** The next hop's certificate is out of its validity period. */
+  "certificate-expired",
+  "certificate-name-mismatch",
+  /** Self-signed, of an unknown authority, or with another fault of its chain. */
+  "certificate-untrusted",
+  /** The route has a password, and the next hop does not offer AUTH PLAIN. */
+  "auth-missing",
+  "auth-refused",
+  /** `phase` says in which step. */
+  "timeout",
+  /** The next hop closed the connection; `phase` says in which step. */
+  "dropped",
+  /** The reply is not SMTP, or answers no question. */
+  "protocol",
+  /** The message broke off or was not clean while it was handed over. */
+  "message",
+  "extension-missing",
+  "not-allowed",
+  "loop",
+  "storage-full",
+  /** No permission, or a read-only file system. */
+  "storage-denied",
+  /** The directory or the bucket does not exist. */
+  "storage-missing",
+  "storage-timeout",
+  "storage-failed",
+  /** No adapter for this kind of route. */
+  "not-configured",
+] as const;
+export type DeliveryFailure = (typeof DELIVERY_FAILURES)[number];
+
+/** Steps of a transaction with a next hop, in their order. */
+export const DELIVERY_PHASES = [
+  "lookup",
+  "connect",
+  "tls",
+  "greeting",
+  /** EHLO or LHLO. */
+  "hello",
+  "starttls",
+  "auth",
+  /** XFORWARD and MAIL. */
+  "mail",
+  "recipient",
+  "data",
+  /** From 354 to the dot. */
+  "message",
+  /** The replies to the dot. */
+  "dot",
+] as const;
+export type DeliveryPhase = (typeof DELIVERY_PHASES)[number];
 
 /** One mail transaction on its way to one route. Calls come in order: recipient (1..n), then message or abort. */
 export interface DeliveryTransaction {

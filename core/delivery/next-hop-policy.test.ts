@@ -104,17 +104,19 @@ describe("a next hop set through the API", () => {
     });
   });
 
-  it.each([
-    [["127.0.0.1"]],
-    [["8.8.8.8", "10.0.0.1"]],
-    [["10.0.0.1", "8.8.8.8"]],
-    [["169.254.169.254"]],
-    [["nonsense"]],
-    [["8.8.8.8", "nonsense"]],
-    [[]],
-  ])("is refused when it resolves to %j", (addresses) => {
-    expect(api(addresses)).toMatchObject({ kind: "refused", cause: "not-allowed" });
-  });
+  it.each([[["127.0.0.1"]], [["8.8.8.8", "10.0.0.1"]], [["10.0.0.1", "8.8.8.8"]], [["169.254.169.254"]]])(
+    "is refused when it resolves to %j",
+    (addresses) => {
+      expect(api(addresses)).toMatchObject({ kind: "refused", cause: "not-allowed" });
+    },
+  );
+
+  it.each([[["nonsense"]], [["8.8.8.8", "nonsense"]], [[]]])(
+    "has no usable address when it resolves to %j",
+    (addresses) => {
+      expect(api(addresses)).toMatchObject({ kind: "refused", cause: "lookup-failed" });
+    },
+  );
 
   it.each([
     [["10.1.2.3"], "10.0.0.0/8"],

@@ -28,7 +28,11 @@ export type NextHopJudgement =
       /** What holds on this connection: never looser than the route, and a password goes over verified TLS or not at all. */
       readonly tls: NextHopRoute["tls"];
     }
-  | { readonly kind: "refused"; readonly cause: "not-allowed" | "loop"; readonly detail: string };
+  | {
+      readonly kind: "refused";
+      readonly cause: "lookup-failed" | "not-allowed" | "loop";
+      readonly detail: string;
+    };
 
 /**
  * Whether a route may be used, from what its name resolved to. One forbidden address is enough to refuse: whoever
@@ -37,7 +41,7 @@ export type NextHopJudgement =
 export function judgeNextHop(facts: NextHopFacts): NextHopJudgement {
   const addresses = facts.addresses.map((address) => canonicalAddress(address));
   if (addresses.length === 0 || !addresses.every((address) => address !== null))
-    return { kind: "refused", cause: "not-allowed", detail: "the name has no usable address" };
+    return { kind: "refused", cause: "lookup-failed", detail: "the name has no usable address" };
   const own = addresses.find((address) => isOwnListener(address, facts));
   if (own !== undefined)
     return {

@@ -1,4 +1,4 @@
-import type { DeliveryFailure, DeliveryReply } from "./delivery.ts";
+import type { DeliveryDetails, DeliveryFailure, DeliveryReply } from "./delivery.ts";
 
 /** A refusal of ours, as the client reads it: no host, address or secret of the operator in it. */
 interface RefusalText {
@@ -39,10 +39,21 @@ export type Refusal = keyof typeof REFUSAL_TEXT;
 
 export type DeliveryRefusal = Extract<DeliveryReply, { kind: "refused" }>;
 
-/** @param detail for the log: made printable and short here. */
-export function refused(refusal: Refusal, cause: DeliveryFailure, detail?: string): DeliveryRefusal {
+/** @param details for the log: `detail` is made printable and short here. */
+export function refused(
+  refusal: Refusal,
+  cause: DeliveryFailure,
+  { detail, ...details }: DeliveryDetails = {},
+): DeliveryRefusal {
   const { code, text } = REFUSAL_TEXT[refusal];
-  return { kind: "refused", code, text, cause, ...(detail === undefined ? {} : { detail: forLog(detail) }) };
+  return {
+    kind: "refused",
+    code,
+    text,
+    cause,
+    ...details,
+    ...(detail === undefined ? {} : { detail: forLog(detail) }),
+  };
 }
 
 /** The message cannot be taken as it is; thrown by what reads it while it is handed over. */
@@ -58,7 +69,7 @@ export class MessageRefused extends Error {
 /** The answer to a message whose source threw. */
 export function brokenOff(cause: unknown): DeliveryRefusal {
   if (cause instanceof MessageRefused) return cause.reply;
-  return refused("message-broke-off", "message", cause instanceof Error ? cause.message : undefined);
+  return refused("message-broke-off", "message", cause instanceof Error ? { detail: cause.message } : {});
 }
 
 /** One line of printable ASCII, at most 300 characters. */

@@ -150,16 +150,16 @@ describeOnAws("mail in a bucket", () => {
     });
 
     it.each([
-      ["S3 stays away", s3Error("ServiceUnavailable", 503), "ServiceUnavailable"],
-      ["access is denied", s3Error("AccessDenied", 403), "AccessDenied"],
-      ["the bucket is gone", s3Error("NoSuchBucket", 404), "NoSuchBucket"],
-    ])("is deferred, never lost and never half there, when %s", async (__, fault, name) => {
+      ["S3 stays away", s3Error("ServiceUnavailable", 503), "ServiceUnavailable", "storage-failed"],
+      ["access is denied", s3Error("AccessDenied", 403), "AccessDenied", "storage-denied"],
+      ["the bucket is gone", s3Error("NoSuchBucket", 404), "NoSuchBucket", "storage-missing"],
+    ])("is deferred, never lost and never half there, when %s", async (__, fault, name, cause) => {
       proxy.always("PUT", fault);
       const reply = await send(randomBytes(bytes));
       expect(reply).toMatchObject({
         kind: "refused",
         code: 451,
-        cause: "storage",
+        cause,
         detail: `Unavailable: ${name}`,
       });
       expect(await delivered(bucket)).toEqual([]);

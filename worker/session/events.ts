@@ -1,6 +1,7 @@
-import type { DeliveryFailure, DeliveryRoute } from "../../core/delivery/delivery.ts";
+import type { DeliveryFailure, DeliveryPhase, DeliveryRoute } from "../../core/delivery/delivery.ts";
 import type { Reason } from "../../core/policy/reason.ts";
 import type { Circumstance, ClientCertificateResult, Verdict } from "../../core/policy/verdict.ts";
+import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import type { LimitName } from "../limits.ts";
 import type { SessionRecord } from "./session-record.ts";
 
@@ -55,6 +56,7 @@ export type EdgeEvent =
   | {
       readonly kind: "handshake-failed";
       readonly listener: string;
+      readonly session: string;
       readonly why: HandshakeFailure;
       /** The MX host asked for when the settings know it; `unknown` = another name; null = none. Bounded by the settings. */
       readonly sni: string | null;
@@ -84,13 +86,28 @@ export type EdgeEvent =
   /** A message refused by what is in it: code and enhanced code as answered, `552 5.3.4`. */
   | { readonly kind: "message-refused"; readonly listener: string; readonly reply: string }
   /** The client left, or was cut, between 354 and the dot. Nothing was delivered. */
-  | { readonly kind: "message-aborted"; readonly listener: string }
+  | { readonly kind: "message-aborted"; readonly listener: string; readonly session: string }
   | {
       readonly kind: "delivery-failed";
       readonly listener: string;
+      /** `id` of the session's record. */
+      readonly session: string;
+      /** Domains of the recipients that it failed for, the first 10. */
+      readonly domains: readonly DomainName[];
       readonly route: DeliveryRoute["kind"];
-      readonly cause: DeliveryFailure;
+      /** The route without credentials: `smtp://hop.example:587?tls=require`, `maildir:/path`, `s3://bucket/prefix`. */
+      readonly nextHop: string;
       readonly stage: "recipient" | "message";
+      /** What the client received: 4xx or 5xx. */
+      readonly outcome: "defer" | "reject";
+      readonly cause: DeliveryFailure;
+      /** null = no next hop took part. */
+      readonly phase: DeliveryPhase | null;
+      /** Code and enhanced code that the client received: `451 4.4.1`. */
+      readonly reply: string;
+      /** Code and enhanced code of the next hop; null = it sent none. */
+      readonly nextHopReply: string | null;
+      readonly detail: string | null;
     }
   | { readonly kind: "context"; readonly outcome: "hit" | "built" | "failed"; readonly cached: number }
   /** Certificate material that does not load; what served before goes on serving. */

@@ -4,6 +4,7 @@ import { clientStatement, posternTlsHeader, receivedHeader } from "../../core/de
 import type { TlsFacts } from "../../core/policy/facts.ts";
 import type { LimitName } from "../limits.ts";
 import type { ClientGreeting } from "./client-greeting.ts";
+import { deliveryFailed } from "./delivery-failure.ts";
 import type { EdgeEvent } from "./events.ts";
 import { IncomingMessage, type MessageFailure } from "./message.ts";
 import { messageOk, passedBack, REPLIES, replyKey, type SmtpReply } from "./reply.ts";
@@ -78,7 +79,7 @@ function accepted(transfer: MessageTransfer, bytes: number, milliseconds: number
 function failed(failure: MessageFailure, transfer: MessageTransfer): SmtpReply {
   const listener = transfer.connection.listener.name;
   if (failure.kind === "broken-off") {
-    emit(transfer, { kind: "message-aborted", listener });
+    emit(transfer, { kind: "message-aborted", listener, session: transfer.connection.id });
     return REPLIES.internalError;
   }
   const reply = replyKey(failure.reply);
@@ -88,19 +89,12 @@ function failed(failure: MessageFailure, transfer: MessageTransfer): SmtpReply {
   return failure.reply;
 }
 
-function refused(
-  { code, text, cause }: Extract<DeliveryReply, { kind: "refused" }>,
-  transfer: MessageTransfer,
-): SmtpReply {
-  const listener = transfer.connection.listener.name;
-  emit(transfer, {
-    kind: "delivery-failed",
-    listener,
-    route: routeKind(transfer.transaction),
-    cause,
-    stage: "message",
-  });
-  return passedBack(code, text);
+function refused(reply: Extract<DeliveryReply, { kind: "refused" }>, transfer: MessageTransfer): SmtpReply {
+  const { connection, transaction } = transfer;
+  const { route, accepted: recipients } = transaction;
+  const domains = recipients.map(({ domain }) => domain);
+  if (route !== null) emit(transfer, deliveryFailed({ connection, route, stage: "message", domains, reply }));
+  return passedBack(reply.code, reply.text);
 }
 
 /** A message without a route never gets this far; the kind is only counted. */

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { DeliveryReply, DeliveryRoute, Mailbox, MailTransaction } from "../../core/delivery/delivery.ts";
+import type { DeliveryRoute, Mailbox, MailTransaction } from "../../core/delivery/delivery.ts";
 import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
 import type { TlsFacts } from "../../core/policy/facts.ts";
 import { type ListenerSituation, mailNeedsTls, offersStarttls } from "../../core/policy/listener.ts";
@@ -10,6 +10,7 @@ import type { LimitName } from "../limits.ts";
 import type { Counting } from "./answer-limits.ts";
 import type { ClientGreeting } from "./client-greeting.ts";
 import { type AddressCommand, isRouted, parseAddressCommand, type Path } from "./address-command.ts";
+import { deliveryFailed } from "./delivery-failure.ts";
 import type { EdgeEvent } from "./events.ts";
 import { parseMailParameters } from "./mail-parameters.ts";
 import { transferMessage } from "./message-transfer.ts";
@@ -124,10 +125,18 @@ export class Session {
   }
 
   handshakeFailed({ why, deadline, sni, named, offered, code }: FailedHandshake): void {
-    const listener = this.connection.listener.name;
+    const { id: session, listener } = this.connection;
     const known = sni !== null && this.connection.snapshot.host(sni) !== undefined;
     const label = known ? sni : named ? "unknown" : null;
-    this.#emit({ kind: "handshake-failed", listener, why, sni: label, offered, code });
+    this.#emit({
+      kind: "handshake-failed",
+      listener: listener.name,
+      session,
+      why,
+      sni: label,
+      offered,
+      code,
+    });
     if (deadline !== null) this.limitHit(deadline);
     this.log.end(deadline === null ? "handshake-failed" : "limit", deadline);
   }
@@ -233,7 +242,9 @@ export class Session {
     const reply = await transaction.offer({ mailbox, domain, clientCertificate }, route);
     if (reply === "other-route") return REPLIES.otherRoute;
     if (reply.kind === "accepted") return REPLIES.recipientOk;
-    this.#deliveryFailed(route, reply, "recipient");
+    this.#emit(
+      deliveryFailed({ connection: this.connection, route, stage: "recipient", domains: [domain], reply }),
+    );
     return passedBack(reply.code, reply.text);
   }
 
@@ -244,15 +255,6 @@ export class Session {
       this.#emit({ kind: "internal-error", where: "route", error });
       return null;
     }
-  }
-
-  #deliveryFailed(
-    route: DeliveryRoute,
-    { cause }: Extract<DeliveryReply, { kind: "refused" }>,
-    stage: "recipient" | "message",
-  ): void {
-    const listener = this.connection.listener.name;
-    this.#emit({ kind: "delivery-failed", listener, route: route.kind, cause, stage });
   }
 
   /** Why DATA is refused; null = send the message. */
