@@ -3,6 +3,12 @@ import type { DeliveryFailure } from "../../core/delivery/delivery.ts";
 import { NextHopTrouble } from "./trouble.ts";
 
 /**
+ * Firewalls and load balancers on the way to a next hop forget a connection that is silent: AWS's after 350 s, while the
+ * reply to a dot may take `nextHopDotMs`. A minute of silence sends a probe; four without an answer end the connection.
+ */
+const KEEP_ALIVE = { enable: true, initialDelay: 60_000, interval: 15_000, count: 4 } as const;
+
+/**
  * Connects to the first of these addresses that answers, in their order; each gets an equal part of the time that is
  * left. Takes addresses only, so nothing is looked up here.
  *
@@ -59,6 +65,7 @@ const CAUSE_OF_CODE: ReadonlyMap<string, ConnectCause> = new Map([
 function connectOnce(address: string, port: number, deadlineMs: number): Promise<Socket | ConnectFailure> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port, noDelay: true });
+    socket.setKeepAlive(KEEP_ALIVE);
     const failed = (cause: ConnectCause, reason: string): void => {
       clearTimeout(timer);
       resolve({ cause, detail: `${address} port ${String(port)}: ${reason}` });
