@@ -29,6 +29,7 @@ export interface ApiParts {
 
 /** The HTTP API: one function behind every route, one authorizer for the whole stage. */
 export function createApi(settings: Settings, { table, storage }: ApiParts) {
+  const openSettings = Promise.withResolvers<RouteSetting[]>();
   const api = new sst.aws.ApiGatewayV2("Api", {
     // SST's default lets scripts of every origin call it.
     cors: false,
@@ -40,20 +41,27 @@ export function createApi(settings: Settings, { table, storage }: ApiParts) {
           throttlingRateLimit: RATE.rateLimit,
           throttlingBurstLimit: RATE.burstLimit,
         };
-        args.routeSettings = OPEN_ROUTES.map((routeKey) => ({
-          routeKey,
-          throttlingRateLimit: OPEN_RATE.rateLimit,
-          throttlingBurstLimit: OPEN_RATE.burstLimit,
-        }));
+        args.routeSettings = openSettings.promise;
       },
     },
   });
   const handler = createHandler(settings, { table, storage });
-  for (const route of OPEN_ROUTES) api.route(route, handler.arn);
+  const openRoutes = OPEN_ROUTES.map((route) => api.route(route, handler.arn));
+  // The keys come from the routes, so that the stage waits for them: SST creates it first, and API Gateway rejects
+  // settings of a route that does not exist ("Unable to find Route by key").
+  openSettings.resolve(
+    openRoutes.map(({ nodes }) => ({
+      routeKey: nodes.route.routeKey,
+      throttlingRateLimit: OPEN_RATE.rateLimit,
+      throttlingBurstLimit: OPEN_RATE.burstLimit,
+    })),
+  );
   // What no other route takes, so that a path of tomorrow is closed before anybody thinks of it.
   api.route("$default", handler.arn, authorizationOf(api, settings.authorizer));
   return { api, handler };
 }
+
+type RouteSetting = $util.Input<aws.types.input.apigatewayv2.StageRouteSetting>;
 
 export type Api = ReturnType<typeof createApi>;
 

@@ -1,3 +1,4 @@
+import { captureResource } from "./captured-resource.ts";
 import type { Settings } from "./settings.ts";
 
 /** What each prefix of the key bucket holds. */
@@ -38,6 +39,7 @@ interface BucketOptions {
 
 /** Private, versioned, encrypted by the product's key, over TLS alone. */
 function createBucket(name: string, { key, isProduction }: BucketOptions) {
+  const versioned = captureResource();
   const bucket = new sst.aws.Bucket(name, {
     versioning: true,
     enforceHttps: true,
@@ -50,7 +52,12 @@ function createBucket(name: string, { key, isProduction }: BucketOptions) {
         args.forceDestroy = !isProduction;
         options.protect = isProduction;
       },
-      lifecycle: (args) => {
+      versioning: (_args, options) => {
+        versioned.captureFrom(options);
+      },
+      lifecycle: (args, options) => {
+        // A rule for noncurrent versions needs a bucket that has them (the provider's page of this resource).
+        options.dependsOn = versioned.resource;
         args.rules = [
           {
             id: "noncurrent",

@@ -1,3 +1,4 @@
+import type { CapturedResource } from "./captured-resource.ts";
 import type { Network } from "./network.ts";
 import type { Settings } from "./settings.ts";
 import { ENDING, PORTS } from "./worker-task.ts";
@@ -17,8 +18,23 @@ export const LOAD_BALANCER = {
   },
 };
 
+/**
+ * The most AWS takes. A sender that waits for the reply to its dot is silent for as long as the next hop is; after AWS's
+ * default of 350 s it would not receive the 250 of a message that was delivered, and would send it again. The edge's own
+ * limits end silent sessions.
+ */
+const IDLE_SECONDS = 6_000;
+
 /** What SST's own load balancer leaves open or does not ask for. */
-export const balancerTransforms = ({ isProduction }: Settings, network: Network) => ({
+export const balancerTransforms = (
+  { isProduction }: Settings,
+  network: Network,
+  captureListener: CapturedResource["captureFrom"],
+) => ({
+  listener: (args: aws.lb.ListenerArgs, options: $util.CustomResourceOptions): undefined => {
+    args.tcpIdleTimeoutSeconds = IDLE_SECONDS;
+    captureListener(options);
+  },
   target: (args: aws.lb.TargetGroupArgs): undefined => {
     args.proxyProtocolV2 = true;
     // The client's address comes in the header. With the balancer's own as the packet's source, the edges' group can
@@ -36,7 +52,9 @@ export const balancerTransforms = ({ isProduction }: Settings, network: Network)
       matcher: "200",
     }));
   },
-  loadBalancer: (args: aws.lb.LoadBalancerArgs): undefined => {
+  loadBalancer: (args: aws.lb.LoadBalancerArgs, options: $util.CustomResourceOptions): undefined => {
+    // AWS rejects one that faces the internet in a VPC whose internet gateway is not attached yet.
+    options.dependsOn = [network.vpc];
     args.enableDeletionProtection = isProduction;
     // Two edges in three zones: a zone without one must reach the others'.
     args.enableCrossZoneLoadBalancing = true;

@@ -1,3 +1,4 @@
+import { captureResource } from "./captured-resource.ts";
 import { environmentForSst } from "./environment.ts";
 import type { Settings } from "./settings.ts";
 import { balancerTransforms, LOAD_BALANCER } from "./worker-balancer.ts";
@@ -15,33 +16,43 @@ export function createWorker(settings: Settings, parts: WorkerParts) {
     vpcId: parts.network.vpc.id,
     description: "Postern: edges",
   });
-  new aws.vpc.SecurityGroupEgressRule("EdgeEgress", {
+  const egress = new aws.vpc.SecurityGroupEgressRule("EdgeEgress", {
     securityGroupId: group.id,
     ipProtocol: "-1",
     cidrIpv4: "0.0.0.0/0",
     description: "services of AWS, and next hops wherever an operator or the API puts them",
   });
-  const service = createService(settings, parts, group);
-  const balancerGroup = service.nodes.loadBalancer.securityGroups.apply(([first]) => first ?? "");
-  for (const [name, port] of Object.entries(PORTS)) {
-    new aws.vpc.SecurityGroupIngressRule(`EdgeIngress-${name}`, {
-      securityGroupId: group.id,
-      referencedSecurityGroupId: balancerGroup,
-      ipProtocol: "tcp",
-      fromPort: port,
-      toPort: port,
-      description: `load balancer to ${name}`,
-    });
-  }
+  // The component makes the balancer's group, after these rules: the edges wait for them.
+  const balancerGroup = Promise.withResolvers<$util.Output<string>>();
+  const ingress = Object.entries(PORTS).map(
+    ([name, port]) =>
+      new aws.vpc.SecurityGroupIngressRule(`EdgeIngress-${name}`, {
+        securityGroupId: group.id,
+        referencedSecurityGroupId: $output(balancerGroup.promise),
+        ipProtocol: "tcp",
+        fromPort: port,
+        toPort: port,
+        description: `load balancer to ${name}`,
+      }),
+  );
+  const service = createService(settings, parts, { group, rules: [egress, ...ingress] });
+  balancerGroup.resolve(service.nodes.loadBalancer.securityGroups.apply(([first]) => first ?? ""));
   return { service, group };
 }
 
 export type Worker = ReturnType<typeof createWorker>;
 
-function createService(settings: Settings, parts: WorkerParts, group: aws.ec2.SecurityGroup) {
+interface EdgeGroup {
+  readonly group: aws.ec2.SecurityGroup;
+  readonly rules: readonly $util.Resource[];
+}
+
+function createService(settings: Settings, parts: WorkerParts, { group, rules }: EdgeGroup) {
   const { isProduction, edges } = settings;
+  const { vpc, cluster } = parts.network;
+  const listener = captureResource();
   return new sst.aws.Service("Edge", {
-    cluster: parts.network.cluster,
+    cluster,
     architecture: "arm64",
     cpu: isProduction ? "1 vCPU" : "0.5 vCPU",
     memory: isProduction ? "2 GB" : "1 GB",
@@ -68,9 +79,12 @@ function createService(settings: Settings, parts: WorkerParts, group: aws.ec2.Se
     capacity: { fargate: { base: 1, weight: 1 } },
     wait: true,
     transform: {
-      ...balancerTransforms(settings, parts.network),
+      ...balancerTransforms(settings, parts.network, listener.captureFrom),
       ...taskTransforms(settings, parts),
-      service: (args) => {
+      service: (args, options) => {
+        // ECS rejects a target group without a listener and a capacity provider that the cluster does not have; and an
+        // edge needs its routes and rules to fetch the image and to become healthy.
+        options.dependsOn = [vpc, cluster, listener.resource, ...rules];
         args.networkConfiguration = $output(args.networkConfiguration).apply((given) => ({
           assignPublicIp: given?.assignPublicIp,
           subnets: given?.subnets ?? [],

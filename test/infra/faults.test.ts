@@ -3,12 +3,19 @@ import { CHECKS } from "./checks/all-checks.ts";
 import { DATA_FAULTS } from "./faults/data.ts";
 import { EDGE_FAULTS } from "./faults/edge.ts";
 import { FUNCTION_FAULTS } from "./faults/functions.ts";
+import { ORDER_FAULTS } from "./faults/order.ts";
 import { ROLE_FAULTS } from "./faults/roles.ts";
 import type { Faults } from "./faults/planted.ts";
 import type { Stack } from "./harness/stack.ts";
 import { synthesiseEach } from "./harness/synthesise.ts";
 
-const FAULTS: Faults = { ...DATA_FAULTS, ...ROLE_FAULTS, ...EDGE_FAULTS, ...FUNCTION_FAULTS };
+const FAULTS: Faults = {
+  ...DATA_FAULTS,
+  ...ROLE_FAULTS,
+  ...EDGE_FAULTS,
+  ...FUNCTION_FAULTS,
+  ...ORDER_FAULTS,
+};
 const PRODUCTION = { stage: "production", environment: { POSTERN_SMTP_NAME: "mx.example.net" } } as const;
 
 describe.skipIf(!inject("isSstUnpacked"))("a planted fault is caught:", () => {

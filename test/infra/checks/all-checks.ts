@@ -3,6 +3,7 @@ import { DATA_CHECKS } from "./data.ts";
 import { EDGE_CHECKS } from "./edge.ts";
 import { ENVIRONMENT_CHECKS } from "./environment.ts";
 import { FUNCTION_CHECKS } from "./functions.ts";
+import { ORDER_CHECKS } from "./order.ts";
 import { ROLE_CHECKS } from "./roles.ts";
 import type { Checks } from "./stack-reader.ts";
 
@@ -14,4 +15,5 @@ export const CHECKS: Checks = {
   ...FUNCTION_CHECKS,
   ...ENVIRONMENT_CHECKS,
   ...ALARM_CHECKS,
+  ...ORDER_CHECKS,
 };

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
+import { parseConfig } from "../../../worker/config.ts";
+import { longestSilenceMs } from "../../support/client-silence.ts";
 import type { Stack } from "../harness/stack.ts";
 import {
   allOf,
@@ -12,6 +14,7 @@ import {
   named,
   onlyOne,
   textAt,
+  withoutSst,
 } from "./stack-reader.ts";
 
 const service = (stack: Stack) => onlyOne(stack, "ecs/service:Service").inputs;
@@ -95,6 +98,14 @@ export const EDGE_CHECKS: Checks = {
       preserveClientIp: "false",
     });
   },
+  "the load balancer forgets no connection before the edge ends it": (stack) => {
+    const { limits } = parseConfig(withoutSst(edgeEnvironment(stack)), { cwd: "/app", hostName: null });
+    const listener = onlyOne(stack, "lb/listener:Listener").inputs;
+    const idleSeconds = Number(at(listener, "tcpIdleTimeoutSeconds"));
+    expect(idleSeconds * 1000).toBeGreaterThan(longestSilenceMs(limits));
+    // AWS takes 60 to 6000.
+    expect(idleSeconds).toBeLessThanOrEqual(6_000);
+  },
   "an edge gets mail while its /ready answers 200": (stack) => {
     expect(at(target(stack), "healthCheck")).toMatchObject({
       protocol: "HTTP",
@@ -104,6 +115,7 @@ export const EDGE_CHECKS: Checks = {
       healthyThreshold: 2,
       unhealthyThreshold: 2,
       interval: 10,
+      timeout: 6,
     });
   },
   "an edge is replaced when it does not live, never because it is not ready": (stack) => {

@@ -6,6 +6,7 @@ const TASK = "infra/worker-task.ts";
 const BALANCER = "infra/worker-balancer.ts";
 const HARDENED = "an edge runs as nobody in a file system that it cannot write, but for /tmp";
 const REACHES_EDGE = "nothing but the load balancer reaches an edge, on its two ports";
+const FORGETS = "the load balancer forgets no connection before the edge ends it";
 const ENDS = "transactions may end before an edge is killed";
 
 /** Network, load balancer and task. Planted in production, one at a time. */
@@ -51,6 +52,18 @@ export const EDGE_FAULTS: Faults = {
     find: "args.proxyProtocolV2 = true;",
     replace: "",
     caughtBy: "the client's address comes in a PROXY header of version 2",
+  },
+  "a sender does not receive the reply to a slow delivery": {
+    file: BALANCER,
+    find: "args.tcpIdleTimeoutSeconds = IDLE_SECONDS;",
+    replace: "",
+    caughtBy: FORGETS,
+  },
+  "the load balancer is less patient than all steps to a next hop together": {
+    file: BALANCER,
+    find: "IDLE_SECONDS = 6_000",
+    replace: "IDLE_SECONDS = 660",
+    caughtBy: FORGETS,
   },
   "an edge gets mail as soon as its port is open": {
     file: BALANCER,

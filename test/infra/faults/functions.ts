@@ -28,8 +28,8 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "strangers may ask as often as they like": {
     file: API,
-    find: "args.routeSettings = OPEN_ROUTES",
-    replace: "const unused = OPEN_ROUTES",
+    find: "args.routeSettings = openSettings.promise;",
+    replace: "",
     caughtBy: "requests are bounded, those of strangers more",
   },
   "scripts of every origin call the API": {
@@ -186,9 +186,9 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "the function gets events of an older format": {
     file: API,
-    find: "api.route(route, handler.arn);",
+    find: "api.route(route, handler.arn));",
     replace:
-      'api.route(route, handler.arn, { transform: { integration: (args) => { args.payloadFormatVersion = "1.0"; } } });',
+      'api.route(route, handler.arn, { transform: { integration: (args) => { args.payloadFormatVersion = "1.0"; } } }));',
     caughtBy: "every route is answered by the API's function, in payload format 2.0",
   },
   "requests are logged for a month": {

@@ -39,8 +39,11 @@ interface Pulumi {
 interface RegisterRequest {
   getType(): string;
   getName(): string;
+  getParent(): string;
   getProtect(): boolean | undefined;
   getRetainondelete(): boolean | undefined;
+  /** URNs: what `dependsOn` names, and what any input was made of. */
+  getDependenciesList(): readonly string[];
 }
 
 interface MockMonitor {
@@ -61,12 +64,12 @@ export async function startEngine({ name, stage }: Stack["app"], region: string)
   const { MockMonitor: monitor } = require("@pulumi/pulumi/runtime/mocks") as {
     readonly MockMonitor: { readonly prototype: MockMonitor };
   };
-  const flags = new Map<string, Pick<Resource, "isProtected" | "isRetained">>();
-  patchMonitor(monitor.prototype, { name, stage }, flags);
+  const requests = new Map<string, Requested>();
+  patchMonitor(monitor.prototype, { name, stage }, requests);
   const resources: Resource[] = [];
   pulumi.runtime.setAllConfig({ "aws:region": region });
   const newResource: Mocks["newResource"] = ({ type, name: resource, inputs, id }) => {
-    const known = flags.get(`${type} ${resource}`) ?? { isProtected: false, isRetained: false };
+    const known = requests.get(`${type} ${resource}`) ?? READ_ONLY;
     resources.push({ type, name: resource, inputs: withoutSecrets(inputs) as Inputs, ...known });
     return {
       id: id || (textAt(inputs, "id") ?? `${resource}-id`),
@@ -87,14 +90,20 @@ export async function startEngine({ name, stage }: Stack["app"], region: string)
   return { resources, run };
 }
 
+/** What a request to register a resource says beside its inputs. */
+type Requested = Pick<Resource, "urn" | "dependencies" | "isProtected" | "isRetained">;
+
+/** A resource that is read and not registered, such as a table that was restored. */
+const READ_ONLY: Requested = { urn: "", dependencies: [], isProtected: false, isRetained: false };
+
 /**
  * The mock monitor puts the stack's type into the name of every child, where the engine leaves it out and SST reads it;
- * and it does not tell what a resource is protected from.
+ * and it does not tell what a resource is protected from and waits for.
  */
 function patchMonitor(
   monitor: MockMonitor,
   { name, stage }: Pick<Stack["app"], "name" | "stage">,
-  flags: Map<string, Pick<Resource, "isProtected" | "isRetained">>,
+  requests: Map<string, Requested>,
 ): void {
   const { registerResource } = monitor;
   monitor.newUrn = (parent, type, resource) => {
@@ -103,7 +112,9 @@ function patchMonitor(
     return `urn:pulumi:${[stage, name, isTop ? type : `${parentType}$${type}`, resource].join("::")}`;
   };
   monitor.registerResource = function register(this: MockMonitor, request, done) {
-    flags.set(`${request.getType()} ${request.getName()}`, {
+    requests.set(`${request.getType()} ${request.getName()}`, {
+      urn: this.newUrn(request.getParent(), request.getType(), request.getName()),
+      dependencies: [...request.getDependenciesList()],
       isProtected: request.getProtect() === true,
       isRetained: request.getRetainondelete() === true,
     });

@@ -4,6 +4,10 @@ export interface Resource {
   readonly type: string;
   readonly name: string;
   readonly inputs: Readonly<Record<string, unknown>>;
+  /** Pulumi's name for it; empty for one that is only read. */
+  readonly urn: string;
+  /** URNs that Pulumi waits for before it makes this one. Of a component: its parts too. */
+  readonly dependencies: readonly string[];
   /** Pulumi refuses to delete or replace it. */
   readonly isProtected: boolean;
   /** Goes on living in AWS when it leaves the program. */
