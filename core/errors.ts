@@ -43,6 +43,17 @@ export class NotFound extends Error {
   override readonly name = "NotFound";
 }
 
+/** Was there and is not kept any more. Maps to HTTP 410. */
+export class Gone extends Error {
+  override readonly name = "Gone";
+  /** The oldest revision of which the log has the entry. */
+  readonly oldestRevision: number;
+  constructor(message: string, oldestRevision: number) {
+    super(message);
+    this.oldestRevision = oldestRevision;
+  }
+}
+
 export type ConflictCode = "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists";
 
 /** The stored state forbids it. Maps to HTTP 409; a new request with the same content fails the same way. */
@@ -80,7 +91,7 @@ export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }
 
-/** A stored item cannot be read by this release, or its hash does not match. The cause is for logs only. */
+/** A stored item cannot be read by this release, or its hash does not match. Maps to HTTP 409; the cause is for logs only. */
 export class Unreadable extends Error {
   override readonly name = "Unreadable";
 }

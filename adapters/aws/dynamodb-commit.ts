@@ -1,6 +1,6 @@
 import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
-import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
+import type { MxHost, MxHostChange, MxHostRead } from "../../core/settings/mx-host.ts";
 import type { Commit, LogEntry, RecordChange, UseChange } from "../../core/settings/store.ts";
 import { logEntryOf } from "../../core/settings/write.ts";
 import {
@@ -38,8 +38,9 @@ export async function commitTo(
     recordAction(entry, commit.record),
     headAction(commit.expectedHead),
     logAction(entry),
-    ...commit.hosts.map((change) => hostAction(change, entry.revision)),
+    ...entry.hosts.map((change) => hostAction(change, entry.revision)),
     ...commit.uses.map(useAction),
+    ...(commit.hostsRead ?? []).map(hostCheck),
   ];
   const references = referenceChanges(commit);
   const room = Math.max(0, maxActions - actions.length);
@@ -117,24 +118,32 @@ function hostAction({ host, before, after }: MxHostChange, revision: number): Ac
   return { put: item, condition };
 }
 
-function hostAttributes({ account, certificateId, domainCount }: MxHost): Record<string, AttributeValue> {
+const hostCheck = ({ host, item }: MxHostRead): Action => ({
+  check: recordKey("mx-host", host),
+  condition: item === null ? ABSENT : isAs(item),
+});
+
+function hostAttributes(item: MxHost): Record<string, AttributeValue> {
+  const { account, certificateId, domainCount, certificateRevision } = item;
   return {
     account: { S: account },
     domainCount: { N: String(domainCount) },
     ...(certificateId === null ? {} : { certificateId: { S: certificateId } }),
+    ...(certificateRevision === undefined ? {} : { certificateRevision: { N: String(certificateRevision) } }),
   };
 }
 
-function isAs({ account, certificateId, domainCount }: MxHost): Condition {
-  const values: Item = { ":account": { S: account }, ":count": { N: String(domainCount) } };
-  const same = "account = :account AND domainCount = :count";
-  if (certificateId === null)
-    return { expression: `${same} AND attribute_not_exists(certificateId)`, values };
-  return {
-    expression: `${same} AND certificateId = :certificate`,
-    values: { ...values, ":certificate": { S: certificateId } },
-  };
+/** The attributes as `hostAttributes` writes them: the same values, and none where there is none. */
+function isAs(item: MxHost): Condition {
+  const attributes = hostAttributes(item);
+  const terms = HOST_ATTRIBUTES.map((name) =>
+    attributes[name] === undefined ? `attribute_not_exists(${name})` : `${name} = :${name}`,
+  );
+  const values = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`:${name}`, value]));
+  return { expression: terms.join(" AND "), values };
 }
+
+const HOST_ATTRIBUTES = ["account", "domainCount", "certificateId", "certificateRevision"] as const;
 
 function useAction({ kind, id, delta }: UseChange): Action {
   const key = recordKey(kind, id);

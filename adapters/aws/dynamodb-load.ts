@@ -121,6 +121,7 @@ export const mxHostOf = (host: string, item: Item): MxHost =>
     account: textOf(item, "account"),
     certificateId: textOf(item, "certificateId") ?? null,
     domainCount: numberOf(item, "domainCount"),
+    certificateRevision: numberOf(item, "certificateRevision"),
   });
 
 /** The entries that follow without a gap; one that a transaction is about to show is waited for. */

@@ -19,6 +19,13 @@ export async function changesAfter(
   return { entries: await entriesUpTo(table, { after: revision, head, limit }), head };
 }
 
+/** `Store.oldestRevision`: one read of the head, one of the first entry. */
+export async function oldestRevision(table: DynamoDbTable): Promise<number> {
+  const head = await headOf(table);
+  const [first] = await table.page(logRange(1, head), 1);
+  return first === undefined ? head + 1 : revisionOf(sortKeyOf(first));
+}
+
 export interface EntryRange {
   readonly after: number;
   readonly head: number;

@@ -3,11 +3,13 @@ import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts"
 import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
 import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import type { DomainRecord } from "../../core/settings/domain.ts";
-import type { MxHost } from "../../core/settings/mx-host.ts";
+import { Unavailable } from "../../core/errors.ts";
+import { isOneMoment, type MxHost } from "../../core/settings/mx-host.ts";
 import type {
   ChangeFeed,
   Commit,
   DomainFilter,
+  DomainWithHosts,
   LogEntry,
   Page,
   PageRequest,
@@ -17,6 +19,7 @@ import type {
   UseChange,
 } from "../../core/settings/store.ts";
 import {
+  readableHosts,
   readCertificate,
   readDomain,
   readOrReport,
@@ -24,7 +27,7 @@ import {
 } from "../../core/settings/stored-record.ts";
 import { commitTo } from "./dynamodb-commit.ts";
 import { loadContents, mxHostOf } from "./dynamodb-load.ts";
-import { changesAfter, headOf } from "./dynamodb-log.ts";
+import { changesAfter, headOf, oldestRevision } from "./dynamodb-log.ts";
 import { domainsNaming, namedOn } from "./dynamodb-names.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import { listRange, nameAtEndOf, recordKey, storedItemOf, usesRange, wholeListRange } from "./table-keys.ts";
@@ -49,6 +52,14 @@ export class DynamoDbStore implements Store {
 
   getDomain(name: DomainName): Promise<DomainRecord | null> {
     return this.#record("domain", name, readDomain);
+  }
+
+  async getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null> {
+    const domain = await this.getDomain(name);
+    if (domain === null) return null;
+    const items = await this.#table.getAll(domain.mxHosts.map((host) => recordKey("mx-host", host)));
+    const read = { domain, ...readableHosts(items, hostOfItem) };
+    return isOneMoment(domain, read.hosts) ? read : domainWithHostsSettled(this.#table, domain);
   }
 
   getCertificate(id: CertificateId): Promise<CertificateRecord | null> {
@@ -101,7 +112,7 @@ export class DynamoDbStore implements Store {
   async hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]> {
     const names = await this.#namesUsing("certificate", id);
     const items = await this.#table.getAll(names.map((host) => recordKey("mx-host", host)));
-    return readable(items, (item) => readOrReport("mx-host", idOf(item), () => mxHostOf(idOf(item), item)))
+    return readable(items, hostOfItem)
       .filter((host) => host.certificateId === id)
       .toSorted((a, b) => (a.host < b.host ? -1 : 1));
   }
@@ -132,6 +143,10 @@ export class DynamoDbStore implements Store {
 
   changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
     return changesAfter(this.#table, revision, limit);
+  }
+
+  oldestRevision(): Promise<number> {
+    return oldestRevision(this.#table);
   }
 
   loadAll(): Promise<StoreContents> {
@@ -192,6 +207,30 @@ export class DynamoDbStore implements Store {
     return names;
   }
 }
+
+/** A domain is changed while it is read only so often. */
+const SETTLED_READS = 5;
+
+async function domainWithHostsSettled(
+  table: DynamoDbTable,
+  known: DomainRecord,
+): Promise<DomainWithHosts | null> {
+  let { name, mxHosts } = known;
+  for (let read = 0; read < SETTLED_READS; read += 1) {
+    const names = [...new Set(mxHosts)];
+    const keys = [recordKey("domain", name), ...names.map((host) => recordKey("mx-host", host))];
+    const [item, ...hosts] = await table.getAllSettled(keys);
+    if (item === undefined) return null;
+    const domain = readDomain(name, textOf(item, "json"));
+    const items = hosts.filter((host) => host !== undefined);
+    if (domain.mxHosts.every((host) => names.includes(host)))
+      return { domain, ...readableHosts(items, hostOfItem) };
+    ({ name, mxHosts } = domain);
+  }
+  throw new Unavailable(`${name} is changed again and again while it is read`);
+}
+
+const hostOfItem = (item: Item) => readOrReport("mx-host", idOf(item), () => mxHostOf(idOf(item), item));
 
 const idOf = (item: Item): string => storedItemOf(sortKeyOf(item))?.id ?? "";
 

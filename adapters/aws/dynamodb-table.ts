@@ -70,8 +70,15 @@ export class DynamoDbTable {
    * here too. Costs twice a `get`.
    */
   async getSettled(key: ItemKey): Promise<Item | undefined> {
-    const command = { TransactItems: [{ Get: { TableName: this.#name, Key: keyItem(key) } }] };
-    const { Responses: responses } = await this.#calls.call(async (abortSignal) => {
+    const [item] = await this.getAllSettled([key]);
+    return item;
+  }
+
+  /** The same for several, all as they are at one moment; undefined = absent. At most 100, each once. */
+  async getAllSettled(keys: readonly ItemKey[]): Promise<readonly (Item | undefined)[]> {
+    const gets = keys.map((key) => ({ Get: { TableName: this.#name, Key: keyItem(key) } }));
+    const command = { TransactItems: gets };
+    const { Responses: responses = [] } = await this.#calls.call(async (abortSignal) => {
       try {
         return await this.#client.send(new TransactGetItemsCommand(command), { abortSignal });
       } catch (error) {
@@ -80,7 +87,7 @@ export class DynamoDbTable {
         throw new TryAgain("another transaction is at this item", { cause: error });
       }
     });
-    return responses?.[0]?.Item;
+    return keys.map((_, index) => responses[index]?.Item);
   }
 
   /** The items that exist, in no order. */

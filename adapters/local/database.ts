@@ -113,6 +113,16 @@ export class Database extends Connection {
     }
   }
 
+  /** Runs `action`, all reads of which see the same state. Synchronous. */
+  read<T>(action: () => T): T {
+    this.run("BEGIN");
+    try {
+      return action();
+    } finally {
+      if (this.inTransaction) this.run("COMMIT");
+    }
+  }
+
   /** Takes the write lock, changes a page and takes it back. @throws Unavailable when that is not possible. */
   probe(): void {
     this.run("BEGIN IMMEDIATE");

@@ -73,4 +73,5 @@ export const SCHEMA_STEPS: readonly string[] = [
     report TEXT NOT NULL
   ) STRICT;
   `,
+  `ALTER TABLE mx_host ADD COLUMN certificate_revision INTEGER;`,
 ];

@@ -1,4 +1,5 @@
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
+import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
 import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/settings/store.ts";
 import { logEntryOf } from "../../core/settings/write.ts";
@@ -18,7 +19,8 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
     checkRecord(database, commit.record);
     checkUnused(database, commit.record);
     takeRevision(database, entry);
-    for (const change of commit.hosts) writeHost(database, change);
+    for (const { host, item } of commit.hostsRead ?? []) checkHost(database, host, item);
+    for (const change of entry.hosts) writeHost(database, change);
     for (const use of commit.uses) countUse(database, use);
     writeRecord(database, entry);
     return entry;
@@ -60,8 +62,7 @@ function takeRevision(database: Database, entry: LogEntry): void {
 }
 
 function writeHost(database: Database, { host, before, after }: MxHostChange): void {
-  const stored = database.get("SELECT * FROM mx_host WHERE host = ?", host);
-  if (!isAs(stored, before)) throw new Contention(`MX host ${host} has changed`);
+  checkHost(database, host, before);
   if (before !== null && after !== null && before.account !== after.account) {
     throw new StateConflict("host-taken", `MX host ${host} belongs to another account`);
   }
@@ -70,12 +71,19 @@ function writeHost(database: Database, { host, before, after }: MxHostChange): v
     return;
   }
   database.run(
-    "INSERT OR REPLACE INTO mx_host (host, account, certificate_id, domain_count) VALUES (?, ?, ?, ?)",
+    `INSERT OR REPLACE INTO mx_host (host, account, certificate_id, domain_count, certificate_revision)
+     VALUES (?, ?, ?, ?, ?)`,
     host,
     after.account,
     after.certificateId,
     after.domainCount,
+    after.certificateRevision ?? null,
   );
+}
+
+function checkHost(database: Database, host: DomainName, item: MxHost | null): void {
+  const stored = database.get("SELECT * FROM mx_host WHERE host = ?", host);
+  if (!isAs(stored, item)) throw new Contention(`MX host ${host} has changed`);
 }
 
 function isAs(stored: Row | undefined, item: MxHost | null): boolean {
@@ -83,7 +91,8 @@ function isAs(stored: Row | undefined, item: MxHost | null): boolean {
   return (
     stored["account"] === item.account &&
     stored["certificate_id"] === item.certificateId &&
-    stored["domain_count"] === item.domainCount
+    stored["domain_count"] === item.domainCount &&
+    stored["certificate_revision"] === (item.certificateRevision ?? null)
   );
 }
 

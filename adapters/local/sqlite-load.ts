@@ -77,4 +77,5 @@ export const mxHostOf = (row: Row) =>
     account: row["account"],
     certificateId: row["certificate_id"],
     domainCount: row["domain_count"],
+    certificateRevision: row["certificate_revision"] ?? undefined,
   });

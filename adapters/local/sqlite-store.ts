@@ -9,6 +9,7 @@ import type {
   ChangeFeed,
   Commit,
   DomainFilter,
+  DomainWithHosts,
   LogEntry,
   Page,
   PageRequest,
@@ -19,6 +20,7 @@ import type {
 } from "../../core/settings/store.ts";
 import {
   readCertificate,
+  readableHosts,
   readDomain,
   readFeedEntry,
   readOrReport,
@@ -61,6 +63,14 @@ export class SqliteStore implements Store {
     return this.#record("domain", name, readDomain);
   }
 
+  /** Synchronous from the first read to the last; other processes are kept out by the transaction. */
+  async getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null> {
+    return this.#database.read(() => {
+      const domain = this.#record("domain", name, readDomain);
+      return domain && { domain, ...readableHosts(this.#hostRows(domain.mxHosts), hostOfRow) };
+    });
+  }
+
   async getCertificate(id: CertificateId): Promise<CertificateRecord | null> {
     return this.#record("certificate", id, readCertificate);
   }
@@ -70,11 +80,11 @@ export class SqliteStore implements Store {
   }
 
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
-    const rows = this.#database.all(
-      "SELECT * FROM mx_host WHERE host IN (SELECT value FROM json_each(?))",
-      JSON.stringify(hosts),
+    return new Map(
+      this.#hostRows(hosts)
+        .map(mxHostOf)
+        .map((item) => [item.host, item]),
     );
-    return new Map(rows.map(mxHostOf).map((item) => [item.host, item]));
   }
 
   async useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number> {
@@ -109,7 +119,7 @@ export class SqliteStore implements Store {
 
   async hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]> {
     const rows = this.#database.all("SELECT * FROM mx_host WHERE certificate_id = ? ORDER BY host", id);
-    return readable(rows, (row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row)));
+    return readable(rows, hostOfRow);
   }
 
   async domainsOnHosts(
@@ -158,6 +168,13 @@ export class SqliteStore implements Store {
     return { entries: rows.map((row) => readFeedEntry(integer(row, "revision"), row["entry"])), head };
   }
 
+  async oldestRevision(): Promise<number> {
+    const row = this.#database.get(
+      "SELECT coalesce((SELECT min(revision) FROM log), (SELECT head + 1 FROM deployment)) AS oldest",
+    );
+    return row === undefined ? 1 : integer(row, "oldest");
+  }
+
   loadAll(): Promise<StoreContents> {
     return loadContents(this.#database, this.#rowsAtOnce);
   }
@@ -173,6 +190,13 @@ export class SqliteStore implements Store {
          (SELECT revision FROM log WHERE at >= ? ORDER BY revision LIMIT 1),
          (SELECT head + 1 FROM deployment))`,
       timestamp(nowMs - LOG_KEPT_MS),
+    );
+  }
+
+  #hostRows(hosts: readonly DomainName[]): Row[] {
+    return this.#database.all(
+      "SELECT * FROM mx_host WHERE host IN (SELECT value FROM json_each(?))",
+      JSON.stringify(hosts),
     );
   }
 
@@ -201,6 +225,8 @@ type ReadRow<T> = ReturnType<typeof readOrReport<T>>;
 
 const readRow = <T>(kind: RecordKind, row: Row, read: (key: string, stored: unknown) => T): ReadRow<T> =>
   readOrReport(kind, text(row, "id"), () => read(text(row, "id"), row["record"]));
+
+const hostOfRow = (row: Row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row));
 
 /** Lists leave out what cannot be read; the status shows it. */
 const readable = <T>(rows: readonly Row[], read: (row: Row) => ReadRow<T>): T[] =>

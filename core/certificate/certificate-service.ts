@@ -5,11 +5,19 @@ import { CAPS } from "../limits.ts";
 import { parseDocument } from "../settings/input-fields.ts";
 import { mergePatch } from "../settings/merge-patch.ts";
 import { missingNameIssues } from "../settings/record-rules.ts";
-import { commitAlone, commitUnder, type RecordTarget } from "../settings/record-write.ts";
+import {
+  commitAlone,
+  commitChange,
+  commitUnder,
+  type RecordTarget,
+  saysTheSame,
+  type Unchanged,
+} from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { Commit, Page, PageRequest } from "../settings/store.ts";
 import { isCovered } from "../settings/warnings.ts";
 import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
+import { sha256Hex } from "./certificate-fields.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
 import type { CertificateRecord, CertificateState } from "./certificate.ts";
 import {
@@ -21,7 +29,7 @@ import {
 } from "./certificate-input.ts";
 import { certificateUsedBy, type CertificateView, certificateView } from "./certificate-view.ts";
 import { type CertificateId, isCertificateId } from "./ids.ts";
-import { type CertificateMaterial, materialName } from "./key-vault.ts";
+import { type CertificateMaterial, isHeld, materialName } from "./key-vault.ts";
 import { putNextMaterial } from "./next-material.ts";
 import { parsePemBundle } from "./pem-bundle.ts";
 import { decodeMaterial, encodeMaterial, type NewCertificate } from "./serving-material.ts";
@@ -137,10 +145,12 @@ export class CertificateService {
     let stored: CertificateRecord["material"] = null;
     return this.#commit(condition, async (expectedHead) => {
       const before = await this.#present(target, condition);
+      const { names, keys } = made;
+      if (await this.#isServed(before, { ...made, source: input.source, sha256: sha256Hex(bytes) }))
+        return { unchanged: before };
       await this.#checkHosts(before, made);
       if (stored === null || stored.version <= (before.material?.version ?? 0))
         stored = await putNextMaterial(this.#deps.vault, before, bytes);
-      const { names, keys } = made;
       const after = { ...before, source: input.source, names, keys, material: stored };
       return this.#change(target.actor, { id: before.id, before, after, expectedHead });
     });
@@ -154,6 +164,7 @@ export class CertificateService {
       const merged = mergePatch(shown, patch);
       const { label } = parseDocument(certificateDocument, merged);
       checkFixed(shown, merged);
+      if (label === before.label) return { unchanged: before };
       const after = { ...before, label };
       return this.#change(target.actor, { id: before.id, before, after, expectedHead });
     });
@@ -186,6 +197,19 @@ export class CertificateService {
     return this.#deps.makeSelfSigned(input, { nowMs });
   }
 
+  /** Whether this very material is in service already, and the vault still has it. */
+  async #isServed(
+    { id, material, source, names, keys }: CertificateRecord,
+    made: Pick<CertificateRecord, "source" | "names" | "keys"> & { readonly sha256: string },
+  ): Promise<boolean> {
+    if (material?.sha256 !== made.sha256) return false;
+    const isSame = saysTheSame(
+      { source, names, keys },
+      { source: made.source, names: made.names, keys: made.keys },
+    );
+    return isSame && isHeld(this.#deps.vault, materialName(id, material.version), made.sha256);
+  }
+
   async #checkHosts(record: CertificateRecord, { names }: NewCertificate): Promise<void> {
     const hosts = await this.#deps.store.hostsOfCertificate(record.id);
     const missed = hosts.map(({ host }) => host).filter((host) => !isCovered(names, host));
@@ -212,9 +236,11 @@ export class CertificateService {
 
   async #commit(
     condition: WriteCondition,
-    build: (expectedHead: number) => Promise<Commit>,
+    build: (expectedHead: number) => Promise<Commit | Unchanged<CertificateRecord>>,
   ): Promise<CertificateView> {
-    const { record } = await commitUnder(condition, this.#deps, build);
+    const done = await commitChange(condition, this.#deps, build);
+    if ("unchanged" in done) return this.#view(done.unchanged);
+    const { record } = done;
     if (record.kind !== "certificate" || record.after === null)
       throw new TypeError("the store logged another write than it was given");
     return this.#view(record.after);

@@ -1,3 +1,4 @@
+import { NotFound, Unreadable } from "../errors.ts";
 import type { CertificateId } from "./ids.ts";
 import type { KeyType } from "./certificate.ts";
 
@@ -44,4 +45,19 @@ export interface KeyVault {
   get(name: VaultName, sha256: string): Promise<Uint8Array>;
   /** Removes an object; absent is not an error. For objects that no record names. */
   delete(name: VaultName): Promise<void>;
+}
+
+/** Whether the vault has an object as its record names it. @throws Unavailable */
+export async function isHeld(
+  vault: Pick<KeyVault, "get">,
+  name: VaultName,
+  sha256: string,
+): Promise<boolean> {
+  try {
+    await vault.get(name, sha256);
+    return true;
+  } catch (error) {
+    if (error instanceof NotFound || error instanceof Unreadable) return false;
+    throw error;
+  }
 }

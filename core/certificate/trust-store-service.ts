@@ -2,13 +2,20 @@ import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
 import { nothingCanPass } from "../settings/record-rules.ts";
-import { commitAlone, commitUnder, type RecordTarget } from "../settings/record-write.ts";
+import {
+  commitAlone,
+  commitChange,
+  commitUnder,
+  type RecordTarget,
+  saysTheSame,
+  type Unchanged,
+} from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { Commit, Page, PageRequest } from "../settings/store.ts";
 import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
 import { isTrustStoreId, type TrustStoreId } from "./ids.ts";
-import { trustName } from "./key-vault.ts";
+import { isHeld, trustName } from "./key-vault.ts";
 import { type NewTrustStore, parseTrustStore } from "./trust-anchors.ts";
 import { decodeTrustStoreContent } from "./trust-store-content.ts";
 import type { TrustStoreContent, TrustStoreRecord } from "./trust-store.ts";
@@ -45,7 +52,8 @@ export class TrustStoreService {
 
   /** @throws InvalidInput, RuleViolation, TooLarge: see `parseTrustStore` */
   async create(actor: Actor, input: TrustStoreInput): Promise<TrustStoreView> {
-    const made = await this.#make(input);
+    const made = this.#parse(input);
+    await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const id = this.#deps.ids.trustStore();
     const at = timestamp(this.#deps.clock.now());
     const { anchors, crls, contentSha256 } = made;
@@ -77,11 +85,16 @@ export class TrustStoreService {
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
     await this.#present(target, condition);
-    const made = await this.#make(input);
+    const made = this.#parse(input);
     const { anchors, crls, contentSha256 } = made;
+    const { vault } = this.#deps;
+    let isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
     return this.#commit(made.content, condition, async (expectedHead) => {
       const before = await this.#present(target, condition);
       const after = { ...before, label: input.label, anchors, crls, contentSha256 };
+      if (isThere && saysTheSame(before, after)) return { unchanged: before };
+      if (!isThere) await vault.put(trustName(contentSha256), made.contentBytes);
+      isThere = true;
       await this.#checkDomains(after);
       return this.#change(target.actor, { id: before.id, before, after, expectedHead });
     });
@@ -95,11 +108,8 @@ export class TrustStoreService {
     });
   }
 
-  /** Checks the content and puts it where the record will name it. */
-  async #make({ certificatesPem, crlPem }: TrustStoreInput): Promise<NewTrustStore> {
-    const made = parseTrustStore({ certificatesPem, crlPem }, { nowMs: this.#deps.clock.now() });
-    await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
-    return made;
+  #parse({ certificatesPem, crlPem }: TrustStoreInput): NewTrustStore {
+    return parseTrustStore({ certificatesPem, crlPem }, { nowMs: this.#deps.clock.now() });
   }
 
   async #checkDomains(changed: TrustStoreRecord): Promise<void> {
@@ -134,9 +144,11 @@ export class TrustStoreService {
   async #commit(
     content: TrustStoreContent,
     condition: WriteCondition,
-    build: (expectedHead: number) => Promise<Commit>,
+    build: (expectedHead: number) => Promise<Commit | Unchanged<TrustStoreRecord>>,
   ): Promise<TrustStoreView> {
-    const { record } = await commitUnder(condition, this.#deps, build);
+    const done = await commitChange(condition, this.#deps, build);
+    if ("unchanged" in done) return this.#view(done.unchanged, content);
+    const { record } = done;
     if (record.kind !== "trust-store" || record.after === null)
       throw new TypeError("the store logged another write than it was given");
     return this.#view(record.after, content);

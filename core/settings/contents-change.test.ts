@@ -93,7 +93,7 @@ describe("contents after log entries", () => {
 
   it("keep the version before of what cannot be read, and say so until it can", () => {
     const item = { kind: "domain", id: "a.example", problem: "not JSON" } as const;
-    const unreadable = contentsAfter(start, [{ kind: "unreadable", revision: 4, item }]);
+    const unreadable = contentsAfter(start, [{ kind: "unreadable", revision: 4, item, account: null }]);
     expect(unreadable).toEqual({ ...start, revision: 4, unreadable: [item] });
     const mended = contentsAfter(unreadable, [levelEntry(5, "a.example", "require")]);
     expect(mended.unreadable).toEqual([]);

@@ -13,16 +13,16 @@ import {
   tlsSettings,
 } from "./domain-schema.ts";
 import type { DomainRecord, DomainSettings, TlsSettings } from "./domain.ts";
-import { type DomainView, domainView, shownSettings, shownTls } from "./domain-view.ts";
+import { type DomainView, domainView, shownRecord, shownSettings } from "./domain-view.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { planWrite } from "./plan-write.ts";
 import { pointingInto } from "./pointing-into.ts";
 import { readHosts } from "./host-reads.ts";
-import { commitUnder } from "./record-write.ts";
+import { commitChange, commitUnder, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Page, PageRequest } from "./store.ts";
-import { readReferences, readSurroundings } from "./surroundings.ts";
+import type { DomainWithHosts, LogEntry, Page, PageRequest } from "./store.ts";
+import { readHostsOf, readReferences } from "./surroundings.ts";
 import { checkCondition, type WriteCondition } from "./write-condition.ts";
 
 export interface DomainListing {
@@ -54,23 +54,31 @@ export class DomainService {
 
   /** @throws NotFound */
   async get(actor: Actor, name: DomainName): Promise<DomainView> {
-    const domain = await this.#own(actor, name);
-    return this.#view(domain);
+    return this.#view(await this.#own(actor, name));
   }
 
   /** @throws NotFound */
   async getTls(actor: Actor, name: DomainName): Promise<{ tls: TlsSettings; revision: number }> {
-    const domain = await this.#own(actor, name);
-    const hosts = await this.#deps.store.getMxHosts(domain.mxHosts);
-    return { tls: shownTls(domain, hosts), revision: domain.revision };
+    const { domain, hosts } = await this.#own(actor, name);
+    const { tls, revision } = shownRecord(domain, hosts);
+    return { tls, revision };
   }
 
   async list(actor: Actor, listing: DomainListing, page: PageRequest): Promise<Page<DomainView>> {
     const { store } = this.#deps;
     const { items, next } = await store.listDomains({ account: actor.account, ...listing }, page);
-    const surroundings = await readSurroundings(store, items);
-    const context = { surroundings, operatorHosts: this.#deps.operatorHosts, nowMs: this.#deps.clock.now() };
-    return { items: items.map((domain) => domainView(domain, context)), next };
+    const shown = await readHostsOf(store, items);
+    const allHosts = new Map(shown.flatMap(({ hosts }) => [...hosts]));
+    const references = await readReferences(
+      store,
+      shown.map(({ domain }) => domain),
+      allHosts,
+    );
+    const context = { operatorHosts: this.#deps.operatorHosts, nowMs: this.#deps.clock.now() };
+    const views = shown.map(({ domain, hosts }) =>
+      domainView(domain, { ...context, surroundings: { ...references, hosts } }),
+    );
+    return { items: views, next };
   }
 
   /**
@@ -105,13 +113,15 @@ export class DomainService {
   async delete({ actor, name }: DomainTarget, condition: WriteCondition): Promise<void> {
     const { store, clock } = this.#deps;
     await commitUnder(condition, this.#deps, async (expectedHead) => {
-      const before = await this.#own(actor, name);
-      checkCondition(condition, before);
-      const found = await readHosts(store, before, null);
-      const { hosts, uses } = planWrite({ before, after: null, certificateId: null, ...found });
+      const stored = await this.#own(actor, name);
+      const before = stored.domain;
+      checkCondition(condition, shownRecord(before, stored.hosts));
+      const found = await readHosts(store, stored, null);
+      const { hosts, hostsRead, uses } = planWrite({ before, after: null, certificateId: null, ...found });
       return {
         record: { kind: "domain", id: name, before, after: null },
         hosts,
+        hostsRead,
         uses,
         account: actor.account,
         actor: actor.name,
@@ -143,43 +153,43 @@ export class DomainService {
     options: WriteOptions & { readonly creates: boolean; readonly produce: Produce },
   ): Promise<WrittenDomain> {
     const { store, clock, operatorHosts } = this.#deps;
-    let finalHosts: Awaited<ReturnType<typeof prepareDomainWrite>>["finalHosts"] = new Map();
-    const entry = await commitUnder(options.condition, this.#deps, async (expectedHead) => {
-      const before = await store.getDomain(name);
-      if (before !== null && before.account !== actor.account) throw foreign(name, options.creates);
-      if (before === null && !options.creates) throw absent(name);
-      checkCondition(options.condition, before);
-      const current = before && shownSettings(before, await store.getMxHosts(before.mxHosts));
-      const prepared = await prepareDomainWrite(this.#deps, {
-        ...options,
-        actor,
-        before,
-        current,
-        settings: options.produce(current),
-        expectedHead,
-      });
+    let finalHosts: DomainWithHosts["hosts"] = new Map();
+    const done = await commitChange(options.condition, this.#deps, async (expectedHead) => {
+      const stored = await store.getDomainWithHosts(name);
+      if (stored !== null && stored.domain.account !== actor.account) throw foreign(name, options.creates);
+      if (stored === null && !options.creates) throw absent(name);
+      checkCondition(options.condition, stored && shownRecord(stored.domain, stored.hosts));
+      const current = stored && shownSettings(stored.domain, stored.hosts);
+      const settings = options.produce(current);
+      if (stored !== null && current !== null && saysTheSame(current, settings)) return { unchanged: stored };
+      const request = { ...options, actor, stored, current, settings, expectedHead };
+      const prepared = await prepareDomainWrite(this.#deps, request);
       finalHosts = prepared.finalHosts;
       return prepared.commit;
     });
-    if (entry.record.kind !== "domain" || entry.record.after === null)
-      throw new TypeError("the store logged another write than it was given");
-    const written = entry.record.after;
-    const surroundings = await readReferences(store, [written], finalHosts);
-    const domain = domainView(written, { surroundings, operatorHosts, nowMs: clock.now() });
-    return { domain, created: entry.record.before === null };
+    const isSame = "unchanged" in done;
+    const written = isSame ? done.unchanged : { domain: writtenDomain(done), hosts: finalHosts };
+    const surroundings = await readReferences(store, [written.domain], written.hosts);
+    const domain = domainView(written.domain, { surroundings, operatorHosts, nowMs: clock.now() });
+    return { domain, created: !isSame && done.action === "create" };
   }
 
-  async #own(actor: Actor, name: DomainName): Promise<DomainRecord> {
-    const domain = await this.#deps.store.getDomain(name);
-    if (domain?.account !== actor.account) throw absent(name);
-    return domain;
+  async #own(actor: Actor, name: DomainName): Promise<DomainWithHosts> {
+    const found = await this.#deps.store.getDomainWithHosts(name);
+    if (found?.domain.account !== actor.account) throw absent(name);
+    return found;
   }
 
-  async #view(domain: DomainRecord): Promise<DomainView> {
-    const surroundings = await readSurroundings(this.#deps.store, [domain]);
+  async #view({ domain, hosts }: DomainWithHosts): Promise<DomainView> {
+    const surroundings = await readReferences(this.#deps.store, [domain], hosts);
     const { operatorHosts, clock } = this.#deps;
     return domainView(domain, { surroundings, operatorHosts, nowMs: clock.now() });
   }
+}
+
+function writtenDomain({ record }: LogEntry): DomainRecord {
+  if (record.kind === "domain" && record.after !== null) return record.after;
+  throw new TypeError("the store logged another write than it was given");
 }
 
 const absent = (name: DomainName): NotFound => new NotFound(`there is no domain ${name}`);

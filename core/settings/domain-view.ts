@@ -1,6 +1,6 @@
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord, DomainSettings, TlsSettings } from "./domain.ts";
-import { certificateView, type MxHost } from "./mx-host.ts";
+import { certificateView, type MxHost, shownRevision } from "./mx-host.ts";
 import { domainWarnings, type Warning, type WarningContext } from "./warnings.ts";
 
 /** A domain as it is shown. */
@@ -8,7 +8,14 @@ export interface DomainView extends DomainRecord {
   readonly warnings: readonly Warning[];
 }
 
-type Hosts = ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateId">>;
+type Hosts = ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateId" | "certificateRevision">>;
+
+/** The record as its readers see it: with the certificate of its hosts, and the revision that they make of it. */
+export const shownRecord = (domain: DomainRecord, hosts: Hosts): DomainRecord => ({
+  ...domain,
+  tls: shownTls(domain, hosts),
+  revision: shownRevision(domain, hosts),
+});
 
 /** The settings with the certificate that the domain's hosts serve, which is what a reader sees and a patch starts from. */
 export function shownSettings(domain: DomainRecord, hosts: Hosts): DomainSettings {
@@ -16,7 +23,7 @@ export function shownSettings(domain: DomainRecord, hosts: Hosts): DomainSetting
   return { name, mxHosts, tls: shownTls(domain, hosts), delivery };
 }
 
-export function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
+function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
   const { server, clientCertificate, enforcement, exceptions } = domain.tls;
   return {
     server: { ...server, certificateId: certificateView(domain, hosts) },
@@ -28,7 +35,8 @@ export function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
 
 /** In the order of the API's page, whichever way the record came here. */
 export function domainView(domain: DomainRecord, context: WarningContext): DomainView {
-  const { account, revision, createdAt, updatedAt, updatedBy } = domain;
+  const { account, createdAt, updatedAt, updatedBy } = domain;
+  const revision = shownRevision(domain, context.surroundings.hosts);
   const { name, mxHosts, tls, delivery } = shownSettings(domain, context.surroundings.hosts);
   const warnings = domainWarnings(domain, context);
   return { name, account, mxHosts, tls, delivery, revision, createdAt, updatedAt, updatedBy, warnings };

@@ -2,7 +2,7 @@ import type { Actor } from "../actor.ts";
 import type { CertificateId } from "../certificate/ids.ts";
 import { timestamp } from "../clock.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
-import { RuleViolation, StateConflict, TooLarge } from "../errors.ts";
+import { RuleViolation, StateConflict, TooLarge, Unreadable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import type { DomainRecord, DomainSettings } from "./domain.ts";
 import { readHosts } from "./host-reads.ts";
@@ -11,7 +11,7 @@ import { planWrite, type WritePlan } from "./plan-write.ts";
 import { referenceIssues } from "./record-rules.ts";
 import { settingsIssues } from "./rules.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Commit } from "./store.ts";
+import { type Commit, type DomainWithHosts, MOVED_DOMAINS_NAMED, type MovedDomains } from "./store.ts";
 import { isOperatorHost } from "./warnings.ts";
 import type { WriteCondition } from "./write-condition.ts";
 
@@ -23,8 +23,8 @@ export interface WriteOptions {
 
 interface DomainWriteRequest extends WriteOptions {
   readonly actor: Actor;
-  readonly before: DomainRecord | null;
-  /** `before` as it is shown. */
+  readonly stored: DomainWithHosts | null;
+  /** The stored settings as they are shown. */
   readonly current: DomainSettings | null;
   readonly settings: DomainSettings;
   readonly expectedHead: number;
@@ -45,7 +45,8 @@ export async function prepareDomainWrite(
   deps: ServiceDependencies,
   request: DomainWriteRequest,
 ): Promise<PreparedWrite> {
-  const { actor, before, settings, expectedHead } = request;
+  const { actor, stored, settings, expectedHead } = request;
+  const before = stored?.domain ?? null;
   const at = timestamp(deps.clock.now());
   const after: DomainRecord = {
     ...settings,
@@ -61,17 +62,22 @@ export async function prepareDomainWrite(
   if (issues.length > 0) throw new RuleViolation(issues);
   checkSize(after);
   const { certificateId } = settings.tls.server;
-  const found = await readHosts(deps.store, before, after);
+  const found = await readHosts(deps.store, stored, after);
   const plan = planWrite({ before, after, certificateId, ...found });
+  if (plan.unreadableHosts.length > 0)
+    throw new Unreadable(`the stored item of MX host ${plan.unreadableHosts.join(", ")} cannot be read`);
   const finalHosts = hostsAfter(after, found.hosts, plan);
   // First of all: whether a host of ours would be covered must not tell the operator's hosts from another account's.
   checkTaken(deps.operatorHosts, { certificateId, plan });
   await checkReferences(deps, request, { plan, finalHosts });
-  if (!request.moveSharedHosts) await checkShared(deps, request, plan);
+  const movedDomains = await sharingDomains(deps, request, plan);
+  if (movedDomains !== undefined && !request.moveSharedHosts) throw sharedHost(plan, movedDomains);
   return {
     commit: {
       record: { kind: "domain", id: settings.name, before, after },
       hosts: plan.hosts,
+      hostsRead: plan.hostsRead,
+      movedDomains,
       uses: plan.uses,
       account: actor.account,
       actor: actor.name,
@@ -104,7 +110,7 @@ function hostsAfter(
 
 async function checkReferences(
   { store, clock }: ServiceDependencies,
-  { actor, before, current, settings }: DomainWriteRequest,
+  { actor, current, settings }: DomainWriteRequest,
   { plan, finalHosts }: { plan: WritePlan; finalHosts: ReadonlyMap<DomainName, MxHost> },
 ): Promise<void> {
   const { certificateId } = settings.tls.server;
@@ -119,7 +125,7 @@ async function checkReferences(
     certificateIsNew: newlyServed || current?.tls.server.certificateId !== certificateId,
     hosts: [...finalHosts.values()].filter(({ account }) => account === actor.account),
     trustStores: await Promise.all(trustStoreIds.map((id) => store.getTrustStore(id))),
-    trustIsNew: before === null || judgesClients(before) !== judgesClients(settings),
+    trustIsNew: current === null || judgesClients(current) !== judgesClients(settings),
     nowMs: clock.now(),
   });
   if (issues.length > 0) throw new RuleViolation(issues);
@@ -147,18 +153,24 @@ function checkTaken(
   throw new StateConflict("host-taken", message, [{ pointer, code: "host-taken", message }]);
 }
 
-async function checkShared(
+/** The other domains whose certificate the write changes; undefined = none. */
+async function sharingDomains(
   { store }: ServiceDependencies,
-  { actor, before }: DomainWriteRequest,
+  { actor, stored, settings }: DomainWriteRequest,
   { sharedHosts }: WritePlan,
-): Promise<void> {
-  if (sharedHosts.length === 0) return;
-  const { count } = await store.domainsOnHosts(actor.account, sharedHosts, 1);
-  const others =
-    count - (before !== null && sharedHosts.some((host) => before.mxHosts.includes(host)) ? 1 : 0);
-  const which = others === 1 ? "1 other domain serves" : `${others} other domains serve`;
+): Promise<MovedDomains | undefined> {
+  if (sharedHosts.length === 0) return undefined;
+  // One more than is named: the written domain may be among them.
+  const naming = await store.domainsOnHosts(actor.account, sharedHosts, MOVED_DOMAINS_NAMED + 1);
+  const names = naming.names.filter((name) => name !== settings.name).slice(0, MOVED_DOMAINS_NAMED);
+  const isCounted = sharedHosts.some((host) => stored?.domain.mxHosts.includes(host));
+  return { count: naming.count - Number(isCounted), names };
+}
+
+function sharedHost({ sharedHosts }: WritePlan, { count }: MovedDomains): StateConflict {
+  const which = count === 1 ? "1 other domain serves" : `${count} other domains serve`;
   const message = `this changes the certificate that ${which} on ${sharedHosts.join(", ")}; repeat with ?sharedHosts=move to change it for all of them`;
-  throw new StateConflict("shared-host", message, [
+  return new StateConflict("shared-host", message, [
     { pointer: "/tls/server/certificateId", code: "shared-host", message },
   ]);
 }

@@ -1,32 +1,40 @@
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
 import type { DomainWrite } from "./plan-write.ts";
-import type { Store } from "./store.ts";
+import type { MxHost } from "./mx-host.ts";
+import type { DomainWithHosts, Store } from "./store.ts";
 
 type NamedHosts = Pick<DomainRecord, "account" | "mxHosts">;
 
 /**
- * Reads what `planWrite` needs to know of the MX hosts of one write.
+ * Reads what `planWrite` needs to know of the MX hosts of one write. Those that the domain names already are known: the
+ * condition of the request was judged by them.
  *
- * @throws Unreadable when a host item cannot be read; Unavailable when the store does not answer.
+ * @throws Unreadable when the item of a host that the write adds cannot be read; Unavailable when the store does not answer.
  */
 export async function readHosts(
   store: Pick<Store, "getMxHosts" | "domainsOnHosts">,
-  before: NamedHosts | null,
+  before: DomainWithHosts | null,
   after: NamedHosts | null,
-): Promise<Pick<DomainWrite, "hosts" | "othersNaming">> {
-  const hosts = await store.getMxHosts([...new Set([...(before?.mxHosts ?? []), ...(after?.mxHosts ?? [])])]);
-  const unclaimed = [...new Set(after?.mxHosts)].filter((host) => !hosts.has(host));
+): Promise<Pick<DomainWrite, "hosts" | "unreadableHosts" | "othersNaming">> {
+  const known = before?.hosts ?? new Map<DomainName, MxHost>();
+  const added = [...new Set(after?.mxHosts)].filter((host) => before?.domain.mxHosts.includes(host) !== true);
+  const hosts = new Map([...known, ...(added.length === 0 ? [] : await store.getMxHosts(added))]);
+  const unreadableHosts = before?.unreadableHosts ?? [];
+  const unclaimed = [...new Set(after?.mxHosts)].filter(
+    (host) => !hosts.has(host) && !unreadableHosts.includes(host),
+  );
   const othersNaming = new Map<DomainName, number>();
-  if (after === null || unclaimed.length === 0) return { hosts, othersNaming };
+  const found = { hosts, unreadableHosts, othersNaming };
+  if (after === null || unclaimed.length === 0) return found;
 
   const othersOn = async (names: readonly DomainName[]): Promise<number> => {
     const { count } = await store.domainsOnHosts(after.account, names, 1);
-    return names.some((name) => before?.mxHosts.includes(name)) ? count - 1 : count;
+    return names.some((name) => before?.domain.mxHosts.includes(name)) ? count - 1 : count;
   };
   // One read answers the ordinary case: nobody names these hosts. Only a host that another account has just given up
   // can be named by domains that never claimed it, and then its claim counts them all.
-  if ((await othersOn(unclaimed)) === 0) return { hosts, othersNaming };
+  if ((await othersOn(unclaimed)) === 0) return found;
   for (const host of unclaimed) othersNaming.set(host, await othersOn([host]));
-  return { hosts, othersNaming };
+  return found;
 }

@@ -13,6 +13,17 @@ export interface MxHost {
   readonly certificateId: CertificateId | null;
   /** How many domains of `account` name this host. At 0 the item is deleted. */
   readonly domainCount: number;
+  /**
+   * Revision of the write that set `certificateId`; set by the store. Absent = no write has since items have it, so the
+   * certificate is as old as any record that names the host.
+   */
+  readonly certificateRevision?: number | undefined;
+}
+
+/** A host item as it was read; null = absent. */
+export interface MxHostRead {
+  readonly host: DomainName;
+  readonly item: MxHost | null;
 }
 
 /** A host item before and after one write; null = absent. */
@@ -21,6 +32,44 @@ export interface MxHostChange {
   readonly before: MxHost | null;
   readonly after: MxHost | null;
 }
+
+/** A host item as the write at `revision` stores it. */
+export function withCertificateRevision(change: MxHostChange, revision: number): MxHostChange {
+  const { before, after } = change;
+  if (after === null) return change;
+  const isSame = before?.account === after.account && before.certificateId === after.certificateId;
+  // A host that comes without a certificate changes nothing that any domain shows.
+  const isBare = before === null && after.certificateId === null;
+  const { certificateRevision: _, ...item } = after;
+  const taken = isSame ? before.certificateRevision : isBare ? undefined : revision;
+  return { ...change, after: taken === undefined ? item : { ...item, certificateRevision: taken } };
+}
+
+type OwnHosts = ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateRevision">>;
+
+/**
+ * The revision of a domain as its readers see it, and the only validator of it (docs/adr/0019): that of its record, or
+ * of the certificate of one of its own hosts, whichever is the newest.
+ */
+export function shownRevision(
+  { account, mxHosts, revision }: Pick<DomainRecord, "account" | "mxHosts" | "revision">,
+  hosts: OwnHosts,
+): number {
+  const own = mxHosts.flatMap((name) => {
+    const host = hosts.get(name);
+    return host?.account === account ? (host.certificateRevision ?? 0) : [];
+  });
+  return Math.max(revision, ...own);
+}
+
+/**
+ * Whether record and hosts, read one after the other, show one moment: no host is newer than the record, and the
+ * domain reads as the certificate that it was given last. Otherwise another domain has moved a host, or the reads met
+ * a write.
+ */
+export const isOneMoment = (domain: DomainRecord, hosts: ReadonlyMap<DomainName, MxHost>): boolean =>
+  shownRevision(domain, hosts) === domain.revision &&
+  certificateView(domain, hosts) === domain.tls.server.certificateId;
 
 /**
  * What a domain's `certificateId` reads as: the certificate of its first host that its own account owns.

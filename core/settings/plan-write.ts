@@ -1,7 +1,7 @@
 import type { CertificateId } from "../certificate/ids.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
-import { certificateView, type MxHost, type MxHostChange } from "./mx-host.ts";
+import { certificateView, type MxHost, type MxHostChange, type MxHostRead } from "./mx-host.ts";
 import type { UseChange } from "./store.ts";
 
 type PlannedDomain = Pick<DomainRecord, "account" | "mxHosts" | "tls">;
@@ -20,6 +20,10 @@ export interface DomainWrite {
   /** The host items that exist, of every name in `before` and `after`. */
   readonly hosts: ReadonlyMap<DomainName, MxHost>;
   /**
+   * Hosts named before whose item cannot be read: their owner is not known, so they are left as they are. Absent = none.
+   */
+  readonly unreadableHosts?: readonly DomainName[];
+  /**
    * For a host without an item: how many *other* domains of the account name it already; absent = 0. It is above 0
    * only after another account has given the host up.
    */
@@ -29,12 +33,16 @@ export interface DomainWrite {
 /** What a write of a domain does beside its record. */
 export interface WritePlan {
   readonly hosts: readonly MxHostChange[];
+  /** What was read of the other hosts, before and after: `Commit.hostsRead`. */
+  readonly hostsRead: readonly MxHostRead[];
   /** At most one entry for each record. */
   readonly uses: readonly UseChange[];
   /** Own hosts whose certificate would change for other domains of the account too: 409 `shared-host` unless moving. */
   readonly sharedHosts: readonly DomainName[];
   /** Hosts of another account, left untouched: with a certificate the write is 409 `host-taken`. */
   readonly foreignHosts: readonly DomainName[];
+  /** Hosts that the write would change and that cannot be read: it is 409 `unreadable`. */
+  readonly unreadableHosts: readonly DomainName[];
 }
 
 /**
@@ -46,15 +54,26 @@ export interface WritePlan {
  */
 export function planWrite(write: DomainWrite): WritePlan {
   const hosts = touchesHosts(write) ? hostChanges(write) : [];
+  const changed = new Set(hosts.map(({ host }) => host));
+  const others = [...new Set([...namesOf(write.before), ...namesOf(write.after)])].filter(
+    (name) => !changed.has(name) && !isUnreadable(write, name),
+  );
   return {
     hosts,
+    hostsRead: others.map((host) => ({ host, item: write.hosts.get(host) ?? null })),
     uses: [...certificateUses(write, hosts), ...trustStoreUses(write)],
     sharedHosts: hosts.filter((change) => changesForOthers(write, change)).map((change) => change.host),
     foreignHosts: namesOf(write.after).filter((name) => isForeign(write, name)),
+    unreadableHosts: touchesHosts(write)
+      ? namesOf(write.after).filter((name) => isUnreadable(write, name))
+      : [],
   };
 }
 
 const namesOf = (domain: PlannedDomain | null): DomainName[] => [...new Set(domain?.mxHosts ?? [])];
+
+const isUnreadable = ({ unreadableHosts = [] }: DomainWrite, name: DomainName): boolean =>
+  unreadableHosts.includes(name);
 
 const accountOf = ({ before, after }: DomainWrite): string | undefined => (after ?? before)?.account;
 
@@ -93,7 +112,7 @@ function hostChanges(write: DomainWrite): MxHostChange[] {
 
 /** The host's item when the domain afterwards names it, with its present certificate when it was named before. */
 function claim(write: DomainWrite, host: DomainName): [[DomainName, MxHost]] | null {
-  if (write.after === null || isForeign(write, host)) return null;
+  if (write.after === null || isForeign(write, host) || isUnreadable(write, host)) return null;
   const { account } = write.after;
   const item = write.hosts.get(host);
   const namedBefore = namesBefore(write, host);

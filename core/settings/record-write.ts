@@ -18,6 +18,51 @@ export const commitUnder = (
   build: (expectedHead: number) => Promise<Commit>,
 ): Promise<LogEntry> => commitWithRetry(store, build, { ...retry, whenStale: whenStale(condition) });
 
+/** What a write found that changes nothing: no revision is taken, nothing is logged. */
+export interface Unchanged<T> {
+  readonly unchanged: T;
+}
+
+/** Ends the loop of a write whose build found nothing to change. Never leaves this module. */
+class NothingToWrite extends Error {
+  override readonly name = "NothingToWrite";
+}
+
+/** The same, for a build that may find that nothing would change. @throws as `commitWithRetry` */
+export async function commitChange<T>(
+  condition: WriteCondition,
+  deps: Pick<ServiceDependencies, "store" | "retry">,
+  build: (expectedHead: number) => Promise<Commit | Unchanged<T>>,
+): Promise<LogEntry | Unchanged<T>> {
+  let found: Unchanged<T> | null = null;
+  try {
+    return await commitUnder(condition, deps, async (expectedHead) => {
+      const built = await build(expectedHead);
+      if (!("unchanged" in built)) return built;
+      found = built;
+      throw new NothingToWrite("the write changes nothing");
+    });
+  } catch (error) {
+    if (error instanceof NothingToWrite && found !== null) return found;
+    throw error;
+  }
+}
+
+/** Fields that every write sets, whether it changes anything or not. */
+const WRITE_FIELDS: ReadonlySet<string> = new Set(["revision", "updatedAt", "updatedBy"]);
+
+/** Whether two documents say the same, apart from when and by whom they were written. An absent member equals undefined. */
+export const saysTheSame = (a: object, b: object): boolean => canonical(a) === canonical(b);
+
+const canonical = (document: object): string =>
+  JSON.stringify(
+    Object.fromEntries(Object.entries(document).filter(([key]) => !WRITE_FIELDS.has(key))),
+    (_, value: unknown) =>
+      typeof value === "object" && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).toSorted(([x], [y]) => (x < y ? -1 : 1)))
+        : value,
+  );
+
 /** The commit of a certificate or trust store: it claims no MX host and uses no other record. */
 export const commitAlone = (
   record: RecordChange,

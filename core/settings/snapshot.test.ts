@@ -17,6 +17,7 @@ const unreadable = (revision: number, id: string): FeedEntry => ({
   kind: "unreadable",
   revision,
   item: { kind: "domain", id, problem: "not JSON" },
+  account: null,
 });
 
 describe("applyEntries", () => {

@@ -1,13 +1,15 @@
 import type { Actor } from "../actor.ts";
 import type { CertificateId, EdgeId } from "../certificate/ids.ts";
-import type { DomainName } from "../domain-name/domain-name.ts";
+import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
 import type { ReportedEdge } from "../edge-report/edge-reports.ts";
-import { NotFound, Unreadable } from "../errors.ts";
+import { Gone, NotFound, Unreadable } from "../errors.ts";
+import { type ChangeListing, type ChangePage, isAbout } from "./change-log.ts";
 import type { DomainRecord } from "./domain.ts";
 import { type DomainStatus, domainStatus, unreadableDomainStatus } from "./domain-status.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { LogEntry, Page } from "./store.ts";
-import { readSurroundings } from "./surroundings.ts";
+import type { DomainWithHosts } from "./store.ts";
+import { readReferences } from "./surroundings.ts";
+import { shownRecord } from "./domain-view.ts";
 import { domainWarnings } from "./warnings.ts";
 
 const CERTIFICATES_AT_ONCE = 200;
@@ -24,12 +26,15 @@ export class StatusService {
   async domain(actor: Actor, name: DomainName): Promise<DomainStatus> {
     const { store, edgeReports, operatorHosts, clock } = this.#deps;
     const edges = await edgeReports.list();
-    const domain = await this.#readDomain(name);
-    if (domain instanceof Unreadable) return unreadableDomainStatus(name, domain.message, edges);
-    if (domain?.account !== actor.account) throw new NotFound(`there is no domain ${name}`);
-    const surroundings = await readSurroundings(store, [domain]);
+    const found = await this.#readDomain(name);
+    if (found instanceof Unreadable) return unreadableDomainStatus(name, found.message, edges);
+    if (found?.domain.account !== actor.account) throw new NotFound(`there is no domain ${name}`);
+    const { hosts } = found;
+    // A certificate that another domain has moved here is a change too: edges are asked whether they have it.
+    const domain = shownRecord(found.domain, hosts);
+    const surroundings = await readReferences(store, [domain], hosts);
     const literalNone = domain.tls.server.level === "none";
-    const { hosts, certificates } = surroundings;
+    const { certificates } = surroundings;
     return domainStatus({
       domain,
       hosts,
@@ -56,23 +61,44 @@ export class StatusService {
   }
 
   /**
-   * The account's entries after a revision, out of at most `limit` of the log. `next` = where to go on; null = that was
-   * all there is now.
+   * The account's entries of the log. An entry that cannot be read is shown as such, unless it is another account's.
+   * @throws Gone when entries after `after` have been removed with their age.
    */
-  async changes(actor: Actor, after: number, limit: number): Promise<Page<LogEntry>> {
-    const { entries, head } = await this.#deps.store.changesAfter(after, limit);
+  async changes(actor: Actor, { after, limit, resource }: ChangeListing): Promise<ChangePage> {
+    const { store } = this.#deps;
+    const oldest = await store.oldestRevision();
+    if (after !== undefined && after + 1 < oldest)
+      throw new Gone(`the log begins at revision ${oldest}: entries are kept for 90 days`, oldest);
+    const { entries, head } = await store.changesAfter(after ?? oldest - 1, limit);
+    const present = resource?.kind === "domain" ? await this.#presentDomain(resource.id) : null;
     const last = entries.at(-1);
     const revision = last?.kind === "entry" ? last.entry.revision : last?.revision;
-    const own = entries.flatMap((each) =>
-      each.kind === "entry" && each.entry.account === actor.account ? each.entry : [],
-    );
-    return { items: own, next: revision === undefined || revision >= head ? null : String(revision) };
+    return {
+      items: entries.flatMap((each) => {
+        if (each.kind === "unreadable" || each.entry.account !== actor.account) return [];
+        return resource === undefined || isAbout(each.entry, resource, present) ? each.entry : [];
+      }),
+      unreadable: entries.flatMap((each) => {
+        if (each.kind === "entry" || (each.account ?? actor.account) !== actor.account) return [];
+        const { item } = each;
+        const isOther =
+          item.kind !== "log-entry" && (item.kind !== resource?.kind || item.id !== resource.id);
+        return resource !== undefined && isOther ? [] : { revision: each.revision, ...item };
+      }),
+      next: revision === undefined || revision >= head ? null : String(revision),
+    };
+  }
+
+  async #presentDomain(id: string): Promise<DomainRecord | null> {
+    const name = toDomainName(id);
+    const found = name === null ? null : await this.#readDomain(name);
+    return found instanceof Unreadable ? null : (found?.domain ?? null);
   }
 
   /** Whose an unreadable record is cannot be known; that the name is taken is no secret (409 `name-taken`). */
-  async #readDomain(name: DomainName): Promise<DomainRecord | Unreadable | null> {
+  async #readDomain(name: DomainName): Promise<DomainWithHosts | Unreadable | null> {
     try {
-      return await this.#deps.store.getDomain(name);
+      return await this.#deps.store.getDomainWithHosts(name);
     } catch (error) {
       if (error instanceof Unreadable) return error;
       throw error;

@@ -4,7 +4,7 @@ import type { TrustStoreRecord } from "../certificate/trust-store.ts";
 import type { Timestamp } from "../clock.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
-import type { MxHost, MxHostChange } from "./mx-host.ts";
+import type { MxHost, MxHostChange, MxHostRead } from "./mx-host.ts";
 
 /** What a change is about, with the record before (null: created) and after (null: deleted). */
 export type RecordChange =
@@ -41,6 +41,16 @@ export interface UseChange {
   readonly delta: number;
 }
 
+/** Other domains of the account whose certificate a write changes, by the hosts that they share with the written one. */
+export interface MovedDomains {
+  readonly count: number;
+  /** The first by name, at most `MOVED_DOMAINS_NAMED`. */
+  readonly names: readonly DomainName[];
+}
+
+/** A log entry has to fit into an item of 400 KB, beside two records of 64 KB. */
+export const MOVED_DOMAINS_NAMED = 200;
+
 /**
  * One write: the record, the log entry, the host claims and the use counts are stored together or not at all.
  * `revision` inside `record.after` is ignored: the store sets it to the revision that the write takes.
@@ -48,6 +58,12 @@ export interface UseChange {
 export interface Commit {
   readonly record: RecordChange;
   readonly hosts: readonly MxHostChange[];
+  /**
+   * The other host items of the domain, before and after, as they were read: the condition of the request and the log's
+   * `before` rest on them. Absent = the write rests on none.
+   */
+  readonly hostsRead?: readonly MxHostRead[] | undefined;
+  readonly movedDomains?: MovedDomains | undefined;
   readonly uses: readonly UseChange[];
   readonly account: string;
   readonly actor: string;
@@ -69,8 +85,11 @@ export interface LogEntry {
   readonly account: string;
   readonly actor: string;
   readonly action: ChangeAction;
+  /** `before` of a domain is what its readers saw: with the certificate and the revision of its hosts. */
   readonly record: RecordChange;
   readonly hosts: readonly MxHostChange[];
+  /** Absent = no other domain, or written by a release before 0.2. */
+  readonly movedDomains?: MovedDomains | undefined;
 }
 
 /** A stored item that this release cannot read. It takes no part in a snapshot; the status shows it. */
@@ -84,7 +103,13 @@ export interface UnreadableItem {
 /** An entry that cannot be read still has its place in the log, and says what it was about when that is known. */
 export type FeedEntry =
   | { readonly kind: "entry"; readonly entry: LogEntry }
-  | { readonly kind: "unreadable"; readonly revision: number; readonly item: UnreadableItem };
+  | {
+      readonly kind: "unreadable";
+      readonly revision: number;
+      readonly item: UnreadableItem;
+      /** Whose entry it is; null where that cannot be read either. */
+      readonly account: string | null;
+    };
 
 export interface ChangeFeed {
   /** In order of revision. May start after a gap or hold one when entries are gone: the reader checks. */
@@ -101,6 +126,14 @@ export interface StoreContents {
   readonly certificates: readonly CertificateRecord[];
   readonly trustStores: readonly TrustStoreRecord[];
   readonly unreadable: readonly UnreadableItem[];
+}
+
+export interface DomainWithHosts {
+  readonly domain: DomainRecord;
+  /** Those of its hosts that have an item. */
+  readonly hosts: ReadonlyMap<DomainName, MxHost>;
+  /** Hosts whose item cannot be read; they are not in `hosts`. */
+  readonly unreadableHosts: readonly DomainName[];
 }
 
 export interface PageRequest {
@@ -135,6 +168,8 @@ export interface Store {
   /** The newest revision; 0 before the first write. */
   head(): Promise<number>;
   getDomain(name: DomainName): Promise<DomainRecord | null>;
+  /** The record and the items of its hosts that exist, as they were at one moment. */
+  getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null>;
   getCertificate(id: CertificateId): Promise<CertificateRecord | null>;
   getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null>;
   /** The host items that exist, by name. */
@@ -167,11 +202,13 @@ export interface Store {
    * @throws StaleRevision when the stored record is not `record.before` (another revision, absent, or present).
    * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when a host
    * would pass from one account to another in one write.
-   * @throws Contention when the head is not `expectedHead`, a host is not as in `before`, or a used record is absent.
+   * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a used record is absent.
    */
   commit(commit: Commit): Promise<LogEntry>;
   /** Entries after a revision, at most `limit`. A call without news costs one read at any number of domains. */
   changesAfter(revision: number, limit: number): Promise<ChangeFeed>;
+  /** The oldest revision of which the log may still have the entry: head + 1 where it has none. */
+  oldestRevision(): Promise<number>;
   /** A consistent view of everything at one revision, while others write. */
   loadAll(): Promise<StoreContents>;
   /** Resolves when the store can be read and, where that is local, written. @throws Unavailable */

@@ -151,6 +151,7 @@ const mxHost = z.object({
   account: z.string().min(1),
   certificateId: absentIsNull(certificateId),
   domainCount: z.int().min(1),
+  certificateRevision: takenRevision.optional(),
 });
 
 const beforeAndAfter = <T extends z.ZodType>(record: T) => ({
@@ -171,6 +172,7 @@ const logEntry = z
       z.object({ kind: z.literal("trust-store"), id: trustStoreId, ...beforeAndAfter(trustStore) }),
     ]),
     hosts: z.array(z.object({ host: domainName, ...beforeAndAfter(mxHost) })),
+    movedDomains: z.object({ count: z.int().min(0), names: z.array(domainName) }).optional(),
   })
   // Applied to another record than it names, an entry would change settings that nobody wrote.
   .refine(({ record, hosts, revision }) => {
@@ -186,6 +188,7 @@ const recordKey = (record: { readonly id: string } | { readonly name: string }):
 
 /** What a log entry that cannot be read was about, when at least that can be told. */
 const entrySubject = z.object({
+  account: z.string().min(1).nullable().catch(null),
   record: z.object({ kind: z.enum(RECORD_KINDS), id: z.string().max(300) }),
 });
 
@@ -227,7 +230,8 @@ export function readFeedEntry(revision: number, stored: unknown): FeedEntry {
     return { kind: "entry", entry };
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    return { kind: "unreadable", revision, item: subjectOf(revision, stored, error.message) };
+    const { account, ...item } = subjectOf(revision, stored, error.message);
+    return { kind: "unreadable", revision, item, account };
   }
 }
 
@@ -247,10 +251,28 @@ function problems({ issues }: z.ZodError): string {
   return issues.length > shown.length ? `${shown.join(", ")}, …` : shown.join(", ");
 }
 
-function subjectOf(revision: number, stored: unknown, problem: string): UnreadableItem {
+function subjectOf(
+  revision: number,
+  stored: unknown,
+  problem: string,
+): UnreadableItem & { readonly account: string | null } {
   const subject = entrySubject.safeParse(valueOf(stored));
-  if (!subject.success) return { kind: "log-entry", id: String(revision), problem };
-  return { ...subject.data.record, problem };
+  if (!subject.success) return { kind: "log-entry", id: String(revision), problem, account: null };
+  return { ...subject.data.record, problem, account: subject.data.account };
+}
+
+/** The hosts of one domain: those that can be read, and the names of those that cannot. `read` is over `readMxHost`. */
+export function readableHosts<Stored>(
+  items: readonly Stored[],
+  read: (item: Stored) => ReturnType<typeof readOrReport<MxHost>>,
+): { readonly hosts: ReadonlyMap<DomainName, MxHost>; readonly unreadableHosts: readonly DomainName[] } {
+  const results = items.map(read);
+  return {
+    hosts: new Map(results.flatMap((each) => ("value" in each ? [[each.value.host, each.value]] : []))),
+    unreadableHosts: results.flatMap((each) =>
+      "unreadable" in each ? (toDomainName(each.unreadable.id) ?? []) : [],
+    ),
+  };
 }
 
 /** For lists: the item, or what to say of it. `read` is one of the functions above, over `stored`. */

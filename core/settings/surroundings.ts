@@ -4,8 +4,8 @@ import type { TrustStoreRecord } from "../certificate/trust-store.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
 import { Unreadable } from "../errors.ts";
 import type { DomainRecord, DomainSettings } from "./domain.ts";
-import type { MxHost } from "./mx-host.ts";
-import type { Store } from "./store.ts";
+import { isOneMoment, type MxHost } from "./mx-host.ts";
+import type { DomainWithHosts, Store } from "./store.ts";
 
 /** The records that some domains refer to, as far as they exist and can be read. */
 export interface Surroundings {
@@ -14,20 +14,35 @@ export interface Surroundings {
   readonly trustStores: ReadonlyMap<TrustStoreId, TrustStoreRecord>;
 }
 
-type Readers = Pick<Store, "getMxHosts" | "getCertificate" | "getTrustStore">;
-
-/** Reads each record once, however many of the domains refer to it. @throws Unavailable */
-export async function readSurroundings(
-  store: Readers,
+/**
+ * The domains of a list with their hosts, each host read once. A domain for which that may mix two moments is read again
+ * by itself; one that is gone by then is left out.
+ * @throws Unavailable
+ */
+export async function readHostsOf(
+  store: Pick<Store, "getMxHosts" | "getDomainWithHosts">,
   domains: readonly DomainRecord[],
-): Promise<Surroundings> {
-  const hosts = await readHostItems(store, [...new Set(domains.flatMap(({ mxHosts }) => mxHosts))]);
-  return readReferences(store, domains, hosts);
+): Promise<readonly Pick<DomainWithHosts, "domain" | "hosts">[]> {
+  const all = await readHostItems(store, [...new Set(domains.flatMap(({ mxHosts }) => mxHosts))]);
+  const found: Pick<DomainWithHosts, "domain" | "hosts">[] = [];
+  for (const domain of domains) {
+    const hosts = new Map(domain.mxHosts.flatMap((name) => hostEntry(all, name)));
+    const read = isOneMoment(domain, hosts)
+      ? { domain, hosts }
+      : await readable(() => store.getDomainWithHosts(domain.name));
+    if (read !== null && read.domain.account === domain.account) found.push(read);
+  }
+  return found;
+}
+
+function hostEntry(hosts: ReadonlyMap<DomainName, MxHost>, name: DomainName): [DomainName, MxHost][] {
+  const item = hosts.get(name);
+  return item === undefined ? [] : [[name, item]];
 }
 
 /** All at once, or one by one where one of them cannot be read. */
 async function readHostItems(
-  store: Pick<Readers, "getMxHosts">,
+  store: Pick<Store, "getMxHosts">,
   names: readonly DomainName[],
 ): Promise<ReadonlyMap<DomainName, MxHost>> {
   const all = await readable(() => store.getMxHosts(names));
@@ -40,9 +55,9 @@ async function readHostItems(
   return found;
 }
 
-/** The same with host items that are known already. @throws Unavailable */
+/** What domains refer to, each record read once; their host items are known. @throws Unavailable */
 export async function readReferences(
-  store: Pick<Readers, "getCertificate" | "getTrustStore">,
+  store: Pick<Store, "getCertificate" | "getTrustStore">,
   domains: readonly Pick<DomainSettings, "tls">[],
   hosts: ReadonlyMap<DomainName, MxHost>,
 ): Promise<Surroundings> {

@@ -1,4 +1,6 @@
 import { Contention, StaleRevision, Unavailable } from "../errors.ts";
+import { shownRecord } from "./domain-view.ts";
+import { type MxHost, withCertificateRevision } from "./mx-host.ts";
 import type { ChangeAction, Commit, LogEntry, RecordChange, Store } from "./store.ts";
 import { readFeedEntry } from "./stored-record.ts";
 
@@ -101,9 +103,21 @@ function entryAt(revision: number, commit: Commit): LogEntry {
     account: commit.account,
     actor: commit.actor,
     action: actionOf(commit.record),
-    record: withRevision(commit.record, revision),
-    hosts: commit.hosts,
+    record: withRevision(asRead(commit), revision),
+    hosts: commit.hosts.map((change) => withCertificateRevision(change, revision)),
+    ...(commit.movedDomains === undefined ? {} : { movedDomains: commit.movedDomains }),
   };
+}
+
+/** The change with `before` as a reader saw it. */
+function asRead({ record, hosts, hostsRead }: Commit): RecordChange {
+  if (record.kind !== "domain" || record.before === null || hostsRead === undefined) return record;
+  const read = [
+    ...hosts.map(({ host, before }): [string, MxHost | null] => [host, before]),
+    ...hostsRead.map(({ host, item }): [string, MxHost | null] => [host, item]),
+  ];
+  const items = new Map(read.flatMap(([, item]) => (item === null ? [] : [[item.host, item] as const])));
+  return { ...record, before: shownRecord(record.before, items) };
 }
 
 /** @throws TypeError for a change of nothing to nothing: a mistake of ours. */

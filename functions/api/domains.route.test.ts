@@ -48,7 +48,14 @@ describe("PUT of a domain", () => {
     const { json } = await api.expect(201, "PUT", DOMAIN, {
       body: { tls: { server: { level: "require" } } },
     });
-    const forged = { ...json, account: "other", revision: 99, updatedBy: "nobody", warnings: "none" };
+    const forged = {
+      ...json,
+      account: "other",
+      revision: 99,
+      updatedBy: "nobody",
+      warnings: "none",
+      delivery: { nextHop: "smtp://mail.example.com" },
+    };
     const again = await api.expect(200, "PUT", DOMAIN, { body: forged, ...HERE });
     expect(again.json).toMatchObject({ tls: json.tls, account: "default", revision: 2, updatedBy: "tester" });
     expect(again.json.createdAt).toBe(json.createdAt);

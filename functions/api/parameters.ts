@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { CAPS } from "../../core/limits.ts";
+import { RECORD_KINDS } from "../../core/settings/store.ts";
 import { domainNameInput } from "../../core/settings/input-fields.ts";
 
 export const nameParameter = z.object({ name: domainNameInput });
@@ -18,6 +19,23 @@ export const revisionQuery = digits(/^\d{1,15}$/, "must be a revision: a whole n
   type: "integer",
   minimum: 0,
 });
+
+/** A record as the change log names it: `domain/example.com`. */
+export const resourceQuery = z
+  .string()
+  .max(300)
+  .regex(
+    new RegExp(`^(?:${RECORD_KINDS.join("|")})/[\\w.-]+$`),
+    "must be domain/, certificate/ or trust-store/ and a name or id",
+  )
+  .transform((text) => {
+    const [kind = "", id = ""] = text.split("/");
+    return { kind: RECORD_KINDS.find((each) => each === kind) ?? "domain", id };
+  })
+  .openapi({
+    description: "only changes of this record, such as domain/example.com, and of what it shows",
+    example: "domain/example.com",
+  });
 
 /** Query of a list: strict, since a misspelt filter would show everything. */
 export const pageQuery = {

@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
 import {
   ConditionMissing,
+  Gone,
   InvalidInput,
   type Issue,
   NotFound,
@@ -12,6 +13,7 @@ import {
   StateConflict,
   TooLarge,
   Unavailable,
+  Unreadable,
 } from "../../core/errors.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { TooManyAttempts, Unauthenticated, UnsupportedMediaType } from "./http-errors.ts";
@@ -28,6 +30,8 @@ const PROBLEMS = {
   "shared-host": [409, "Other domains share the MX host"],
   "host-taken": [409, "The MX host is not this account's"],
   "already-exists": [409, "It exists already"],
+  unreadable: [409, "Stored content cannot be read"],
+  gone: [410, "Gone"],
   "stale-revision": [412, "The condition does not hold"],
   "too-large": [413, "Too large"],
   "unsupported-media-type": [415, "Another media type is needed"],
@@ -97,6 +101,8 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof NotFound) return { code: "not-found", detail: error.message };
   if (error instanceof StateConflict)
     return { code: error.code, detail: error.message, issues: conflictIssues(error) };
+  if (error instanceof Unreadable) return { code: "unreadable", detail: error.message };
+  if (error instanceof Gone) return goneProblemOf(error);
   if (error instanceof StaleRevision) return { code: "stale-revision", detail: error.message };
   if (error instanceof ConditionMissing) return { code: "condition-missing", detail: error.message };
   if (error instanceof Unavailable)
@@ -106,6 +112,11 @@ export function problemOf(error: unknown): Problem {
       headers: { "Retry-After": RETRY_AFTER_SECONDS },
     };
   return httpProblemOf(error) ?? { code: "internal", detail: "The log has the cause under this request id." };
+}
+
+function goneProblemOf({ message, oldestRevision }: Gone): Problem {
+  const issue = { pointer: "/after", code: "gone", message: `must be at least ${oldestRevision - 1}` };
+  return { code: "gone", detail: message, issues: [issue] };
 }
 
 const conflictIssues = ({ code, message, issues }: StateConflict): readonly Issue[] =>

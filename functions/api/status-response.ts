@@ -116,18 +116,42 @@ export const edgeListResponse = listOf(
     .meta({ id: "Edge" }),
 ).meta({ id: "EdgeList" });
 
+const resource = z.strictObject({ kind: z.enum(RECORD_KINDS), id: z.string() });
 const logged = z.union([loggedDomain, loggedCertificateResponse, loggedTrustStore]).nullable();
 
-export const changeListResponse = listOf(
-  z
-    .strictObject({
-      revision,
-      at: time,
-      actor: z.string(),
-      action: z.enum(CHANGE_ACTIONS),
-      resource: z.strictObject({ kind: z.enum(RECORD_KINDS), id: z.string() }),
-      before: logged.meta({ description: "null = created" }),
-      after: logged.meta({ description: "null = deleted" }),
-    })
-    .meta({ id: "Change" }),
-).meta({ id: "ChangeList" });
+const change = z
+  .strictObject({
+    revision,
+    at: time,
+    actor: z.string(),
+    action: z.enum(CHANGE_ACTIONS),
+    resource,
+    before: logged.meta({ description: "as its readers saw it; null = created, or it could not be read" }),
+    after: logged.meta({ description: "null = deleted" }),
+    mxHosts: z
+      .array(
+        z.strictObject({
+          host: z.string(),
+          certificateBefore: z.string().nullable(),
+          certificateAfter: z.string().nullable(),
+        }),
+      )
+      .readonly()
+      .meta({ description: "MX hosts that serve another certificate since; null = the edge's default" }),
+    movedDomains: z
+      .strictObject({ count: z.int().min(0), names: z.array(z.string()).readonly() })
+      .optional()
+      .meta({
+        description: "other domains whose certificate this changed, by shared MX hosts; names: the first 200",
+      }),
+  })
+  .meta({ id: "Change" });
+
+export const changeListResponse = listOf(change)
+  .extend({
+    unreadable: z
+      .array(z.strictObject({ revision, kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }))
+      .readonly()
+      .meta({ description: "entries of this page that cannot be read" }),
+  })
+  .meta({ id: "ChangeList" });

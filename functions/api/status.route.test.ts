@@ -88,7 +88,7 @@ describe("the status of a domain", () => {
       unreadable: [{ kind: "domain", id: "example.com", edge: null }],
       warnings: [{ code: "settings-unreadable" }],
     });
-    await api.expect(500, "GET", DOMAIN);
+    await api.expect(409, "GET", DOMAIN);
   });
 
   it("and the domain itself are shown although its host, certificate or trust store cannot be read", async () => {
@@ -225,9 +225,56 @@ describe("the change log", () => {
     expect(found).toEqual([1, 4]);
     expect((await api.expect(200, "GET", "/v1/changes?after=4")).json).toEqual({
       items: [],
+      unreadable: [],
       nextCursor: null,
     });
     expect((await api.expect(200, "GET", "/v1/changes?after=4000")).json.items).toEqual([]);
+  });
+
+  it("is 410 after entries that are not kept any more, with where it begins", async () => {
+    const api = await startApi();
+    for (const name of ["a", "b", "c"])
+      await api.expect(201, "PUT", `/v1/domains/${name}.example`, { body: {} });
+    const revisions = async (query: string) =>
+      (await api.expect(200, "GET", `/v1/changes${query}`)).json.items.map(
+        ({ revision }: { revision: number }) => revision,
+      );
+    api.database.run("DELETE FROM log WHERE revision < 3");
+    for (const after of [0, 1]) {
+      const { problems, json } = await api.expect(410, "GET", `/v1/changes?after=${after}`);
+      expect(problems).toEqual(["gone /after"]);
+      expect(json.detail).toContain("begins at revision 3");
+    }
+    expect(await revisions("?after=2")).toEqual([3]);
+    expect(await revisions("")).toEqual([3]);
+    api.database.run("DELETE FROM log");
+    const { json } = await api.expect(410, "GET", "/v1/changes?after=2");
+    expect(json.detail).toContain("begins at revision 4");
+    expect(await revisions("?after=3")).toEqual([]);
+    expect(await revisions("")).toEqual([]);
+  });
+
+  it("shows an entry that cannot be read as such, and none of another account", async () => {
+    const api = await startApi();
+    const create = (name: string, options = {}) =>
+      api.expect(201, "PUT", `/v1/domains/${name}.example`, { body: {}, ...options });
+    await create("a");
+    await create("b");
+    await create("theirs", { token: OTHER_TOKEN });
+    await create("c");
+    const spoil = (revision: number) =>
+      api.database.run("UPDATE log SET entry = json_remove(entry, '$.actor') WHERE revision = ?", revision);
+    spoil(2);
+    spoil(3);
+    api.database.run("UPDATE log SET entry = '{' WHERE revision = 4");
+    const { json } = await api.expect(200, "GET", "/v1/changes");
+    expect(json.items).toMatchObject([{ revision: 1 }]);
+    expect(json.unreadable).toMatchObject([
+      { revision: 2, kind: "domain", id: "b.example", problem: expect.stringContaining("actor") },
+      { revision: 4, kind: "log-entry", id: "4" },
+    ]);
+    const about = await api.expect(200, "GET", "/v1/changes?resource=domain/a.example");
+    expect(about.json.unreadable).toMatchObject([{ revision: 4 }]);
   });
 
   it.each(["after=-1", "after=x", "after=1.5", "after=", "limit=0", "before=3", "after=9999999999999999"])(

@@ -3,7 +3,7 @@ import { loggedCertificate } from "../../core/certificate/certificate-view.ts";
 import type { StatusService } from "../../core/settings/status-service.ts";
 import type { LogEntry, RecordChange } from "../../core/settings/store.ts";
 import type { ApiEnv } from "./api-env.ts";
-import { limitQuery, nameParameter, revisionQuery } from "./parameters.ts";
+import { limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
 import { answers, problems, security } from "./route-parts.ts";
 import { changeListResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
 
@@ -37,13 +37,18 @@ const listChanges = createRoute({
   summary: "Read the change log, oldest first",
   request: {
     query: z.strictObject({
-      after: revisionQuery
-        .default(0)
-        .openapi({ description: "only later revisions; nextCursor of the page before", default: 0 }),
+      after: revisionQuery.optional().openapi({
+        description:
+          "only later revisions; nextCursor of the page before. 410 where entries after it are not kept any more; left out = from the oldest",
+      }),
+      resource: resourceQuery.optional(),
       ...limitQuery,
     }),
   },
-  responses: { 200: answers(changeListResponse, "a page of changes"), ...problems("invalid-request") },
+  responses: {
+    200: answers(changeListResponse, "a page of changes"),
+    ...problems("invalid-request", "gone"),
+  },
 });
 
 export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): void {
@@ -83,15 +88,29 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
   });
 
   app.openapi(listChanges, async (c) => {
-    const { after, limit } = c.req.valid("query");
-    const { items, next } = await status.changes(c.get("actor"), after, limit);
-    return c.json({ items: items.map(changeView), nextCursor: next }, 200);
+    const { items, unreadable, next } = await status.changes(c.get("actor"), c.req.valid("query"));
+    return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200);
   });
 }
 
-function changeView({ revision, at, actor, action, record }: LogEntry) {
+function changeView({ revision, at, actor, action, record, hosts, movedDomains }: LogEntry) {
   const { kind, id } = record;
-  return { revision, at, actor, action, resource: { kind, id }, ...beforeAndAfter(record) };
+  const mxHosts = hosts.flatMap(({ host, before, after }) => {
+    const certificateBefore = before?.certificateId ?? null;
+    const certificateAfter = after?.certificateId ?? null;
+    return certificateBefore === certificateAfter ? [] : { host, certificateBefore, certificateAfter };
+  });
+  const moved = movedDomains === undefined ? {} : { movedDomains };
+  return {
+    revision,
+    at,
+    actor,
+    action,
+    resource: { kind, id },
+    ...beforeAndAfter(record),
+    mxHosts,
+    ...moved,
+  };
 }
 
 /** Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even shown. */

@@ -39,7 +39,7 @@ describe("a trust store", () => {
     expect(created.headers.get("location")).toBe(path);
     expect((await api.expect(200, "GET", path)).json).toEqual(created.json);
     const replaced = await api.expect(200, "PUT", path, {
-      body: created.json,
+      body: { ...created.json, label: "other" },
       headers: { "If-Match": '"1"' },
     });
     expect(replaced.json).toMatchObject({ contentSha256: created.json.contentSha256, revision: 2 });

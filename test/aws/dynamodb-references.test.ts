@@ -10,7 +10,15 @@ import { readHosts } from "../../core/settings/host-reads.ts";
 import { planWrite } from "../../core/settings/plan-write.ts";
 import type { Commit, Store } from "../../core/settings/store.ts";
 import { listCases } from "../contract/store-list.cases.ts";
-import { commitOf, eventually, replay, sorted, wholeLog, Writer } from "../contract/store-under-test.ts";
+import {
+  commitOf,
+  eventually,
+  replay,
+  partsOf,
+  sorted,
+  wholeLog,
+  Writer,
+} from "../contract/store-under-test.ts";
 import { cancelled, type FaultProxy, startFaultProxy } from "../support/aws/fault-proxy.ts";
 import { describeBehindProxy, describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
@@ -108,12 +116,13 @@ async function settle(store: Store): Promise<void> {
 /** All hosts, all trust stores and all certificates of `big.example` change at once. */
 async function largestCommit(store: Store): Promise<Commit> {
   const wanted = domainRecord(after);
-  const stored = await store.getDomain(wanted.name);
+  const stored = await store.getDomainWithHosts(wanted.name);
+  const present = stored?.domain ?? null;
   const found = await readHosts(store, stored, wanted);
-  const { hosts: claims, uses } = planWrite({ before: stored, after: wanted, certificateId: last, ...found });
+  const plan = planWrite({ before: present, after: wanted, certificateId: last, ...found });
   return commitOf(
-    { kind: "domain", id: wanted.name, before: stored, after: wanted },
-    { hosts: claims, uses, expectedHead: await store.head() },
+    { kind: "domain", id: wanted.name, before: present, after: wanted },
+    { ...partsOf(plan), expectedHead: await store.head() },
   );
 }
 

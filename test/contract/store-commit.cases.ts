@@ -10,14 +10,27 @@ import {
   trustStoreId,
   trustStoreRecord,
 } from "../support/records.ts";
-import { commitOf, everything, sorted, type StoreUnderTest, Writer } from "./store-under-test.ts";
+import {
+  commitOf,
+  everything,
+  readableEntries,
+  sorted,
+  type StoreUnderTest,
+  Writer,
+} from "./store-under-test.ts";
 
 const [X, Y, absentCertificate] = [certificateId(1), certificateId(2), certificateId(3)];
 const [T, absentTrustStore] = [trustStoreId(1), trustStoreId(3)];
 const a = domainRecord({ name: "a.example", mxHosts: ["mx.example"], trustStoreIds: [T] });
 const b = domainRecord({ name: "b.example" });
 const mx = name("mx.example");
-const held: MxHost = { host: mx, account: "default", certificateId: X, domainCount: 1 };
+const held: MxHost = {
+  host: mx,
+  account: "default",
+  certificateId: X,
+  domainCount: 1,
+  certificateRevision: 4,
+};
 
 /** Revisions 1 to 4: certificates X and Y, trust store T, domain `a` with host mx.example on X. */
 async function settle(store: Store): Promise<void> {
@@ -103,7 +116,11 @@ export function commitCases(subject: () => StoreUnderTest): void {
       mxHosts: ["mx.example"],
       server: { certificateId: Y },
     });
-    expect((await other.getMxHosts([mx])).get(mx)).toEqual({ ...held, certificateId: Y });
+    expect((await other.getMxHosts([mx])).get(mx)).toEqual({
+      ...held,
+      certificateId: Y,
+      certificateRevision: 5,
+    });
     expect(await other.useCount("certificate", X)).toBe(0);
     expect(await other.useCount("certificate", Y)).toBe(1);
     expect(await other.useCount("trust-store", T)).toBe(0);
@@ -199,6 +216,20 @@ export function commitCases(subject: () => StoreUnderTest): void {
       "a host is another account's",
       { hosts: [{ host: mx, before: { ...held, account: "other" }, after: null }] },
     ],
+    [
+      "a host that was read has another certificate",
+      { hostsRead: [{ host: mx, item: { ...held, certificateId: Y } }] },
+    ],
+    [
+      "a host that was read has been moved since",
+      { hostsRead: [{ host: mx, item: { ...held, certificateRevision: 3 } }] },
+    ],
+    [
+      "a host that was read is named by more",
+      { hostsRead: [{ host: mx, item: { ...held, domainCount: 2 } }] },
+    ],
+    ["a host that was read as absent is there", { hostsRead: [{ host: mx, item: null }] }],
+    ["a host that was read is gone", { hostsRead: [{ host: name("no.example"), item: anew("no.example") }] }],
     ["a certificate to use is gone", use("certificate", absentCertificate, 1)],
     ["a certificate that is named is gone", use("certificate", absentCertificate, 0)],
     ["a trust store to use is gone", use("trust-store", absentTrustStore, 1)],
@@ -211,6 +242,65 @@ export function commitCases(subject: () => StoreUnderTest): void {
     await expect(store.commit(createB(parts))).rejects.toBeInstanceOf(Contention);
     expect(await everything(store)).toEqual(before);
     await store.commit(createB({}));
+  });
+
+  it("holds while the hosts that were read are as they were, present or absent", async () => {
+    const { store } = subject();
+    await settle(store);
+    const hostsRead = [
+      { host: mx, item: held },
+      { host: name("no.example"), item: null },
+    ];
+    await store.commit(createB({ hostsRead }));
+    expect((await store.getMxHosts([mx])).get(mx)).toEqual(held);
+  });
+
+  it("gives a host the revision that set its certificate, and keeps it while others come and go", async () => {
+    const { store, other } = subject();
+    await settle(store);
+    const writer = new Writer(store);
+    const revisionOf = async () => (await other.getMxHosts([mx])).get(mx)?.certificateRevision;
+    const put = (text: string, certificate: typeof X | null) =>
+      writer.putDomain({ name: text, mxHosts: ["mx.example"], server: { certificateId: certificate } });
+    await put("b.example", X);
+    expect(await revisionOf()).toBe(4);
+    await put("b.example", Y);
+    expect(await revisionOf()).toBe(6);
+    await writer.deleteDomain(a.name);
+    expect(await revisionOf()).toBe(6);
+    await put("b.example", null);
+    expect(await revisionOf()).toBe(8);
+    await writer.deleteDomain(b.name);
+    await put("c.example", null);
+    expect(await revisionOf()).toBeUndefined();
+    expect(sorted(await other.loadAll()).mxHosts).toEqual([
+      { host: mx, account: "default", certificateId: null, domainCount: 1 },
+    ]);
+  });
+
+  it("is logged with its record as readers saw it before, and with the domains that it moved", async () => {
+    const { store, other } = subject();
+    await settle(store);
+    const writer = new Writer(store);
+    const shared = { mxHosts: ["mx.example"], server: { certificateId: X } };
+    await writer.putDomain({ name: "b.example", ...shared });
+    await writer.putDomain({ name: "b.example", ...shared, server: { certificateId: Y } });
+    const found = await other.getDomainWithHosts(a.name);
+    if (found === null) throw new Error("a.example is gone");
+    const hostsRead = [...found.hosts].map(([host, item]) => ({ host, item }));
+    const before = found.domain;
+    const movedDomains = { count: 300, names: [b.name] };
+    const record = {
+      kind: "domain" as const,
+      id: a.name,
+      before,
+      after: { ...before, enforcement: "defer" },
+    };
+    await store.commit(commitOf(record, { hostsRead, movedDomains, expectedHead: 6 }));
+    const [last] = readableEntries((await other.changesAfter(6, 1)).entries);
+    expect(last?.movedDomains).toEqual(movedDomains);
+    expect(last?.record.before).toMatchObject({ revision: 6, tls: { server: { certificateId: Y } } });
+    expect(before).toMatchObject({ revision: 4, tls: { server: { certificateId: X } } });
   });
 
   it("never hands a host from one account to another", async () => {

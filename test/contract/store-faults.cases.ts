@@ -57,6 +57,15 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     expect(await store.getMxHosts([mx2])).toHaveProperty("size", 1);
   });
 
+  it("does not hide the domain when it is a host of it", async () => {
+    await settle(subject());
+    const { store, spoil } = subject();
+    await spoil("mx-host", mx1);
+    const found = await store.getDomainWithHosts(a);
+    expect(found).toMatchObject({ domain: { name: a }, unreadableHosts: [mx1] });
+    expect(found?.hosts.size).toBe(0);
+  });
+
   it("is left out of lists, which go on behind it", async () => {
     await settle(subject());
     const { store, spoil } = subject();

@@ -39,7 +39,7 @@ export function feedCases(subject: () => StoreUnderTest): void {
     const host = { host: "mx.example", account: "default", domainCount: 1 };
     const [plain, serving] = [
       { ...host, certificateId: null },
-      { ...host, certificateId: X },
+      { ...host, certificateId: X, certificateRevision: 3 },
     ];
     const about = { account: "default", actor: "test", record: { kind: "domain", id: "a.example" } };
     expect(create).toMatchObject({
@@ -60,6 +60,14 @@ export function feedCases(subject: () => StoreUnderTest): void {
       record: { before: update?.record.after, after: null },
     });
     expect(remove?.hosts).toEqual([{ host: "mx.example", before: serving, after: null }]);
+  });
+
+  it("begins with the first entry; before any, with the next", async () => {
+    const { store, other } = subject();
+    expect(await other.oldestRevision()).toBe(1);
+    await new Writer(store).putDomain({ name: "a.example" });
+    await new Writer(store).putDomain({ name: "b.example" });
+    expect(await other.oldestRevision()).toBe(1);
   });
 
   it("leads from nothing to what a full load gives", async () => {

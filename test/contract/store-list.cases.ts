@@ -136,6 +136,27 @@ export function listCases(subject: () => StoreUnderTest): void {
     });
   });
 
+  it("give a domain with the items of its hosts", async () => {
+    const { store, other } = subject();
+    await new Writer(store).putCertificate(certificateRecord({ id: X }));
+    await domains(
+      store,
+      { name: "b.example", mxHosts: ["mx2.example"], account: "other" },
+      { name: "a.example", mxHosts: ["mx1.example"], server: { certificateId: X } },
+      { name: "c.example", mxHosts: ["mx1.example", "mx2.example"], server: { certificateId: X } },
+    );
+    const found = await other.getDomainWithHosts(name("c.example"));
+    expect(found?.domain).toEqual(await other.getDomain(name("c.example")));
+    expect(found?.hosts).toEqual(
+      new Map([
+        ["mx1.example", expect.objectContaining({ account: "default", domainCount: 2 })],
+        ["mx2.example", expect.objectContaining({ account: "other", certificateId: null })],
+      ]),
+    );
+    expect(found?.unreadableHosts).toEqual([]);
+    expect(await other.getDomainWithHosts(name("d.example"))).toBeNull();
+  });
+
   it("name the hosts of a certificate at once, of any account", async () => {
     const { store, other } = subject();
     const writer = new Writer(store);
@@ -149,7 +170,7 @@ export function listCases(subject: () => StoreUnderTest): void {
     const hosts = await other.hostsOfCertificate(X);
     expect(hosts.map((host) => host.host).toSorted()).toEqual(["mx1.example", "mx2.example"]);
     expect(await other.hostsOfCertificate(Y)).toEqual([
-      { host: "mx3.example", account: "other", certificateId: Y, domainCount: 1 },
+      { host: "mx3.example", account: "other", certificateId: Y, domainCount: 1, certificateRevision: 4 },
     ]);
     expect(await other.hostsOfCertificate(certificateId(3))).toEqual([]);
   });

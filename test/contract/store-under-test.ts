@@ -6,7 +6,7 @@ import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
 import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import { RuleViolation } from "../../core/errors.ts";
 import { readHosts } from "../../core/settings/host-reads.ts";
-import { planWrite } from "../../core/settings/plan-write.ts";
+import { planWrite, type WritePlan } from "../../core/settings/plan-write.ts";
 import type {
   Commit,
   FeedEntry,
@@ -68,20 +68,22 @@ export class Writer {
     const after = domainRecord(parts);
     const wanted = after.tls.server.certificateId;
     return this.#commit(async (expectedHead) => {
-      const before = await this.store.getDomain(after.name);
+      const stored = await this.store.getDomainWithHosts(after.name);
+      const before = stored?.domain ?? null;
       if (wanted !== null && (await this.store.getCertificate(wanted)) === null) throw unknownCertificate();
-      const found = await readHosts(this.store, before, after);
-      const { hosts, uses } = planWrite({ before, after, certificateId: wanted, ...found });
-      return commitOf({ kind: "domain", id: after.name, before, after }, { hosts, uses, expectedHead });
+      const found = await readHosts(this.store, stored, after);
+      const plan = planWrite({ before, after, certificateId: wanted, ...found });
+      return commitOf({ kind: "domain", id: after.name, before, after }, { ...partsOf(plan), expectedHead });
     });
   }
 
   deleteDomain(id: DomainName): Promise<LogEntry> {
     return this.#commit(async (expectedHead) => {
-      const before = await this.store.getDomain(id);
-      const found = await readHosts(this.store, before, null);
-      const { hosts, uses } = planWrite({ before, after: null, certificateId: null, ...found });
-      return commitOf({ kind: "domain", id, before, after: null }, { hosts, uses, expectedHead });
+      const stored = await this.store.getDomainWithHosts(id);
+      const before = stored?.domain ?? null;
+      const found = await readHosts(this.store, stored, null);
+      const plan = planWrite({ before, after: null, certificateId: null, ...found });
+      return commitOf({ kind: "domain", id, before, after: null }, { ...partsOf(plan), expectedHead });
     });
   }
 
@@ -123,6 +125,13 @@ export class Writer {
     return commitWithRetry(this.store, build, { ...effects, whenStale: "read-again" });
   }
 }
+
+/** What of a plan a commit takes. */
+export const partsOf = ({ hosts, hostsRead, uses }: WritePlan): Partial<Commit> => ({
+  hosts,
+  hostsRead,
+  uses,
+});
 
 const unknownCertificate = () =>
   new RuleViolation([
