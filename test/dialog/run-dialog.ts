@@ -44,6 +44,7 @@ class DialogRun {
     "next-hop": (words) => this.#nextHop(words),
     connect: (words) => this.#connect(options(words)),
     tls: (words) => this.#tls(options(words)),
+    "half-close": () => this.#client?.halfClose(),
     closed: () => this.#closed(),
     delivered: (words) => this.#delivered(words),
     content: (words) => this.#content(words),

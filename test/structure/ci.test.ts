@@ -75,9 +75,8 @@ describe(".ci/run", () => {
   const script = readText(".ci/run");
 
   it.each(Object.values(PACKAGE_OF))("installs the peer %s", (name) => {
-    expect(/debian_packages=\((?<names>[^)]+)\)/u.exec(script)?.groups?.["names"]?.split(" ")).toContain(
-      name,
-    );
+    const lists = [...script.matchAll(/^(?:debian|unpacked)_packages=\((?<names>[^)]+)\)/gmu)];
+    expect(lists.flatMap(({ groups }) => groups?.["names"]?.split(" "))).toContain(name);
   });
 
   it("runs the README's own commands, and skips no peer", () => {

@@ -123,6 +123,11 @@ export class SmtpClient {
     return this.handshake(options);
   }
 
+  /** Sends what is written and ends this side, in TLS with close_notify; replies are still heard. */
+  halfClose(): void {
+    this.#socket.end();
+  }
+
   close(): void {
     this.#socket.destroy();
   }

@@ -44,7 +44,8 @@ export class AcceptLoop {
   constructor(options: AcceptLoopOptions) {
     this.#options = options;
     // A reply is written whole; with Nagle's algorithm it would wait for the ACK of the one before.
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    // Half-open: a client that has closed its side still gets its replies (RFC 9293 section 3.6), then the session ends ours.
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
   }
 
   get sessions(): ReadonlySet<RunningSession> {

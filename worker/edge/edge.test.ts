@@ -149,7 +149,7 @@ describe("a message", () => {
     expect(await edge.record()).toMatchObject({ messages: 0, end: "client-left" });
   });
 
-  it("is delivered once when its client leaves after the dot, and the record still tells of it", async () => {
+  it("is delivered once when its client resets the connection after the dot, and the record still tells of it", async () => {
     const delivery = recordingDelivery();
     const slow = gate();
     delivery.onMessage = async () => {
@@ -160,7 +160,7 @@ describe("a message", () => {
     const client = await atData(edge);
     client.write("Subject: whole\r\n\r\n.\r\n");
     await expectUntil(() => edge.edge.stats().bytesInFlight > 0);
-    client.close();
+    client.socket.resetAndDestroy();
     await expectUntil(() => edge.edge.stats().connections === 0);
     expect(edge.seen("session-ended")).toEqual([]);
     slow.open();
@@ -245,7 +245,7 @@ describe("a message", () => {
     await expectUntil(() => edge.delivery.transactions[0]?.aborted === true);
   });
 
-  it("opens nothing at a next hop for a client that left while it was judged", async () => {
+  it("opens nothing at a next hop for a client that reset the connection while it was judged", async () => {
     const delivery = recordingDelivery();
     const slow = gate();
     delivery.onRecipient = async () => {
@@ -257,7 +257,7 @@ describe("a message", () => {
     await client.say("MAIL FROM:<a@client.example>");
     client.write("RCPT TO:<x@a.example>\r\nRCPT TO:<y@a.example>\r\n");
     await expectUntil(() => delivery.transactions.length === 1);
-    client.close();
+    client.socket.resetAndDestroy();
     await edge.record();
     slow.open();
     await new Promise((resolve) => void setTimeout(resolve, 20));

@@ -40,6 +40,8 @@ export function readClientHello(
     }
   }
 
+  // Closed while the command before STARTTLS was answered: no event tells of it any more.
+  if (socket.readableEnded) return onClosed();
   for (const event of ["end", "close", "error"]) socket.once(event, onClosed);
   socket.on("readable", onReadable);
   // Bytes that came in one segment with STARTTLS are here already: 'readable' may not fire for them again.

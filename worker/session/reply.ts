@@ -206,6 +206,24 @@ export const messageOk = (id: string): SmtpReply => reply(250, "2.0.0", `Ok: ${i
 /** What the next hop or the storage said: checked where it was made. */
 export const passedBack = (code: number, text: string): SmtpReply => ({ code, text });
 
+/**
+ * A reply of smtp-server, with its line ends: RFC 5321 section 4.2.1.
+ *
+ * @param enhanced On every line; empty = none.
+ */
+export function linesOfReply(
+  code: number,
+  enhanced: string,
+  data: string | readonly string[] | null | undefined,
+): string {
+  const lines = typeof data === "string" ? [data] : (data ?? [""]);
+  const last = lines.length - 1;
+  const start = enhanced === "" ? "" : `${enhanced} `;
+  return lines
+    .map((line, at) => `${String(code)}${at === last ? " " : "-"}${start}${printable(line)}\r\n`)
+    .join("");
+}
+
 /** Code and enhanced code alone, as records and metrics show a reply: `550 5.7.1`. */
 export function replyKey({ code, text }: SmtpReply): string {
   const enhanced = /^[245]\.\d{1,3}\.\d{1,3}(?= |$)/.exec(text)?.[0];

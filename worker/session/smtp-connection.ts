@@ -10,14 +10,12 @@ import { PromptDeadline } from "./deadlines.ts";
 import type { EdgeEventSink } from "./events.ts";
 import { frequentCommand } from "./frequent-command.ts";
 import { receiveMessage } from "./message-reception.ts";
-import { type EndingLimit, LIMIT_REPLIES, REPLIES, type SmtpReply } from "./reply.ts";
+import { type EndingLimit, LIMIT_REPLIES, linesOfReply, REPLIES, type SmtpReply } from "./reply.ts";
 import { type CommandAnswer, Session, type StarttlsOffer } from "./session.ts";
 import type { SessionServices } from "./session-context.ts";
+import { smtpOptions } from "./smtp-options.ts";
 import type { RunningSession, SmtpProtocol } from "./smtp-protocol.ts";
 import { type UpgradeOptions, upgradeToTls } from "./tls-upgrade.ts";
-
-/** Never offered: logins, claims of proxies, and the jokes of old sendmail. */
-const DISABLED_COMMANDS = ["AUTH", "XCLIENT", "XFORWARD", "WIZ", "SHELL", "KILL", "HELP"];
 
 /** smtp-server reads its options through `_server`; a connection points to the one that shows STARTTLS or does not. */
 interface Servers {
@@ -27,18 +25,7 @@ interface Servers {
 
 /** The one place that knows smtp-server: its parser and commands, on sockets and with TLS of our own. */
 export function createSmtpProtocol(services: SessionServices): SmtpProtocol {
-  const { name, limits } = services.options;
-  const offering = new SMTPServer({
-    name,
-    size: limits.maxMessageBytes,
-    maxCommandLength: limits.maxCommandBytes,
-    disabledCommands: DISABLED_COMMANDS,
-    authOptional: true,
-    disableReverseLookup: true,
-    hideREQUIRETLS: false,
-    heloResponse: "%s",
-    logger: false,
-  });
+  const offering = new SMTPServer(smtpOptions(services.options));
   // Made from a key pair that is public; every handshake here brings a context of its own.
   offering.secureContext.clear();
   offering.onConnect = (_session, callback) => callback();
@@ -65,7 +52,6 @@ interface ConnectionParts {
 
 /** For the last reply of a session that a drain cuts: a client that does not read it is not waited for. */
 const CUT_LINGER_MS = 100;
-
 type Callback = () => void;
 type Parser = Exclude<SMTPConnection["_parser"], false>;
 
@@ -118,18 +104,31 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
   }
 
   #greet(): void {
-    if (this.#isOver) return;
+    const parser = this._parser;
+    if (this.#isOver || parser === false) return;
     // Whole lines before the greeting are cut as they come; this is the beginning of one.
-    const hasTalked = this._parser !== false && this._parser._remainder !== "";
-    if (hasTalked) return this.#cutAt("greetingDelayMs");
-    this.connectionReady(() => this.#promptClient());
+    if (parser._remainder !== "") return this.#cutAt("greetingDelayMs");
+    this.connectionReady(() => (parser.writableFinished ? this.close() : this.#promptClient()));
   }
 
   override _createParser(): ReturnType<SMTPConnection["_createParser"]> {
     const parser = super._createParser();
     // The parser's only error is a line that is too long. smtp-server's own listener finds the socket ended then.
     parser.prependListener("error", () => this.#cutAt("maxCommandBytes"));
+    // Prepended: smtp-server's own listener runs the beginning of a line as a command, unless the connection is closing.
+    parser.prependListener("finish", () => this.#inputEnded(parser));
     return parser;
+  }
+
+  /** The client has closed its side, and everything that it sent before is answered. */
+  #inputEnded(parser: Parser): void {
+    // The plaintext parser ends when a handshake begins.
+    if (parser !== this._parser || this.#isOver) return;
+    if (!this._ready) return parser._remainder === "" ? undefined : this.#cutAt("greetingDelayMs");
+    // A message without its dot: at once, since the close may have to wait for a client that reads no replies.
+    if (this._dataStream && parser._dataMode)
+      this._dataStream.destroy(new Error("the client closed its side"));
+    this.close();
   }
 
   /** smtp-server's idle timer starts again with every octet. Ours are absolute. */
@@ -172,18 +171,21 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     this.#prompt.ask();
   }
 
-  /** smtp-server's own answers come through here; what it refuses is an error of the client. */
+  /** smtp-server's own replies; its `send` writes none of them once the client has half-closed the connection. */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     if (code === 421) this.#mail.log.end("protocol");
     else if (this.#isOverLimit(code, "command")) return;
-    super.send(code, data, context);
+    this.#write(code, linesOfReply(code, this._getEnhancedStatusCode(code, context), data));
   }
 
-  /** Texts of ours are printable ASCII already: they need none of what smtp-server's `send` does to a text. */
   #say({ code, text }: SmtpReply): void {
+    this.#write(code, `${String(code)} ${text}\r\n`);
+  }
+
+  /** @param lines Printable ASCII, each with its line end. */
+  #write(code: number, lines: string): void {
     // While the handshake runs, an octet written here would stand in the middle of it.
-    if (!this._upgrading && this._socket.writable)
-      this._socket.write(`${String(code)} ${text}\r\n`, "latin1");
+    if (!this._upgrading && this._socket.writable) this._socket.write(lines, "latin1");
     if (code === 421) this.close();
   }
 
@@ -299,7 +301,6 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     if (reply === null) return;
     this.#answer({ reply, countsAs: "command" });
     // The end of smtp-server's own handler of DATA.
-    this._transactionCounter += 1;
     this._unrecognizedCommands = 0;
     this._resetSession();
     this.#promptClient();

@@ -120,6 +120,9 @@ class Upgrade {
     if (this.#over) return;
     if (this.#raw.destroyed) return this.#fail("closed");
     if (terms.serving === null) return this.#fail("other", { code: "NO_CERTIFICATE" });
+    // A connection may be half-open, a handshake may not. The raw socket says so when its end came before this.
+    const onEnd = (): void => this.#fail("closed");
+    this.#raw.once("end", onEnd);
     const socket = new TLSSocket(this.#raw, {
       isServer: true,
       secureContext: terms.serving.context,
@@ -132,7 +135,7 @@ class Upgrade {
     // Stays for good: an 'error' without a listener would end the process.
     socket.on("error", onError);
     socket.once("_tlsError", onError);
-    socket.once("close", () => this.#fail("closed"));
+    for (const event of ["end", "close"]) socket.once(event, onEnd);
     // once: with TLS 1.2 a renegotiation would come here again.
     socket.once("secure", () => this.#secured(socket, terms));
   }

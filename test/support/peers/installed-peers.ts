@@ -1,4 +1,5 @@
 import { accessSync, constants } from "node:fs";
+import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { TestProject } from "vitest/node";
 
@@ -9,6 +10,7 @@ export const PACKAGE_OF = {
   postfix: "postfix",
   sslscan: "sslscan",
   testssl: "testssl.sh",
+  exim4: "exim4-daemon-light",
 } as const;
 
 export type Peer = keyof typeof PACKAGE_OF;
@@ -19,8 +21,10 @@ declare module "vitest" {
   }
 }
 
-/** Where Debian puts what only root is meant to run. */
-const SYSTEM_DIRECTORIES = ["/usr/sbin", "/sbin"];
+const CACHE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "postern-tests");
+
+/** Where Debian puts what only root is meant to run, and where `.ci/run` unpacks Exim, which Debian has instead of Postfix only. */
+const SYSTEM_DIRECTORIES = ["/usr/sbin", "/sbin", join(CACHE, "exim/usr/sbin")];
 
 /**
  * Says once which programs are not installed here; their tests are then skipped. With `POSTERN_PEERS=required`, as in CI,
@@ -38,9 +42,12 @@ export function setup(project: TestProject): void {
 
 const PEERS = Object.keys(PACKAGE_OF).filter((name): name is Peer => Object.hasOwn(PACKAGE_OF, name));
 
-function isInstalled(program: string): boolean {
+const isInstalled = (program: Peer): boolean => findProgram(program) !== undefined;
+
+/** Path of a program; undefined = not installed. */
+export function findProgram(program: Peer): string | undefined {
   const directories = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_DIRECTORIES];
-  return directories.some((directory) => isExecutable(join(directory, program)));
+  return directories.map((directory) => join(directory, program)).find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {
