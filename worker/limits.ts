@@ -117,7 +117,7 @@ export const LIMIT_TABLE = {
     default: 10,
     min: 0,
     max: 100_000,
-    reason: "each forks `openssl verify`; cached answers are free",
+    reason: "each forks `openssl verify`, once for each path where CAs share a name; cached answers are free",
   },
   maxReceivedHeaders: {
     unit: "count",

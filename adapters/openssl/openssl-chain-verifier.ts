@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import type { Clock } from "../../core/clock.ts";
 import type { ChainQuestion, ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
+import { mayHaveSeveralPaths } from "../../core/policy/trust-index.ts";
+import { type CertificatePath, findPaths } from "./certificate-paths.ts";
 import { ClientRate } from "./client-rate.ts";
 import { findOpenSsl, runCommand, type RunCommand } from "./command.ts";
 import { Gate } from "./gate.ts";
@@ -9,6 +11,7 @@ import { outlookOf, summariseTrust, type TrustSummary } from "./trust-summary.ts
 import { VerdictCache } from "./verdict-cache.ts";
 import {
   chainVerdict,
+  hasBadCrlSignature,
   isPurposeAlone,
   readVerifyOutput,
   verifyArguments,
@@ -86,6 +89,19 @@ const unavailable = (problem: string): OpenSslChainVerifier => ({
 
 const notJudged = (why: string): ChainVerdict & { kind: "not-judged" } => ({ kind: "not-judged", why });
 
+const TOO_MANY_RUNS: ChainVerdict = {
+  ...notJudged("too many verifications for this client"),
+  tooMany: true,
+};
+const TOO_MANY_PATHS = "more paths to a trusted authority are possible than are tried";
+const CRLS_OF_ONE_NAME = "two authorities of one name on the path have CRLs that do not say whose they are";
+
+/** Of two verdicts that let no client pass, the one with which a server may. */
+const isBetter = (verdict: ChainVerdict, best: ChainVerdict): boolean =>
+  verdict.kind === "judged" && best.kind === "judged" && rankOf(verdict) > rankOf(best);
+const rankOf = ({ valid, serverAuth }: ChainVerdict & { kind: "judged" }): number =>
+  valid ? (serverAuth ? 2 : 1) : 0;
+
 const invalid = (detail: string): ChainVerdict => ({
   kind: "judged",
   valid: false,
@@ -150,10 +166,9 @@ class Verifier implements OpenSslChainVerifier {
     const { readable, mayBeValid, changesAt } = outlookOf(chain, this.#summaryOf(question), nowMs);
     if (!readable) return invalid("the certificate cannot be read");
     if (!mayBeValid) return invalid("no certificate of the chain was issued by a trusted authority");
-    if (!this.#rate.take(client, nowMs))
-      return { ...notJudged("too many verifications for this client"), tooMany: true };
+    if (!this.#rate.take(client, nowMs)) return TOO_MANY_RUNS;
 
-    const judged = this.#judge(question).finally(() => this.#underway.delete(key));
+    const judged = this.#judge(question, nowMs).finally(() => this.#underway.delete(key));
     this.#underway.set(key, judged);
     const verdict = await judged;
     const until = Math.min(nowMs + this.#bounds.verdictAgeMs, changesAt);
@@ -170,16 +185,40 @@ class Verifier implements OpenSslChainVerifier {
     return summary;
   }
 
-  async #judge(question: ChainQuestion): Promise<ChainVerdict> {
-    const verdict = await this.#gate.enter(() => this.#runs(question));
+  /**
+   * One run with all that was sent and the whole trust, unless names allow several paths: then one run for each path, until one is
+   * good for a client. Each path after the first counts against the client's rate.
+   */
+  async #judge(question: ChainQuestion, nowMs: number): Promise<ChainVerdict> {
+    const { chain, trust, client } = question;
+    if (!mayHaveSeveralPaths(chain, trust)) return this.#queue(question, null);
+    const { paths, complete } = findPaths(question, nowMs);
+    if (paths.length === 0) return complete ? this.#queue(question, null) : notJudged(TOO_MANY_PATHS);
+    let best: ChainVerdict | null = null;
+    let open: ChainVerdict | null = complete ? null : notJudged(TOO_MANY_PATHS);
+    for (const [at, path] of paths.entries()) {
+      const verdict =
+        at === 0 || this.#rate.take(client, nowMs) ? await this.#queue(question, path) : TOO_MANY_RUNS;
+      if (verdict.kind === "not-judged") open = verdict;
+      else if (verdict.valid && verdict.clientAuth) return verdict;
+      else if (best === null || isBetter(verdict, best)) best = verdict;
+      if (verdict === TOO_MANY_RUNS) break;
+    }
+    // A path that was not judged may be the good one.
+    return open ?? best ?? notJudged(TOO_MANY_PATHS);
+  }
+
+  async #queue(question: ChainQuestion, path: CertificatePath | null): Promise<ChainVerdict> {
+    const verdict = await this.#gate.enter(() => this.#runs(question, path));
     return verdict ?? notJudged("too many verifications at a time");
   }
 
-  async #runs(question: ChainQuestion): Promise<ChainVerdict> {
+  async #runs(question: ChainQuestion, path: CertificatePath | null): Promise<ChainVerdict> {
     const workspace = this.#workspace;
     try {
-      const verdict = await workspace.withFiles(question, async (files) => {
+      const verdict = await workspace.withFiles(question, path, async (files) => {
         const client = await this.#run(files, "sslclient");
+        if (path?.crlsShareName === true && hasBadCrlSignature(client)) return notJudged(CRLS_OF_ONE_NAME);
         return chainVerdict(client, isPurposeAlone(client) ? await this.#run(files, "sslserver") : null);
       });
       if (verdict.kind === "not-judged") await this.#renewIfSpoiled(workspace);

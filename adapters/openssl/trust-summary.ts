@@ -1,8 +1,7 @@
-import { readCertificateFields, type CertificateFields } from "../../core/certificate/certificate-fields.ts";
-import { comparableName } from "../../core/certificate/distinguished-name.ts";
-import { readPem } from "../../core/certificate/pem.ts";
-import { readRevocationList } from "../../core/certificate/revocation-list.ts";
+import type { CertificateFields } from "../../core/certificate/certificate-fields.ts";
+import { MalformedDer } from "../../core/certificate/der.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
+import { indexTrust, namedCertificate } from "../../core/policy/trust-index.ts";
 
 /** What can be said of a trust without running anything. */
 export interface TrustSummary {
@@ -16,22 +15,17 @@ export interface TrustSummary {
 
 /** @throws MalformedDer when the trust holds what was never let into a trust store. */
 export function summariseTrust(trust: ResolvedTrust): TrustSummary {
-  const anchors = derOf(trust.anchorsPem).map((der) => ({ der, fields: readCertificateFields(der) }));
-  const lists = derOf(trust.crlsPem).map((der) => readRevocationList(der));
+  const { anchors, anchorsBySubject, lists, complete } = indexTrust(trust);
+  if (!complete) throw new MalformedDer("trust");
   const dates = [
     ...anchors.flatMap(({ fields }) => datesOf(fields)),
-    ...lists.flatMap(({ thisUpdate, nextUpdate }) => [thisUpdate, nextUpdate ?? thisUpdate]),
+    ...lists.flatMap(({ list }) => [list.thisUpdate, list.nextUpdate ?? list.thisUpdate]),
   ];
   return {
-    names: new Set(anchors.map(({ fields }) => comparableName(fields.subject))),
+    names: new Set(anchorsBySubject.keys()),
     certificates: new Set(anchors.map(({ der }) => base64(der))),
     dates: dates.toSorted((a, b) => a - b),
   };
-}
-
-function derOf(texts: readonly string[]): readonly Uint8Array[] {
-  const blocks = texts.flatMap((text) => readPem(text, "").blocks);
-  return blocks.flatMap(({ der }) => (der === null ? [] : [der]));
 }
 
 const base64 = (der: Uint8Array): string => Buffer.from(der).toString("base64");
@@ -57,23 +51,15 @@ export interface ChainOutlook {
 
 /** An issuer that cannot be read leaves the question open: `openssl` is asked. */
 export function outlookOf(chain: readonly Uint8Array[], trust: TrustSummary, nowMs: number): ChainOutlook {
-  const read = chain.map((der) => fieldsOf(der));
+  const read = chain.map((der) => namedCertificate(der));
   const mayBeValid = read.some(
-    (fields, at) =>
-      fields === null ||
+    (named, at) =>
+      named === null ||
       trust.certificates.has(base64(chain[at] ?? new Uint8Array())) ||
-      trust.names.has(comparableName(fields.issuer)),
+      trust.names.has(named.issuer),
   );
-  const dates = [...trust.dates, ...read.flatMap((fields) => (fields === null ? [] : datesOf(fields)))];
+  const dates = [...trust.dates, ...read.flatMap((named) => (named === null ? [] : datesOf(named.fields)))];
   const later = dates.filter((date) => date > nowMs);
   const leaf = read[0] ?? null;
   return { readable: leaf !== null, mayBeValid, changesAt: Math.min(Infinity, ...later) };
-}
-
-function fieldsOf(der: Uint8Array): CertificateFields | null {
-  try {
-    return readCertificateFields(der);
-  } catch {
-    return null;
-  }
 }

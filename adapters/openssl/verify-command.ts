@@ -94,3 +94,9 @@ export function chainVerdict(client: VerifyOutcome, server: VerifyOutcome | null
 /** Whether only the purpose stands against the chain, so that another purpose is worth a run. */
 export const isPurposeAlone = (outcome: VerifyOutcome): boolean =>
   outcome.kind === "errors" && outcome.errors.every(({ code }) => code === INVALID_PURPOSE);
+
+/** X509_V_ERR_CRL_SIGNATURE_FAILURE: not signed by the key that the path has for its issuer. */
+const CRL_SIGNATURE_FAILURE = 8;
+
+export const hasBadCrlSignature = (outcome: VerifyOutcome): boolean =>
+  outcome.kind === "errors" && outcome.errors.some(({ code }) => code === CRL_SIGNATURE_FAILURE);

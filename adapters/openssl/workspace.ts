@@ -2,6 +2,7 @@ import { access, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writePem } from "../../core/certificate/pem.ts";
 import type { ChainQuestion, ResolvedTrust } from "../../core/policy/chain-verifier.ts";
+import type { CertificatePath } from "./certificate-paths.ts";
 import type { VerifyFiles } from "./verify-command.ts";
 
 interface TrustFiles {
@@ -11,6 +12,14 @@ interface TrustFiles {
   /** Verifications that read them now. */
   users: number;
 }
+
+interface NewFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Files of one chain; null = not needed. */
+type OwnFiles = Readonly<Record<keyof VerifyFiles, NewFile | null>>;
 
 /**
  * Files for `openssl verify` in a directory of mode 0700: anchors and CRLs written once for each trust, the longest
@@ -32,26 +41,44 @@ export class Workspace {
     return new Workspace(await mkdtemp(join(parent, "postern-verify-")), maxTrusts);
   }
 
-  /** Writes what `work` needs, runs it, and removes the chain. @throws the file system's error. */
-  async withFiles<T>(question: ChainQuestion, work: (files: VerifyFiles) => Promise<T>): Promise<T> {
-    const trust = this.#trustFiles(question.trust);
-    trust.users += 1;
-    const [leafDer = new Uint8Array(), ...issuerDers] = question.chain;
-    const leaf = this.#newPath("leaf");
-    const issuers = issuerDers.length === 0 ? null : this.#newPath("issuers");
+  /**
+   * Writes what `work` needs, runs it, and removes what belongs to this chain alone.
+   *
+   * @param path what OpenSSL may use; null = all that was sent, and the whole trust.
+   * @throws the file system's error.
+   */
+  async withFiles<T>(
+    { chain, trust }: Pick<ChainQuestion, "chain" | "trust">,
+    path: CertificatePath | null,
+    work: (files: VerifyFiles) => Promise<T>,
+  ): Promise<T> {
+    const shared = this.#trustFiles(trust);
+    shared.users += 1;
+    const own: OwnFiles = {
+      leaf: this.#newFile("leaf", "CERTIFICATE", chain.slice(0, 1)),
+      issuers: this.#newFile("issuers", "CERTIFICATE", path?.issuers ?? chain.slice(1)),
+      anchors: this.#newFile("anchor", "CERTIFICATE", path === null ? [] : [path.anchor]),
+      crls: this.#newFile("path-crls", "X509 CRL", path?.crls ?? []),
+    };
+    const written = Object.values(own).filter((file) => file !== null);
     try {
-      await Promise.all([
-        trust.written,
-        write(leaf, writePem("CERTIFICATE", leafDer)),
-        issuers === null
-          ? undefined
-          : write(issuers, issuerDers.map((der) => writePem("CERTIFICATE", der)).join("")),
-      ]);
-      return await work({ anchors: trust.anchors, crls: trust.crls, leaf, issuers });
+      await Promise.all([shared.written, ...written.map(({ name, text }) => write(name, text))]);
+      return await work({
+        leaf: own.leaf?.name ?? "",
+        issuers: own.issuers?.name ?? null,
+        anchors: own.anchors?.name ?? shared.anchors,
+        // Where no CA of the path has a CRL, that of another lets OpenSSL say so.
+        crls: path !== null && path.crls === null ? null : (own.crls?.name ?? shared.crls),
+      });
     } finally {
-      trust.users -= 1;
-      await discard([leaf, issuers]);
+      shared.users -= 1;
+      await discard(written.map(({ name }) => name));
     }
+  }
+
+  #newFile(what: string, label: "CERTIFICATE" | "X509 CRL", ders: readonly Uint8Array[]): NewFile | null {
+    if (ders.length === 0) return null;
+    return { name: this.#newPath(what), text: ders.map((der) => writePem(label, der)).join("") };
   }
 
   #trustFiles(trust: ResolvedTrust): TrustFiles {

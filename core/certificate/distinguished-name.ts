@@ -46,15 +46,17 @@ export function distinguishedName(der: Uint8Array, options: NameTextOptions): st
  *
  * @throws MalformedDer when it is not a Name.
  */
-export function comparableName(der: Uint8Array): string {
-  const text = distinguishedName(der, { characters: "unicode" });
-  return text
+export const comparableName = (der: Uint8Array): string =>
+  comparableText(distinguishedName(der, { characters: "unicode" }));
+
+/** `comparableName` of a Name that is already text, as `distinguishedName` writes it. */
+export const comparableText = (text: string): string =>
+  text
     .toLowerCase()
     .replace(/[\s\\]+/g, "")
     .split(/[,+]/)
     .toSorted()
     .join();
-}
 
 function attributeText(attribute: DerElement, options: NameTextOptions): string {
   const [type, value] = elementsOf(expectTag(attribute, TAG.sequence).content);

@@ -6,6 +6,11 @@ export interface ResolvedTrust {
   readonly anchorsPem: readonly string[];
   /** PEM of every CRL, one in each: Node's `crl` reads only the first of a text. */
   readonly crlsPem: readonly string[];
+  /**
+   * PEM of the anchors that carry no CRLs where others do: the trust stores that hold them have none, so their clients are
+   * not checked for revocation. Empty when `crlsPem` is.
+   */
+  readonly exemptPem: readonly string[];
   /** A trust store's content could not be loaded: nothing can be judged, and nothing is accepted. */
   readonly unusable: boolean;
 }

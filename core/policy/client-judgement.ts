@@ -1,6 +1,7 @@
 import type { ClientCertificateSettings } from "../settings/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
 import type { PeerCertificate } from "./facts.ts";
+import { mayHaveSeveralPaths } from "./trust-index.ts";
 
 /** Rows 6 and 7 for one certificate under one domain's trust. `pinned` has also passed row 8. */
 export type ClientJudgement =
@@ -48,7 +49,12 @@ export function judgeClient({ peer, settings, trust, nowMs, chain }: ClientQuest
   // Node verifies with purpose sslclient; a chain that passes may serve under either setting.
   if (sameTrust && handshake.ok && peer.chain.length <= LONGEST_CHAIN)
     return { kind: "passed", pinned: false };
-  const refusedByHandshake = sameTrust && !handshake.ok && settings.purpose === "clientAuth";
+  // Where names allow another path, the one that OpenSSL tried proves nothing.
+  const refusedByHandshake =
+    sameTrust &&
+    !handshake.ok &&
+    settings.purpose === "clientAuth" &&
+    !mayHaveSeveralPaths(peer.chain, trust);
   if (refusedByHandshake && !AMBIGUOUS.has(handshake.code ?? ""))
     return { kind: "untrusted", detail: handshake.code };
 

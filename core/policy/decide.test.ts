@@ -9,7 +9,13 @@ import type { HandshakeVerdict, PeerCertificate, SessionFacts, TlsFacts } from "
 import type { Verdict } from "./verdict.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
-const TRUST: ResolvedTrust = { hash: "trust-a", anchorsPem: ["PEM"], crlsPem: [], unusable: false };
+const TRUST: ResolvedTrust = {
+  hash: "trust-a",
+  anchorsPem: ["PEM"],
+  crlsPem: [],
+  exemptPem: [],
+  unusable: false,
+};
 const host = (text: string) => text as DomainName;
 
 /** The settings that rows 3 to 8 read, in one level. */

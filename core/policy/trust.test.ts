@@ -1,4 +1,6 @@
+import { createPublicKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { makeCa, type TestCa } from "../../test/support/pki.ts";
 import { trustStoreRecord } from "../../test/support/records.ts";
 import { contents } from "../../test/support/settings-feed.ts";
 import type { TrustStoreId } from "../certificate/ids.ts";
@@ -6,6 +8,7 @@ import { buildSnapshot } from "../settings/snapshot.ts";
 import { createTrustResolver } from "./trust.ts";
 
 const block = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`;
+const keysOf = ({ privateKey }: TestCa) => ({ privateKey, publicKey: createPublicKey(privateKey) });
 const crl = (text: string) => `-----BEGIN X509 CRL-----\n${text}\n-----END X509 CRL-----`;
 const storeOf = (id: string, contentSha256: string) =>
   trustStoreRecord({ id: id as TrustStoreId, contentSha256 });
@@ -55,4 +58,47 @@ describe("a domain's trust", () => {
     "is unusable when %s cannot be read, and trusts nobody then",
     (id) => expect(resolve([first, id as TrustStoreId])).toMatchObject({ unusable: true, anchorsPem: [] }),
   );
+
+  describe("revocation", () => {
+    const [listed, unlisted] = [makeCa(), makeCa()];
+    const renewed = makeCa({ name: "Renewed", key: keysOf(listed) });
+    const stored = ["l", "u", "r"].map((sha256, n) => storeOf(`trust_rev${n}`, sha256));
+    const given = buildSnapshot(
+      { ...contents(1, []), trustStores: stored },
+      new Map([
+        ["l", { certificatesPem: listed.certificatePem, crlPem: crl("DDDD") }],
+        ["u", { certificatesPem: unlisted.certificatePem, crlPem: null }],
+        ["r", { certificatesPem: renewed.certificatePem, crlPem: null }],
+      ]),
+    );
+    const exempt = (numbers: readonly number[], publicRoots = false) =>
+      createTrustResolver([block("ROOT")]).resolve(given, {
+        publicRoots,
+        trustStoreIds: numbers.map((n) => stored[n]?.id ?? first),
+        pins: [],
+      }).exemptPem;
+
+    it.each([
+      { of: "one store with CRLs", exempts: "no anchor", result: exempt([0]), anchors: [] },
+      { of: "one store without", exempts: "no anchor: nothing is checked", result: exempt([1]), anchors: [] },
+      {
+        of: "both",
+        exempts: "the anchor of the store without",
+        result: exempt([0, 1]),
+        anchors: [unlisted.certificatePem.trim()],
+      },
+      {
+        of: "a store with CRLs and public roots",
+        exempts: "the roots",
+        result: exempt([0], true),
+        anchors: [block("ROOT")],
+      },
+      {
+        of: "two certificates of one key, one with CRLs",
+        exempts: "neither",
+        result: exempt([0, 2]),
+        anchors: [],
+      },
+    ])("$of exempts $exempts", ({ result, anchors }) => expect(result).toEqual(anchors));
+  });
 });

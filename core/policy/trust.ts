@@ -1,4 +1,7 @@
 import { createHash } from "node:crypto";
+import { readCertificateFields, spkiPinOf } from "../certificate/certificate-fields.ts";
+import { readPem } from "../certificate/pem.ts";
+import type { TrustStoreContent } from "../certificate/trust-store.ts";
 import type { ClientTrust } from "../settings/domain.ts";
 import type { Snapshot } from "../settings/snapshot-view.ts";
 import type { ResolvedTrust } from "./chain-verifier.ts";
@@ -11,12 +14,29 @@ const UNUSABLE: ResolvedTrust = Object.freeze({
   hash: "unusable",
   anchorsPem: [],
   crlsPem: [],
+  exemptPem: [],
   unusable: true,
 });
 
 /** A text without a CRL in it stays as it is: no context loads it then, where dropping it would end revocation. */
 const crlsOf = (crlPem: string | null): readonly string[] =>
   crlPem === null ? [] : (crlPem.match(CRL_BLOCK) ?? [crlPem]);
+
+/** A CA that one trust store checks for revocation is checked in every other, under whichever certificate. */
+function withoutKeysOf(anchorsPem: readonly string[], listedPem: readonly string[]): readonly string[] {
+  const listed = new Set(listedPem.map(keyOf));
+  return anchorsPem.filter((anchor) => !listed.has(keyOf(anchor)));
+}
+
+function keyOf(certificatePem: string): string {
+  const [block] = readPem(certificatePem, "").blocks;
+  try {
+    return spkiPinOf(readCertificateFields(block?.der ?? new Uint8Array()).spki);
+  } catch {
+    // Nothing that is stored gets here; what cannot be read shares the key of no other.
+    return certificatePem;
+  }
+}
 
 /** Resolves a domain's trust to anchors and CRLs under one snapshot. */
 export interface TrustResolver {
@@ -51,13 +71,16 @@ export function createTrustResolver(publicRoots: readonly string[], cached = 100
     if (found !== undefined) return found;
     const contents = [...new Set(hashes)].toSorted().map((hash) => snapshot.trustContent(hash));
     if (!contents.every((content) => content !== undefined)) return UNUSABLE;
+    const anchorsOf = (some: readonly TrustStoreContent[]): readonly string[] =>
+      some.flatMap((content) => content.certificatesPem.match(CERTIFICATE_BLOCK) ?? []);
+    const roots = trust.publicRoots ? publicRoots : [];
+    const listed = contents.filter(({ crlPem }) => crlPem !== null);
+    const unlisted = [...anchorsOf(contents.filter(({ crlPem }) => crlPem === null)), ...roots];
     const resolved: ResolvedTrust = Object.freeze({
       hash: createHash("sha256").update(key).digest("hex"),
-      anchorsPem: [
-        ...contents.flatMap((content) => content.certificatesPem.match(CERTIFICATE_BLOCK) ?? []),
-        ...(trust.publicRoots ? publicRoots : []),
-      ],
+      anchorsPem: [...anchorsOf(contents), ...roots],
       crlsPem: contents.flatMap(({ crlPem }) => crlsOf(crlPem)),
+      exemptPem: listed.length === 0 ? [] : withoutKeysOf(unlisted, anchorsOf(listed)),
       unusable: false,
     });
     if (known.size >= cached) known.delete(known.keys().next().value ?? "");

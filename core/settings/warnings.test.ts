@@ -230,4 +230,36 @@ describe("warnings of a domain", () => {
     expect(warnings).toHaveLength(1);
     expect(warnings[0]?.message).toContain("and 199 more");
   });
+
+  it.each([
+    { what: "a CA and its next key", subjects: ["CN=CA", "CN=CA"], prints: ["01", "02"], warned: true },
+    {
+      what: "names that OpenSSL takes for one",
+      subjects: ["CN=CA", "CN=c A"],
+      prints: ["01", "02"],
+      warned: true,
+    },
+    { what: "one CA twice", subjects: ["CN=CA", "CN=CA"], prints: ["01", "01"], warned: false },
+    { what: "two names", subjects: ["CN=CA", "CN=CB"], prints: ["01", "02"], warned: false },
+  ])("name CAs that share a name: $what in one trust store or in two", ({ subjects, prints, warned }) => {
+    const anchors = subjects.map((subject, at) => ({
+      ...anchor(100),
+      subject,
+      fingerprintSha256: prints[at] ?? "",
+    }));
+    const second = trustStoreId(2);
+    const apart = context({ store: { anchors: anchors.slice(0, 1) } });
+    const stores = new Map([
+      ...apart.surroundings.trustStores,
+      [second, trustStoreRecord({ id: second, anchors: anchors.slice(1) })] as const,
+    ]);
+    const expected = warned ? ["trust-anchors-share-name"] : [];
+    expect(codes(trusting, { store: { anchors } })).toEqual(expected);
+    expect(
+      domainWarnings(domainRecord({ trustStoreIds: [STORE, second] }), {
+        ...apart,
+        surroundings: { ...apart.surroundings, trustStores: stores },
+      }).map(({ code }) => code),
+    ).toEqual(expected);
+  });
 });

@@ -4,6 +4,9 @@ import {
   EXPIRING_WITHIN_MS,
   validity,
 } from "../certificate/certificate.ts";
+import { comparableText } from "../certificate/distinguished-name.ts";
+import type { TrustStoreId } from "../certificate/ids.ts";
+import type { TrustStoreRecord } from "../certificate/trust-store.ts";
 import { coversHost, type DomainName, wildcardOf } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
 import { trustsNobody } from "./rules.ts";
@@ -30,6 +33,7 @@ export const WARNING_CODES = [
   "trust-store-unreadable",
   "trust-anchor-expiring",
   "trust-anchor-expired",
+  "trust-anchors-share-name",
   "crl-expiring",
   "crl-expired",
   "delivery-opportunistic",
@@ -187,8 +191,35 @@ function clientCertificateWarnings({ tls }: DomainRecord): Warning[] {
   return warnings;
 }
 
-function trustWarnings({ tls }: DomainRecord, { surroundings, nowMs }: WarningContext): Warning[] {
-  return tls.clientCertificate.trust.trustStoreIds.flatMap((id) => {
+function trustWarnings(domain: DomainRecord, { surroundings, nowMs }: WarningContext): Warning[] {
+  const { trustStoreIds } = domain.tls.clientCertificate.trust;
+  const stores = trustStoreIds.flatMap((id) => surroundings.trustStores.get(id) ?? []);
+  return [...storeWarnings(trustStoreIds, { surroundings, nowMs }), ...nameWarnings(stores)];
+}
+
+/** Two CAs of one name: a CA that changed its key, or two partners whose CAs share a name. */
+function nameWarnings(stores: readonly TrustStoreRecord[]): Warning[] {
+  const anchors = new Map(
+    stores.flatMap((store) => store.anchors.map((anchor) => [anchor.fingerprintSha256, anchor])),
+  );
+  const groups = [...Map.groupBy(anchors.values(), ({ subject }) => comparableText(subject)).values()];
+  return firstOfEach(
+    groups.flatMap((group) =>
+      group.length < 2
+        ? []
+        : warning(
+            "trust-anchors-share-name",
+            `${group.length} CAs in the trust stores have the name ${JSON.stringify(group[0]?.subject)}: a client certificate that does not name the key of its issuer is tried with each, and deferred beyond a bound`,
+          ),
+    ),
+  );
+}
+
+function storeWarnings(
+  trustStoreIds: readonly TrustStoreId[],
+  { surroundings, nowMs }: Pick<WarningContext, "surroundings" | "nowMs">,
+): Warning[] {
+  return trustStoreIds.flatMap((id) => {
     const store = surroundings.trustStores.get(id);
     if (store === undefined) return warning("trust-store-unreadable", `trust store ${id} cannot be read`);
     const anchors = store.anchors.flatMap(({ subject, notAfter }) =>

@@ -16,10 +16,9 @@ const AMBIGUOUS = "INVALID_PURPOSE";
 describe.each(versions)("a client certificate in a %s handshake", (version) => {
   it.each(kinds)("is judged as its issuer meant it: $name", async (kind) => {
     const handshake = await handshakeWith(kind, { trust: kind.trust, version });
-    expect({ ok: handshake.ok, code: handshake.code === null }).toEqual({
-      ok: kind.handshakeOk,
-      code: kind.handshakeOk,
-    });
+    expect(handshake.code === null).toBe(handshake.ok);
+    if (kind.handshakeOk === null) return;
+    expect(handshake.ok).toBe(kind.handshakeOk);
     // What row 7 alone refuses must be told from what row 6 refuses.
     if (kind.valid && kind.purpose !== "clientAuth") expect(handshake.code).toBe(AMBIGUOUS);
   });

@@ -147,6 +147,8 @@ export interface CertificateSpec {
   readonly notAfter?: Date;
   readonly serial?: bigint;
   readonly hash?: SignatureHash;
+  /** False = no subject and no authority key identifier, as `openssl x509 -req` without an extension file makes it. */
+  readonly keyIdentifiers?: boolean;
   /** 1 = no version field and no extensions. */
   readonly version?: 1 | 3;
 }
@@ -177,12 +179,13 @@ export function signCertificate(spec: CertificateSpec, signer: Signer): Buffer {
     sequence(time(spec.notBefore ?? hoursFromNow(-1)), time(spec.notAfter ?? hoursFromNow(DEFAULT_HOURS))),
     nameOf(spec.subject),
     spec.publicKey.export({ type: "spki", format: "der" }),
-    ...(v3 ? [explicit(3, sequence(...withKeyIdentifiers(spec, signer)))] : []),
+    ...(v3 ? [explicit(3, sequence(...extensionsOf(spec, signer)))] : []),
   );
   return signed(toBeSigned, signer.privateKey, hash);
 }
 
-function withKeyIdentifiers(spec: CertificateSpec, signer: Signer): readonly Uint8Array[] {
+function extensionsOf(spec: CertificateSpec, signer: Signer): readonly Uint8Array[] {
+  if (spec.keyIdentifiers === false) return spec.extensions ?? [];
   const issuer = implicit(0, keyIdentifier(createPublicKey(signer.privateKey)));
   return [
     extension("2.5.29.14", false, octetString(keyIdentifier(spec.publicKey))),

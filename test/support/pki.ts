@@ -40,6 +40,9 @@ export interface CaOptions {
   readonly notBefore?: Date;
   readonly notAfter?: Date;
   readonly hash?: SignatureHash;
+  readonly keyIdentifiers?: boolean;
+  /** Replaces the new key. */
+  readonly key?: TestKeyPair;
 }
 
 let caCount = 0;
@@ -48,7 +51,7 @@ let caCount = 0;
 export function makeCa(options: CaOptions = {}): TestCa {
   caCount += 1;
   const { name = `Test CA ${String(caCount)}`, parent, keyType = "ecdsa-p256", pathLength } = options;
-  const key = keyType.startsWith("rsa") ? sharedKey(keyType) : newKey(keyType);
+  const key = options.key ?? (keyType.startsWith("rsa") ? sharedKey(keyType) : newKey(keyType));
   const signer = parent ?? { subject: name, privateKey: key.privateKey };
   const extensions = options.extensions ?? [
     basicConstraints(true, pathLength),
@@ -73,9 +76,13 @@ interface Dated {
   readonly notBefore?: Date;
   readonly notAfter?: Date;
   readonly hash?: SignatureHash;
+  readonly keyIdentifiers?: boolean;
+  readonly serial?: bigint;
 }
 
-const dated = ({ notBefore, notAfter, hash }: Dated): Dated => ({
+const dated = ({ notBefore, notAfter, hash, keyIdentifiers, serial }: Dated): Dated => ({
+  ...(keyIdentifiers === undefined ? {} : { keyIdentifiers }),
+  ...(serial === undefined ? {} : { serial }),
   ...(notBefore === undefined ? {} : { notBefore }),
   ...(notAfter === undefined ? {} : { notAfter }),
   ...(hash === undefined ? {} : { hash }),

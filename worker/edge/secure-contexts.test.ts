@@ -19,7 +19,13 @@ import {
 import type { TlsChoice } from "./tls-choice.ts";
 
 const ca = makeCa({ name: "Test CA" });
-const trust: ResolvedTrust = { hash: "t1", anchorsPem: [ca.rootPem], crlsPem: [], unusable: false };
+const trust: ResolvedTrust = {
+  hash: "t1",
+  anchorsPem: [ca.rootPem],
+  crlsPem: [],
+  exemptPem: [],
+  unusable: false,
+};
 const own = issueServer({ names: ["edge.example.net"] });
 
 interface Bench {

@@ -7,6 +7,7 @@ import { versionName } from "../edge/client-hello.ts";
 import { type ClientHelloOutcome, readClientHello } from "../edge/read-client-hello.ts";
 import type { ServingContext } from "../edge/secure-contexts.ts";
 import type { HandshakeFailure } from "./events.ts";
+import { surviveLeftovers } from "./tls-leftovers.ts";
 
 /** What one handshake is done with. */
 export interface HandshakeTerms {
@@ -131,6 +132,7 @@ class Upgrade {
       rejectUnauthorized: false,
     });
     this.#secureSocket = socket;
+    surviveLeftovers(socket);
     const onError = (error: Error): void => this.#fail(failureOf(error), { code: codeOf(error) });
     // Stays for good: an 'error' without a listener would end the process.
     socket.on("error", onError);

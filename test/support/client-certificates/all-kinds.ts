@@ -1,6 +1,7 @@
 import { constraintKinds } from "./constraint-kinds.ts";
 import type { ClientCertificateKind } from "./kind.ts";
 import { nameKinds } from "./name-kinds.ts";
+import { namesakeKinds } from "./namesake-kinds.ts";
 import { pathKinds } from "./path-kinds.ts";
 import { purposeKinds } from "./purpose-kinds.ts";
 import { revocationKinds } from "./revocation-kinds.ts";
@@ -12,4 +13,5 @@ export const clientCertificateKinds = (): readonly ClientCertificateKind[] => [
   ...constraintKinds(),
   ...nameKinds(),
   ...revocationKinds(),
+  ...namesakeKinds(),
 ];

@@ -13,14 +13,22 @@ export interface ClientCertificateKind {
   readonly chainPem: string;
   readonly privateKeyPem: string;
   readonly trust: ResolvedTrust;
+  /** The trust as the domain's trust stores hold it. */
+  readonly stores: readonly TrustStorePem[];
   /** Row 6. */
   readonly valid: boolean;
   /** Row 7, `none` when no purpose passes; null when not valid. */
   readonly purpose: "clientAuth" | "serverAuth" | "none" | null;
   /** Row 8: what a name list is compared with. */
   readonly dnsNames: readonly string[];
-  /** Whether a TLS handshake under this trust says OK: it asks for clientAuth. */
-  readonly handshakeOk: boolean;
+  /** Whether a TLS handshake under this trust says OK: it asks for clientAuth. null = it hangs on OpenSSL's order. */
+  readonly handshakeOk: boolean | null;
+}
+
+/** One trust store in PEM, each certificate and each CRL apart. */
+export interface TrustStorePem {
+  readonly anchorsPem: readonly string[];
+  readonly crlsPem: readonly string[];
 }
 
 export interface Present {
@@ -30,10 +38,12 @@ export interface Present {
   /** Default: the shared root. */
   readonly anchors?: readonly Pick<TestCa, "certificatePem">[];
   readonly crls?: readonly string[];
+  /** Replaces `anchors` and `crls`: several trust stores of one domain. */
+  readonly stores?: readonly TrustStorePem[];
   /** Default: NAME. */
   readonly dnsNames?: readonly string[];
   /** Where Node's TLS says something else than `openssl verify` for clientAuth; the reason stands beside it. */
-  readonly handshakeOk?: boolean;
+  readonly handshakeOk?: boolean | null;
 }
 
 export const NAME = "client.example";
@@ -43,7 +53,20 @@ export function trustOf(anchorsPem: readonly string[], crlsPem: readonly string[
   const hash = createHash("sha256")
     .update(JSON.stringify([anchorsPem, crlsPem]))
     .digest("hex");
-  return { hash, anchorsPem, crlsPem, unusable: false };
+  return { hash, anchorsPem, crlsPem, exemptPem: [], unusable: false };
+}
+
+/** The trust of several stores together. */
+export function trustOfStores(stores: readonly TrustStorePem[]): ResolvedTrust {
+  const listed = stores.some(({ crlsPem }) => crlsPem.length > 0);
+  const unlisted = stores.filter(({ crlsPem }) => crlsPem.length === 0);
+  return {
+    ...trustOf(
+      stores.flatMap(({ anchorsPem }) => anchorsPem),
+      stores.flatMap(({ crlsPem }) => crlsPem),
+    ),
+    exemptPem: listed ? unlisted.flatMap(({ anchorsPem }) => anchorsPem) : [],
+  };
 }
 
 function kind(
@@ -52,17 +75,17 @@ function kind(
   present: Present,
 ): ClientCertificateKind {
   const { leaf, chain = leaf.chain, anchors = [root], crls = [], dnsNames = [NAME] } = present;
+  const single = { anchorsPem: anchors.map(({ certificatePem }) => certificatePem), crlsPem: crls };
+  const stores = present.stores ?? [single];
   return {
     name,
     chain,
     chainPem: chain.map((der) => pem("CERTIFICATE", der)).join(""),
     privateKeyPem: leaf.privateKeyPem,
-    trust: trustOf(
-      anchors.map(({ certificatePem }) => certificatePem),
-      crls,
-    ),
+    trust: trustOfStores(stores),
+    stores,
     dnsNames,
-    handshakeOk: present.handshakeOk ?? verdict.purpose === "clientAuth",
+    handshakeOk: present.handshakeOk === undefined ? verdict.purpose === "clientAuth" : present.handshakeOk,
     ...verdict,
   };
 }
