@@ -42,6 +42,11 @@ export const balancerTransforms = (
     args.preserveClientIp = "false";
     args.deregistrationDelay = ENDING.deregisterSeconds;
     args.connectionTermination = false;
+    // By default a target that fails its checks has all its connections reset. An edge that drains fails them on purpose, and one
+    // at full load may: their sessions go on for as long as an edge may take to end, without new ones.
+    args.targetHealthStates = [
+      { enableUnhealthyConnectionTermination: false, unhealthyDrainingInterval: ENDING.killSeconds },
+    ];
     // SST checks a tcp port by TCP, which passes as soon as it is open. The worker's own /ready also knows whether it
     // holds settings and whether it drains, and never asks the store.
     args.healthCheck = $output(args.healthCheck).apply((health) => ({

@@ -21,11 +21,18 @@ export const PORTS = { smtp: 2525, health: 8081 } as const;
 const SHARED_PORT = 2526;
 
 /**
- * How an edge ends. ECS takes it out of the load balancer first, and after `deregisterSeconds` sends SIGTERM; the edge then
- * waits `drainSeconds` for transactions in flight and some seconds for the rest, and after `killSeconds` (Fargate takes no
- * more than 120) it is killed.
+ * Sequence of an edge's end. ECS deregisters it from the load balancer, waits until the target is unused, and sends SIGTERM. The
+ * load balancer goes on sending new connections for about two minutes after the deregistration, whatever its delay:
+ * `deregisterSeconds` covers that with a minute to spare. ECS does not wait when it stops a task for another reason, so an edge
+ * accepts for `acceptSeconds` after SIGTERM as well, and transactions in flight then have the rest of `drainSeconds`, which
+ * counts from SIGTERM. After `killSeconds`, the most that Fargate takes, the edge is killed.
  */
-export const ENDING = { deregisterSeconds: 60, drainSeconds: 100, killSeconds: 120 } as const;
+export const ENDING = {
+  deregisterSeconds: 180,
+  acceptSeconds: 60,
+  drainSeconds: 100,
+  killSeconds: 120,
+} as const;
 
 export interface WorkerParts {
   readonly network: Network;
@@ -50,7 +57,10 @@ export function environmentOf(
     HEALTH_PORT: String(PORTS.health),
     // The only place that can be written; it dies with the task.
     DATA_DIR: "/tmp/postern",
-    LIMITS: JSON.stringify({ drainMs: ENDING.drainSeconds * 1000 }),
+    LIMITS: JSON.stringify({
+      acceptAfterTermMs: ENDING.acceptSeconds * 1000,
+      drainMs: ENDING.drainSeconds * 1000,
+    }),
     ...(delivery === null ? {} : { DELIVERY: delivery }),
     ...settings.edge,
   };

@@ -78,8 +78,8 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   const api = await startLocalApi({ config, log, token: token.token, certificate, clock, worker, ...stores });
   addEnding({
     name: "traffic",
-    run: async () => {
-      await Promise.all([api.close(), worker.drain()]);
+    run: async ({ hurry }) => {
+      await Promise.all([api.close(), worker.drain(hurry)]);
     },
   });
 
@@ -148,8 +148,8 @@ async function startWorkerOn(
   ownListeners = worker.edge.listeners;
   addEnding({
     name: "worker",
-    run: async () => {
-      await worker.drain();
+    run: async ({ hurry }) => {
+      await worker.drain(hurry);
       await worker.stop();
     },
   });

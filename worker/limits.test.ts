@@ -27,6 +27,7 @@ describe("parseLimits", () => {
       nextHopConnectMs: 30000,
       nextHopReplyMs: 300000,
       nextHopDotMs: 600000,
+      acceptAfterTermMs: 0,
       drainMs: 30000,
     });
   });
@@ -41,6 +42,8 @@ describe("parseLimits", () => {
     ['{"commandMs":1.5}', "commandMs must be a whole number from 1 to 3600000 (ms)"],
     ['{"commandMs":"300000"}', "commandMs must be a whole number"],
     ['{"commandMs":null}', "commandMs must be a whole number"],
+    ['{"acceptAfterTermMs":30001}', "acceptAfterTermMs must be at most drainMs, 30000 (ms)"],
+    ['{"acceptAfterTermMs":2000,"drainMs":1000}', "acceptAfterTermMs must be at most drainMs, 1000 (ms)"],
     ["[]", "must be a JSON object"],
     ["5", "must be a JSON object"],
     ["{", "not JSON"],

@@ -168,6 +168,14 @@ export const LIMIT_TABLE = {
     max: HOUR_MS,
     reason: "RFC 5321 section 4.5.3.2.6: 10 minutes for the reply to the dot",
   },
+  acceptAfterTermMs: {
+    unit: "ms",
+    default: 0,
+    min: 0,
+    max: HOUR_MS,
+    reason:
+      "the first part of `drainMs`, in which connections are still accepted: a load balancer goes on sending them for a while",
+  },
   drainMs: {
     unit: "ms",
     default: 30_000,
@@ -204,7 +212,14 @@ export function parseLimits(json: string): Limits {
     const issues = parsed.error.issues.flatMap(toIssues);
     throw new InvalidInput(`LIMITS: ${issues.map(({ message }) => message).join("; ")}`, issues);
   }
-  return complete(parsed.data);
+  const limits = complete(parsed.data);
+  if (limits.acceptAfterTermMs > limits.drainMs) {
+    const message = `acceptAfterTermMs must be at most drainMs, ${limits.drainMs} (ms)`;
+    throw new InvalidInput(`LIMITS: ${message}`, [
+      { pointer: "/acceptAfterTermMs", code: "out-of-range", message },
+    ]);
+  }
+  return limits;
 }
 
 function parseJson(json: string): unknown {

@@ -105,8 +105,8 @@ async function start({ config, stores }: Environment, { log, addEnding }: Starti
   setListeners(worker.edge.listeners);
   addEnding({
     name: "worker",
-    run: async () => {
-      await worker.drain();
+    run: async ({ hurry }) => {
+      await worker.drain(hurry);
       await worker.stop();
     },
   });

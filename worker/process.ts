@@ -1,7 +1,13 @@
 import { pino } from "pino";
 import type { LogLevel } from "./config.ts";
 import { createLog, type Log } from "./log.ts";
-import { createShutdown, endOnSignalsAndErrors, type ShutdownEvent, type ShutdownStep } from "./shutdown.ts";
+import {
+  AT_ONCE,
+  createShutdown,
+  endOnSignalsAndErrors,
+  type ShutdownEvent,
+  type ShutdownStep,
+} from "./shutdown.ts";
 import { StartFailure } from "./start-failure.ts";
 
 /** What a process is given while it starts. */
@@ -17,7 +23,7 @@ export interface ProcessOptions {
   readonly logLevel: LogLevel;
   /** File descriptor of the log. */
   readonly logTo: 1 | 2;
-  /** How long transactions in flight are waited for: the limit `drainMs`. */
+  /** The limit `drainMs`. */
   readonly drainMs: number;
   readonly start: (starting: Starting) => Promise<void>;
   /** Told, beside the log, why it did not start. */
@@ -67,7 +73,7 @@ export async function runProcess({
   } catch (error) {
     log("start-failed", { error });
     onFailure(error instanceof StartFailure ? error.message : "an error that no code expected; see the log");
-    for (const step of endings.toReversed()) await step.run().catch(() => undefined);
+    for (const step of endings.toReversed()) await step.run(AT_ONCE).catch(() => undefined);
     exit(error instanceof StartFailure ? error.exitCode : EXIT_ERROR);
   }
 }

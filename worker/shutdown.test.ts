@@ -1,6 +1,12 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
-import { createShutdown, endOnSignalsAndErrors, type ShutdownEvent, type ShutdownStep } from "./shutdown.ts";
+import {
+  createShutdown,
+  endOnSignalsAndErrors,
+  type ShutdownCause,
+  type ShutdownEvent,
+  type ShutdownStep,
+} from "./shutdown.ts";
 
 const TERM = { kind: "signal", signal: "SIGTERM" } as const;
 const CRASH = { kind: "error", origin: "uncaughtException", error: new Error("x") } as const;
@@ -125,6 +131,27 @@ describe("shutdown", () => {
     finish();
     await ended;
     expect([drains, exits]).toEqual([1, [1]]);
+  });
+
+  it.each<{ what: string; causes: readonly ShutdownCause[]; hurries: boolean }>([
+    { what: "SIGTERM", causes: [TERM], hurries: false },
+    { what: "SIGINT", causes: [{ kind: "signal", signal: "SIGINT" }], hurries: true },
+    { what: "an error", causes: [CRASH], hurries: true },
+    { what: "SIGTERM and then an error", causes: [TERM, CRASH], hurries: true },
+    { what: "SIGTERM that npm forwards too", causes: [TERM, TERM], hurries: false },
+  ])("hurries after $what: $hurries", ({ causes, hurries }) => {
+    const signals: AbortSignal[] = [];
+    const { shutdown } = start([
+      {
+        name: "drain",
+        run: ({ hurry }) => {
+          signals.push(hurry);
+          return never();
+        },
+      },
+    ]);
+    for (const cause of causes) shutdown.begin(cause);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([hurries]);
   });
 
   it.each(["SIGTERM", "SIGINT", "uncaughtException", "unhandledRejection"])("begins on %s", (name) => {

@@ -15,10 +15,22 @@ export type ShutdownEvent =
   | { readonly kind: "grace-over"; readonly step: string }
   | { readonly kind: "ended"; readonly code: number };
 
+/** State of the end, for the steps that depend on it. */
+export interface Ending {
+  /**
+   * Aborted while no more work may be taken: from the start unless the cause is SIGTERM, with which a platform announces the
+   * end in advance; after a SIGTERM, at the first unexpected error.
+   */
+  readonly hurry: AbortSignal;
+}
+
+/** Ending of a start that failed. */
+export const AT_ONCE: Ending = { hurry: AbortSignal.abort() };
+
 /** One part that ends; the next begins when it is done or has failed. */
 export interface ShutdownStep {
   readonly name: string;
-  readonly run: () => Promise<void>;
+  readonly run: (ending: Ending) => Promise<void>;
 }
 
 export interface ShutdownOptions {
@@ -54,12 +66,13 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
   let begunAt: number | null = null;
   let code = EXIT_OK;
   let running = "";
+  const hurry = new AbortController();
 
   const runSteps = async (): Promise<void> => {
     for (const step of options.steps()) {
       running = step.name;
       try {
-        await step.run();
+        await step.run({ hurry: hurry.signal });
       } catch (error) {
         code = EXIT_ERROR;
         onEvent({ kind: "step-failed", step: step.name, error });
@@ -73,6 +86,7 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
     begun: () => begunAt !== null,
     begin(cause) {
       if (cause.kind === "error") code = EXIT_ERROR;
+      if (cause.kind === "error" || cause.signal !== "SIGTERM") hurry.abort();
       if (begunAt === null) {
         begunAt = monotonicNow();
         onEvent({ kind: "begun", cause, graceMs });

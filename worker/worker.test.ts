@@ -141,6 +141,34 @@ describe("a worker with settings", () => {
     await expect(fetch(`${health}/live`)).rejects.toThrow(TypeError);
   });
 
+  it("accepts and serves on after SIGTERM, not ready, and says 421 only when that time is over", async () => {
+    const limits = { LIMITS: '{"acceptAfterTermMs":600000,"drainMs":700000}' };
+    const { smtpPort, health, worker: started } = await start(storeAt(3), limits);
+    await started.firstSnapshot;
+    const idle = await SmtpClient.connect(smtpPort);
+    await idle.reply();
+    const over = new AbortController();
+    const drained = started.drain(over.signal);
+    expect((await fetch(`${health}/ready`)).status).toBe(503);
+    expect(await answerToPlaintext(smtpPort)).toMatch(/^530 5\.7\.0/);
+    expect(await idle.say("NOOP")).toMatch(/^250 /);
+    over.abort();
+    expect(await idle.reply()).toMatch(/^421 4\.3\.2/);
+    await drained;
+    await expect(SmtpClient.connect(smtpPort)).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  it("stops accepting by itself when the time after SIGTERM is over", async () => {
+    const limits = { LIMITS: '{"acceptAfterTermMs":20,"drainMs":700000}' };
+    const { smtpPort, worker: started } = await start(storeAt(3), limits);
+    await started.firstSnapshot;
+    const idle = await SmtpClient.connect(smtpPort);
+    await idle.reply();
+    const drained = started.drain(new AbortController().signal);
+    expect(await idle.reply()).toMatch(/^421 4\.3\.2/);
+    await drained;
+  });
+
   it("counts and logs a connection to its health port that a malformed PROXY header ends, at the limit's time too", async () => {
     const { health, logged } = await start(storeAt(3), { LIMITS: '{"proxyHeaderMs":20}' });
     const endedAfter = async (bytes: Buffer): Promise<void> => {

@@ -16,6 +16,7 @@ import { logEdgeEvent } from "./edge-log.ts";
 import { type HealthServer, type HealthServerOptions, startHealthServer } from "./health/health-server.ts";
 import { type Readiness, readinessOf } from "./health/readiness.ts";
 import type { HealthRefusal } from "./health/take-off-proxy-headers.ts";
+import type { Limits } from "./limits.ts";
 import type { Log } from "./log.ts";
 import { type Metrics, countEdgeEvent, countPoll, createMetrics, setGauges } from "./metrics.ts";
 import type { EdgeEvent, EdgeEventSink } from "./session/events.ts";
@@ -52,8 +53,13 @@ export interface Worker {
   readiness(): Readiness;
   /** Resolves when settings are in force for the first time. */
   readonly firstSnapshot: Promise<void>;
-  /** Stops accepting and resolves when no transaction is in flight any more, or `drainMs` is over. */
-  drain(): Promise<void>;
+  /**
+   * Is not ready from now on, accepts connections for `acceptAfterTermMs` or until `hurry` is aborted, then stops accepting.
+   * Resolves when no transaction is in flight any more, or `drainMs` is over. Later calls return the first one's promise.
+   *
+   * @param hurry absent = connections are accepted no more.
+   */
+  drain(hurry?: AbortSignal): Promise<void>;
   /** After `drain`: ends polling, takes the report away, closes next hops and the health server. */
   stop(): Promise<void>;
 }
@@ -69,7 +75,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   // Edge and reporter tell of the settings and of each other, so they come after them; what changes before is in the first report.
   let edge: Edge | null = null;
   let reporter: EdgeReporter | null = null;
-  let draining = false;
+  let drained: Promise<void> | null = null;
 
   const settings = createSettingsFollower({
     store: options.store,
@@ -99,7 +105,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       listeners: started.listeners.length,
       revision: settings.snapshot()?.revision ?? null,
       staleForMs: settings.staleForMs(),
-      draining,
+      draining: drained !== null,
       chainVerifier: chainVerifier?.available ?? false,
     });
   const health = await startHealth(options, metrics, {
@@ -121,10 +127,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   reporter = createReporter(options, () => reportOf(options, settings, started), metrics);
   const stopping = new AbortController();
   const loops = [settings.run(stopping.signal), reporter.run(stopping.signal)];
-  const drain = (): Promise<void> => {
-    draining = true;
-    return started.drain();
-  };
+  const drain = (hurry = AbortSignal.abort()): Promise<void> =>
+    (drained ??= drainEdge(started, options.config.limits, hurry));
   const stop = async (): Promise<void> => {
     stopping.abort();
     await Promise.all(loops);
@@ -132,6 +136,20 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await health.close();
   };
   return { edge: started, healthPort: health.port, readiness, firstSnapshot: settings.first, drain, stop };
+}
+
+/** The time in which connections are accepted counts towards `drainMs`. */
+async function drainEdge(
+  edge: Edge,
+  { acceptAfterTermMs, drainMs }: Limits,
+  hurry: AbortSignal,
+): Promise<void> {
+  const over = performance.now() + drainMs;
+  if (acceptAfterTermMs > 0) {
+    // Rejects with the abort alone.
+    await sleepFor(acceptAfterTermMs, undefined, { signal: hurry }).catch(() => undefined);
+  }
+  await edge.drain(Math.max(0, over - performance.now()));
 }
 
 async function startEdgeNamed(

@@ -31,6 +31,12 @@ const ready = async (postern: PosternProcess): Promise<void> => {
   await postern.inForce(await postern.setLevel("example.com", "accept"));
 };
 
+/** Throws out of an event, as a mistake of ours would, when the process hears SIGUSR2. */
+const planted = (how: string): string => {
+  const script = Buffer.from(`process.on("SIGUSR2", () => { ${how}; })`).toString("base64");
+  return `--import=data:text/javascript;base64,${script}`;
+};
+
 describe("SIGTERM", () => {
   it("lets a transaction in flight finish, takes nobody new, and exits 0", async () => {
     await withPostern(dataDir, async (postern) => {
@@ -46,6 +52,51 @@ describe("SIGTERM", () => {
       expect(await postern.ended).toEqual({ code: 0, signal: null });
       expect(postern.messages.filter((text) => text.includes("<in-flight@"))).toHaveLength(1);
     });
+  });
+
+  it("is followed by mail as before for acceptAfterTermMs, and an error that no code expected ends that", async () => {
+    await withPostern(
+      dataDir,
+      async (postern) => {
+        await ready(postern);
+        const idle = await inData(postern);
+        idle.write(message("before"));
+        expect(await idle.say(".")).toMatch(/^250 /);
+        postern.signal("SIGTERM");
+        await postern.ready((state) => state["draining"] === true && state["ready"] === false, "draining");
+        const client = await inData(postern);
+        client.write(message("after"));
+        expect(await client.say(".")).toMatch(/^250 /);
+        expect(await idle.say("NOOP")).toMatch(/^250 /);
+        postern.signal("SIGUSR2");
+        expect(await idle.reply()).toMatch(/^421 4\.3\.2/);
+        expect(await postern.ended).toEqual({ code: 1, signal: null });
+        expect(postern.messages.filter((text) => text.includes("<after@"))).toHaveLength(1);
+      },
+      {
+        LIMITS: '{"acceptAfterTermMs":600000,"drainMs":700000}',
+        NODE_OPTIONS: planted('throw new Error("planted")'),
+      },
+    );
+  });
+
+  it.each([
+    ["SIGTERM, when that time is over", "SIGTERM", 100],
+    ["SIGINT, without that time", "SIGINT", 600_000],
+  ] as const)("is followed by 421 and exit code 0 after %s", async (_what, signal, acceptAfterTermMs) => {
+    await withPostern(
+      dataDir,
+      async (postern) => {
+        await ready(postern);
+        const idle = await inData(postern);
+        idle.write(message("before"));
+        expect(await idle.say(".")).toMatch(/^250 /);
+        postern.signal(signal);
+        expect(await idle.reply()).toMatch(/^421 4\.3\.2/);
+        expect(await postern.ended).toEqual({ code: 0, signal: null });
+      },
+      { LIMITS: JSON.stringify({ acceptAfterTermMs, drainMs: 700_000 }) },
+    );
   });
 
   it("is not ready while it drains, and cuts what is left after the grace time", async () => {
@@ -82,12 +133,6 @@ describe("SIGTERM", () => {
 });
 
 describe("an error that no code expected", () => {
-  /** Throws out of an event, as a mistake of ours would, when the process hears SIGUSR2. */
-  const planted = (how: string): string => {
-    const script = Buffer.from(`process.on("SIGUSR2", () => { ${how}; })`).toString("base64");
-    return `--import=data:text/javascript;base64,${script}`;
-  };
-
   it.each([
     ["uncaughtException", 'throw new Error("planted")'],
     ["unhandledRejection", 'Promise.reject(new Error("planted"))'],

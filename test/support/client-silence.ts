@@ -32,6 +32,8 @@ export const SILENCES: Readonly<Record<TimeLimit, Readonly<Partial<Record<Phase,
   nextHopDotMs: { "reply to the dot": 1 },
   // Judged at a prompt.
   sessionMs: {},
+  // Sessions go on as before.
+  acceptAfterTermMs: {},
   // Ends sessions earlier, never later.
   drainMs: {},
 };

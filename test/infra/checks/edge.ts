@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { parseConfig } from "../../../worker/config.ts";
 import { longestSilenceMs } from "../../support/client-silence.ts";
+import { DEFAULT_LIMITS } from "../../../worker/limits.ts";
 import type { Stack } from "../harness/stack.ts";
 import {
   allOf,
@@ -133,8 +134,24 @@ export const EDGE_CHECKS: Checks = {
     // More than the default: what is in flight is somebody's mail.
     expect(drainSeconds).toBeGreaterThan(30);
     expect(at(target(stack), "connectionTermination")).toBe(false);
-    // AWS takes 0 to 3600.
-    expect(at(target(stack), "deregistrationDelay")).toBe(60);
+  },
+  "an edge takes the connections that the load balancer still sends after its deregistration": (stack) => {
+    // About two minutes, whatever the delay; 300 is AWS's default, and a deployment waits for all of it.
+    const delay = Number(at(target(stack), "deregistrationDelay"));
+    expect(delay).toBeGreaterThanOrEqual(180);
+    expect(delay).toBeLessThanOrEqual(300);
+    const limits: unknown = JSON.parse(edgeEnvironment(stack)["LIMITS"] ?? "{}");
+    const acceptSeconds = Number(at(limits, "acceptAfterTermMs")) / 1000;
+    expect(acceptSeconds).toBeGreaterThanOrEqual(60);
+    // What is in flight at the end of it has as long as outside of AWS.
+    const drainSeconds = Number(at(limits, "drainMs")) / 1000;
+    expect(drainSeconds - acceptSeconds).toBeGreaterThanOrEqual(DEFAULT_LIMITS.drainMs / 1000);
+  },
+  "sessions of an edge that is not ready go on until it ends": (stack) => {
+    const killsAfter = Number(at(edgeContainer(stack), "stopTimeout"));
+    expect(at(target(stack), "targetHealthStates")).toEqual([
+      { enableUnhealthyConnectionTermination: false, unhealthyDrainingInterval: killsAfter },
+    ]);
   },
   "new edges are there before old ones go, and a version that does not start is taken back": (stack) => {
     expect(service(stack)).toMatchObject({

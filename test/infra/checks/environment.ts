@@ -59,7 +59,7 @@ export const ENVIRONMENT_CHECKS: Checks = {
     const config = parseConfig(environment, { cwd: "/app", hostName: null });
     expect(config).toMatchObject({ apiHost: "0.0.0.0", healthPort: 8081, dataDir: "/tmp/postern" });
     expect(config.delivery).toEqual(parseOperatorDelivery(environment["DELIVERY"] ?? ""));
-    expect(config.limits.drainMs).toBe(100_000);
+    expect(config.limits).toMatchObject({ acceptAfterTermMs: 60_000, drainMs: 100_000 });
   },
   "an edge takes mail on the load balancer's port, from the network of the stage, by PROXY header": (
     stack,

@@ -7,6 +7,8 @@ const BALANCER = "infra/worker-balancer.ts";
 const HARDENED = "an edge runs as nobody in a file system that it cannot write, but for /tmp";
 const REACHES_EDGE = "nothing but the load balancer reaches an edge, on its two ports";
 const FORGETS = "the load balancer forgets no connection before the edge ends it";
+const STILL_SENT =
+  "an edge takes the connections that the load balancer still sends after its deregistration";
 const ENDS = "transactions may end before an edge is killed";
 
 /** Network, load balancer and task. Planted in production, one at a time. */
@@ -109,9 +111,33 @@ export const EDGE_FAULTS: Faults = {
   },
   "a delay that AWS refuses": {
     file: TASK,
-    find: "deregisterSeconds: 60",
+    find: "deregisterSeconds: 180",
     replace: "deregisterSeconds: 99_999",
-    caughtBy: ENDS,
+    caughtBy: STILL_SENT,
+  },
+  "an edge is gone while connections are still sent to it": {
+    file: TASK,
+    find: "deregisterSeconds: 180",
+    replace: "deregisterSeconds: 60",
+    caughtBy: STILL_SENT,
+  },
+  "an edge accepts nothing after SIGTERM": {
+    file: TASK,
+    find: "acceptAfterTermMs: ENDING.acceptSeconds * 1000,",
+    replace: "",
+    caughtBy: STILL_SENT,
+  },
+  "an edge accepts until it is killed": {
+    file: TASK,
+    find: "acceptSeconds: 60",
+    replace: "acceptSeconds: 95",
+    caughtBy: STILL_SENT,
+  },
+  "an edge that drains has its sessions reset": {
+    file: BALANCER,
+    find: "enableUnhealthyConnectionTermination: false, unhealthyDrainingInterval: ENDING.killSeconds",
+    replace: "enableUnhealthyConnectionTermination: true",
+    caughtBy: "sessions of an edge that is not ready go on until it ends",
   },
   "old edges go before new ones are there": {
     file: WORKER,

@@ -100,8 +100,8 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "an edge has a limit that is none": {
     file: TASK,
-    find: "{ drainMs: ENDING.drainSeconds * 1000 }",
-    replace: "{ drain: ENDING.drainSeconds * 1000 }",
+    find: "drainMs: ENDING.drainSeconds * 1000",
+    replace: "drain: ENDING.drainSeconds * 1000",
     caughtBy: "an edge has variables of its schema, and starts with them",
   },
   "an edge answers health checks on loopback": {
