@@ -20,6 +20,7 @@ const kinds = [
   "CRLs under an intermediate as the anchor",
   "a leaf of the first of two CAs of one name",
   "a leaf of the second of two CAs of one name",
+  "a leaf of another RSA CA of the anchor's name",
   "an RSA key after an ECDSA key of one CA",
   "two intermediates of one name sent, the right one first",
   "two intermediates of one name sent, the right one last",

@@ -5,6 +5,7 @@ import {
   hoursFromNow,
   KEY_USAGE,
   keyUsage,
+  newKey,
   signCertificate,
   type TestKeyPair,
 } from "../certificate-writer.ts";
@@ -70,6 +71,7 @@ const anchorKinds = (): readonly ClientCertificateKind[] => {
     }),
     good("a leaf of the last of 21 CAs of one name", { leaf: plain(fresh), anchors: many, ...either }),
     good("an RSA key after an ECDSA key of one CA", rsaAfterEcdsa()),
+    bad("a leaf of another RSA CA of the anchor's name", otherRsa()),
     bad("a third CA of the name of two anchors", { leaf: plain(third), anchors: [old, fresh] }),
     bad("an expired leaf of the second of two CAs of one name", {
       leaf: plain(fresh, { notBefore: hoursFromNow(-48), notAfter: hoursFromNow(-24) }),
@@ -88,6 +90,14 @@ const anchorKinds = (): readonly ClientCertificateKind[] => {
 function rsaAfterEcdsa(): { leaf: IssuedCertificate; anchors: readonly TestCa[]; handshakeOk: null } {
   const rsa = plainCa({ name: "Rekeyed CA", keyType: "rsa-2048" });
   return { leaf: plain(rsa), anchors: [old, rsa], ...either };
+}
+
+function otherRsa(): { leaf: IssuedCertificate; anchors: readonly TestCa[] } {
+  const [ours, theirs] = [newKey("rsa-2048"), newKey("rsa-2048")].map((key) =>
+    plainCa({ name: "RSA CA", keyType: "rsa-2048", key }),
+  );
+  if (ours === undefined || theirs === undefined) throw new Error("two were made");
+  return { leaf: plain(theirs), anchors: [ours] };
 }
 
 const keyOf = ({ privateKey }: TestCa): TestKeyPair => ({
