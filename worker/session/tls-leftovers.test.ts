@@ -44,7 +44,7 @@ describe("an error that OpenSSL left behind in a handshake", () => {
     expect(passed).toHaveLength(1);
   });
   it("is left to Node where its handler is elsewhere", () => {
-    for (const _handle of [{}, null])
-      expect(surviveLeftovers({ _handle } as unknown as TLSSocket)).toBe(false);
+    for (const handle of [{}, null])
+      expect(surviveLeftovers({ _handle: handle } as unknown as TLSSocket)).toBe(false);
   });
 });
