@@ -1,8 +1,10 @@
+import type { Delivery } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import { MAIL_PREFIX, PREFIXES } from "./storage.ts";
 import { KEYS, type Table } from "./table.ts";
 
 type Text = $util.Input<string>;
+type BucketDelivery = Extract<Delivery, { readonly kind: "bucket" }>;
 
 /** One statement of a role. */
 export interface Permission {
@@ -78,42 +80,69 @@ export function useKey(
   actions: readonly KeyAction[],
 ): readonly Permission[] {
   const region = aws.getRegionOutput().region;
-  return [
-    {
-      actions,
-      resources: [key.arn],
-      conditions: [
-        {
-          test: "StringEquals",
-          variable: "kms:ViaService",
-          values: [$interpolate`s3.${region}.amazonaws.com`],
-        },
-        {
-          test: "StringLike",
-          variable: "kms:EncryptionContext:aws:s3:arn",
-          values: [bucket, $interpolate`${bucket}/*`],
-        },
-      ],
-    },
-  ];
+  return [throughS3({ key: key.arn, region, bucket, actions })];
 }
 
+interface KeyUse {
+  readonly key: Text;
+  readonly region: Text;
+  readonly bucket: $util.Output<string>;
+  readonly actions: readonly KeyAction[];
+}
+
+const throughS3 = ({ key, region, bucket, actions }: KeyUse): Permission => ({
+  actions,
+  resources: [key],
+  conditions: [
+    { test: "StringEquals", variable: "kms:ViaService", values: [$interpolate`s3.${region}.amazonaws.com`] },
+    {
+      test: "StringLike",
+      variable: "kms:EncryptionContext:aws:s3:arn",
+      values: [bucket, $interpolate`${bucket}/*`],
+    },
+  ],
+});
+
 /** Messages into a bucket, and nothing out of it. */
-export const deliverTo = (bucketArn: $util.Output<string>, prefix: string): readonly Permission[] => [
+const deliverTo = (bucketArn: $util.Output<string>, prefix: string): readonly Permission[] => [
   {
     actions: ["s3:PutObject", "s3:AbortMultipartUpload"],
-    resources: [$interpolate`${bucketArn}/${prefix}/*`],
+    resources: [prefix === "" ? $interpolate`${bucketArn}/*` : $interpolate`${bucketArn}/${prefix}/*`],
   },
 ];
+
+/** Decrypt: S3 asks for it when the parts of an upload are put together. */
+const TO_ENCRYPT_MAIL = ["kms:GenerateDataKey", "kms:Decrypt"] as const;
 
 export const deliverToOwnBucket = (storage: Storage): readonly Permission[] =>
   storage.mail === null
     ? []
-    : [
-        ...deliverTo(storage.mail.arn, MAIL_PREFIX),
-        // Decrypt: S3 asks for it when the parts of an upload are put together.
-        ...useKey(storage, storage.mail.arn, ["kms:GenerateDataKey", "kms:Decrypt"]),
-      ];
+    : [...deliverTo(storage.mail.arn, MAIL_PREFIX), ...useKey(storage, storage.mail.arn, TO_ENCRYPT_MAIL)];
+
+/** Messages into a bucket of the operator's, encrypted by the key that they named, if any. */
+export function deliverToBucket({ bucket, prefix, key }: BucketDelivery): readonly Permission[] {
+  const arn = $interpolate`arn:${aws.getPartitionOutput().partition}:s3:::${bucket}`;
+  return [
+    ...deliverTo(arn, prefix),
+    ...(key === null
+      ? []
+      : [throughS3({ key, region: regionOf(key), bucket: arn, actions: TO_ENCRYPT_MAIL })]),
+  ];
+}
+
+/** What starts the edges reads the one parameter, and decrypts it where its key is not AWS's own. */
+export function readParameter(arn: $util.Output<string>, key: string | null): readonly Permission[] {
+  const read = { actions: ["ssm:GetParameters"], resources: [arn] };
+  if (key === null) return [read];
+  const conditions = [
+    { test: "StringEquals", variable: "kms:ViaService", values: [`ssm.${regionOf(key)}.amazonaws.com`] },
+    { test: "StringEquals", variable: "kms:EncryptionContext:PARAMETER_ARN", values: [arn] },
+  ];
+  return [read, { actions: ["kms:Decrypt"], resources: [key], conditions }];
+}
+
+/** The fourth part of an ARN. */
+const regionOf = (arn: string): string => arn.split(":")[3] ?? "";
 
 /** Each certificate that the product orders carries it (adapters/aws/acm-issuer.ts). */
 const ACM_TAG = "postern:certificate";

@@ -1,7 +1,20 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parseOperatorDelivery } from "../core/delivery/route.ts";
 import { DEPLOY_VARIABLES, readSettings, WrongSetting } from "./settings.ts";
 
 const PRODUCTION = { POSTERN_SMTP_NAME: "mx.example.net" };
+const KEY = "arn:aws:kms:eu-central-1:210987654321:key/01234567-89ab-cdef-0123-456789abcdef";
+
+/** null = it was refused. */
+function outcomeOf<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
+
 const JWT = {
   POSTERN_API_AUTH: "jwt",
   POSTERN_JWT_ISSUER: "https://id.example",
@@ -39,13 +52,40 @@ describe("the settings of a deployment", () => {
   });
 
   it.each([
-    ["smtp://relay.example:587", { kind: "next-hop", url: "smtp://relay.example:587" }],
-    ["smtps://relay.example/", { kind: "next-hop", url: "smtps://relay.example/" }],
+    ["smtp://relay.example:587", { kind: "next-hop", url: "smtp://relay.example:587?tls=require" }],
+    ["smtps://relay.example/", { kind: "next-hop", url: "smtps://relay.example:465?tls=require" }],
     ["lmtp://[2001:db8::1]:24?tls=require", { kind: "next-hop", url: "lmtp://[2001:db8::1]:24?tls=require" }],
-    ["ssm:/postern/delivery", { kind: "parameter", name: "/postern/delivery" }],
-    ["s3://mail.example/in/box", { kind: "bucket", bucket: "mail.example", prefix: "in/box" }],
+    ["ssm:/postern/delivery", { kind: "parameter", name: "/postern/delivery", key: null }],
+    ["s3://mail.example/in/box", { kind: "bucket", bucket: "mail.example", prefix: "in/box", key: null }],
+    ["s3://mail.example/inbox/", { kind: "bucket", bucket: "mail.example", prefix: "inbox", key: null }],
+    ["s3://mail.example", { kind: "bucket", bucket: "mail.example", prefix: "", key: null }],
+    ["s3://mail.example/in@box", { kind: "bucket", bucket: "mail.example", prefix: "in@box", key: null }],
   ])("deliver to %s", (POSTERN_DELIVERY, delivery) => {
     expect(readSettings("pr-1", { POSTERN_DELIVERY }).delivery).toEqual(delivery);
+  });
+
+  it("write where the edges write, whatever was typed: their parser reads both", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom("s3://mail.example", "s3://mail.example/", "s3:/mail.example/"),
+        fc.string({ unit: fc.constantFrom(...Array.from("ab/*?$.{}:@ é")), maxLength: 12 }),
+        (start, rest) => {
+          const POSTERN_DELIVERY = `${start}${rest}`;
+          const edge = outcomeOf(() => parseOperatorDelivery(POSTERN_DELIVERY));
+          const deployment = outcomeOf(() => readSettings("pr-1", { POSTERN_DELIVERY }).delivery);
+          expect(deployment).toEqual(
+            edge === null || edge.kind !== "s3"
+              ? null
+              : { kind: "bucket", bucket: edge.bucket, prefix: edge.prefix, key: null },
+          );
+        },
+      ),
+    );
+  });
+
+  it.each(["s3://mail.example/in", "ssm:/postern/delivery"])("use the key of %s", (POSTERN_DELIVERY) => {
+    const { delivery } = readSettings("pr-1", { POSTERN_DELIVERY, POSTERN_DELIVERY_KMS_KEY: KEY });
+    expect(delivery).toMatchObject({ key: KEY });
   });
 
   it("hand the edges' own variables on", () => {
@@ -73,9 +113,14 @@ describe("the settings of a deployment", () => {
 
   it.each([
     ["production", {}, "POSTERN_SMTP_NAME: is needed in production"],
-    ["pr-1", { POSTERN_SMTP_NAME: "MX" }, "POSTERN_SMTP_NAME: must be a host name in lower case"],
-    ["pr-1", { POSTERN_API_DOMAIN: "192.0.2.1" }, "POSTERN_API_DOMAIN: must be a host name in lower case"],
-    ["pr-1", { POSTERN_TABLE: "a/b" }, "POSTERN_TABLE: must be the name of a table"],
+    [
+      "pr-1",
+      { POSTERN_SMTP_NAME: "MX" },
+      'POSTERN_SMTP_NAME: "MX" must be written as a lower-case A-label name without a trailing dot: "mx"',
+    ],
+    ["pr-1", { POSTERN_SMTP_NAME: "localhost" }, "POSTERN_SMTP_NAME: must be a name with its domain"],
+    ["pr-1", { POSTERN_API_DOMAIN: "192.0.2.1" }, 'POSTERN_API_DOMAIN: "192.0.2.1" is not a domain name'],
+    ["pr-1", { POSTERN_TABLE: "a/b" }, "POSTERN_TABLE: must be the name of a DynamoDB table"],
     ["pr-1", { POSTERN_ALARM_EMAIL: "ops" }, "POSTERN_ALARM_EMAIL: must be a mailbox"],
     ["pr-1", { POSTERN_API_AUTH: "none" }, "POSTERN_API_AUTH: must be iam or jwt"],
     [
@@ -95,8 +140,42 @@ describe("the settings of a deployment", () => {
       { POSTERN_EDGES_MIN: "3", POSTERN_EDGES_MAX: "2" },
       "POSTERN_EDGES_MAX: must not be less than POSTERN_EDGES_MIN",
     ],
-    ["pr-1", { POSTERN_DELIVERY: "maildir:/mail" }, /^POSTERN_DELIVERY: must be smtp:/u],
-    ["pr-1", { POSTERN_DELIVERY: "s3://bucket" }, /^POSTERN_DELIVERY: must be smtp:/u],
+    [
+      "pr-1",
+      { POSTERN_DELIVERY: "maildir:/mail" },
+      /^POSTERN_DELIVERY: must be smtp:.* the disk of an edge/u,
+    ],
+    ["pr-1", { POSTERN_DELIVERY: "s3://b/x" }, "POSTERN_DELIVERY: s3:// needs a bucket name"],
+    [
+      "pr-1",
+      { POSTERN_DELIVERY: "s3://mail/a*" },
+      "POSTERN_DELIVERY: the prefix of s3:// must not contain *",
+    ],
+    ["pr-1", { POSTERN_DELIVERY: "relay" }, "POSTERN_DELIVERY: expected maildir:path, smtp://"],
+    ["pr-1", { POSTERN_DELIVERY: "ssm:delivery" }, "POSTERN_DELIVERY: must be ssm:/name"],
+    [
+      "pr-1",
+      { POSTERN_DELIVERY: "smtp://relay.example?tls=maybe" },
+      "POSTERN_DELIVERY: the only parameter is tls",
+    ],
+    [
+      "pr-1",
+      { POSTERN_DELIVERY: "s3://mail/in", POSTERN_DELIVERY_KMS_KEY: "alias/mail" },
+      "POSTERN_DELIVERY_KMS_KEY: must be the ARN of a KMS key",
+    ],
+    [
+      "pr-1",
+      { POSTERN_DELIVERY_KMS_KEY: KEY },
+      "POSTERN_DELIVERY_KMS_KEY: means nothing unless POSTERN_DELIVERY is s3: or ssm:",
+    ],
+    ["pr-1", { POSTERN_POSTMASTER: "admin" }, "POSTERN_POSTMASTER: must be a mailbox"],
+    ["pr-1", { POSTERN_DELIVERY_ALLOW: "10.0.0.1/8" }, 'POSTERN_DELIVERY_ALLOW: "10.0.0.1/8" has host bits'],
+    ["pr-1", { POSTERN_LINE_ENDS: "fix" }, "POSTERN_LINE_ENDS: must be one of refuse, normalise"],
+    [
+      "pr-1",
+      { POSTERN_TLS_CIPHERS: "NONE-SUCH" },
+      "POSTERN_TLS_CIPHERS: OpenSSL knows no cipher suite in it",
+    ],
     ["pr-1", { POSTERN_DELIVERYS: "smtp://a.example" }, "POSTERN_DELIVERYS: is no variable of a deployment"],
   ])("on stage %s refuse %j", (stage, environment, reason) => {
     expect(() => readSettings(stage, environment)).toThrow(WrongSetting);

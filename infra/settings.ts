@@ -1,3 +1,9 @@
+import { awsConfigSchema } from "../adapters/aws/aws-config.ts";
+import { describeRoute } from "../core/delivery/route.ts";
+import { parseDomainName } from "../core/domain-name/domain-name.ts";
+import { InvalidInput } from "../core/errors.ts";
+import { type Config, parseConfig, WrongConfig } from "../worker/config.ts";
+
 /** A variable that the deployment reads, as people meet it. */
 interface DeployVariable {
   readonly defaultText: string;
@@ -14,6 +20,11 @@ export const DEPLOY_VARIABLES = {
     defaultText: "a bucket of the deployment",
     meaning:
       "where accepted mail goes: a next hop without password, `ssm:/name` (a SecureString that holds one with its password), or `s3://bucket/prefix`",
+  },
+  POSTERN_DELIVERY_KMS_KEY: {
+    defaultText: "none",
+    meaning:
+      "ARN of the KMS key of the bucket or of the SecureString in `POSTERN_DELIVERY`, where that is not AWS's own",
   },
   POSTERN_DELIVERY_ALLOW: { defaultText: "empty", meaning: "the edges' `DELIVERY_ALLOW`" },
   POSTERN_POSTMASTER: { defaultText: "none", meaning: "the edges' `POSTMASTER`" },
@@ -41,13 +52,26 @@ export const DEPLOY_VARIABLES = {
 
 export type DeployVariableName = keyof typeof DEPLOY_VARIABLES;
 type Environment = Readonly<Record<string, string | undefined>>;
+/** The value of a variable; null = it is not set. */
+type Given = (name: DeployVariableName) => string | null;
 
 export type Delivery =
   /** A bucket made with the deployment. */
   | { readonly kind: "own-bucket" }
-  | { readonly kind: "bucket"; readonly bucket: string; readonly prefix: string }
+  | {
+      readonly kind: "bucket";
+      readonly bucket: string;
+      readonly prefix: string;
+      /** ARN of the KMS key that the bucket encrypts with; null = it has none of its own. */
+      readonly key: string | null;
+    }
   | { readonly kind: "next-hop"; readonly url: string }
-  | { readonly kind: "parameter"; readonly name: string };
+  | {
+      readonly kind: "parameter";
+      readonly name: string;
+      /** ARN of the KMS key of the SecureString; null = AWS's own. */
+      readonly key: string | null;
+    };
 
 export type ApiAuthorizer =
   | { readonly kind: "iam" }
@@ -84,47 +108,45 @@ export class WrongSetting extends Error {
   }
 }
 
-const HOST_NAME: Form = {
-  pattern: /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/,
-  reason: "must be a host name in lower case",
-};
 const MAILBOX: Form = { pattern: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, reason: "must be a mailbox" };
-const TABLE: Form = { pattern: /^[\w.-]{3,255}$/, reason: "must be the name of a table" };
-const BUCKET_URL = /^s3:\/\/(?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(?<prefix>[\w!.*'()/-]+)$/;
-const NEXT_HOP = /^(?:smtps?|lmtp):\/\/[^\s/?#]+\/?(?:\?tls=(?:require|opportunistic))?$/;
+/** Of KMS, with the key's id: IAM grants nothing by an alias. */
+const KEY_ARN: Form = {
+  pattern: /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/(?:[0-9a-f-]{36}|mrk-[0-9a-f]{32})$/,
+  reason: "must be the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID",
+};
 const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
 /** An NLB's targets and DynamoDB's log are not the limit before this; it stops a typing error. */
 const MOST_EDGES = 100;
 
 /**
- * Reads what the operator chose. An empty variable counts as not set.
+ * Reads what the operator chose. An empty variable counts as not set. What edges read themselves is read by their own parsers,
+ * so that a deployment ends here and not when its edges do not start.
  *
  * @throws WrongSetting
  */
 export function readSettings(stage: string, environment: Environment): Settings {
   const isProduction = stage === "production";
-  const given = (name: DeployVariableName): string | null => environment[name] || null;
+  const given: Given = (name) => environment[name] || null;
   const unknown = Object.keys(environment).find(
     (name) => name.startsWith("POSTERN_") && !Object.hasOwn(DEPLOY_VARIABLES, name) && !OF_TESTS.has(name),
   );
   if (unknown !== undefined)
     throw new WrongSetting(unknown as DeployVariableName, "is no variable of a deployment");
+  const edge = passedOn(given);
   return {
     isProduction,
     // A zone that fails takes half or a third of the edges with it.
     zones: isProduction ? 3 : 2,
-    smtpName: smtpName(given("POSTERN_SMTP_NAME"), isProduction ? null : `mx.${stage}.postern.test`),
-    delivery: delivery(given("POSTERN_DELIVERY")),
-    edge: Object.fromEntries(
-      PASSED_ON.flatMap((name) => {
-        const value = given(`POSTERN_${name}`);
-        return value === null ? [] : [[name, value]];
-      }),
+    smtpName: smtpName(
+      given("POSTERN_SMTP_NAME"),
+      isProduction ? null : `mx.${stage.toLowerCase()}.postern.test`,
     ),
+    delivery: delivery(given),
+    edge,
     edges: edges(given("POSTERN_EDGES_MIN"), given("POSTERN_EDGES_MAX"), isProduction),
     authorizer: authorizer(given),
-    apiDomain: matching("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN"), HOST_NAME),
-    table: matching("POSTERN_TABLE", given("POSTERN_TABLE"), TABLE),
+    apiDomain: hostName("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN")),
+    table: tableName(given("POSTERN_TABLE")),
     alarmEmail: matching("POSTERN_ALARM_EMAIL", given("POSTERN_ALARM_EMAIL"), MAILBOX),
   };
 }
@@ -142,26 +164,83 @@ function matching(name: DeployVariableName, value: string | null, { pattern, rea
   return value;
 }
 
+/** @throws WrongSetting by the name that the deployment has for the edge's variable. */
+function parseEdgeConfig(variables: Readonly<Record<string, string>>): Config {
+  try {
+    return parseConfig(variables, { cwd: "/", hostName: null });
+  } catch (error) {
+    const [problem] = error instanceof WrongConfig ? error.problems : [];
+    if (problem === undefined) throw error;
+    throw new WrongSetting(`POSTERN_${problem.variable}` as DeployVariableName, problem.reason);
+  }
+}
+
+function passedOn(given: Given): Settings["edge"] {
+  const edge = Object.fromEntries(
+    PASSED_ON.flatMap((name) => {
+      const value = given(`POSTERN_${name}`);
+      return value === null ? [] : [[name, value]];
+    }),
+  );
+  parseEdgeConfig(edge);
+  return edge;
+}
+
+function hostName(name: DeployVariableName, value: string | null): string | null {
+  if (value === null) return null;
+  try {
+    const parsed = parseDomainName(value);
+    if (parsed.includes(".")) return parsed;
+  } catch (error) {
+    if (!(error instanceof InvalidInput)) throw error;
+    throw new WrongSetting(name, error.message);
+  }
+  throw new WrongSetting(name, "must be a name with its domain, such as mx.example.net");
+}
+
 function smtpName(value: string | null, otherwise: string | null): string {
-  const name = matching("POSTERN_SMTP_NAME", value, HOST_NAME) ?? otherwise;
+  const name = hostName("POSTERN_SMTP_NAME", value) ?? otherwise;
   if (name === null) throw new WrongSetting("POSTERN_SMTP_NAME", "is needed in production");
   return name;
 }
 
-function delivery(value: string | null): Delivery {
+function tableName(value: string | null): string | null {
+  if (value === null) return null;
+  const parsed = awsConfigSchema.shape.TABLE_NAME.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new WrongSetting("POSTERN_TABLE", parsed.error.issues[0]?.message ?? "must be the name of a table");
+}
+
+function delivery(given: Given): Delivery {
+  const value = given("POSTERN_DELIVERY");
+  const key = matching("POSTERN_DELIVERY_KMS_KEY", given("POSTERN_DELIVERY_KMS_KEY"), KEY_ARN);
+  const place = deliveryPlace(value, key);
+  if (key !== null && (place.kind === "own-bucket" || place.kind === "next-hop"))
+    throw new WrongSetting(
+      "POSTERN_DELIVERY_KMS_KEY",
+      "means nothing unless POSTERN_DELIVERY is s3: or ssm:",
+    );
+  return place;
+}
+
+function deliveryPlace(value: string | null, key: string | null): Delivery {
   if (value === null) return { kind: "own-bucket" };
   const parameter = PARAMETER.exec(value)?.groups?.["name"];
-  if (parameter !== undefined) return { kind: "parameter", name: parameter };
-  const place = BUCKET_URL.exec(value)?.groups;
-  if (place !== undefined)
-    return { kind: "bucket", bucket: place["bucket"] ?? "", prefix: place["prefix"] ?? "" };
+  if (parameter !== undefined) return { kind: "parameter", name: parameter, key };
   const wrong = (reason: string): WrongSetting => new WrongSetting("POSTERN_DELIVERY", reason);
-  // What is set here stands in the task definition, which many may read.
-  if (value.includes("@"))
-    throw wrong("must hold no password; put the URL in a SecureString and give ssm:/its-name");
-  if (!NEXT_HOP.test(value))
-    throw wrong("must be smtp://host[:port], smtps://, lmtp://, ssm:/name or s3://bucket/prefix");
-  return { kind: "next-hop", url: value };
+  if (value.startsWith("ssm:")) throw wrong("must be ssm:/name, the name of a parameter with its slash");
+  const { delivery: route } = parseEdgeConfig({ DELIVERY: value });
+  switch (route.kind) {
+    case "maildir":
+      throw wrong("must be smtp://, smtps://, lmtp://, s3:// or ssm:/name: the disk of an edge ends with it");
+    case "s3":
+      return { kind: "bucket", bucket: route.bucket, prefix: route.prefix, key };
+    default:
+      // What is set here stands in the task definition, which many may read.
+      if (route.credentials !== null)
+        throw wrong("must hold no password; put the URL in a SecureString and give ssm:/its-name");
+      return { kind: "next-hop", url: describeRoute(route) };
+  }
 }
 
 function edges(min: string | null, max: string | null, isProduction: boolean): Settings["edges"] {
@@ -178,7 +257,7 @@ function edges(min: string | null, max: string | null, isProduction: boolean): S
   return { min: least, max: most };
 }
 
-function authorizer(given: (name: DeployVariableName) => string | null): ApiAuthorizer {
+function authorizer(given: Given): ApiAuthorizer {
   const kind = given("POSTERN_API_AUTH") ?? "iam";
   const issuer = given("POSTERN_JWT_ISSUER");
   const audiences = list(given("POSTERN_JWT_AUDIENCE"));

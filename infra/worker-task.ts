@@ -1,12 +1,14 @@
+import { describeRoute } from "../core/delivery/route.ts";
 import { readerEnvironment, type WorkerEnvironment } from "./environment.ts";
 import type { Network } from "./network.ts";
 import {
-  deliverTo,
+  deliverToBucket,
   deliverToOwnBucket,
   inlinePolicy,
   keyObjects,
   listKeyObjects,
   type Permission,
+  readParameter,
   useKey,
   useTable,
   writeEdgeReports,
@@ -72,7 +74,7 @@ function deliveryOf({ delivery }: Settings, { mail }: Storage): $util.Input<stri
     case "own-bucket":
       return $interpolate`s3://${mail?.name ?? ""}/${MAIL_PREFIX}`;
     case "bucket":
-      return `s3://${delivery.bucket}/${delivery.prefix}`;
+      return describeRoute({ kind: "s3", bucket: delivery.bucket, prefix: delivery.prefix });
     case "next-hop":
       return delivery.url;
     case "parameter":
@@ -107,9 +109,11 @@ export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
   },
   executionRole: (args: aws.iam.RoleArgs): undefined => {
     // SST's own reads every parameter and secret of the account.
-    const secrets = Object.values(secretsOf(settings));
+    const { delivery } = settings;
     args.inlinePolicies =
-      secrets.length === 0 ? [] : [inlinePolicy([{ actions: ["ssm:GetParameters"], resources: secrets }])];
+      delivery.kind === "parameter"
+        ? [inlinePolicy(readParameter(parameterArn(delivery.name), delivery.key))]
+        : [];
   },
 });
 
@@ -128,7 +132,6 @@ const hardened = (container: object): object => ({
 });
 
 function permissionsOf({ delivery }: Settings, { table, storage }: WorkerParts): readonly Permission[] {
-  const { partition } = aws.getPartitionOutput();
   return [
     ...useTable(table, ["dynamodb:GetItem", "dynamodb:Query"]),
     ...writeEdgeReports(table),
@@ -136,8 +139,6 @@ function permissionsOf({ delivery }: Settings, { table, storage }: WorkerParts):
     ...listKeyObjects(storage),
     ...useKey(storage, storage.keys.arn, ["kms:Decrypt"]),
     ...deliverToOwnBucket(storage),
-    ...(delivery.kind === "bucket"
-      ? deliverTo($interpolate`arn:${partition}:s3:::${delivery.bucket}`, delivery.prefix)
-      : []),
+    ...(delivery.kind === "bucket" ? deliverToBucket(delivery) : []),
   ];
 }

@@ -10,7 +10,7 @@ const FOLDERS = ["core", "adapters", "functions", "worker", "local", "infra", "s
 const FEWEST_MODULES = 50;
 const OF_THE_PRODUCT = /^(?:core|adapters|functions|worker|local)\/(?!.*[.]test[.]ts$)/u;
 /** The rule of .dependency-cruiser.mjs that lets types pass. */
-const TYPES_ONLY = "infra-takes-types-only";
+const TYPES_ONLY = "infra-takes-types-and-parsers";
 const SMTP_SERVER = /(?:^|\/)node_modules\/smtp-server\//u;
 
 export interface ImportsReport {

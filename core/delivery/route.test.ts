@@ -104,6 +104,10 @@ describe("the operator's DELIVERY", () => {
     "s3://bucket/a//b",
     "s3://bucket/../x",
     "s3://bucket/a b",
+    "s3://bucket/*",
+    "s3://bucket/in*/here",
+    "s3://bucket/in/?",
+    "s3://bucket/${aws:username}",
     `smtp://${"a".repeat(3000)}`,
     `s3://${"a-".repeat(31)}_`,
   ])("refuses %j and names the variable", (text) => {

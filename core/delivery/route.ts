@@ -187,6 +187,8 @@ function parseS3(text: string, fail: Fail): DeliveryRoute {
   if (!BUCKET.test(bucket)) fail("s3:// needs a bucket name: s3://bucket/prefix");
   if (!/^[\x21-\x7e]{0,500}$/.test(prefix) || /(?:^|\/)(?:\/|\.{1,2}(?:\/|$))/.test(prefix))
     fail("the prefix of s3:// must be printable ASCII without empty, . or .. parts");
+  // In the policy that lets an edge write below it, IAM would take these for patterns and variables.
+  if (/[*?]|\$\{/.test(prefix)) fail("the prefix of s3:// must not contain *, ? or ${");
   return { kind: "s3", bucket, prefix };
 }
 

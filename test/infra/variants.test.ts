@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { expectAuthorizedBy } from "./checks/functions.ts";
+import { expectMailIsWrittenWhereGranted } from "./checks/roles.ts";
 import {
   allOf,
   at,
@@ -14,6 +15,8 @@ import {
 import type { Stack, SynthesisOptions } from "./harness/stack.ts";
 import { synthesise, synthesiseEach } from "./harness/synthesise.ts";
 
+const KEY = "arn:aws:kms:eu-west-1:210987654321:key/01234567-89ab-cdef-0123-456789abcdef";
+
 /** What an operator may choose, beside the defaults that test/infra/stages.test.ts holds. */
 const CHOICES = {
   tokens: {
@@ -25,6 +28,10 @@ const CHOICES = {
   secretNextHop: { POSTERN_DELIVERY: "ssm:/postern/delivery" },
   nextHop: { POSTERN_DELIVERY: "smtp://relay.example:587" },
   otherBucket: { POSTERN_DELIVERY: "s3://mail.example/in" },
+  trailingSlash: { POSTERN_DELIVERY: "s3://mail.example/inbox/" },
+  wholeBucket: { POSTERN_DELIVERY: "s3://mail.example" },
+  encryptedBucket: { POSTERN_DELIVERY: "s3://mail.example/in", POSTERN_DELIVERY_KMS_KEY: KEY },
+  encryptedSecret: { POSTERN_DELIVERY: "ssm:/postern/delivery", POSTERN_DELIVERY_KMS_KEY: KEY },
   edges: { POSTERN_EDGES_MIN: "3", POSTERN_EDGES_MAX: "5", POSTERN_POSTMASTER: "admin@example.com" },
   restored: { POSTERN_TABLE: "restored-settings" },
   alarms: { POSTERN_ALARM_EMAIL: "ops@example.com", POSTERN_API_DOMAIN: "api.example.net" },
@@ -104,6 +111,54 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
       ({ actions }) => actions.includes("s3:PutObject"),
     );
     expect(writes.map(({ resources }) => resources)).toEqual([["arn:aws:s3:::mail.example/in/*"]]);
+  });
+
+  it.each(["otherBucket", "trailingSlash", "wholeBucket", "encryptedBucket"] as const)(
+    "%s: an edge may write where its own parser says that it writes",
+    (choice) => {
+      expectMailIsWrittenWhereGranted(stackOf(choice));
+    },
+  );
+
+  const keyUses = (choice: Choice, role: string) =>
+    inlineStatements(onlyOne(stackOf(choice), "iam/role:Role", named(role))).filter(({ resources }) =>
+      resources.includes(KEY),
+    );
+
+  it("an edge encrypts for the operator's own bucket by the key that was named, and for that bucket alone", () => {
+    const bucket = "arn:aws:s3:::mail.example";
+    expect(keyUses("encryptedBucket", "EdgeTaskRole")).toEqual([
+      {
+        effect: "Allow",
+        actions: ["kms:GenerateDataKey", "kms:Decrypt"],
+        resources: [KEY],
+        condition: {
+          // The key's region is that of the bucket.
+          StringEquals: { "kms:ViaService": ["s3.eu-west-1.amazonaws.com"] },
+          StringLike: { "kms:EncryptionContext:aws:s3:arn": [bucket, `${bucket}/*`] },
+        },
+      },
+    ]);
+    expect(keyUses("encryptedBucket", "EdgeExecutionRole")).toEqual([]);
+  });
+
+  it("a secret under the operator's own key is decrypted by what starts the edges, and by nothing else", () => {
+    expect(keyUses("encryptedSecret", "EdgeExecutionRole")).toEqual([
+      {
+        effect: "Allow",
+        actions: ["kms:Decrypt"],
+        resources: [KEY],
+        condition: {
+          StringEquals: {
+            "kms:ViaService": ["ssm.eu-west-1.amazonaws.com"],
+            "kms:EncryptionContext:PARAMETER_ARN": [
+              "arn:aws:ssm:eu-central-1:123456789012:parameter/postern/delivery",
+            ],
+          },
+        },
+      },
+    ]);
+    expect(keyUses("encryptedSecret", "EdgeTaskRole")).toEqual([]);
   });
 
   it("as many edges as were asked for, with the variables that were handed on", () => {

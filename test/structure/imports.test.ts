@@ -21,6 +21,9 @@ const HOUSE: Readonly<Record<string, string>> = {
   "functions/api/app.test.ts": `import { it } from "vitest";\nimport { store } from "../../adapters/local/store.ts";\nit("x", () => store);`,
   "worker/session/door.ts": `import { SMTPServer } from "smtp-server";\nexport const door = SMTPServer;`,
   "worker/main.ts": `import { store } from "../adapters/local/store.ts";\nexport const main = store;`,
+  "worker/config.ts": `export const parseConfig = 1;`,
+  "functions/api/api-config.ts": `export const schema = 1;`,
+  "adapters/aws/aws-config.ts": `export const schema = 1;`,
   "local/main.ts": `import { app } from "../functions/api/app.ts";\nimport { main } from "../worker/main.ts";\nimport { store } from "../adapters/local/store.ts";\nexport const all = [app, main, store];`,
   "test/support/fake.ts": `export const fake = 1;`,
 };
@@ -88,7 +91,9 @@ describe("the import rules", () => {
     ["product-never-imports-tests", "worker/a.ts", "../test/support/fake.ts"],
     ["product-needs-no-dev-packages", "worker/a.ts", "fast-check"],
     ["resolves", "worker/a.ts", "./nowhere.ts"],
-    ["infra-takes-types-only", "infra/a.ts", "../worker/main.ts"],
+    ["infra-takes-types-and-parsers", "infra/a.ts", "../worker/main.ts"],
+    ["infra-takes-types-and-parsers", "infra/a.ts", "../adapters/local/store.ts"],
+    ["infra-takes-types-and-parsers", "infra/a.ts", "../functions/api/app.ts"],
   ])("%s: sees %s import %s", async (rule, path, specifier) => {
     const faults = await faultsWith({ [path]: importing(specifier) });
     expect(faults.filter((fault) => fault.startsWith(`${rule}:`))).toHaveLength(1);
@@ -104,7 +109,11 @@ describe("the import rules", () => {
     [`import type { store } from "../adapters/local/store.ts";\nexport type A = typeof store;`, 0],
     [`import { type main } from "../worker/main.ts";\nexport type A = typeof main;`, 1],
     [`export const later = () => import("../worker/main.ts");`, 1],
-  ])("let infra take types and nothing else: %j", async (text, faults) => {
+    [`import { port } from "../core/port.ts";\nexport const parsed = port;`, 0],
+    [`import { parseConfig } from "../worker/config.ts";\nexport const parsed = parseConfig;`, 0],
+    [`import { schema } from "../functions/api/api-config.ts";\nexport const parsed = schema;`, 0],
+    [`import { schema } from "../adapters/aws/aws-config.ts";\nexport const parsed = schema;`, 0],
+  ])("let infra take types and the parsers of environments, and nothing else: %j", async (text, faults) => {
     expect(await faultsWith({ "infra/a.ts": text })).toHaveLength(faults);
   });
 

@@ -2,11 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { EDGE_PARTITION } from "../../../adapters/aws/table-keys.ts";
+import { parseOperatorDelivery } from "../../../core/delivery/route.ts";
 import type { Resource, Stack } from "../harness/stack.ts";
 import {
   allOf,
   at,
   type Checks,
+  edgeEnvironment,
   inlineStatements,
   listAt,
   named,
@@ -74,7 +76,17 @@ const ofTable = (...actions: readonly string[]): readonly string[] =>
   actions.map((action) => `dynamodb:${action} table/table`);
 const KEY_USES = ["kms:Decrypt key/Key", "kms:GenerateDataKey key/Key"];
 
+/** The edges' own parser says where they write; the policy must grant that place. */
+export function expectMailIsWrittenWhereGranted(stack: Stack): void {
+  const route = parseOperatorDelivery(edgeEnvironment(stack)["DELIVERY"] ?? "");
+  if (route.kind !== "s3") throw new TypeError(`edges deliver to ${route.kind}`);
+  const place = route.prefix === "" ? route.bucket : `${route.bucket}/${route.prefix}`;
+  const writes = withAction(inlineStatements(role(stack, "EdgeTaskRole")), "s3:PutObject");
+  expect(writes.map(({ resources }) => resources)).toEqual([[`arn:aws:s3:::${place}/*`]]);
+}
+
 export const ROLE_CHECKS: Checks = {
+  "an edge may write mail where it writes mail": expectMailIsWrittenWhereGranted,
   "every role is taken by one service, and by nobody of the account": (stack) => {
     const trusted = allOf(stack, ROLE).map(({ name, inputs }) => {
       const policy: unknown = inputs["assumeRolePolicy"];

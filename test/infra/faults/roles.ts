@@ -51,6 +51,12 @@ export const ROLE_FAULTS: Faults = {
     replace: 'EDGE_PARTITION = "HEAD"',
     caughtBy: "an edge writes under the partition of reports alone",
   },
+  "the policy and the edge read a place for mail apart": {
+    file: TASK,
+    find: '`s3://${mail?.name ?? ""}/${MAIL_PREFIX}`',
+    replace: '`s3://${mail?.name ?? ""}/${MAIL_PREFIX}-${mail?.name ?? ""}`',
+    caughtBy: "an edge may write mail where it writes mail",
+  },
   "an edge changes keys": {
     file: TASK,
     find: 'keyObjects(storage, ["s3:GetObject"],',
@@ -89,8 +95,8 @@ export const ROLE_FAULTS: Faults = {
   },
   "the execution role reads every secret of the account": {
     file: TASK,
-    find: "    args.inlinePolicies =\n      secrets.length === 0",
-    replace: "    const unused =\n      secrets.length === 0",
+    find: "    args.inlinePolicies =\n      delivery.kind",
+    replace: "    const unused =\n      delivery.kind",
     caughtBy: "what starts an edge reads no parameter that it does not need",
   },
   "a function may do anything": {
