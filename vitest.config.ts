@@ -56,7 +56,7 @@ export default defineConfig({
           ...shared,
           name: "aws",
           include: ["test/aws/**/*.test.ts"],
-          globalSetup: ["test/support/aws/aws-setup.ts"],
+          globalSetup: ["test/support/aws/aws-setup.ts", "test/infra/harness/unpacked-sst.ts"],
           testTimeout: 120 * SECOND_MS,
           hookTimeout: 120 * SECOND_MS,
         },

@@ -17,9 +17,8 @@ export interface TestBucket {
 /** The key of KMS that objects are encrypted under; an account has its own, an emulator asks for none. */
 export const TEST_KMS_KEY_ID = process.env["TEST_KMS_KEY_ID"] ?? "alias/postern-test";
 
-export async function createTestBucket(): Promise<TestBucket> {
+export async function createTestBucket(name = `postern-test-${randomUUID()}`): Promise<TestBucket> {
   const client = new S3Client({});
-  const name = `postern-test-${randomUUID()}`;
   const region = (await client.config.region()) as "eu-central-1";
   await client.send(
     new CreateBucketCommand({ Bucket: name, CreateBucketConfiguration: { LocationConstraint: region } }),

@@ -20,9 +20,8 @@ export interface TestTable {
 }
 
 /** A table of its own, as table-definition.ts has it. */
-export async function createTestTable(): Promise<TestTable> {
+export async function createTestTable(name = `postern-test-${randomUUID()}`): Promise<TestTable> {
   const client = new DynamoDBClient({});
-  const name = `postern-test-${randomUUID()}`;
   const { partitionKey, sortKey, index } = TABLE_DEFINITION;
   const keys = [partitionKey, sortKey, index.partitionKey, index.sortKey];
   const command = new CreateTableCommand({

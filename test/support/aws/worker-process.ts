@@ -110,7 +110,7 @@ export class WorkerProcess {
 }
 
 /** Endpoints, region and credentials, as the SDK takes them. */
-const sdkEnvironment = (): Record<string, string> =>
+export const sdkEnvironment = (): Record<string, string> =>
   Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>
       name.startsWith("AWS_") && value !== undefined ? [[name, value]] : [],

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { endToEndCases } from "../contract/end-to-end.cases.ts";
+import { leastRightsCases } from "../contract/least-rights.cases.ts";
+import { edgeEnvironment, functionEnvironment } from "../infra/checks/stack-reader.ts";
+import { ACCOUNT } from "../infra/harness/engine.ts";
+import type { Stack } from "../infra/harness/stack.ts";
+import { synthesise } from "../infra/harness/synthesise.ts";
+import { hasEndpoints } from "../support/aws/on-aws.ts";
+import { ProductOnAws } from "../support/aws/product-on-aws.ts";
+import { createTestBucket, type TestBucket } from "../support/aws/test-bucket.ts";
+import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
+import {
+  bucketEncryption,
+  type DeployedRole,
+  deployedRoles,
+  type ServiceUse,
+  serviceUses,
+} from "../support/iam/deployed-roles.ts";
+import { conditionHolds } from "../support/iam/conditions.ts";
+import { type Gate, startGate } from "../support/iam/gate.ts";
+import { type Ask, type Grant, judge, type Rights, unneeded } from "../support/iam/judge.ts";
+
+/** Which role each of our programs has. */
+const ROLES = { api: "ApiHandlerRole", schedule: "ScheduleHandlerRole", worker: "EdgeTaskRole" } as const;
+
+/** What a task's ports and addresses are on this machine. */
+const ON_LOOPBACK = {
+  SMTP_PORT: "0",
+  HEALTH_PORT: "0",
+  API_HOST: "127.0.0.1",
+  SMTP_LISTENERS: JSON.stringify([
+    { name: "mx", host: "127.0.0.1", port: 0, proxyProtocol: true, proxyFrom: ["127.0.0.1/32"] },
+  ]),
+  LIMITS: '{"drainMs":5000}',
+};
+
+const NOTHING: Rights = { grants: [], denials: [] };
+
+const textOf = ({ statement, action, resource }: Grant): string =>
+  `${action} on ${resource} where ${JSON.stringify(statement.conditions)}`;
+
+const describeGate = describe.skipIf(!hasEndpoints || !inject("isSstUnpacked"));
+
+describeGate("the roles of a deployment, as AWS would judge them", () => {
+  let stack: Stack;
+  let roles: ReadonlyMap<string, DeployedRole>;
+  let uses: readonly ServiceUse[];
+  let gate: Gate;
+  let product: ProductOnAws;
+  let places: { readonly table: TestTable; readonly keys: TestBucket; readonly mail: TestBucket };
+
+  beforeAll(async () => {
+    stack = await synthesise({ stage: "production", environment: { POSTERN_SMTP_NAME: "mx.example.net" } });
+    roles = deployedRoles(stack);
+    uses = serviceUses(stack);
+    gate = await startGate({
+      account: ACCOUNT,
+      roles: new Map([...roles].map(([name, { rights }]) => [name, rights])),
+      defaults: bucketEncryption(stack),
+      targets: {
+        dynamodb: process.env["AWS_ENDPOINT_URL_DYNAMODB"] ?? "",
+        s3: process.env["AWS_ENDPOINT_URL_S3"] ?? "",
+        acm: process.env["AWS_ENDPOINT_URL_ACM"] ?? "",
+      },
+      accessKey: process.env["AWS_ACCESS_KEY_ID"] ?? "",
+    });
+    const edge = edgeEnvironment(stack);
+    const [, mail = ""] = /^s3:\/\/([^/]+)/u.exec(edge["DELIVERY"] ?? "") ?? [];
+    const [table, keys, mailBucket] = await Promise.all([
+      createTestTable(edge["TABLE_NAME"]),
+      createTestBucket(edge["KEY_BUCKET"]),
+      createTestBucket(mail),
+    ]);
+    places = { table, keys, mail: mailBucket };
+    const { DATA_DIR: _, ...task } = edge;
+    product = await ProductOnAws.start({
+      api: { ...functionEnvironment(stack, "ApiHandler"), ...behindGate(ROLES.api) },
+      schedule: { ...functionEnvironment(stack, "ScheduleHandler"), ...behindGate(ROLES.schedule) },
+      worker: { ...task, ...ON_LOOPBACK, ...behindGate(ROLES.worker) },
+    });
+  });
+  afterAll(async () => {
+    await product.close();
+    await gate.close();
+    await Promise.all([places.table.delete(), places.keys.delete(), places.mail.delete()]);
+  });
+
+  const behindGate = (role: string): Readonly<Record<string, string>> => ({
+    AWS_ENDPOINT_URL: gate.endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: gate.endpoint,
+    AWS_ENDPOINT_URL_S3: gate.endpoint,
+    AWS_ENDPOINT_URL_ACM: gate.endpoint,
+    AWS_ACCESS_KEY_ID: role,
+  });
+  const rightsOf = (role: string): Rights => roles.get(role)?.rights ?? NOTHING;
+  /** What the programs asked for in the run, and what AWS's services ask for in the role's name. */
+  const askedBy = (role: string): readonly Ask[] => [
+    ...gate.asks(role),
+    ...uses.filter((use) => use.role === role).flatMap(({ asks }) => asks),
+  ];
+
+  describe("with every program in its role", () => {
+    endToEndCases(() => product);
+    leastRightsCases(
+      () => product,
+      () => places,
+    );
+  });
+
+  it("denied nothing, and understood every request", () => {
+    expect(gate.unmapped).toEqual([]);
+    expect(gate.denied).toEqual([]);
+    for (const role of Object.values(ROLES)) expect(gate.asks(role), role).not.toEqual([]);
+  });
+
+  it("grant what AWS's own services ask for in their names", () => {
+    const denied = uses.flatMap(({ role, asks }) =>
+      asks.filter((ask) => judge(ask, rightsOf(role)).kind === "denied"),
+    );
+    expect(denied).toEqual([]);
+  });
+
+  it("grant no action on a resource that could be taken away without a denial", () => {
+    const superfluous = [...roles].flatMap(([role, { rights, managed }]) =>
+      unneeded(askedBy(role), rights)
+        .filter((grant) => !managed.has(grant))
+        .map((grant) => `${role}: ${textOf(grant)}`),
+    );
+    expect(superfluous).toEqual([]);
+  });
+
+  it.each(Object.values(ROLES))("of which %s shows a grant that is added to it", (role) => {
+    const statement = rightsOf(role).grants[0]?.statement;
+    if (statement === undefined) throw new Error(`${role} grants nothing`);
+    const added = { statement, action: "dynamodb:Scan", resource: statement.resources[0] ?? "" };
+    const wider = { ...rightsOf(role), grants: [...rightsOf(role).grants, added] };
+    expect(unneeded(askedBy(role), wider)).toContain(added);
+  });
+
+  it("are all taken, by a program that ran here or by a service of AWS", () => {
+    const taken = new Set(uses.map(({ role }) => role));
+    expect([...roles.keys()].filter((role) => !taken.has(role))).toEqual([]);
+    // What no service asks for, a program must have asked for.
+    const ofPrograms = [...roles].flatMap(([role, { rights, managed }]) => {
+      const byServices = uses.filter((use) => use.role === role).flatMap(({ asks }) => asks);
+      const left = unneeded(byServices, rights).filter((grant) => !managed.has(grant));
+      return left.length > 0 ? [role] : [];
+    });
+    expect(ofPrograms.toSorted()).toEqual(Object.values(ROLES).toSorted());
+  });
+
+  it("are taken by the services that need them, and by no one else", () => {
+    const trusted = [...roles].map(([role, { trust }]) => [
+      role,
+      trust.flatMap(({ effect, principals, actions }) =>
+        principals.map((principal) => `${effect} ${actions.join()} ${principal}`),
+      ),
+    ]);
+    const needed = uses.map(({ role, service }) => [role, [`Allow sts:AssumeRole Service:${service}`]]);
+    expect(Object.fromEntries(trusted)).toEqual(Object.fromEntries(needed));
+    const context = { "aws:sourceaccount": ACCOUNT };
+    for (const [, { trust }] of roles)
+      for (const condition of trust.flatMap(({ conditions }) => conditions))
+        expect(conditionHolds(condition, context)).toBe(true);
+  });
+});

@@ -1,0 +1,203 @@
+import { GetItemCommand } from "@aws-sdk/client-dynamodb";
+import {
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+} from "@aws-sdk/client-s3";
+import { expect, it } from "vitest";
+import { keyItem } from "../../adapters/aws/dynamodb-table.ts";
+import { recordKey } from "../../adapters/aws/table-keys.ts";
+import type { ProductOnAws } from "../support/aws/product-on-aws.ts";
+import type { TestBucket } from "../support/aws/test-bucket.ts";
+import type { TestTable } from "../support/aws/test-table.ts";
+import { waitUntil } from "../support/peers/wait-until.ts";
+import { issueServer, makeCa } from "../support/pki.ts";
+
+const HOST = "mx1.example.org";
+const HERE = { "if-match": "*" };
+const MB = 1024 * 1024;
+const DAY_MS = 24 * 3600 * 1000;
+
+export interface Places {
+  readonly table: TestTable;
+  readonly keys: TestBucket;
+  readonly mail: TestBucket;
+}
+
+/** What the product needs rights for and a usual day does not show. The cases build on one another. */
+export function leastRightsCases(product: () => ProductOnAws, places: () => Places): void {
+  it("starts an edge that finds neither the table nor a backup", async () => {
+    const { keys } = places();
+    const backup = { Bucket: keys.name, Key: "backup/snapshot.ndjson.gz" };
+    await keys.client.send(new DeleteObjectCommand(backup));
+    const cold = await product().startWithoutStore();
+    try {
+      await cold.logged("settings-stale");
+      expect(await cold.ready(() => true, "an answer of /ready")).toMatchObject({ revision: null });
+    } finally {
+      await cold.end("SIGKILL");
+    }
+  });
+
+  it("renews a certificate in use, although a version that was given up lies where the next one goes", async () => {
+    const { table, keys } = places();
+    const id = await orderFor(product(), HOST);
+    const domain = { mxHosts: [HOST], tls: { server: { certificateId: id } } };
+    const put = await product().ask("PUT /v1/domains/example.org", domain);
+    expect(put.status).toBe(201);
+    await product().worker.inForce(put.json.revision);
+    expect(await product().namesServed(HOST)).toBe(`DNS:${HOST}`);
+
+    await pretendOlderLeaf(table, id);
+    await keys.client.send(
+      new PutObjectCommand({ Bucket: keys.name, Key: `keys/${id}/2`, Body: "given up" }),
+    );
+    await product().sweep("renewals");
+    const { json } = await product().ask(`GET /v1/certificates/${id}`);
+    expect(json.version).toBe(3);
+  });
+
+  it("moves a domain to other hosts and other trust stores in one write", async () => {
+    const ids = await Promise.all(Array.from({ length: 20 }, () => createTrustStore(product())));
+    const at = (half: number) => ({
+      mxHosts: Array.from({ length: 20 }, (_, index) => `mx${index}.half${half}.example.net`),
+      tls: {
+        server: { level: "require" },
+        clientCertificate: {
+          mode: "request",
+          trust: { trustStoreIds: ids.slice(half * 10, half * 10 + 10) },
+        },
+      },
+    });
+    const path = "/v1/domains/example.net";
+    expect((await product().ask(`PUT ${path}`, at(0))).status).toBe(201);
+    expect((await product().ask(`PUT ${path}`, at(1), HERE)).status).toBe(200);
+    const kept = { ...at(1), mxHosts: ["mx.example.net"] };
+    const last = await product().ask(`PUT ${path}`, kept, HERE);
+    expect(last.status).toBe(200);
+    await product().worker.inForce(last.json.revision);
+    const [used = ""] = ids.slice(10);
+    expect(await product().ask(`GET /v1/trust-stores/${used}`)).toMatchObject({
+      status: 200,
+      json: { usedBy: { count: 1, domains: ["example.net"] } },
+    });
+    for (const unused of ids.slice(0, 10))
+      expect((await product().ask(`DELETE /v1/trust-stores/${unused}`, undefined, HERE)).status).toBe(204);
+  });
+
+  it("lists, and takes the key of an uploaded certificate along to its next leaf", async () => {
+    for (const list of ["domains", "certificates", "trust-stores", "edges", "changes"])
+      expect(await product().ask(`GET /v1/${list}`), list).toMatchObject({ status: 200 });
+    const [first, second] = [issueServer({ names: [HOST] }), issueServer({ names: [HOST] })];
+    const { certificatePem, privateKeyPem } = first;
+    const body = { source: "pem", certificatePem, privateKeyPem };
+    const { status, json } = await product().ask("POST /v1/certificates", body);
+    expect(status).toBe(201);
+    const next = { certificatePem: second.certificatePem };
+    expect(await product().ask(`PUT /v1/certificates/${json.id}/material`, next, HERE)).toMatchObject({
+      status: 200,
+      json: { version: 2 },
+    });
+    const gone = await product().ask(`DELETE /v1/certificates/${json.id}`, undefined, HERE);
+    expect(gone.status).toBe(204);
+  });
+
+  it("stores a message of many parts, and takes one back that breaks off", async () => {
+    const { mail } = places();
+    const line = `${"x".repeat(70)}\r\n`;
+    const content = `Subject: long\r\n\r\n${line.repeat(Math.ceil((17 * MB) / line.length))}`;
+    const before = await countOf(mail);
+    const whole = await startMessage(product());
+    whole.write(content);
+    expect(await whole.say(".", 60_000)).toMatch(/^250 2\.0\.0 /);
+    expect(await countOf(mail)).toBe(before + 2);
+    whole.close();
+
+    const broken = await startMessage(product());
+    broken.write(content);
+    await uploadsBecome(mail, 1);
+    broken.close();
+    await uploadsBecome(mail, 0);
+  });
+
+  it("says that the content of a trust store is lost, and not that it may not be read", async () => {
+    const { keys } = places();
+    const id = await createTrustStore(product());
+    const { json } = await product().ask(`GET /v1/trust-stores/${id}`);
+    const object = { Bucket: keys.name, Key: `trust/${json.contentSha256}` };
+    await keys.client.send(new DeleteObjectCommand(object));
+    expect(await product().ask(`GET /v1/trust-stores/${id}`)).toMatchObject({
+      status: 500,
+      json: { type: "urn:postern:problem:internal" },
+    });
+    expect((await product().ask(`DELETE /v1/trust-stores/${id}`, undefined, HERE)).status).toBe(204);
+  });
+
+  it("deletes objects that no record names, a day later", async () => {
+    const { keys } = places();
+    const before = await countOf(keys);
+    await product().sweepLater("clean-up", 2 * DAY_MS);
+    expect(await countOf(keys)).toBeLessThan(before);
+  });
+
+  it("takes the report of an edge back that ends", async () => {
+    expect((await product().ask("GET /v1/edges")).json.items).toHaveLength(1);
+    expect(await product().worker.end()).toEqual({ code: 0 });
+    expect((await product().ask("GET /v1/edges")).json.items).toEqual([]);
+  });
+}
+
+async function orderFor(product: ProductOnAws, host: string): Promise<string> {
+  const order = { source: "acm", names: [host], acceptCharges: true };
+  const { json } = await product.ask("POST /v1/certificates", order);
+  await waitUntil(
+    async () => {
+      await product.sweep("expiry");
+      const seen = await product.ask(`GET /v1/certificates/${json.id}`);
+      return seen.json.state === "active" ? true : undefined;
+    },
+    { what: "the certificate of ACM is exported", timeoutMs: 60_000 },
+  );
+  return json.id;
+}
+
+/** As it is after ACM renewed a certificate, which the emulator never does: what is stored ends before what ACM has. */
+async function pretendOlderLeaf({ client, name, set }: TestTable, id: string): Promise<void> {
+  const key = recordKey("certificate", id);
+  const { Item } = await client.send(new GetItemCommand({ TableName: name, Key: keyItem(key) }));
+  const record = JSON.parse(Item?.["json"]?.S ?? "{}");
+  for (const pair of record.keys) pair.notAfter = new Date(Date.parse(pair.notAfter) - DAY_MS).toISOString();
+  await set(key, "json", { S: JSON.stringify(record) });
+}
+
+/** Each of another content: contents are stored by their hash. */
+async function createTrustStore(product: ProductOnAws): Promise<string> {
+  const body = { certificatesPem: makeCa().certificatePem };
+  const { status, json } = await product.ask("POST /v1/trust-stores", body);
+  expect(status).toBe(201);
+  return json.id;
+}
+
+async function startMessage(product: ProductOnAws) {
+  const client = await product.connect();
+  const lines = ["EHLO client.example", "MAIL FROM:<a@client.example>", "RCPT TO:<b@example.org>"];
+  for (const line of lines) expect(await client.say(line)).toMatch(/^250/);
+  expect(await client.say("DATA")).toMatch(/^354/);
+  return client;
+}
+
+async function countOf({ client, name }: TestBucket): Promise<number> {
+  const { KeyCount = 0 } = await client.send(new ListObjectsV2Command({ Bucket: name }));
+  return KeyCount;
+}
+
+async function uploadsBecome({ client, name }: TestBucket, count: number): Promise<void> {
+  await waitUntil(
+    async () => {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: name }));
+      return Uploads.length === count ? true : undefined;
+    },
+    { what: `${count} uploads are under way`, timeoutMs: 60_000 },
+  );
+}
