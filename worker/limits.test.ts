@@ -15,6 +15,7 @@ describe("parseLimits", () => {
       sessionMs: 1800000,
       maxRecipients: 100,
       maxRefusedRecipients: 100,
+      maxRefusedMessages: 100,
       maxErrors: 20,
       maxCommands: 1000,
       maxCommandBytes: 2048,

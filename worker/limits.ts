@@ -84,19 +84,27 @@ export const LIMIT_TABLE = {
     max: 10_000,
     reason: "refused recipients of one session: address harvesting",
   },
+  maxRefusedMessages: {
+    unit: "count",
+    default: 100,
+    min: 1,
+    max: 10_000,
+    reason: "refused messages of one session; each has its own reply, and the MAIL after so many is refused",
+  },
   maxErrors: {
     unit: "count",
     default: 20,
     min: 1,
     max: 10_000,
-    reason: "refused commands of one session, without recipients and our own 451 and 452",
+    reason:
+      "refused commands of one session, without recipients, messages, our own 451 and 452, and what follows from a refused MAIL or DATA",
   },
   maxCommands: {
     unit: "count",
     default: 1_000,
     min: 1,
     max: 1_000_000,
-    reason: "commands of one session: loops of NOOP and RSET",
+    reason: "commands of one session: loops of NOOP and RSET, and refusals that count as no error",
   },
   maxCommandBytes: {
     unit: "bytes",

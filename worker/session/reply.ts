@@ -146,6 +146,7 @@ export const REPLIES = {
   parameterUnknown: reply(555, "5.5.4", "Parameter not recognized or not implemented"),
   messageOverSize: reply(552, "5.3.4", "The message is larger than this server takes"),
   nestedMail: reply(503, "5.5.1", "A mail transaction is open already"),
+  needGreeting: reply(503, "5.5.1", "Send EHLO or HELO first"),
   needMail: reply(503, "5.5.1", "Send MAIL first"),
   needRecipient: reply(503, "5.5.1", "Send RCPT first"),
   noValidRecipient: reply(554, "5.5.1", "No valid recipients"),
@@ -172,6 +173,7 @@ export const REPLIES = {
   tooManyConnections: reply(421, "4.3.2", "Too many connections; try again later"),
   tooManyConnectionsOfClient: reply(421, "4.7.0", "Too many connections from your address; try again later"),
   tooManyRefused: reply(421, "4.7.0", "Too many refused recipients"),
+  tooManyRefusedMessages: reply(421, "4.7.0", "Too many refused messages"),
   tooManyErrors: reply(421, "4.7.0", "Too many errors"),
   tooManyCommands: reply(421, "4.7.0", "Too many commands in one session"),
   sendMessage: { code: 354, text: "End data with <CR><LF>.<CR><LF>" },
@@ -194,6 +196,7 @@ export const LIMIT_REPLIES = {
   maxCommandBytes: REPLIES.commandTooLong,
   maxErrors: REPLIES.tooManyErrors,
   maxRefusedRecipients: REPLIES.tooManyRefused,
+  maxRefusedMessages: REPLIES.tooManyRefusedMessages,
   maxMessageBytes: REPLIES.messageOverSize,
 } as const satisfies Readonly<Partial<Record<LimitName, SmtpReply>>>;
 

@@ -28,6 +28,7 @@ export class SessionLog {
   commands = 0;
   errors = 0;
   refusedRecipients = 0;
+  refusedMessages = 0;
   messages = 0;
   bytes = 0;
   helo: string | null = null;
@@ -77,6 +78,7 @@ export class SessionLog {
       recipients: this.#recipients,
       recipientCount: this.#recipientCount,
       refusedRecipients: this.refusedRecipients,
+      refusedMessages: this.refusedMessages,
       end: this.#end ?? "client-left",
       limit: this.#limit,
     };

@@ -71,6 +71,7 @@ export interface SessionRecord {
   readonly recipients: readonly RecordedRecipient[];
   readonly recipientCount: number;
   readonly refusedRecipients: number;
+  readonly refusedMessages: number;
   readonly end: SessionEnd;
   readonly limit: LimitName | null;
 }

@@ -38,7 +38,19 @@ interface Recipient {
   readonly localPart: string;
 }
 
+/**
+ * A refused command whose consequences are no errors of their own: a client that pipelines had sent them before it could
+ * receive the refusal (RFC 2920 section 3.1). They count once in all; `maxCommands` bounds them.
+ */
+interface RefusedGroup {
+  /** Behind MAIL, RCPT and DATA have no transaction; behind DATA, lines are the message of a client that reads no replies. */
+  readonly verb: "MAIL" | "DATA";
+  /** Whether it has counted as an error: the reason may have been a refused recipient. */
+  readonly counted: boolean;
+}
+
 const asCommand = (reply: SmtpReply): CommandAnswer => ({ reply, countsAs: "command" });
+const asMessage = (reply: SmtpReply): CommandAnswer => ({ reply, countsAs: "message" });
 const asRecipient = (reply: SmtpReply): CommandAnswer => ({ reply, countsAs: "recipient" });
 
 /**
@@ -55,6 +67,7 @@ export class Session {
   #tls: TlsFacts | null = null;
   #greeting: ClientGreeting | null = null;
   #messages = 0;
+  #refused: RefusedGroup | null = null;
 
   constructor(connection: AcceptedConnection, services: SessionServices) {
     const { id, listener, clientAddress, clientPort, clientKey, snapshot } = connection;
@@ -145,11 +158,43 @@ export class Session {
   reset(greeting: ClientGreeting | null): void {
     this.#transaction?.abort();
     this.#transaction = null;
+    this.#refused = null;
     this.#greeting = greeting;
     this.log.helo = greeting?.text ?? this.log.helo;
   }
 
+  /** How the refusal of another command counts than MAIL, RCPT and DATA. */
+  countOther(): Counting {
+    if (this.#refused?.verb !== "DATA") return "command";
+    const { counted } = this.#refused;
+    this.#refused = { verb: "DATA", counted: true };
+    return counted ? "nothing" : "command";
+  }
+
+  /** MAIL, RCPT or DATA before EHLO and HELO. */
+  withoutGreeting(verb: "MAIL" | "RCPT" | "DATA"): CommandAnswer {
+    const answer = verb === "MAIL" ? asCommand(REPLIES.needGreeting) : this.#outOfOrder(REPLIES.needGreeting);
+    if (verb !== "RCPT") this.#refuse(verb, answer);
+    return answer;
+  }
+
   mail(line: Buffer): CommandAnswer {
+    const answer = this.#mail(line);
+    this.#refused = null;
+    if (answer.reply.code >= 400) this.#refuse("MAIL", answer);
+    return answer;
+  }
+
+  #refuse(verb: RefusedGroup["verb"], { countsAs }: CommandAnswer): void {
+    this.#refused = { verb, counted: countsAs === "command" || this.#refused?.counted === true };
+  }
+
+  /** RCPT or DATA without a transaction. */
+  #outOfOrder(reply: SmtpReply): CommandAnswer {
+    return { reply, countsAs: this.#refused === null ? "command" : "nothing" };
+  }
+
+  #mail(line: Buffer): CommandAnswer {
     if (this.#tls === null && this.#offer === "offered" && mailNeedsTls(this.#situation)) {
       return asCommand(REPLIES.mailNeedsTls);
     }
@@ -159,7 +204,8 @@ export class Session {
     if (parsed.kind === "syntax" || parsed.path.kind === "postmaster") return asCommand(REPLIES.senderSyntax);
     const { maxMessageBytes } = this.#options.limits;
     const given = parseMailParameters(parsed.parameters, { secure: this.#tls !== null, maxMessageBytes });
-    if (given.kind === "refused") return asCommand(given.reply);
+    if (given.kind === "refused")
+      return given.reply === REPLIES.messageOverSize ? asMessage(given.reply) : asCommand(given.reply);
     if (!parsed.ascii && !given.parameters.smtpUtf8) return asCommand(REPLIES.needSmtpUtf8);
     const { path } = parsed;
     const senderDomainText = path.kind === "null" ? null : path.domain;
@@ -183,10 +229,14 @@ export class Session {
 
   async rcpt(line: Buffer): Promise<CommandAnswer> {
     const transaction = this.#transaction;
-    if (transaction === null) return asCommand(REPLIES.needMail);
+    if (transaction === null) return this.#outOfOrder(REPLIES.needMail);
+    this.#refused = null;
     const parsed = parseAddressCommand(line, "RCPT TO");
     const refusal = refusedSyntax(parsed, transaction);
-    if (refusal !== null || parsed.kind !== "path") return asCommand(refusal ?? REPLIES.recipientSyntax);
+    if (refusal !== null || parsed.kind !== "path") {
+      transaction.refused += 1;
+      return asCommand(refusal ?? REPLIES.recipientSyntax);
+    }
     const answer = await this.#recipient(parsed.path, transaction);
     if (answer.code >= 400) transaction.refused += 1;
     return asRecipient(answer);
@@ -259,10 +309,16 @@ export class Session {
 
   /** Why DATA is refused; null = send the message. */
   dataRefusal(): CommandAnswer | null {
+    const refusal = this.#dataRefusal();
+    if (refusal === null) this.#refused = null;
+    else this.#refuse("DATA", refusal);
+    return refusal;
+  }
+
+  #dataRefusal(): CommandAnswer | null {
     const transaction = this.#transaction;
-    if (transaction === null) return asCommand(REPLIES.needMail);
+    if (transaction === null) return this.#outOfOrder(REPLIES.needMail);
     if (transaction.accepted.length === 0) {
-      // A client that pipelines has sent DATA before it heard of the refusals: that is no error of its own.
       return transaction.refused > 0
         ? { reply: REPLIES.noValidRecipient, countsAs: "nothing" }
         : asCommand(REPLIES.needRecipient);

@@ -4,7 +4,7 @@ import type { TLSSocket } from "node:tls";
 import { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import type { Limits } from "../limits.ts";
-import { type Counting, limitPassed } from "./answer-limits.ts";
+import { type Counting, hasRefusedEnough, limitPassed } from "./answer-limits.ts";
 import { type ClientGreeting, greetingOf } from "./client-greeting.ts";
 import { PromptDeadline } from "./deadlines.ts";
 import type { EdgeEventSink } from "./events.ts";
@@ -143,20 +143,16 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
       this.#mail.log.commands += 1;
       if (this.#mail.log.commands > this.#limits.maxCommands) return this.#cutAt("maxCommands");
     }
-    const done = (): void => this._whenWritable(callback ?? (() => undefined));
+    // It ends a session at ten of them. How many errors are too many is `maxErrors` alone.
+    this._unrecognizedCommands = 0;
     // Past smtp-server's dispatch, which makes four strings and two log records of each line: a tenth of the CPU of a
-    // session in plaintext. What is out of order goes its way.
-    const isPlain = this._ready && !this._upgrading && this.hostNameAppearsAs !== false;
-    switch (isPlain ? frequentCommand(command) : null) {
-      case "MAIL":
-        return this.handler_MAIL(command, done);
-      case "RCPT":
-        return this.handler_RCPT(command, done);
-      case "DATA":
-        return this.handler_DATA(command, done);
-      default:
-        super._onCommand(command, callback);
-    }
+    // session in plaintext.
+    const verb = this._upgrading ? null : frequentCommand(command);
+    if (verb === null) return super._onCommand(command, callback);
+    const done = (): void => this._whenWritable(callback ?? (() => undefined));
+    if (this.hostNameAppearsAs !== false) return this[`handler_${verb}`](command, done);
+    this.#answer(this.#mail.withoutGreeting(verb));
+    done();
   }
 
   /** Called after each command, when the next one may come. */
@@ -174,7 +170,7 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
   /** smtp-server's own replies; its `send` writes none of them once the client has half-closed the connection. */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     if (code === 421) this.#mail.log.end("protocol");
-    else if (this.#isOverLimit(code, "command")) return;
+    else if (code >= 400 && this.#isOverLimit(code, this.#mail.countOther())) return;
     this.#write(code, linesOfReply(code, this._getEnhancedStatusCode(code, context), data));
   }
 
@@ -251,7 +247,8 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
 
   override handler_MAIL(command: Buffer, callback: Callback): void {
     try {
-      this.#answer(this.#mail.mail(command));
+      if (hasRefusedEnough(this.#mail.log, this.#limits)) this.#cutAt("maxRefusedMessages");
+      else this.#answer(this.#mail.mail(command));
     } catch (error) {
       this.#failed("mail", error);
     }
@@ -299,9 +296,8 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     this.#receiving = null;
     this._dataStream = false;
     if (reply === null) return;
-    this.#answer({ reply, countsAs: "command" });
+    this.#answer({ reply, countsAs: "message" });
     // The end of smtp-server's own handler of DATA.
-    this._unrecognizedCommands = 0;
     this._resetSession();
     this.#promptClient();
     parser.continue();
