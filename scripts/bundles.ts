@@ -1,6 +1,5 @@
-import { statSync } from "node:fs";
-import { join } from "node:path";
-import { build, type Plugin } from "esbuild";
+import { join, relative } from "node:path";
+import { build, type Metafile, type Plugin } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -27,6 +26,8 @@ export interface Bundle {
   readonly path: string;
   /** All files together. */
   readonly bytes: number;
+  /** The file that is run, with what it imports statically: what a cold start reads and compiles. */
+  readonly bytesAtStart: number;
 }
 
 /** CommonJS packages inside an ES module ask for these by name. */
@@ -55,7 +56,7 @@ export async function bundleEntry(
   directory: string,
   plugins: Plugin[] = [],
 ): Promise<Bundle> {
-  const { outputFiles } = await build({
+  const { metafile } = await build({
     absWorkingDir: ROOT,
     entryPoints: { [file]: entry },
     outdir: directory,
@@ -75,9 +76,23 @@ export async function bundleEntry(
     logLevel: "warning",
     metafile: true,
     write: true,
-  }).then(({ metafile }) => ({ outputFiles: Object.keys(metafile.outputs) }));
-  const sizes = outputFiles.map((path) => statSync(join(ROOT, path)).size);
-  return { path: join(directory, `${file}.mjs`), bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  });
+  const path = join(directory, `${file}.mjs`);
+  const bytesOf = (files: Iterable<string>): number =>
+    [...files].reduce((sum, each) => sum + (metafile.outputs[each]?.bytes ?? 0), 0);
+  const bytesAtStart = bytesOf(loadedAtStart(metafile.outputs, relative(ROOT, path)));
+  return { path, bytes: bytesOf(Object.keys(metafile.outputs)), bytesAtStart };
+}
+
+/** Output files that importing `first` loads, without those behind an `import()`. */
+function loadedAtStart(outputs: Metafile["outputs"], first: string): ReadonlySet<string> {
+  const loaded = new Set([first]);
+  for (const file of loaded) {
+    for (const { path, kind } of outputs[file]?.imports ?? []) {
+      if (kind !== "dynamic-import" && path in outputs) loaded.add(path);
+    }
+  }
+  return loaded;
 }
 
 export const buildBundle = (name: BundleName, directory: string): Promise<Bundle> =>

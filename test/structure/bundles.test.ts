@@ -4,14 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { measureImports } from "../../bench/import-cpu.ts";
-import { type Bundle, type BundleName, BUNDLES, buildBundle } from "../../scripts/bundles.ts";
+import { type Bundle, type BundleName, BUNDLES, buildBundle, bundleEntry } from "../../scripts/bundles.ts";
 import { readText } from "./source-files.ts";
 
 /** Lambda's cold starts grow with it. */
 const MAX_API_BYTES = 1_800_000;
 const MAX_GROWTH = 1.05;
-const MAX_IMPORT_RATIO = 1.5;
+/** Of bytes that a cold start reads and compiles, beside those of the packages alone. */
+const MAX_START_RATIO = 1;
 const EXIT_WRONG_ENVIRONMENT = 78;
 const names = Object.keys(BUNDLES) as BundleName[];
 
@@ -42,9 +42,11 @@ describe("a bundle", () => {
     expect(bundle("api").bytes).toBeLessThanOrEqual(MAX_API_BYTES);
   });
 
-  it("api costs at most 1.5 times the CPU to import that hono, zod-openapi and DynamoDB do", async () => {
-    const { ratio } = await measureImports(15);
-    expect(ratio).toBeLessThanOrEqual(MAX_IMPORT_RATIO);
+  // Bytes, not CPU: a share of CPU time on a shared machine failed in two of three runs (bench/import-cpu.ts measures it).
+  it("api reads no more at start than hono, zod-openapi and the DynamoDB client are", async () => {
+    const source = { entry: "bench/import-baseline.ts", file: "baseline", splits: true };
+    const baseline = await bundleEntry(source, join(directory, "baseline"));
+    expect(bundle("api").bytesAtStart / baseline.bytesAtStart).toBeLessThanOrEqual(MAX_START_RATIO);
   });
 });
 
