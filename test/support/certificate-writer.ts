@@ -161,7 +161,8 @@ export interface Signer {
 
 const HOUR_MS = 3_600_000;
 export const hoursFromNow = (hours: number): Date => new Date(Date.now() + hours * HOUR_MS);
-const DEFAULT_HOURS = 90 * 24;
+/** One period for every certificate of a test process: made apart, a leaf of the next second would outlive its CA. */
+const DEFAULT_PERIOD = { notBefore: hoursFromNow(-1), notAfter: hoursFromNow(90 * 24) } as const;
 
 export const nameOf = (subject: string | Uint8Array): Uint8Array =>
   typeof subject === "string" ? commonName(subject) : subject;
@@ -176,7 +177,10 @@ export function signCertificate(spec: CertificateSpec, signer: Signer): Buffer {
     integer(spec.serial ?? randomSerial()),
     signatureAlgorithm(signer.privateKey, hash),
     nameOf(signer.subject),
-    sequence(time(spec.notBefore ?? hoursFromNow(-1)), time(spec.notAfter ?? hoursFromNow(DEFAULT_HOURS))),
+    sequence(
+      time(spec.notBefore ?? DEFAULT_PERIOD.notBefore),
+      time(spec.notAfter ?? DEFAULT_PERIOD.notAfter),
+    ),
     nameOf(spec.subject),
     spec.publicKey.export({ type: "spki", format: "der" }),
     ...(v3 ? [explicit(3, sequence(...extensionsOf(spec, signer)))] : []),
