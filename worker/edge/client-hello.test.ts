@@ -25,10 +25,11 @@ function parse(...chunks: readonly Buffer[]): ClientHelloResult {
   return result;
 }
 
-const hello = (serverName: string | null, newestVersion: number): ClientHelloResult => ({
-  kind: "hello",
-  hello: { serverName, newestVersion },
-});
+const hello = (
+  serverName: string | null,
+  newestVersion: number,
+  groups: unknown = expect.any(Array),
+): unknown => ({ kind: "hello", hello: { serverName, newestVersion, groups } });
 
 const octets = (bytes: Buffer): readonly Buffer[] => Array.from(bytes, (octet) => Buffer.from([octet]));
 
@@ -74,6 +75,16 @@ describe("ClientHelloParser on built hellos", () => {
   it("reads a hello without extensions, as old clients send it", () => {
     expect(parse(buildClientHello({ legacyVersion: 0x0301 }))).toEqual(hello(null, 0x0301));
   });
+
+  it.each([
+    ["as sent, GREASE too", Buffer.from([0, 6, 0xfa, 0xfa, 0, 26, 0, 29]), [0xfafa, 26, 29]],
+    ["none of an empty list", Buffer.from([0, 0]), []],
+    ["none of a list that is cut", Buffer.from([0, 9, 0, 26]), []],
+    ["none of an odd number of octets", Buffer.from([0, 3, 0, 26, 0]), []],
+    ["no more than 200", Buffer.concat([Buffer.from([0x10, 0]), Buffer.alloc(0x1000)]), Array(200).fill(0)],
+  ])("reads supported_groups, %s", (_title, data, groups) =>
+    expect(parse(buildClientHello({ extensions: [[10, data]] }))).toEqual(hello(null, 0x0303, groups)),
+  );
 
   it("takes the newest version and passes over GREASE", () => {
     const bytes = buildClientHello({ extensions: [supportedVersions(0xfafa, 0x0303, 0x0304, 0x0301)] });

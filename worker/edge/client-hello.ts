@@ -4,6 +4,8 @@ export interface ClientHello {
   readonly serverName: string | null;
   /** The newest version offered, as the two octets of the wire: 0x0304 = TLS 1.3. */
   readonly newestVersion: number;
+  /** IANA numbers of supported_groups, as sent; empty = none, or a list that only OpenSSL may answer. */
+  readonly groups: readonly number[];
 }
 
 export type ClientHelloResult =
@@ -20,7 +22,10 @@ const MAX_RECORD_BYTES = 16_384;
 const RECORD_HEADER_BYTES = 5;
 const MESSAGE_HEADER_BYTES = 4;
 const EXTENSION_SERVER_NAME = 0;
+const EXTENSION_SUPPORTED_GROUPS = 10;
 const EXTENSION_SUPPORTED_VERSIONS = 43;
+/** No client offers as many; IANA knows fewer than 100. */
+const MAX_GROUPS = 200;
 
 const MORE: ClientHelloResult = { kind: "more" };
 const NOT_TLS: ClientHelloResult = { kind: "bad", why: "not-tls" };
@@ -134,7 +139,7 @@ function parseBody(body: Buffer): ClientHello | null {
   const compression = window.vector(1);
   if (legacyVersion === null || random === null || sessionId === null || cipherSuites === null) return null;
   if (compression === null || sessionId.length > 32 || cipherSuites.length === 0) return null;
-  if (window.empty) return { serverName: null, newestVersion: legacyVersion };
+  if (window.empty) return { serverName: null, newestVersion: legacyVersion, groups: [] };
   const extensions = window.vector(2);
   if (extensions === null || !window.empty) return null;
   return parseExtensions(extensions, legacyVersion);
@@ -145,6 +150,7 @@ function parseExtensions(bytes: Buffer, legacyVersion: number): ClientHello | nu
   const seen = new Set<number>();
   let serverName: string | null = null;
   let newestVersion = legacyVersion;
+  let groups: readonly number[] = [];
   while (!window.empty) {
     const type = window.number(2);
     const data = window.vector(2);
@@ -155,13 +161,14 @@ function parseExtensions(bytes: Buffer, legacyVersion: number): ClientHello | nu
       serverName = parseServerName(data);
       if (serverName === null) return null;
     }
+    if (type === EXTENSION_SUPPORTED_GROUPS) groups = parseGroups(data);
     if (type === EXTENSION_SUPPORTED_VERSIONS) {
       const newest = parseSupportedVersions(data);
       if (newest === null) return null;
       newestVersion = newest;
     }
   }
-  return { serverName, newestVersion };
+  return { serverName, newestVersion, groups };
 }
 
 /** RFC 6066 section 3, and like OpenSSL exactly one host_name. */
@@ -186,6 +193,14 @@ function parseSupportedVersions(data: Buffer): number | null {
     if (!isGrease(version)) newest = Math.max(newest, version);
   }
   return newest;
+}
+
+/** RFC 8422 section 5.1.1. What is wrong with a list is for OpenSSL to answer. */
+function parseGroups(data: Buffer): readonly number[] {
+  const list = new Window(data).vector(2);
+  if (list === null || list.length % 2 !== 0) return [];
+  const count = Math.min(list.length / 2, MAX_GROUPS);
+  return Array.from({ length: count }, (_, at) => list.readUInt16BE(2 * at));
 }
 
 /** RFC 8701: 0x0a0a, 0x1a1a, … are sent to be ignored. */

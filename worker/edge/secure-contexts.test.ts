@@ -12,11 +12,11 @@ import type { EdgeEvent } from "../session/events.ts";
 import { createCertificateSource } from "./certificate-source.ts";
 import {
   cipherList,
+  type ContextChoice,
   createSecureContexts,
   type SecureContexts,
   type ServingContext,
 } from "./secure-contexts.ts";
-import type { TlsChoice } from "./tls-choice.ts";
 
 const ca = makeCa({ name: "Test CA" });
 const trust: ResolvedTrust = {
@@ -51,11 +51,12 @@ function bench(
 
 const others = (...records: readonly CertificateRecord[]) => ({ certificates: () => records });
 
-const choice = (parts: Partial<TlsChoice> = {}): TlsChoice => ({
+const choice = (parts: Partial<ContextChoice> = {}): ContextChoice => ({
   host: name("mx.a.example"),
   certificate: null,
   trust: null,
   ask: false,
+  clientCurves: "key-exchange",
   ...parts,
 });
 
@@ -116,7 +117,7 @@ describe("secure contexts", () => {
 
   it("forget the one used longest ago, and never hold more than they may", async () => {
     const { contexts } = bench({ capacity: 2 });
-    const host = (label: string): TlsChoice => choice({ host: name(`${label}.example`), trust });
+    const host = (label: string): ContextChoice => choice({ host: name(`${label}.example`), trust });
     const first = await contexts.get(host("a"), others());
     await contexts.get(host("b"), others());
     expect(contexts.get(host("a"), others())).toBe(first);

@@ -13,8 +13,14 @@ import {
   type LoadedMaterial,
   pairs,
 } from "./certificate-source.ts";
+import { type ClientCurves, groupList } from "./groups.ts";
 import { LruMap } from "./lru.ts";
 import type { TlsChoice } from "./tls-choice.ts";
+
+/** What one context is made of. */
+export interface ContextChoice extends TlsChoice {
+  readonly clientCurves: ClientCurves;
+}
 
 /** A context ready for a handshake, and the trust that its verdict will be good for. */
 export interface ServingContext {
@@ -31,7 +37,7 @@ export interface SecureContexts {
    * The context for a choice: the chosen certificate, else the default, else the first of `others` that loads; null = none.
    * Answers at once for what is held.
    */
-  get(choice: TlsChoice, others: Certificates): ServingContext | null | Promise<ServingContext | null>;
+  get(choice: ContextChoice, others: Certificates): ServingContext | null | Promise<ServingContext | null>;
   /** Whether any of these, or the default certificate, can serve: without one STARTTLS is not offered. */
   usable(others: Certificates): boolean | Promise<boolean>;
   /** Loads what is not held, up to what can be held. */
@@ -89,33 +95,33 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
       ? null
       : checkMaterial(defaultCertificate, { certificateId: null, version: null });
 
-  function contextOf(choice: TlsChoice, material: LoadedMaterial): ServingContext {
+  function contextOf(choice: ContextChoice, material: LoadedMaterial): ServingContext {
     const key = cacheKey(choice, material);
     const held = cache.get(key);
     if (held !== undefined) {
       onEvent({ kind: "context", outcome: "hit", cached: cache.size });
       return held;
     }
-    const built = build(key, material, choice.trust);
+    const built = build({ key, material, ciphers, ...choice });
     cache.set(key, built);
     onEvent({ kind: "context", outcome: "built", cached: cache.size });
     return built;
   }
 
-  function build(key: string, material: LoadedMaterial, trust: ResolvedTrust | null): ServingContext {
-    if (trust !== null) {
+  function build(parts: ContextParts): ServingContext {
+    if (parts.trust !== null) {
       try {
-        return { context: createContext({ key, material, trust, ciphers }), trustHash: trust.hash };
+        return { context: createContext(parts), trustHash: parts.trust.hash };
       } catch {
         // Anchors or CRLs that do not load: the certificate serves on, the chain is judged afterwards, by nobody's trust.
         onEvent({ kind: "context", outcome: "failed", cached: cache.size });
       }
     }
-    return { context: createContext({ key, material, trust: null, ciphers }), trustHash: null };
+    return { context: createContext({ ...parts, trust: null }), trustHash: null };
   }
 
   function serve(
-    choice: TlsChoice,
+    choice: ContextChoice,
     material: LoadedMaterial | null,
     others: Certificates,
   ): ServingContext | null | Promise<ServingContext | null> {
@@ -171,20 +177,21 @@ async function firstThatLoads(
 }
 
 /** Names that share the default certificate and trust nobody share a context: nothing in it is theirs. */
-function cacheKey(choice: TlsChoice, material: LoadedMaterial): string {
+function cacheKey(choice: ContextChoice, material: LoadedMaterial): string {
   const isDefault = material.certificateId === null && choice.trust === null;
-  return `${isDefault ? "" : (choice.host ?? "")} ${material.key} ${choice.trust?.hash ?? ""}`;
+  return `${isDefault ? "" : (choice.host ?? "")} ${material.key} ${choice.trust?.hash ?? ""} ${choice.clientCurves}`;
 }
 
 interface ContextParts {
   readonly key: string;
   readonly material: LoadedMaterial;
   readonly trust: ResolvedTrust | null;
+  readonly clientCurves: ClientCurves;
   readonly ciphers: string;
 }
 
 /** @throws when any anchor or CRL does not load. */
-function createContext({ key, material, trust, ciphers }: ContextParts): SecureContext {
+function createContext({ key, material, trust, clientCurves, ciphers }: ContextParts): SecureContext {
   // Node passes over an anchor that it cannot read: the context would then trust less than its hash says.
   for (const anchor of trust?.anchorsPem ?? []) void new X509Certificate(anchor);
   // One CRL for each entry; Node throws at one that it cannot read. Passed over, it would end revocation.
@@ -197,9 +204,14 @@ function createContext({ key, material, trust, ciphers }: ContextParts): SecureC
     allowPartialTrustChain: true,
     minVersion: "TLSv1.2",
     ciphers,
+    ecdhCurve: groupList(clientCurves),
     // A resumed session has no client certificate and says `authorized` (nodejs/node#35317). Without a context id,
     // asking for a certificate cuts clients that come back with a session of old.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    secureOptions:
+      constants.SSL_OP_NO_TICKET |
+      constants.SSL_OP_NO_RENEGOTIATION |
+      // Our order of groups, so that a curve for certificates is not used for key exchange.
+      (clientCurves === "any" ? constants.SSL_OP_CIPHER_SERVER_PREFERENCE : 0),
     sessionIdContext: createHash("sha256").update(key).digest("hex").slice(0, 32),
   });
 }

@@ -23,6 +23,8 @@ export const HANDSHAKE_FAILURES = [
   "malformed",
   "no-shared-cipher",
   "version",
+  /** In TLS 1.2 the client presented a certificate on a curve that it does not offer, or that we do not take. */
+  "client-curve",
   /** The client sent an alert: it did not like our certificate, most often. */
   "alert",
   "timeout",

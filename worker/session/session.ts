@@ -5,6 +5,7 @@ import type { TlsFacts } from "../../core/policy/facts.ts";
 import { type ListenerSituation, mailNeedsTls, offersStarttls } from "../../core/policy/listener.ts";
 import type { DomainRecord } from "../../core/settings/domain.ts";
 import type { EdgeOptions } from "../edge/edge-options.ts";
+import type { ClientCurves } from "../edge/groups.ts";
 import { chooseTls } from "../edge/tls-choice.ts";
 import type { LimitName } from "../limits.ts";
 import type { Counting } from "./answer-limits.ts";
@@ -114,10 +115,11 @@ export class Session {
   }
 
   /** What the handshake is done with, by the name the client asks for. */
-  handshakeTerms(sni: DomainName | null): HandshakeTerms | Promise<HandshakeTerms> {
+  handshakeTerms(sni: DomainName | null, curves: ClientCurves): HandshakeTerms | Promise<HandshakeTerms> {
     const choice = chooseTls(this.#situation, sni, this.#options.trust);
-    const serving = this.#services.contexts.get(choice, this.connection.snapshot);
     const { ask } = choice;
+    const terms = { ...choice, clientCurves: ask ? curves : ("key-exchange" as const) };
+    const serving = this.#services.contexts.get(terms, this.connection.snapshot);
     return serving instanceof Promise ? serving.then((ready) => ({ serving: ready, ask })) : { serving, ask };
   }
 

@@ -328,7 +328,7 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     setImmediate(callback);
     const startedAt = performance.now();
     const { clientHelloMs, handshakeMs } = this.#limits;
-    const termsFor: UpgradeOptions["termsFor"] = (sni) => this.#mail.handshakeTerms(sni);
+    const termsFor: UpgradeOptions["termsFor"] = (sni, curves) => this.#mail.handshakeTerms(sni, curves);
     this.#giveUpHandshake = upgradeToTls(
       this._socket,
       { clientHelloMs, handshakeMs, termsFor },

@@ -4,6 +4,7 @@ import { readPeerCertificate, PEER_CHAIN } from "../../core/certificate/peer-cer
 import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
 import type { HandshakeVerdict, PeerCertificate, TlsFacts } from "../../core/policy/facts.ts";
 import { versionName } from "../edge/client-hello.ts";
+import { type ClientCurves, clientCurves } from "../edge/groups.ts";
 import { type ClientHelloOutcome, readClientHello } from "../edge/read-client-hello.ts";
 import type { ServingContext } from "../edge/secure-contexts.ts";
 import type { HandshakeFailure } from "./events.ts";
@@ -19,7 +20,10 @@ export interface UpgradeOptions {
   readonly clientHelloMs: number;
   /** From now to the end of the handshake; absolute. */
   readonly handshakeMs: number;
-  readonly termsFor: (sni: DomainName | null) => HandshakeTerms | Promise<HandshakeTerms>;
+  readonly termsFor: (
+    sni: DomainName | null,
+    curves: ClientCurves,
+  ) => HandshakeTerms | Promise<HandshakeTerms>;
 }
 
 /** A handshake that did not come about; the sockets are destroyed. */
@@ -105,7 +109,7 @@ class Upgrade {
     this.#named = serverName !== null;
     this.#offered = versionName(newestVersion);
     try {
-      const terms = this.#options.termsFor(this.#sni);
+      const terms = this.#options.termsFor(this.#sni, clientCurves(outcome.hello));
       if (!(terms instanceof Promise)) return this.#handshake(terms);
       terms.then((ready) => this.#handshake(ready)).catch((error: unknown) => this.#failAt(error));
     } catch (error) {
@@ -209,6 +213,7 @@ function codeOf(error: unknown): string | null {
 /** OpenSSL's reason codes, by the words they have in common. */
 const FAILURES: readonly (readonly [RegExp, HandshakeFailure])[] = [
   [/NO_SHARED_CIPHER/, "no-shared-cipher"],
+  [/WRONG_CURVE/, "client-curve"],
   [
     /UNSUPPORTED_PROTOCOL|WRONG_VERSION_NUMBER|VERSION_TOO_LOW|UNKNOWN_PROTOCOL|INAPPROPRIATE_FALLBACK/,
     "version",
