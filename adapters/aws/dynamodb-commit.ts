@@ -1,8 +1,8 @@
 import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../../core/settings/mx-host.ts";
-import type { Commit, LogEntry, RecordChange, UseChange } from "../../core/settings/store.ts";
-import { logEntryOf } from "../../core/settings/write.ts";
+import type { Commit, LogEntry, UseChange } from "../../core/settings/store.ts";
+import { logEntryOf, replacedRevision } from "../../core/settings/write.ts";
 import {
   type Action,
   type Condition,
@@ -35,7 +35,7 @@ export async function commitTo(
   for (const change of commit.hosts) checkOwner(change);
   const actions = [
     // The record first: a caller whose record has changed must hear that, and not that something else has.
-    recordAction(entry, commit.record),
+    recordAction(entry, replacedRevision(commit)),
     headAction(commit.expectedHead),
     logAction(entry),
     ...entry.hosts.map((change) => hostAction(change, entry.revision)),
@@ -55,11 +55,11 @@ function checkOwner({ host, before, after }: MxHostChange): void {
   throw new StateConflict("host-taken", `MX host ${host} belongs to another account`);
 }
 
-function recordAction({ revision, record }: LogEntry, { before }: RecordChange): Action {
+function recordAction({ revision, record }: LogEntry, before: number | undefined): Action {
   const { kind, id, after } = record;
   const key = recordKey(kind, id);
   if (after === null) return { delete: key, condition: unchanged(before, kind !== "domain") };
-  if (before === null) {
+  if (before === undefined) {
     const item = {
       ...keyItem(key),
       revision: { N: String(revision) },
@@ -82,8 +82,8 @@ function recordAction({ revision, record }: LogEntry, { before }: RecordChange):
 
 const ABSENT: Condition = { expression: "attribute_not_exists(pk)" };
 
-function unchanged(before: RecordChange["before"], unused: boolean): Condition {
-  const values = { ":before": { N: String(before?.revision ?? 0) } };
+function unchanged(before: number | undefined, unused: boolean): Condition {
+  const values = { ":before": { N: String(before ?? 0) } };
   if (!unused) return { expression: "revision = :before", values };
   return {
     expression: "revision = :before AND usedCount = :zero",
@@ -161,8 +161,8 @@ const referenceAction = ({ key, becomes }: ReferenceChange): Action =>
 /** What a cancelled transaction means: the record, then its uses, then everything that another write may have changed. */
 function failure(commit: Commit, reasons: readonly CancellationReason[]): Error {
   const failed = (index: number): boolean => reasons[index]?.Code === "ConditionalCheckFailed";
-  const { record, uses, hosts, expectedHead } = commit;
-  if (failed(0)) return recordFailure(record, reasons[0]?.Item);
+  const { uses, hosts, expectedHead } = commit;
+  if (failed(0)) return recordFailure(commit, reasons[0]?.Item);
   if (failed(1)) return new Contention(`revision ${expectedHead + 1} is taken`);
   for (const [index, { host }] of hosts.entries()) {
     if (failed(3 + index)) return new Contention(`MX host ${host} has changed`);
@@ -176,11 +176,12 @@ function failure(commit: Commit, reasons: readonly CancellationReason[]): Error 
   return new Contention("another write is at the same items");
 }
 
-function recordFailure({ kind, id, before }: RecordChange, stored: Item | undefined): Error {
+function recordFailure(commit: Commit, stored: Item | undefined): Error {
+  const { kind, id } = commit.record;
+  const before = replacedRevision(commit);
   if (stored === undefined) return new StaleRevision(`${id} has been deleted`);
-  if (before === null) return new StaleRevision(`${id} exists already`);
-  if (numberOf(stored, "revision") !== before.revision)
-    return new StaleRevision(`${id} was changed by someone else`);
+  if (before === undefined) return new StaleRevision(`${id} exists already`);
+  if (numberOf(stored, "revision") !== before) return new StaleRevision(`${id} was changed by someone else`);
   const count = numberOf(stored, "usedCount") ?? 0;
   const users = kind === "certificate" ? "MX hosts" : "domains";
   return new StateConflict("in-use", `${id} is used by ${count} ${users}`);

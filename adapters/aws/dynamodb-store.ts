@@ -16,6 +16,7 @@ import type {
   RecordKind,
   Store,
   StoreContents,
+  UnreadableRecord,
   UseChange,
 } from "../../core/settings/store.ts";
 import {
@@ -30,6 +31,7 @@ import { loadContents, mxHostOf } from "./dynamodb-load.ts";
 import { changesAfter, headOf, oldestRevision } from "./dynamodb-log.ts";
 import { domainsNaming, namedOn } from "./dynamodb-names.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
+import { unreadableRecord } from "./dynamodb-unreadable.ts";
 import { listRange, nameAtEndOf, recordKey, storedItemOf, usesRange, wholeListRange } from "./table-keys.ts";
 
 /** Core's reader of one kind of record. */
@@ -70,6 +72,10 @@ export class DynamoDbStore implements Store {
     return this.#record("trust-store", id, readTrustStore);
   }
 
+  getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null> {
+    return unreadableRecord(this.#table, { kind, id, account });
+  }
+
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
     const items = await this.#table.getAll(hosts.map((host) => recordKey("mx-host", host)));
     return new Map(items.map((item) => mxHostOf(idOf(item), item)).map((host) => [host.host, host]));
@@ -93,12 +99,10 @@ export class DynamoDbStore implements Store {
       after: page.after,
       atMost: page.limit + 1,
     });
-    const { items, next } = await this.#pageOf("domain", readDomain, {
-      ids: [...named.keys()],
-      limit: page.limit,
-    });
+    const found = await this.#pageOf("domain", readDomain, { ids: [...named.keys()], limit: page.limit });
     // Here the records themselves tell which of the references hold.
-    return { items: items.filter((domain) => domain.mxHosts.some((host) => hosts.includes(host))), next };
+    const items = found.items.filter((domain) => domain.mxHosts.some((host) => hosts.includes(host)));
+    return { ...found, items };
   }
 
   listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>> {
@@ -133,8 +137,9 @@ export class DynamoDbStore implements Store {
   }
 
   async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {
-    const domains = await this.#records("domain", readDomain, await this.#namesUsing("trust-store", id));
-    return domains.filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id));
+    const names = await this.#namesUsing("trust-store", id);
+    const { items } = await this.#records("domain", readDomain, names);
+    return items.filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id));
   }
 
   commit(commit: Commit): Promise<LogEntry> {
@@ -162,13 +167,21 @@ export class DynamoDbStore implements Store {
     return item === undefined ? null : read(id, textOf(item, "json"));
   }
 
-  /** Those that exist and can be read, by name. */
-  async #records<T>(kind: RecordKind, read: Read<T>, ids: readonly string[]): Promise<readonly T[]> {
+  /** Those that exist, by name. */
+  async #records<T>(
+    kind: RecordKind,
+    read: Read<T>,
+    ids: readonly string[],
+  ): Promise<Pick<Page<T>, "items" | "unreadable">> {
     const items = await this.#table.getAll(ids.map((id) => recordKey(kind, id)));
     const inOrder = items.toSorted((a, b) => (sortKeyOf(a) < sortKeyOf(b) ? -1 : 1));
-    return readable(inOrder, (item) =>
+    const results = inOrder.map((item) =>
       readOrReport(kind, idOf(item), () => read(idOf(item), textOf(item, "json"))),
     );
+    return {
+      items: results.flatMap((each) => ("value" in each ? [each.value] : [])),
+      unreadable: results.flatMap((each) => ("unreadable" in each ? each.unreadable : [])),
+    };
   }
 
   /** One page of the index; the records themselves are read from the table, so that they are never older than it. */
@@ -177,7 +190,7 @@ export class DynamoDbStore implements Store {
     { limit, after, prefix }: PageRequest & { readonly prefix?: string | undefined },
   ): Promise<Page<T>> {
     const range = listRange(kind, account, { prefix, after });
-    if (range === null) return { items: [], next: null };
+    if (range === null) return { items: [], unreadable: [], next: null };
     // One more than asked for tells whether there is a next page.
     const items = await this.#table.first(range, limit + 1, "index");
     return this.#pageOf(kind, read, { ids: items.map(idOf), limit });
@@ -190,7 +203,7 @@ export class DynamoDbStore implements Store {
   ): Promise<Page<T>> {
     const shown = ids.slice(0, limit);
     return {
-      items: await this.#records(kind, read, shown),
+      ...(await this.#records(kind, read, shown)),
       next: ids.length > limit ? (shown.at(-1) ?? null) : null,
     };
   }
@@ -234,6 +247,6 @@ const hostOfItem = (item: Item) => readOrReport("mx-host", idOf(item), () => mxH
 
 const idOf = (item: Item): string => storedItemOf(sortKeyOf(item))?.id ?? "";
 
-/** Lists leave out what cannot be read; the status shows it. */
+/** What names a record leaves out what cannot be read. */
 const readable = <T>(items: readonly Item[], read: (item: Item) => ReturnType<typeof readOrReport<T>>): T[] =>
   items.map(read).flatMap((item) => ("value" in item ? [item.value] : []));

@@ -1,5 +1,5 @@
 import type { DomainRecord } from "../../core/settings/domain.ts";
-import type { Commit, LogEntry } from "../../core/settings/store.ts";
+import type { Commit, UnreadableRecord } from "../../core/settings/store.ts";
 import { domainOfTrustStoreKey, domainOnHostKey, hostOfCertificateKey, type ItemKey } from "./table-keys.ts";
 
 /**
@@ -15,13 +15,18 @@ export interface ReferenceChange {
 /** What a write does to references; each once, those that decide most often first. */
 export function referenceChanges({
   record,
+  replaced,
   hosts,
-}: Pick<Commit | LogEntry, "record" | "hosts">): ReferenceChange[] {
+  account,
+}: Pick<Commit, "record" | "replaced" | "hosts" | "account">): ReferenceChange[] {
   const before = new Map<string, ItemKey>();
   const after = new Map<string, ItemKey>();
   if (record.kind === "domain") {
-    for (const key of referencesOf(record.before)) before.set(textOf(key), key);
-    for (const key of referencesOf(record.after)) after.set(textOf(key), key);
+    const named =
+      record.before === null ? replaced && { name: record.id, account, ...replaced } : namedBy(record.before);
+    for (const key of referencesOf(named)) before.set(textOf(key), key);
+    for (const key of referencesOf(record.after === null ? undefined : namedBy(record.after)))
+      after.set(textOf(key), key);
   }
   for (const { host, before: old, after: wanted } of hosts) {
     addServing(before, host, old?.certificateId);
@@ -30,12 +35,21 @@ export function referenceChanges({
   return [...changes(after, before, "present"), ...changes(before, after, "absent")];
 }
 
-function referencesOf(domain: DomainRecord | null): ItemKey[] {
-  if (domain === null) return [];
-  const { name, account, mxHosts, tls } = domain;
+type Naming = Pick<DomainRecord, "name" | "account"> & Pick<UnreadableRecord, "mxHosts" | "trustStoreIds">;
+
+const namedBy = ({ name, account, mxHosts, tls }: DomainRecord): Naming => ({
+  name,
+  account,
+  mxHosts,
+  trustStoreIds: tls.clientCertificate.trust.trustStoreIds,
+});
+
+function referencesOf(naming: Naming | undefined): ItemKey[] {
+  if (naming === undefined) return [];
+  const { name, account, mxHosts, trustStoreIds } = naming;
   return [
     ...mxHosts.map((host) => domainOnHostKey(host, account, name)),
-    ...tls.clientCertificate.trust.trustStoreIds.map((id) => domainOfTrustStoreKey(id, name)),
+    ...trustStoreIds.map((id) => domainOfTrustStoreKey(id, name)),
   ];
 }
 

@@ -70,6 +70,13 @@ export function storedItemOf(sk: string): { readonly kind: StoredKind; readonly 
 
 const KINDS: readonly StoredKind[] = ["domain", "certificate", "trust-store", "mx-host"];
 
+/** The items of one kind in a record partition. */
+export const recordsOfKindRange = (pk: string, kind: StoredKind): KeyRange => ({
+  pk,
+  from: `${kind}#`,
+  to: `${kind}#${AFTER_ALL}`,
+});
+
 export const HEAD_KEY: ItemKey = { pk: "HEAD", sk: "HEAD" };
 
 export const logKey = (revision: number): ItemKey => ({ pk: "LOG", sk: logSortKey(revision) });

@@ -2,7 +2,7 @@ import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
 import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
 import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/settings/store.ts";
-import { logEntryOf } from "../../core/settings/write.ts";
+import { logEntryOf, replacedRevision } from "../../core/settings/write.ts";
 import type { Database, Row } from "./database.ts";
 
 export const TABLE_OF: Readonly<Record<RecordKind, string>> = {
@@ -16,7 +16,7 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
   const entry = logEntryOf(commit);
   return database.write(() => {
     // The record first: a caller whose record has changed must hear that, and not that something else has.
-    checkRecord(database, commit.record);
+    checkRecord(database, commit.record, replacedRevision(commit));
     checkUnused(database, commit.record);
     takeRevision(database, entry);
     for (const { host, item } of commit.hostsRead ?? []) checkHost(database, host, item);
@@ -27,11 +27,13 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
   });
 }
 
-function checkRecord(database: Database, { kind, id, before }: RecordChange): void {
+function checkRecord(database: Database, { kind, id }: RecordChange, expected: number | undefined): void {
   const stored = database.get(`SELECT revision FROM ${TABLE_OF[kind]} WHERE id = ?`, id);
-  if (stored?.["revision"] === before?.revision) return;
+  if (stored?.["revision"] === expected) return;
   if (stored === undefined) throw new StaleRevision(`${id} has been deleted`);
-  throw new StaleRevision(before === null ? `${id} exists already` : `${id} was changed by someone else`);
+  throw new StaleRevision(
+    expected === undefined ? `${id} exists already` : `${id} was changed by someone else`,
+  );
 }
 
 function checkUnused(database: Database, { kind, id, after }: RecordChange): void {

@@ -1,5 +1,5 @@
 import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts";
+import { type CertificateId, isTrustStoreId, type TrustStoreId } from "../../core/certificate/ids.ts";
 import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
 import { timestamp } from "../../core/clock.ts";
 import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
@@ -16,6 +16,7 @@ import type {
   RecordKind,
   Store,
   StoreContents,
+  UnreadableRecord,
   UseChange,
 } from "../../core/settings/store.ts";
 import {
@@ -77,6 +78,27 @@ export class SqliteStore implements Store {
 
   async getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null> {
     return this.#record("trust-store", id, readTrustStore);
+  }
+
+  async getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null> {
+    const row = this.#database.get(
+      `SELECT id, account, revision, record FROM ${TABLE_OF[kind]} WHERE id = ?`,
+      id,
+    );
+    const read = row === undefined ? null : readRow<object>(kind, row, READ[kind]);
+    if (row === undefined || read === null || "value" in read) return null;
+    const named = (table: string, column: string): string[] =>
+      this.#database
+        .all(`SELECT ${column} AS named FROM ${table} WHERE domain = ?`, id)
+        .map((each) => text(each, "named"));
+    const isDomain = kind === "domain";
+    return {
+      revision: integer(row, "revision"),
+      isOwn: row["account"] === account,
+      problem: read.unreadable.problem,
+      mxHosts: isDomain ? named("domain_host", "host").flatMap((host) => toDomainName(host) ?? []) : [],
+      trustStoreIds: isDomain ? named("domain_trust_store", "trust_store").filter(isTrustStoreId) : [],
+    };
   }
 
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
@@ -214,12 +236,20 @@ export class SqliteStore implements Store {
     });
     const shown = rows.slice(0, limit);
     const last = shown.at(-1);
+    const results = shown.map((row) => readRow(kind, row, read));
     return {
-      items: readable(shown, (row) => readRow(kind, row, read)),
+      items: results.flatMap((each) => ("value" in each ? [each.value] : [])),
+      unreadable: results.flatMap((each) => ("unreadable" in each ? each.unreadable : [])),
       next: rows.length > limit && last !== undefined ? text(last, "id") : null,
     };
   }
 }
+
+const READ: Readonly<Record<RecordKind, (key: string, stored: unknown) => object>> = {
+  domain: readDomain,
+  certificate: readCertificate,
+  "trust-store": readTrustStore,
+};
 
 type ReadRow<T> = ReturnType<typeof readOrReport<T>>;
 
@@ -228,6 +258,6 @@ const readRow = <T>(kind: RecordKind, row: Row, read: (key: string, stored: unkn
 
 const hostOfRow = (row: Row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row));
 
-/** Lists leave out what cannot be read; the status shows it. */
+/** What names a record leaves out what cannot be read. */
 const readable = <T>(rows: readonly Row[], read: (row: Row) => ReadRow<T>): T[] =>
   rows.map(read).flatMap((item) => ("value" in item ? [item.value] : []));

@@ -14,7 +14,8 @@ import {
   type Unchanged,
 } from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
-import type { Commit, Page, PageRequest } from "../settings/store.ts";
+import type { Commit, Page, PageRequest, UnreadableRecord } from "../settings/store.ts";
+import { cannotBeRead, readStored } from "../settings/unreadable-record.ts";
 import { isCovered } from "../settings/warnings.ts";
 import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
 import { sha256Hex } from "./certificate-fields.ts";
@@ -41,6 +42,14 @@ interface CertificateChange {
   readonly before: CertificateRecord | null;
   readonly after: CertificateRecord | null;
   readonly expectedHead: number;
+  readonly replaced?: UnreadableRecord | undefined;
+}
+
+/** What a write finds: the record, or that it cannot be read. */
+interface Present {
+  readonly id: CertificateId;
+  readonly before: CertificateRecord | null;
+  readonly replaced: UnreadableRecord | undefined;
 }
 
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
@@ -65,10 +74,11 @@ export class CertificateService {
     state: CertificateState | undefined,
     page: PageRequest,
   ): Promise<Page<CertificateView>> {
-    const { items, next } = await this.#deps.store.listCertificates(actor.account, page);
+    const { items, unreadable, next } = await this.#deps.store.listCertificates(actor.account, page);
     const views: CertificateView[] = [];
     for (const record of items) views.push(await this.#view(record));
-    return { items: views.filter((view) => state === undefined || view.state === state), next };
+    const shown = views.filter((view) => state === undefined || view.state === state);
+    return { items: shown, unreadable: state === undefined ? unreadable : [], next };
   }
 
   /** Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not have it. */
@@ -104,9 +114,15 @@ export class CertificateService {
   }
 
   #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
-    const { id, label, source, names, keys, material, acm } = made;
+    const after = this.#new(actor, made);
+    return this.#commit(UNCONDITIONAL, async (expectedHead) =>
+      this.#change(actor, { id: made.id, before: null, after, expectedHead }),
+    );
+  }
+
+  #new(actor: Actor, { id, label, source, names, keys, material, acm }: NewRecord): CertificateRecord {
     const at = timestamp(this.#deps.clock.now());
-    const after: CertificateRecord = {
+    return {
       id,
       account: actor.account,
       label,
@@ -120,9 +136,6 @@ export class CertificateService {
       updatedAt: at,
       updatedBy: actor.name,
     };
-    return this.#commit(UNCONDITIONAL, async (expectedHead) =>
-      this.#change(actor, { id, before: null, after, expectedHead }),
-    );
   }
 
   /**
@@ -134,32 +147,36 @@ export class CertificateService {
     input: MaterialInput,
     condition: WriteCondition,
   ): Promise<CertificateView> {
-    const present = await this.#present(target, condition);
-    if (present.acm !== undefined) {
+    const present = await this.#stored(target, condition);
+    if (present.before?.acm !== undefined) {
       const message = "its material comes from ACM; another certificate can take its place on the hosts";
       throw new RuleViolation([{ pointer: "", code: "issued-by-acm", message }]);
     }
-    const existing = input.privateKeyPem === undefined ? (await this.#material(present)).keys : undefined;
+    const existing =
+      input.privateKeyPem === undefined ? (await this.#material(readable(present))).keys : undefined;
     const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys: existing });
     const bytes = encodeMaterial(made.material);
     let stored: CertificateRecord["material"] = null;
     return this.#commit(condition, async (expectedHead) => {
-      const before = await this.#present(target, condition);
+      const { id, before, replaced } = await this.#stored(target, condition);
       const { names, keys } = made;
-      if (await this.#isServed(before, { ...made, source: input.source, sha256: sha256Hex(bytes) }))
+      const { source } = input;
+      if (before !== null && (await this.#isServed(before, { ...made, source, sha256: sha256Hex(bytes) })))
         return { unchanged: before };
-      await this.#checkHosts(before, made);
-      if (stored === null || stored.version <= (before.material?.version ?? 0))
-        stored = await putNextMaterial(this.#deps.vault, before, bytes);
-      const after = { ...before, source: input.source, names, keys, material: stored };
-      return this.#change(target.actor, { id: before.id, before, after, expectedHead });
+      await this.#checkHosts(id, made);
+      const material = before?.material ?? null;
+      if (stored === null || stored.version <= (material?.version ?? 0))
+        stored = await putNextMaterial(this.#deps.vault, { id, material }, bytes);
+      const record = before ?? this.#new(target.actor, { id, label: null, source, names, keys, material });
+      const after = { ...record, source, names, keys, material: stored };
+      return this.#change(target.actor, { id, before, after, expectedHead, replaced });
     });
   }
 
   /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
   async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
     return this.#commit(condition, async (expectedHead) => {
-      const before = await this.#present(target, condition);
+      const before = readable(await this.#stored(target, condition));
       const shown = await this.#view(before);
       const merged = mergePatch(shown, patch);
       const { label } = parseDocument(certificateDocument, merged);
@@ -172,15 +189,17 @@ export class CertificateService {
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
-    await this.#endOrder(await this.#present(target, condition));
+    await this.#endOrder((await this.#stored(target, condition)).before);
     await commitUnder(condition, this.#deps, async (expectedHead) => {
-      const before = await this.#present(target, condition);
-      return this.#change(target.actor, { id: before.id, before, after: null, expectedHead });
+      const { id, before, replaced } = await this.#stored(target, condition);
+      return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
     });
   }
 
   /** Before the record goes: a deletion that fails half-way is asked for again, and no order is left that nobody knows of. */
-  async #endOrder({ id, acm }: CertificateRecord): Promise<void> {
+  async #endOrder(record: CertificateRecord | null): Promise<void> {
+    if (record === null) return;
+    const { id, acm } = record;
     if (acm === undefined || this.#acm === null) return;
     const uses = await this.#deps.store.useCount("certificate", id);
     if (uses > 0) throw new StateConflict("in-use", `${uses} MX hosts serve the certificate`);
@@ -210,8 +229,8 @@ export class CertificateService {
     return isSame && isHeld(this.#deps.vault, materialName(id, material.version), made.sha256);
   }
 
-  async #checkHosts(record: CertificateRecord, { names }: NewCertificate): Promise<void> {
-    const hosts = await this.#deps.store.hostsOfCertificate(record.id);
+  async #checkHosts(id: CertificateId, { names }: NewCertificate): Promise<void> {
+    const hosts = await this.#deps.store.hostsOfCertificate(id);
     const missed = hosts.map(({ host }) => host).filter((host) => !isCovered(names, host));
     const issues = missingNameIssues("/certificatePem", missed);
     if (issues.length > 0) throw new RuleViolation(issues);
@@ -228,10 +247,10 @@ export class CertificateService {
     }
   }
 
-  #change(actor: Actor, { id, before, after, expectedHead }: CertificateChange): Commit {
+  #change(actor: Actor, { id, before, after, ...about }: CertificateChange): Commit {
     const at = timestamp(this.#deps.clock.now());
     const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
-    return commitAlone({ kind: "certificate", id, before, after: written }, { actor, at, expectedHead });
+    return commitAlone({ kind: "certificate", id, before, after: written }, { actor, at, ...about });
   }
 
   async #commit(
@@ -251,18 +270,40 @@ export class CertificateService {
     return certificateView(record, await certificateUsedBy(store, record), clock.now());
   }
 
-  /** The record as it is, where the request may write it. @throws NotFound; as the condition */
-  async #present({ actor, id }: RecordTarget, condition: WriteCondition): Promise<CertificateRecord> {
-    const record = await this.#own(actor, id);
-    checkCondition(condition, record);
-    return record;
+  /** What is stored, where the request may write it. @throws NotFound; as the condition */
+  async #stored(target: RecordTarget, condition: WriteCondition): Promise<Present> {
+    const found = await this.#find(target);
+    checkCondition(condition, found.before ?? found.replaced ?? null);
+    return found;
   }
 
   async #own(actor: Actor, id: string): Promise<CertificateRecord> {
-    const record = isCertificateId(id) ? await this.#deps.store.getCertificate(id) : null;
-    if (record?.account !== actor.account) throw new NotFound("there is no such certificate");
-    return record;
+    return readable(await this.#find({ actor, id }));
   }
+
+  /** @throws NotFound */
+  async #find({ actor: { account }, id }: RecordTarget): Promise<Present> {
+    if (!isCertificateId(id)) throw absent();
+    const { store } = this.#deps;
+    const found = await readStored(store, { kind: "certificate", id, account }, () =>
+      store.getCertificate(id),
+    );
+    if (found === null) throw absent();
+    if ("record" in found) {
+      if (found.record.account !== account) throw absent();
+      return { id, before: found.record, replaced: undefined };
+    }
+    if (!found.unreadable.isOwn) throw absent();
+    return { id, before: null, replaced: found.unreadable };
+  }
+}
+
+const absent = (): NotFound => new NotFound("there is no such certificate");
+
+/** @throws Unreadable */
+function readable({ before, replaced }: Present): CertificateRecord {
+  if (before !== null) return before;
+  throw replaced === undefined ? absent() : cannotBeRead(replaced);
 }
 
 function checkFixed(shown: CertificateView, merged: unknown): void {

@@ -11,7 +11,8 @@ import {
   type Unchanged,
 } from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
-import type { Commit, Page, PageRequest } from "../settings/store.ts";
+import type { Commit, Page, PageRequest, UnreadableRecord } from "../settings/store.ts";
+import { cannotBeRead, readStored } from "../settings/unreadable-record.ts";
 import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
 import { isTrustStoreId, type TrustStoreId } from "./ids.ts";
@@ -26,6 +27,14 @@ interface TrustStoreChange {
   readonly before: TrustStoreRecord | null;
   readonly after: TrustStoreRecord | null;
   readonly expectedHead: number;
+  readonly replaced?: UnreadableRecord | undefined;
+}
+
+/** What a write finds: the record, or that it cannot be read. */
+interface Present {
+  readonly id: TrustStoreId;
+  readonly before: TrustStoreRecord | null;
+  readonly replaced: UnreadableRecord | undefined;
 }
 
 /** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
@@ -44,10 +53,10 @@ export class TrustStoreService {
 
   async list(actor: Actor, page: PageRequest): Promise<Page<TrustStoreSummary>> {
     const { store } = this.#deps;
-    const { items, next } = await store.listTrustStores(actor.account, page);
+    const { items, unreadable, next } = await store.listTrustStores(actor.account, page);
     const summaries: TrustStoreSummary[] = [];
     for (const record of items) summaries.push({ ...record, usedBy: await trustStoreUsedBy(store, record) });
-    return { items: summaries, next };
+    return { items: summaries, unreadable, next };
   }
 
   /** @throws InvalidInput, RuleViolation, TooLarge: see `parseTrustStore` */
@@ -55,12 +64,22 @@ export class TrustStoreService {
     const made = this.#parse(input);
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const id = this.#deps.ids.trustStore();
+    const after = this.#new(actor, id, { ...made, label: input.label });
+    return this.#commit(made.content, UNCONDITIONAL, async (expectedHead) =>
+      this.#change(actor, { id, before: null, after, expectedHead }),
+    );
+  }
+
+  #new(
+    actor: Actor,
+    id: TrustStoreId,
+    { label, contentSha256, anchors, crls }: NewTrustStore & Pick<TrustStoreInput, "label">,
+  ): TrustStoreRecord {
     const at = timestamp(this.#deps.clock.now());
-    const { anchors, crls, contentSha256 } = made;
-    const after: TrustStoreRecord = {
+    return {
       id,
       account: actor.account,
-      label: input.label,
+      label,
       contentSha256,
       anchors,
       crls,
@@ -69,9 +88,6 @@ export class TrustStoreService {
       updatedAt: at,
       updatedBy: actor.name,
     };
-    return this.#commit(made.content, UNCONDITIONAL, async (expectedHead) =>
-      this.#change(actor, { id, before: null, after, expectedHead }),
-    );
   }
 
   /**
@@ -84,27 +100,28 @@ export class TrustStoreService {
     input: TrustStoreInput,
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
-    await this.#present(target, condition);
+    await this.#stored(target, condition);
     const made = this.#parse(input);
     const { anchors, crls, contentSha256 } = made;
     const { vault } = this.#deps;
     let isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
     return this.#commit(made.content, condition, async (expectedHead) => {
-      const before = await this.#present(target, condition);
-      const after = { ...before, label: input.label, anchors, crls, contentSha256 };
-      if (isThere && saysTheSame(before, after)) return { unchanged: before };
+      const { id, before, replaced } = await this.#stored(target, condition);
+      const record = before ?? this.#new(target.actor, id, { ...made, label: input.label });
+      const after = { ...record, label: input.label, anchors, crls, contentSha256 };
+      if (before !== null && isThere && saysTheSame(before, after)) return { unchanged: before };
       if (!isThere) await vault.put(trustName(contentSha256), made.contentBytes);
       isThere = true;
       await this.#checkDomains(after);
-      return this.#change(target.actor, { id: before.id, before, after, expectedHead });
+      return this.#change(target.actor, { id, before, after, expectedHead, replaced });
     });
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
     await commitUnder(condition, this.#deps, async (expectedHead) => {
-      const before = await this.#present(target, condition);
-      return this.#change(target.actor, { id: before.id, before, after: null, expectedHead });
+      const { id, before, replaced } = await this.#stored(target, condition);
+      return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
     });
   }
 
@@ -117,11 +134,21 @@ export class TrustStoreService {
     for (const domain of await store.domainsOfTrustStore(changed.id)) {
       const ids = domain.tls.clientCertificate.trust.trustStoreIds;
       const stores = await Promise.all(
-        ids.map(async (id) => (id === changed.id ? changed : store.getTrustStore(id))),
+        ids.map(async (id) => (id === changed.id ? changed : this.#vouching(id))),
       );
       if (!nothingCanPass(domain, stores, clock.now())) continue;
       const message = `every CA or its CRL has expired, so nothing could pass at ${domain.name}, which requires a client certificate`;
       throw new RuleViolation([{ pointer: "/certificatesPem", code: "nothing-can-pass", message }]);
+    }
+  }
+
+  /** One that cannot be read is not what lets nothing pass. */
+  async #vouching(id: TrustStoreId): Promise<TrustStoreRecord | null> {
+    try {
+      return await this.#deps.store.getTrustStore(id);
+    } catch (error) {
+      if (error instanceof Unreadable) return null;
+      throw error;
     }
   }
 
@@ -135,10 +162,10 @@ export class TrustStoreService {
     }
   }
 
-  #change(actor: Actor, { id, before, after, expectedHead }: TrustStoreChange): Commit {
+  #change(actor: Actor, { id, before, after, ...about }: TrustStoreChange): Commit {
     const at = timestamp(this.#deps.clock.now());
     const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
-    return commitAlone({ kind: "trust-store", id, before, after: written }, { actor, at, expectedHead });
+    return commitAlone({ kind: "trust-store", id, before, after: written }, { actor, at, ...about });
   }
 
   async #commit(
@@ -158,16 +185,35 @@ export class TrustStoreService {
     return { ...record, ...content, usedBy: await trustStoreUsedBy(this.#deps.store, record) };
   }
 
-  /** The record as it is, where the request may write it. @throws NotFound; as the condition */
-  async #present({ actor, id }: RecordTarget, condition: WriteCondition): Promise<TrustStoreRecord> {
-    const record = await this.#own(actor, id);
-    checkCondition(condition, record);
-    return record;
+  /** What is stored, where the request may write it. @throws NotFound; as the condition */
+  async #stored(target: RecordTarget, condition: WriteCondition): Promise<Present> {
+    const found = await this.#find(target);
+    checkCondition(condition, found.before ?? found.replaced ?? null);
+    return found;
   }
 
+  /** @throws NotFound; Unreadable */
   async #own(actor: Actor, id: string): Promise<TrustStoreRecord> {
-    const record = isTrustStoreId(id) ? await this.#deps.store.getTrustStore(id) : null;
-    if (record?.account !== actor.account) throw new NotFound("there is no such trust store");
-    return record;
+    const { before, replaced } = await this.#find({ actor, id });
+    if (before !== null) return before;
+    throw replaced === undefined ? absent() : cannotBeRead(replaced);
+  }
+
+  /** @throws NotFound */
+  async #find({ actor: { account }, id }: RecordTarget): Promise<Present> {
+    if (!isTrustStoreId(id)) throw absent();
+    const { store } = this.#deps;
+    const found = await readStored(store, { kind: "trust-store", id, account }, () =>
+      store.getTrustStore(id),
+    );
+    if (found === null) throw absent();
+    if ("record" in found) {
+      if (found.record.account !== account) throw absent();
+      return { id, before: found.record, replaced: undefined };
+    }
+    if (!found.unreadable.isOwn) throw absent();
+    return { id, before: null, replaced: found.unreadable };
   }
 }
+
+const absent = (): NotFound => new NotFound("there is no such trust store");

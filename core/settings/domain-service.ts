@@ -23,6 +23,7 @@ import { commitChange, commitUnder, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts, LogEntry, Page, PageRequest } from "./store.ts";
 import { readHostsOf, readReferences } from "./surroundings.ts";
+import { cannotBeRead, plannedOf, readStored, type Stored } from "./unreadable-record.ts";
 import { checkCondition, type WriteCondition } from "./write-condition.ts";
 
 export interface DomainListing {
@@ -66,7 +67,7 @@ export class DomainService {
 
   async list(actor: Actor, listing: DomainListing, page: PageRequest): Promise<Page<DomainView>> {
     const { store } = this.#deps;
-    const { items, next } = await store.listDomains({ account: actor.account, ...listing }, page);
+    const { items, unreadable, next } = await store.listDomains({ account: actor.account, ...listing }, page);
     const shown = await readHostsOf(store, items);
     const allHosts = new Map(shown.flatMap(({ hosts }) => [...hosts]));
     const references = await readReferences(
@@ -78,7 +79,7 @@ export class DomainService {
     const views = shown.map(({ domain, hosts }) =>
       domainView(domain, { ...context, surroundings: { ...references, hosts } }),
     );
-    return { items: views, next };
+    return { items: views, unreadable, next };
   }
 
   /**
@@ -113,13 +114,18 @@ export class DomainService {
   async delete({ actor, name }: DomainTarget, condition: WriteCondition): Promise<void> {
     const { store, clock } = this.#deps;
     await commitUnder(condition, this.#deps, async (expectedHead) => {
-      const stored = await this.#own(actor, name);
-      const before = stored.domain;
-      checkCondition(condition, shownRecord(before, stored.hosts));
-      const found = await readHosts(store, stored, null);
-      const { hosts, hostsRead, uses } = planWrite({ before, after: null, certificateId: null, ...found });
+      const found = await this.#stored(actor, name);
+      if (found === null || found === "foreign") throw absent(name);
+      const isRead = "record" in found;
+      checkCondition(condition, isRead ? shown(found.record) : found.unreadable);
+      const planned = isRead ? found.record : await plannedOf(store, actor.account, found.unreadable);
+      const before = isRead ? found.record.domain : null;
+      const read = await readHosts(store, planned, null);
+      const plan = planWrite({ before: planned.domain, after: null, certificateId: null, ...read });
+      const { hosts, hostsRead, uses } = plan;
       return {
         record: { kind: "domain", id: name, before, after: null },
+        replaced: isRead ? undefined : found.unreadable,
         hosts,
         hostsRead,
         uses,
@@ -155,14 +161,17 @@ export class DomainService {
     const { store, clock, operatorHosts } = this.#deps;
     let finalHosts: DomainWithHosts["hosts"] = new Map();
     const done = await commitChange(options.condition, this.#deps, async (expectedHead) => {
-      const stored = await store.getDomainWithHosts(name);
-      if (stored !== null && stored.domain.account !== actor.account) throw foreign(name, options.creates);
-      if (stored === null && !options.creates) throw absent(name);
-      checkCondition(options.condition, stored && shownRecord(stored.domain, stored.hosts));
+      const found = await this.#stored(actor, name);
+      if (found === "foreign") throw foreign(name, options.creates);
+      if (found === null && !options.creates) throw absent(name);
+      const replaced = found !== null && "unreadable" in found ? found.unreadable : undefined;
+      const stored = found !== null && "record" in found ? found.record : null;
+      checkCondition(options.condition, replaced ?? (stored && shown(stored)));
+      if (replaced !== undefined && !options.creates) throw cannotBeRead(replaced);
       const current = stored && shownSettings(stored.domain, stored.hosts);
       const settings = options.produce(current);
       if (stored !== null && current !== null && saysTheSame(current, settings)) return { unchanged: stored };
-      const request = { ...options, actor, stored, current, settings, expectedHead };
+      const request = { ...options, actor, stored, replaced, current, settings, expectedHead };
       const prepared = await prepareDomainWrite(this.#deps, request);
       finalHosts = prepared.finalHosts;
       return prepared.commit;
@@ -174,10 +183,20 @@ export class DomainService {
     return { domain, created: !isSame && done.action === "create" };
   }
 
+  async #stored(actor: Actor, name: DomainName): Promise<Stored<DomainWithHosts> | "foreign" | null> {
+    const { store } = this.#deps;
+    const about = { kind: "domain", id: name, account: actor.account } as const;
+    const found = await readStored(store, about, () => store.getDomainWithHosts(name));
+    if (found === null) return null;
+    const isOwn = "record" in found ? found.record.domain.account === actor.account : found.unreadable.isOwn;
+    return isOwn ? found : "foreign";
+  }
+
   async #own(actor: Actor, name: DomainName): Promise<DomainWithHosts> {
-    const found = await this.#deps.store.getDomainWithHosts(name);
-    if (found?.domain.account !== actor.account) throw absent(name);
-    return found;
+    const found = await this.#stored(actor, name);
+    if (found === null || found === "foreign") throw absent(name);
+    if ("unreadable" in found) throw cannotBeRead(found.unreadable);
+    return found.record;
   }
 
   async #view({ domain, hosts }: DomainWithHosts): Promise<DomainView> {
@@ -191,6 +210,8 @@ function writtenDomain({ record }: LogEntry): DomainRecord {
   if (record.kind === "domain" && record.after !== null) return record.after;
   throw new TypeError("the store logged another write than it was given");
 }
+
+const shown = ({ domain, hosts }: DomainWithHosts): DomainRecord => shownRecord(domain, hosts);
 
 const absent = (name: DomainName): NotFound => new NotFound(`there is no domain ${name}`);
 

@@ -5,13 +5,21 @@ import type { DomainName } from "../domain-name/domain-name.ts";
 import { RuleViolation, StateConflict, TooLarge, Unreadable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import type { DomainRecord, DomainSettings } from "./domain.ts";
-import { readHosts } from "./host-reads.ts";
+import { type NamedHosts, readHosts } from "./host-reads.ts";
 import type { MxHost } from "./mx-host.ts";
 import { planWrite, type WritePlan } from "./plan-write.ts";
 import { referenceIssues } from "./record-rules.ts";
 import { settingsIssues } from "./rules.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import { type Commit, type DomainWithHosts, MOVED_DOMAINS_NAMED, type MovedDomains } from "./store.ts";
+import {
+  type Commit,
+  type DomainWithHosts,
+  MOVED_DOMAINS_NAMED,
+  type MovedDomains,
+  type Store,
+  type UnreadableRecord,
+} from "./store.ts";
+import { plannedOf } from "./unreadable-record.ts";
 import { isOperatorHost } from "./warnings.ts";
 import type { WriteCondition } from "./write-condition.ts";
 
@@ -24,6 +32,8 @@ export interface WriteOptions {
 interface DomainWriteRequest extends WriteOptions {
   readonly actor: Actor;
   readonly stored: DomainWithHosts | null;
+  /** A stored record that cannot be read and that the write takes the place of; `stored` is null. */
+  readonly replaced?: UnreadableRecord | undefined;
   /** The stored settings as they are shown. */
   readonly current: DomainSettings | null;
   readonly settings: DomainSettings;
@@ -62,19 +72,22 @@ export async function prepareDomainWrite(
   if (issues.length > 0) throw new RuleViolation(issues);
   checkSize(after);
   const { certificateId } = settings.tls.server;
-  const found = await readHosts(deps.store, stored, after);
-  const plan = planWrite({ before, after, certificateId, ...found });
+  const planned =
+    request.replaced === undefined ? stored : await plannedOf(deps.store, actor.account, request.replaced);
+  const found = await readHosts(deps.store, planned, after);
+  const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, ...found });
   if (plan.unreadableHosts.length > 0)
     throw new Unreadable(`the stored item of MX host ${plan.unreadableHosts.join(", ")} cannot be read`);
   const finalHosts = hostsAfter(after, found.hosts, plan);
   // First of all: whether a host of ours would be covered must not tell the operator's hosts from another account's.
   checkTaken(deps.operatorHosts, { certificateId, plan });
   await checkReferences(deps, request, { plan, finalHosts });
-  const movedDomains = await sharingDomains(deps, request, plan);
+  const movedDomains = await sharingDomains(deps.store, after, { before: planned, plan });
   if (movedDomains !== undefined && !request.moveSharedHosts) throw sharedHost(plan, movedDomains);
   return {
     commit: {
       record: { kind: "domain", id: settings.name, before, after },
+      replaced: request.replaced,
       hosts: plan.hosts,
       hostsRead: plan.hostsRead,
       movedDomains,
@@ -119,16 +132,38 @@ async function checkReferences(
     (change) =>
       change.after?.certificateId === certificateId && change.before?.certificateId !== certificateId,
   );
+  const certificateIsNew = newlyServed || current?.tls.server.certificateId !== certificateId;
+  const certificate =
+    certificateId === null
+      ? null
+      : await readUnlessKept(!certificateIsNew, () => store.getCertificate(certificateId));
+  const keptIds = current?.tls.clientCertificate.trust.trustStoreIds ?? [];
+  const trustStores = await Promise.all(
+    trustStoreIds.map((id) => readUnlessKept(keptIds.includes(id), () => store.getTrustStore(id))),
+  );
   const issues = referenceIssues(settings, {
     account: actor.account,
-    certificate: certificateId === null ? null : await store.getCertificate(certificateId),
-    certificateIsNew: newlyServed || current?.tls.server.certificateId !== certificateId,
+    certificate,
+    certificateIsNew,
     hosts: [...finalHosts.values()].filter(({ account }) => account === actor.account),
-    trustStores: await Promise.all(trustStoreIds.map((id) => store.getTrustStore(id))),
+    trustStores,
     trustIsNew: current === null || judgesClients(current) !== judgesClients(settings),
     nowMs: clock.now(),
   });
   if (issues.length > 0) throw new RuleViolation(issues);
+}
+
+/** A record that the domain named before and that cannot be read does not lock the domain's other settings. */
+async function readUnlessKept<T>(
+  isKept: boolean,
+  read: () => Promise<T | null>,
+): Promise<T | null | "unreadable"> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof Unreadable && isKept) return "unreadable";
+    throw error;
+  }
 }
 
 const judgesClients = ({ tls }: DomainSettings): string =>
@@ -155,15 +190,16 @@ function checkTaken(
 
 /** The other domains whose certificate the write changes; undefined = none. */
 async function sharingDomains(
-  { store }: ServiceDependencies,
-  { actor, stored, settings }: DomainWriteRequest,
-  { sharedHosts }: WritePlan,
+  store: Store,
+  { account, name: written }: DomainRecord,
+  { before, plan }: { readonly before: NamedHosts | null; readonly plan: WritePlan },
 ): Promise<MovedDomains | undefined> {
+  const { sharedHosts } = plan;
   if (sharedHosts.length === 0) return undefined;
   // One more than is named: the written domain may be among them.
-  const naming = await store.domainsOnHosts(actor.account, sharedHosts, MOVED_DOMAINS_NAMED + 1);
-  const names = naming.names.filter((name) => name !== settings.name).slice(0, MOVED_DOMAINS_NAMED);
-  const isCounted = sharedHosts.some((host) => stored?.domain.mxHosts.includes(host));
+  const naming = await store.domainsOnHosts(account, sharedHosts, MOVED_DOMAINS_NAMED + 1);
+  const names = naming.names.filter((name) => name !== written).slice(0, MOVED_DOMAINS_NAMED);
+  const isCounted = sharedHosts.some((host) => before?.domain.mxHosts.includes(host));
   return { count: naming.count - Number(isCounted), names };
 }
 

@@ -4,7 +4,10 @@ import type { DomainWrite } from "./plan-write.ts";
 import type { MxHost } from "./mx-host.ts";
 import type { DomainWithHosts, Store } from "./store.ts";
 
-type NamedHosts = Pick<DomainRecord, "account" | "mxHosts">;
+/** A domain and the items of its hosts. */
+export interface NamedHosts extends Pick<DomainWithHosts, "hosts" | "unreadableHosts"> {
+  readonly domain: Pick<DomainRecord, "mxHosts">;
+}
 
 /**
  * Reads what `planWrite` needs to know of the MX hosts of one write. Those that the domain names already are known: the
@@ -14,8 +17,8 @@ type NamedHosts = Pick<DomainRecord, "account" | "mxHosts">;
  */
 export async function readHosts(
   store: Pick<Store, "getMxHosts" | "domainsOnHosts">,
-  before: DomainWithHosts | null,
-  after: NamedHosts | null,
+  before: NamedHosts | null,
+  after: Pick<DomainRecord, "account" | "mxHosts"> | null,
 ): Promise<Pick<DomainWrite, "hosts" | "unreadableHosts" | "othersNaming">> {
   const known = before?.hosts ?? new Map<DomainName, MxHost>();
   const added = [...new Set(after?.mxHosts)].filter((host) => before?.domain.mxHosts.includes(host) !== true);

@@ -1,10 +1,15 @@
 import type { CertificateId } from "../certificate/ids.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
-import type { DomainRecord } from "./domain.ts";
+import type { ClientTrust, DomainRecord } from "./domain.ts";
 import { certificateView, type MxHost, type MxHostChange, type MxHostRead } from "./mx-host.ts";
 import type { UseChange } from "./store.ts";
 
-type PlannedDomain = Pick<DomainRecord, "account" | "mxHosts" | "tls">;
+/** What a write rests on of a domain. */
+export interface PlannedDomain extends Pick<DomainRecord, "account" | "mxHosts"> {
+  readonly tls: {
+    readonly clientCertificate: { readonly trust: Pick<ClientTrust, "trustStoreIds"> };
+  };
+}
 
 /** One write of a domain, and what `readHosts` (host-reads.ts) found at the revision that it is validated against. */
 export interface DomainWrite {

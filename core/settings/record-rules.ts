@@ -10,14 +10,14 @@ import { isCovered } from "./warnings.ts";
 /** What a domain's settings refer to, as found when a write of it is judged. */
 export interface References {
   readonly account: string;
-  /** The record of `certificateId`; null = absent. */
-  readonly certificate: CertificateRecord | null;
+  /** The record of `certificateId`; null = absent; unreadable = it was named before, and nothing can be said of it. */
+  readonly certificate: CertificateRecord | null | "unreadable";
   /** The domain's own hosts as they will be. */
   readonly hosts: readonly MxHost[];
   /** The certificate was not named by this domain, or not served by a host, before this write. */
   readonly certificateIsNew: boolean;
-  /** In the order of `trustStoreIds`; null = absent. */
-  readonly trustStores: readonly (TrustStoreRecord | null)[];
+  /** In the order of `trustStoreIds`; null = absent; unreadable as above. */
+  readonly trustStores: readonly (TrustStoreRecord | null | "unreadable")[];
   /** Client-certificate settings are not what they were before this write. */
   readonly trustIsNew: boolean;
   readonly nowMs: number;
@@ -38,6 +38,7 @@ function certificateIssues({ tls }: DomainSettings, references: References): Iss
   const id = tls.server.certificateId;
   if (id === null) return [];
   const { certificate, account, hosts, nowMs, certificateIsNew } = references;
+  if (certificate === "unreadable") return [];
   if (certificate === null || certificate.account !== account)
     return [
       {
@@ -92,7 +93,8 @@ function trustIssues(
   { account, trustStores, trustIsNew, nowMs }: References,
 ): Issue[] {
   const unknown = settings.tls.clientCertificate.trust.trustStoreIds.flatMap((id, index) => {
-    if (trustStores[index]?.account === account) return [];
+    const store = trustStores[index];
+    if (store === "unreadable" || store?.account === account) return [];
     const pointer = `${TRUST_POINTER}/trustStoreIds/${index}`;
     return { pointer, code: "unknown-trust-store", message: `there is no trust store ${quoted(id)}` };
   });
@@ -114,14 +116,14 @@ type Vouching = Pick<TrustStoreRecord, "anchors" | "crls">;
 /** Mode `require`, own or by an exception, over trust stores of which none can vouch for anybody any more. */
 export function nothingCanPass(
   settings: DomainSettings,
-  trustStores: readonly (Vouching | null)[],
+  trustStores: readonly (Vouching | null | "unreadable")[],
   nowMs: number,
 ): boolean {
   const { publicRoots, pins } = settings.tls.clientCertificate.trust;
   const rules = [settings, ...settings.tls.exceptions.map((exception) => withException(settings, exception))];
   const requires = rules.some(({ tls }) => tls.clientCertificate.mode === "require");
   if (!requires || publicRoots || pins.length > 0 || trustStores.length === 0) return false;
-  return trustStores.every((store) => store !== null && !vouches(store, nowMs));
+  return trustStores.every((store) => store !== null && store !== "unreadable" && !vouches(store, nowMs));
 }
 
 /** With CRLs every CA needs a fresh one, so where all are stale nobody passes. */

@@ -1,7 +1,7 @@
 import type { Actor } from "../actor.ts";
 import type { Timestamp } from "../clock.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Commit, LogEntry, RecordChange } from "./store.ts";
+import type { Commit, LogEntry, RecordChange, UnreadableRecord } from "./store.ts";
 import { commitWithRetry } from "./write.ts";
 import { type WriteCondition, whenStale } from "./write-condition.ts";
 
@@ -66,9 +66,15 @@ const canonical = (document: object): string =>
 /** The commit of a certificate or trust store: it claims no MX host and uses no other record. */
 export const commitAlone = (
   record: RecordChange,
-  { actor, at, expectedHead }: { actor: Actor; at: Timestamp; expectedHead: number },
+  {
+    actor,
+    at,
+    expectedHead,
+    replaced,
+  }: { actor: Actor; at: Timestamp; expectedHead: number; replaced?: UnreadableRecord | undefined },
 ): Commit => ({
   record,
+  replaced,
   hosts: [],
   uses: [],
   account: actor.account,

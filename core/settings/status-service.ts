@@ -27,7 +27,11 @@ export class StatusService {
     const { store, edgeReports, operatorHosts, clock } = this.#deps;
     const edges = await edgeReports.list();
     const found = await this.#readDomain(name);
-    if (found instanceof Unreadable) return unreadableDomainStatus(name, found.message, edges);
+    if (found instanceof Unreadable) {
+      const known = await store.getUnreadable("domain", name, actor.account);
+      if (known?.isOwn === false) throw new NotFound(`there is no domain ${name}`);
+      return unreadableDomainStatus(name, found.message, edges);
+    }
     if (found?.domain.account !== actor.account) throw new NotFound(`there is no domain ${name}`);
     const { hosts } = found;
     // A certificate that another domain has moved here is a change too: edges are asked whether they have it.
@@ -95,7 +99,6 @@ export class StatusService {
     return found instanceof Unreadable ? null : (found?.domain ?? null);
   }
 
-  /** Whose an unreadable record is cannot be known; that the name is taken is no secret (409 `name-taken`). */
   async #readDomain(name: DomainName): Promise<DomainWithHosts | Unreadable | null> {
     try {
       return await this.#deps.store.getDomainWithHosts(name);

@@ -58,6 +58,8 @@ export const MOVED_DOMAINS_NAMED = 200;
 export interface Commit {
   readonly record: RecordChange;
   readonly hosts: readonly MxHostChange[];
+  /** The stored record cannot be read, and this write takes its place or deletes it; `record.before` is null. */
+  readonly replaced?: UnreadableRecord | undefined;
   /**
    * The other host items of the domain, before and after, as they were read: the condition of the request and the log's
    * `before` rest on them. Absent = the write rests on none.
@@ -70,6 +72,18 @@ export interface Commit {
   readonly at: Timestamp;
   /** The head that everything above was read and validated at. */
   readonly expectedHead: number;
+}
+
+/** What is known of a record that cannot be read. */
+export interface UnreadableRecord {
+  readonly revision: number;
+  /** False = another account's, or that cannot be told. */
+  readonly isOwn: boolean;
+  /** Where it cannot be read; holds no stored content. */
+  readonly problem: string;
+  /** Of a domain: what it names. */
+  readonly mxHosts: readonly DomainName[];
+  readonly trustStoreIds: readonly TrustStoreId[];
 }
 
 export const CHANGE_ACTIONS = ["create", "update", "delete"] as const;
@@ -145,6 +159,8 @@ export interface PageRequest {
 
 export interface Page<T> {
   readonly items: readonly T[];
+  /** Records of this page that cannot be read. */
+  readonly unreadable: readonly UnreadableItem[];
   /** Key to go on after; null = the end. A page may be short or empty while this is set. */
   readonly next: string | null;
 }
@@ -159,7 +175,7 @@ export interface DomainFilter {
 /**
  * Settings, MX hosts, certificates, trust stores and the change log: the only writer of them all.
  * Reads of one record and of the head are strongly consistent; lists may lag.
- * A record that cannot be read throws Unreadable from its `get`, and is left out of lists.
+ * A record that cannot be read throws Unreadable from its `get`, and stands in `unreadable` of lists.
  *
  * Every implementation passes test/contract/store.contract.ts. Every method throws Unavailable when the store does
  * not answer in time.
@@ -172,6 +188,8 @@ export interface Store {
   getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null>;
   getCertificate(id: CertificateId): Promise<CertificateRecord | null>;
   getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null>;
+  /** What is known of a record that cannot be read; null = it is absent, or can be read. */
+  getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null>;
   /** The host items that exist, by name. */
   getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>>;
   /** Uses of a certificate (hosts) or trust store (domains); 0 when it does not exist. */
@@ -199,7 +217,7 @@ export interface Store {
   domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]>;
   /**
    * @returns the entry as logged, with its revision: `expectedHead + 1`.
-   * @throws StaleRevision when the stored record is not `record.before` (another revision, absent, or present).
+   * @throws StaleRevision when the stored record is not `record.before`, or `replaced` (another revision, absent, or present).
    * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when a host
    * would pass from one account to another in one write.
    * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a used record is absent.

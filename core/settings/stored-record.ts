@@ -21,7 +21,14 @@ import {
   TLS_LEVELS,
 } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
-import { CHANGE_ACTIONS, type FeedEntry, type LogEntry, RECORD_KINDS, type UnreadableItem } from "./store.ts";
+import {
+  CHANGE_ACTIONS,
+  type FeedEntry,
+  type LogEntry,
+  RECORD_KINDS,
+  type UnreadableItem,
+  type UnreadableRecord,
+} from "./store.ts";
 
 /*
  * How stored items are read back, whatever release wrote them (test/skew holds real ones):
@@ -216,6 +223,20 @@ export const readTrustStore = (key: string, stored: unknown): TrustStoreRecord =
 /** @throws Unreadable */
 export const readMxHost = (key: string, stored: unknown): MxHost =>
   readItem({ kind: "mx-host", key, stored, schema: mxHost, keyOf: (item) => item.host });
+
+const namedByDomain = z.object({
+  mxHosts: z.array(domainName),
+  tls: z.object({
+    clientCertificate: z.object({ trust: z.object({ trustStoreIds: z.array(trustStoreId) }) }),
+  }),
+});
+
+/** What the record of a domain names, where at least that can be read of it. */
+export function namesOfDomain(stored: unknown): Pick<UnreadableRecord, "mxHosts" | "trustStoreIds"> | null {
+  const read = namedByDomain.safeParse(valueOf(stored));
+  if (!read.success) return null;
+  return { mxHosts: read.data.mxHosts, trustStoreIds: read.data.tls.clientCertificate.trust.trustStoreIds };
+}
 
 /** Never throws: an entry that cannot be read keeps its place in the feed. */
 export function readFeedEntry(revision: number, stored: unknown): FeedEntry {

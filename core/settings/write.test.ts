@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { domainRecord } from "../../test/support/records.ts";
 import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } from "../errors.ts";
-import type { Commit, LogEntry } from "./store.ts";
+import type { Commit, LogEntry, UnreadableRecord } from "./store.ts";
 import { actionOf, commitWithRetry, logEntryOf, type WriteEffects } from "./write.ts";
 
 const after = domainRecord();
@@ -213,10 +213,14 @@ describe("a log entry", () => {
   });
 
   it("says what was done", () => {
-    const id = after.name;
-    expect(actionOf({ id, before: null, after })).toBe("create");
-    expect(actionOf({ id, before: after, after })).toBe("update");
-    expect(actionOf({ id, before: after, after: null })).toBe("delete");
-    expect(() => actionOf({ id, before: null, after: null })).toThrow(TypeError);
+    const change = (from: typeof after | null, to: typeof after | null, replaced?: UnreadableRecord) =>
+      actionOf({ record: { kind: "domain", id: after.name, before: from, after: to }, replaced });
+    const replaced = { revision: 3, isOwn: true, problem: "", mxHosts: [], trustStoreIds: [] };
+    expect(change(null, after)).toBe("create");
+    expect(change(after, after)).toBe("update");
+    expect(change(after, null)).toBe("delete");
+    expect(change(null, after, replaced)).toBe("update");
+    expect(change(null, null, replaced)).toBe("delete");
+    expect(() => change(null, null)).toThrow(TypeError);
   });
 });

@@ -102,7 +102,7 @@ function entryAt(revision: number, commit: Commit): LogEntry {
     at: commit.at,
     account: commit.account,
     actor: commit.actor,
-    action: actionOf(commit.record),
+    action: actionOf(commit),
     record: withRevision(asRead(commit), revision),
     hosts: commit.hosts.map((change) => withCertificateRevision(change, revision)),
     ...(commit.movedDomains === undefined ? {} : { movedDomains: commit.movedDomains }),
@@ -121,12 +121,17 @@ function asRead({ record, hosts, hostsRead }: Commit): RecordChange {
 }
 
 /** @throws TypeError for a change of nothing to nothing: a mistake of ours. */
-export function actionOf({ before, after, id }: Pick<RecordChange, "before" | "after" | "id">): ChangeAction {
-  if (before === null && after === null)
+export function actionOf({ record, replaced }: Pick<Commit, "record" | "replaced">): ChangeAction {
+  const { before, after, id } = record;
+  if (before === null && after === null && replaced === undefined)
     throw new TypeError(`a write of ${id} neither starts nor ends with a record`);
-  if (before === null) return "create";
+  if (before === null && replaced === undefined) return "create";
   return after === null ? "delete" : "update";
 }
+
+/** The revision of the stored record that a commit takes the place of; undefined = there must be none. */
+export const replacedRevision = ({ record, replaced }: Pick<Commit, "record" | "replaced">) =>
+  record.before?.revision ?? replaced?.revision;
 
 function withRevision(change: RecordChange, revision: number): RecordChange {
   switch (change.kind) {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/certificate/certificate.ts";
-import { listOf, time, written } from "./domain-response.ts";
+import { recordsOf, time, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -49,7 +49,7 @@ export const certificateResponse = z
   })
   .meta({ id: "Certificate" });
 
-export const certificateListResponse = listOf(certificateResponse).meta({ id: "CertificateList" });
+export const certificateListResponse = recordsOf(certificateResponse).meta({ id: "CertificateList" });
 
 /** A certificate as the change log keeps it. */
 export const loggedCertificateResponse = z.strictObject(certificateFields).meta({ id: "LoggedCertificate" });
@@ -79,7 +79,7 @@ export const trustStoreResponse = z
   .strictObject({ ...trustStoreFields, usedBy, certificatesPem: z.string(), crlPem: z.string().nullable() })
   .meta({ id: "TrustStore" });
 
-export const trustStoreListResponse = listOf(trustStoreSummary).meta({ id: "TrustStoreList" });
+export const trustStoreListResponse = recordsOf(trustStoreSummary).meta({ id: "TrustStoreList" });
 
 /** A trust store as the change log keeps it: its content by hash alone. */
 export const loggedTrustStore = z.strictObject(trustStoreFields).meta({ id: "LoggedTrustStore" });

@@ -57,7 +57,7 @@ const getCertificate = createRoute({
   request: { params: idParameter },
   responses: {
     200: answersRecord(certificateResponse, "the certificate"),
-    ...problems("invalid-request", "not-found"),
+    ...problems("invalid-request", "not-found", "unreadable"),
   },
 });
 
@@ -71,7 +71,7 @@ const patchCertificate = createRoute({
   request: { params: idParameter, headers: conditionHeaders, body: patch.body },
   responses: {
     200: answersRecord(certificateResponse, "changed"),
-    ...problems("not-found", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+    ...problems("not-found", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
   },
 });
 
@@ -83,7 +83,7 @@ const deleteCertificate = createRoute({
   request: { params: idParameter, headers: conditionHeaders },
   responses: {
     204: { description: "deleted" },
-    ...problems("invalid-request", "not-found", "in-use", ...CONDITION_PROBLEMS),
+    ...problems("invalid-request", "not-found", "unreadable", "in-use", ...CONDITION_PROBLEMS),
   },
 });
 
@@ -97,7 +97,7 @@ const putMaterial = createRoute({
   request: { params: idParameter, headers: conditionHeaders, body: material.body },
   responses: {
     200: answersRecord(certificateResponse, "the certificate with its new version"),
-    ...problems("not-found", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+    ...problems("not-found", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
   },
 });
 
@@ -109,7 +109,7 @@ const getChain = createRoute({
   request: { params: idParameter },
   responses: {
     200: { description: "the chain of each key", content: { [CHAIN_TYPE]: { schema: z.string() } } },
-    ...problems("invalid-request", "not-found"),
+    ...problems("invalid-request", "not-found", "unreadable"),
   },
 });
 

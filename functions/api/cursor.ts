@@ -27,8 +27,9 @@ export function decodeCursor(list: ListIdentity, cursor: string | undefined): st
 }
 
 /** A page of a list as it is answered. */
-export const pageOf = <T>(list: ListIdentity, { items, next }: Page<T>) => ({
+export const pageOf = <T>(list: ListIdentity, { items, unreadable, next }: Page<T>) => ({
   items,
+  unreadable,
   nextCursor: next === null ? null : encodeCursor(list, next),
 });
 

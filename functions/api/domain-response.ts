@@ -8,6 +8,7 @@ import {
   PURPOSES,
   TLS_LEVELS,
 } from "../../core/settings/domain.ts";
+import { ITEM_KINDS } from "../../core/settings/store.ts";
 import { WARNING_CODES } from "../../core/settings/warnings.ts";
 
 /** Strict everywhere: an answer that says more than is declared fails its test. */
@@ -78,4 +79,13 @@ export const loggedDomain = z.strictObject(domainFields).meta({ id: "LoggedDomai
 export const listOf = <T extends z.ZodType>(item: T) =>
   z.strictObject({ items: z.array(item).readonly(), nextCursor: z.string().nullable() });
 
-export const domainListResponse = listOf(domainResponse).meta({ id: "DomainList" });
+/** A list of records: those of the page that cannot be read stand beside the others. */
+export const recordsOf = <T extends z.ZodType>(item: T) =>
+  listOf(item).extend({
+    unreadable: z
+      .array(z.strictObject({ kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }))
+      .readonly()
+      .meta({ description: "records of this page that cannot be read; they can be replaced and deleted" }),
+  });
+
+export const domainListResponse = recordsOf(domainResponse).meta({ id: "DomainList" });

@@ -22,7 +22,7 @@ import {
 
 const common = { tags: ["domains"], security };
 const PATH = "/v1/domains/{name}";
-const HOST_PROBLEMS = ["shared-host", "host-taken"] as const;
+const HOST_PROBLEMS = ["shared-host", "host-taken", "unreadable"] as const;
 const WRITE_PROBLEMS = [...BODY_PROBLEMS, ...CONDITION_PROBLEMS, ...HOST_PROBLEMS] as const;
 
 const listQuery = z.strictObject({
@@ -60,7 +60,7 @@ const getDomain = createRoute({
   request: { params: nameParameter },
   responses: {
     200: answersRecord(domainResponse, "the domain"),
-    ...problems("invalid-request", "not-found"),
+    ...problems("invalid-request", "not-found", "unreadable"),
   },
 });
 
@@ -101,7 +101,7 @@ const deleteDomain = createRoute({
   request: { params: nameParameter, headers: conditionHeaders },
   responses: {
     204: { description: "deleted" },
-    ...problems("invalid-request", "not-found", ...CONDITION_PROBLEMS),
+    ...problems("invalid-request", "not-found", "unreadable", ...CONDITION_PROBLEMS),
   },
 });
 
@@ -111,7 +111,10 @@ const getTls = createRoute({
   path: `${PATH}/tls`,
   summary: "Read the TLS settings of a domain",
   request: { params: nameParameter },
-  responses: { 200: answersRecord(tlsResponse, "the settings"), ...problems("invalid-request", "not-found") },
+  responses: {
+    200: answersRecord(tlsResponse, "the settings"),
+    ...problems("invalid-request", "not-found", "unreadable"),
+  },
 });
 
 const tlsPut = takesJson(tlsInput);

@@ -82,7 +82,7 @@ describe("a trust store", () => {
   ])("refuses %s", async (_, body, status, problems) => {
     const api = await startApi();
     expect((await api.expect(status, "POST", ALL, { body })).problems).toEqual(problems);
-    expect((await api.expect(200, "GET", ALL)).json).toEqual({ items: [], nextCursor: null });
+    expect((await api.expect(200, "GET", ALL)).json).toEqual({ items: [], unreadable: [], nextCursor: null });
   });
 
   it.each([

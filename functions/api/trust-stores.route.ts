@@ -53,7 +53,7 @@ const getTrustStore = createRoute({
   request: { params: idParameter },
   responses: {
     200: answersRecord(trustStoreResponse, "the trust store"),
-    ...problems("invalid-request", "not-found"),
+    ...problems("invalid-request", "not-found", "unreadable"),
   },
 });
 
@@ -67,7 +67,7 @@ const putTrustStore = createRoute({
   request: { params: idParameter, headers: conditionHeaders, body: put.body },
   responses: {
     200: answersRecord(trustStoreResponse, "replaced"),
-    ...problems("not-found", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+    ...problems("not-found", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
   },
 });
 
@@ -79,7 +79,7 @@ const deleteTrustStore = createRoute({
   request: { params: idParameter, headers: conditionHeaders },
   responses: {
     204: { description: "deleted" },
-    ...problems("invalid-request", "not-found", "in-use", ...CONDITION_PROBLEMS),
+    ...problems("invalid-request", "not-found", "unreadable", "in-use", ...CONDITION_PROBLEMS),
   },
 });
 

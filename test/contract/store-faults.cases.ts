@@ -1,13 +1,24 @@
 import { expect, it } from "vitest";
-import { Unreadable } from "../../core/errors.ts";
+import { StaleRevision, Unreadable } from "../../core/errors.ts";
+import { readHosts } from "../../core/settings/host-reads.ts";
+import { planWrite } from "../../core/settings/plan-write.ts";
+import { plannedOf } from "../../core/settings/unreadable-record.ts";
 import {
   certificateId,
   certificateRecord,
+  domainRecord,
   name,
   trustStoreId,
   trustStoreRecord,
 } from "../support/records.ts";
-import { eventually, everything, type StoreUnderTest, Writer } from "./store-under-test.ts";
+import {
+  commitOf,
+  eventually,
+  everything,
+  partsOf,
+  type StoreUnderTest,
+  Writer,
+} from "./store-under-test.ts";
 
 const [X, Y] = [certificateId(1), certificateId(2)];
 const [T, U] = [trustStoreId(1), trustStoreId(2)];
@@ -66,7 +77,7 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     expect(found?.hosts.size).toBe(0);
   });
 
-  it("is left out of lists, which go on behind it", async () => {
+  it("stands beside the others in lists, which go on behind it", async () => {
     await settle(subject());
     const { store, spoil } = subject();
     await spoil("domain", a);
@@ -74,7 +85,8 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     await spoil("trust-store", T);
     await eventually(async () => {
       const first = await store.listDomains({ account: "default" }, page);
-      expect(first).toEqual({ items: [], next: a });
+      const unreadable = [{ kind: "domain", id: a, problem: expect.stringContaining(a) }];
+      expect(first).toEqual({ items: [], unreadable, next: a });
       const second = await store.listDomains({ account: "default" }, { ...page, after: a });
       expect(second.items.map((domain) => domain.name)).toEqual([b]);
       expect((await store.listCertificates("default", { limit: 9 })).items.map((each) => each.id)).toEqual([
@@ -85,6 +97,79 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
       ]);
     });
     expect((await store.domainsOfTrustStore(T)).map((domain) => domain.name)).toEqual([b]);
+  });
+
+  it.each([
+    ["domain", a],
+    ["certificate", X],
+    ["trust-store", T],
+  ] as const)("is known by its revision and account: %s", async (kind, id) => {
+    await settle(subject());
+    const { store, spoil } = subject();
+    expect(await store.getUnreadable(kind, id, "default")).toBeNull();
+    await spoil(kind, id);
+    const known = await store.getUnreadable(kind, id, "default");
+    const revision = { domain: 5, certificate: 1, "trust-store": 3 }[kind];
+    expect(known).toMatchObject({ revision, isOwn: true, problem: expect.stringContaining(id) });
+    expect(await store.getUnreadable(kind, id, "other")).toMatchObject({ revision, isOwn: false });
+    expect(await store.getUnreadable("domain", "absent.example", "default")).toBeNull();
+  });
+
+  it("still gives up what it named when it is deleted, and is stale at another revision", async () => {
+    await settle(subject());
+    const { store, other, spoil } = subject();
+    await spoil("domain", a);
+    const known = await store.getUnreadable("domain", a, "default");
+    if (known === null) throw new Error("it can be read");
+    expect(known).toMatchObject({ mxHosts: [mx1], trustStoreIds: [T] });
+    const planned = await plannedOf(store, "default", known);
+    const found = await readHosts(store, planned, null);
+    const plan = planWrite({ before: planned.domain, after: null, certificateId: null, ...found });
+    const record = { kind: "domain", id: a, before: null, after: null } as const;
+    const deletion = commitOf(record, { ...partsOf(plan), replaced: known, expectedHead: 6 });
+    const stale = { ...deletion, replaced: { ...known, revision: 4 } };
+    await expect(store.commit(stale)).rejects.toBeInstanceOf(StaleRevision);
+    await expect(store.commit({ ...deletion, replaced: undefined })).rejects.toThrow();
+    const entry = await store.commit(deletion);
+    expect(entry).toMatchObject({ action: "delete", record: { before: null, after: null } });
+    expect(await other.getDomain(a)).toBeNull();
+    expect(await other.getMxHosts([mx1])).toEqual(new Map());
+    expect(await other.useCount("certificate", X)).toBe(1);
+    expect(await other.useCount("trust-store", T)).toBe(1);
+    expect((await other.domainsOnHosts("default", [mx1], 9)).count).toBe(0);
+    const [last] = (await other.changesAfter(6, 1)).entries;
+    expect(last).toMatchObject({ kind: "entry", entry: { action: "delete", record: { id: a } } });
+    await eventually(async () => {
+      expect((await other.listDomains({ account: "default" }, { limit: 9 })).unreadable).toEqual([]);
+    });
+  });
+
+  it("can be replaced, and is found by its new names alone", async () => {
+    await settle(subject());
+    const { store, other, spoil } = subject();
+    await spoil("domain", a);
+    await spoil("certificate", Y);
+    const known = await store.getUnreadable("domain", a, "default");
+    if (known === null) throw new Error("it can be read");
+    const after = domainRecord({ name: a, mxHosts: ["mx3.example"] });
+    const planned = await plannedOf(store, "default", known);
+    const found = await readHosts(store, planned, after);
+    const plan = planWrite({ before: planned.domain, after, certificateId: null, ...found });
+    const record = { kind: "domain", id: a, before: null, after } as const;
+    await store.commit(commitOf(record, { ...partsOf(plan), replaced: known, expectedHead: 6 }));
+    expect(await other.getDomain(a)).toMatchObject({ name: a, revision: 7 });
+    expect((await other.domainsOnHosts("default", [mx1], 9)).count).toBe(0);
+    expect((await other.domainsOnHosts("default", [name("mx3.example")], 9)).names).toEqual([a]);
+    const certificate = await store.getUnreadable("certificate", Y, "default");
+    const whole = {
+      kind: "certificate",
+      id: Y,
+      before: null,
+      after: certificateRecord({ id: Y, label: "again" }),
+    } as const;
+    await store.commit(commitOf(whole, { replaced: certificate ?? undefined, expectedHead: 7 }));
+    expect(await other.getCertificate(Y)).toMatchObject({ label: "again", revision: 8 });
+    expect((await other.loadAll()).unreadable).toEqual([]);
   });
 
   it("keeps a certificate and a trust store in use: they cannot be deleted", async () => {
