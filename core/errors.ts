@@ -91,6 +91,11 @@ export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }
 
+/**
+ * There is no room to write. Maps to HTTP 507: repeating does not help before somebody has made room. The message may be shown.
+ */
+export class StorageFull extends Unavailable {}
+
 /** A stored item cannot be read by this release, or its hash does not match. Maps to HTTP 409; the cause is for logs only. */
 export class Unreadable extends Error {
   override readonly name = "Unreadable";

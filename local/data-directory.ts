@@ -14,6 +14,8 @@ export const DATA_FILES = {
   apiToken: "api-token",
   /** Private key and certificate of SMTP_NAME, PEM. */
   defaultCertificate: "default-certificate.pem",
+  /** The maildir that DELIVERY is by default. */
+  mail: "mail",
   /** Locked while a process runs. */
   lock: "lock.sqlite",
   /** Addresses of the running process, for `npm run try`. */

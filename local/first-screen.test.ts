@@ -20,6 +20,7 @@ const SCREEN: FirstScreen = {
     maildir: "/data/mail",
     delivery: "maildir:/data/mail",
   },
+  hasSettings: true,
   listeners: [shared],
   tokenPath: "/data/api-token",
   newToken: null,
@@ -36,6 +37,13 @@ const tryLines = (screen: FirstScreen): string[] =>
     .map((line) => line.trim());
 
 describe("the first screen", () => {
+  it("does not say that it is running while no settings could be read", () => {
+    expect(firstScreen(SCREEN)).toMatch(/^Postern is running\.$/m);
+    const text = firstScreen({ ...SCREEN, hasSettings: false });
+    expect(text).not.toContain("is running");
+    expect(text).toMatch(/^Postern has started WITHOUT SETTINGS/);
+  });
+
   it("shows addresses that can be opened", () => {
     const text = firstScreen(SCREEN);
     expect(text).toContain("http://127.0.0.1:8080/docs");

@@ -3,6 +3,8 @@ import { hostAndPort, httpUrl, type Running } from "./running.ts";
 
 export interface FirstScreen {
   readonly running: Running;
+  /** False = the settings could not be read, so no mail is taken yet. */
+  readonly hasSettings: boolean;
   /** All of them, the shared one of SMTP_HOST and SMTP_PORT first. */
   readonly listeners: readonly ReportedListener[];
   readonly tokenPath: string;
@@ -32,7 +34,9 @@ export function firstScreen(screen: FirstScreen): string {
     ...(newToken === null ? [] : [["", `${newToken} (shown this once)`]]),
   ];
   return [
-    "Postern is running.",
+    screen.hasSettings
+      ? "Postern is running."
+      : "Postern has started WITHOUT SETTINGS: they could not be read, and no mail is taken until they are.",
     "",
     ...rows.map(([name = "", value = ""]) => `  ${name.padEnd(10)}  ${value}`),
     "",

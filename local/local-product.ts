@@ -25,6 +25,7 @@ import { type DefaultCertificate, obtainDefaultCertificate } from "./default-cer
 import { codeOf, removeIfThere, writeDurably } from "./durable-file.ts";
 import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
+import { checkDatabaseFile, checkEverWritten } from "./lost-settings.ts";
 import type { Running } from "./running.ts";
 import { type LocalStores, openStores } from "./local-stores.ts";
 
@@ -32,6 +33,8 @@ export interface LocalProductOptions {
   readonly config: Config;
   readonly release: string;
   readonly log: Log;
+  /** `--new`: empty settings are meant although DATA_DIR was used before. */
+  readonly beginsEmpty: boolean;
   /** Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way. */
   readonly addEnding: (step: ShutdownStep) => void;
 }
@@ -44,6 +47,8 @@ export interface LocalProduct {
   readonly tokenPath: string;
   /** What a person should know at once. */
   readonly notes: readonly string[];
+  /** False = nothing is enforced yet: the settings could not be read. */
+  readonly hasSettings: boolean;
 }
 
 /** Settings in DATA_DIR are read within milliseconds; a start does not wait for ever where they cannot be. */
@@ -63,6 +68,10 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   const data = openDataDirectory(config.dataDir);
   addEnding({ name: "lock", run: async () => data.release() });
   removeIfThere(data.fileAt("running"));
+  if (!options.beginsEmpty) checkDatabaseFile(data);
+  // Before anything else is made here: what a start that failed leaves must not look like a DATA_DIR that lost its settings.
+  const stores = await openStores({ data, clock, log, addEnding });
+  if (!options.beginsEmpty) checkEverWritten(data, await stores.store.head());
   const token = obtainApiToken(data.fileAt("apiToken"), config.apiToken);
   const obtainCertificate = async (): Promise<DefaultCertificate> => {
     const path = data.fileAt("defaultCertificate");
@@ -72,7 +81,6 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   };
   const certificate = await obtainCertificate();
 
-  const stores = await openStores({ data, clock, log, addEnding });
   const verifier = await startVerifier(options, clock);
   const worker = await startWorkerOn(options, { stores, verifier, certificate, clock });
   const api = await startLocalApi({ config, log, token: token.token, certificate, clock, worker, ...stores });
@@ -92,7 +100,14 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   addEnding({ name: "running", run: async () => removeIfThere(data.fileAt("running")) });
   log("started", { release, ...running, listeners: worker.edge.listeners, dataDir: config.dataDir });
   const notes = notesOf({ data, verifier, certificate, isHeld, clock });
-  return { running, listeners: worker.edge.listeners, token, tokenPath: data.fileAt("apiToken"), notes };
+  return {
+    running,
+    listeners: worker.edge.listeners,
+    token,
+    tokenPath: data.fileAt("apiToken"),
+    notes,
+    hasSettings: isHeld,
+  };
 }
 
 async function startVerifier(

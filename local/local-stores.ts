@@ -1,4 +1,4 @@
-import { openDatabase } from "../adapters/local/database.ts";
+import { checkIntegrity, openDatabase } from "../adapters/local/database.ts";
 import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
@@ -40,6 +40,12 @@ export async function openStores(options: LocalStoresOptions): Promise<LocalStor
 
 async function open(path: string, { data, clock, log, addEnding }: LocalStoresOptions): Promise<LocalStores> {
   const database = openDatabase(path);
+  try {
+    checkIntegrity(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   const file = watchStoreFile(path);
   addEnding({
     name: "store",

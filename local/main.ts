@@ -46,15 +46,25 @@ const run = (config: Config): Promise<void> =>
     logTo: 2,
     drainMs: config.limits.drainMs,
     start: async ({ log, addEnding, isEnding }) => {
-      const product = await startLocalProduct({ config, release: release(), log, addEnding });
+      const product = await startLocalProduct({
+        config,
+        release: release(),
+        log,
+        addEnding,
+        beginsEmpty: process.argv.includes("--new"),
+      });
       if (!isEnding()) screen(screenOf(config, product));
     },
     onFailure: (reason) => screen(`Postern cannot start.\n\n${indented(reason)}\n`),
   });
 
-function screenOf(config: Config, { running, listeners, token, tokenPath, notes }: LocalProduct): string {
+function screenOf(
+  config: Config,
+  { running, listeners, token, tokenPath, notes, hasSettings }: LocalProduct,
+): string {
   return firstScreen({
     running,
+    hasSettings,
     listeners,
     tokenPath,
     newToken: token.isNew ? token.token : null,

@@ -65,6 +65,7 @@ export function helpText(): string {
     "Postern: the gate for incoming mail. API and SMTP worker in one process, settings kept in DATA_DIR.",
     "",
     "  npm start            starts it; stops on SIGTERM and Ctrl-C with no message lost",
+    "  npm start -- --new   the same with empty settings, where DATA_DIR was used and its settings database is gone",
     "  npm start -- --help  this page",
     "",
     "Variables of the environment; a wrong one stops the start (exit code 78) with its name and the reason:",

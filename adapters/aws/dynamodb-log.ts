@@ -22,6 +22,8 @@ export async function changesAfter(
 /** `Store.oldestRevision`: one read of the head, one of the first entry. */
 export async function oldestRevision(table: DynamoDbTable): Promise<number> {
   const head = await headOf(table);
+  // An empty range is an error to DynamoDB.
+  if (head === 0) return 1;
   const [first] = await table.page(logRange(1, head), 1);
   return first === undefined ? head + 1 : revisionOf(sortKeyOf(first));
 }

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Unavailable, Unreadable } from "../../core/errors.ts";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { StorageFull, Unavailable, Unreadable } from "../../core/errors.ts";
 import { commitOf } from "../../test/contract/store-under-test.ts";
 import { domainRecord } from "../../test/support/records.ts";
 import { type Database, migrate, openDatabase } from "./database.ts";
@@ -144,6 +144,38 @@ describe("a transaction", () => {
     expect((await store.loadAll()).domains).toEqual([]);
     database.run("PRAGMA max_page_count = 1000000");
     expect((await store.commit(write)).revision).toBe(1);
+  });
+
+  it("says that the disk is full, and its probe finds that before any write does", async () => {
+    const database = open();
+    const store = new SqliteStore(database);
+    database.run(`PRAGMA max_page_count = ${Number(pragma(database, "page_count"))}`);
+    await expect(store.ping()).rejects.toBeInstanceOf(StorageFull);
+    const large = { ...after, updatedBy: "x".repeat(100_000) };
+    const failed = store.commit(commitOf({ kind: "domain", id: after.name, before: null, after: large }));
+    await expect(failed).rejects.toBeInstanceOf(StorageFull);
+    database.run("PRAGMA max_page_count = 1000000");
+    await store.ping();
+    expect(database.get("SELECT count(*) AS rows FROM room")).toEqual({ rows: 0 });
+  });
+
+  it("is found to be possible once a second, and at once after one that was not", async () => {
+    const database = open();
+    const store = new SqliteStore(database);
+    const run = vi.spyOn(database, "run");
+    await store.ping();
+    const statements = run.mock.calls.length;
+    expect(statements).toBeGreaterThan(0);
+    await store.ping();
+    expect(run).toHaveBeenCalledTimes(statements);
+    database.run(`PRAGMA max_page_count = ${Number(pragma(database, "page_count"))}`);
+    const large = { ...after, updatedBy: "x".repeat(500_000) };
+    await expect(
+      store.commit(commitOf({ kind: "domain", id: after.name, before: null, after: large })),
+    ).rejects.toBeInstanceOf(StorageFull);
+    const before = run.mock.calls.length;
+    await store.ping();
+    expect(run.mock.calls.length).toBeGreaterThan(before);
   });
 
   it("is unavailable after the database was closed", async () => {

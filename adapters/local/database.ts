@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { Unavailable, Unreadable } from "../../core/errors.ts";
+import { StorageFull, Unavailable, Unreadable } from "../../core/errors.ts";
 import { SCHEMA_STEPS } from "./schema.ts";
 
 const IN_MEMORY = ":memory:";
@@ -10,6 +10,10 @@ const IN_MEMORY = ":memory:";
  * meanwhile: long enough for one commit of a second process, and its writer tries again anyway.
  */
 const BUSY_TIMEOUT_MS = 1_000;
+const PROBED_EVERY_MS = 1_000;
+/** SQLITE_FULL, and SQLITE_IOERR_WRITE: what SQLite makes of EDQUOT and EFBIG. */
+const FULL = 13;
+const FAILED_WRITE = 778;
 /** Primary result codes of what is wrong with the machine and not with a statement (sqlite.org/rescode.html). */
 const UNAVAILABLE_CODES: ReadonlySet<number> = new Set([
   5, // BUSY
@@ -89,6 +93,8 @@ export class Connection {
 export class Database extends Connection {
   readonly #path: string;
   readonly #busyTimeoutMs: number;
+  /** When a probe found that writing is possible. */
+  #wroteAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(path: string, busyTimeoutMs: number) {
     super(connect(path, { timeout: busyTimeoutMs }));
@@ -108,6 +114,7 @@ export class Database extends Connection {
       this.run("COMMIT");
       return result;
     } catch (error) {
+      if (error instanceof Unavailable) this.#wroteAtMs = Number.NEGATIVE_INFINITY;
       if (this.inTransaction) this.run("ROLLBACK");
       throw error;
     }
@@ -123,14 +130,19 @@ export class Database extends Connection {
     }
   }
 
-  /** Takes the write lock, changes a page and takes it back. @throws Unavailable when that is not possible. */
+  /**
+   * Writes as much as the largest record, and takes it back: a transaction that is rolled back would never touch the disk.
+   * Once a second at most, since it waits for the disk; a failed one is repeated at once.
+   *
+   * @throws Unavailable, StorageFull when that is not possible.
+   */
   probe(): void {
-    this.run("BEGIN IMMEDIATE");
-    try {
-      this.run("UPDATE deployment SET head = head");
-    } finally {
-      if (this.inTransaction) this.run("ROLLBACK");
-    }
+    if (performance.now() - this.#wroteAtMs < PROBED_EVERY_MS) return;
+    this.write(() => {
+      this.run("INSERT OR REPLACE INTO room (one, filler) VALUES (1, zeroblob(65536))");
+      this.run("DELETE FROM room");
+    });
+    this.#wroteAtMs = performance.now();
   }
 
   /**
@@ -164,6 +176,20 @@ export function openDatabase(path: string, options: { readonly busyTimeoutMs?: n
     database.close();
     throw error;
   }
+}
+
+/**
+ * Looks at every page (250 ms for 100,000 domains, measured): SQLite itself finds damage only where a statement happens to read.
+ *
+ * @throws Unreadable when the file is damaged.
+ */
+export function checkIntegrity(database: Database): void {
+  const [first] = database.all("PRAGMA quick_check(1)");
+  const found = String(first?.["quick_check"]);
+  if (found !== "ok")
+    throw new Unreadable(
+      `the settings database is damaged (${found.replaceAll(/\s+/g, " ")}); put a backup in its place`,
+    );
 }
 
 /** SQLite would make it readable for others, and gives its WAL the same mode. */
@@ -215,10 +241,17 @@ function translated<T>(action: () => T): T {
   try {
     return action();
   } catch (error) {
+    if (isFull(error))
+      throw new StorageFull("there is no room on the disk of the settings database", { cause: error });
     if (isUnavailable(error))
       throw new Unavailable("the settings database does not answer", { cause: error });
     throw error;
   }
+}
+
+function isFull(error: unknown): boolean {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return false;
+  return (error.errcode & 0xff) === FULL || error.errcode === FAILED_WRITE;
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -3,7 +3,14 @@ import { constants } from "node:fs";
 import { type FileHandle, link, lstat, mkdir, open, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
-import { InvalidInput, NotFound, StateConflict, Unavailable, Unreadable } from "../../core/errors.ts";
+import {
+  InvalidInput,
+  NotFound,
+  StateConflict,
+  StorageFull,
+  Unavailable,
+  Unreadable,
+} from "../../core/errors.ts";
 
 /** `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes a path, so no name leaves the root. */
 const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
@@ -151,11 +158,16 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** What a full disk, a full quota and a limit on file sizes answer. */
+const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+
 /** Errors of the file system are Unavailable; ours pass. Paths and codes stay in the cause, which is for logs. */
 async function answered<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
+    if (NO_ROOM.has(codeOf(error)))
+      throw new StorageFull("there is no room on the disk of the key vault", { cause: error });
     if (codeOf(error) === undefined) throw error;
     throw new Unavailable("the key vault does not answer", { cause: error });
   }

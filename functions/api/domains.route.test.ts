@@ -217,6 +217,7 @@ describe("domains of another account", () => {
     await api.expect(201, "PUT", DOMAIN, { body: {} });
     expect((await api.expect(200, "GET", "/v1/domains", AS_OTHER)).json).toEqual({
       items: [],
+      unreadable: [],
       nextCursor: null,
     });
   });

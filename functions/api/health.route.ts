@@ -26,8 +26,11 @@ const ready = createRoute({
   ...common,
   method: "get",
   path: "/health/ready",
-  summary: "Can the store be reached?",
-  responses: { 200: answers(health, "ready"), ...unauthenticatedProblems("internal", "unavailable") },
+  summary: "Can the store be read and written?",
+  responses: {
+    200: answers(health, "ready"),
+    ...unauthenticatedProblems("internal", "unavailable", "storage-full"),
+  },
 });
 
 export function routeHealth(

@@ -11,6 +11,7 @@ import {
   RuleViolation,
   StaleRevision,
   StateConflict,
+  StorageFull,
   TooLarge,
   Unavailable,
   Unreadable,
@@ -40,6 +41,7 @@ const PROBLEMS = {
   "too-many-attempts": [429, "Too many failed attempts"],
   "header-too-large": [431, "The header is too large"],
   internal: [500, "Unexpected error"],
+  "storage-full": [507, "Insufficient storage"],
   unavailable: [503, "Not available now"],
 } as const satisfies Readonly<Record<string, readonly [ContentfulStatusCode, string]>>;
 
@@ -105,6 +107,8 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Gone) return goneProblemOf(error);
   if (error instanceof StaleRevision) return { code: "stale-revision", detail: error.message };
   if (error instanceof ConditionMissing) return { code: "condition-missing", detail: error.message };
+  if (error instanceof StorageFull)
+    return { code: "storage-full", detail: `${error.message}: nothing can be written until there is` };
   if (error instanceof Unavailable)
     return {
       code: "unavailable",

@@ -63,8 +63,14 @@ const problem = (description: string) => ({
   content: { [PROBLEM_TYPE]: { schema: problemResponse } },
 });
 
-type AlwaysPossible = "unauthenticated" | "too-many-attempts" | "internal" | "unavailable";
-const ALWAYS: readonly AlwaysPossible[] = ["unauthenticated", "too-many-attempts", "internal", "unavailable"];
+type AlwaysPossible = "unauthenticated" | "too-many-attempts" | "internal" | "unavailable" | "storage-full";
+const ALWAYS: readonly AlwaysPossible[] = [
+  "unauthenticated",
+  "too-many-attempts",
+  "internal",
+  "unavailable",
+  "storage-full",
+];
 
 /** What every route below /v1 may answer, and what more this one may. */
 export const problems = <C extends ProblemCode>(...codes: readonly C[]): ProblemAnswers<C | AlwaysPossible> =>

@@ -42,11 +42,11 @@ export class PosternProcess {
   #screen = "";
   #log = "";
 
-  constructor(dataDir: string, env: Readonly<Record<string, string>> = {}) {
+  constructor(dataDir: string, env: Readonly<Record<string, string>> = {}, options: readonly string[] = []) {
     this.dataDir = dataDir;
     // Its own, since a process that is killed leaves its temporary files behind.
     const temporary = mkdtempSync(join(tmpdir(), "postern-e2e-tmp-"));
-    this.child = spawn(process.execPath, [join(ROOT, "local/main.ts")], {
+    this.child = spawn(process.execPath, [join(ROOT, "local/main.ts"), ...options], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
