@@ -128,8 +128,8 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     const object = { Bucket: keys.name, Key: `trust/${json.contentSha256}` };
     await keys.client.send(new DeleteObjectCommand(object));
     expect(await product().ask(`GET /v1/trust-stores/${id}`)).toMatchObject({
-      status: 500,
-      json: { type: "urn:postern:problem:internal" },
+      status: 409,
+      json: { type: "urn:postern:problem:unreadable" },
     });
     expect((await product().ask(`DELETE /v1/trust-stores/${id}`, undefined, HERE)).status).toBe(204);
   });
