@@ -19,7 +19,15 @@ const OWN_NAME = `${TLS_FIELD}(?![\\x21-\\x39\\x3b-\\x7e])`;
 const OWN_FIELD = new RegExp(`(?:^|[^\\t\\x20-\\x7e][ \\t]*)${OWN_NAME}`, "i");
 const OWN_FIELD_INSIDE = new RegExp(`[^\\t\\x20-\\x7e][ \\t]*${OWN_NAME}`, "i");
 
-type LineFate = "keep" | "drop" | "end" | "body-starts";
+/** The line between messages of an mbox file, quoted or not. Local programs pass it on, and Postfix keeps it under the name below. */
+const MAILBOX_LINE = /^>*From /;
+/** A field but for octets over 127 in its name: a byte order mark in front of it, most often. */
+const EIGHT_BIT_FIELD = /^[\x21-\x39\x3b-\x7e\x80-\xff]+[ \t]*:/;
+const MARK = Buffer.from("X-Mailbox-Line: ");
+/** Octets of a line that has room for the mark: RFC 5322 section 2.1.1. */
+const MAX_MARKED_OCTETS = 998 - MARK.length;
+
+type LineFate = "keep" | "mark" | "drop" | "end" | "body-starts";
 
 /**
  * The header section of a message as it passes: takes every field named Postern-TLS out and counts Received fields.
@@ -28,7 +36,8 @@ type LineFate = "keep" | "drop" | "end" | "body-starts";
  * message that pretends.
  *
  * Our own fields go on top, so a first line that continues a field, or is none, would be read as part of ours. An
- * empty line goes before it then, as Postfix does, and all of it is body.
+ * empty line goes before it then, as Postfix does, and all of it is body. But an mbox line and a field with octets over 127
+ * in its name have a header section behind them that readers would lose: they become the value of X-Mailbox-Line.
  */
 export class HeaderSection {
   readonly #maxReceived: number;
@@ -76,8 +85,8 @@ export class HeaderSection {
     const fate = this.#fateOf(latin1(line.subarray(0, -2)));
     if (fate === "drop") return;
     if (fate === "body-starts") output.push(CRLF);
+    if (fate === "mark") output.push(MARK);
     this.#isOver = fate === "end" || fate === "body-starts";
-    this.#isFirst = false;
     output.push(line);
   }
 
@@ -86,9 +95,18 @@ export class HeaderSection {
     if (text.startsWith(" ") || text.startsWith("\t")) return this.#fateOfContinuation(text);
     this.#dropping = isOwnField(text);
     if (this.#dropping) return "drop";
-    if (this.#isFirst && !FIELD.test(text)) return "body-starts";
+    if (this.#isFirst && !FIELD.test(text)) return this.#fateOfFirst(text);
+    this.#isFirst = false;
     if (RECEIVED.test(text)) this.#countReceived();
     return "keep";
+  }
+
+  #fateOfFirst(text: string): LineFate {
+    if (text.length > MAX_MARKED_OCTETS) return "body-starts";
+    // Several may come, and what continues one is body: both as in Postfix.
+    if (MAILBOX_LINE.test(text)) return "mark";
+    this.#isFirst = false;
+    return EIGHT_BIT_FIELD.test(text) ? "mark" : "body-starts";
   }
 
   #fateOfContinuation(text: string): LineFate {

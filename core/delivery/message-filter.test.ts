@@ -190,6 +190,60 @@ describe("a message whose first line would be read as part of our own fields on 
   });
 });
 
+describe("a message whose first line is no field, but has a header section behind it", () => {
+  const REST = "Subject: x\r\nTo: y\r\n\r\nbody\r\n";
+  it.each([
+    ["an mbox line", "From a@b Mon Jan  1 00:00:00 2026\r\n"],
+    ["a quoted mbox line", ">From a@b\r\n"],
+    ["an mbox line that is quoted twice", ">>From a@b\r\n"],
+    ["a name with octets over 127", "S\xfcbject: y\r\n"],
+    ["a byte order mark", `${utf8("\ufeff")}From: a\r\n`],
+    ["a name in UTF-8, with blanks before the colon", `${utf8("Betreff-ü")} \t: y\r\n`],
+    ["a name with octets over 127 and a folded value", "S\xfcbject: y\r\n z\r\n"],
+  ])("keeps it behind %s", (_, line) => {
+    expect(run([line + REST])).toBe(`X-Mailbox-Line: ${line}${REST}`);
+    expect(run(octetByOctet(line + REST))).toBe(`X-Mailbox-Line: ${line}${REST}`);
+    expect(run([line + REST], normalising)).toBe(`X-Mailbox-Line: ${line}${REST}`);
+  });
+
+  it.each([
+    ["several mbox lines", "From a\r\n>From b\r\n", "X-Mailbox-Line: From a\r\nX-Mailbox-Line: >From b\r\n"],
+    [
+      "an mbox line before a name with octets over 127",
+      "From a\r\n\xe9: b\r\n",
+      "X-Mailbox-Line: From a\r\nX-Mailbox-Line: \xe9: b\r\n",
+    ],
+    ["an mbox line behind a field of ours", "Postern-TLS: x\r\nFrom a\r\n", "X-Mailbox-Line: From a\r\n"],
+    [
+      "a field of ours behind an mbox line",
+      "From a\r\nPostern-TLS: x\r\n y\r\n",
+      "X-Mailbox-Line: From a\r\n",
+    ],
+    ["an mbox line that hides a field of ours", "From a\x0bPostern-TLS: x\r\n", ""],
+    ["From with a blank before its colon, a field", "From : a@b\r\n", "From : a@b\r\n"],
+  ])("keeps it behind %s", (_, lines, expected) => {
+    expect(run([lines + REST])).toBe(expected + REST);
+    expect(run(octetByOctet(lines + REST))).toBe(expected + REST);
+  });
+
+  it.each([
+    ["text", "From a\r\nhello there\r\n"],
+    ["a continuation", "From a\r\n client=verified\r\n"],
+    ["an mbox line without room for the name", `From a\r\nFrom ${"b".repeat(978)}\r\n`],
+  ])("has none when %s follows the mbox line", (_, lines) => {
+    const [first = "", ...rest] = lines.split(/(?<=\n)/u);
+    expect(run([lines + REST])).toBe(`X-Mailbox-Line: ${first}\r\n${rest.join("")}${REST}`);
+  });
+
+  it.each([
+    ["behind other fields", "A: b\r\nFrom a\r\n>From b\r\n\xe9: c\r\n\r\n"],
+    ["in the body", "A: b\r\n\r\nFrom a\r\n>From b\r\n\xe9: c\r\n"],
+    ["at the start of a body without a header", "\r\nFrom a\r\nA: b\r\n"],
+  ])("marks no such line %s", (_, message) => {
+    expect(run([message])).toBe(message);
+  });
+});
+
 describe("the split into chunks", () => {
   const piece = fc.constantFrom(
     "\r\n",
@@ -208,6 +262,9 @@ describe("the split into chunks", () => {
     "\x0b",
     "\xa0",
     "Received: x",
+    "From ",
+    ">",
+    "\xe9",
     "\r\n\r\n",
     ".",
     "y".repeat(499),

@@ -22,10 +22,12 @@ export interface NextHopOptions {
   /** Octets it takes at most. */
   readonly messageSizeLimit: number;
   readonly certificate: IssuedCertificate;
+  /** More lines of main.cf. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export async function startNextHop(options: NextHopOptions): Promise<NextHop> {
-  const { domain, mailboxes, answers, messageSizeLimit, certificate } = options;
+  const { domain, mailboxes, answers, messageSizeLimit, certificate, settings = {} } = options;
   const port = await freePort();
   const maildirs = mailboxes.map((name) => `{ ${name}@${domain} = ${name}/ }`);
   const rules = Object.entries(answers).map(([name, answer]) => `{ ${name}@${domain} = ${answer} }`);
@@ -43,6 +45,7 @@ export async function startNextHop(options: NextHopOptions): Promise<NextHop> {
       smtpd_tls_loglevel: "1",
       smtpd_authorized_xforward_hosts: "127.0.0.0/8",
       message_size_limit: String(messageSizeLimit),
+      ...settings,
     },
     services: [`127.0.0.1:${port} inet n - n - - smtpd`],
     files: { "server.pem": certificate.privateKeyPem + certificate.bundlePem },
