@@ -10,6 +10,7 @@ import {
   type Item,
   keyItem,
   numberOf,
+  textOf,
 } from "./dynamodb-table.ts";
 import { type ReferenceChange, referenceChanges } from "./references.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";
@@ -36,7 +37,7 @@ export async function commitTo(
   const actions = [
     // The record first: a caller whose record has changed must hear that, and not that something else has.
     recordAction(entry, replacedRevision(commit)),
-    headAction(commit.expectedHead),
+    headAction(commit),
     logAction(entry),
     ...entry.hosts.map((change) => hostAction(change, entry.revision)),
     ...commit.uses.map(useAction),
@@ -45,9 +46,15 @@ export async function commitTo(
   const references = referenceChanges(commit);
   const room = Math.max(0, maxActions - actions.length);
   await table.putAll(references.slice(room).map(({ key }) => ({ ...keyItem(key), loose: { BOOL: true } })));
-  const reasons = await table.transact([...actions, ...references.slice(0, room).map(referenceAction)]);
-  if (reasons !== null) throw failure(commit, reasons);
-  return entry;
+  const cancelled = await table.transact([...actions, ...references.slice(0, room).map(referenceAction)]);
+  if (cancelled === null) return entry;
+  if (!cancelled.isCertain && (await isLogged(table, entry))) return entry;
+  throw failure(commit, cancelled.reasons);
+}
+
+/** Whether the revision holds this very entry: tried again as if it did not, the write would be stored twice. */
+async function isLogged(table: DynamoDbTable, entry: LogEntry): Promise<boolean> {
+  return textOf(await table.get(logKey(entry.revision)), "json") === JSON.stringify(entry);
 }
 
 function checkOwner({ host, before, after }: MxHostChange): void {
@@ -91,13 +98,17 @@ function unchanged(before: number | undefined, unused: boolean): Condition {
   };
 }
 
-function headAction(expected: number): Action {
-  const values = { ":next": { N: String(expected + 1) } };
+function headAction({ expectedHead, ticket }: Pick<Commit, "expectedHead" | "ticket">): Action {
+  const taken = {
+    ":next": { N: String(expectedHead + 1) },
+    ...(ticket === undefined ? {} : { ":ticket": { N: String(ticket) } }),
+  };
   const condition =
-    expected === 0
-      ? { ...ABSENT, values }
-      : { expression: "head = :expected", values: { ...values, ":expected": { N: String(expected) } } };
-  return { update: HEAD_KEY, set: "SET head = :next", condition };
+    expectedHead === 0
+      ? { ...ABSENT, values: taken }
+      : { expression: "head = :expected", values: { ...taken, ":expected": { N: String(expectedHead) } } };
+  const set = `SET head = :next${ticket === undefined ? "" : ", served = :ticket"}`;
+  return { update: HEAD_KEY, set, condition };
 }
 
 function logAction(entry: LogEntry): Action {

@@ -18,6 +18,7 @@ import type {
   StoreContents,
   UnreadableRecord,
   UseChange,
+  WriterQueue,
 } from "../../core/settings/store.ts";
 import {
   readableHosts,
@@ -30,6 +31,7 @@ import { commitTo } from "./dynamodb-commit.ts";
 import { loadContents, mxHostOf } from "./dynamodb-load.ts";
 import { changesAfter, headOf, oldestRevision } from "./dynamodb-log.ts";
 import { domainsNaming, namedOn } from "./dynamodb-names.ts";
+import { DynamoDbQueue } from "./dynamodb-queue.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import { unreadableRecord } from "./dynamodb-unreadable.ts";
 import { listRange, nameAtEndOf, recordKey, storedItemOf, usesRange, wholeListRange } from "./table-keys.ts";
@@ -156,6 +158,10 @@ export class DynamoDbStore implements Store {
 
   loadAll(): Promise<StoreContents> {
     return loadContents(this.#table);
+  }
+
+  async queue(): Promise<WriterQueue> {
+    return new DynamoDbQueue(this.#table);
   }
 
   async ping(): Promise<void> {

@@ -14,6 +14,7 @@ import {
   TransactionCanceledException,
   type TransactWriteItem,
   TransactWriteItemsCommand,
+  UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { randomUUID } from "node:crypto";
 import { mapAtMost } from "./at-most.ts";
@@ -30,6 +31,14 @@ export type Action =
   | { readonly update: ItemKey; readonly set: string; readonly condition: Condition }
   | { readonly delete: ItemKey; readonly condition?: Condition }
   | { readonly check: ItemKey; readonly condition: Condition };
+
+/** A transaction that was not done. */
+export interface Cancelled {
+  /** For each action, in their order. */
+  readonly reasons: readonly CancellationReason[];
+  /** false = a try before had no answer, and may have done what this one found done. */
+  readonly isCertain: boolean;
+}
 
 export interface Condition {
   readonly expression: string;
@@ -129,6 +138,24 @@ export class DynamoDbTable {
     } while (start !== undefined);
   }
 
+  /**
+   * @param expression of an update that may be made twice.
+   * @returns the attributes that it has changed, as they are now.
+   */
+  async update(key: ItemKey, expression: string, values: Item): Promise<Item> {
+    const command = {
+      TableName: this.#name,
+      Key: keyItem(key),
+      UpdateExpression: expression,
+      ExpressionAttributeValues: values,
+      ReturnValues: "UPDATED_NEW",
+    } as const;
+    const { Attributes: changed = {} } = await this.#calls.call((abortSignal) =>
+      this.#client.send(new UpdateItemCommand(command), { abortSignal }),
+    );
+    return changed;
+  }
+
   async put(item: Item): Promise<void> {
     const command = { TableName: this.#name, Item: item };
     await this.#calls.call((abortSignal) => this.#client.send(new PutItemCommand(command), { abortSignal }));
@@ -148,24 +175,28 @@ export class DynamoDbTable {
   /**
    * All actions or none.
    *
-   * @returns null when they were done; otherwise nothing was, and why, for each action in their order.
+   * @returns null when they were done; otherwise this request did nothing.
    */
-  async transact(actions: readonly Action[]): Promise<readonly CancellationReason[] | null> {
+  async transact(actions: readonly Action[]): Promise<Cancelled | null> {
     const items = actions.map((action) => this.#transactItem(action));
     // A try without an answer is repeated under the same token: DynamoDB does it once (for 10 minutes). A try that was
     // cancelled did nothing, and the next is another request.
     let token = randomUUID();
+    let isCertain = true;
     return this.#calls.call(async (abortSignal) => {
       try {
         const command = { TransactItems: items, ClientRequestToken: token };
         await this.#client.send(new TransactWriteItemsCommand(command), { abortSignal });
         return null;
       } catch (error) {
-        if (!(error instanceof TransactionCanceledException)) throw error;
+        if (!(error instanceof TransactionCanceledException)) {
+          isCertain = false;
+          throw error;
+        }
         const reasons = error.CancellationReasons ?? [];
         token = randomUUID();
         if (isThrottled(reasons)) throw new TryAgain("throttled", { cause: error });
-        return reasons;
+        return { reasons, isCertain };
       }
     });
   }

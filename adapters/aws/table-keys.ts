@@ -11,7 +11,8 @@ import type { RecordKind, UnreadableItem } from "../../core/settings/store.ts";
  *                                certificate#<id>
  *                                trust-store#<id>
  *                                mx-host#<host>                  the claim of a host
- *   HEAD                         HEAD                            the newest revision
+ *   HEAD                         HEAD                            the newest revision, and the ticket served with it
+ *   QUEUE                        QUEUE                           the tickets taken by writers
  *   LOG                          0000000000000017                the log entry of revision 17
  *   USES#mx-host#<host>          domain#<account>#<name>         a domain names the host
  *   USES#certificate#<id>        mx-host#<host>                  a host serves the certificate
@@ -78,6 +79,8 @@ export const recordsOfKindRange = (pk: string, kind: StoredKind): KeyRange => ({
 });
 
 export const HEAD_KEY: ItemKey = { pk: "HEAD", sk: "HEAD" };
+
+export const QUEUE_KEY: ItemKey = { pk: "QUEUE", sk: "QUEUE" };
 
 export const logKey = (revision: number): ItemKey => ({ pk: "LOG", sk: logSortKey(revision) });
 

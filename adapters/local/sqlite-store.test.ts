@@ -23,8 +23,11 @@ async function spoil(database: Database, kind: UnreadableItem["kind"], id: strin
 // A pause after every row: a load that is not one transaction shows.
 const options = { rowsAtOnce: 1 };
 
+const NO_QUEUE = "processes wait for the file's lock";
+
 storeContract({
   name: "SQLite, two connections on one file",
+  cannot: { queue: NO_QUEUE },
   create: async (): Promise<StoreUnderTest> => {
     const directory = await mkdtemp(join(tmpdir(), "postern-store-"));
     const open = () => {
@@ -55,7 +58,7 @@ storeContract({
 
 storeContract({
   name: "SQLite in memory",
-  cannot: { reopen: "a database in memory ends with its object" },
+  cannot: { reopen: "a database in memory ends with its object", queue: NO_QUEUE },
   create: async (): Promise<StoreUnderTest> => {
     const database = openDatabase(":memory:");
     const store = new SqliteStore(database, options);

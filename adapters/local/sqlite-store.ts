@@ -201,6 +201,11 @@ export class SqliteStore implements Store {
     return loadContents(this.#database, this.#rowsAtOnce);
   }
 
+  /** Processes wait for the file's lock, and a commit holds it for a millisecond. */
+  async queue(): Promise<null> {
+    return null;
+  }
+
   async ping(): Promise<void> {
     this.#database.probe();
   }

@@ -72,6 +72,8 @@ export interface Commit {
   readonly at: Timestamp;
   /** The head that everything above was read and validated at. */
   readonly expectedHead: number;
+  /** Marks this ticket of the store's `WriterQueue` as served, together with the write; absent = none. */
+  readonly ticket?: number;
 }
 
 /** What is known of a record that cannot be read. */
@@ -104,6 +106,30 @@ export interface LogEntry {
   readonly hosts: readonly MxHostChange[];
   /** Absent = no other domain, or written by a release before 0.2. */
   readonly movedDomains?: MovedDomains | undefined;
+}
+
+/** State of a `WriterQueue`. `head` and `served` are of one moment: `served` changes only together with the head. */
+export interface WriterLine {
+  readonly head: number;
+  /** The latest ticket whose write was stored; 0 before the first. */
+  readonly served: number;
+  /** The latest ticket taken; 0 before the first. */
+  readonly taken: number;
+  /** Tickets after `served` whose writers have left; may hold older ones. */
+  readonly left: ReadonlySet<number>;
+}
+
+/**
+ * Order of the writers that share nothing but the store. It is advice and no lock: `commit` decides by its conditions, so a
+ * writer that crashes, or that ignores the queue, costs time and nothing else.
+ */
+export interface WriterQueue {
+  /** Takes the next ticket: 1, 2, 3, … A number may be skipped when an answer was lost. */
+  enter(): Promise<number>;
+  /** Strongly consistent. */
+  line(): Promise<WriterLine>;
+  /** The ticket will not be served: those behind it need not wait for it. */
+  leave(ticket: number): Promise<void>;
 }
 
 /** A stored item that this release cannot read. It takes no part in a snapshot; the status shows it. */
@@ -229,6 +255,8 @@ export interface Store {
   oldestRevision(): Promise<number>;
   /** A consistent view of everything at one revision, while others write. */
   loadAll(): Promise<StoreContents>;
+  /** null = writers of several processes need no order: a commit takes too short for one. */
+  queue(): Promise<WriterQueue | null>;
   /** Resolves when the store can be read and, where that is local, written. @throws Unavailable */
   ping(): Promise<void>;
 }

@@ -22,6 +22,8 @@ function failing(...failures: readonly Error[]) {
   let head = 0;
   return {
     committed,
+    queue: () => Promise.resolve(null),
+    changesAfter: () => Promise.reject(new TypeError("nothing reads the log where there is no queue")),
     head: () => Promise.resolve(head),
     commit: (commit: Commit): Promise<LogEntry> => {
       const failure = left.shift();

@@ -1,6 +1,7 @@
-import { Contention, StaleRevision, Unavailable } from "../errors.ts";
+import { Contention, StaleRevision } from "../errors.ts";
 import { shownRecord } from "./domain-view.ts";
 import { type MxHost, withCertificateRevision } from "./mx-host.ts";
+import { tooManyWrites, writeWithQueue } from "./queued-write.ts";
 import type { ChangeAction, Commit, LogEntry, RecordChange, Store } from "./store.ts";
 import { readFeedEntry } from "./stored-record.ts";
 
@@ -23,14 +24,13 @@ export interface WriteEffects {
   readonly whenStale?: "fail" | "read-again";
 }
 
-type Writable = Pick<Store, "head" | "commit">;
+type Writable = Pick<Store, "head" | "commit" | "changesAfter" | "queue">;
 
 /**
- * Reads the head, lets `build` read and validate against it, and commits. When another write took the revision, all
- * of that is done again after a pause with full jitter; nothing that was read before is trusted.
+ * Reads the head, lets `build` read and validate against it, and commits. When another write took the revision, the write
+ * waits in the store's queue (queued-write.ts); where there is none, it is built again after a pause with full jitter.
  *
- * Writers of one process take turns: each try of one would only make those of the others futile. Other processes are
- * met as contention.
+ * Writes of one process are serialised: concurrent attempts would only conflict. Other processes are met in the queue.
  *
  * @throws Unavailable when the write found no place for 10 s; whatever `build` and `commit` throw passes.
  */
@@ -40,25 +40,33 @@ export async function commitWithRetry(
   effects: WriteEffects,
 ): Promise<LogEntry> {
   const deadline = effects.now() + WRITE_LIMIT_MS;
+  const queue = await store.queue();
+  const isWorth = (error: unknown): boolean => isWorthAnotherTry(error, effects);
+  // The time may be over when a turn comes.
+  const isLate = (): boolean => effects.now() >= deadline;
+  if (queue !== null) {
+    const write = { ...effects, store, queue, build, deadline, isWorthAnotherTry: isWorth };
+    return inTurn(store, () => (isLate() ? Promise.reject(tooManyWrites(tooLate())) : writeWithQueue(write)));
+  }
   for (let attempt = 0; ; attempt += 1) {
-    // The time may be over when a turn comes.
-    const tried = await inTurn(store, () => (effects.now() < deadline ? tryOnce(store, build) : TOO_LATE));
+    const tried = await inTurn(store, () => (isLate() ? { failure: tooLate() } : tryOnce(store, build)));
     if ("entry" in tried) return tried.entry;
-    if (!isWorthAnotherTry(tried.failure, effects)) throw tried.failure;
+    if (!isWorth(tried.failure)) throw tried.failure;
     const pauseMs = effects.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
-    if (effects.now() + pauseMs >= deadline) {
-      throw new Unavailable("too many writes at the same time; try again", { cause: tried.failure });
-    }
+    if (effects.now() + pauseMs >= deadline) throw tooManyWrites(tried.failure);
     await effects.sleep(pauseMs);
   }
 }
 
+const tooLate = (): Contention => new Contention("its turn came too late");
+
 type Tried = { readonly entry: LogEntry } | { readonly failure: unknown };
 
-const TOO_LATE: Promise<Tried> = Promise.resolve({ failure: new Contention("its turn came too late") });
-
 /** What the build finds is final and passes: only the commit can be too late. */
-async function tryOnce(store: Writable, build: (head: number) => Promise<Commit>): Promise<Tried> {
+async function tryOnce(
+  store: Pick<Store, "head" | "commit">,
+  build: (head: number) => Promise<Commit>,
+): Promise<Tried> {
   const commit = await build(await store.head());
   try {
     return { entry: await store.commit(commit) };
@@ -70,7 +78,7 @@ async function tryOnce(store: Writable, build: (head: number) => Promise<Commit>
 /** The end of the last try that was begun for each store. */
 const lastTry = new WeakMap<Writable, Promise<unknown>>();
 
-function inTurn<T>(store: Writable, action: () => Promise<T>): Promise<T> {
+function inTurn<T>(store: Writable, action: () => T | Promise<T>): Promise<T> {
   const turn = (lastTry.get(store) ?? Promise.resolve()).then(action);
   lastTry.set(
     store,

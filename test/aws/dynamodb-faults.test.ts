@@ -95,6 +95,27 @@ describeBehindProxy("the store on DynamoDB", () => {
       expect(new Set(tokens()).size).toBe(1);
     });
 
+    it("is found in the log when its repetition is cancelled", async () => {
+      const stale = cancelled("ConditionalCheckFailed", "ConditionalCheckFailed", "ConditionalCheckFailed");
+      proxy.inject(TRANSACTION, { kind: "cut" }, stale);
+      const store = openStore();
+      const entry = await store.commit(createA);
+      expect(tokens()).toHaveLength(2);
+      expect(await wholeLog(store)).toEqual([entry]);
+    });
+
+    it.each<[string, readonly Fault[]]>([
+      ["is repeated under its token", [{ kind: "cut" }]],
+      ["is throttled when repeated", [{ kind: "cut" }, cancelled("None", "ThrottlingError")]],
+    ])("is stored once by a writer in the queue, when it %s", async (_, faults) => {
+      const store = openStore();
+      proxy.inject(TRANSACTION, cancelled("None", "ConditionalCheckFailed"), ...faults);
+      const entry = await new Writer(store).putDomain({ name: "a.example", mxHosts: ["mx.example"] });
+      expect(entry.revision).toBe(1);
+      expect(await wholeLog(store)).toEqual([entry]);
+      expect(await (await store.queue())?.line()).toMatchObject({ head: 1, served: 1, taken: 1 });
+    });
+
     it("is Unavailable at its deadline", async () => {
       proxy.always(TRANSACTION, { kind: "hang" });
       const start = performance.now();

@@ -5,6 +5,7 @@ import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts"
 import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
 import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import { RuleViolation } from "../../core/errors.ts";
+import type { DomainRecord } from "../../core/settings/domain.ts";
 import { readHosts } from "../../core/settings/host-reads.ts";
 import { planWrite, type WritePlan } from "../../core/settings/plan-write.ts";
 import type {
@@ -34,10 +35,10 @@ export interface StoreContract {
   readonly name: string;
   readonly create: () => Promise<StoreUnderTest>;
   /** What this implementation cannot do, with the reason; another test stands in its place. */
-  readonly cannot?: { readonly reopen?: string };
+  readonly cannot?: { readonly reopen?: string; readonly queue?: string };
 }
 
-const effects: WriteEffects = {
+const EFFECTS: WriteEffects = {
   now: () => performance.now(),
   random: Math.random,
   sleep: async (ms) => {
@@ -58,9 +59,11 @@ export function commitOf(record: RecordChange, parts: Partial<Commit> = {}): Com
 /** Writes as the services do: read, plan, commit, and again under contention. */
 export class Writer {
   readonly store: Store;
+  readonly #effects: WriteEffects;
 
-  constructor(store: Store) {
+  constructor(store: Store, effects: WriteEffects = EFFECTS) {
     this.store = store;
+    this.#effects = effects;
   }
 
   /** Creates or replaces a domain. @throws RuleViolation when its certificate does not exist. */
@@ -68,23 +71,23 @@ export class Writer {
     const after = domainRecord(parts);
     const wanted = after.tls.server.certificateId;
     return this.#commit(async (expectedHead) => {
-      const stored = await this.store.getDomainWithHosts(after.name);
-      const before = stored?.domain ?? null;
       if (wanted !== null && (await this.store.getCertificate(wanted)) === null) throw unknownCertificate();
-      const found = await readHosts(this.store, stored, after);
-      const plan = planWrite({ before, after, certificateId: wanted, ...found });
-      return commitOf({ kind: "domain", id: after.name, before, after }, { ...partsOf(plan), expectedHead });
+      return this.planDomain(after.name, after, expectedHead);
     });
   }
 
   deleteDomain(id: DomainName): Promise<LogEntry> {
-    return this.#commit(async (expectedHead) => {
-      const stored = await this.store.getDomainWithHosts(id);
-      const before = stored?.domain ?? null;
-      const found = await readHosts(this.store, stored, null);
-      const plan = planWrite({ before, after: null, certificateId: null, ...found });
-      return commitOf({ kind: "domain", id, before, after: null }, { ...partsOf(plan), expectedHead });
-    });
+    return this.#commit((expectedHead) => this.planDomain(id, null, expectedHead));
+  }
+
+  /** What a write of a domain would commit at this head; null = it deletes. */
+  async planDomain(id: DomainName, after: DomainRecord | null, expectedHead: number): Promise<Commit> {
+    const stored = await this.store.getDomainWithHosts(id);
+    const before = stored?.domain ?? null;
+    const found = await readHosts(this.store, stored, after);
+    const wanted = after?.tls.server.certificateId ?? null;
+    const plan = planWrite({ before, after, certificateId: wanted, ...found });
+    return commitOf({ kind: "domain", id, before, after }, { ...partsOf(plan), expectedHead });
   }
 
   putCertificate(after: CertificateRecord): Promise<LogEntry> {
@@ -122,7 +125,7 @@ export class Writer {
   }
 
   #commit(build: (head: number) => Promise<Commit>): Promise<LogEntry> {
-    return commitWithRetry(this.store, build, { ...effects, whenStale: "read-again" });
+    return commitWithRetry(this.store, build, { ...this.#effects, whenStale: "read-again" });
   }
 }
 

@@ -3,6 +3,7 @@ import { commitCases } from "./store-commit.cases.ts";
 import { concurrencyCases } from "./store-concurrency.cases.ts";
 import { forgottenCases, reopenCases, unreadableCases } from "./store-faults.cases.ts";
 import { feedCases } from "./store-feed.cases.ts";
+import { absentQueueCases, carriedCases, queueCases } from "./store-queue.cases.ts";
 import { listCases } from "./store-list.cases.ts";
 import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
 
@@ -23,6 +24,12 @@ export function storeContract(contract: StoreContract): void {
     describe("reads and lists", () => listCases(subject));
     describe("the change feed", () => feedCases(subject));
     describe("writers at the same time", () => concurrencyCases(subject));
+    describe("a plan that is carried to a later head", () => carriedCases(subject));
+    const absentBecause = contract.cannot?.queue;
+    describe("the queue of writers", () => {
+      if (absentBecause === undefined) queueCases(subject);
+      else absentQueueCases(subject, absentBecause);
+    });
     describe("an item that cannot be read", () => unreadableCases(subject));
     const endsBecause = contract.cannot?.reopen;
     describe("after its end", () => {

@@ -9,7 +9,7 @@ export interface SeededRandom {
   pick<T>(values: readonly T[]): T;
 }
 
-function seededRandom(seed: number): SeededRandom {
+export function seededRandom(seed: number): SeededRandom {
   let state = seed >>> 0;
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -8,6 +8,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** What becomes of one request. */
 export type Fault =
@@ -22,6 +23,8 @@ export type Fault =
   | { readonly kind: "truncate" }
   /** The service does it, and no answer arrives while the client waits. */
   | { readonly kind: "hang" }
+  /** The service does it half of this time later, and its answer takes the other half. */
+  | { readonly kind: "slow"; readonly ms: number }
   /** The service's answer, changed. */
   | {
       readonly kind: "change";
@@ -104,7 +107,10 @@ async function apply(exchange: Exchange): Promise<void> {
     answer.end(fault.body);
     return;
   }
+  const halfMs = fault.kind === "slow" ? fault.ms / 2 : 0;
+  if (halfMs > 0) await sleep(halfMs);
   const { status, headers, body } = await forward(exchange);
+  if (halfMs > 0) await sleep(halfMs);
   switch (fault.kind) {
     case "hang":
       return;
@@ -121,6 +127,7 @@ async function apply(exchange: Exchange): Promise<void> {
       answer.end(changed);
       return;
     }
+    case "slow":
     case "pass":
       answer.writeHead(status, headers);
       answer.end(body);

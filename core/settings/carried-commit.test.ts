@@ -1,0 +1,153 @@
+import { describe, expect, it } from "vitest";
+import {
+  certificateId,
+  certificateRecord,
+  type DomainParts,
+  domainRecord,
+  name,
+  trustStoreId,
+  trustStoreRecord,
+} from "../../test/support/records.ts";
+import { commitOf } from "../../test/contract/store-under-test.ts";
+import { isTouchedBy } from "./carried-commit.ts";
+import type { MxHostChange } from "./mx-host.ts";
+import type { Commit, LogEntry, RecordChange } from "./store.ts";
+import { actionOf } from "./write.ts";
+
+const [X, Y] = [certificateId(1), certificateId(2)];
+const [S, T] = [trustStoreId(1), trustStoreId(2)];
+
+/** A change of a domain from and to these hosts and trust stores. */
+const domain = (id: string, before: DomainParts | null, after: DomainParts | null): RecordChange => ({
+  kind: "domain",
+  id: name(id),
+  before: before && domainRecord({ ...before, name: id }),
+  after: after && domainRecord({ ...after, name: id }),
+});
+const certificate = (id: typeof X): RecordChange => ({
+  kind: "certificate",
+  id,
+  before: null,
+  after: certificateRecord({ id }),
+});
+const trustStore = (id: typeof S): RecordChange => ({
+  kind: "trust-store",
+  id,
+  before: null,
+  after: trustStoreRecord({ id }),
+});
+const onHost = (host: string, before: typeof X | null, after: typeof X | null): MxHostChange => ({
+  host: name(host),
+  before: { host: name(host), account: "default", certificateId: before, domainCount: 1 },
+  after: { host: name(host), account: "default", certificateId: after, domainCount: 2 },
+});
+type Planned = Pick<Commit, "record" | "uses">;
+type Written = Pick<LogEntry, "record" | "hosts">;
+
+/** Names host old, then new; uses certificate X and trust store S. */
+const planned: Planned = {
+  record: domain("a.example", { mxHosts: ["old.example"] }, { mxHosts: ["new.example"] }),
+  uses: [
+    { kind: "certificate", id: X, delta: 0 },
+    { kind: "trust-store", id: S, delta: 1 },
+  ],
+};
+const elsewhere = domain("b.example", null, { mxHosts: ["mx.example"] });
+const material: Planned = { record: certificate(X), uses: [] };
+const content: Planned = { record: trustStore(S), uses: [] };
+const trusting = (ids: readonly (typeof S)[]): DomainParts => ({ trustStoreIds: ids });
+
+const cases: readonly (readonly [string, Planned, Written, boolean])[] = [
+  ["a domain by its own record", planned, { record: domain("a.example", null, {}), hosts: [] }, true],
+  ["a domain by another domain", planned, { record: elsewhere, hosts: [] }, false],
+  [
+    "a domain by another host's claim",
+    planned,
+    { record: elsewhere, hosts: [onHost("mx.example", null, X)] },
+    false,
+  ],
+  [
+    "a domain by the claim of a host it names",
+    planned,
+    { record: elsewhere, hosts: [onHost("new.example", null, X)] },
+    true,
+  ],
+  [
+    "a domain by the claim of a host it named",
+    planned,
+    { record: elsewhere, hosts: [onHost("old.example", null, X)] },
+    true,
+  ],
+  [
+    "a domain by one that names its host without a claim",
+    planned,
+    { record: domain("b.example", null, { mxHosts: ["new.example"] }), hosts: [] },
+    true,
+  ],
+  [
+    "a domain by one that named its host",
+    planned,
+    { record: domain("b.example", { mxHosts: ["new.example"] }, null), hosts: [] },
+    true,
+  ],
+  ["a domain by its certificate", planned, { record: certificate(X), hosts: [] }, true],
+  ["a domain by another certificate", planned, { record: certificate(Y), hosts: [] }, false],
+  ["a domain by its trust store", planned, { record: trustStore(S), hosts: [] }, true],
+  ["a domain by another trust store", planned, { record: trustStore(T), hosts: [] }, false],
+  ["a certificate by its own record", material, { record: certificate(X), hosts: [] }, true],
+  ["a certificate by another", material, { record: certificate(Y), hosts: [] }, false],
+  [
+    "a certificate by a host that takes it",
+    material,
+    { record: elsewhere, hosts: [onHost("mx.example", null, X)] },
+    true,
+  ],
+  [
+    "a certificate by a host that gives it up",
+    material,
+    { record: elsewhere, hosts: [onHost("mx.example", X, null)] },
+    true,
+  ],
+  [
+    "a certificate by a host of another",
+    material,
+    { record: elsewhere, hosts: [onHost("mx.example", Y, null)] },
+    false,
+  ],
+  ["a trust store by its own record", content, { record: trustStore(S), hosts: [] }, true],
+  // A domain may name both, and is judged by both.
+  ["a trust store by another", content, { record: trustStore(T), hosts: [] }, true],
+  [
+    "a trust store by a domain that names it",
+    content,
+    { record: domain("b.example", null, trusting([S])), hosts: [] },
+    true,
+  ],
+  [
+    "a trust store by a domain that named it",
+    content,
+    { record: domain("b.example", trusting([S]), trusting([])), hosts: [] },
+    true,
+  ],
+  [
+    "a trust store by a domain of another",
+    content,
+    { record: domain("b.example", null, trusting([T])), hosts: [] },
+    false,
+  ],
+  ["a trust store by a certificate", content, { record: certificate(X), hosts: [] }, false],
+];
+
+describe("a planned write is touched", () => {
+  it.each(cases)("%s", (_, { record, uses }, written, touched) => {
+    const commit = commitOf(record, { uses });
+    expect(isTouchedBy(commit, { action: actionOf(written), ...written })).toBe(touched);
+    const replaced = { revision: 1, isOwn: true, problem: "not JSON", mxHosts: [], trustStoreIds: [] };
+    expect(isTouchedBy({ ...commit, replaced }, { action: actionOf(written), ...written })).toBe(true);
+  });
+
+  it.each(["update", "delete"] as const)("any, by an %s of a record that could not be read", (action) => {
+    const commit = commitOf(planned.record, { uses: planned.uses });
+    expect(isTouchedBy(commit, { action, record: elsewhere, hosts: [] })).toBe(true);
+  });
+});

@@ -1,0 +1,198 @@
+import { describe, expect, it } from "vitest";
+import { domainRecord } from "../../test/support/records.ts";
+import { VirtualTime } from "../../test/support/virtual-time.ts";
+import { Contention, RuleViolation, StaleRevision, Unavailable } from "../errors.ts";
+import { waitingIn, writersBefore, writeWithQueue } from "./queued-write.ts";
+import type { Commit, LogEntry, WriterLine } from "./store.ts";
+import { commitWithRetry, logEntryOf } from "./write.ts";
+
+const after = domainRecord();
+const commitAt = (expectedHead: number): Commit => ({
+  record: { kind: "domain", id: after.name, before: null, after },
+  hosts: [],
+  uses: [],
+  account: "default",
+  actor: "test",
+  at: after.updatedAt,
+  expectedHead,
+});
+const line = (parts: Partial<WriterLine>): WriterLine => ({
+  head: 0,
+  served: 0,
+  taken: 0,
+  left: new Set(),
+  ...parts,
+});
+
+/** A queue and a log in memory; each commit fails with the next of `failures`, if any is left. */
+function start(failures: readonly Error[] = []) {
+  const time = new VirtualTime();
+  const state = { head: 0, served: 0, taken: 0, left: new Set<number>() };
+  const waiting = [...failures];
+  const commits: Commit[] = [];
+  const builds: number[] = [];
+  const queue = {
+    enter: async () => (state.taken += 1),
+    line: async () => {
+      await time.sleep(4);
+      return { ...state, left: new Set(state.left) };
+    },
+    leave: async (ticket: number) => {
+      state.left.add(ticket);
+    },
+  };
+  const store = {
+    queue: async () => queue,
+    head: () => Promise.reject(new TypeError("the line shows the head")),
+    // Nothing is carried: what it takes is for carried-commit.test.ts.
+    changesAfter: async () => ({ entries: [], head: state.head }),
+    commit: async (commit: Commit): Promise<LogEntry> => {
+      commits.push(commit);
+      const failure = waiting.shift();
+      if (failure !== undefined) throw failure;
+      if (commit.expectedHead !== state.head) throw new Contention("another head");
+      state.head += 1;
+      state.served = commit.ticket ?? state.served;
+      return logEntryOf(commit);
+    },
+  };
+  const build = async (head: number): Promise<Commit> => {
+    builds.push(head);
+    return commitAt(head);
+  };
+  const effects = { now: time.now, sleep: time.sleep, random: () => 0.5 };
+  const write = {
+    store,
+    queue,
+    build,
+    deadline: 10_000,
+    ...effects,
+    isWorthAnotherTry: (error: unknown) => error instanceof Contention,
+  };
+  return { time, state, store, commits, builds, build, effects, write };
+}
+
+describe("the line of writers", () => {
+  it("counts those with a ticket after the one served, without those who left", () => {
+    expect(writersBefore(line({ served: 4, taken: 9 }), 8)).toBe(3);
+    expect(writersBefore(line({ served: 4, taken: 9, left: new Set([3, 5, 7, 8, 9]) }), 8)).toBe(1);
+    expect(waitingIn(line({ served: 4, taken: 9, left: new Set([9]) }))).toBe(4);
+    expect(waitingIn(line({ served: 4, taken: 4 }))).toBe(0);
+  });
+
+  it("has no one before a ticket that was passed", () => {
+    expect(writersBefore(line({ served: 9, taken: 9 }), 5)).toBe(0);
+  });
+});
+
+describe("a write in the queue", () => {
+  it("is stored under its ticket, at the head of its turn", async () => {
+    const { time, state, commits, write } = start([new Contention("taken")]);
+    Object.assign(state, { head: 7, served: 3, taken: 3 });
+    expect((await time.run(writeWithQueue(write))).revision).toBe(8);
+    expect(commits.map(({ ticket, expectedHead }) => [ticket, expectedHead])).toEqual([
+      [undefined, 7],
+      [4, 7],
+    ]);
+  });
+
+  it("waits for those before it, and for none who left", async () => {
+    const { time, state, commits, write } = start();
+    Object.assign(state, { taken: 3, left: new Set([2]) });
+    const before = (async () => {
+      for (const served of [1, 3]) {
+        await time.sleep(100);
+        expect(commits).toEqual([]);
+        Object.assign(state, { head: state.head + 1, served });
+      }
+    })();
+    await time.run(Promise.all([writeWithQueue(write), before]));
+    expect(commits.map(({ ticket, expectedHead }) => [ticket, expectedHead])).toEqual([[4, 2]]);
+    expect(time.now()).toBeLessThan(230);
+  });
+
+  it("goes past writers who are never served, one by one", async () => {
+    const { time, state, commits, write } = start();
+    state.taken = 3;
+    const entries = await time.run(Promise.all([writeWithQueue(write), writeWithQueue(write)]));
+    expect(entries.map(({ revision }) => revision)).toEqual([1, 2]);
+    expect(commits.map(({ ticket }) => ticket)).toEqual([4, 5]);
+    expect(time.now()).toBeLessThan(1_000);
+  });
+
+  it("that was passed takes its turn at once, and no ticket counts as served twice", async () => {
+    const { time, state, commits, write } = start();
+    const late = writeWithQueue(write);
+    Object.assign(state, { taken: 2, served: 2 });
+    await time.run(late);
+    expect(commits.map(({ ticket }) => ticket)).toEqual([undefined]);
+    expect(state.served).toBe(2);
+  });
+
+  it("is tried again when another went first", async () => {
+    const { time, commits, write } = start([new Contention("taken"), new Contention("taken")]);
+    await time.run(writeWithQueue(write));
+    expect(commits).toHaveLength(3);
+  });
+
+  it.each([new StaleRevision("changed"), new Unavailable("down")])(
+    "leaves the queue after $name",
+    async (error) => {
+      const { time, state, write } = start([new Contention("taken"), error]);
+      await expect(time.run(writeWithQueue(write))).rejects.toBe(error);
+      expect(state.left).toEqual(new Set([1]));
+    },
+  );
+
+  it("leaves the queue when building it again finds that it is not allowed any more", async () => {
+    const { time, state, write, commits } = start();
+    const gone = new RuleViolation([]);
+    state.taken = 1;
+    const build = () => Promise.reject(gone);
+    await expect(time.run(writeWithQueue({ ...write, build }))).rejects.toBe(gone);
+    expect(state.left).toEqual(new Set([2]));
+    expect(commits).toEqual([]);
+  });
+
+  it("is Unavailable at its deadline, and leaves", async () => {
+    const { time, state, write } = start(Array.from({ length: 1_000 }, () => new Contention("taken")));
+    const error = await time.run(writeWithQueue(write)).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(Unavailable);
+    expect(error).toHaveProperty("cause", expect.any(Contention));
+    expect(time.now()).toBeLessThanOrEqual(10_000);
+    expect(state.left).toEqual(new Set([1]));
+  });
+
+  it("ends with its own error when leaving fails too", async () => {
+    const { time, write } = start([new Contention("taken"), new StaleRevision("changed")]);
+    const queue = { ...write.queue, leave: () => Promise.reject(new Unavailable("down")) };
+    await expect(time.run(writeWithQueue({ ...write, queue }))).rejects.toBeInstanceOf(StaleRevision);
+  });
+});
+
+describe("a write where others may wait", () => {
+  it("takes no ticket when none waits", async () => {
+    const { time, state, store, build, effects, commits } = start();
+    Object.assign(state, { head: 5, served: 2, taken: 2 });
+    await time.run(commitWithRetry(store, build, effects));
+    expect(state.taken).toBe(2);
+    expect(commits.map(({ ticket }) => ticket)).toEqual([undefined]);
+  });
+
+  it("queues up when others wait, before it is built", async () => {
+    const { time, state, store, build, builds, effects, commits } = start();
+    state.taken = 1;
+    const before = time.sleep(100).then(() => Object.assign(state, { head: 1, served: 1 }));
+    await time.run(Promise.all([commitWithRetry(store, build, effects), before]));
+    expect(commits.map(({ ticket }) => ticket)).toEqual([2]);
+    expect(builds.at(-1)).toBe(1);
+  });
+
+  it("queues up when it has lost its first try", async () => {
+    const { time, store, build, builds, effects, commits } = start([new Contention("taken")]);
+    await time.run(commitWithRetry(store, build, effects));
+    expect(commits.map(({ ticket }) => ticket)).toEqual([undefined, 1]);
+    // Nothing was written since: what was built still holds.
+    expect(builds).toEqual([0]);
+  });
+});

@@ -1,0 +1,162 @@
+import { Contention, Unavailable } from "../errors.ts";
+import { carriedToHead } from "./carried-commit.ts";
+import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "./store.ts";
+
+/** So many writers before its turn, a write is built: at the turn, only what was written since is looked at. */
+const BUILT_AHEAD = 1;
+/** Pause of the next writer between two looks at the queue. */
+const NEXT_POLL_MS = 8;
+const MAX_POLL_MS = 1_000;
+/** One write with what comes between it and the next: at first, and bounds of what a writer sees. */
+const PACE_MS = { first: 35, least: 20, most: 1_000 } as const;
+/** A write takes at least so many looks' time, so that a slow service or machine shows before the queue has moved. */
+const LOOKS_IN_WRITE = 8;
+/** Of the time until a writer may be the next, after which it looks again. Near 1, writers would wake up too late and be the pace. */
+const LOOKS_EARLY = 0.5;
+/** A pause doubles so often at most while tries lose. */
+const MAX_DOUBLINGS = 4;
+/**
+ * The queue may stand still for so long, and for one write's time more for each writer before, until the next writer goes past
+ * them: one that ended without leaving is never served. Going too early costs a try and nothing else.
+ */
+const PATIENCE_MS = 200;
+const PATIENCE_WRITES = 4;
+
+export interface QueuedWrite {
+  readonly store: Pick<Store, "commit" | "changesAfter">;
+  readonly queue: WriterQueue;
+  readonly build: (head: number) => Promise<Commit>;
+  /** On the clock of `now`. */
+  readonly deadline: number;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Whether the write may be tried again after this error of a commit. */
+  readonly isWorthAnotherTry: (error: unknown) => boolean;
+}
+
+/** How many writers have taken a ticket before `ticket` and wait still. */
+export function writersBefore({ served, left }: WriterLine, ticket: number): number {
+  const gone = [...left].filter((each) => served < each && each < ticket).length;
+  return Math.max(0, ticket - 1 - served - gone);
+}
+
+/** How many writers wait. */
+export const waitingIn = (line: WriterLine): number => writersBefore(line, line.taken + 1);
+
+/**
+ * Builds and commits at once when no other writer waits, and otherwise, or when that was too late, after those who came
+ * before: none is overtaken until its time is over.
+ *
+ * @throws Unavailable at the deadline; whatever `build` and `commit` throw passes.
+ */
+export async function writeWithQueue(write: QueuedWrite): Promise<LogEntry> {
+  const { store, queue, build, isWorthAnotherTry } = write;
+  const line = await queue.line();
+  // Going first, it would be in the way of those who wait.
+  if (waitingIn(line) > 0) return waitAndCommit(null, write);
+  const built = await build(line.head);
+  try {
+    return await store.commit(built);
+  } catch (error) {
+    if (!isWorthAnotherTry(error)) throw error;
+    return waitAndCommit(error instanceof Contention ? built : null, write);
+  }
+}
+
+/** `built`: what was built already, at the head that it holds at; null = nothing. */
+async function waitAndCommit(built: Commit | null, write: QueuedWrite): Promise<LogEntry> {
+  const { queue } = write;
+  const ticket = await queue.enter();
+  try {
+    return await commitWith(ticket, built, write);
+  } catch (error) {
+    // Without it those behind wait for as long as their patience lasts, and no longer.
+    await queue.leave(ticket).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function commitWith(ticket: number, first: Commit | null, write: QueuedWrite): Promise<LogEntry> {
+  const look = observer(ticket, write);
+  let built = first;
+  for (let lost = 0; ; ) {
+    const { line, before, isPatient, pauseMs } = await look();
+    const isTurn = before === 0 || !isPatient;
+    if (isTurn || before <= BUILT_AHEAD) built = await builtAt(line.head, built, write);
+    // Only at the head that `line` shows: at a later one, a later ticket may have been served already.
+    const isReady = isTurn && built?.expectedHead === line.head;
+    if (isReady && built !== null) {
+      const tried = await tryCommit(line.served < ticket ? { ...built, ticket } : built, write);
+      if ("entry" in tried) return tried.entry;
+      if (!(tried.failure instanceof Contention)) built = null;
+      lost += 1;
+    }
+    // Of two that both take it for their turn, one soon waits longer than the other's transaction takes.
+    await pause(isTurn && !isReady ? 0 : pauseMs * 2 ** Math.min(lost, MAX_DOUBLINGS), write);
+  }
+}
+
+/** @throws what is not worth another try. */
+async function tryCommit(
+  commit: Commit,
+  { store, isWorthAnotherTry }: QueuedWrite,
+): Promise<{ readonly entry: LogEntry } | { readonly failure: unknown }> {
+  try {
+    return { entry: await store.commit(commit) };
+  } catch (failure) {
+    if (!isWorthAnotherTry(failure)) throw failure;
+    return { failure };
+  }
+}
+
+/** The write at the head, or at a later one. */
+async function builtAt(head: number, built: Commit | null, { store, build }: QueuedWrite): Promise<Commit> {
+  if (built !== null && built.expectedHead >= head) return built;
+  const carried = built === null ? null : await carriedToHead(store, built);
+  return carried ?? build(head);
+}
+
+/** Half of the time to one and a half, so that writers who wait do not look at the same moment. */
+async function pause(aboutMs: number, { now, random, sleep, deadline }: QueuedWrite): Promise<void> {
+  const ms = aboutMs * (0.5 + random());
+  if (now() + ms >= deadline) throw tooManyWrites(new Contention("its turn did not come"));
+  await sleep(ms);
+}
+
+export const tooManyWrites = (cause: unknown): Unavailable =>
+  new Unavailable("too many writes at the same time; try again", { cause });
+
+interface Look {
+  readonly line: WriterLine;
+  /** Writers that come first. */
+  readonly before: number;
+  /** Whether those before are still waited for. */
+  readonly isPatient: boolean;
+  /** Until the next look. */
+  readonly pauseMs: number;
+}
+
+/** Looks at the queue for the writer with this ticket, who learns from it how fast it moves. */
+function observer(ticket: number, { queue, now }: QueuedWrite): () => Promise<Look> {
+  let first: { readonly head: number; readonly atMs: number } | null = null;
+  let last = { seen: "", atMs: 0 };
+  return async () => {
+    const start = now();
+    const line = await queue.line();
+    const atMs = now();
+    first ??= { head: line.head, atMs };
+    const seen = `${line.head} ${line.served} ${line.left.size}`;
+    if (seen !== last.seen) last = { seen, atMs };
+    const writes = line.head - first.head;
+    const seenPaceMs = writes === 0 ? PACE_MS.first : (atMs - first.atMs) / writes;
+    const leastPaceMs = Math.max(PACE_MS.least, LOOKS_IN_WRITE * (atMs - start));
+    const paceMs = Math.min(PACE_MS.most, Math.max(leastPaceMs, seenPaceMs));
+    const before = writersBefore(line, ticket);
+    const patienceMs = Math.max(PATIENCE_MS, PATIENCE_WRITES * paceMs) + before * paceMs;
+    // A service that answers slowly is not asked all the time.
+    const leastMs = Math.max(NEXT_POLL_MS, atMs - start);
+    const pauseMs = Math.min(MAX_POLL_MS, Math.max(leastMs, (before - 1) * paceMs * LOOKS_EARLY));
+    return { line, before, isPatient: atMs - last.atMs < patienceMs, pauseMs };
+  };
+}

@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Database, openDatabase } from "../../adapters/local/database.ts";
+import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
+import { Unavailable } from "../../core/errors.ts";
+import { type RemoteStore, remoteStore } from "../support/remote-store.ts";
+import { seededRandom } from "../support/seeded-random.ts";
+import { VirtualTime } from "../support/virtual-time.ts";
+import { wholeLog, Writer } from "./store-under-test.ts";
+
+const MEASURED_MS = 15_000;
+
+interface Rates {
+  readonly writesPerSecond: number;
+  readonly unavailable: number;
+  readonly p99Ms: number;
+  readonly transactionsPerWrite: number;
+}
+
+describe("instances that share nothing but the store, at 4 ms a read and 20 ms a transaction", {
+  timeout: 60_000,
+}, () => {
+  let database: Database;
+  let time: VirtualTime;
+  let remote: RemoteStore;
+  beforeEach(() => {
+    database = openDatabase(":memory:");
+    time = new VirtualTime();
+    remote = remoteStore(new SqliteStore(database), time);
+  });
+  afterEach(() => database.close());
+
+  /** Each instance writes its next domain when the one before was answered. */
+  async function measure(instances: number, hostOf: (domain: string) => string): Promise<Rates> {
+    const random = seededRandom(instances).next;
+    const latencies: number[] = [];
+    let unavailable = 0;
+    const instance = async (index: number): Promise<void> => {
+      // An object of its own: turns within one process are by store.
+      const writer = new Writer({ ...remote.store }, { now: time.now, sleep: time.sleep, random });
+      for (let n = 0; time.now() < MEASURED_MS; n += 1) {
+        const domain = `d${n}.i${index}.example`;
+        const start = time.now();
+        try {
+          await writer.putDomain({ name: domain, mxHosts: [hostOf(domain)] });
+          latencies.push(time.now() - start);
+        } catch (error) {
+          if (!(error instanceof Unavailable)) throw error;
+          unavailable += 1;
+        }
+      }
+    };
+    await time.run(Promise.all(Array.from({ length: instances }, (_, index) => instance(index))));
+    const log = await wholeLog(new SqliteStore(database));
+    // Each write that was answered as stored is there, once.
+    expect(log).toHaveLength(latencies.length);
+    expect(new Set(log.map(({ record }) => record.id)).size).toBe(log.length);
+    const sorted = latencies.toSorted((a, b) => a - b);
+    return {
+      writesPerSecond: (latencies.length / time.now()) * 1000,
+      unavailable,
+      p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
+      transactionsPerWrite: remote.transactions() / latencies.length,
+    };
+  }
+
+  it.each([1, 10, 30, 100])(
+    "store 15 domains a second and refuse none, at %i instances",
+    async (instances) => {
+      const rates = await measure(instances, (domain) => `mx.${domain}`);
+      expect(rates.unavailable).toBe(0);
+      expect(rates.writesPerSecond).toBeGreaterThan(15);
+      expect(rates.transactionsPerWrite).toBeLessThan(1.5);
+      if (instances <= 30) expect(rates.p99Ms).toBeLessThan(5_000);
+    },
+  );
+
+  it.each([10, 100])(
+    "do so where every write changes the same MX host, at %i instances",
+    async (instances) => {
+      const rates = await measure(instances, () => "mx.example");
+      expect(rates.unavailable).toBe(0);
+      expect(rates.writesPerSecond).toBeGreaterThan(15);
+    },
+  );
+
+  it("store as many when there are more than can be served in time, and refuse the others", async () => {
+    const rates = await measure(400, (domain) => `mx.${domain}`);
+    expect(rates.unavailable).toBeGreaterThan(0);
+    expect(rates.writesPerSecond).toBeGreaterThan(15);
+  });
+
+  it("go past writers that crash in the queue", async () => {
+    const crashing = async () => {
+      while (time.now() < MEASURED_MS) {
+        await (await remote.store.queue())?.enter();
+        await time.sleep(1_500);
+      }
+    };
+    const [rates] = await Promise.all([measure(10, (domain) => `mx.${domain}`), crashing()]);
+    expect(rates.unavailable).toBe(0);
+    expect(rates.writesPerSecond).toBeGreaterThan(5);
+  });
+});
