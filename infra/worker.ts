@@ -8,7 +8,7 @@ import { environmentOf, PORTS, secretsOf, taskTransforms, type WorkerParts } fro
 export const edgeLogGroup = (): string => `/postern/${$app.stage}/edge`;
 
 /** Not /ready: an edge that drains or waits for its first settings is not to be replaced. */
-const LIVE_CHECK = `fetch("http://127.0.0.1:${PORTS.health}/live").then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))`;
+const LIVE = `http://127.0.0.1:${PORTS.health}/live`;
 
 /** The edges: a Fargate service on ARM64 behind a network load balancer with port 25. */
 export function createWorker(settings: Settings, parts: WorkerParts) {
@@ -61,11 +61,13 @@ function createService(settings: Settings, parts: WorkerParts, { group, rules }:
     ssm: secretsOf(settings),
     logging: { name: edgeLogGroup(), retention: "1 year" },
     health: {
-      command: ["CMD", "node", "-e", LIVE_CHECK],
-      interval: "10 seconds",
-      timeout: "5 seconds",
-      retries: 3,
-      startPeriod: "30 seconds",
+      // Of the image: bash alone, since a check that starts a node fails at full load. The load balancer stops sending to an
+      // edge that does not answer after 20 seconds; this one only has to find a process that hangs for minutes.
+      command: ["CMD", "bash", "/app/check-url.sh", LIVE],
+      interval: "30 seconds",
+      timeout: "20 seconds",
+      retries: 5,
+      startPeriod: "60 seconds",
     },
     loadBalancer: LOAD_BALANCER,
     scaling: {

@@ -16,16 +16,36 @@ const instructions = readText("worker/Dockerfile")
 const named = (name: string): readonly (readonly string[])[] =>
   instructions.filter(([instruction]) => instruction === name).map(([, ...rest]) => rest);
 
+const bases = named("FROM").map((words) => words.find((word) => !word.startsWith("--")));
+
 const copied = named("COPY")
   .filter(([first]) => !first?.startsWith("--"))
   .map((words) => ({ sources: words.slice(0, -1), target: words.at(-1) ?? "" }));
 
 describe("worker/Dockerfile", () => {
-  it("runs Node 24 on a slim image, as a user who is not root", () => {
-    expect(named("FROM").map(([image]) => image)).toEqual(["node:24-slim", "node:24-slim"]);
+  it("runs Node 24 on a slim image that is named by digest, as a user who is not root", () => {
+    expect(bases).toHaveLength(2);
+    expect(new Set(bases)).toEqual(new Set([expect.stringMatching(/^node:24-slim@sha256:[0-9a-f]{64}$/u)]));
     expect(named("USER")).toEqual([["1000:1000"]]);
     const last = instructions.map(([instruction]) => instruction);
     expect(last.lastIndexOf("USER")).toBeGreaterThan(last.lastIndexOf("RUN"));
+  });
+
+  it("makes the bundle on the processor that builds, and the image for the one that runs", () => {
+    expect(named("FROM").map((words) => words.filter((word) => word.startsWith("--")))).toEqual([
+      ["--platform=$BUILDPLATFORM"],
+      [],
+    ]);
+  });
+
+  it("installs what the bundle is made of and with, and no tool of development", () => {
+    expect(named("RUN").map((words) => words.slice(0, 3).join(" "))).toContain("npm ci --omit=dev");
+    const manifest = JSON.parse(readText("package.json")) as {
+      dependencies: object;
+      devDependencies: object;
+    };
+    expect(Object.keys(manifest.dependencies)).toContain("esbuild");
+    expect(Object.keys(manifest.devDependencies)).toContain("typescript");
   });
 
   it("has openssl, an init that passes signals on, and a health check of its own", () => {

@@ -120,10 +120,23 @@ export const EDGE_CHECKS: Checks = {
     });
   },
   "an edge is replaced when it does not live, never because it is not ready": (stack) => {
-    const command = listAt(edgeContainer(stack), "healthCheck", "command").join(" ");
-    expect(command).toContain("http://127.0.0.1:8081/live");
-    expect(command).not.toContain("ready");
+    const command = listAt(edgeContainer(stack), "healthCheck", "command");
+    expect(command).toEqual(["CMD", "bash", "/app/check-url.sh", "http://127.0.0.1:8081/live"]);
+    const image = stack.resources.find(({ type }) => type === "docker-build:index:Image")?.inputs;
+    expect(readFileSync(textAt(image, "dockerfile", "location"), "utf8")).toContain(" /app/check-url.sh\n");
     expect(at(service(stack), "healthCheckGracePeriodSeconds")).toBe(60);
+  },
+  "an edge at full load is not replaced for a late answer": (stack) => {
+    const { interval, timeout, retries, startPeriod } = edgeContainer(stack)["healthCheck"] as Record<
+      string,
+      number
+    >;
+    expect({ interval, timeout, retries, startPeriod }).toEqual({
+      interval: 30,
+      timeout: 20,
+      retries: 5,
+      startPeriod: 60,
+    });
   },
   "transactions may end before an edge is killed": (stack) => {
     const killsAfter = Number(at(edgeContainer(stack), "stopTimeout"));

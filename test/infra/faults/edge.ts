@@ -85,6 +85,18 @@ export const EDGE_FAULTS: Faults = {
     replace: "/ready",
     caughtBy: "an edge is replaced when it does not live, never because it is not ready",
   },
+  "the container's check starts a program": {
+    file: WORKER,
+    find: 'command: ["CMD", "bash", "/app/check-url.sh", LIVE]',
+    replace: 'command: ["CMD", "node", "-e", LIVE]',
+    caughtBy: "an edge is replaced when it does not live, never because it is not ready",
+  },
+  "a late answer ends an edge": {
+    file: WORKER,
+    find: 'timeout: "20 seconds",',
+    replace: 'timeout: "5 seconds",',
+    caughtBy: "an edge at full load is not replaced for a late answer",
+  },
   "an edge is killed after 30 seconds": {
     file: TASK,
     find: "stopTimeout: ENDING.killSeconds,",
