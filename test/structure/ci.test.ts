@@ -79,6 +79,14 @@ describe(".ci/run", () => {
     expect(lists.flatMap(({ groups }) => groups?.["names"]?.split(" "))).toContain(name);
   });
 
+  it.each(["buildah", "mmdebstrap"])("installs %s for the worker's image", (name) => {
+    expect(script).toMatch(new RegExp(`^debian_packages\\+=\\([^)]*\\b${name}\\b`, "mu"));
+  });
+
+  it("builds and runs the worker's image", () => {
+    expect(script).toMatch(/^POSTERN_IMAGE=required .*npm test/mu);
+  });
+
   it("runs the README's own commands, and skips no peer", () => {
     for (const command of ["npm ci", "npm run check", "POSTERN_PEERS=required npm test"])
       expect(script).toContain(command);

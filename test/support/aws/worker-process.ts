@@ -32,30 +32,11 @@ export class WorkerProcess {
   #log = "";
   #errors = "";
 
-  constructor(bundle: Bundle, environment: Readonly<Record<string, string>>) {
+  /** @param program the bundle, or a function that starts what runs it elsewhere, with an environment of its own. */
+  constructor(program: Bundle | (() => ChildProcess), environment: Readonly<Record<string, string>> = {}) {
     this.#directory = mkdtempSync(join(tmpdir(), "postern-task-"));
-    this.child = spawn(process.execPath, [bundle.path], {
-      cwd: this.#directory,
-      stdio: ["ignore", "pipe", "pipe"],
-      env: {
-        PATH: process.env["PATH"],
-        ...sdkEnvironment(),
-        STORE: "dynamodb",
-        SMTP_NAME: "gate.example",
-        SMTP_HOST: "127.0.0.1",
-        SMTP_PORT: "0",
-        // As infra/worker-task.ts has it: mail comes through a load balancer, which says who the client is.
-        SMTP_LISTENERS: JSON.stringify([
-          { name: "mx", host: "127.0.0.1", port: 0, proxyProtocol: true, proxyFrom: ["127.0.0.1/32"] },
-        ]),
-        API_HOST: "127.0.0.1",
-        HEALTH_PORT: "0",
-        DATA_DIR: join(this.#directory, "data"),
-        SETTINGS_POLL_INTERVAL_MS: "100",
-        LIMITS: '{"drainMs":5000}',
-        ...environment,
-      },
-    });
+    this.child =
+      typeof program === "function" ? program() : startBundle(program, this.#directory, environment);
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.#log += text));
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
     this.ended = once(this.child, "close").then(([code]: unknown[]) => {
@@ -86,11 +67,15 @@ export class WorkerProcess {
     return listeners.find((listener) => listener.name === name)?.port ?? 0;
   }
 
+  async healthPort(): Promise<number> {
+    return startedSchema.parse(await this.logged("started")).health.port;
+  }
+
   /** Waits until /ready says so. */
   async ready(holds: (ready: LogLine) => boolean, what: string): Promise<LogLine> {
-    const { health } = startedSchema.parse(await this.logged("started"));
+    const port = await this.healthPort();
     return this.#wait(what, async () => {
-      const ready = (await (await fetch(`http://127.0.0.1:${health.port}/ready`)).json()) as LogLine;
+      const ready = (await (await fetch(`http://127.0.0.1:${port}/ready`)).json()) as LogLine;
       return holds(ready) ? ready : undefined;
     });
   }
@@ -107,6 +92,35 @@ export class WorkerProcess {
   #wait<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
     return waitUntil(ask, { what, timeoutMs: WITHIN_MS, explain: () => `${this.#errors}\n${this.#log}` });
   }
+}
+
+function startBundle(
+  { path }: Bundle,
+  directory: string,
+  environment: Readonly<Record<string, string>>,
+): ChildProcess {
+  return spawn(process.execPath, [path], {
+    cwd: directory,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      PATH: process.env["PATH"],
+      ...sdkEnvironment(),
+      STORE: "dynamodb",
+      SMTP_NAME: "gate.example",
+      SMTP_HOST: "127.0.0.1",
+      SMTP_PORT: "0",
+      // As infra/worker-task.ts has it: mail comes through a load balancer, which says who the client is.
+      SMTP_LISTENERS: JSON.stringify([
+        { name: "mx", host: "127.0.0.1", port: 0, proxyProtocol: true, proxyFrom: ["127.0.0.1/32"] },
+      ]),
+      API_HOST: "127.0.0.1",
+      HEALTH_PORT: "0",
+      DATA_DIR: join(directory, "data"),
+      SETTINGS_POLL_INTERVAL_MS: "100",
+      LIMITS: '{"drainMs":5000}',
+      ...environment,
+    },
+  });
 }
 
 /** Endpoints, region and credentials, as the SDK takes them. */
