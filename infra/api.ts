@@ -65,7 +65,7 @@ type RouteSetting = $util.Input<aws.types.input.apigatewayv2.StageRouteSetting>;
 
 export type Api = ReturnType<typeof createApi>;
 
-function createHandler({ authorizer, smtpName }: Settings, { table, storage }: ApiParts) {
+function createHandler({ authorizer, smtpName, sizes }: Settings, { table, storage }: ApiParts) {
   const environment: ApiEnvironment = {
     ...writerEnvironment(table, storage),
     API_AUTH: authorizer.kind,
@@ -77,7 +77,7 @@ function createHandler({ authorizer, smtpName }: Settings, { table, storage }: A
     handler: "lambda.handler",
     runtime: "nodejs24.x",
     architecture: "arm64",
-    memory: "1024 MB",
+    memory: `${sizes.apiMemory} MB`,
     // API Gateway gives up at 30.
     timeout: "29 seconds",
     environment: environmentForSst(environment),

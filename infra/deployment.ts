@@ -1,6 +1,8 @@
 import { createAlarms } from "./alarms.ts";
 import { createApi } from "./api.ts";
+import { requireConsent, valuesOf } from "./consent.ts";
 import { createNetwork } from "./network.ts";
+import { createOutputs, readValuesInForce } from "./outputs.ts";
 import { createSchedule } from "./schedule.ts";
 import { readSettings } from "./settings.ts";
 import { createStorage } from "./storage.ts";
@@ -8,15 +10,18 @@ import { createTable } from "./table.ts";
 import { createWorker } from "./worker.ts";
 
 /** Everything of a stage. Returned are the places that an operator needs (docs/deploy.md). */
-export function deployment() {
+export async function deployment() {
   const settings = readSettings($app.stage, process.env);
+  const inForce = valuesOf(settings);
+  requireConsent({ before: await readValuesInForce(), after: inForce, consent: settings.consent });
   const table = createTable(settings);
   const storage = createStorage(settings);
   const network = createNetwork(settings);
   const api = createApi(settings, { table, storage });
-  const schedule = createSchedule({ table, storage });
+  const schedule = createSchedule(settings, { table, storage });
   const worker = createWorker(settings, { network, table, storage });
   createAlarms(settings, { table, api, schedule, worker });
+  createOutputs(settings, { api, network, schedule, storage, table, worker }, inForce);
   return {
     api: api.api.url,
     loadBalancer: worker.service.nodes.loadBalancer.dnsName,

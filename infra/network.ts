@@ -3,7 +3,7 @@ import type { Settings } from "./settings.ts";
 /** Where the edges live: public subnets without NAT, an address of their own for each zone of the load balancer. */
 export function createNetwork({ zones, isProduction }: Settings) {
   const vpc = new sst.aws.Vpc("Network", {
-    az: zones,
+    az: zonesOfRegion(zones),
     transform: {
       // Nothing of ours uses the default group; whatever lands in it by mistake reaches nothing.
       securityGroup: (args) => {
@@ -30,6 +30,23 @@ export function createNetwork({ zones, isProduction }: Settings) {
   );
   const cluster = new sst.aws.Cluster("Edges", { vpc });
   return { vpc, cluster, addresses, cidr: vpc.nodes.vpc.cidrBlock };
+}
+
+/** SST would leave the zone of a subnet open where a region has fewer, and two subnets could share one. */
+function zonesOfRegion(zones: number): $util.Output<string[]> {
+  const available = aws.getAvailabilityZonesOutput({
+    state: "available",
+    // Not the local zones of metropolitan areas, which have no load balancers of this kind.
+    filters: [{ name: "zone-type", values: ["availability-zone"] }],
+  });
+  return available.names.apply((names) => {
+    if (names.length < zones) {
+      throw new Error(
+        `POSTERN_ZONES: the region has ${names.length} zones (${names.join(", ")}), not ${zones}`,
+      );
+    }
+    return names.slice(0, zones);
+  });
 }
 
 export type Network = ReturnType<typeof createNetwork>;

@@ -9,6 +9,7 @@ import {
   useKey,
   useTable,
 } from "./permissions.ts";
+import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
@@ -30,14 +31,14 @@ export interface ScheduleParts {
 }
 
 /** What happens without a request: one function, told by the clock and by ACM. */
-export function createSchedule({ table, storage }: ScheduleParts) {
+export function createSchedule(settings: Settings, { table, storage }: ScheduleParts) {
   const environment: ScheduleEnvironment = writerEnvironment(table, storage);
   const handler = new sst.aws.Function("ScheduleHandler", {
     bundle: "dist/schedule",
     handler: "lambda.handler",
     runtime: "nodejs24.x",
     architecture: "arm64",
-    memory: "1024 MB",
+    memory: `${settings.sizes.scheduleMemory} MB`,
     timeout: "5 minutes",
     environment: environmentForSst(environment),
     logging: { format: "text", retention: "1 year" },

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseOperatorDelivery } from "../core/delivery/route.ts";
-import { DEPLOY_VARIABLES, readSettings, WrongSetting } from "./settings.ts";
+import { DEPLOY_VARIABLES, WrongSetting } from "./deploy-variables.ts";
+import { readSettings } from "./settings.ts";
 
 const PRODUCTION = { POSTERN_SMTP_NAME: "mx.example.net" };
 const KEY = "arn:aws:kms:eu-central-1:210987654321:key/01234567-89ab-cdef-0123-456789abcdef";
@@ -30,10 +31,13 @@ describe("the settings of a deployment", () => {
       delivery: { kind: "own-bucket" },
       edge: {},
       edges: { min: 2, max: 8 },
+      connections: 2_000,
+      sizes: { edgeCpu: 1, edgeMemory: 2, apiMemory: 1024, scheduleMemory: 1024 },
       authorizer: { kind: "iam" },
       apiDomain: null,
       table: null,
       alarmEmail: null,
+      consent: [],
     });
   });
 
@@ -111,6 +115,10 @@ describe("the settings of a deployment", () => {
     expect(readSettings("pr-1", { POSTERN_EDGES_MIN: "3" }).edges).toEqual({ min: 3, max: 3 });
   });
 
+  it("take as many zones as the region has", () => {
+    expect(readSettings("production", { ...PRODUCTION, POSTERN_ZONES: "2" }).zones).toBe(2);
+  });
+
   it.each([
     ["production", {}, "POSTERN_SMTP_NAME: is needed in production"],
     [
@@ -133,6 +141,24 @@ describe("the settings of a deployment", () => {
       "pr-1",
       { POSTERN_JWT_ISSUER: "https://id.example" },
       "POSTERN_JWT_ISSUER: means nothing without POSTERN_API_AUTH=jwt",
+    ],
+    [
+      "pr-1",
+      { POSTERN_CONSENT: "POSTERN_TABLE, POSTERN_EDGES_MIN" },
+      "POSTERN_CONSENT: POSTERN_EDGES_MIN is no variable that needs consent",
+    ],
+    ["pr-1", { POSTERN_CONSENT: "yes" }, "POSTERN_CONSENT: yes is no variable that needs consent"],
+    [
+      "pr-1",
+      { POSTERN_DELIVERY_ALLOW: "a.example,".repeat(300) },
+      "POSTERN_DELIVERY_ALLOW: must have at most 2048 characters",
+    ],
+    ["pr-1", { POSTERN_ZONES: "1" }, "POSTERN_ZONES: must be a number from 2 to 6"],
+    ["pr-1", { POSTERN_ZONES: "two" }, "POSTERN_ZONES: must be a number from 2 to 6"],
+    [
+      "pr-1",
+      { POSTERN_EDGE_CONNECTIONS: "30001" },
+      "POSTERN_EDGE_CONNECTIONS: must be a number from 1 to 30000",
     ],
     ["pr-1", { POSTERN_EDGES_MIN: "0" }, "POSTERN_EDGES_MIN: must be a number from 1 to 100"],
     [

@@ -2,55 +2,16 @@ import { awsConfigSchema } from "../adapters/aws/aws-config.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import { parseDomainName } from "../core/domain-name/domain-name.ts";
 import { InvalidInput } from "../core/errors.ts";
+import {
+  type ConsentVariable,
+  DEPLOY_VARIABLES,
+  type DeployVariableName,
+  isConsentVariable,
+  WrongSetting,
+} from "./deploy-variables.ts";
+import { readSizes, type Sizes } from "./sizes.ts";
 import { type Config, parseConfig, WrongConfig } from "../worker/config.ts";
 
-/** A variable that the deployment reads, as people meet it. */
-interface DeployVariable {
-  readonly defaultText: string;
-  readonly meaning: string;
-}
-
-/** Every variable of a deployment, beside AWS's own. The one table of their names; docs/deploy.md has the same. */
-export const DEPLOY_VARIABLES = {
-  POSTERN_SMTP_NAME: {
-    defaultText: "none in production; elsewhere `mx.<stage>.postern.test`",
-    meaning: "name of the edges in banner, EHLO and Received, and on their default certificate",
-  },
-  POSTERN_DELIVERY: {
-    defaultText: "a bucket of the deployment",
-    meaning:
-      "where accepted mail goes: a next hop without password, `ssm:/name` (a SecureString that holds one with its password), or `s3://bucket/prefix`",
-  },
-  POSTERN_DELIVERY_KMS_KEY: {
-    defaultText: "none",
-    meaning:
-      "ARN of the KMS key of the bucket or of the SecureString in `POSTERN_DELIVERY`, where that is not AWS's own",
-  },
-  POSTERN_DELIVERY_ALLOW: { defaultText: "empty", meaning: "the edges' `DELIVERY_ALLOW`" },
-  POSTERN_POSTMASTER: { defaultText: "none", meaning: "the edges' `POSTMASTER`" },
-  POSTERN_LINE_ENDS: { defaultText: "refuse", meaning: "the edges' `LINE_ENDS`" },
-  POSTERN_TLS_CIPHERS: { defaultText: "AEAD suites", meaning: "the edges' `TLS_CIPHERS`" },
-  POSTERN_EDGES_MIN: { defaultText: "2 in production, else 1", meaning: "edges at least" },
-  POSTERN_EDGES_MAX: { defaultText: "8 in production, else 1", meaning: "edges at most" },
-  POSTERN_API_AUTH: {
-    defaultText: "iam",
-    meaning: "who may call the API: `iam` or `jwt`, for the whole stage",
-  },
-  POSTERN_JWT_ISSUER: { defaultText: "none", meaning: "with `jwt`: URL of the issuer (OpenID Connect)" },
-  POSTERN_JWT_AUDIENCE: { defaultText: "none", meaning: "with `jwt`: audiences, by comma" },
-  POSTERN_JWT_SCOPES: {
-    defaultText: "none",
-    meaning: "with `jwt`: a token needs one of these scopes, by comma",
-  },
-  POSTERN_API_DOMAIN: { defaultText: "none", meaning: "name of the API, in a Route 53 zone of the account" },
-  POSTERN_TABLE: {
-    defaultText: "the stage's own",
-    meaning: "a table that was restored, and takes the place of the stage's own",
-  },
-  POSTERN_ALARM_EMAIL: { defaultText: "none", meaning: "who hears of alarms" },
-} as const satisfies Readonly<Record<string, DeployVariable>>;
-
-export type DeployVariableName = keyof typeof DEPLOY_VARIABLES;
 type Environment = Readonly<Record<string, string | undefined>>;
 /** The value of a variable; null = it is not set. */
 type Given = (name: DeployVariableName) => string | null;
@@ -90,23 +51,20 @@ export interface Settings {
   /** Variables of the edges that are handed on as they are. */
   readonly edge: Readonly<Partial<Record<PassedOn, string>>>;
   readonly edges: { readonly min: number; readonly max: number };
+  /** Connections of an edge at one time. */
+  readonly connections: number;
+  readonly sizes: Sizes;
   readonly authorizer: ApiAuthorizer;
   readonly apiDomain: string | null;
   /** null = the stage's own. */
   readonly table: string | null;
   readonly alarmEmail: string | null;
+  /** Variables whose value this deployment may change. */
+  readonly consent: readonly ConsentVariable[];
 }
 
 const PASSED_ON = ["DELIVERY_ALLOW", "POSTMASTER", "LINE_ENDS", "TLS_CIPHERS"] as const;
 type PassedOn = (typeof PASSED_ON)[number];
-
-/** A variable of the deployment is wrong: its name and the reason, never its value. */
-export class WrongSetting extends Error {
-  override readonly name = "WrongSetting";
-  constructor(variable: DeployVariableName, reason: string) {
-    super(`${variable}: ${reason}`);
-  }
-}
 
 const MAILBOX: Form = { pattern: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, reason: "must be a mailbox" };
 /** Of KMS, with the key's id: IAM grants nothing by an alias. */
@@ -115,8 +73,12 @@ const KEY_ARN: Form = {
   reason: "must be the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID",
 };
 const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
+/** A value is kept in a parameter, which holds 4 KB; a list may grow when it is written in full. */
+const MOST_CHARACTERS = 2_048;
 /** An NLB's targets and DynamoDB's log are not the limit before this; it stops a typing error. */
 const MOST_EDGES = 100;
+/** A connection takes two file descriptors with the one to its next hop, and a task has 65,535. */
+const MOST_CONNECTIONS = 30_000;
 
 /**
  * Reads what the operator chose. An empty variable counts as not set. What edges read themselves is read by their own parsers,
@@ -132,22 +94,38 @@ export function readSettings(stage: string, environment: Environment): Settings 
   );
   if (unknown !== undefined)
     throw new WrongSetting(unknown as DeployVariableName, "is no variable of a deployment");
+  const long = Object.keys(DEPLOY_VARIABLES).find(
+    (name) => (environment[name]?.length ?? 0) > MOST_CHARACTERS,
+  );
+  if (long !== undefined)
+    throw new WrongSetting(long as DeployVariableName, `must have at most ${MOST_CHARACTERS} characters`);
   const edge = passedOn(given);
   return {
     isProduction,
     // A zone that fails takes half or a third of the edges with it.
-    zones: isProduction ? 3 : 2,
+    zones: count("POSTERN_ZONES", given("POSTERN_ZONES"), {
+      least: 2,
+      most: 6,
+      otherwise: isProduction ? 3 : 2,
+    }),
     smtpName: smtpName(
       given("POSTERN_SMTP_NAME"),
       isProduction ? null : `mx.${stage.toLowerCase()}.postern.test`,
     ),
     delivery: delivery(given),
     edge,
-    edges: edges(given("POSTERN_EDGES_MIN"), given("POSTERN_EDGES_MAX"), isProduction),
+    edges: edges(given, isProduction),
+    connections: count("POSTERN_EDGE_CONNECTIONS", given("POSTERN_EDGE_CONNECTIONS"), {
+      least: 1,
+      most: MOST_CONNECTIONS,
+      otherwise: 2_000,
+    }),
+    sizes: readSizes({ given, isProduction, wrong: (name, reason) => new WrongSetting(name, reason) }),
     authorizer: authorizer(given),
     apiDomain: hostName("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN")),
     table: tableName(given("POSTERN_TABLE")),
     alarmEmail: matching("POSTERN_ALARM_EMAIL", given("POSTERN_ALARM_EMAIL"), MAILBOX),
+    consent: consent(given("POSTERN_CONSENT")),
   };
 }
 
@@ -243,18 +221,30 @@ function deliveryPlace(value: string | null, key: string | null): Delivery {
   }
 }
 
-function edges(min: string | null, max: string | null, isProduction: boolean): Settings["edges"] {
-  const count = (name: DeployVariableName, value: string | null, otherwise: number): number => {
-    if (value === null) return otherwise;
-    const number = /^\d{1,3}$/.test(value) ? Number(value) : 0;
-    if (number < 1 || number > MOST_EDGES)
-      throw new WrongSetting(name, `must be a number from 1 to ${MOST_EDGES}`);
-    return number;
-  };
-  const least = count("POSTERN_EDGES_MIN", min, isProduction ? 2 : 1);
-  const most = count("POSTERN_EDGES_MAX", max, Math.max(least, isProduction ? 8 : 1));
-  if (most < least) throw new WrongSetting("POSTERN_EDGES_MAX", "must not be less than POSTERN_EDGES_MIN");
-  return { min: least, max: most };
+interface Range {
+  readonly least: number;
+  readonly most: number;
+  readonly otherwise: number;
+}
+
+function count(name: DeployVariableName, value: string | null, { least, most, otherwise }: Range): number {
+  if (value === null) return otherwise;
+  const number = /^\d{1,5}$/.test(value) ? Number(value) : -1;
+  if (number < least || number > most)
+    throw new WrongSetting(name, `must be a number from ${least} to ${most}`);
+  return number;
+}
+
+function edges(given: Given, isProduction: boolean): Settings["edges"] {
+  const range = { least: 1, most: MOST_EDGES };
+  const min = count("POSTERN_EDGES_MIN", given("POSTERN_EDGES_MIN"), {
+    ...range,
+    otherwise: isProduction ? 2 : 1,
+  });
+  const otherwise = Math.max(min, isProduction ? 8 : 1);
+  const max = count("POSTERN_EDGES_MAX", given("POSTERN_EDGES_MAX"), { ...range, otherwise });
+  if (max < min) throw new WrongSetting("POSTERN_EDGES_MAX", "must not be less than POSTERN_EDGES_MIN");
+  return { min, max };
 }
 
 function authorizer(given: Given): ApiAuthorizer {
@@ -281,3 +271,10 @@ const list = (text: string | null): readonly string[] =>
     .split(",")
     .map((each) => each.trim())
     .filter((each) => each !== "");
+
+function consent(text: string | null): readonly ConsentVariable[] {
+  return list(text).map((name) => {
+    if (isConsentVariable(name)) return name;
+    throw new WrongSetting("POSTERN_CONSENT", `${name} is no variable that needs consent`);
+  });
+}

@@ -60,6 +60,7 @@ export function environmentOf(
     // The only place that can be written; it dies with the task.
     DATA_DIR: "/tmp/postern",
     LIMITS: JSON.stringify({
+      maxConnections: settings.connections,
       acceptAfterTermMs: ENDING.acceptSeconds * 1000,
       drainMs: ENDING.drainSeconds * 1000,
     }),

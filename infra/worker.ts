@@ -48,14 +48,15 @@ interface EdgeGroup {
 }
 
 function createService(settings: Settings, parts: WorkerParts, { group, rules }: EdgeGroup) {
-  const { isProduction, edges } = settings;
+  const { edges, sizes } = settings;
   const { vpc, cluster } = parts.network;
   const listener = captureResource();
   return new sst.aws.Service("Edge", {
     cluster,
     architecture: "arm64",
-    cpu: isProduction ? "1 vCPU" : "0.5 vCPU",
-    memory: isProduction ? "2 GB" : "1 GB",
+    // readSizes has checked that Fargate has the two together.
+    cpu: `${sizes.edgeCpu} vCPU` as "1 vCPU",
+    memory: `${sizes.edgeMemory} GB`,
     image: { context: ".", dockerfile: "worker/Dockerfile" },
     environment: environmentForSst(environmentOf(settings, parts)),
     ssm: secretsOf(settings),

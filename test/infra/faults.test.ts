@@ -4,6 +4,7 @@ import { DATA_FAULTS } from "./faults/data.ts";
 import { EDGE_FAULTS } from "./faults/edge.ts";
 import { FUNCTION_FAULTS } from "./faults/functions.ts";
 import { ORDER_FAULTS } from "./faults/order.ts";
+import { OUTPUT_FAULTS } from "./faults/outputs.ts";
 import { ROLE_FAULTS } from "./faults/roles.ts";
 import type { Faults } from "./faults/planted.ts";
 import type { Stack } from "./harness/stack.ts";
@@ -15,6 +16,7 @@ const FAULTS: Faults = {
   ...EDGE_FAULTS,
   ...FUNCTION_FAULTS,
   ...ORDER_FAULTS,
+  ...OUTPUT_FAULTS,
 };
 const PRODUCTION = { stage: "production", environment: { POSTERN_SMTP_NAME: "mx.example.net" } } as const;
 

@@ -1,6 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { FARGATE_MEMORY } from "../../infra/sizes.ts";
+import { PLATFORM } from "./harness/program.ts";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { expectAuthorizedBy } from "./checks/functions.ts";
+import { parametersOf } from "./checks/outputs.ts";
 import { expectMailIsWrittenWhereGranted } from "./checks/roles.ts";
 import {
   allOf,
@@ -8,6 +13,7 @@ import {
   edgeContainer,
   edgeEnvironment,
   functionEnvironment,
+  functionNamed,
   inlineStatements,
   named,
   onlyOne,
@@ -33,6 +39,13 @@ const CHOICES = {
   encryptedBucket: { POSTERN_DELIVERY: "s3://mail.example/in", POSTERN_DELIVERY_KMS_KEY: KEY },
   encryptedSecret: { POSTERN_DELIVERY: "ssm:/postern/delivery", POSTERN_DELIVERY_KMS_KEY: KEY },
   edges: { POSTERN_EDGES_MIN: "3", POSTERN_EDGES_MAX: "5", POSTERN_POSTMASTER: "admin@example.com" },
+  sizes: {
+    POSTERN_EDGE_CPU: "2",
+    POSTERN_EDGE_MEMORY: "8",
+    POSTERN_EDGE_CONNECTIONS: "9000",
+    POSTERN_API_MEMORY: "512",
+    POSTERN_SCHEDULE_MEMORY: "3008",
+  },
   restored: { POSTERN_TABLE: "restored-settings" },
   alarms: { POSTERN_ALARM_EMAIL: "ops@example.com", POSTERN_API_DOMAIN: "api.example.net" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -52,7 +65,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
       (environment): SynthesisOptions => ({ stage: "pr-1", environment }),
     );
     for await (const stack of synthesiseEach(list)) stacks.set(names[stacks.size] ?? "", stack);
-  });
+  }, 600_000);
 
   it("tokens of one issuer authorise the whole stage", () => {
     const stack = stackOf("tokens");
@@ -69,6 +82,9 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     );
     expect(route.inputs["authorizationScopes"]).toEqual(["postern/manage"]);
     expect(functionEnvironment(stack, "ApiHandler")["API_AUTH"]).toBe("jwt");
+    // A policy of IAM would let no one in.
+    expect(allOf(stack, "iam/policy:Policy")).toEqual([]);
+    expect(parametersOf(stack)["api-policy"]).toBe(undefined);
   });
 
   it("a next hop with a password is a secret, which the execution role alone may read", () => {
@@ -171,6 +187,17 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     expect(edgeEnvironment(stack)["POSTMASTER"]).toBe("admin@example.com");
   });
 
+  it("edges and functions of the sizes that were asked for", () => {
+    const stack = stackOf("sizes");
+    expect(onlyOne(stack, "ecs/taskDefinition:TaskDefinition").inputs).toMatchObject({
+      cpu: "2048",
+      memory: "8192",
+    });
+    expect(JSON.parse(edgeEnvironment(stack)["LIMITS"] ?? "")).toMatchObject({ maxConnections: 9_000 });
+    expect(functionNamed(stack, "ApiHandler").inputs["memorySize"]).toBe(512);
+    expect(functionNamed(stack, "ScheduleHandler").inputs["memorySize"]).toBe(3_008);
+  });
+
   it("a restored table takes the place of the stage's own, which stays", () => {
     const stack = stackOf("restored");
     const tables = allOf(stack, "dynamodb/table:Table").map(({ name }) => name);
@@ -222,7 +249,32 @@ describe.skipIf(!inject("isSstUnpacked"))("a deployment with its functions bundl
   });
 });
 
+describe.skipIf(!inject("isSstUnpacked"))("Fargate's sizes", () => {
+  it("are those that SST knows, but for the half GB that no edge fits into", () => {
+    const source = readFileSync(join(PLATFORM, "src/components/aws/fargate.ts"), "utf8");
+    const table = /supportedMemories = \{(?<rows>.*?)\n\};/su.exec(source)?.groups?.["rows"] ?? "";
+    const known = [...table.matchAll(/"(?<cpu>[\d.]+) vCPU": \{(?<memories>[^}]*)\}/gu)].map(({ groups }) => {
+      const memories = [...(groups?.["memories"] ?? "").matchAll(/"(?<gb>[\d.]+) GB"/gu)];
+      return [
+        Number(groups?.["cpu"]),
+        memories.map((match) => Number(match.groups?.["gb"])).filter((gb) => gb >= 1),
+      ];
+    });
+    const ours = [...FARGATE_MEMORY].map(([cpu, { least, most, step }]) => [
+      cpu,
+      Array.from({ length: (most - least) / step + 1 }, (_, index) => least + index * step),
+    ]);
+    expect(ours).toEqual(known);
+  });
+});
+
 describe.skipIf(!inject("isSstUnpacked"))("a deployment that cannot be", () => {
+  it("ends where the region has fewer zones, by their names", async () => {
+    await expect(synthesise({ stage: "pr-1", environment: { POSTERN_ZONES: "4" } })).rejects.toThrow(
+      "POSTERN_ZONES: the region has 3 zones (eu-central-1a, eu-central-1b, eu-central-1c), not 4",
+    );
+  });
+
   it("ends by the variable's name", async () => {
     await expect(synthesise({ stage: "production" })).rejects.toThrow(
       "POSTERN_SMTP_NAME: is needed in production",

@@ -4,6 +4,7 @@ import { EDGE_CHECKS } from "./edge.ts";
 import { ENVIRONMENT_CHECKS } from "./environment.ts";
 import { FUNCTION_CHECKS } from "./functions.ts";
 import { ORDER_CHECKS } from "./order.ts";
+import { OUTPUT_CHECKS } from "./outputs.ts";
 import { ROLE_CHECKS } from "./roles.ts";
 import type { Checks } from "./stack-reader.ts";
 
@@ -16,4 +17,5 @@ export const CHECKS: Checks = {
   ...ENVIRONMENT_CHECKS,
   ...ALARM_CHECKS,
   ...ORDER_CHECKS,
+  ...OUTPUT_CHECKS,
 };

@@ -10,8 +10,8 @@ const DIMENSIONS = "every alarm on a metric of AWS has the dimensions that it is
 export const FUNCTION_FAULTS: Faults = {
   "all edges are in one zone": {
     file: "infra/settings.ts",
-    find: "zones: isProduction ? 3 : 2",
-    replace: "zones: 1",
+    find: "otherwise: isProduction ? 3 : 2",
+    replace: "otherwise: 1",
     caughtBy: "edges and load balancer are in two zones at least, in production in three",
   },
   "a route is open": {

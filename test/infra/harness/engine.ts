@@ -57,7 +57,14 @@ export interface Engine {
   run(program: () => Promise<unknown>): Promise<unknown>;
 }
 
-export async function startEngine({ name, stage }: Stack["app"], region: string): Promise<Engine> {
+export interface World {
+  readonly region: string;
+  /** What the parameter store holds, by name. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+export async function startEngine({ name, stage }: Stack["app"], world: World): Promise<Engine> {
+  const { region } = world;
   const require = createRequire(join(PLATFORM, "package.json"));
   // The platform's own copy: two Pulumis would not know of each other's resources.
   const pulumi = require("@pulumi/pulumi") as Pulumi;
@@ -77,7 +84,7 @@ export async function startEngine({ name, stage }: Stack["app"], region: string)
     };
   };
   await pulumi.runtime.setMocks(
-    { newResource, call: ({ token, inputs }) => dataOf(token, inputs, region) },
+    { newResource, call: ({ token, inputs }) => dataOf(token, inputs, world) },
     name,
     stage,
     false,
@@ -225,7 +232,7 @@ function stateOf({ type, name, inputs, id }: Asked, region: string): Inputs {
 }
 
 /** Data sources. One that is not here is an error: what it would answer decides something. */
-function dataOf(token: string, inputs: Inputs, region: string): Inputs {
+function dataOf(token: string, inputs: Inputs, { region, parameters }: World): Inputs {
   switch (token) {
     case "aws:index/getRegion:getRegion":
       return { region, name: region, id: region };
@@ -235,6 +242,12 @@ function dataOf(token: string, inputs: Inputs, region: string): Inputs {
       return { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/test` };
     case "aws:index/getAvailabilityZones:getAvailabilityZones":
       return { names: ["a", "b", "c"].map((zone) => region + zone), zoneIds: [] };
+    case "aws:ssm/getParametersByPath:getParametersByPath": {
+      const names = Object.keys(parameters).filter((name) =>
+        name.startsWith(`${textAt(inputs, "path") ?? ""}/`),
+      );
+      return { ...inputs, names, values: names.map((name) => parameters[name]) };
+    }
     case "aws:iam/getPolicyDocument:getPolicyDocument":
       return { ...inputs, json: policyDocument(inputs) };
     case "aws:ecr/getAuthorizationToken:getAuthorizationToken":

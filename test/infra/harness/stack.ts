@@ -41,6 +41,8 @@ export interface SynthesisOptions {
   readonly stage: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly patches?: readonly Patch[];
+  /** What the parameter store holds before, by name. */
+  readonly parameters?: Readonly<Record<string, string>>;
   /** Handlers are bundled for real, so that a missing file or export fails. */
   readonly bundleHandlers?: boolean;
 }

@@ -1,0 +1,86 @@
+import { describeRoute } from "../core/delivery/route.ts";
+import { parseDeliveryAllow } from "../core/delivery/delivery-allow.ts";
+import { type ConsentVariable, WrongSetting } from "./deploy-variables.ts";
+import type { Delivery, Settings } from "./settings.ts";
+
+/** What a deployment has in force, by variable, as text: no value is empty, since the parameter store takes none. */
+export type ValuesInForce = Readonly<Record<ConsentVariable, string>>;
+
+/** Values that others rely on. A variable that was forgotten has its default here, so that the change shows. */
+export function valuesOf(settings: Settings): ValuesInForce {
+  const { authorizer, edge } = settings;
+  const jwt = authorizer.kind === "jwt" ? authorizer : { issuer: "none", audiences: [], scopes: [] };
+  const { networks, names } = parseDeliveryAllow(edge.DELIVERY_ALLOW ?? "");
+  return {
+    POSTERN_SMTP_NAME: settings.smtpName,
+    POSTERN_DELIVERY: deliveryText(settings.delivery),
+    POSTERN_DELIVERY_ALLOW: listText([...networks, ...names]),
+    POSTERN_POSTMASTER: edge.POSTMASTER ?? "none",
+    POSTERN_ZONES: String(settings.zones),
+    POSTERN_API_AUTH: authorizer.kind,
+    POSTERN_JWT_ISSUER: jwt.issuer,
+    POSTERN_JWT_AUDIENCE: listText(jwt.audiences),
+    POSTERN_JWT_SCOPES: listText(jwt.scopes),
+    POSTERN_API_DOMAIN: settings.apiDomain ?? "none",
+    POSTERN_TABLE: settings.table ?? "the stage's own",
+    POSTERN_ALARM_EMAIL: settings.alarmEmail ?? "none",
+  };
+}
+
+function deliveryText(delivery: Delivery): string {
+  switch (delivery.kind) {
+    case "own-bucket":
+      return "a bucket of the deployment";
+    case "bucket":
+      return describeRoute({ kind: "s3", bucket: delivery.bucket, prefix: delivery.prefix });
+    case "next-hop":
+      return delivery.url;
+    case "parameter":
+      return `ssm:${delivery.name}`;
+    default:
+      return delivery satisfies never;
+  }
+}
+
+/** Order and repetition change nothing. */
+const listText = (entries: readonly string[]): string =>
+  entries.length === 0 ? "none" : [...new Set(entries)].toSorted().join(",");
+
+/** A deployment would change what others rely on, and nobody said that it should. Nothing was changed. */
+export class ChangeWithoutConsent extends Error {
+  override readonly name = "ChangeWithoutConsent";
+}
+
+export interface Change {
+  /** What the last deployment put in force; a variable that it did not know is absent, and is not compared. */
+  readonly before: Readonly<Partial<Record<ConsentVariable, string>>>;
+  readonly after: ValuesInForce;
+  /** Variables that `POSTERN_CONSENT` names. */
+  readonly consent: readonly ConsentVariable[];
+}
+
+/**
+ * Stops a deployment that would change what others rely on.
+ *
+ * @throws ChangeWithoutConsent that shows each value before and after.
+ * @throws WrongSetting for consent to a variable that does not change: left in a file, it would let the next change pass.
+ */
+export function requireConsent({ before, after, consent }: Change): void {
+  const names = Object.keys(after) as readonly ConsentVariable[];
+  const changed = names.filter((name) => before[name] !== undefined && before[name] !== after[name]);
+  const stale = consent.find((name) => !changed.includes(name));
+  if (stale !== undefined)
+    throw new WrongSetting("POSTERN_CONSENT", `${stale} does not change (${after[stale]}): take it out`);
+  const silent = changed.filter((name) => !consent.includes(name));
+  if (silent.length === 0) return;
+  const lines = silent.map(
+    (name) => `  ${name}: in force is ${before[name] ?? ""}; this deployment has ${after[name]}`,
+  );
+  throw new ChangeWithoutConsent(
+    [
+      "This deployment would change what others rely on; nothing was changed.",
+      ...lines,
+      `Put what is in force into .env.<stage>, or consent: POSTERN_CONSENT=${changed.join(",")}`,
+    ].join("\n"),
+  );
+}

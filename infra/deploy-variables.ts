@@ -1,0 +1,114 @@
+/** A variable that the deployment reads, as people meet it. */
+interface DeployVariable {
+  readonly defaultText: string;
+  readonly meaning: string;
+  /** Others rely on its value: a deployment changes it only when `POSTERN_CONSENT` names it. */
+  readonly needsConsent?: true;
+}
+
+/** Every variable of a deployment, beside AWS's own. The one table of their names; docs/deploy.md has the same. */
+export const DEPLOY_VARIABLES = {
+  POSTERN_SMTP_NAME: {
+    defaultText: "none in production; elsewhere `mx.<stage>.postern.test`",
+    meaning: "name of the edges in banner, EHLO and Received, and on their default certificate",
+    needsConsent: true,
+  },
+  POSTERN_DELIVERY: {
+    defaultText: "a bucket of the deployment",
+    meaning:
+      "where accepted mail goes: a next hop without password, `ssm:/name` (a SecureString that holds one with its password), or `s3://bucket/prefix`",
+    needsConsent: true,
+  },
+  POSTERN_DELIVERY_KMS_KEY: {
+    defaultText: "none",
+    meaning:
+      "ARN of the KMS key of the bucket or of the SecureString in `POSTERN_DELIVERY`, where that is not AWS's own",
+  },
+  POSTERN_DELIVERY_ALLOW: {
+    defaultText: "empty",
+    meaning: "the edges' `DELIVERY_ALLOW`",
+    needsConsent: true,
+  },
+  POSTERN_POSTMASTER: { defaultText: "none", meaning: "the edges' `POSTMASTER`", needsConsent: true },
+  POSTERN_LINE_ENDS: { defaultText: "refuse", meaning: "the edges' `LINE_ENDS`" },
+  POSTERN_TLS_CIPHERS: { defaultText: "AEAD suites", meaning: "the edges' `TLS_CIPHERS`" },
+  POSTERN_EDGES_MIN: { defaultText: "2 in production, else 1", meaning: "edges at least" },
+  POSTERN_EDGES_MAX: { defaultText: "8 in production, else 1", meaning: "edges at most" },
+  POSTERN_EDGE_CPU: {
+    defaultText: "1 in production, else 0.5",
+    meaning: "vCPU of an edge, as Fargate has them: 0.25, 0.5, 1, 2, 4, 8, 16",
+  },
+  POSTERN_EDGE_MEMORY: {
+    defaultText: "2 in production, else 1; or the least for the CPU",
+    meaning: "GB of an edge, as Fargate has them for the CPU",
+  },
+  POSTERN_EDGE_CONNECTIONS: {
+    defaultText: "2000",
+    meaning: "connections of an edge at one time: `maxConnections` of its `LIMITS`, at most 30000",
+  },
+  POSTERN_API_MEMORY: { defaultText: "1024", meaning: "MB of the API's function, 128 to 10240" },
+  POSTERN_SCHEDULE_MEMORY: {
+    defaultText: "1024",
+    meaning: "MB of the schedule's function, 128 to 10240; the backup holds all domains",
+  },
+  POSTERN_ZONES: {
+    defaultText: "3 in production, else 2",
+    meaning: "zones of edges, load balancer and addresses, 2 to 6; a region with two needs 2",
+    needsConsent: true,
+  },
+  POSTERN_API_AUTH: {
+    defaultText: "iam",
+    meaning: "who may call the API: `iam` or `jwt`, for the whole stage",
+    needsConsent: true,
+  },
+  POSTERN_JWT_ISSUER: {
+    defaultText: "none",
+    meaning: "with `jwt`: URL of the issuer (OpenID Connect)",
+    needsConsent: true,
+  },
+  POSTERN_JWT_AUDIENCE: {
+    defaultText: "none",
+    meaning: "with `jwt`: audiences, by comma",
+    needsConsent: true,
+  },
+  POSTERN_JWT_SCOPES: {
+    defaultText: "none",
+    meaning: "with `jwt`: a token needs one of these scopes, by comma",
+    needsConsent: true,
+  },
+  POSTERN_API_DOMAIN: {
+    defaultText: "none",
+    meaning: "name of the API, in a Route 53 zone of the account",
+    needsConsent: true,
+  },
+  POSTERN_TABLE: {
+    defaultText: "the stage's own",
+    meaning: "a table that was restored, and takes the place of the stage's own",
+    needsConsent: true,
+  },
+  POSTERN_ALARM_EMAIL: { defaultText: "none", meaning: "who hears of alarms", needsConsent: true },
+  POSTERN_CONSENT: {
+    defaultText: "none",
+    meaning:
+      "variables with a star whose value this one deployment may change, by comma; set in the shell, never in a file",
+  },
+} as const satisfies Readonly<Record<string, DeployVariable>>;
+
+export type DeployVariableName = keyof typeof DEPLOY_VARIABLES;
+/** A variable whose value others rely on. */
+export type ConsentVariable = {
+  [Name in DeployVariableName]: (typeof DEPLOY_VARIABLES)[Name] extends { readonly needsConsent: true }
+    ? Name
+    : never;
+}[DeployVariableName];
+
+export const isConsentVariable = (name: string): name is ConsentVariable =>
+  Object.hasOwn(DEPLOY_VARIABLES, name) && "needsConsent" in DEPLOY_VARIABLES[name as DeployVariableName];
+
+/** A variable of the deployment is wrong: its name and the reason, never its value. */
+export class WrongSetting extends Error {
+  override readonly name = "WrongSetting";
+  constructor(variable: DeployVariableName, reason: string) {
+    super(`${variable}: ${reason}`);
+  }
+}

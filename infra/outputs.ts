@@ -1,0 +1,94 @@
+import type { Api } from "./api.ts";
+import type { ValuesInForce } from "./consent.ts";
+import type { Network } from "./network.ts";
+import type { Schedule } from "./schedule.ts";
+import { type ConsentVariable, isConsentVariable } from "./deploy-variables.ts";
+import type { Settings } from "./settings.ts";
+import type { Storage } from "./storage.ts";
+import type { Table } from "./table.ts";
+import type { Worker } from "./worker.ts";
+
+/** For programs beside this one: `/postern/<stage>/<name>` in the parameter store. */
+const pathOf = (name: string): string => `/${$app.name}/${$app.stage}/${name}`;
+/** What the last deployment put in force, a parameter for each variable. */
+const IN_FORCE = "in-force";
+
+/** Production retains what leaves the program; a parameter that is retained would name what is gone. */
+const GOES_WITH_ITS_VALUE = { retainOnDelete: false } as const;
+
+export interface OutputParts {
+  readonly api: Api;
+  readonly network: Network;
+  readonly schedule: Schedule;
+  readonly storage: Storage;
+  readonly table: Table;
+  readonly worker: Worker;
+}
+
+/** Values that the last deployment of this stage wrote; empty before the first. */
+export async function readValuesInForce(): Promise<Partial<Record<ConsentVariable, string>>> {
+  const path = pathOf(IN_FORCE);
+  // An empty list, and no error, where nothing is below the path.
+  const { names, values } = await aws.ssm.getParametersByPath({ path, withDecryption: false });
+  return Object.fromEntries(
+    names.flatMap((name, index) => {
+      const variable = name.slice(path.length + 1);
+      const value = values[index];
+      return isConsentVariable(variable) && value !== undefined ? [[variable, value]] : [];
+    }),
+  );
+}
+
+/** Where a stage is, for programs; who may call its API; and what the next deployment is compared with. */
+export function createOutputs(settings: Settings, parts: OutputParts, inForce: ValuesInForce): void {
+  const { api, network, schedule, storage, table, worker } = parts;
+  const parameter = (name: string, value: $util.Input<string>): void => {
+    new aws.ssm.Parameter(
+      `Output-${name}`,
+      { name: pathOf(name), type: "String", value },
+      GOES_WITH_ITS_VALUE,
+    );
+  };
+  parameter("api-url", api.api.url);
+  parameter("table", table.name);
+  parameter("key-bucket", storage.keys.name);
+  if (storage.mail !== null) parameter("mail-bucket", storage.mail.name);
+  parameter("smtp-name", settings.smtpName);
+  parameter("load-balancer", worker.service.nodes.loadBalancer.dnsName);
+  const addresses = $util.all(network.addresses.map(({ publicIp }) => publicIp));
+  new aws.ssm.Parameter(
+    "Output-addresses",
+    { name: pathOf("addresses"), type: "StringList", value: addresses.apply((all) => all.join(",")) },
+    GOES_WITH_ITS_VALUE,
+  );
+  if (settings.authorizer.kind === "iam") parameter("api-policy", createCallerPolicy(api).arn);
+  // Not the components: Pulumi would wait for those of their parts alone that exist by now.
+  const functions = [api.handler, schedule.handler].map(({ nodes }) => nodes.function);
+  const last = [api.api, worker.service.nodes.service, ...functions];
+  for (const [variable, value] of Object.entries(inForce)) {
+    new aws.ssm.Parameter(
+      `InForce-${variable}`,
+      { name: pathOf(`${IN_FORCE}/${variable}`), type: "String", value },
+      // In force when all of it is: a deployment that failed half-way is compared with the one before it.
+      { ...GOES_WITH_ITS_VALUE, dependsOn: last },
+    );
+  }
+}
+
+/** Attached to a user or a role, it lets them call every route of this stage's API. */
+const createCallerPolicy = ({ api }: Api): aws.iam.Policy =>
+  new aws.iam.Policy(
+    "ApiCaller",
+    {
+      description: "Postern: may call the API of one stage",
+      policy: aws.iam.getPolicyDocumentOutput({
+        statements: [
+          {
+            actions: ["execute-api:Invoke"],
+            resources: [$interpolate`${api.nodes.api.executionArn}/*`],
+          },
+        ],
+      }).json,
+    },
+    GOES_WITH_ITS_VALUE,
+  );
