@@ -157,6 +157,16 @@ describe.each(WAYS)("a client that closes its side %s", (_, begin, end) => {
     expect(edge.edge.stats().bytesInFlight).toBe(0);
   });
 
+  it("in the middle of a message that is refused already is ended", async () => {
+    const edge = await start();
+    const { client, endSide } = await begun(edge);
+    client.write(`${ENVELOPE}DATA\r\nSubject: \0\r\n\r\nhal`);
+    await expectUntil(() => edge.seen("message-refused").length === 1);
+    endSide();
+    expect(await repliesToTheEnd(client)).toBe("250 250 354");
+    expect(await edge.record()).toMatchObject({ messages: 0, end: "client-left" });
+  });
+
   it("in the middle of a command has said nothing with it", async () => {
     const edge = await start();
     const { client, endSide } = await begun(edge);
