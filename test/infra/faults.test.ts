@@ -28,7 +28,7 @@ describe.skipIf(!inject("isSstUnpacked"))("a planted fault is caught:", () => {
     const half = Math.ceil(names.length / 2);
     // One after the other in a process; two processes, as CI has cores.
     await Promise.all([names.slice(0, half), names.slice(half)].map(synthesiseWith));
-  }, 600_000);
+  }, 1_800_000);
 
   async function synthesiseWith(names: readonly string[]): Promise<void> {
     const list = names.flatMap((name) => {
