@@ -13,6 +13,7 @@ export function logEdgeEvent(log: Log, event: EdgeEvent): void {
     case "delivery-failed":
     case "message-aborted":
     case "certificate-problem":
+    case "certificate-recovered":
     case "internal-error":
       return log(event.kind, fields);
     case "connection-accepted":

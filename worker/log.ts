@@ -35,6 +35,7 @@ export const LOG_EVENTS = {
   "delivery-failed": "warn",
   "message-aborted": "info",
   "certificate-problem": "error",
+  "certificate-recovered": "info",
   "api-request": "info",
   "api-error": "error",
   "internal-error": "error",

@@ -174,8 +174,20 @@ export const METRICS = {
   certificateProblems: {
     name: "postern_certificate_problems_total",
     kind: "counter",
+    labels: ["reason"],
+    help: "Certificate material that did not load; the version before, or the default certificate, serves.",
+  },
+  certificateRecoveries: {
+    name: "postern_certificate_recoveries_total",
+    kind: "counter",
     labels: [],
-    help: "Certificate material that did not load; what served before goes on serving.",
+    help: "Certificate material that did not load at first and then did.",
+  },
+  certificatesNotLoaded: {
+    name: "postern_certificates_not_loaded",
+    kind: "gauge",
+    labels: [],
+    help: "Certificates whose present version does not load.",
   },
   sessions: {
     name: "postern_sessions_total",

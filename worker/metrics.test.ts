@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { certificateId } from "../test/support/records.ts";
 import { createMetricRegistry, MAX_SERIES } from "./metric-registry.ts";
 import { METRICS } from "./metric-table.ts";
 import { countEdgeEvent, countPoll, createMetrics } from "./metrics.ts";
@@ -183,8 +184,15 @@ describe("the worker's metrics", () => {
       lines: ['postern_tls_contexts_total{outcome="built"} 1'],
     },
     {
-      event: { kind: "certificate-problem", certificateId: "cert_1", problem: "x" },
-      lines: ["postern_certificate_problems_total 1"],
+      event: {
+        kind: "certificate-problem",
+        certificateId: certificateId(1),
+        version: 1,
+        reason: "key-missing",
+        problem: "x",
+        serves: null,
+      },
+      lines: [`postern_certificate_problems_total{reason="key-missing"} 1`],
     },
     {
       event: { kind: "internal-error", where: "rcpt", error: new Error("x") },

@@ -35,6 +35,7 @@ export function setGauges(metrics: Metrics, { release, settings, readiness, edge
   metrics.set("connectionsOpen", {}, edge.connections);
   metrics.set("bytesInFlight", {}, edge.bytesInFlight);
   metrics.set("contextsCached", {}, edge.contexts);
+  metrics.set("certificatesNotLoaded", {}, edge.certificatesNotLoaded);
   metrics.set("processMemory", {}, process.memoryUsage.rss());
   metrics.set("processCpu", {}, (user + system) / 1e6);
   metrics.set("processStart", {}, Math.round(performance.timeOrigin) / 1000);
@@ -70,7 +71,9 @@ export function countEdgeEvent(metrics: Metrics, event: EdgeEvent): void {
     case "context":
       return metrics.add("contexts", { outcome: event.outcome });
     case "certificate-problem":
-      return metrics.add("certificateProblems", {});
+      return metrics.add("certificateProblems", { reason: event.reason });
+    case "certificate-recovered":
+      return metrics.add("certificateRecoveries", {});
     case "session-ended":
       metrics.add("sessions", { listener: event.record.listener, end: event.record.end });
       return metrics.observe("sessionSeconds", event.record, event.record.milliseconds / 1000);

@@ -7,6 +7,7 @@ import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
 import type { EdgeReport } from "../core/edge-report/edge-reports.ts";
 import { NotFound, Unavailable } from "../core/errors.ts";
 import { proxyV2 } from "../test/support/proxy-headers.ts";
+import { certificateRecord } from "../test/support/records.ts";
 import { contents, domainAtLevel, levelEntry, ScriptedStore } from "../test/support/settings-feed.ts";
 import { waitUntil } from "../test/support/peers/wait-until.ts";
 import { SmtpClient } from "../test/support/smtp-client.ts";
@@ -107,6 +108,30 @@ describe("a worker with settings", () => {
     expect(report.listeners).toMatchObject([{ name: "smtp", port: smtpPort, domain: null }]);
     expect(report.certificates).toMatchObject([{ certificateId: null, problem: null }]);
     expect(await answerToPlaintext(smtpPort)).toMatch(/^250/);
+  });
+
+  it("reports a certificate that never loaded, with the reason, in its reports, the log and /metrics", async () => {
+    const store = storeAt(3);
+    const lost = certificateRecord();
+    store.contents = { ...contents(3, []), certificates: [lost] };
+    const { reports, logged, health } = await start(store);
+    const problem = {
+      certificateId: lost.id,
+      version: lost.material?.version,
+      reason: "key-missing",
+      serves: null,
+    };
+    const report = await until("a report of the problem", () =>
+      reports.find(
+        (each): each is EdgeReport => typeof each === "object" && each.certificateProblems.length > 0,
+      ),
+    );
+    expect(report.certificateProblems).toMatchObject([problem]);
+    expect(report.certificates).toMatchObject([{ certificateId: null }]);
+    expect(logged).toContain("certificate-problem");
+    const page = await (await fetch(`${health}/metrics`)).text();
+    expect(page).toContain("postern_certificates_not_loaded 1");
+    expect(page).toContain('postern_certificate_problems_total{reason="key-missing"} 1');
   });
 
   it("keeps enforcing while the store is away, and says so on /ready, /metrics, in the log and its reports", async () => {

@@ -242,7 +242,9 @@ async function startHealth(
 }
 
 const changesReport = (event: EdgeEvent): boolean =>
-  event.kind === "certificate-problem" || (event.kind === "context" && event.outcome !== "hit");
+  event.kind === "certificate-problem" ||
+  event.kind === "certificate-recovered" ||
+  (event.kind === "context" && event.outcome !== "hit");
 
 function reportOf(
   { edgeId, release, chainVerifier }: WorkerOptions,
@@ -255,6 +257,7 @@ function reportOf(
     listeners: edge.listeners,
     revision: settings.snapshot()?.revision ?? null,
     certificates: edge.servedCertificates(),
+    certificateProblems: edge.certificateProblems(),
     unreadable: settings.unreadable(),
     stale: settings.staleForMs() > 0,
     chainVerifier: chainVerifier?.available ?? false,

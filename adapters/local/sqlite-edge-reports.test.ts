@@ -33,6 +33,7 @@ describe("edge reports in SQLite", () => {
       listeners: [],
       revision: 1,
       certificates: [],
+      certificateProblems: [],
       unreadable: [],
       stale: false,
       chainVerifier: true,

@@ -17,6 +17,7 @@ const report = (certificates: readonly ServedCertificate[], unreadable = 0) => (
   listeners: [],
   revision: 1,
   certificates,
+  certificateProblems: [],
   unreadable: Array.from({ length: unreadable }, (_, n) => ({
     kind: "domain" as const,
     id: `d${n}.example`,
@@ -31,6 +32,19 @@ describe("a bounded report", () => {
   it("is all of a report that is small", () => {
     const small = report([certificate(1), certificate(2)], 3);
     expect(boundedReport(small)).toEqual({ ...small, omitted: 0 });
+  });
+
+  it("leaves out what does not load beyond 200 certificates, and counts it", () => {
+    const certificateProblems = Array.from({ length: 250 }, (_, n) => ({
+      certificateId: certificateId(n),
+      version: 1,
+      reason: "key-missing" as const,
+      problem: "the key vault does not hold the key material",
+      serves: null,
+    }));
+    const bounded = boundedReport({ ...report([]), certificateProblems });
+    expect(bounded.certificateProblems).toHaveLength(200);
+    expect(bounded.omitted).toBe(50);
   });
 
   it("fits an item of DynamoDB with 5,000 certificates, and says how much it left out", () => {

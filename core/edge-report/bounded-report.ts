@@ -3,6 +3,7 @@ import type { EdgeReport } from "./edge-reports.ts";
 /** 207 octets each as stored: 1,000 keep a report at half of what one DynamoDB item holds (400 KB). */
 const MAX_CERTIFICATES = 1_000;
 const MAX_UNREADABLE = 200;
+const MAX_PROBLEMS = 200;
 
 /**
  * A report that a store can take, however many certificates an edge has loaded: one that is refused would show a working
@@ -14,7 +15,8 @@ export function boundedReport(report: Omit<EdgeReport, "omitted">): EdgeReport {
   );
   const certificates = [...(troubled ?? []), ...(well ?? [])].slice(0, MAX_CERTIFICATES);
   const unreadable = report.unreadable.slice(0, MAX_UNREADABLE);
-  const omitted =
-    report.certificates.length - certificates.length + report.unreadable.length - unreadable.length;
-  return { ...report, certificates, unreadable, omitted };
+  const certificateProblems = report.certificateProblems.slice(0, MAX_PROBLEMS);
+  const given = report.certificates.length + report.unreadable.length + report.certificateProblems.length;
+  const omitted = given - certificates.length - unreadable.length - certificateProblems.length;
+  return { ...report, certificates, certificateProblems, unreadable, omitted };
 }

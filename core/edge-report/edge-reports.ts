@@ -22,6 +22,31 @@ export interface ServedCertificate {
   readonly problem: string | null;
 }
 
+/** Why key material does not load at an edge. Closed: a label of a metric. */
+export const CERTIFICATE_PROBLEM_REASONS = [
+  /** The vault does not hold it. */
+  "key-missing",
+  "vault-unavailable",
+  /** What the vault holds is damaged. */
+  "key-unreadable",
+  /** The private key is not that of the certificate. */
+  "key-mismatch",
+  /** OpenSSL makes no context for a handshake of it, at the level that the edge serves with. */
+  "context",
+] as const;
+export type CertificateProblemReason = (typeof CERTIFICATE_PROBLEM_REASONS)[number];
+
+/** A version of a certificate that an edge should serve and that does not load there. */
+export interface CertificateProblem {
+  readonly certificateId: CertificateId;
+  readonly version: number;
+  readonly reason: CertificateProblemReason;
+  /** For people; never key material. */
+  readonly problem: string;
+  /** The older version that stays in service; null = none: the edge's default certificate is served instead. */
+  readonly serves: number | null;
+}
+
 /** What one edge says of itself: on every change of revision, release, listeners or certificates, and every 10 s. */
 export interface EdgeReport {
   readonly id: EdgeId;
@@ -30,12 +55,14 @@ export interface EdgeReport {
   /** The revision in force for new connections; null = none was ever held. */
   readonly revision: number | null;
   readonly certificates: readonly ServedCertificate[];
+  /** What does not load, whether or not something older of the certificate serves. */
+  readonly certificateProblems: readonly CertificateProblem[];
   readonly unreadable: readonly UnreadableItem[];
   /** True while the store cannot be reached. */
   readonly stale: boolean;
   /** Whether client chains can be judged apart from the handshake (`openssl` is there). */
   readonly chainVerifier: boolean;
-  /** Certificates and unreadable items that did not fit into the report. */
+  /** Certificates, their problems and unreadable items that did not fit into the report. */
   readonly omitted: number;
 }
 

@@ -4,7 +4,13 @@ import { timestamp } from "../clock.ts";
 import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
 import { ITEM_KINDS } from "../settings/store.ts";
 import { parseStoredJson } from "../stored-json.ts";
-import { type EdgeReport, LIVE_WITHIN_MS, LOST_SHOWN_MS, type ReportedEdge } from "./edge-reports.ts";
+import {
+  CERTIFICATE_PROBLEM_REASONS,
+  type EdgeReport,
+  LIVE_WITHIN_MS,
+  LOST_SHOWN_MS,
+  type ReportedEdge,
+} from "./edge-reports.ts";
 
 const domainName = z.custom<DomainName>(
   (value) => typeof value === "string" && toDomainName(value) === value,
@@ -34,6 +40,19 @@ const reportBody = z.object({
       problem: orNull(z.string()),
     }),
   ),
+  // Absent in reports of releases that did not tell of certificates that never loaded.
+  certificateProblems: z
+    .array(
+      z.object({
+        certificateId,
+        version: z.int(),
+        // A reason that a later release has is shown as the most general one.
+        reason: z.enum(CERTIFICATE_PROBLEM_REASONS).catch("context"),
+        problem: z.string(),
+        serves: orNull(z.int()),
+      }),
+    )
+    .default([]),
   unreadable: z.array(
     z.object({
       kind: z.enum(ITEM_KINDS),
@@ -59,6 +78,7 @@ export function readEdgeReport(id: EdgeId, stored: unknown): EdgeReport {
     listeners: [],
     revision: null,
     certificates: [],
+    certificateProblems: [],
     unreadable: [],
     stale: true,
     chainVerifier: false,

@@ -31,6 +31,7 @@ const edge = (n: number, parts: Partial<ReportedEdge> = {}): ReportedEdge => ({
   listeners: [shared],
   revision: 17,
   certificates: [],
+  certificateProblems: [],
   unreadable: [],
   stale: false,
   chainVerifier: true,
@@ -182,13 +183,49 @@ describe("certificates of MX hosts", () => {
     expect(status.warnings.map(({ code }) => code)).toEqual(["certificate-problem-at-edge"]);
   });
 
+  it("that never loaded are shown with the reason, and warned of", () => {
+    const never = {
+      certificateId: ours,
+      version: 2,
+      reason: "key-missing",
+      problem: "the key is gone",
+      serves: null,
+    } as const;
+    const edges = [
+      edge(1, { certificateProblems: [never] }),
+      edge(2, { certificateProblems: [{ ...never, serves: 1 }] }),
+      edge(3, { certificateProblems: [never], state: "lost" }),
+      edge(4, { certificateProblems: [{ ...never, certificateId: certificateId(9) }] }),
+    ];
+    const status = domainStatus(facts(edges, parts, { hosts: item("default"), certificates }));
+    const { certificateId: _id, ...shown } = never;
+    expect(status.mxHosts[0]).toMatchObject({
+      served: [],
+      problems: [
+        { edge: id(1), ...shown },
+        { edge: id(2), ...shown, serves: 1 },
+      ],
+    });
+    expect(status.warnings).toMatchObject([
+      { code: "certificate-problem-at-edge" },
+      { code: "certificate-not-loaded-at-edge", message: expect.stringContaining("1 of 3 edges") },
+    ]);
+  });
+
   it("of another account are not", () => {
-    const of = facts([edge(1, { certificates: [served({ problem: "x" })] })], parts, {
+    const problem = { version: 2, reason: "context", problem: "x", serves: null } as const;
+    const troubled = {
+      certificates: [served({ problem: "x" })],
+      certificateProblems: [{ certificateId: ours, ...problem }],
+    };
+    const of = facts([edge(1, troubled)], parts, {
       hosts: item("other"),
       certificates,
     });
     const status = domainStatus(of);
-    expect(status.mxHosts).toEqual([{ host, own: false, certificateId: null, version: null, served: [] }]);
+    expect(status.mxHosts).toEqual([
+      { host, own: false, certificateId: null, version: null, served: [], problems: [] },
+    ]);
     expect(JSON.stringify(status)).not.toContain(ours);
     expect(status.warnings).toEqual([]);
   });

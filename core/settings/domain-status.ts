@@ -1,7 +1,12 @@
 import type { CertificateRecord } from "../certificate/certificate.ts";
 import type { CertificateId, EdgeId } from "../certificate/ids.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
-import type { ReportedEdge, ReportedListener, ServedCertificate } from "../edge-report/edge-reports.ts";
+import type {
+  CertificateProblem,
+  ReportedEdge,
+  ReportedListener,
+  ServedCertificate,
+} from "../edge-report/edge-reports.ts";
 import type { ClientCertificateMode, DomainRecord, Enforcement, MinVersion, TlsLevel } from "./domain.ts";
 import { concerns, edgeWarnings } from "./edge-warnings.ts";
 import type { MxHost } from "./mx-host.ts";
@@ -59,6 +64,11 @@ export interface HostAtEdge extends Omit<ServedCertificate, "certificateId"> {
   readonly edge: EdgeId;
 }
 
+/** A version of a certificate that one live edge should serve for an MX host and cannot load. */
+export interface ProblemAtEdge extends Omit<CertificateProblem, "certificateId"> {
+  readonly edge: EdgeId;
+}
+
 export interface HostStatus {
   readonly host: DomainName;
   /** False = another account's: what it serves is not shown. */
@@ -68,6 +78,7 @@ export interface HostStatus {
   /** The version of the certificate that edges should serve; null = the default, or not shown. */
   readonly version: number | null;
   readonly served: readonly HostAtEdge[];
+  readonly problems: readonly ProblemAtEdge[];
 }
 
 export interface DomainStatus {
@@ -208,7 +219,7 @@ function hostStatus(
 ): HostStatus {
   const item = hosts.get(host);
   if (item?.account !== domain.account)
-    return { host, own: false, certificateId: null, version: null, served: [] };
+    return { host, own: false, certificateId: null, version: null, served: [], problems: [] };
   const { certificateId } = item;
   const version =
     certificateId === null ? null : (certificates.get(certificateId)?.material?.version ?? null);
@@ -223,5 +234,10 @@ function hostStatus(
         problem,
       })),
   );
-  return { host, own: true, certificateId, version, served };
+  const problems = live.flatMap((edge) =>
+    edge.certificateProblems
+      .filter((each) => each.certificateId === certificateId)
+      .map(({ certificateId: _id, ...rest }) => ({ edge: edge.id, ...rest })),
+  );
+  return { host, own: true, certificateId, version, served, problems };
 }

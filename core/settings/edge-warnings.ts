@@ -48,8 +48,13 @@ export function edgeWarnings(
   const { mode } = facts.domain.tls.clientCertificate;
   const stale = live.filter((edge) => edge.stale);
   const unreadable = live.filter((edge) => edge.unreadable.some((item) => concerns(facts, item)));
-  const troubled = live.filter((edge) =>
-    edge.certificates.some((each) => each.problem !== null && isOwn(facts, each)),
+  const troubled = live.filter(
+    (edge) =>
+      edge.certificates.some((each) => each.problem !== null && isOwn(facts, each)) ||
+      edge.certificateProblems.some((each) => each.serves !== null && isOwn(facts, each)),
+  );
+  const withoutCertificate = live.flatMap((edge) =>
+    edge.certificateProblems.filter((each) => each.serves === null && isOwn(facts, each)).slice(0, 1),
   );
   const cannotJudge = mode === "none" ? [] : live.filter((edge) => !edge.chainVerifier);
   const of = (edges: readonly ReportedEdge[]): string => `${edges.length} of ${live.length} edges`;
@@ -76,6 +81,11 @@ export function edgeWarnings(
       `${of(troubled)} could not load the newest material of a certificate; the version before stays in service`,
     ],
     [
+      withoutCertificate.length > 0,
+      "certificate-not-loaded-at-edge",
+      `${withoutCertificate.length} of ${live.length} edges present their default certificate for an MX host of this domain: ${withoutCertificate[0]?.problem ?? "its own does not load"}`,
+    ],
+    [
       cannotJudge.length > 0,
       "chain-verifier-missing",
       `${of(cannotJudge)} have no chain verifier: what the handshake cannot judge is answered 451 4.7.5`,
@@ -84,7 +94,10 @@ export function edgeWarnings(
   return possible.flatMap(([holds, code, message]) => (holds ? warning(code, message) : []));
 }
 
-const isOwn = ({ domain, hosts }: DomainAndHosts, { certificateId }: ServedCertificate): boolean =>
+const isOwn = (
+  { domain, hosts }: DomainAndHosts,
+  { certificateId }: Pick<ServedCertificate, "certificateId">,
+): boolean =>
   domain.mxHosts.some((host) => {
     const item = hosts.get(host);
     return item?.account === domain.account && item.certificateId === certificateId;

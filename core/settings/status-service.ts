@@ -61,6 +61,7 @@ export class StatusService {
       ...edge,
       listeners: edge.listeners.filter(({ domain }) => domain === null || domains.has(domain)),
       certificates: edge.certificates.filter(({ certificateId: id }) => id === null || certificates.has(id)),
+      certificateProblems: edge.certificateProblems.filter(({ certificateId: id }) => certificates.has(id)),
     }));
   }
 

@@ -45,6 +45,7 @@ export const WARNING_CODES = [
   "settings-unreadable",
   "settings-unreadable-at-edge",
   "certificate-problem-at-edge",
+  "certificate-not-loaded-at-edge",
   "chain-verifier-missing",
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { CERTIFICATE_PROBLEM_REASONS } from "../../core/edge-report/edge-reports.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
   ENFORCEMENTS,
@@ -23,6 +24,16 @@ const atEdge = {
   fingerprintsSha256: z.array(z.string()).readonly(),
   notAfter: z.string(),
   problem: z.string().nullable(),
+};
+
+const certificateProblem = {
+  version: z.int().meta({ description: "the version that does not load" }),
+  reason: z.enum(CERTIFICATE_PROBLEM_REASONS),
+  problem: z.string(),
+  serves: z
+    .int()
+    .nullable()
+    .meta({ description: "the older version that stays in service; null = the edge's default certificate" }),
 };
 
 export const domainStatusResponse = z
@@ -69,6 +80,7 @@ export const domainStatusResponse = z
           certificateId: z.string().nullable(),
           version: z.int().nullable(),
           served: z.array(z.strictObject({ edge: z.string(), ...atEdge })).readonly(),
+          problems: z.array(z.strictObject({ edge: z.string(), ...certificateProblem })).readonly(),
         }),
       )
       .readonly(),
@@ -105,6 +117,9 @@ export const edgeListResponse = listOf(
         .readonly(),
       revision: z.int().min(0).nullable(),
       certificates: z.array(z.strictObject({ certificateId: z.string().nullable(), ...atEdge })).readonly(),
+      certificateProblems: z
+        .array(z.strictObject({ certificateId: z.string(), ...certificateProblem }))
+        .readonly(),
       stale: z.boolean(),
       chainVerifier: z.boolean(),
       omitted: z

@@ -27,6 +27,7 @@ async function report(api: ApiUnderTest, parts: Partial<EdgeReport> = {}): Promi
     listeners: [SHARED],
     revision: 1,
     certificates: [],
+    certificateProblems: [],
     unreadable: [],
     stale: false,
     chainVerifier: true,
@@ -144,6 +145,13 @@ describe("the list of edges", () => {
     const live = await report(api, {
       listeners: [SHARED, dedicated("own.example")],
       certificates: [ours, theirs, null].map((certificateId) => ({ certificateId, ...at })),
+      certificateProblems: [ours, theirs].map((certificateId) => ({
+        certificateId,
+        version: 2,
+        reason: "key-missing" as const,
+        problem: "gone",
+        serves: null,
+      })),
       unreadable: [{ kind: "domain", id: "secret.example", problem: "x" }],
     });
     const { json, text } = await api.expect(200, "GET", "/v1/edges");
@@ -159,6 +167,9 @@ describe("the list of edges", () => {
     expect(shown.certificates.map((each: { certificateId: string | null }) => each.certificateId)).toEqual([
       ours,
       null,
+    ]);
+    expect(shown.certificateProblems).toEqual([
+      { certificateId: ours, version: 2, reason: "key-missing", problem: "gone", serves: null },
     ]);
     expect(shown.listeners).toEqual([SHARED]);
     expect(text).not.toMatch(/own\.example|secret\.example/);

@@ -289,6 +289,7 @@ describeBehindProxy("the store on DynamoDB", () => {
         listeners: [],
         revision: 1,
         certificates: [],
+        certificateProblems: [],
         unreadable: [],
         stale: false,
         chainVerifier: true,

@@ -10,7 +10,12 @@ import {
 } from "../../core/certificate/key-vault.ts";
 import { decodeMaterial } from "../../core/certificate/serving-material.ts";
 import { type Clock, timestamp } from "../../core/clock.ts";
-import type { ServedCertificate } from "../../core/edge-report/edge-reports.ts";
+import type {
+  CertificateProblem,
+  CertificateProblemReason,
+  ServedCertificate,
+} from "../../core/edge-report/edge-reports.ts";
+import type { Snapshot } from "../../core/settings/snapshot-view.ts";
 import { NotFound, Unavailable, Unreadable } from "../../core/errors.ts";
 import type { EdgeEventSink } from "../session/events.ts";
 import { LruMap } from "./lru.ts";
@@ -36,12 +41,16 @@ export interface CertificateSource {
   get(record: CertificateRecord): LoadedMaterial | null | Promise<LoadedMaterial | null>;
   /** What is held of these certificates, for the status. */
   served(records: Iterable<CertificateRecord>): readonly ServedCertificate[];
+  /** Present versions of certificates of the settings that did not load when they were last tried. */
+  problems(settings: Pick<Snapshot, "certificate">): readonly CertificateProblem[];
 }
 
 export interface CertificateSourceOptions {
   readonly vault: Pick<KeyVault, "get">;
   readonly clock: Clock;
   readonly onEvent: EdgeEventSink;
+  /** Node's `ciphers`, with the security level that the contexts will have: what loads here must load there. */
+  readonly ciphers: string;
   /** How many certificates are held; each is 2 to 6 KB of PEM. */
   readonly capacity?: number;
 }
@@ -50,14 +59,19 @@ const CAPACITY = 5_000;
 /** Material that did not load is tried again after this time: the vault may be back, and handshakes must not storm it. */
 const RETRY_AFTER_MS = 5_000;
 
-interface Failure {
-  readonly version: number;
-  readonly atMs: number;
+interface LoadProblem {
+  readonly reason: CertificateProblemReason;
   readonly problem: string;
 }
 
+interface Failure extends LoadProblem {
+  readonly certificateId: CertificateId;
+  readonly version: number;
+  readonly atMs: number;
+}
+
 export function createCertificateSource(options: CertificateSourceOptions): CertificateSource {
-  const { vault, clock, onEvent, capacity = CAPACITY } = options;
+  const { vault, clock, onEvent, ciphers, capacity = CAPACITY } = options;
   const loaded = new LruMap<CertificateId, LoadedMaterial>(capacity);
   const failures = new LruMap<CertificateId, Failure>(capacity);
   const loading = new Map<string, Promise<LoadedMaterial | null>>();
@@ -66,14 +80,26 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
     const { id, material } = record;
     try {
       const bytes = await vault.get(materialName(id, material.version), material.sha256);
-      const fresh = checkMaterial(decodeMaterial(bytes), { certificateId: id, version: material.version });
+      const named = { certificateId: id, version: material.version, ciphers };
+      const fresh = checkMaterial(decodeMaterial(bytes), named);
       // A slow load of an older version must not replace a newer one.
       if ((loaded.peek(id)?.version ?? 0) <= material.version) loaded.set(id, fresh);
+      if (failures.peek(id)?.version === material.version) {
+        failures.delete(id);
+        onEvent({ kind: "certificate-recovered", certificateId: id, version: material.version });
+      }
       return fresh;
     } catch (error) {
       const problem = problemOf(error);
-      failures.set(id, { version: material.version, atMs: clock.now(), problem });
-      onEvent({ kind: "certificate-problem", certificateId: id, problem });
+      failures.set(id, { certificateId: id, version: material.version, atMs: clock.now(), ...problem });
+      const serves = loaded.peek(id)?.version ?? null;
+      onEvent({
+        kind: "certificate-problem",
+        certificateId: id,
+        version: material.version,
+        ...problem,
+        serves,
+      });
       return loaded.peek(id) ?? null;
     }
   }
@@ -110,7 +136,23 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
       }
       return served;
     },
+    problems: (settings) => presentProblems(settings, failures.values(), loaded),
   };
+}
+
+/** Failures of the versions that the settings name now: those of an earlier one, or of what was deleted, are over. */
+function presentProblems(
+  settings: Pick<Snapshot, "certificate">,
+  failures: Iterable<Failure>,
+  loaded: LruMap<CertificateId, LoadedMaterial>,
+): readonly CertificateProblem[] {
+  const problems: CertificateProblem[] = [];
+  for (const { certificateId, version, reason, problem } of failures) {
+    if (settings.certificate(certificateId)?.material?.version !== version) continue;
+    const serves = loaded.peek(certificateId)?.version ?? null;
+    problems.push({ certificateId, version, reason, problem, serves });
+  }
+  return problems;
 }
 
 type IssuedCertificate = CertificateRecord & { readonly material: MaterialReference };
@@ -129,11 +171,15 @@ export function describe(material: LoadedMaterial, problem: string | null): Serv
  */
 export function checkMaterial(
   { keys }: CertificateMaterial,
-  { certificateId, version }: Pick<LoadedMaterial, "certificateId" | "version">,
+  {
+    certificateId,
+    version,
+    ciphers,
+  }: Pick<LoadedMaterial, "certificateId" | "version"> & { ciphers: string },
 ): LoadedMaterial {
   // ECDSA first: OpenSSL prefers it anyway, and the order is then the same everywhere.
   const ordered = keys.toSorted((a, b) => a.keyType.localeCompare(b.keyType));
-  createSecureContext(pairs(ordered));
+  createSecureContext({ ...pairs(ordered), ciphers });
   const leaves = ordered.map((key) => new X509Certificate(key.certificateChainPem));
   const fingerprintsSha256 = leaves.map((leaf) => createHash("sha256").update(leaf.raw).digest("hex"));
   return {
@@ -157,10 +203,16 @@ export function pairs(keys: readonly KeyMaterial[]): { key: string[]; cert: stri
 }
 
 /** OpenSSL's and Node's messages may quote what they were given: only names and codes leave here. */
-function problemOf(error: unknown): string {
-  if (error instanceof NotFound) return "the key material is gone";
-  if (error instanceof Unavailable) return "the key vault does not answer";
-  if (error instanceof Unreadable) return "the key material cannot be read";
+function problemOf(error: unknown): LoadProblem {
+  if (error instanceof NotFound)
+    return { reason: "key-missing", problem: "the key vault does not hold the key material" };
+  if (error instanceof Unavailable)
+    return { reason: "vault-unavailable", problem: "the key vault does not answer" };
+  if (error instanceof Unreadable)
+    return { reason: "key-unreadable", problem: "the key material cannot be read" };
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  return `the key material does not load${/^[A-Z0-9_]{1,60}$/.test(code) ? ` (${code})` : ""}`;
+  const shown = /^[A-Z0-9_]{1,60}$/.test(code) ? ` (${code})` : "";
+  if (/KEY_VALUES_MISMATCH|KEY_TYPE_MISMATCH/.test(code))
+    return { reason: "key-mismatch", problem: `the private key is not that of the certificate${shown}` };
+  return { reason: "context", problem: `OpenSSL does not load the certificate and its key${shown}` };
 }

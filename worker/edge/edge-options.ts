@@ -2,7 +2,11 @@ import type { KeyVault, CertificateMaterial } from "../../core/certificate/key-v
 import type { Clock } from "../../core/clock.ts";
 import type { DeliveryRoute, DeliveryTarget, Mailbox } from "../../core/delivery/delivery.ts";
 import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import type { ReportedListener, ServedCertificate } from "../../core/edge-report/edge-reports.ts";
+import type {
+  CertificateProblem,
+  ReportedListener,
+  ServedCertificate,
+} from "../../core/edge-report/edge-reports.ts";
 import type { ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
 import type { TrustResolver } from "../../core/policy/trust.ts";
 import type { DomainRecord } from "../../core/settings/domain.ts";
@@ -60,6 +64,8 @@ export interface EdgeStats {
   /** Octets of messages begun and not yet answered. */
   readonly bytesInFlight: number;
   readonly contexts: number;
+  /** Certificates of the settings whose present version does not load. */
+  readonly certificatesNotLoaded: number;
   readonly draining: boolean;
 }
 
@@ -74,12 +80,14 @@ export interface Edge {
   drain(graceMs?: number): Promise<void>;
   /**
    * Loads certificates of the settings in force that are not held yet, so that no handshake waits for the vault and the status shows
-   * what serves. Call it when settings have changed; what does not load shows in `servedCertificates` and events.
+   * what serves. Call it when settings have changed; what does not load shows in `certificateProblems` and events.
    */
   prepare(): Promise<void>;
   /** Serves another default certificate from the next handshake on. @throws when it does not load; the one before serves on. */
   replaceDefaultCertificate(material: CertificateMaterial): void;
   /** What serves right now: the default certificate and every certificate of the settings that was loaded. */
   servedCertificates(): readonly ServedCertificate[];
+  /** Certificates of the settings whose present version does not load, with the reason. */
+  certificateProblems(): readonly CertificateProblem[];
   stats(): EdgeStats;
 }

@@ -1,11 +1,11 @@
-import type { ReportedListener } from "../../core/edge-report/edge-reports.ts";
+import type { CertificateProblem, ReportedListener } from "../../core/edge-report/edge-reports.ts";
 import { ByteBudget } from "../session/byte-budget.ts";
 import { createSmtpProtocol } from "../session/smtp-connection.ts";
 import { AcceptLoop } from "./accept.ts";
 import { createCertificateSource } from "./certificate-source.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
 import type { Edge, EdgeListener, EdgeOptions } from "./edge-options.ts";
-import { createSecureContexts } from "./secure-contexts.ts";
+import { cipherList, createSecureContexts } from "./secure-contexts.ts";
 
 /**
  * Binds every listener and starts serving.
@@ -14,7 +14,7 @@ import { createSecureContexts } from "./secure-contexts.ts";
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { limits, onEvent, vault, clock, defaultCertificate, ciphers } = options;
-  const source = createCertificateSource({ vault, clock, onEvent });
+  const source = createCertificateSource({ vault, clock, onEvent, ciphers: cipherList(ciphers) });
   const contexts = createSecureContexts({ source, defaultCertificate, ciphers, onEvent });
   const budget = new ByteBudget(limits.maxBytesInFlight);
   const connections = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerClient);
@@ -28,6 +28,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   }));
   const listeners = await listenAll(loops);
   let draining: Promise<void> | null = null;
+  const problemsNow = (): readonly CertificateProblem[] => {
+    const snapshot = options.snapshot();
+    return snapshot === null ? [] : contexts.problems(snapshot);
+  };
 
   return {
     listeners,
@@ -48,11 +52,15 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     servedCertificates() {
       return contexts.served(options.snapshot()?.certificates() ?? []);
     },
+    certificateProblems() {
+      return problemsNow();
+    },
     stats() {
       return {
         connections: connections.total,
         bytesInFlight: budget.taken,
         contexts: contexts.size,
+        certificatesNotLoaded: problemsNow().length,
         draining: draining !== null,
       };
     },

@@ -39,6 +39,11 @@ export class LruMap<Key, Value> {
     }
   }
 
+  delete(key: Key): void {
+    if (key === this.#newest) this.#newest = undefined;
+    this.#entries.delete(key);
+  }
+
   values(): Iterable<Value> {
     return this.#entries.values();
   }

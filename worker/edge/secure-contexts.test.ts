@@ -1,12 +1,15 @@
-import { X509Certificate } from "node:crypto";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import tls, { type ConnectionOptions, TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
+import { newKey } from "../../test/support/certificate-writer.ts";
 import { makeCa, issueServer, type IssuedCertificate } from "../../test/support/pki.ts";
 import { certificateId, name } from "../../test/support/records.ts";
 import { type MemoryVault, materialOf, memoryVault } from "../../test/support/test-edge.ts";
 import type { CertificateRecord } from "../../core/certificate/certificate.ts";
+import type { CertificateProblem, CertificateProblemReason } from "../../core/edge-report/edge-reports.ts";
+import { Unavailable, Unreadable } from "../../core/errors.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import type { EdgeEvent } from "../session/events.ts";
 import { createCertificateSource } from "./certificate-source.ts";
@@ -42,8 +45,9 @@ function bench(
   const events: EdgeEvent[] = [];
   const made = { vault, events, nowMs: 0 };
   const onEvent = (event: EdgeEvent): void => void events.push(event);
-  const source = createCertificateSource({ vault, clock: { now: () => made.nowMs }, onEvent });
   const { default: given = own, ciphers = null, capacity = 10 } = options;
+  const clock = { now: () => made.nowMs };
+  const source = createCertificateSource({ vault, clock, onEvent, ciphers: cipherList(ciphers) });
   const defaultCertificate = given === null ? null : materialOf(given);
   const contexts = createSecureContexts({ source, defaultCertificate, ciphers, onEvent, capacity });
   return Object.assign(made, { contexts });
@@ -59,6 +63,28 @@ const choice = (parts: Partial<ContextChoice> = {}): ContextChoice => ({
   clientCurves: "key-exchange",
   ...parts,
 });
+
+const neverLoaded = ({ id }: CertificateRecord, reason: CertificateProblemReason): object => ({
+  certificateId: id,
+  version: 1,
+  reason,
+  problem: expect.any(String),
+  serves: null,
+});
+const problemsOf = (contexts: SecureContexts, record: CertificateRecord): readonly CertificateProblem[] =>
+  contexts.problems({ certificate: (id) => (id === record.id ? record : undefined) });
+
+/** A key that is of the same kind as the certificate's, and not its own. */
+const mismatched = (): IssuedCertificate => ({
+  ...issueServer({ names: ["mx.a.example"], key: newKey("ecdsa-p256") }),
+  privateKeyPem: issueServer({ names: ["mx.a.example"], key: newKey("ecdsa-p256") }).privateKeyPem,
+});
+
+/** Level 2 takes no CA below 224 bits, whoever made the leaf's key. */
+function underWeakCa(): IssuedCertificate {
+  const key = generateKeyPairSync("ec", { namedCurve: "prime192v1" });
+  return issueServer({ names: ["mx.a.example"], ca: makeCa({ parent: ca, key }) });
+}
 
 /** The certificate that a client sees, and what the server's CertificateRequest names. */
 async function handshake(
@@ -159,9 +185,10 @@ describe("secure contexts", () => {
     expect(await serial(await contexts.get(choice({ certificate }), others()))).toBe(fingerprint(own.der));
     expect(events).toContainEqual({
       kind: "certificate-problem",
-      certificateId: certificate.id,
-      problem: "the key material is gone",
+      ...neverLoaded(certificate, "key-missing"),
     });
+    expect(problemsOf(contexts, certificate)).toEqual([neverLoaded(certificate, "key-missing")]);
+    expect(contexts.served([certificate]).map(({ certificateId: id }) => id)).toEqual([null]);
   });
 
   it("serve the version before when the new one does not load, under the new trust, and say so", async () => {
@@ -175,8 +202,10 @@ describe("secure contexts", () => {
     expect(serving?.trustHash).toBe(trust.hash);
     expect(contexts.served([second])).toMatchObject([
       { certificateId: null },
-      { certificateId: first.id, version: 1, problem: "the key material is gone" },
+      { certificateId: first.id, version: 1, problem: expect.stringContaining("does not hold") },
     ]);
+    expect(problemsOf(contexts, second)).toMatchObject([{ version: 2, reason: "key-missing", serves: 1 }]);
+    expect(problemsOf(contexts, first)).toEqual([]);
   });
 
   it("do not storm the vault for what does not load, and try again after a while", async () => {
@@ -191,10 +220,37 @@ describe("secure contexts", () => {
     };
     for (let count = 0; count < 10; count += 1) await made.contexts.get(choice({ certificate }), others());
     expect(loads).toBe(1);
+    expect(problemsOf(made.contexts, certificate)).toHaveLength(1);
     down = false;
     made.nowMs += 6_000;
     const serving = await made.contexts.get(choice({ certificate }), others());
     expect(await serial(serving)).not.toBe(fingerprint(own.der));
+    expect(problemsOf(made.contexts, certificate)).toEqual([]);
+    expect(made.contexts.served([certificate]).map(({ problem }) => problem)).toEqual([null, null]);
+    expect(made.events).toContainEqual({
+      kind: "certificate-recovered",
+      certificateId: certificate.id,
+      version: 1,
+    });
+  });
+
+  it.each<[CertificateProblemReason, (made: Bench, good: CertificateRecord) => void]>([
+    ["key-missing", ({ vault }, { id }) => vault.remove(`keys/${id}/1`)],
+    ["vault-unavailable", ({ vault }) => void (vault.get = () => Promise.reject(new Unavailable("down")))],
+    ["key-unreadable", ({ vault }) => void (vault.get = () => Promise.reject(new Unreadable("damaged")))],
+    ["key-mismatch", ({ vault }, { id }) => void vault.add({ id }, [mismatched()])],
+    ["context", ({ vault }, { id }) => void vault.add({ id }, [underWeakCa()])],
+  ])("report %s as what it is, and present the default certificate", async (reason, spoil) => {
+    const made = bench();
+    const good = made.vault.add({ id: certificateId(1) }, [issueServer({ names: ["mx.a.example"] })]);
+    const added = made.vault.add.bind(made.vault);
+    let record = good;
+    made.vault.add = (...args) => (record = added(...args));
+    spoil(made, good);
+    const serving = await made.contexts.get(choice({ certificate: record }), others());
+    expect(await serial(serving)).toBe(fingerprint(own.der));
+    expect(problemsOf(made.contexts, record)).toEqual([neverLoaded(record, reason)]);
+    expect(JSON.stringify(made.events)).not.toContain("PRIVATE");
   });
 
   it("take a key that does not match its certificate for material that does not load", async () => {

@@ -2,7 +2,7 @@ import { constants, createHash, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { CertificateRecord } from "../../core/certificate/certificate.ts";
 import type { CertificateMaterial } from "../../core/certificate/key-vault.ts";
-import type { ServedCertificate } from "../../core/edge-report/edge-reports.ts";
+import type { CertificateProblem, ServedCertificate } from "../../core/edge-report/edge-reports.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import type { Snapshot } from "../../core/settings/snapshot-view.ts";
 import type { EdgeEventSink } from "../session/events.ts";
@@ -43,6 +43,7 @@ export interface SecureContexts {
   /** Loads what is not held, up to what can be held. */
   prepare(records: Iterable<CertificateRecord>): Promise<void>;
   served(records: Iterable<CertificateRecord>): readonly ServedCertificate[];
+  problems(settings: Pick<Snapshot, "certificate">): readonly CertificateProblem[];
   /** New handshakes get this one. @throws when it does not load; the one before serves on. */
   replaceDefault(material: CertificateMaterial): void;
   readonly size: number;
@@ -93,7 +94,7 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
   let fallback =
     defaultCertificate === null
       ? null
-      : checkMaterial(defaultCertificate, { certificateId: null, version: null });
+      : checkMaterial(defaultCertificate, { certificateId: null, version: null, ciphers });
 
   function contextOf(choice: ContextChoice, material: LoadedMaterial): ServingContext {
     const key = cacheKey(choice, material);
@@ -145,12 +146,13 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
     },
     prepare: (records) => loadAhead(source, records),
     replaceDefault(material) {
-      fallback = checkMaterial(material, { certificateId: null, version: null });
+      fallback = checkMaterial(material, { certificateId: null, version: null, ciphers });
     },
     served(records) {
       const own = fallback === null ? [] : [describe(fallback, null)];
       return [...own, ...source.served(records)];
     },
+    problems: (settings) => source.problems(settings),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { CertificateProblem } from "../../core/edge-report/edge-reports.ts";
 import type { DeliveryFailure, DeliveryPhase, DeliveryRoute } from "../../core/delivery/delivery.ts";
 import type { Reason } from "../../core/policy/reason.ts";
 import type { Circumstance, ClientCertificateResult, Verdict } from "../../core/policy/verdict.ts";
@@ -113,7 +114,9 @@ export type EdgeEvent =
     }
   | { readonly kind: "context"; readonly outcome: "hit" | "built" | "failed"; readonly cached: number }
   /** Certificate material that does not load; what served before goes on serving. */
-  | { readonly kind: "certificate-problem"; readonly certificateId: string; readonly problem: string }
+  | ({ readonly kind: "certificate-problem" } & CertificateProblem)
+  /** Material that did not load before does now. */
+  | { readonly kind: "certificate-recovered"; readonly certificateId: string; readonly version: number }
   /** One at the end of each session, a connection that was refused included in none. */
   | { readonly kind: "session-ended"; readonly record: SessionRecord }
   /** An error that no code expected: the session ends, the process goes on. */

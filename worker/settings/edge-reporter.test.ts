@@ -10,6 +10,7 @@ const report = (revision: number): EdgeReport => ({
   listeners: [],
   revision,
   certificates: [],
+  certificateProblems: [],
   unreadable: [],
   stale: false,
   chainVerifier: false,
