@@ -42,16 +42,20 @@ export async function namedOn(
   return new Map(inOrder.slice(0, naming.atMost));
 }
 
-/** Their names, each once and in order; loose references are confirmed. */
+/** Their names, each once and in order, and whether those are all; loose references are confirmed. */
 export async function domainsNaming(
   table: DynamoDbTable,
-  naming: Pick<NamingHosts, "account" | "hosts">,
-): Promise<readonly DomainName[]> {
+  naming: Pick<NamingHosts, "account" | "hosts" | "atMost">,
+): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }> {
   const found = await namedOn(table, naming);
+  const isAll = found.size < (naming.atMost ?? Number.POSITIVE_INFINITY);
   const loose = [...found].flatMap(([name, reference]) => (reference === "loose" ? [name] : []));
-  if (loose.length === 0) return [...found.keys()];
+  if (loose.length === 0) return { names: [...found.keys()], isAll };
   const real = new Set(await confirmed(table, naming, loose));
-  return [...found].flatMap(([name, reference]) => (reference === "sure" || real.has(name) ? [name] : []));
+  const names = [...found].flatMap(([name, reference]) =>
+    reference === "sure" || real.has(name) ? [name] : [],
+  );
+  return { names, isAll };
 }
 
 async function referencesIn(

@@ -115,8 +115,8 @@ export class DynamoDbStore implements Store {
     return this.#list({ kind: "trust-store", account, read: readTrustStore }, page);
   }
 
-  async hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]> {
-    const names = await this.#namesUsing("certificate", id);
+  async hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]> {
+    const names = await this.#namesUsing("certificate", id, limit);
     const items = await this.#table.getAll(names.map((host) => recordKey("mx-host", host)));
     return readable(items, hostOfItem)
       .filter((host) => host.certificateId === id)
@@ -128,8 +128,33 @@ export class DynamoDbStore implements Store {
     hosts: readonly DomainName[],
     limit: number,
   ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }> {
-    const names = await domainsNaming(this.#table, { account, hosts });
+    const { names } = await domainsNaming(this.#table, { account, hosts });
     return { count: names.length, names: names.slice(0, limit) };
+  }
+
+  async firstDomainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }> {
+    const named = await domainsNaming(this.#table, { account, hosts, atMost: limit + 1 });
+    return { names: named.names.slice(0, limit), isAll: named.isAll };
+  }
+
+  async firstDomainsOfTrustStore(id: TrustStoreId, limit: number): Promise<readonly DomainName[]> {
+    const items = await this.#table.first(usesRange("trust-store", id), limit);
+    const named = items.flatMap((item) => {
+      const name = nameAtEndOf(sortKeyOf(item));
+      return name === null ? [] : [{ name, isLoose: "loose" in item }];
+    });
+    const loose = named.filter(({ isLoose }) => isLoose).map(({ name }) => name);
+    const { items: looked } = await this.#records("domain", readDomain, loose);
+    const real = new Set(
+      looked
+        .filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id))
+        .map(({ name }) => name),
+    );
+    return named.filter(({ name, isLoose }) => !isLoose || real.has(name)).map(({ name }) => name);
   }
 
   async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
@@ -214,16 +239,17 @@ export class DynamoDbStore implements Store {
     };
   }
 
-  /** By the references to a certificate or trust store; a loose one may be wrong. */
+  /** By the references to a certificate or trust store, the first `limit` or all; a loose one may be wrong. */
   async #namesUsing(
     kind: UseChange["kind"],
     id: CertificateId | TrustStoreId,
+    limit?: number,
   ): Promise<readonly DomainName[]> {
-    const names: DomainName[] = [];
-    for await (const items of this.#table.pages(usesRange(kind, id))) {
-      names.push(...items.flatMap((item) => nameAtEndOf(sortKeyOf(item)) ?? []));
-    }
-    return names;
+    const range = usesRange(kind, id);
+    const found: Item[] = [];
+    if (limit !== undefined) found.push(...(await this.#table.first(range, limit)));
+    else for await (const items of this.#table.pages(range)) found.push(...items);
+    return found.flatMap((item) => nameAtEndOf(sortKeyOf(item)) ?? []);
   }
 }
 

@@ -74,6 +74,7 @@ export const SCHEMA_STEPS: readonly string[] = [
   ) STRICT;
   `,
   `ALTER TABLE mx_host ADD COLUMN certificate_revision INTEGER;`,
+  `CREATE INDEX domain_host_of_account ON domain_host (host, account, domain);`,
   // What a probe writes (database.ts): always empty.
   `CREATE TABLE room (one INTEGER PRIMARY KEY CHECK (one = 1), filler BLOB NOT NULL) STRICT;`,
 ];

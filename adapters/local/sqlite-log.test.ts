@@ -21,6 +21,8 @@ describe("a poll of SQLite", () => {
     "SELECT revision, entry FROM log WHERE revision > 1 AND revision <= 9 ORDER BY revision LIMIT 5",
     "SELECT id, record FROM domain WHERE account = 'a' AND id >= 'b' AND id < 'c' AND id > '' ORDER BY id LIMIT 5",
     "SELECT * FROM mx_host WHERE certificate_id = 'x' ORDER BY host",
+    "SELECT domain FROM domain_host WHERE host = 'h' AND account = 'a' ORDER BY domain LIMIT 5",
+    "SELECT domain FROM domain_trust_store WHERE trust_store = 't' ORDER BY domain LIMIT 5",
     "SELECT count(DISTINCT domain) FROM domain_host WHERE account = 'a' AND host IN (SELECT value FROM json_each('[]'))",
   ])("and lists search an index and never the whole table: %s", (sql) => {
     const plan = openDatabase(":memory:").all(`EXPLAIN QUERY PLAN ${sql}`);

@@ -35,6 +35,8 @@ import { headOf, loadContents, mxHostOf } from "./sqlite-load.ts";
 export const LOG_KEPT_MS = 90 * 24 * 3600 * 1000;
 /** About 5 ms of reading at 100,000 domains (bench/store-load.ts). */
 const ROWS_AT_ONCE = 250;
+/** SQLite's LIMIT for no limit. */
+const ALL = -1;
 /** Comes after every character of a name, so that `prefix` to `prefix` and this are the names with the prefix. */
 const AFTER_ALL = "\u{10ffff}";
 
@@ -139,8 +141,9 @@ export class SqliteStore implements Store {
     return this.#page({ kind: "trust-store", sql, values: { account }, read: readTrustStore }, page);
   }
 
-  async hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]> {
-    const rows = this.#database.all("SELECT * FROM mx_host WHERE certificate_id = ? ORDER BY host", id);
+  async hostsOfCertificate(id: CertificateId, limit = ALL): Promise<readonly MxHost[]> {
+    const sql = "SELECT * FROM mx_host WHERE certificate_id = ? ORDER BY host LIMIT ?";
+    const rows = this.#database.all(sql, id, limit);
     return readable(rows, hostOfRow);
   }
 
@@ -153,10 +156,27 @@ export class SqliteStore implements Store {
     const values = [account, JSON.stringify(hosts)] as const;
     const counted = this.#database.get(`SELECT count(DISTINCT domain) AS domains ${from}`, ...values);
     const sql = `SELECT DISTINCT domain ${from} ORDER BY domain LIMIT ?`;
-    const names = this.#database
-      .all(sql, ...values, limit)
-      .flatMap((row) => toDomainName(text(row, "domain")) ?? []);
+    const names = this.#database.all(sql, ...values, limit).flatMap(domainOf);
     return { count: counted === undefined ? 0 : integer(counted, "domains"), names };
+  }
+
+  async firstDomainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }> {
+    // Host by host, each in order of its index: over several at once SQLite would read and sort all of them.
+    const sql = "SELECT domain FROM domain_host WHERE host = ? AND account = ? ORDER BY domain LIMIT ?";
+    const found = new Set(
+      hosts.flatMap((host) => this.#database.all(sql, host, account, limit + 1).flatMap(domainOf)),
+    );
+    const names = [...found].toSorted(byText);
+    return { names: names.slice(0, limit), isAll: names.length <= limit };
+  }
+
+  async firstDomainsOfTrustStore(id: TrustStoreId, limit: number): Promise<readonly DomainName[]> {
+    const sql = "SELECT domain FROM domain_trust_store WHERE trust_store = ? ORDER BY domain LIMIT ?";
+    return this.#database.all(sql, id, limit).flatMap(domainOf);
   }
 
   async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
@@ -260,6 +280,13 @@ type ReadRow<T> = ReturnType<typeof readOrReport<T>>;
 
 const readRow = <T>(kind: RecordKind, row: Row, read: (key: string, stored: unknown) => T): ReadRow<T> =>
   readOrReport(kind, text(row, "id"), () => read(text(row, "id"), row["record"]));
+
+const domainOf = (row: Row): DomainName[] => {
+  const name = toDomainName(text(row, "domain"));
+  return name === null ? [] : [name];
+};
+
+const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 
 const hostOfRow = (row: Row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row));
 

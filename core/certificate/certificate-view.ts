@@ -12,6 +12,8 @@ import {
 /** Domains that refer to a record: how many, and the first of them by name. */
 export interface UsedBy {
   readonly count: number;
+  /** There are at least `count`: so many hosts or domains are not counted for one answer. */
+  readonly isAtLeast?: true;
   readonly domains: readonly DomainName[];
 }
 
@@ -83,14 +85,23 @@ function reasonOf({ acm, ...record }: CertificateRecord, state: CertificateState
     : "ACM waits for the DNS records of validation, for 72 hours at most";
 }
 
+/** Hosts that are looked at, and domains on them that are counted, for one answer: what a reader waits for has a bound. */
+const HOSTS_LOOKED_AT = 50;
+const DOMAINS_COUNTED = 200;
+
 /** Domains of the account on whose hosts the certificate is served. */
 export async function certificateUsedBy(
-  store: Pick<Store, "hostsOfCertificate" | "domainsOnHosts">,
-  record: Pick<CertificateRecord, "id" | "account">,
+  store: Pick<Store, "useCount" | "hostsOfCertificate" | "firstDomainsOnHosts">,
+  { id, account }: Pick<CertificateRecord, "id" | "account">,
 ): Promise<UsedBy> {
-  const hosts = await store.hostsOfCertificate(record.id);
-  if (hosts.length === 0) return { count: 0, domains: [] };
-  const names = hosts.map(({ host }) => host);
-  const { count, names: domains } = await store.domainsOnHosts(record.account, names, USED_BY_SHOWN);
-  return { count, domains };
+  const hostCount = await store.useCount("certificate", id);
+  if (hostCount === 0) return { count: 0, domains: [] };
+  const hosts = await store.hostsOfCertificate(id, HOSTS_LOOKED_AT);
+  const hostNames = hosts.map(({ host }) => host);
+  const { names, isAll } = await store.firstDomainsOnHosts(account, hostNames, DOMAINS_COUNTED);
+  const domains = names.slice(0, USED_BY_SHOWN);
+  if (isAll && hosts.length >= hostCount) return { count: names.length, domains };
+  // A host counts its domains itself; those of several may be the same.
+  const count = Math.max(names.length, ...hosts.map(({ domainCount }) => domainCount));
+  return hostCount === 1 ? { count, domains } : { count, isAtLeast: true, domains };
 }

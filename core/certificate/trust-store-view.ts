@@ -9,11 +9,11 @@ export interface TrustStoreSummary extends TrustStoreRecord {
 
 export interface TrustStoreView extends TrustStoreSummary, TrustStoreContent {}
 
+/** Only domains of its own account can name a trust store, and it counts them itself. */
 export async function trustStoreUsedBy(
-  store: Pick<Store, "domainsOfTrustStore">,
-  { id, account }: TrustStoreRecord,
+  store: Pick<Store, "useCount" | "firstDomainsOfTrustStore">,
+  { id }: Pick<TrustStoreRecord, "id">,
 ): Promise<UsedBy> {
-  const domains = await store.domainsOfTrustStore(id);
-  const names = domains.filter((domain) => domain.account === account).map(({ name }) => name);
-  return { count: names.length, domains: names.toSorted().slice(0, USED_BY_SHOWN) };
+  const count = await store.useCount("trust-store", id);
+  return { count, domains: count === 0 ? [] : await store.firstDomainsOfTrustStore(id, USED_BY_SHOWN) };
 }

@@ -127,7 +127,7 @@ export function nothingCanPass(
 }
 
 /** With CRLs every CA needs a fresh one, so where all are stale nobody passes. */
-function vouches({ anchors, crls }: Vouching, nowMs: number): boolean {
+export function vouches({ anchors, crls }: Vouching, nowMs: number): boolean {
   const isOver = (end: string): boolean => Date.parse(end) <= nowMs;
   const stale = crls.length > 0 && crls.every(({ nextUpdate }) => isOver(nextUpdate));
   return !stale && !anchors.every(({ notAfter }) => isOver(notAfter));

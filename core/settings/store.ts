@@ -223,11 +223,20 @@ export interface Store {
   listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>>;
   listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>>;
   listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>>;
-  /** Strongly consistent: validation of new material reads it. */
-  hostsOfCertificate(id: CertificateId): Promise<readonly MxHost[]>;
+  /** By name, the first `limit` or all. Strongly consistent: validation of new material reads it. */
+  hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]>;
+  /**
+   * Names of the domains of `account` that name one of the hosts: the first `limit`, and whether those are all. Reads no
+   * more than `limit` and one for each host, however many there are.
+   */
+  firstDomainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }>;
   /**
    * Names of the domains of `account` that name one of the hosts, the first `limit`, and how many there are. Strongly
-   * consistent for a host without an item: its claim counts them (host-reads.ts).
+   * consistent for a host without an item: its claim counts them (host-reads.ts). Counting reads all their names.
    */
   domainsOnHosts(
     account: string,
@@ -239,7 +248,9 @@ export interface Store {
    * `none` means. May lag.
    */
   hasDomainBeside(names: readonly DomainName[]): Promise<boolean>;
-  /** Domains of any account that name this trust store. Strongly consistent. */
+  /** Names of the domains that name this trust store, the first `limit`; reads no more than these. */
+  firstDomainsOfTrustStore(id: TrustStoreId, limit: number): Promise<readonly DomainName[]>;
+  /** Domains of any account that name this trust store. Strongly consistent. Reads them all. */
   domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]>;
   /**
    * @returns the entry as logged, with its revision: `expectedHead + 1`.

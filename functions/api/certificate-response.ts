@@ -6,6 +6,9 @@ const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 
 const usedBy = z.strictObject({
   count: z.int().min(0),
+  isAtLeast: z.literal(true).optional().meta({
+    description: "there may be more than count: a certificate on many hosts is not counted to the end",
+  }),
   domains: z.array(z.string()).readonly().meta({ description: "the first 20 by name" }),
 });
 

@@ -157,6 +157,37 @@ export function listCases(subject: () => StoreUnderTest): void {
     expect(await other.getDomainWithHosts(name("d.example"))).toBeNull();
   });
 
+  it("name the first domains on hosts, of a trust store, and the first hosts of a certificate", async () => {
+    const { store, other } = subject();
+    const writer = new Writer(store);
+    await writer.putCertificate(certificateRecord({ id: X }));
+    await writer.putTrustStore(trustStoreRecord({ id: trustStoreId(1) }));
+    const on = (text: string, ...mxHosts: string[]) => ({
+      name: text,
+      mxHosts,
+      server: { certificateId: X },
+      trustStoreIds: [trustStoreId(1)],
+    });
+    await domains(
+      store,
+      on("d.example", "mx1.example"),
+      on("b.example", "mx1.example", "mx2.example"),
+      on("c.example", "mx2.example"),
+      { name: "a.example", mxHosts: ["mx1.example"], account: "other" },
+    );
+    const [mx1, mx2] = [name("mx1.example"), name("mx2.example")];
+    const first = (hosts: DomainName[], limit: number) => other.firstDomainsOnHosts("default", hosts, limit);
+    const all = ["b.example", "c.example", "d.example"];
+    expect(await first([mx2, mx1], 3)).toEqual({ names: all, isAll: true });
+    expect(await first([mx2, mx1], 2)).toEqual({ names: all.slice(0, 2), isAll: false });
+    expect(await first([mx1], 9)).toEqual({ names: ["b.example", "d.example"], isAll: true });
+    expect(await first([name("no.example")], 9)).toEqual({ names: [], isAll: true });
+    expect(await other.firstDomainsOfTrustStore(trustStoreId(1), 2)).toEqual(all.slice(0, 2));
+    expect(await other.firstDomainsOfTrustStore(trustStoreId(1), 9)).toEqual(all);
+    expect(await other.firstDomainsOfTrustStore(trustStoreId(2), 9)).toEqual([]);
+    expect((await other.hostsOfCertificate(X, 1)).map(({ host }) => host)).toEqual([mx1]);
+  });
+
   it("name the hosts of a certificate at once, of any account", async () => {
     const { store, other } = subject();
     const writer = new Writer(store);

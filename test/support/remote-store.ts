@@ -70,7 +70,10 @@ export function remoteStore(local: Store, time: VirtualTime): RemoteStore {
     listDomains: (filter, page) => read(() => local.listDomains(filter, page)),
     listCertificates: (account, page) => read(() => local.listCertificates(account, page)),
     listTrustStores: (account, page) => read(() => local.listTrustStores(account, page)),
-    hostsOfCertificate: (id) => read(() => local.hostsOfCertificate(id)),
+    hostsOfCertificate: (id, limit) => read(() => local.hostsOfCertificate(id, limit)),
+    firstDomainsOnHosts: (account, hosts, limit) =>
+      read(() => local.firstDomainsOnHosts(account, hosts, limit)),
+    firstDomainsOfTrustStore: (id, limit) => read(() => local.firstDomainsOfTrustStore(id, limit)),
     domainsOnHosts: (account, hosts, limit) => read(() => local.domainsOnHosts(account, hosts, limit)),
     hasDomainBeside: (names) => read(() => local.hasDomainBeside(names)),
     domainsOfTrustStore: (id) => read(() => local.domainsOfTrustStore(id)),
