@@ -32,6 +32,7 @@ describe("a trust store", () => {
         fingerprintSha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
         notBefore: certificate.validFromDate.toISOString(),
         notAfter: certificate.validToDate.toISOString(),
+        crlUntil: store.crls[0]?.nextUpdate,
       },
     ]);
     expect(store.crls).toEqual([
@@ -93,6 +94,31 @@ describe("a trust store", () => {
     expect(outcome(withCrl({ ca: imposter }))).toEqual(["InvalidInput /crlPem bad-signature"]);
     expect(outcome(withCrl({ ca: { ...root, subject: "rOOT" } }))).toBe("accepted");
   });
+
+  it("shows which anchor has no CRL beside those that have, two of one name told apart by their keys", () => {
+    const twin = makeCa({ name: "Root" });
+    const certificatesPem = root.rootPem + twin.rootPem + rsaRoot.rootPem;
+    const covered = (crlPem: string | null) =>
+      parseTrustStore({ certificatesPem, crlPem }, { nowMs }).anchors.map(({ crlUntil }) => crlUntil);
+    expect(covered(makeCrl({ ca: twin }))).toEqual([null, expect.any(String), null]);
+    expect(covered(null)).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("has the end of the newest CRL of an anchor", () => {
+    const [earlier, later] = [24, 48].map((hours) => makeCrl({ ca: root, nextUpdate: hoursFromNow(hours) }));
+    const { anchors, crls: both } = parseTrustStore(
+      { certificatesPem: root.rootPem, crlPem: `${later ?? ""}${earlier ?? ""}` },
+      { nowMs },
+    );
+    expect(anchors[0]?.crlUntil).toBe(both[0]?.nextUpdate);
+  });
+
+  it.each([
+    ["a stranger", makeCrl({ ca: makeCa() })],
+    ["an intermediate", makeCrl({ ca: intermediate })],
+  ])("is refused with a CRL of %s alone, since nothing could pass", (_, crlPem) =>
+    expect(outcome({ crlPem })).toEqual(["RuleViolation /crlPem crl-missing"]),
+  );
 
   const certificates = "InvalidInput /certificatesPem";
   const crls = "InvalidInput /crlPem";

@@ -38,7 +38,8 @@ const CRLS = "/crlPem";
  *
  * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, weak RSA keys, CRLs that are
  *   unreadable, without nextUpdate, deltas, or signed by somebody else.
- * @throws RuleViolation when a CRL is out of date, or stands beside an anchor that is no root; too many certificates.
+ * @throws RuleViolation when a CRL is out of date, or stands beside an anchor that is no root; when no anchor has a CRL
+ *   while others have; too many certificates.
  * @throws TooLarge when a field is over its cap.
  */
 export function parseTrustStore(
@@ -52,6 +53,7 @@ export function parseTrustStore(
   const violations = [
     ...lists.flatMap((list, at) => dateIssues({ list, position: at + 1 }, nowMs)),
     ...(lists.length === 0 ? [] : certificates.flatMap(rootIssues)),
+    ...coverageIssues(certificates, lists),
   ];
   if (violations.length > 0) throw new RuleViolation(violations);
   return newTrustStore(certificates, lists);
@@ -164,6 +166,27 @@ function rootIssues({ fields, position }: UploadedCertificate): readonly Issue[]
   return [{ pointer: CERTIFICATES, code: "not-a-root", message }];
 }
 
+/** With CRLs OpenSSL wants one of every CA on the path, so an anchor without one lets no client below it pass. */
+function coverageIssues(
+  anchors: readonly UploadedCertificate[],
+  lists: readonly RevocationList[],
+): readonly Issue[] {
+  if (lists.length === 0 || anchors.some((anchor) => crlUntil(anchor, lists) !== null)) return [];
+  const message =
+    "no CRL is of a certificate in this store: with CRLs each CA needs one, so nothing could pass";
+  return [{ pointer: CRLS, code: "crl-missing", message }];
+}
+
+/** The key tells apart two CAs of one name. */
+function crlUntil({ x509, fields }: UploadedCertificate, lists: readonly RevocationList[]): number | null {
+  const name = comparableName(fields.subject);
+  const own = lists.filter(
+    (list) => comparableName(list.issuer) === name && isSignedBy(list, x509.publicKey),
+  );
+  const ends = own.map(({ nextUpdate, thisUpdate }) => nextUpdate ?? thisUpdate);
+  return ends.length === 0 ? null : Math.max(...ends);
+}
+
 const nameText = (name: Uint8Array): string => distinguishedName(name, { characters: "unicode" });
 
 function newTrustStore(
@@ -177,11 +200,12 @@ function newTrustStore(
   };
   const contentBytes = Buffer.from(JSON.stringify(content), "utf8");
   return {
-    anchors: anchors.map(({ der, fields }) => ({
-      subject: nameText(fields.subject),
-      fingerprintSha256: sha256Hex(der),
-      notBefore: timestamp(fields.notBefore),
-      notAfter: timestamp(fields.notAfter),
+    anchors: anchors.map((anchor) => ({
+      subject: nameText(anchor.fields.subject),
+      fingerprintSha256: sha256Hex(anchor.der),
+      notBefore: timestamp(anchor.fields.notBefore),
+      notAfter: timestamp(anchor.fields.notAfter),
+      ...crlOf(anchor, lists),
     })),
     crls: lists.map(({ issuer, thisUpdate, nextUpdate }) => ({
       issuer: nameText(issuer),
@@ -192,6 +216,12 @@ function newTrustStore(
     contentBytes,
     contentSha256: sha256Hex(contentBytes),
   };
+}
+
+function crlOf(anchor: UploadedCertificate, lists: readonly RevocationList[]): Pick<TrustAnchor, "crlUntil"> {
+  if (lists.length === 0) return {};
+  const until = crlUntil(anchor, lists);
+  return { crlUntil: until === null ? null : timestamp(until) };
 }
 
 function throwInvalid(issues: readonly Issue[]): void {

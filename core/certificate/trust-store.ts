@@ -8,6 +8,11 @@ export interface TrustAnchor {
   readonly fingerprintSha256: string;
   readonly notBefore: Timestamp;
   readonly notAfter: Timestamp;
+  /**
+   * nextUpdate of the newest CRL in the store that this anchor's key signed; null = the store has CRLs and none is of this
+   * anchor. Absent = the store has no CRLs, or was written by a release that did not look.
+   */
+  readonly crlUntil?: Timestamp | null;
 }
 
 /** One CRL, for people and for warnings. */

@@ -16,6 +16,13 @@ const crl = (hours: number) => ({ issuer: "CN=x", thisUpdate: ends(-100), nextUp
 const store = (anchors: number[], crls: number[] = []) =>
   trustStoreRecord({ anchors: anchors.map(anchor), crls: crls.map(crl) });
 
+/** Anchors by the hours for which each has a CRL, in a store with a fresh one. */
+const uncovered = (hours: (number | null)[]) =>
+  trustStoreRecord({
+    anchors: hours.map((each) => ({ ...anchor(9), crlUntil: each === null ? null : ends(each) })),
+    crls: [crl(9)],
+  });
+
 const requiring = domainRecord({ trustStoreIds: [trustStoreId(1)], clientCertificate: { mode: "require" } });
 const requesting = domainRecord({ trustStoreIds: [trustStoreId(1)], clientCertificate: { mode: "request" } });
 const byException = domainRecord({
@@ -36,6 +43,10 @@ describe("nothing can pass", () => {
     ["by an exception alone", byException, [store([-1])], true],
     ["over several such trust stores", requiring, [store([-1]), store([0])], true],
     ["over CRLs that are all stale", requiring, [store([9], [0, -1])], true],
+    ["over anchors without a CRL beside others", requiring, [uncovered([null, null])], true],
+    ["over anchors whose own CRLs are stale or missing", requiring, [uncovered([-1, null])], true],
+    ["but one anchor has a CRL in force", requiring, [uncovered([null, 1])], false],
+    ["but one trust store needs no CRL", requiring, [uncovered([null]), store([9])], false],
     ["but one anchor is good", requiring, [store([-1, 1])], false],
     ["but one trust store is", requiring, [store([-1]), store([1])], false],
     ["but one CRL is fresh", requiring, [store([9], [-1, 1])], false],

@@ -104,7 +104,7 @@ function trustIssues(
         {
           pointer: TRUST_POINTER,
           code: "nothing-can-pass",
-          message: "every CA of the trust stores, or its CRL, has expired",
+          message: "every CA of the trust stores has expired, or has no CRL in force beside those of others",
         },
       ]
     : [];
@@ -130,5 +130,8 @@ export function nothingCanPass(
 export function vouches({ anchors, crls }: Vouching, nowMs: number): boolean {
   const isOver = (end: string): boolean => Date.parse(end) <= nowMs;
   const stale = crls.length > 0 && crls.every(({ nextUpdate }) => isOver(nextUpdate));
-  return !stale && !anchors.every(({ notAfter }) => isOver(notAfter));
+  // An anchor of a release that did not look (absent) counts as covered.
+  const isUncovered = (until: string | null | undefined): boolean =>
+    until === null || (until !== undefined && isOver(until));
+  return !stale && !anchors.every(({ notAfter, crlUntil }) => isOver(notAfter) || isUncovered(crlUntil));
 }

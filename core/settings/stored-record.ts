@@ -144,7 +144,13 @@ const trustStore = z.object({
   label: absentIsNull(z.string()),
   contentSha256: sha256,
   anchors: z.array(
-    z.object({ subject: z.string(), fingerprintSha256: sha256, notBefore: timestamp, notAfter: timestamp }),
+    z.object({
+      subject: z.string(),
+      fingerprintSha256: sha256,
+      notBefore: timestamp,
+      notAfter: timestamp,
+      crlUntil: timestamp.nullable().exactOptional(),
+    }),
   ),
   crls: z
     .array(z.object({ issuer: z.string(), thisUpdate: timestamp, nextUpdate: timestamp }))

@@ -199,6 +199,12 @@ describe("warnings of a domain", () => {
     ["a CRL for four days", trusting, { store: { crls: [crl(4)] } }, []],
     ["a CRL for three days", trusting, { store: { crls: [crl(3)] } }, ["crl-expiring"]],
     ["a CRL after its nextUpdate", trusting, { store: { crls: [crl(0), crl(4)] } }, ["crl-expired"]],
+    [
+      "an anchor without a CRL beside one with",
+      trusting,
+      { store: { anchors: [{ ...anchor(100), crlUntil: null }], crls: [crl(9)] } },
+      ["crl-missing"],
+    ],
     ["an exception for eight days", { exceptions: [exception(8)] }, {}, []],
     ["an exception for seven days", { exceptions: [exception(7)] }, {}, ["exception-expiring"]],
     ["an exception that has ended", { exceptions: [exception(0)] }, {}, ["exception-expired"]],

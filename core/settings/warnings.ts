@@ -36,6 +36,7 @@ export const WARNING_CODES = [
   "trust-anchors-share-name",
   "crl-expiring",
   "crl-expired",
+  "crl-missing",
   "delivery-opportunistic",
   // Only in the status, which knows the edges.
   "level-none-on-shared-listener",
@@ -238,7 +239,15 @@ function storeWarnings(
         withinMs: CRL_EXPIRING_WITHIN_MS,
       }),
     );
-    return [...firstOfEach(anchors), ...firstOfEach(crls)];
+    const uncovered = store.anchors.flatMap(({ subject, crlUntil }) =>
+      crlUntil === null
+        ? warning(
+            "crl-missing",
+            `trust store ${id} has CRLs and none of ${JSON.stringify(subject)}: no client of this CA passes`,
+          )
+        : [],
+    );
+    return [...firstOfEach(anchors), ...firstOfEach(crls), ...firstOfEach(uncovered)];
   });
 }
 

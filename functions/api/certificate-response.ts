@@ -69,6 +69,9 @@ const trustStoreFields = {
         fingerprintSha256: fingerprint,
         notBefore: time,
         notAfter: time,
+        crlUntil: time.nullable().optional().meta({
+          description: "nextUpdate of its newest CRL; null = it has none beside others that have one",
+        }),
       }),
     )
     .readonly(),
