@@ -38,6 +38,7 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
   let table: TestTable;
   let bucket: TestBucket;
   let worker: WorkerProcess | null = null;
+  let running: RunningTask | null = null;
 
   beforeAll(async () => {
     const stack = await synthesise({
@@ -53,8 +54,10 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
     [table, bucket] = await Promise.all([createTestTable(), createTestBucket()]);
   });
   afterEach(async () => {
+    // The program has another user than `unshare`, whose end therefore does not end it. It may have ended by itself.
+    await running?.signal("KILL").catch(() => undefined);
     await worker?.end("SIGKILL");
-    worker = null;
+    [worker, running] = [null, null];
     await Promise.all([table.delete(), bucket.delete()]);
   });
 
@@ -83,6 +86,7 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
     worker = started;
     await started.logged("started");
     const task = new RunningTask(process, container);
+    running = task;
     const revision = await requireTls();
     await started.inForce(revision);
     return { worker: started, task, healthPort: await started.healthPort() };
@@ -128,7 +132,7 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
   it(
     "starts without root, rights or a disk, passes its checks, and takes mail by PROXY header and STARTTLS until it ends",
     async () => {
-      const { worker: running, task, healthPort } = await start();
+      const { worker: started, task, healthPort } = await start();
       expect(task.status()).toMatchObject({
         Uid: expect.stringMatching(/^1000\t1000\t1000\t1000$/) as string,
       });
@@ -137,19 +141,19 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
       await expect(task.run("touch", "/app/file")).rejects.toThrow(/Read-only file system/);
       await task.run("touch", "/tmp/file");
       // OpenSSL judges chains, from files in /tmp.
-      expect(running.log.filter(({ event }) => event === "chain-verifier-missing")).toEqual([]);
+      expect(started.log.filter(({ event }) => event === "chain-verifier-missing")).toEqual([]);
 
       const check = container.healthCheck.command.map((word) => word.replace(":8081/", `:${healthPort}/`));
       expect(check[0]).toBe("CMD");
       await task.run(...check.slice(1));
       expect(await answerTo(healthPort, proxyV2({ command: 0, family: 0 }))).toMatch(/^HTTP\/1\.1 200 /);
 
-      const client = await inData(await running.port("mx"));
+      const client = await inData(await started.port("mx"));
       expect(await client.say("Subject: first\r\n\r\nhello\r\n.")).toMatch(/^250 2\.0\.0 /);
       await task.signal("TERM");
-      await running.ready((ready) => ready["draining"] === true && ready["ready"] === false, "draining");
+      await started.ready((ready) => ready["draining"] === true && ready["ready"] === false, "draining");
       await task.run(...check.slice(1));
-      const late = await inData(await running.port("mx"));
+      const late = await inData(await started.port("mx"));
       expect(await late.say("Subject: late\r\n\r\nhello\r\n.")).toMatch(/^250 2\.0\.0 /);
       client.close();
       late.close();
@@ -164,13 +168,13 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
   it(
     "drains on SIGTERM: the message in flight is taken, then 421 and exit code 0",
     async () => {
-      const { worker: running, task } = await start({ acceptAfterTermMs: 0 });
-      const client = await inData(await running.port("mx"));
+      const { worker: started, task } = await start({ acceptAfterTermMs: 0 });
+      const client = await inData(await started.port("mx"));
       await task.signal("TERM");
-      await running.logged("stopping");
+      await started.logged("stopping");
       expect(await client.say("Subject: last\r\n\r\nhello\r\n.")).toMatch(/^250 2\.0\.0 /);
       expect(await client.reply()).toMatch(/^421 4\.3\.2 /);
-      expect(await running.ended).toEqual({ code: 0 });
+      expect(await started.ended).toEqual({ code: 0 });
     },
     RUN_MS,
   );

@@ -111,7 +111,8 @@ export class RunningTask {
     return Object.fromEntries(lines.map((line) => line.split(/:\s+/u, 2)));
   }
 
-  async signal(name: "TERM" | "INT"): Promise<void> {
+  /** KILL ends the whole task: the kernel ends a PID namespace with its init. */
+  async signal(name: "TERM" | "KILL"): Promise<void> {
     await runAsRoot("kill", `-${name}`, String(this.init));
   }
 
