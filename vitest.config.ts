@@ -66,7 +66,7 @@ export default defineConfig({
           ...shared,
           name: "infra",
           include: ["test/infra/**/*.test.ts"],
-          globalSetup: ["test/infra/harness/unpacked-sst.ts"],
+          globalSetup: ["test/infra/harness/unpacked-sst.ts", "test/infra/linters/installed-linters.ts"],
           testTimeout: 120 * SECOND_MS,
           hookTimeout: 120 * SECOND_MS,
         },

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { endToEndCases } from "../contract/end-to-end.cases.ts";
 import { leastRightsCases } from "../contract/least-rights.cases.ts";
 import { edgeEnvironment, functionEnvironment } from "../infra/checks/stack-reader.ts";
@@ -39,10 +40,38 @@ const NOTHING: Rights = { grants: [], denials: [] };
 const textOf = ({ statement, action, resource }: Grant): string =>
   `${action} on ${resource} where ${JSON.stringify(statement.conditions)}`;
 
+/** Another way to choose where mail goes: the operator's own bucket, under a key of theirs. */
+const OTHER_BUCKET = {
+  POSTERN_DELIVERY: "s3://mail.example/in/box/",
+  POSTERN_DELIVERY_KMS_KEY: "arn:aws:kms:eu-central-1:210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+};
+
+/** What an edge would ask for that delivers as another stage does: the same requests to another place. */
+function redirected(asks: readonly Ask[], from: Stack, to: Stack): readonly Ask[] {
+  const [own, other] = [from, to].map((each) => {
+    const route = parseOperatorDelivery(edgeEnvironment(each)["DELIVERY"] ?? "");
+    if (route.kind !== "s3") throw new Error("mail goes to no bucket");
+    return {
+      bucket: `arn:aws:s3:::${route.bucket}`,
+      folder: `arn:aws:s3:::${route.bucket}/${route.prefix}/`,
+    };
+  });
+  if (own === undefined || other === undefined) throw new Error("two stages were expected");
+  const text = JSON.stringify(asks.filter((ask) => JSON.stringify(ask).includes(own.bucket)));
+  const key = [...bucketEncryption(from).values()][0]?.keyArn ?? "";
+  return JSON.parse(
+    text
+      .replaceAll(own.folder, other.folder)
+      .replaceAll(own.bucket, other.bucket)
+      .replaceAll(key, OTHER_BUCKET.POSTERN_DELIVERY_KMS_KEY),
+  ) as readonly Ask[];
+}
+
 const describeGate = describe.skipIf(!hasEndpoints || !inject("isSstUnpacked"));
 
 describeGate("the roles of a deployment, as AWS would judge them", () => {
   let stack: Stack;
+  let otherStack: Stack;
   let roles: ReadonlyMap<string, DeployedRole>;
   let uses: readonly ServiceUse[];
   let gate: Gate;
@@ -50,7 +79,11 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
   let places: { readonly table: TestTable; readonly keys: TestBucket; readonly mail: TestBucket };
 
   beforeAll(async () => {
-    stack = await synthesise({ stage: "production", environment: { POSTERN_SMTP_NAME: "mx.example.net" } });
+    const environment = { POSTERN_SMTP_NAME: "mx.example.net" };
+    [stack, otherStack] = await Promise.all([
+      synthesise({ stage: "production", environment }),
+      synthesise({ stage: "production", environment: { ...environment, ...OTHER_BUCKET } }),
+    ]);
     roles = deployedRoles(stack);
     uses = serviceUses(stack);
     gate = await startGate({
@@ -135,6 +168,17 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
     const added = { statement, action: "dynamodb:Scan", resource: statement.resources[0] ?? "" };
     const wider = { ...rightsOf(role), grants: [...rightsOf(role).grants, added] };
     expect(unneeded(askedBy(role), wider)).toContain(added);
+  });
+
+  it("of an edge that delivers to the operator's own bucket are as many as it needs", () => {
+    const rights = deployedRoles(otherStack).get(ROLES.worker)?.rights ?? NOTHING;
+    const asks = redirected(gate.asks(ROLES.worker), stack, otherStack);
+    expect(asks.filter((ask) => judge(ask, rights).kind === "denied")).toEqual([]);
+    const ofMail = unneeded(asks, rights).filter((grant) => textOf(grant).includes("mail.example"));
+    expect(ofMail.map(textOf)).toEqual([]);
+    expect(asks.map(({ action }) => action)).toEqual(
+      expect.arrayContaining(["s3:PutObject", "s3:AbortMultipartUpload", "kms:GenerateDataKey"]),
+    );
   });
 
   it("are all taken, by a program that ran here or by a service of AWS", () => {

@@ -1,10 +1,5 @@
-import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { installOnce, installVenv, type RunStep, venvPython } from "../cached-install.ts";
 
 /** The pinned emulators and the programs that start them. */
 export const EMULATORS = join(import.meta.dirname, "../../aws/emulators");
@@ -16,58 +11,30 @@ export interface InstalledEmulators {
   readonly python: string;
 }
 
-const run = promisify(execFile);
-const INSTALL_LIMIT_MS = 10 * 60_000;
+const POM = join(EMULATORS, "pom.xml");
+const REQUIREMENTS = join(EMULATORS, "requirements.txt");
 
 /**
  * Fetches both emulators once for each pinned set of versions, outside of the repository. Needs `mvn` (with a JDK) and
  * `python3` with venv.
  */
 export async function installEmulators(): Promise<InstalledEmulators> {
-  const pins = ["pom.xml", "requirements.txt"].map((file) => readFile(join(EMULATORS, file)));
-  const digest = createHash("sha256").update(Buffer.concat(await Promise.all(pins)));
-  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "postern-tests");
-  const home = join(cache, digest.digest("hex").slice(0, 16));
-  const installed = { jars: join(home, "jars"), python: join(home, "venv/bin/python") };
-  const done = join(home, "complete");
-  if (existsSync(done)) return installed;
-  await mkdir(home, { recursive: true });
-  await Promise.all([installJars(installed.jars), installMoto(home, installed.python)]);
-  await writeFile(done, "");
-  return installed;
+  const install = { what: "the emulators for AWS", pins: [POM, REQUIREMENTS] };
+  const home = await installOnce(install, (folder, step) =>
+    Promise.all([installJars(jarsIn(folder), step), installVenv(folder, REQUIREMENTS, step)]),
+  );
+  return { jars: jarsIn(home), python: venvPython(home) };
 }
 
-async function installJars(jars: string): Promise<void> {
-  const args = [
+const jarsIn = (home: string): string => join(home, "jars");
+
+const installJars = (jars: string, step: RunStep): Promise<void> =>
+  step("mvn", [
     "--batch-mode",
     "--quiet",
     "--file",
-    join(EMULATORS, "pom.xml"),
+    POM,
     "dependency:copy-dependencies",
-  ];
-  await install("mvn", [...args, `-DoutputDirectory=${jars}`, "-DincludeScope=runtime"]);
-}
-
-async function installMoto(home: string, python: string): Promise<void> {
-  await install("python3", ["-m", "venv", "--clear", join(home, "venv")]);
-  const requirements = join(EMULATORS, "requirements.txt");
-  await install(python, [
-    "-m",
-    "pip",
-    "install",
-    "--quiet",
-    "--disable-pip-version-check",
-    "-r",
-    requirements,
+    `-DoutputDirectory=${jars}`,
+    "-DincludeScope=runtime",
   ]);
-}
-
-async function install(program: string, args: readonly string[]): Promise<void> {
-  try {
-    await run(program, [...args], { timeout: INSTALL_LIMIT_MS, maxBuffer: 64 * 1024 * 1024 });
-  } catch (error) {
-    throw new Error(`the emulators for AWS cannot be installed: ${program} ${args.join(" ")}`, {
-      cause: error,
-    });
-  }
-}
