@@ -6,6 +6,8 @@ export const PREFIXES = { keys: "keys/", trust: "trust/", backup: "backup/" } as
 
 /** After a key was replaced or removed, a mistake can be undone for this long. */
 const NONCURRENT_DAYS = 30;
+/** Of backups no old version is of use: the table has a history of its own. */
+const NONCURRENT_BACKUP_DAYS = 1;
 /** Where mail goes in the deployment's own bucket. */
 export const MAIL_PREFIX = "inbox";
 
@@ -25,7 +27,8 @@ export function createStorage(settings: Settings) {
     name: $interpolate`alias/${$app.name}-${$app.stage}`,
     targetKeyId: key.keyId,
   });
-  const keys = createBucket("Keys", { key, isProduction });
+  const backups = { prefix: PREFIXES.backup, days: NONCURRENT_BACKUP_DAYS };
+  const keys = createBucket("Keys", { key, isProduction, sooner: [backups] });
   const mail = settings.delivery.kind === "own-bucket" ? createBucket("Mail", { key, isProduction }) : null;
   return { key, keys, mail };
 }
@@ -35,10 +38,12 @@ export type Storage = ReturnType<typeof createStorage>;
 interface BucketOptions {
   readonly key: aws.kms.Key;
   readonly isProduction: boolean;
+  /** Prefixes whose noncurrent versions end earlier than the others: of two rules, S3 takes the shorter time. */
+  readonly sooner?: readonly { readonly prefix: string; readonly days: number }[];
 }
 
 /** Private, versioned, encrypted by the product's key, over TLS alone. */
-function createBucket(name: string, { key, isProduction }: BucketOptions) {
+function createBucket(name: string, { key, isProduction, sooner = [] }: BucketOptions) {
   const versioned = captureResource();
   const bucket = new sst.aws.Bucket(name, {
     versioning: true,
@@ -66,6 +71,12 @@ function createBucket(name: string, { key, isProduction }: BucketOptions) {
             noncurrentVersionExpiration: { noncurrentDays: NONCURRENT_DAYS },
             abortIncompleteMultipartUpload: { daysAfterInitiation: 1 },
           },
+          ...sooner.map(({ prefix, days }) => ({
+            id: `noncurrent-${prefix.replace("/", "")}`,
+            status: "Enabled" as const,
+            filter: { prefix },
+            noncurrentVersionExpiration: { noncurrentDays: days },
+          })),
         ];
       },
     },

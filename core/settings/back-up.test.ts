@@ -35,7 +35,7 @@ describe("a backup", () => {
     expect(written).toEqual([{ at, contents: everything(7) }]);
   });
 
-  it("reads from the last one on, page by page, and writes it with its new time when nothing changed", async () => {
+  it("reads from the last one on, page by page, and writes nothing when nothing changed", async () => {
     const { store, written, run } = start(everything(3));
     store.log = Array.from({ length: 250 }, (_, n) => levelEntry(4 + n, "example.com", "require"));
     store.head = 253;
@@ -46,8 +46,21 @@ describe("a backup", () => {
 
     const still = start(everything(3));
     still.store.head = 3;
-    await still.run();
-    expect(still.written).toEqual([{ at, contents: everything(3) }]);
+    expect(await still.run()).toEqual({ at: BUILT_AT, contents: everything(3), read: "changes" });
+    expect(still.written).toEqual([]);
+  });
+
+  it("is written when an item became unreadable or readable, and not while it stays so", async () => {
+    const item = { kind: "domain", id: "b.example", problem: "not JSON" } as const;
+    const [well, damaged] = [everything(3), { ...everything(3), unreadable: [item] }];
+    const stays = start(damaged);
+    stays.store.contents = { ...damaged, unreadable: [{ ...item, problem: "told otherwise" }] };
+    await stays.run();
+    expect(stays.written).toEqual([]);
+    const repaired = start(damaged);
+    repaired.store.contents = well;
+    await repaired.run();
+    expect(repaired.written).toEqual([{ at, contents: well }]);
   });
 
   it.each([

@@ -20,7 +20,7 @@ export interface BackedUp extends SnapshotBackup {
 
 /**
  * Brings the backup to what the store holds. Read from the last one by the log, it costs what has changed: a full load of
- * 100,000 domains every five minutes would be most of a deployment's bill.
+ * 100,000 domains every five minutes would be most of a deployment's bill. It is written only when it has changed.
  *
  * @throws Unavailable when either does not answer, or when the store is empty and the backup is not: a table that was
  *   deleted or replaced must not take away what edges could still start from.
@@ -39,8 +39,18 @@ export async function backUp({ store, backups }: BackUpPorts, nowMs: number): Pr
     throw new Unavailable(
       `the store is empty, and its backup is of revision ${held.contents.revision}: kept`,
     );
+  const read = followed === null ? "everything" : "changes";
+  // Written again every five minutes, what has not changed would be most of the requests and old versions of the bucket.
+  if (held !== null && saysTheSame(held.contents, contents)) return { at: held.at, contents, read };
   await backups.write({ at, contents });
-  return { at, contents, read: followed === null ? "everything" : "changes" };
+  return { at, contents, read };
+}
+
+/** One revision has one content, apart from what a release can read of it. */
+function saysTheSame(held: StoreContents, contents: StoreContents): boolean {
+  const unreadable = ({ unreadable: items }: StoreContents): string =>
+    JSON.stringify(items.map(({ kind, id }) => `${kind} ${id}`).toSorted());
+  return held.revision === contents.revision && unreadable(held) === unreadable(contents);
 }
 
 /** null = the log does not continue what is held. */

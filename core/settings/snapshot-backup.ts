@@ -8,7 +8,7 @@ import { readCertificate, readDomain, readMxHost, readOrReport, readTrustStore }
 /** All settings as they were at a moment. No keys: those lie in the vault, and so does the content of trust stores. */
 export interface SnapshotBackup {
   readonly contents: StoreContents;
-  /** When the store was last seen to hold just this. */
+  /** When it was written: the contents have been those of the store since then, as far as the schedule still runs. */
   readonly at: Timestamp;
 }
 

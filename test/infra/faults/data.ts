@@ -73,13 +73,19 @@ export const DATA_FAULTS: Faults = {
     file: STORAGE,
     find: "versioning: true",
     replace: "versioning: false",
-    caughtBy: "what was overwritten or deleted in a bucket is there for 30 days",
+    caughtBy: "what was overwritten or deleted in a bucket is there for 30 days, but for backups",
   },
   "keys in use expire": {
     file: STORAGE,
     find: "noncurrentVersionExpiration: { noncurrentDays: NONCURRENT_DAYS }",
     replace: "expiration: { days: NONCURRENT_DAYS }",
-    caughtBy: "what was overwritten or deleted in a bucket is there for 30 days",
+    caughtBy: "what was overwritten or deleted in a bucket is there for 30 days, but for backups",
+  },
+  "old backups are kept like keys": {
+    file: STORAGE,
+    find: "isProduction, sooner: [backups] }",
+    replace: "isProduction }",
+    caughtBy: "what was overwritten or deleted in a bucket is there for 30 days, but for backups",
   },
   "a removal empties the buckets": {
     file: STORAGE,
