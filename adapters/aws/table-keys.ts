@@ -17,7 +17,8 @@ import type { RecordKind, UnreadableItem } from "../../core/settings/store.ts";
  *   USES#mx-host#<host>          domain#<account>#<name>         a domain names the host
  *   USES#certificate#<id>        mx-host#<host>                  a host serves the certificate
  *   USES#trust-store#<id>        domain#<name>                   a domain names the trust store
- *   EDGE                         <edge id>                       an edge's report; the only items that an edge writes
+ *   EDGE                         <edge id>                       an edge's heartbeat; an edge writes only into this partition
+ *                                <edge id>#list                  the certificates and unreadable items of its report
  *
  *   index by-name: list = domain | certificate | trust-store, listKey = <account>#<name or id>
  *
@@ -98,6 +99,7 @@ export const revisionOf = (sk: string): number => (/^\d{16}$/.test(sk) ? Number(
 
 export const EDGE_PARTITION = "EDGE";
 export const edgeKey = (id: EdgeId): ItemKey => ({ pk: EDGE_PARTITION, sk: id });
+export const edgeListKey = (id: EdgeId): ItemKey => ({ pk: EDGE_PARTITION, sk: `${id}#list` });
 
 export const domainOnHostKey = (host: DomainName, account: string, domain: DomainName): ItemKey => ({
   pk: `USES#mx-host#${host}`,

@@ -65,13 +65,42 @@ const reportBody = z.object({
   omitted: z.int().min(0).default(0),
 });
 
+const listBody = reportBody.pick({
+  certificates: true,
+  certificateProblems: true,
+  unreadable: true,
+  omitted: true,
+});
+
+/** The part of a report that grows with the settings, and changes with them alone. */
+export type ReportList = Pick<EdgeReport, "certificates" | "certificateProblems" | "unreadable" | "omitted">;
+
+export interface SplitReport {
+  /** A whole report too, for a reader that knows of no list: it says how many items it does not show. */
+  readonly heartbeat: EdgeReport;
+  readonly list: ReportList;
+}
+
+/** A report as a small part for every interval, and one to be stored when it has changed. */
+export function splitReport(report: EdgeReport): SplitReport {
+  const { certificates, certificateProblems, unreadable, omitted } = report;
+  const hidden = certificates.length + certificateProblems.length + unreadable.length + omitted;
+  return {
+    heartbeat: { ...report, certificates: [], certificateProblems: [], unreadable: [], omitted: hidden },
+    list: { certificates, certificateProblems, unreadable, omitted },
+  };
+}
+
 /**
  * A stored report (JSON text, or parsed). One that this release cannot read is an edge that exists and is not known to
- * enforce anything: left out, it would make "3 of 3 edges" of what is 3 of 4.
+ * enforce anything: left out, it would make "3 of 3 edges" of what is 3 of 4. `storedList`: that of a split report.
  */
-export function readEdgeReport(id: EdgeId, stored: unknown): EdgeReport {
-  const result = reportBody.safeParse(typeof stored === "string" ? parseStoredJson(stored) : stored);
-  if (result.success) return { ...result.data, id };
+export function readEdgeReport(id: EdgeId, stored: unknown, storedList?: unknown): EdgeReport {
+  const result = reportBody.safeParse(parsed(stored));
+  if (result.success) {
+    const list = storedList === undefined ? null : listBody.safeParse(parsed(storedList));
+    return { ...result.data, ...(list?.success === true ? list.data : {}), id };
+  }
   return {
     id,
     release: "unreadable",
@@ -85,6 +114,8 @@ export function readEdgeReport(id: EdgeId, stored: unknown): EdgeReport {
     omitted: 0,
   };
 }
+
+const parsed = (stored: unknown): unknown => (typeof stored === "string" ? parseStoredJson(stored) : stored);
 
 /** A report by its age; null = lost for so long that it is forgotten. Both times are of the store's clock. */
 export function edgeAt(report: EdgeReport, reportedAtMs: number, nowMs: number): ReportedEdge | null {

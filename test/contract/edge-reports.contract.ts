@@ -113,6 +113,28 @@ export function edgeReportsContract(contract: EdgeReportsContract): void {
       expect(await subject.other.list()).toMatchObject([{ revision: 18, state: "live" }]);
     });
 
+    it("show the certificates of the last report, however often they stay and change", async () => {
+      const served = (n: number) => ({
+        certificateId: certificateId(n),
+        version: 1,
+        fingerprintsSha256: ["ab"],
+        notAfter: "2027-01-01T00:00:00.000Z",
+        problem: null,
+      });
+      const shown = async () =>
+        (await subject.other.list()).map(({ certificates, omitted }) => [
+          certificates.map((each) => each.certificateId),
+          omitted,
+        ]);
+      for (const round of [[1], [1], [1, 2], [2], [], [2]]) {
+        await subject.reports.report(reportOf(1, { certificates: round.map(served), omitted: 3 }));
+        expect(await shown()).toEqual([[round.map(certificateId), 3]]);
+      }
+      await subject.reports.remove(edgeId(1));
+      await subject.reports.report(reportOf(1, { certificates: [served(2)] }));
+      expect(await shown()).toEqual([[[certificateId(2)], 0]]);
+    });
+
     it.each([
       ["live", 0],
       ["live", LIVE_WITHIN_MS],
