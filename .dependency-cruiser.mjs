@@ -5,8 +5,12 @@ const CODE = "^(core|adapters|functions|worker|local|infra)/";
 /** The only files that pick adapters. */
 const COMPOSITION_ROOTS = ["^functions/(api|schedule)/lambda[.]ts$", "^worker/main[.]ts$", "^local/"];
 
-/** What infra/ may run: pure rules, and what each program reads its environment by. */
-const PARSERS = ["^core/", "^(worker/config|functions/api/api-config|adapters/aws/aws-config)[.]ts$"];
+/** What infra/ may run: pure rules, what each program reads its environment by, and the table of the edges' metrics. */
+const PARSERS = [
+  "^core/",
+  "^worker/(metric-table|cloudwatch-metrics)[.]ts$",
+  "^(worker/config|functions/api/api-config|adapters/aws/aws-config)[.]ts$",
+];
 
 const RULES = [
   {
@@ -84,7 +88,8 @@ const RULES = [
   {
     name: "infra-takes-types-and-parsers",
     // scripts/check-imports.ts lets `import type` pass.
-    comment: "infra/ reads values by the parsers of the programs that get them; it never runs the product.",
+    comment:
+      "infra/ reads values by the parsers of the programs that get them, and names of metrics from their table; it never runs the product.",
     from: { path: "^infra/" },
     to: { path: "^(core|adapters|functions|worker|local)/", pathNot: PARSERS },
   },

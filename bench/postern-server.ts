@@ -59,6 +59,7 @@ const worker = await startWorker({
   defaultCertificate: decodeMaterial(readFileSync(join(directory, "default-certificate.json"))),
   publicRoots: rootCertificates,
   clock,
+  writeMetrics: () => undefined,
   log: createLog({ level: config.logLevel, write: (line) => void destination.write(line) }),
   startEdge,
 });

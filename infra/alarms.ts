@@ -1,16 +1,18 @@
+import { FAILING_AFTER_MS } from "../worker/metric-table.ts";
 import type { Api } from "./api.ts";
-import { EDGE_LOG_METRICS, type LogMetric, patternOf, SCHEDULE_LOG_METRICS } from "./log-metrics.ts";
+import { type LogMetric, patternOf, SCHEDULE_LOG_METRICS } from "./log-metrics.ts";
+import { edgeMetric, metricsNamespace } from "./metrics.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Settings } from "./settings.ts";
 import type { Table } from "./table.ts";
-import { edgeLogGroup, type Worker } from "./worker.ts";
+import type { Worker } from "./worker.ts";
 
 const MINUTE = 60;
 const HOUR = 3600;
 /** Longer than a deployment's hiccup, shorter than what a sender's queue would notice. */
 const STALE_SECONDS = 60;
-/** Public CAs renew 30 days before; an operator who does it by hand has two weeks. */
-const DAYS_LEFT = 14;
+/** Of a function's memory and time: what comes next is that it is killed. */
+const NEARLY_ALL = 0.8;
 
 export interface AlarmParts {
   readonly table: Table;
@@ -19,115 +21,269 @@ export interface AlarmParts {
   readonly worker: Worker;
 }
 
-type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions">;
+/** `event` = something happened, and the end of the alarm is no news; else the state of something. */
+type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions"> & {
+  readonly event?: true;
+};
+type Alarm = (name: string, args: AlarmArgs) => aws.cloudwatch.MetricAlarm;
 
-/** What somebody must hear of. Each says which metric, with the very dimensions that it is emitted with. */
-export function createAlarms(settings: Settings, parts: AlarmParts): void {
+/**
+ * Alarms of a stage. Each names its metric with the dimensions that it is emitted with. Where several things can fail
+ * apart from each other (certificates, next hops, stored items), the alarm counts those that newly failed: on the state, one that
+ * an operator has left alone would keep it ringing and hide all others.
+ */
+export function createAlarms(settings: Settings, parts: AlarmParts): readonly aws.cloudwatch.MetricAlarm[] {
   const topic = new sst.aws.SnsTopic("Alarms");
   if (settings.alarmEmail !== null) {
     const args = { topic: topic.arn, protocol: "email", endpoint: settings.alarmEmail };
     new aws.sns.TopicSubscription("AlarmsEmail", args);
   }
-  const alarm = (name: string, args: AlarmArgs): void => {
-    new aws.cloudwatch.MetricAlarm(name, { ...args, alarmActions: [topic.arn], okActions: [topic.arn] });
+  const made: aws.cloudwatch.MetricAlarm[] = [];
+  const alarm: Alarm = (name, { event, ...args }) => {
+    const actions = event
+      ? { alarmActions: [topic.arn] }
+      : { alarmActions: [topic.arn], okActions: [topic.arn] };
+    const one = new aws.cloudwatch.MetricAlarm(name, { ...args, ...actions });
+    made.push(one);
+    return one;
   };
-  alarmsOfEdges(alarm, parts);
-  alarmsOfCertificates(alarm, parts);
+  alarmsOfBalancer(alarm, parts);
+  alarmsOfCapacity(alarm, settings);
+  alarmsOfEdges(alarm);
+  alarmsOfDeliveries(alarm);
+  alarmsOfCertificates(alarm);
+  alarmsOfSchedule(alarm, parts);
   alarmsOfRequests(alarm, parts);
+  return made;
 }
 
-type Alarm = (name: string, args: AlarmArgs) => void;
+const atLeast = (threshold: $util.Input<number>) =>
+  ({ comparisonOperator: "GreaterThanOrEqualToThreshold", threshold }) as const;
+const above = (threshold: $util.Input<number>) =>
+  ({ comparisonOperator: "GreaterThanThreshold", threshold }) as const;
+const below = (threshold: number) => ({ comparisonOperator: "LessThanThreshold", threshold }) as const;
+/** Seconds of a period, and how many of them must breach. */
+const during = (period: number, evaluationPeriods = 1) => ({ period, evaluationPeriods });
+/** Edges write their metrics every minute; without them `EdgesSilent` rings, and no other alarm on them needs to. */
+const QUIET = { treatMissingData: "notBreaching" } as const;
+/** One more of something that fails, in the minute in which an edge finds it. */
+const NEWLY = { event: true, statistic: "Sum", ...during(MINUTE), ...atLeast(1), ...QUIET } as const;
 
-/** A namespace for each stage, and no dimensions: a filter on plain lines can give none. */
-const namespace = (): string => `Postern/${$app.stage}`;
-
-function alarmsOfEdges(alarm: Alarm, { worker }: AlarmParts): void {
+function alarmsOfBalancer(alarm: Alarm, { worker }: AlarmParts): void {
   const { loadBalancer, service } = worker.service.nodes;
   const targets = service.loadBalancers.apply((all) => all?.[0]?.targetGroupArn?.split(":").at(-1) ?? "");
-  alarm("NoEdge", {
-    alarmDescription: "No edge takes mail: none is healthy behind the load balancer",
+  const ofBalancer = {
     namespace: "AWS/NetworkELB",
-    metricName: "HealthyHostCount",
     dimensions: { LoadBalancer: loadBalancer.arnSuffix, TargetGroup: targets },
     statistic: "Maximum",
-    period: MINUTE,
-    evaluationPeriods: 2,
-    comparisonOperator: "LessThanThreshold",
-    threshold: 1,
+  } as const;
+  alarm("NoEdge", {
+    ...ofBalancer,
+    ...during(MINUTE, 2),
+    ...below(1),
+    alarmDescription: "No edge takes mail: none is healthy behind the load balancer",
+    metricName: "HealthyHostCount",
     treatMissingData: "breaching",
   });
-  metricsOf("Edge", EDGE_LOG_METRICS, { logGroup: edgeLogGroup(), dependsOn: [worker.service] });
+  alarm("EdgeUnhealthy", {
+    ...ofBalancer,
+    // A task that is replaced drains; one that starts is not counted before its first checks.
+    ...during(MINUTE, 5),
+    ...atLeast(1),
+    alarmDescription: "An edge of several is not healthy for 5 minutes; the others take its mail",
+    metricName: "UnHealthyHostCount",
+    // The balancer says nothing of a group without targets; NoEdge rings for that.
+    ...QUIET,
+  });
+}
+
+function alarmsOfCapacity(alarm: Alarm, { edges }: Settings): void {
+  alarm("EdgesSilent", {
+    ...edgeMetric("ConnectionsOpen"),
+    ...during(MINUTE, 5),
+    ...below(1),
+    alarmDescription: "No edge has published metrics for 5 minutes; the alarms made of them say nothing",
+    statistic: "SampleCount",
+    treatMissingData: "breaching",
+  });
+  alarm("EdgesFull", {
+    ...edgeMetric("LimitHits_maxConnections"),
+    ...during(MINUTE),
+    ...atLeast(1),
+    alarmDescription: "An edge turns clients away: it holds as many connections as it may",
+    statistic: "Sum",
+    // Only there in minutes in which it happened.
+    ...QUIET,
+  });
+  // With a fixed number of edges there is nothing to scale, and the alarm would never end.
+  if (edges.max === edges.min) return;
+  alarm("EdgesAtMaximum", {
+    ...edgeMetric("ConnectionsOpen"),
+    // Each edge writes one line a minute, so their number is that of the values. A deployment doubles it for some minutes.
+    ...during(MINUTE, 15),
+    datapointsToAlarm: 12,
+    ...atLeast(edges.max),
+    alarmDescription: "As many edges run as POSTERN_EDGES_MAX allows; more load cannot be met by more edges",
+    statistic: "SampleCount",
+    ...QUIET,
+  });
+}
+
+function alarmsOfEdges(alarm: Alarm): void {
   alarm("EdgeStale", {
+    ...edgeMetric("SettingsStaleSeconds"),
+    ...during(MINUTE),
+    ...above(STALE_SECONDS),
     alarmDescription: "An edge cannot read the store; it goes on by the settings that it has",
-    namespace: namespace(),
-    metricName: EDGE_LOG_METRICS.settingsStale.name,
+    // Each edge's own value every minute: one that recovers does not end it for another.
     statistic: "Maximum",
-    period: MINUTE,
-    evaluationPeriods: 1,
-    comparisonOperator: "GreaterThanThreshold",
-    threshold: STALE_SECONDS,
-    // Lines come ever more rarely while it lasts, and none at all while all is well.
-    treatMissingData: "ignore",
+    ...QUIET,
   });
   alarm("EdgeErrors", {
+    ...edgeMetric("InternalErrors"),
+    ...during(5 * MINUTE),
+    ...atLeast(1),
     alarmDescription: "An edge met an error that no code expected",
-    namespace: namespace(),
-    metricName: EDGE_LOG_METRICS.internalErrors.name,
     statistic: "Sum",
-    period: 5 * MINUTE,
-    evaluationPeriods: 1,
-    comparisonOperator: "GreaterThanOrEqualToThreshold",
-    threshold: 1,
-    treatMissingData: "notBreaching",
+    ...QUIET,
+  });
+  alarm("EdgeReportsFail", {
+    ...edgeMetric("EdgeReportsFailed"),
+    // A failed report is sent again within 10 s, so that an edge that cannot report fails in every minute.
+    ...during(MINUTE, 5),
+    ...atLeast(1),
+    alarmDescription: "An edge cannot report to the table: the API shows it as lost, and domains as pending",
+    statistic: "Sum",
+    ...QUIET,
+  });
+  alarm("ChainVerifierMissing", {
+    ...edgeMetric("ChainVerifierMissing"),
+    ...during(MINUTE, 5),
+    ...atLeast(1),
+    alarmDescription: "An edge has no openssl: client certificates that it must judge itself are deferred",
+    statistic: "Maximum",
+    ...QUIET,
+  });
+  alarm("SettingsUnreadable", {
+    ...edgeMetric("SettingsNewlyUnreadable"),
+    ...NEWLY,
+    alarmDescription: "One more stored item cannot be read; its previous version stays in force",
   });
 }
 
-function alarmsOfCertificates(alarm: Alarm, { schedule }: AlarmParts): void {
-  const logGroup = schedule.handler.nodes.logGroup.apply((group) => group?.name ?? $output(""));
-  metricsOf("Schedule", SCHEDULE_LOG_METRICS, { logGroup, dependsOn: [] });
-  alarm("CertificateExpiring", {
-    alarmDescription: `A certificate in use expires within ${DAYS_LEFT} days`,
-    namespace: namespace(),
-    metricName: SCHEDULE_LOG_METRICS.expiry.name,
-    statistic: "Minimum",
-    period: HOUR,
-    evaluationPeriods: 3,
-    datapointsToAlarm: 1,
-    comparisonOperator: "LessThanThreshold",
-    threshold: DAYS_LEFT,
-    // No certificate in use is no line with days; that the sweep itself fails is ScheduleFails.
-    treatMissingData: "notBreaching",
+function alarmsOfDeliveries(alarm: Alarm): void {
+  alarm("MailNotDelivered", {
+    ...edgeMetric("DeliveryFailingSeconds"),
+    ...during(MINUTE),
+    ...atLeast(FAILING_AFTER_MS / 1000),
+    alarmDescription:
+      "POSTERN_DELIVERY has taken no message for 10 minutes; senders keep their mail and try again",
+    statistic: "Maximum",
+    ...QUIET,
   });
-  alarm("ScheduleFails", {
-    alarmDescription: "A sweep failed: snapshot backup, expiry, renewal or clean-up",
+  alarm("NextHopFails", {
+    ...edgeMetric("NextHopsNewlyFailing"),
+    ...NEWLY,
+    alarmDescription: "One more next hop of a domain has taken no message for 10 minutes",
+  });
+}
+
+function alarmsOfCertificates(alarm: Alarm): void {
+  alarm("CertificateBroken", {
+    ...edgeMetric("CertificatesNewlyBroken"),
+    ...NEWLY,
+    alarmDescription: "One more certificate does not load at an edge; what served before goes on serving",
+  });
+  alarm("CertificateExpiring", {
+    ...scheduleMetric("reached"),
+    event: true,
+    // One value an hour: the alarm ends five minutes later, and the next certificate makes it ring anew.
+    ...during(5 * MINUTE),
+    ...atLeast(1),
+    alarmDescription:
+      "A certificate in use has 14, 7, 3, 1 or 0 days left: GET /v1/certificates?state=expiring",
+    statistic: "Maximum",
+    // That the sweep itself fails or does not run is ScheduleFails and ScheduleSilent.
+    ...QUIET,
+  });
+  alarm("CertificateExpired", {
+    ...scheduleMetric("expired"),
+    ...during(HOUR, 2),
+    datapointsToAlarm: 1,
+    ...atLeast(1),
+    alarmDescription:
+      "A certificate that has expired is served. Others that come to their end ring CertificateExpiring",
+    statistic: "Maximum",
+    ...QUIET,
+  });
+}
+
+const scheduleMetric = (key: keyof typeof SCHEDULE_LOG_METRICS) => ({
+  namespace: metricsNamespace(),
+  metricName: SCHEDULE_LOG_METRICS[key].name,
+});
+
+function alarmsOfSchedule(alarm: Alarm, { schedule }: AlarmParts): void {
+  const { nodes } = schedule.handler;
+  metricsOf(
+    SCHEDULE_LOG_METRICS,
+    nodes.logGroup.apply((group) => group?.name ?? $output("")),
+  );
+  const ofFunction = {
     namespace: "AWS/Lambda",
-    metricName: "Errors",
     dimensions: { FunctionName: schedule.handler.name },
+  } as const;
+  alarm("ScheduleFails", {
+    ...ofFunction,
+    ...during(15 * MINUTE),
+    ...atLeast(1),
+    alarmDescription: "A sweep failed: snapshot backup, expiry, renewal or clean-up",
+    metricName: "Errors",
     statistic: "Sum",
-    period: 15 * MINUTE,
-    evaluationPeriods: 1,
-    comparisonOperator: "GreaterThanOrEqualToThreshold",
-    threshold: 1,
-    treatMissingData: "notBreaching",
+    ...QUIET,
   });
   alarm("ScheduleSilent", {
+    ...ofFunction,
+    ...during(15 * MINUTE, 2),
+    ...below(1),
     alarmDescription: "The schedule has not run: no snapshot backup for half an hour",
-    namespace: "AWS/Lambda",
     metricName: "Invocations",
-    dimensions: { FunctionName: schedule.handler.name },
     statistic: "Sum",
-    period: 15 * MINUTE,
-    evaluationPeriods: 2,
-    comparisonOperator: "LessThanThreshold",
-    threshold: 1,
     treatMissingData: "breaching",
+  });
+  alarm("ScheduleSlow", {
+    ...ofFunction,
+    ...during(15 * MINUTE),
+    ...above(nodes.function.timeout.apply((seconds) => (seconds ?? 0) * 1000 * NEARLY_ALL)),
+    alarmDescription: "A sweep takes nearly all the time that its function has",
+    metricName: "Duration",
+    statistic: "Maximum",
+    ...QUIET,
+  });
+  alarm("ScheduleMemory", {
+    ...scheduleMetric("memory"),
+    ...during(15 * MINUTE),
+    ...above(nodes.function.memorySize.apply((megabytes) => (megabytes ?? 0) * NEARLY_ALL)),
+    alarmDescription: "A sweep takes nearly all the memory that its function has; it grows with the domains",
+    statistic: "Maximum",
+    ...QUIET,
+  });
+  alarm("CleanUpHeldUp", {
+    ...scheduleMetric("cleanUpHeldUp"),
+    event: true,
+    ...during(5 * MINUTE),
+    ...atLeast(1),
+    alarmDescription: "Keys without a record are kept, since stored items cannot be read",
+    statistic: "Sum",
+    ...QUIET,
   });
 }
 
+/** Transactions that met another one, a second: writes of one moment are expected to meet, and are sent again. */
+const CONFLICTS_PER_SECOND = 1;
+
 function alarmsOfRequests(alarm: Alarm, { api, table }: AlarmParts): void {
-  const counted = { statistic: "Sum", evaluationPeriods: 1, treatMissingData: "notBreaching" } as const;
-  const atLeast = (threshold: number) =>
-    ({ comparisonOperator: "GreaterThanOrEqualToThreshold", threshold }) as const;
+  const counted = { statistic: "Sum", ...QUIET, ...during(5 * MINUTE) } as const;
   alarm("ApiErrors", {
     ...counted,
     ...atLeast(5),
@@ -135,7 +291,6 @@ function alarmsOfRequests(alarm: Alarm, { api, table }: AlarmParts): void {
     namespace: "AWS/ApiGateway",
     metricName: "5xx",
     dimensions: { ApiId: api.api.nodes.api.id },
-    period: 5 * MINUTE,
   });
   alarm("ApiThrottled", {
     ...counted,
@@ -144,42 +299,36 @@ function alarmsOfRequests(alarm: Alarm, { api, table }: AlarmParts): void {
     namespace: "AWS/Lambda",
     metricName: "Throttles",
     dimensions: { FunctionName: api.handler.name },
-    period: 5 * MINUTE,
   });
+  const ofTable = { namespace: "AWS/DynamoDB", dimensions: { TableName: table.name } } as const;
   for (const kind of ["Read", "Write"] as const) {
     alarm(`Table${kind}sThrottled`, {
       ...counted,
+      ...ofTable,
       ...atLeast(10),
       alarmDescription: `DynamoDB throttles ${kind.toLowerCase()}s of the settings`,
-      namespace: "AWS/DynamoDB",
       metricName: `${kind}ThrottleEvents`,
-      dimensions: { TableName: table.name },
-      period: 5 * MINUTE,
     });
   }
+  alarm("TableConflicts", {
+    ...counted,
+    ...ofTable,
+    ...during(5 * MINUTE, 3),
+    ...atLeast(CONFLICTS_PER_SECOND * 5 * MINUTE),
+    alarmDescription:
+      "Writers of settings stand in each other's way for 15 minutes; callers wait, or receive 503",
+    metricName: "TransactionConflict",
+  });
 }
 
-interface LogSource {
-  readonly logGroup: $util.Input<string>;
-  readonly dependsOn: $util.Resource[];
-}
-
-function metricsOf(
-  source: string,
-  metrics: Readonly<Record<string, LogMetric<string>>>,
-  { logGroup, dependsOn }: LogSource,
-): void {
+function metricsOf(metrics: Readonly<Record<string, LogMetric>>, logGroupName: $util.Input<string>): void {
   for (const { name, values } of Object.values(metrics)) {
     for (const [event, value] of Object.entries(values)) {
-      new aws.cloudwatch.LogMetricFilter(
-        `${source}-${name}-${event}`,
-        {
-          logGroupName: logGroup,
-          pattern: patternOf(event),
-          metricTransformation: { namespace: namespace(), name, value: String(value) },
-        },
-        { dependsOn },
-      );
+      new aws.cloudwatch.LogMetricFilter(`Schedule-${name}-${event}`, {
+        logGroupName,
+        pattern: patternOf(event),
+        metricTransformation: { namespace: metricsNamespace(), name, value: String(value) },
+      });
     }
   }
 }

@@ -1,6 +1,7 @@
 import { createAlarms } from "./alarms.ts";
 import { createApi } from "./api.ts";
 import { requireConsent, valuesOf } from "./consent.ts";
+import { createDashboard } from "./dashboard.ts";
 import { createNetwork } from "./network.ts";
 import { createOutputs, readValuesInForce } from "./outputs.ts";
 import { createSchedule } from "./schedule.ts";
@@ -20,7 +21,7 @@ export async function deployment() {
   const api = createApi(settings, { table, storage });
   const schedule = createSchedule(settings, { table, storage });
   const worker = createWorker(settings, { network, table, storage });
-  createAlarms(settings, { table, api, schedule, worker });
+  createDashboard(createAlarms(settings, { table, api, schedule, worker }));
   createOutputs(settings, { api, network, schedule, storage, table, worker }, inForce);
   return {
     api: api.api.url,

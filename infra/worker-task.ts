@@ -1,5 +1,6 @@
 import { describeRoute } from "../core/delivery/route.ts";
 import { readerEnvironment, type WorkerEnvironment } from "./environment.ts";
+import { metricsNamespace } from "./metrics.ts";
 import type { Network } from "./network.ts";
 import {
   deliverToBucket,
@@ -59,6 +60,7 @@ export function environmentOf(
     HEALTH_PORT: String(PORTS.health),
     // The only place that can be written; it dies with the task.
     DATA_DIR: "/tmp/postern",
+    METRICS_EMF: metricsNamespace(),
     LIMITS: JSON.stringify({
       maxConnections: settings.connections,
       acceptAfterTermMs: ENDING.acceptSeconds * 1000,

@@ -1,11 +1,12 @@
 import { captureResource } from "./captured-resource.ts";
 import { environmentForSst } from "./environment.ts";
+import { edgeMetric } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 import { balancerTransforms, LOAD_BALANCER } from "./worker-balancer.ts";
 import { environmentOf, PORTS, secretsOf, taskTransforms, type WorkerParts } from "./worker-task.ts";
 
 /** Named here, since SST does not hand it out. */
-export const edgeLogGroup = (): string => `/postern/${$app.stage}/edge`;
+const edgeLogGroup = (): string => `/postern/${$app.stage}/edge`;
 
 /** Not /ready: an edge that drains or waits for its first settings is not to be replaced. */
 const LIVE = `http://127.0.0.1:${PORTS.health}/live`;
@@ -36,8 +37,38 @@ export function createWorker(settings: Settings, parts: WorkerParts) {
       }),
   );
   const service = createService(settings, parts, { group, rules: [egress, ...ingress] });
+  scaleByConnections(settings, service);
   balancerGroup.resolve(service.nodes.loadBalancer.securityGroups.apply(([first]) => first ?? ""));
   return { service, group };
+}
+
+/**
+ * Part of the connections that an edge may hold. Slow sessions fill it at 15 % of a vCPU, so that CPU alone would never add an
+ * edge. Scaling out takes some minutes: what comes in them must fit into the rest.
+ */
+const FULL_ENOUGH = 0.6;
+
+/** Beside CPU and memory: application auto scaling takes the largest of the numbers that its policies come to. */
+function scaleByConnections({ connections }: Settings, service: sst.aws.Service): void {
+  const { resourceId, scalableDimension, serviceNamespace } = service.nodes.autoScalingTarget;
+  const { namespace, metricName, dimensions } = edgeMetric("ConnectionsOpen");
+  new aws.appautoscaling.Policy("EdgeConnections", {
+    resourceId,
+    scalableDimension,
+    serviceNamespace,
+    policyType: "TargetTrackingScaling",
+    targetTrackingScalingPolicyConfiguration: {
+      customizedMetricSpecification: {
+        namespace,
+        metricName,
+        dimensions: Object.entries(dimensions).map(([name, value]) => ({ name, value })),
+        // Each edge publishes its own number every minute: their mean falls as edges are added, as target tracking needs.
+        statistic: "Average",
+      },
+      targetValue: Math.round(connections * FULL_ENOUGH),
+      scaleInCooldown: 300,
+    },
+  });
 }
 
 export type Worker = ReturnType<typeof createWorker>;

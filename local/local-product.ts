@@ -35,6 +35,8 @@ export interface LocalProductOptions {
   readonly log: Log;
   /** `--new`: empty settings are meant although DATA_DIR was used before. */
   readonly beginsEmpty: boolean;
+  /** Takes a line that goes where the log goes, with its newline. */
+  readonly writeLine: (line: string) => void;
   /** Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way. */
   readonly addEnding: (step: ShutdownStep) => void;
 }
@@ -131,7 +133,7 @@ interface WorkerParts {
 }
 
 async function startWorkerOn(
-  { config, release, log, addEnding }: LocalProductOptions,
+  { config, release, log, writeLine, addEnding }: LocalProductOptions,
   { stores, verifier, certificate, clock }: WorkerParts,
 ): Promise<Worker> {
   await checkDelivery(config, clock);
@@ -158,6 +160,7 @@ async function startWorkerOn(
     publicRoots: rootCertificates,
     clock,
     log,
+    writeMetrics: writeLine,
     startEdge,
   });
   ownListeners = worker.edge.listeners;

@@ -45,14 +45,9 @@ const run = (config: Config): Promise<void> =>
     logLevel: config.logLevel,
     logTo: 2,
     drainMs: config.limits.drainMs,
-    start: async ({ log, addEnding, isEnding }) => {
-      const product = await startLocalProduct({
-        config,
-        release: release(),
-        log,
-        addEnding,
-        beginsEmpty: process.argv.includes("--new"),
-      });
+    start: async ({ isEnding, ...starting }) => {
+      const beginsEmpty = process.argv.includes("--new");
+      const product = await startLocalProduct({ config, release: release(), beginsEmpty, ...starting });
       if (!isEnding()) screen(screenOf(config, product));
     },
     onFailure: (reason) => screen(`Postern cannot start.\n\n${indented(reason)}\n`),

@@ -50,6 +50,15 @@ export const VARIABLES = {
     defaultText: "refuse",
     meaning: "a message with a bare CR, a bare LF or NUL: refuse it (550 5.6.0), or normalise it",
   },
+  SESSION_LOG: {
+    defaultText: "all",
+    meaning: "sessions with a line in the log: all, problems, or 1/n = problems and every nth of the others",
+  },
+  METRICS_EMF: {
+    defaultText: "none",
+    meaning:
+      "namespace of CloudWatch: a line a minute in its embedded metric format, in the log whatever LOG_LEVEL says",
+  },
   LOG_LEVEL: { defaultText: "info", meaning: "trace, debug, info, warn, error, fatal or silent" },
 } as const satisfies Readonly<Record<string, Variable>>;
 

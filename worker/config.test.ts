@@ -30,6 +30,8 @@ describe("the configuration", () => {
       deliveryAllow: { networks: [], names: [] },
       pollIntervalMs: 1000,
       tlsCiphers: null,
+      sessionLog: "all",
+      metricsNamespace: null,
       logLevel: "info",
     });
   });
@@ -65,6 +67,8 @@ describe("the configuration", () => {
       LIMITS: '{"maxErrors": 3}',
       TLS_CIPHERS: "ECDHE-RSA-AES128-SHA",
       LINE_ENDS: "normalise",
+      SESSION_LOG: "1/100",
+      METRICS_EMF: "Postern/production",
       LOG_LEVEL: "debug",
     });
     expect(config).toMatchObject({
@@ -86,6 +90,8 @@ describe("the configuration", () => {
       limits: { maxErrors: 3, maxCommands: 1000 },
       tlsCiphers: "ECDHE-RSA-AES128-SHA",
       lineEnds: "normalise",
+      sessionLog: { oneIn: 100 },
+      metricsNamespace: "Postern/production",
       logLevel: "debug",
     });
   });
@@ -126,6 +132,10 @@ describe("the configuration", () => {
     ["LIMITS", '{"nothing":1}'],
     ["TLS_CIPHERS", "no-such-suite"],
     ["LINE_ENDS", "crlf"],
+    ["SESSION_LOG", "some"],
+    ["SESSION_LOG", "1/0"],
+    ["METRICS_EMF", "AWS/Postern"],
+    ["METRICS_EMF", "two words"],
     ["LOG_LEVEL", "loud"],
   ])("refuses %s=%j by its name, with a reason", (variable, value) => {
     const problems = problemsOf({ [variable]: value });

@@ -12,6 +12,7 @@ import { type VariableName, VARIABLES } from "./config-variables.ts";
 import type { EdgeListener } from "./edge/edge-options.ts";
 import { parseLimits, type Limits } from "./limits.ts";
 import { parseListeners } from "./listener-config.ts";
+import { describeSessionLogging, parseSessionLogging, type SessionLogging } from "./session-sampling.ts";
 
 /** `EX_CONFIG` of sysexits(3): what a start with a wrong variable exits with. */
 export const EXIT_WRONG_CONFIG = 78;
@@ -41,6 +42,9 @@ export interface Config {
   /** null = the edge's own choice. */
   readonly tlsCiphers: string | null;
   readonly lineEnds: LineEnds;
+  readonly sessionLog: SessionLogging;
+  /** null = no metrics go to the log. */
+  readonly metricsNamespace: string | null;
   readonly logLevel: LogLevel;
 }
 
@@ -111,6 +115,14 @@ const schema = z.object({
   LIMITS: read(parseLimits).default(parseLimits("{}")),
   TLS_CIPHERS: read(parseCiphers).optional(),
   LINE_ENDS: z.enum(LINE_ENDS, `must be one of ${LINE_ENDS.join(", ")}`).default("refuse"),
+  SESSION_LOG: read(parseSessionLogging).default("all"),
+  // CloudWatch's rule for names of namespaces; those of AWS itself begin with AWS/.
+  METRICS_EMF: text
+    .regex(
+      /^(?!AWS\/|:)[A-Za-z0-9.\-_/#:]{1,255}$/,
+      "must be a namespace of CloudWatch, such as Postern/production",
+    )
+    .optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 } satisfies Record<VariableName, z.ZodType>);
 
@@ -143,6 +155,8 @@ export function parseConfig(
     limits: values.LIMITS,
     tlsCiphers: values.TLS_CIPHERS ?? null,
     lineEnds: values.LINE_ENDS,
+    sessionLog: values.SESSION_LOG,
+    metricsNamespace: values.METRICS_EMF ?? null,
     logLevel: values.LOG_LEVEL,
   });
 }
@@ -167,6 +181,8 @@ export function describeConfig(config: Config): Readonly<Record<VariableName, un
     LIMITS: config.limits,
     TLS_CIPHERS: config.tlsCiphers,
     LINE_ENDS: config.lineEnds,
+    SESSION_LOG: describeSessionLogging(config.sessionLog),
+    METRICS_EMF: config.metricsNamespace,
     LOG_LEVEL: config.logLevel,
   };
 }

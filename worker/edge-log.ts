@@ -1,12 +1,23 @@
 import type { Log } from "./log.ts";
-import type { EdgeEvent } from "./session/events.ts";
+import type { EdgeEvent, EdgeEventSink } from "./session/events.ts";
+import { createSessionSampling, type SessionLogging } from "./session-sampling.ts";
 
-/** Logs what a person may look for later: one line a session, and what no session shows. Everything else is counted only. */
-export function logEdgeEvent(log: Log, event: EdgeEvent): void {
+/**
+ * Logs what a person may look for later: one line a session, as far as `sessions` goes, and what no session shows.
+ * Everything else is counted only.
+ */
+export function createEdgeLog(log: Log, sessions: SessionLogging): EdgeEventSink {
+  const weightOf = createSessionSampling(sessions);
+  return (event) => {
+    if (event.kind !== "session-ended") return logOther(log, event);
+    const weight = weightOf(event.record);
+    if (weight !== null) log("session", { ...event.record, ...(weight === 1 ? {} : { standsFor: weight }) });
+  };
+}
+
+function logOther(log: Log, event: Exclude<EdgeEvent, { kind: "session-ended" }>): void {
   const { kind: _kind, ...fields } = event;
   switch (event.kind) {
-    case "session-ended":
-      return log("session", { ...event.record });
     case "connection-refused":
     case "limit-hit":
     case "handshake-failed":

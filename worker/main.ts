@@ -71,7 +71,10 @@ function readWorkerConfig(): Config {
   throw new WrongConfig([{ variable: "DELIVERY", reason: "is not set" }]);
 }
 
-async function start({ config, stores }: Environment, { log, addEnding }: Starting): Promise<void> {
+async function start(
+  { config, stores }: Environment,
+  { log, writeLine, addEnding }: Starting,
+): Promise<void> {
   const release = manifest.version;
   const places = { STORE: stores.STORE, TABLE_NAME: stores.TABLE_NAME, KEY_BUCKET: stores.KEY_BUCKET };
   const shown = { ...describeConfig(config), ...places };
@@ -100,6 +103,7 @@ async function start({ config, stores }: Environment, { log, addEnding }: Starti
     publicRoots: rootCertificates,
     clock,
     log,
+    writeMetrics: writeLine,
     startEdge,
   });
   setListeners(worker.edge.listeners);

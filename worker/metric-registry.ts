@@ -7,6 +7,23 @@ export interface MetricRow {
   readonly help: string;
   /** Upper bounds of a histogram, rising; `+Inf` is added. */
   readonly buckets?: readonly number[];
+  /** What CloudWatch gets of it (worker/cloudwatch-metrics.ts); absent = /metrics alone has it. */
+  readonly cloudWatch?: readonly CloudWatchRow[];
+}
+
+/** One metric of CloudWatch: the sum over the series of a counter or a gauge. */
+export interface CloudWatchRow {
+  /** Unique in the table. */
+  readonly name: string;
+  /** Only series with these label values. */
+  readonly where?: Readonly<Record<string, string>>;
+  /** A metric `name_value` for each value of this label instead of one for all. What is not in the list is `other`. */
+  readonly by?: { readonly label: string; readonly values: readonly string[] };
+  /**
+   * By how much a gauge rose since the last time: a lasting fault would keep an alarm on the gauge itself ringing, and
+   * hide every fault that comes later.
+   */
+  readonly rise?: true;
 }
 
 export type MetricTable = Readonly<Record<string, MetricRow>>;
@@ -23,6 +40,8 @@ export interface MetricRegistry<Table extends MetricTable> {
   set<K extends keyof Table>(key: K, labels: LabelsOf<Table[K]>, value: number | null): void;
   /** Notes one value of a histogram. */
   observe<K extends keyof Table>(key: K, labels: LabelsOf<Table[K]>, value: number): void;
+  /** The series of a counter or a gauge, at this moment. */
+  read(key: keyof Table): readonly SeriesValue[];
   /** The page, text format 0.0.4. */
   render(): string;
 }
@@ -33,6 +52,11 @@ export interface MetricRegistry<Table extends MetricTable> {
  * monitoring system.
  */
 export const MAX_SERIES = 500;
+
+export interface SeriesValue {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
 
 interface Histogram {
   readonly counts: number[];
@@ -86,6 +110,13 @@ export function createMetricRegistry<Table extends MetricTable>(table: Table): M
       if (bucket !== -1) histogram.counts[bucket] = (histogram.counts[bucket] ?? 0) + 1;
       histogram.sum += value;
       histogram.count += 1;
+    },
+    read(key) {
+      const { row, numbers } = metricOf(key);
+      return [...numbers.values()].map(({ labels, value }) => ({
+        labels: Object.fromEntries(row.labels.map((label, index) => [label, labels[index] ?? ""])),
+        value,
+      }));
     },
     render: () => `${[...metrics.values()].flatMap(renderMetric).join("\n")}\n`,
   };

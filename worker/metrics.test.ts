@@ -154,6 +154,7 @@ describe("the worker's metrics", () => {
         kind: "message-accepted",
         listener,
         route: "maildir",
+        nextHop: "maildir:/mail",
         bytes: 10,
         recipients: 2,
         milliseconds: 5,

@@ -1,3 +1,4 @@
+import type { DeliveryState } from "./delivery-health.ts";
 import type { EdgeStats } from "./edge/edge-options.ts";
 import type { Readiness } from "./health/readiness.ts";
 import { createMetricRegistry, type MetricRegistry } from "./metric-registry.ts";
@@ -18,11 +19,13 @@ export function countPoll(metrics: Metrics, event: PollEvent): void {
 export interface GaugeSources {
   readonly release: string;
   readonly settings: Pick<SettingsFollower, "snapshot" | "staleForMs" | "unreadable">;
-  readonly readiness: Pick<Readiness, "ready" | "draining">;
+  readonly readiness: Pick<Readiness, "ready" | "draining" | "chainVerifier">;
   readonly edge: EdgeStats;
+  readonly delivery: DeliveryState;
 }
 
-export function setGauges(metrics: Metrics, { release, settings, readiness, edge }: GaugeSources): void {
+export function setGauges(metrics: Metrics, sources: GaugeSources): void {
+  const { release, settings, readiness, edge, delivery } = sources;
   const snapshot = settings.snapshot();
   const { user, system } = process.cpuUsage();
   metrics.set("buildInfo", { release, node: process.version }, 1);
@@ -36,6 +39,9 @@ export function setGauges(metrics: Metrics, { release, settings, readiness, edge
   metrics.set("bytesInFlight", {}, edge.bytesInFlight);
   metrics.set("contextsCached", {}, edge.contexts);
   metrics.set("certificatesNotLoaded", {}, edge.certificatesNotLoaded);
+  metrics.set("chainVerifierMissing", {}, readiness.chainVerifier === "missing" ? 1 : 0);
+  metrics.set("deliveryFailing", {}, delivery.ownFailingMs / 1000);
+  metrics.set("nextHopsFailing", {}, delivery.failing);
   metrics.set("processMemory", {}, process.memoryUsage.rss());
   metrics.set("processCpu", {}, (user + system) / 1e6);
   metrics.set("processStart", {}, Math.round(performance.timeOrigin) / 1000);

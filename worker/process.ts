@@ -13,6 +13,8 @@ import { StartFailure } from "./start-failure.ts";
 /** What a process is given while it starts. */
 export interface Starting {
   readonly log: Log;
+  /** Takes a line that goes where the log goes, with its newline. */
+  readonly writeLine: (line: string) => void;
   /** Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way. */
   readonly addEnding: (step: ShutdownStep) => void;
   /** Whether the end has begun. */
@@ -48,7 +50,8 @@ export async function runProcess({
   const destination = pino.destination({ fd: logTo, sync: false, maxLength: MAX_UNWRITTEN_LOG_BYTES });
   // A log that cannot be written must not end the mail.
   destination.on("error", () => undefined);
-  const log = createLog({ level: logLevel, write: (line) => void destination.write(line) });
+  const writeLine = (line: string): void => void destination.write(line);
+  const log = createLog({ level: logLevel, write: writeLine });
   // Node's own warnings are lines of the log too.
   process.removeAllListeners("warning");
   process.on("warning", (error) => log("process-warning", { error }));
@@ -69,7 +72,12 @@ export async function runProcess({
   endOnSignalsAndErrors(process, (cause) => shutdown.begin(cause));
 
   try {
-    await start({ log, addEnding: (step) => void endings.push(step), isEnding: () => shutdown.begun() });
+    await start({
+      log,
+      writeLine,
+      addEnding: (step) => void endings.push(step),
+      isEnding: () => shutdown.begun(),
+    });
   } catch (error) {
     log("start-failed", { error });
     onFailure(error instanceof StartFailure ? error.message : "an error that no code expected; see the log");

@@ -10,6 +10,7 @@ import { proxyV2 } from "../test/support/proxy-headers.ts";
 import { certificateRecord } from "../test/support/records.ts";
 import { contents, domainAtLevel, levelEntry, ScriptedStore } from "../test/support/settings-feed.ts";
 import { waitUntil } from "../test/support/peers/wait-until.ts";
+import { embeddedMetrics } from "../test/support/cloudwatch.ts";
 import { SmtpClient } from "../test/support/smtp-client.ts";
 import { parseConfig } from "./config.ts";
 import { startEdge } from "./edge/edge.ts";
@@ -29,6 +30,7 @@ afterEach(async () => {
 async function start(store: ScriptedStore, env: Readonly<Record<string, string>> = {}) {
   const reports: (EdgeReport | EdgeId)[] = [];
   const logged: LogEvent[] = [];
+  const metrics: string[] = [];
   const certificate = await createSelfSigned({ names: ["gate.example"] }, { nowMs: Date.now() });
   const ports = { SMTP_PORT: "0", HEALTH_PORT: "0", SETTINGS_POLL_INTERVAL_MS: "50" };
   const started = await startWorker({
@@ -47,12 +49,13 @@ async function start(store: ScriptedStore, env: Readonly<Record<string, string>>
     publicRoots: [],
     clock: { now: () => Date.now() },
     log: (event) => void logged.push(event),
+    writeMetrics: (line) => void metrics.push(line),
     startEdge,
   });
   worker = started;
   const smtpPort = started.edge.listeners[0]?.port ?? 0;
   const health = `http://127.0.0.1:${started.healthPort}`;
-  return { worker: started, smtpPort, health, reports, logged };
+  return { worker: started, smtpPort, health, reports, logged, metrics };
 }
 
 const storeAt = (revision: number): ScriptedStore => {
@@ -206,6 +209,37 @@ describe("a worker with settings", () => {
     expect(page).toContain('postern_health_connections_refused_total{reason="proxy-malformed"} 1\n');
     expect(page).toContain('postern_health_connections_refused_total{reason="proxy-timeout"} 1\n');
     expect(logged.filter((event) => event === "health-connection-refused")).toHaveLength(2);
+  });
+
+  it("writes what it counted to METRICS_EMF's namespace, the last minute when it stops, and nothing without one", async () => {
+    const store = storeAt(3);
+    const good = store.contents;
+    store.contents = new Unavailable("no answer");
+    const env = { METRICS_EMF: "Postern/test", LOG_LEVEL: "silent" };
+    const { smtpPort, metrics, worker: started } = await start(store, env);
+    expect(await answerToPlaintext(smtpPort)).toMatch(/^421/);
+    store.contents = good;
+    await started.firstSnapshot;
+    await answerToPlaintext(smtpPort);
+    await started.drain();
+    await started.stop();
+    const data = metrics.flatMap((line) => embeddedMetrics(line, Date.now()));
+    const values = Object.fromEntries(data.map(({ name, value }) => [name, value]));
+    expect(values).toMatchObject({
+      ConnectionsRefused: 1,
+      "ConnectionsRefused_no-snapshot": 1,
+      Sessions: 1,
+      ChainVerifierMissing: 1,
+      ConnectionsOpen: 0,
+      DeliveryFailingSeconds: 0,
+    });
+    expect(new Set(data.map(({ namespace }) => namespace))).toEqual(new Set(["Postern/test"]));
+    expect(JSON.parse(metrics[0] ?? "")).toMatchObject({ edge: EDGE_ID });
+    const silent = await start(storeAt(3));
+    await silent.worker.drain();
+    await silent.worker.stop();
+    worker = null;
+    expect(silent.metrics).toEqual([]);
   });
 
   it("counts sessions and verdicts on /metrics", async () => {

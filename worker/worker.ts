@@ -4,7 +4,7 @@ import type { EdgeId } from "../core/certificate/ids.ts";
 import type { CertificateMaterial, KeyVault } from "../core/certificate/key-vault.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DeliveryRoute, DeliveryTarget } from "../core/delivery/delivery.ts";
-import { parseApiDelivery } from "../core/delivery/route.ts";
+import { describeRoute, parseApiDelivery } from "../core/delivery/route.ts";
 import { type EdgeReport, type EdgeReports, REPORT_INTERVAL_MS } from "../core/edge-report/edge-reports.ts";
 import type { ClientChainVerifier } from "../core/policy/chain-verifier.ts";
 import { createTrustResolver } from "../core/policy/trust.ts";
@@ -12,13 +12,24 @@ import type { DomainRecord } from "../core/settings/domain.ts";
 import type { Store } from "../core/settings/store.ts";
 import type { Config } from "./config.ts";
 import type { Edge, EdgeListener, EdgeOptions } from "./edge/edge-options.ts";
-import { logEdgeEvent } from "./edge-log.ts";
+import { createCloudWatchMetrics } from "./cloudwatch-metrics.ts";
+import { createDeliveryHealth } from "./delivery-health.ts";
+import { createEdgeLog } from "./edge-log.ts";
 import { type HealthServer, type HealthServerOptions, startHealthServer } from "./health/health-server.ts";
 import { type Readiness, readinessOf } from "./health/readiness.ts";
 import type { HealthRefusal } from "./health/take-off-proxy-headers.ts";
 import type { Limits } from "./limits.ts";
 import type { Log } from "./log.ts";
-import { type Metrics, countEdgeEvent, countPoll, createMetrics, setGauges } from "./metrics.ts";
+import { METRICS_INTERVAL_MS, publishMetrics } from "./metric-publisher.ts";
+import { METRICS } from "./metric-table.ts";
+import {
+  type GaugeSources,
+  type Metrics,
+  countEdgeEvent,
+  countPoll,
+  createMetrics,
+  setGauges,
+} from "./metrics.ts";
 import type { EdgeEvent, EdgeEventSink } from "./session/events.ts";
 import { createEdgeReporter, type EdgeReporter, type ReportEvent } from "./settings/edge-reporter.ts";
 import type { BackupSource } from "./settings/poller.ts";
@@ -42,6 +53,8 @@ export interface WorkerOptions {
   readonly publicRoots: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
+  /** Takes lines of METRICS_EMF, each with its newline. */
+  readonly writeMetrics: (line: string) => void;
   readonly startEdge: (options: EdgeOptions) => Promise<Edge>;
 }
 
@@ -72,6 +85,7 @@ export interface Worker {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { log, chainVerifier } = options;
   const metrics = createMetrics();
+  const observer = createObserver(options, metrics);
   // Edge and reporter tell of the settings and of each other, so they come after them; what changes before is in the first report.
   let edge: Edge | null = null;
   let reporter: EdgeReporter | null = null;
@@ -95,8 +109,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     },
   });
   const started = await startEdgeNamed(options, settings, (event) => {
-    countEdgeEvent(metrics, event);
-    logEdgeEvent(log, event);
+    observer.observe(event);
     if (changesReport(event)) reporter?.changed();
   });
   edge = started;
@@ -108,25 +121,25 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       draining: drained !== null,
       chainVerifier: chainVerifier?.available ?? false,
     });
-  const health = await startHealth(options, metrics, {
-    readiness,
-    metrics: () => {
-      setGauges(metrics, {
-        release: options.release,
-        settings,
-        readiness: readiness(),
-        edge: started.stats(),
-      });
-      return metrics.render();
+  const measured = (): Metrics => {
+    const gauges = { settings, readiness: readiness(), edge: started, delivery: observer.deliveries() };
+    return measure(options, metrics, gauges);
+  };
+  const page = (): string => measured().render();
+  const health = await startHealth(options, metrics, { readiness, metrics: page }).catch(
+    async (error: unknown) => {
+      await started.drain(0);
+      throw error;
     },
-  }).catch(async (error: unknown) => {
-    await started.drain(0);
-    throw error;
-  });
+  );
 
   reporter = createReporter(options, () => reportOf(options, settings, started), metrics);
   const stopping = new AbortController();
-  const loops = [settings.run(stopping.signal), reporter.run(stopping.signal)];
+  const loops = [
+    settings.run(stopping.signal),
+    reporter.run(stopping.signal),
+    publishToCloudWatch(options, measured, stopping.signal),
+  ];
   const drain = (hurry = AbortSignal.abort()): Promise<void> =>
     (drained ??= drainEdge(started, options.config.limits, hurry));
   const stop = async (): Promise<void> => {
@@ -150,6 +163,49 @@ async function drainEdge(
     await sleepFor(acceptAfterTermMs, undefined, { signal: hurry }).catch(() => undefined);
   }
   await edge.drain(Math.max(0, over - performance.now()));
+}
+
+/** Counts and logs what the edge tells of itself. */
+function createObserver({ config, log }: WorkerOptions, metrics: Metrics) {
+  const health = createDeliveryHealth({ own: describeRoute(config.delivery), now: () => performance.now() });
+  const logEdgeEvent = createEdgeLog(log, config.sessionLog);
+  const observe: EdgeEventSink = (event) => {
+    countEdgeEvent(metrics, event);
+    health.note(event);
+    logEdgeEvent(event);
+  };
+  return { observe, deliveries: () => health.state() };
+}
+
+/** The metrics with their gauges as of now. */
+function measure(
+  { release }: WorkerOptions,
+  metrics: Metrics,
+  { edge, ...gauges }: Pick<GaugeSources, "settings" | "readiness" | "delivery"> & { readonly edge: Edge },
+): Metrics {
+  setGauges(metrics, { release, ...gauges, edge: edge.stats() });
+  return metrics;
+}
+
+/** Only where METRICS_EMF names a namespace. */
+async function publishToCloudWatch(
+  { config: { metricsNamespace: namespace }, edgeId, clock, writeMetrics }: WorkerOptions,
+  measured: () => Metrics,
+  signal: AbortSignal,
+): Promise<void> {
+  if (namespace === null) return;
+  const linesAt = createCloudWatchMetrics({ table: METRICS, namespace, edgeId });
+  await publishMetrics(
+    {
+      intervalMs: METRICS_INTERVAL_MS,
+      lines: (nowMs) => linesAt(measured(), nowMs),
+      write: writeMetrics,
+      now: () => clock.now(),
+      monotonicNow: () => performance.now(),
+      sleep: (ms, stopped) => sleepFor(ms, undefined, { signal: stopped }),
+    },
+    signal,
+  );
 }
 
 async function startEdgeNamed(

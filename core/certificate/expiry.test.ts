@@ -42,11 +42,36 @@ describe("the expiry of certificates", () => {
     expect(found).toEqual({
       states: { pending: 0, active: 1, expiring: 2, expired: 2, failed: 0 },
       soonestDays: -2,
+      expired: 1,
+      reached: 0,
       expiring: [
         { id: certificateId(3), account: "default", state: "expired", daysLeft: -2, hosts: 1 },
         { id: certificateId(2), account: "default", state: "expiring", daysLeft: 20, hosts: 2 },
       ],
     });
+  });
+
+  it.each([14, 7, 3, 1, 0])("is told when %i days are left, once, whatever else has expired", (days) => {
+    const HOUR_MS = 3_600_000;
+    const HALF_HOUR_MS = HOUR_MS / 2;
+    const forgotten = certificate(1, -40);
+    const end = NOW + 20 * DAY_MS;
+    const other = certificate(2, 20);
+    const reachedAt = Array.from(
+      { length: 22 * 24 },
+      (_, hour) => NOW + hour * HOUR_MS + HALF_HOUR_MS,
+    ).filter(
+      (nowMs) =>
+        expiryOf(
+          {
+            certificates: [forgotten, other],
+            mxHosts: [host("a.example", 1), host("b.example", 2)],
+          },
+          nowMs,
+        ).reached > 0,
+    );
+    expect(reachedAt).toHaveLength(5);
+    expect(reachedAt).toContainEqual(end - days * DAY_MS + HALF_HOUR_MS);
   });
 
   it("is unknown where none is in use", () => {

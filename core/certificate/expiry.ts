@@ -21,7 +21,19 @@ export interface Expiry {
   readonly soonestDays: number | null;
   /** In use, and expiring, expired or failed; the first to expire comes first. */
   readonly expiring: readonly ExpiringCertificate[];
+  /** In use and over. */
+  readonly expired: number;
+  /**
+   * In use, and come to one of `WARNING_DAYS` within the last `WARNING_WINDOW_MS`. An alarm on the days themselves rings as
+   * long as one certificate is forgotten, and says nothing of the next.
+   */
+  readonly reached: number;
 }
+
+/** Public CAs renew 30 days before; an operator who does it by hand has two weeks, and is reminded. 0 = it is over. */
+const WARNING_DAYS = [14, 7, 3, 1, 0] as const;
+/** The schedule looks every hour, within a minute: none is missed, and few are counted twice. */
+const WARNING_WINDOW_MS = 65 * 60_000;
 
 /** How long the certificates of a deployment will do. */
 export function expiryOf(
@@ -35,22 +47,34 @@ export function expiryOf(
   for (const certificate of certificates) states[certificateState(certificate, nowMs)] += 1;
   const used = certificates
     .flatMap((certificate) => inUse(certificate, hosts.get(certificate.id), nowMs))
-    .toSorted((a, b) => a.daysLeft - b.daysLeft);
+    .toSorted((a, b) => a.msLeft - b.msLeft);
   return {
     states,
-    soonestDays: used[0]?.daysLeft ?? null,
-    expiring: used.filter(({ state }) => state !== "active"),
+    soonestDays: used[0]?.certificate.daysLeft ?? null,
+    expiring: used.map(({ certificate }) => certificate).filter(({ state }) => state !== "active"),
+    expired: used.filter(({ msLeft }) => msLeft <= 0).length,
+    reached: used.filter(({ msLeft }) => hasReachedWarning(msLeft)).length,
   };
+}
+
+const hasReachedWarning = (msLeft: number): boolean =>
+  WARNING_DAYS.some((days) => msLeft <= days * DAY_MS && msLeft + WARNING_WINDOW_MS > days * DAY_MS);
+
+interface UsedCertificate {
+  readonly msLeft: number;
+  readonly certificate: ExpiringCertificate;
 }
 
 function inUse(
   certificate: CertificateRecord,
   hosts: number | undefined,
   nowMs: number,
-): readonly ExpiringCertificate[] {
+): readonly UsedCertificate[] {
   const { notAfter } = validity(certificate);
   if (hosts === undefined || notAfter === null) return [];
   const { id, account } = certificate;
-  const daysLeft = Math.floor((Date.parse(notAfter) - nowMs) / DAY_MS);
-  return [{ id, account, state: certificateState(certificate, nowMs), daysLeft, hosts }];
+  const msLeft = Date.parse(notAfter) - nowMs;
+  const daysLeft = Math.floor(msLeft / DAY_MS);
+  const state = certificateState(certificate, nowMs);
+  return [{ msLeft, certificate: { id, account, state, daysLeft, hosts } }];
 }

@@ -21,6 +21,8 @@ const config = configOrExit(() => readEnvironment(schema, process.env));
 const BACKUP_LIMITS = { deadlineMs: 90_000, tryMs: 30_000 };
 
 const now = (): number => Date.now();
+/** `maxRSS` is in kilobytes. */
+const peakMemory = (): number => process.resourceUsage().maxRSS * 1024;
 const log = createLambdaLog({ level: "info", now, write: (line) => void process.stdout.write(line) });
 const { store, keyVault } = openAwsStores(config, now);
 const backups = new S3SnapshotBackups({
@@ -38,4 +40,4 @@ const acm = new AcmCertificates({
 });
 
 export const handler = (event: unknown): Promise<void> =>
-  runTask(readScheduleEvent(event), { store, backups, vault: keyVault, acm, now, log });
+  runTask(readScheduleEvent(event), { store, backups, vault: keyVault, acm, now, peakMemory, log });

@@ -55,6 +55,7 @@ function start(
         },
       },
       now: () => NOW,
+      peakMemory: () => 512 * 1024 ** 2 + 1,
       log: (level, fields) => lines.push({ level, ...fields }),
     });
   const line = (event: string) => lines.find((each) => each["event"] === event);

@@ -10,6 +10,8 @@ export interface ScheduleDependencies extends BackUpPorts {
   readonly vault: KeyCleanUpOptions["vault"];
   readonly acm: Pick<AcmCertificates, "advance">;
   readonly now: () => number;
+  /** The most that this process ever held, in bytes. */
+  readonly peakMemory: () => number;
   readonly log: LambdaLog;
 }
 
@@ -25,6 +27,18 @@ export class SweepFailed extends Error {
  * @throws whatever keeps it from being done, so that it counts as failed and is tried again.
  */
 export async function runTask(task: ScheduleTask, deps: ScheduleDependencies): Promise<void> {
+  try {
+    await doTask(task, deps);
+  } finally {
+    // Lambda measures no memory in a metric; a function that outgrows its own is only seen when it is killed.
+    deps.log("info", {
+      event: "memory-measured",
+      peakMemoryMegabytes: Math.ceil(deps.peakMemory() / 1024 ** 2),
+    });
+  }
+}
+
+async function doTask(task: ScheduleTask, deps: ScheduleDependencies): Promise<void> {
   if (task.kind === "available") return available(task.arns, deps);
   switch (task.sweep) {
     case "backup":
@@ -59,10 +73,11 @@ async function sweepBackup(deps: ScheduleDependencies): Promise<BackedUp> {
 /** Every hour: what orders wait for, and how long certificates will do. Read by way of the backup, which costs what changed. */
 async function sweepExpiry(deps: ScheduleDependencies): Promise<void> {
   const { contents } = await sweepBackup(deps);
-  const { states, soonestDays, expiring } = expiryOf(contents, deps.now());
+  const { states, soonestDays, expiring, expired, reached } = expiryOf(contents, deps.now());
   for (const certificate of expiring) deps.log("error", { event: "certificate-expiring", ...certificate });
   // No days where none is in use: a metric made of this line must not see a number.
-  deps.log("info", { event: "expiry-swept", ...states, ...(soonestDays === null ? {} : { soonestDays }) });
+  const days = soonestDays === null ? {} : { soonestDays };
+  deps.log("info", { event: "expiry-swept", ...states, ...days, expiredInUse: expired, reached });
   const waiting = contents.certificates.filter(({ acm }) => acm?.status === "pending");
   await advanceAll(waiting, deps);
 }

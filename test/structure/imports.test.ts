@@ -22,6 +22,7 @@ const HOUSE: Readonly<Record<string, string>> = {
   "worker/session/door.ts": `import { SMTPServer } from "smtp-server";\nexport const door = SMTPServer;`,
   "worker/main.ts": `import { store } from "../adapters/local/store.ts";\nexport const main = store;`,
   "worker/config.ts": `export const parseConfig = 1;`,
+  "worker/metric-table.ts": `export const METRICS = 1;`,
   "functions/api/api-config.ts": `export const schema = 1;`,
   "adapters/aws/aws-config.ts": `export const schema = 1;`,
   "local/main.ts": `import { app } from "../functions/api/app.ts";\nimport { main } from "../worker/main.ts";\nimport { store } from "../adapters/local/store.ts";\nexport const all = [app, main, store];`,
@@ -111,6 +112,7 @@ describe("the import rules", () => {
     [`export const later = () => import("../worker/main.ts");`, 1],
     [`import { port } from "../core/port.ts";\nexport const parsed = port;`, 0],
     [`import { parseConfig } from "../worker/config.ts";\nexport const parsed = parseConfig;`, 0],
+    [`import { METRICS } from "../worker/metric-table.ts";\nexport const names = METRICS;`, 0],
     [`import { schema } from "../functions/api/api-config.ts";\nexport const parsed = schema;`, 0],
     [`import { schema } from "../adapters/aws/aws-config.ts";\nexport const parsed = schema;`, 0],
   ])("let infra take types and the parsers of environments, and nothing else: %j", async (text, faults) => {

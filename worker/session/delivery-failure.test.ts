@@ -12,7 +12,7 @@ import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { domainRecord, name } from "../../test/support/records.ts";
 import { SmtpClient } from "../../test/support/smtp-client.ts";
 import { startTestEdge } from "../../test/support/test-edge.ts";
-import { logEdgeEvent } from "../edge-log.ts";
+import { createEdgeLog } from "../edge-log.ts";
 import { createLog } from "../log.ts";
 import { countEdgeEvent, createMetrics } from "../metrics.ts";
 
@@ -40,6 +40,7 @@ interface Told {
 async function failureOf(route: string, delivery: Parameters<typeof createDeliveryRouter>[0]): Promise<Told> {
   const lines: string[] = [];
   const log = createLog({ level: "info", write: (line) => void lines.push(line) });
+  const logEdgeEvent = createEdgeLog(log, "all");
   const metrics = createMetrics();
   const edge = await startTestEdge({
     settings: {
@@ -49,7 +50,7 @@ async function failureOf(route: string, delivery: Parameters<typeof createDelive
     routeOf: () => parseOperatorDelivery(route),
     onEvent: (event) => {
       countEdgeEvent(metrics, event);
-      logEdgeEvent(log, event);
+      logEdgeEvent(event);
     },
   });
   onTestFinished(() => edge.stop());

@@ -7,14 +7,16 @@ import type { LimitName } from "../limits.ts";
 import type { SessionRecord } from "./session-record.ts";
 
 /** Why a connection ended before a session began, other than by a limit. */
-export type AcceptRefusal =
+export const ACCEPT_REFUSALS = [
   /** The listener expects a PROXY header and the peer is not in `proxyFrom`. */
-  | "proxy-peer"
-  | "proxy-malformed"
+  "proxy-peer",
+  "proxy-malformed",
   /** The peer left before its PROXY header was complete. */
-  | "proxy-closed"
-  | "no-snapshot"
-  | "draining";
+  "proxy-closed",
+  "no-snapshot",
+  "draining",
+] as const;
+export type AcceptRefusal = (typeof ACCEPT_REFUSALS)[number];
 
 /** Why a handshake did not come about. Closed, so that it can be a label of a metric. */
 export const HANDSHAKE_FAILURES = [
@@ -81,6 +83,8 @@ export type EdgeEvent =
       readonly kind: "message-accepted";
       readonly listener: string;
       readonly route: DeliveryRoute["kind"];
+      /** As in `delivery-failed`. */
+      readonly nextHop: string;
       readonly bytes: number;
       readonly recipients: number;
       /** From 354 to our reply. */

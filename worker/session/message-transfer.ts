@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
-import type { DeliveryReply, DeliveryRoute } from "../../core/delivery/delivery.ts";
+import type { DeliveryReply } from "../../core/delivery/delivery.ts";
+import { describeRoute } from "../../core/delivery/route.ts";
 import { clientStatement, posternTlsHeader, receivedHeader } from "../../core/delivery/trace-headers.ts";
 import type { TlsFacts } from "../../core/policy/facts.ts";
 import type { LimitName } from "../limits.ts";
@@ -45,6 +46,9 @@ export async function transferMessage(stream: Readable, transfer: MessageTransfe
     },
     budget: services.budget,
   });
+  const { log } = transfer;
+  // Until it is accepted; whatever ends it.
+  log.failedMessages += 1;
   try {
     const reply = await transaction.deliver(incoming);
     if (incoming.failure !== null) return failed(incoming.failure, transfer);
@@ -62,17 +66,21 @@ export async function transferMessage(stream: Readable, transfer: MessageTransfe
 }
 
 function accepted(transfer: MessageTransfer, bytes: number, milliseconds: number): SmtpReply {
-  const { transaction, log } = transfer;
+  const { log, connection, transaction } = transfer;
+  const { route, accepted: recipients } = transaction;
+  log.failedMessages -= 1;
   log.messages += 1;
   log.bytes += bytes;
-  emit(transfer, {
-    kind: "message-accepted",
-    listener: transfer.connection.listener.name,
-    route: routeKind(transaction),
-    bytes,
-    recipients: transaction.accepted.length,
-    milliseconds,
-  });
+  if (route !== null)
+    emit(transfer, {
+      kind: "message-accepted",
+      listener: connection.listener.name,
+      route: route.kind,
+      nextHop: describeRoute(route),
+      bytes,
+      recipients: recipients.length,
+      milliseconds,
+    });
   return messageOk(transfer.id);
 }
 
@@ -96,9 +104,6 @@ function refused(reply: Extract<DeliveryReply, { kind: "refused" }>, transfer: M
   if (route !== null) emit(transfer, deliveryFailed({ connection, route, stage: "message", domains, reply }));
   return passedBack(reply.code, reply.text);
 }
-
-/** A message without a route never gets this far; the kind is only counted. */
-const routeKind = ({ route }: Transaction): DeliveryRoute["kind"] => route?.kind ?? "maildir";
 
 const emit = ({ services }: MessageTransfer, event: EdgeEvent): void => services.options.onEvent(event);
 

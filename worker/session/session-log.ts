@@ -30,6 +30,7 @@ export class SessionLog {
   refusedRecipients = 0;
   refusedMessages = 0;
   messages = 0;
+  failedMessages = 0;
   bytes = 0;
   helo: string | null = null;
   senderDomain: string | null = null;
@@ -74,6 +75,7 @@ export class SessionLog {
       commands: this.commands,
       errors: this.errors,
       messages: this.messages,
+      failedMessages: this.failedMessages,
       bytes: this.bytes,
       recipients: this.#recipients,
       recipientCount: this.#recipientCount,

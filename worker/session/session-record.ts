@@ -4,16 +4,18 @@ import type { Timestamp } from "../../core/clock.ts";
 import type { LimitName } from "../limits.ts";
 
 /** How a session came to its end. */
-export type SessionEnd =
-  | "quit"
+export const SESSION_ENDS = [
+  "quit",
   /** The client closed the connection, or it broke. */
-  | "client-left"
-  | "handshake-failed"
-  | "drained"
+  "client-left",
+  "handshake-failed",
+  "drained",
   /** We cut it: `limit` says which limit. */
-  | "limit"
-  | "protocol"
-  | "internal-error";
+  "limit",
+  "protocol",
+  "internal-error",
+] as const;
+export type SessionEnd = (typeof SESSION_ENDS)[number];
 
 /** What one recipient was told, by its domain: addresses of people are not logged. */
 export interface RecordedRecipient {
@@ -66,6 +68,8 @@ export interface SessionRecord {
   readonly commands: number;
   readonly errors: number;
   readonly messages: number;
+  /** Messages that were begun and not accepted: refused, deferred (also by our own 451), or left before their end. */
+  readonly failedMessages: number;
   readonly bytes: number;
   /** The first 50; `recipientCount` counts all. */
   readonly recipients: readonly RecordedRecipient[];

@@ -1,13 +1,19 @@
 import { expect } from "vitest";
-import { EDGE_LOG_METRICS, patternOf, SCHEDULE_LOG_METRICS } from "../../../infra/log-metrics.ts";
+import { type LogMetric, patternOf, SCHEDULE_LOG_METRICS } from "../../../infra/log-metrics.ts";
+import { CLOUDWATCH_DIMENSION, cloudWatchNames } from "../../../worker/cloudwatch-metrics.ts";
+import { parseLimits } from "../../../worker/limits.ts";
+import type { MetricRow } from "../../../worker/metric-registry.ts";
+import { METRICS } from "../../../worker/metric-table.ts";
 import type { Resource, Stack } from "../harness/stack.ts";
 import {
   allOf,
   at,
   type Checks,
-  edgeContainer,
+  edgeEnvironment,
   functionNamed,
+  isProduction,
   listAt,
+  named,
   onlyOne,
   textAt,
 } from "./stack-reader.ts";
@@ -21,10 +27,13 @@ const FILTER = "cloudwatch/logMetricFilter:LogMetricFilter";
  */
 const EMITTED: Readonly<Record<string, readonly string[]>> = {
   "AWS/NetworkELB HealthyHostCount": ["LoadBalancer", "TargetGroup"],
+  "AWS/NetworkELB UnHealthyHostCount": ["LoadBalancer", "TargetGroup"],
+  "AWS/Lambda Duration": ["FunctionName"],
   "AWS/Lambda Errors": ["FunctionName"],
   "AWS/Lambda Invocations": ["FunctionName"],
   "AWS/Lambda Throttles": ["FunctionName"],
   "AWS/ApiGateway 5xx": ["ApiId"],
+  "AWS/DynamoDB TransactionConflict": ["TableName"],
   "AWS/DynamoDB ReadThrottleEvents": ["TableName"],
   "AWS/DynamoDB WriteThrottleEvents": ["TableName"],
 };
@@ -73,17 +82,8 @@ const filtersOf = (stack: Stack): readonly Filter[] =>
 
 /** As infra/ declares them, with the log that each is read from. */
 function declaredFilters(stack: Stack): readonly Filter[] {
-  const edge = textAt(edgeContainer(stack), "logConfiguration", "options", "awslogs-group");
-  const schedule = textAt(functionNamed(stack, "ScheduleHandler").inputs, "loggingConfig", "logGroup");
-  return [...declared(EDGE_LOG_METRICS, edge), ...declared(SCHEDULE_LOG_METRICS, schedule)];
-}
-
-type Declared = Readonly<
-  Record<string, { readonly name: string; readonly values: Readonly<Record<string, string | number>> }>
->;
-
-const declared = (metrics: Declared, logGroup: string): readonly Filter[] =>
-  Object.values(metrics).flatMap(({ name, values }) =>
+  const logGroup = textAt(functionNamed(stack, "ScheduleHandler").inputs, "loggingConfig", "logGroup");
+  return Object.values<LogMetric>(SCHEDULE_LOG_METRICS).flatMap(({ name, values }) =>
     Object.entries(values).map(([event, value]) => ({
       logGroup,
       pattern: patternOf(event),
@@ -91,6 +91,21 @@ const declared = (metrics: Declared, logGroup: string): readonly Filter[] =>
       value: String(value),
     })),
   );
+}
+
+const EDGE_METRICS: ReadonlySet<string> = new Set(
+  Object.values<MetricRow>(METRICS).flatMap(({ cloudWatch = [] }) => cloudWatch.flatMap(cloudWatchNames)),
+);
+const EDGE_DIMENSIONS = { [CLOUDWATCH_DIMENSION.name]: CLOUDWATCH_DIMENSION.value };
+
+/** They tell of one more of something; that the next minute brings none is no news. */
+const EVENTS = [
+  "CertificateBroken",
+  "CertificateExpiring",
+  "CleanUpHeldUp",
+  "NextHopFails",
+  "SettingsUnreadable",
+];
 
 export const ALARM_CHECKS: Checks = {
   "somebody hears of each thing that the product promises to tell": (stack) => {
@@ -98,21 +113,40 @@ export const ALARM_CHECKS: Checks = {
       allOf(stack, ALARM)
         .map(({ name }) => name)
         .toSorted(),
-    ).toEqual([
-      "ApiErrors",
-      "ApiThrottled",
-      "CertificateExpiring",
-      "EdgeErrors",
-      "EdgeStale",
-      "NoEdge",
-      "ScheduleFails",
-      "ScheduleSilent",
-      "TableReadsThrottled",
-      "TableWritesThrottled",
-    ]);
+    ).toEqual(
+      [
+        "ApiErrors",
+        "ApiThrottled",
+        "CertificateBroken",
+        "CertificateExpired",
+        "CertificateExpiring",
+        "ChainVerifierMissing",
+        "CleanUpHeldUp",
+        "EdgeErrors",
+        "EdgeReportsFail",
+        "EdgeStale",
+        "EdgeUnhealthy",
+        // One edge is as many as there may be.
+        ...(isProduction(stack) ? ["EdgesAtMaximum"] : []),
+        "EdgesFull",
+        "EdgesSilent",
+        "MailNotDelivered",
+        "NextHopFails",
+        "NoEdge",
+        "ScheduleFails",
+        "ScheduleMemory",
+        "ScheduleSilent",
+        "ScheduleSlow",
+        "SettingsUnreadable",
+        "TableConflicts",
+        "TableReadsThrottled",
+        "TableWritesThrottled",
+      ].toSorted(),
+    );
     const topic = textAt(onlyOne(stack, "sns/topic:Topic").inputs, "name");
     for (const { name, inputs } of allOf(stack, ALARM)) {
-      for (const actions of ["alarmActions", "okActions"]) {
+      expect(inputs["okActions"] === undefined, name).toBe(EVENTS.includes(name));
+      for (const actions of EVENTS.includes(name) ? ["alarmActions"] : ["alarmActions", "okActions"]) {
         expect(listAt(inputs, actions), name).toEqual([expect.stringMatching(new RegExp(`:${topic}$`, "u"))]);
       }
       expect(textAt(inputs, "alarmDescription"), name).not.toBe("");
@@ -120,7 +154,7 @@ export const ALARM_CHECKS: Checks = {
   },
   "every alarm on a metric of AWS has the dimensions that it is emitted with, of this stage": (stack) => {
     const alarms = allOf(stack, ALARM).filter(ofAws);
-    expect(alarms).toHaveLength(7);
+    expect(alarms).toHaveLength(10);
     for (const { name, inputs } of alarms) {
       const metric = `${textAt(inputs, "namespace")} ${textAt(inputs, "metricName")}`;
       const dimensions = Object.entries(at(inputs, "dimensions") ?? {});
@@ -128,16 +162,48 @@ export const ALARM_CHECKS: Checks = {
       for (const [dimension, value] of dimensions) expect(valuesOf(stack, dimension), name).toContain(value);
     }
   },
-  "every alarm on a metric of ours has a filter that makes it": (stack) => {
+  "every alarm on a metric of ours watches one that edges or schedule make": (stack) => {
     const made = new Set(filtersOf(stack).map(({ name }) => name));
     const alarms = allOf(stack, ALARM).filter((alarm) => !ofAws(alarm));
-    expect(alarms).toHaveLength(3);
-    for (const { inputs } of alarms) {
+    for (const { name, inputs } of alarms) {
+      const metric = textAt(inputs, "metricName");
       expect(inputs["namespace"]).toBe(ourNamespace(stack));
-      expect(inputs["dimensions"] ?? {}).toEqual({});
-      expect([...made]).toContain(inputs["metricName"]);
+      expect([...made, ...EDGE_METRICS], name).toContain(metric);
+      // A filter on plain lines can give no dimensions.
+      expect(inputs["dimensions"] ?? {}, name).toEqual(made.has(metric) ? {} : EDGE_DIMENSIONS);
     }
-    expect(made).toHaveLength(alarms.length);
+  },
+  "edges publish their metrics where the alarms look": (stack) => {
+    expect(edgeEnvironment(stack)["METRICS_EMF"]).toBe(ourNamespace(stack));
+  },
+  "an edge is added when the mean of their connections is high, long before they are full": (stack) => {
+    const policy = onlyOne(stack, "appautoscaling/policy:Policy", named("EdgeConnections"));
+    const target = onlyOne(stack, "appautoscaling/target:Target").inputs;
+    for (const field of ["resourceId", "scalableDimension", "serviceNamespace"])
+      expect(policy.inputs[field]).toBe(target[field]);
+    const configuration = at(policy.inputs, "targetTrackingScalingPolicyConfiguration");
+    expect(at(configuration, "customizedMetricSpecification")).toEqual({
+      namespace: ourNamespace(stack),
+      metricName: "ConnectionsOpen",
+      dimensions: Object.entries(EDGE_DIMENSIONS).map(([name, value]) => ({ name, value })),
+      statistic: "Average",
+    });
+    const limits = parseLimits(edgeEnvironment(stack)["LIMITS"] ?? "{}");
+    expect(at(configuration, "targetValue")).toBeLessThanOrEqual(0.75 * limits.maxConnections);
+  },
+  "the dashboard has every metric that edges and schedule make, and every alarm": (stack) => {
+    const body: unknown = JSON.parse(
+      textAt(onlyOne(stack, "cloudwatch/dashboard:Dashboard").inputs, "dashboardBody"),
+    );
+    const [alarms, ...graphs] = listAt(body, "widgets");
+    expect(listAt(alarms, "properties", "alarms")).toHaveLength(allOf(stack, ALARM).length);
+    const shown = graphs.flatMap((graph) => listAt(graph, "properties", "metrics"));
+    for (const metric of shown) expect(at(metric, 0)).toBe(ourNamespace(stack));
+    const names = [...EDGE_METRICS, ...Object.values(SCHEDULE_LOG_METRICS).map(({ name }) => name)];
+    expect(shown.map((metric) => textAt(metric, 1)).toSorted()).toEqual(names.toSorted());
+    // CloudWatch's limits for one dashboard.
+    expect(shown.length).toBeLessThanOrEqual(2_500);
+    expect(graphs.length).toBeLessThan(500);
   },
   "metrics are made of the log that has the lines": (stack) => {
     const inOrder = (filters: readonly Filter[]) =>
@@ -146,10 +212,12 @@ export const ALARM_CHECKS: Checks = {
     const groups = allOf(stack, "cloudwatch/logGroup:LogGroup").map(({ inputs }) => inputs["name"]);
     for (const { logGroup } of filtersOf(stack)) expect(groups).toContain(logGroup);
   },
-  "silence is an alarm where something must be heard": (stack) => {
+  "silence is an alarm where something must be heard, and nowhere else": (stack) => {
     const silence = Object.fromEntries(
       allOf(stack, ALARM).map(({ name, inputs }) => [name, inputs["treatMissingData"]]),
     );
-    expect(silence).toMatchObject({ NoEdge: "breaching", ScheduleSilent: "breaching", EdgeStale: "ignore" });
+    const { NoEdge, ScheduleSilent, EdgesSilent, ...others } = silence;
+    expect([NoEdge, ScheduleSilent, EdgesSilent]).toEqual(["breaching", "breaching", "breaching"]);
+    for (const [name, treated] of Object.entries(others)) expect(treated, name).toBe("notBreaching");
   },
 };

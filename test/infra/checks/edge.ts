@@ -247,7 +247,8 @@ export const EDGE_CHECKS: Checks = {
       ),
       at(inputs, "targetTrackingScalingPolicyConfiguration", "targetValue"),
     ]);
-    expect(Object.fromEntries(policies)).toEqual({
+    // Connections, the third, are looked at in checks/alarms.ts.
+    expect(Object.fromEntries(policies.filter(([type]) => type !== undefined))).toEqual({
       ECSServiceAverageCPUUtilization: 60,
       ECSServiceAverageMemoryUtilization: 75,
     });

@@ -4,6 +4,7 @@ const API = "infra/api.ts";
 const SCHEDULE = "infra/schedule.ts";
 const TASK = "infra/worker-task.ts";
 const ALARMS = "infra/alarms.ts";
+const OURS = "every alarm on a metric of ours watches one that edges or schedule make";
 const DIMENSIONS = "every alarm on a metric of AWS has the dimensions that it is emitted with, of this stage";
 
 /** API, schedule, environments and alarms. Planted in production, one at a time. */
@@ -162,27 +163,57 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "an alarm watches a metric that nothing makes": {
     file: ALARMS,
-    find: "metricName: EDGE_LOG_METRICS.settingsStale.name",
-    replace: 'metricName: "StaleSeconds"',
-    caughtBy: "every alarm on a metric of ours has a filter that makes it",
+    find: 'edgeMetric("SettingsStaleSeconds")',
+    replace: 'edgeMetric("StaleSeconds" as never)',
+    caughtBy: OURS,
+  },
+  "an alarm on a metric of the edges has no dimension": {
+    file: "infra/metrics.ts",
+    find: "dimensions: { [CLOUDWATCH_DIMENSION.name]: CLOUDWATCH_DIMENSION.value },",
+    replace: "dimensions: {} as Record<string, string>,",
+    caughtBy: OURS,
   },
   "an alarm watches another stage": {
-    file: ALARMS,
+    file: "infra/metrics.ts",
     find: "`Postern/${$app.stage}`",
     replace: '"Postern"',
-    caughtBy: "every alarm on a metric of ours has a filter that makes it",
+    caughtBy: OURS,
+  },
+  "edges publish no metrics": {
+    file: TASK,
+    find: "METRICS_EMF: metricsNamespace(),",
+    replace: "",
+    caughtBy: "edges publish their metrics where the alarms look",
+  },
+  "an edge is added by the sum of all connections": {
+    file: "infra/worker.ts",
+    find: 'statistic: "Average"',
+    replace: 'statistic: "Sum"',
+    caughtBy: "an edge is added when the mean of their connections is high, long before they are full",
+  },
+  "an edge is added when the others are full": {
+    file: "infra/worker.ts",
+    find: "FULL_ENOUGH = 0.6",
+    replace: "FULL_ENOUGH = 1",
+    caughtBy: "an edge is added when the mean of their connections is high, long before they are full",
+  },
+  "the dashboard has no metrics by reason": {
+    file: "infra/dashboard.ts",
+    find: "cloudWatchNames(row).map((name)",
+    replace: "[row.name].map((name)",
+    caughtBy: "the dashboard has every metric that edges and schedule make, and every alarm",
   },
   "a metric is made of a log without its lines": {
     file: ALARMS,
-    find: "logGroup: edgeLogGroup()",
-    replace: 'logGroup: "/postern/edge"',
+    find: 'nodes.logGroup.apply((group) => group?.name ?? $output(""))',
+    replace: '"/postern/schedule"',
     caughtBy: "metrics are made of the log that has the lines",
   },
   "that no edge says anything is taken for health": {
     file: ALARMS,
-    find: '    threshold: 1,\n    treatMissingData: "breaching",\n  });\n  metricsOf("Edge"',
-    replace: '    threshold: 1,\n    treatMissingData: "notBreaching",\n  });\n  metricsOf("Edge"',
-    caughtBy: "silence is an alarm where something must be heard",
+    find: 'metricName: "HealthyHostCount",\n    treatMissingData: "breaching"',
+    replace: 'metricName: "HealthyHostCount",\n    treatMissingData: "notBreaching"',
+    caughtBy: "silence is an alarm where something must be heard, and nowhere else",
   },
   "the function gets events of an older format": {
     file: API,

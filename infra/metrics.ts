@@ -1,0 +1,22 @@
+import { CLOUDWATCH_DIMENSION } from "../worker/cloudwatch-metrics.ts";
+import type { METRICS } from "../worker/metric-table.ts";
+
+type Row = Extract<
+  (typeof METRICS)[keyof typeof METRICS],
+  { readonly cloudWatch: readonly unknown[] }
+>["cloudWatch"][number];
+type ByLabel = Extract<Row, { readonly by: unknown }>;
+
+/** Names of the metrics that edges publish: an alarm on another one does not compile. */
+export type EdgeMetric =
+  | Exclude<Row, ByLabel>["name"]
+  | { [Each in ByLabel as Each["name"]]: `${Each["name"]}_${Each["by"]["values"][number]}` }[ByLabel["name"]];
+
+/** Of the metrics that are not AWS's. One for each stage, since lines of a log cannot say of which stage they are. */
+export const metricsNamespace = (): string => `Postern/${$app.stage}`;
+
+export const edgeMetric = (metricName: EdgeMetric) => ({
+  namespace: metricsNamespace(),
+  metricName,
+  dimensions: { [CLOUDWATCH_DIMENSION.name]: CLOUDWATCH_DIMENSION.value },
+});
