@@ -53,6 +53,7 @@ function scaleByConnections({ connections }: Settings, service: sst.aws.Service)
   const { resourceId, scalableDimension, serviceNamespace } = service.nodes.autoScalingTarget;
   const { namespace, metricName, dimensions } = edgeMetric("ConnectionsOpen");
   new aws.appautoscaling.Policy("EdgeConnections", {
+    name: `postern-${$app.stage}-connections`,
     resourceId,
     scalableDimension,
     serviceNamespace,
