@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { OPERATOR_ACCOUNT } from "../core/actor.ts";
 import type { KeyVault } from "../core/certificate/key-vault.ts";
 import { createIdSource } from "../core/certificate/ids.ts";
 import type { Clock } from "../core/clock.ts";
@@ -27,7 +28,7 @@ export interface LocalApiOptions {
 }
 
 /** The one caller there is locally: the token has every scope. */
-const OPERATOR = { account: "default", name: "api-token" } as const;
+const OPERATOR = { account: OPERATOR_ACCOUNT, name: "api-token" } as const;
 
 /**
  * Serves the API on API_HOST and API_PORT.

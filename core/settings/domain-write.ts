@@ -1,4 +1,4 @@
-import type { Actor } from "../actor.ts";
+import { type Actor, OPERATOR_ACCOUNT } from "../actor.ts";
 import type { CertificateId } from "../certificate/ids.ts";
 import { timestamp } from "../clock.ts";
 import type { DomainName } from "../domain-name/domain-name.ts";
@@ -75,12 +75,17 @@ export async function prepareDomainWrite(
   const planned =
     request.replaced === undefined ? stored : await plannedOf(deps.store, actor.account, request.replaced);
   const found = await readHosts(deps.store, planned, after);
-  const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, ...found });
+  // The operator's account may give its own host a certificate.
+  const operatorHosts = actor.account === OPERATOR_ACCOUNT ? NO_HOSTS : deps.operatorHosts;
+  const reservedHosts = settings.mxHosts.filter(
+    (host) => !found.hosts.has(host) && isOperatorHost(operatorHosts, host),
+  );
+  const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, reservedHosts, ...found });
   if (plan.unreadableHosts.length > 0)
     throw new Unreadable(`the stored item of MX host ${plan.unreadableHosts.join(", ")} cannot be read`);
   const finalHosts = hostsAfter(after, found.hosts, plan);
   // First of all: whether a host of ours would be covered must not tell the operator's hosts from another account's.
-  checkTaken(deps.operatorHosts, { certificateId, plan });
+  checkTaken(operatorHosts, { certificateId, plan });
   await checkReferences(deps, request, { plan, finalHosts });
   const movedDomains = await sharingDomains(deps.store, after, { before: planned, plan });
   if (movedDomains !== undefined && !request.moveSharedHosts) throw sharedHost(plan, movedDomains);
@@ -100,6 +105,8 @@ export async function prepareDomainWrite(
     finalHosts,
   };
 }
+
+const NO_HOSTS: ReadonlySet<string> = new Set();
 
 function checkSize(record: DomainRecord): void {
   if (Buffer.byteLength(JSON.stringify(record)) <= CAPS.domainRecordBytes) return;

@@ -33,6 +33,8 @@ export interface DomainWrite {
    * only after another account has given the host up.
    */
   readonly othersNaming: ReadonlyMap<DomainName, number>;
+  /** Hosts without an item that the account may name and not claim: they are the operator's. Absent = none. */
+  readonly reservedHosts?: readonly DomainName[];
 }
 
 /** What a write of a domain does beside its record. */
@@ -44,7 +46,7 @@ export interface WritePlan {
   readonly uses: readonly UseChange[];
   /** Own hosts whose certificate would change for other domains of the account too: 409 `shared-host` unless moving. */
   readonly sharedHosts: readonly DomainName[];
-  /** Hosts of another account, left untouched: with a certificate the write is 409 `host-taken`. */
+  /** Hosts of another account or of the operator, left untouched: with a certificate the write is 409 `host-taken`. */
   readonly foreignHosts: readonly DomainName[];
   /** Hosts that the write would change and that cannot be read: it is 409 `unreadable`. */
   readonly unreadableHosts: readonly DomainName[];
@@ -84,7 +86,8 @@ const accountOf = ({ before, after }: DomainWrite): string | undefined => (after
 
 function isForeign(write: DomainWrite, name: DomainName): boolean {
   const item = write.hosts.get(name);
-  return item !== undefined && item.account !== accountOf(write);
+  if (item === undefined) return write.reservedHosts?.includes(name) === true;
+  return item.account !== accountOf(write);
 }
 
 function touchesHosts({ before, after, certificateId, hosts }: DomainWrite): boolean {

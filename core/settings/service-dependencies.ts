@@ -14,7 +14,7 @@ export interface ServiceDependencies {
   readonly edgeReports: EdgeReports;
   readonly clock: Clock;
   readonly ids: IdSource;
-  /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to the operator. */
+  /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to OPERATOR_ACCOUNT. */
   readonly operatorHosts: ReadonlySet<string>;
   readonly makeSelfSigned: MakeSelfSigned;
   /** null = no certificates are issued here: the local stack has no ACM. */

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Actor } from "../../core/actor.ts";
+import { type Actor, OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { clientKey } from "../../core/network/client-address.ts";
 import type { ApiAuth } from "./api-config.ts";
 import { type AuthenticationScheme, TooManyAttempts, Unauthenticated } from "./http-errors.ts";
@@ -52,8 +52,6 @@ function memberOf(value: unknown, key: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
 }
 
-/** Whoever the stage's authorizer lets pass has every scope; accounts come with tokens of our own. */
-const STAGE_ACCOUNT = "default";
 const MAX_ACTOR_NAME = 200;
 
 const SCHEME_OF = {
@@ -74,7 +72,8 @@ export function gatewayAuthentication(auth: ApiAuth): Authenticate {
         ? memberOf(memberOf(authorizer, "iam"), "userArn")
         : memberOf(memberOf(memberOf(authorizer, "jwt"), "claims"), "sub");
     if (typeof name !== "string" || name === "") throw new Unauthenticated(false, SCHEME_OF[auth]);
-    return { account: STAGE_ACCOUNT, name: name.slice(0, MAX_ACTOR_NAME) };
+    // What the stage's authorizer lets pass has every scope; accounts come with tokens of our own.
+    return { account: OPERATOR_ACCOUNT, name: name.slice(0, MAX_ACTOR_NAME) };
   };
 }
 

@@ -156,31 +156,33 @@ describe("an MX host that two domains of an account share", () => {
   });
 });
 
-describe("an MX host of somebody else", () => {
-  /** Another account's, and one on the edge's default certificate, each with a certificate of ours that covers it or not. */
+describe("an MX host of another account", () => {
+  /** The operator's, and one on the edge's default certificate, as the other account sees them. */
   const HOSTS = ["mx.taken.example", "operator.example", "mx.operator.example"];
 
   async function taken() {
     const api = await startApi();
-    const theirs = await certificate(api, ["mx.taken.example"], AS_OTHER);
-    await put(api, 201, "secret-customer.example", settings(["mx.taken.example"], theirs), AS_OTHER);
+    const theirs = await certificate(api, ["mx.taken.example"]);
+    await put(api, 201, "secret-customer.example", settings(["mx.taken.example"], theirs));
     return api;
   }
 
+  const read = (api: ApiUnderTest) => api.expect(200, "GET", "/v1/domains/a.example", AS_OTHER);
+
   it.each(HOSTS)("%s may be named with no certificate", async (host) => {
     const api = await taken();
-    await put(api, 201, "a.example", settings([host]));
-    expect(await certificateOf(api, "a.example")).toBeNull();
+    await put(api, 201, "a.example", settings([host]), AS_OTHER);
+    expect((await read(api)).json.tls.server.certificateId).toBeNull();
   });
 
   it("is refused with a certificate in the same words, whosever it is and whether the certificate fits or not", async () => {
     const api = await taken();
-    const fitting = await certificate(api, HOSTS);
-    const other = await certificate(api, ["a.example"]);
+    const fitting = await certificate(api, HOSTS, AS_OTHER);
+    const other = await certificate(api, ["a.example"], AS_OTHER);
     const answers: string[] = [];
     for (const id of [fitting, other, "cert_none"]) {
       for (const host of HOSTS) {
-        const { json, text } = await put(api, 409, "a.example", settings([host], id));
+        const { json, text } = await put(api, 409, "a.example", settings([host], id), AS_OTHER);
         expect(text).not.toMatch(/secret-customer|default|other|operator account/);
         answers.push(JSON.stringify({ ...json, requestId: "" }).replaceAll(host, "HOST"));
       }
@@ -191,19 +193,52 @@ describe("an MX host of somebody else", () => {
 
   it("does not show its certificate, and is not moved with sharedHosts", async () => {
     const api = await taken();
-    await put(api, 201, "a.example", settings(["mx.taken.example"]));
-    const id = await certificate(api, ["mx.taken.example"]);
-    await replace(api, 409, "a.example?sharedHosts=move", settings(["mx.taken.example"], id));
-    const { json, text } = await api.expect(200, "GET", "/v1/domains/a.example");
+    await put(api, 201, "a.example", settings(["mx.taken.example"]), AS_OTHER);
+    const id = await certificate(api, ["mx.taken.example"], AS_OTHER);
+    const body = settings(["mx.taken.example"], id);
+    const headers = { "If-Match": "*" };
+    const path = "/v1/domains/a.example?sharedHosts=move";
+    await api.expect(409, "PUT", path, { body, headers, ...AS_OTHER });
+    const { json, text } = await read(api);
     expect(json.tls.server.certificateId).toBeNull();
     expect(text).not.toContain("secret-customer");
   });
 
   it("is free once its account has given it up", async () => {
     const api = await taken();
-    const options = { headers: { "If-Match": "*" }, ...AS_OTHER };
+    const options = { headers: { "If-Match": "*" } };
     await api.expect(204, "DELETE", "/v1/domains/secret-customer.example", options);
-    const id = await certificate(api, ["mx.taken.example"]);
-    await put(api, 201, "a.example", settings(["mx.taken.example"], id));
+    const id = await certificate(api, ["mx.taken.example"], AS_OTHER);
+    await put(api, 201, "a.example", settings(["mx.taken.example"], id), AS_OTHER);
+  });
+});
+
+describe("an MX host on the edge's default certificate", () => {
+  it.each(["operator.example", "mx.operator.example"])(
+    "%s takes a certificate from the operator's account, in each way of writing it",
+    async (host) => {
+      const api = await startApi();
+      const first = await certificate(api, [host]);
+      const second = await certificate(api, [host]);
+      await put(api, 201, "a.example", settings([host], first));
+      expect(await certificateOf(api, "a.example")).toBe(first);
+      await replace(api, 200, "a.example/tls", { server: { certificateId: second } });
+      expect(await certificateOf(api, "a.example")).toBe(second);
+      await replace(api, 200, "a.example", settings([host], null));
+      const body = { tls: { server: { certificateId: first } } };
+      await api.expect(200, "PATCH", "/v1/domains/a.example", { body, headers: { "If-Match": "*" } });
+      expect(await certificateOf(api, "a.example")).toBe(first);
+    },
+  );
+
+  it("stays the operator's when another account has named it before", async () => {
+    const api = await startApi();
+    await put(api, 201, "b.example", settings(["operator.example"]), AS_OTHER);
+    const id = await certificate(api, ["operator.example"]);
+    await put(api, 201, "a.example", settings(["operator.example"], id));
+    const { json } = await api.expect(200, "GET", "/v1/domains/b.example", AS_OTHER);
+    expect(json.tls.server.certificateId).toBeNull();
+    await api.expect(204, "DELETE", "/v1/domains/b.example", { headers: { "If-Match": "*" }, ...AS_OTHER });
+    expect(await certificateOf(api, "a.example")).toBe(id);
   });
 });
