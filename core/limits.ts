@@ -16,5 +16,10 @@ export const CAPS = {
   defaultPageSize: 50,
   labelCharacters: 200,
   reasonCharacters: 500,
-  certificateNames: 100,
+  /** What 64 KB of PEM hold: more names than this average under 4 characters. */
+  certificateNames: 8_000,
+  /** Listed one by one in a request. */
+  selfSignedNames: 1_000,
+  /** Quota of ACM, when raised. */
+  acmNames: 100,
 } as const;

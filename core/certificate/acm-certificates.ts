@@ -40,8 +40,8 @@ export class AcmCertificates {
    * @throws RuleViolation
    */
   async order(id: CertificateId, { names, keyType }: AcmInput): Promise<AcmOrder> {
-    if (names.length > CAPS.certificateNames) {
-      const message = `holds more than ${CAPS.certificateNames} names`;
+    if (names.length > CAPS.acmNames) {
+      const message = `holds more than ${CAPS.acmNames} names`;
       throw new RuleViolation([{ pointer: "/names", code: "too-many", message }]);
     }
     const arn = await this.#deps.issuer.order({ id, names, keyType });

@@ -31,11 +31,14 @@ export interface CertificateFields {
 const SUBJECT_ALT_NAME = "2.5.29.17";
 /** GeneralName `dNSName [2] IMPLICIT IA5String`. */
 const DNS_NAME_TAG = 0x82;
-/** Names read of one certificate: a client's leaf of 64 KB could carry ten thousand. */
+/** Names read of a client's certificate: 64 KB could carry ten thousand, and each costs a stranger nothing. */
 const MAX_NAMES = 1000;
 
-/** @throws MalformedDer when the bytes are not one certificate in DER. */
-export function readCertificateFields(der: Uint8Array): CertificateFields {
+/**
+ * @param maxNames how many dNSNames are read; those after them are left out.
+ * @throws MalformedDer when the bytes are not one certificate in DER.
+ */
+export function readCertificateFields(der: Uint8Array, maxNames: number = MAX_NAMES): CertificateFields {
   const [toBeSigned, algorithm] = elementsOf(readDer(der, TAG.sequence).content);
   const fields = [...elementsOf(expectTag(toBeSigned, TAG.sequence).content)];
   // version [0] is absent in version 1 certificates.
@@ -49,11 +52,14 @@ export function readCertificateFields(der: Uint8Array): CertificateFields {
     signatureAlgorithm: expectTag(algorithm, TAG.sequence).raw,
     notBefore: readTime(notBefore),
     notAfter: readTime(notAfter),
-    dnsNames: dnsNamesOf(rest.find((field) => field.tag === contextTag(3))),
+    dnsNames: dnsNamesOf(
+      rest.find((field) => field.tag === contextTag(3)),
+      maxNames,
+    ),
   };
 }
 
-function dnsNamesOf(extensions: DerElement | undefined): readonly string[] {
+function dnsNamesOf(extensions: DerElement | undefined, maxNames: number): readonly string[] {
   if (extensions === undefined) return [];
   const values: Uint8Array[] = [];
   for (const extension of elementsOf(readDer(extensions.content, TAG.sequence).content)) {
@@ -64,15 +70,15 @@ function dnsNamesOf(extensions: DerElement | undefined): readonly string[] {
   if (value === undefined) return [];
   // RFC 5280 section 4.2: an extension is there once. With two, readers may disagree on who this is.
   if (values.length > 1) throw new MalformedDer("two subjectAltName extensions");
-  return namesIn(value);
+  return namesIn(value, maxNames);
 }
 
-function namesIn(subjectAltName: Uint8Array): readonly string[] {
+function namesIn(subjectAltName: Uint8Array, maxNames: number): readonly string[] {
   const names = new Set<string>();
   for (const name of elementsOf(readDer(subjectAltName, TAG.sequence).content)) {
     const text = name.tag === DNS_NAME_TAG ? dnsNameText(name.content) : null;
     if (text !== null) names.add(text);
-    if (names.size >= MAX_NAMES) break;
+    if (names.size >= maxNames) break;
   }
   return [...names];
 }

@@ -17,7 +17,7 @@ const pemFields = {
 
 const selfSigned = z.strictObject({
   source: z.literal("self-signed"),
-  names: distinct(namePatternInput, CAPS.certificateNames).min(1),
+  names: distinct(namePatternInput, CAPS.selfSignedNames).min(1),
   keyType: z.enum(SELF_SIGNED_KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
   days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
   label: labelInput,
@@ -35,7 +35,7 @@ const ACM_FIRST_NAME_OCTETS = 64;
 
 const acm = z.strictObject({
   source: z.literal("acm"),
-  names: distinct(namePatternInput, CAPS.certificateNames)
+  names: distinct(namePatternInput, CAPS.acmNames)
     .min(1)
     .refine(([first = ""]) => first.length <= ACM_FIRST_NAME_OCTETS, {
       message: `the first name may have ${ACM_FIRST_NAME_OCTETS} characters at most`,

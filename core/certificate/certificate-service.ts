@@ -209,11 +209,13 @@ export class CertificateService {
   async #make(input: Exclude<CertificateInput, AcmInput>): Promise<NewCertificate> {
     const nowMs = this.#deps.clock.now();
     if (input.source === "pem") return parsePemBundle(input, { nowMs });
-    if (input.names.length > CAPS.certificateNames) {
-      const message = `holds more than ${CAPS.certificateNames} names`;
-      throw new RuleViolation([{ pointer: "/names", code: "too-many", message }]);
-    }
-    return this.#deps.makeSelfSigned(input, { nowMs });
+    if (input.names.length > CAPS.selfSignedNames)
+      throw tooManyNames(`holds more than ${CAPS.selfSignedNames} names`);
+    const made = await this.#deps.makeSelfSigned(input, { nowMs });
+    // As an upload may be no larger: clients cut a handshake of over 100 KB, and a log entry has to fit an item of DynamoDB.
+    if (made.material.keys.some(({ certificateChainPem }) => isTooLarge(certificateChainPem)))
+      throw tooManyNames(`makes a certificate of over ${CAPS.certificatePemBytes} bytes of PEM`);
+    return made;
   }
 
   /** Whether this very material is in service already, and the vault still has it. */
@@ -319,3 +321,8 @@ function checkFixed(shown: CertificateView, merged: unknown): void {
   }));
   throw new InvalidInput("Only the label of a certificate can be patched.", issues);
 }
+
+const isTooLarge = (pem: string): boolean => Buffer.byteLength(pem) > CAPS.certificatePemBytes;
+
+const tooManyNames = (message: string): RuleViolation =>
+  new RuleViolation([{ pointer: "/names", code: "too-many", message }]);

@@ -35,7 +35,7 @@ export interface PemBundleContext {
  *
  * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, a passphrase that is missing
  *   or wrong, keys or signatures too weak or unsupported, no dNSName, a chain that is out of order.
- * @throws RuleViolation when a certificate is expired, not valid yet or does not match its key; too many of anything.
+ * @throws RuleViolation when a certificate is expired, not valid yet or does not match its key; too many of anything (names: `CAPS.certificateNames`).
  * @throws TooLarge when a field is over its cap.
  */
 export function parsePemBundle(bundle: PemBundle, context: PemBundleContext): NewCertificate {
@@ -48,7 +48,7 @@ export function parsePemBundle(bundle: PemBundle, context: PemBundleContext): Ne
   throwInvalid([...chains.flatMap(weaknessIssues), ...setIssues(chains)]);
   const paired = pairKeys(chains, { keys, uploaded: bundle.privateKeyPem !== undefined });
   const dates = certificates.flatMap((certificate) => dateIssues(certificate, context.nowMs));
-  const violations = [...paired.issues, ...dates];
+  const violations = [...chains.flatMap(nameCountIssues), ...paired.issues, ...dates];
   if (violations.length > 0) throw new RuleViolation(violations);
   return newCertificate(paired.pairs);
 }
@@ -119,14 +119,19 @@ function setIssues(chains: readonly CertificateChain[]): readonly Issue[] {
   const count = sharedNames(chains).length;
   if (count === 0)
     return [{ pointer, code: "no-names", message: "its certificates have no dNSName in common" }];
-  if (count <= CAPS.certificateNames) return [];
-  const message = `has more than ${String(CAPS.certificateNames)} dNSNames`;
-  return [{ pointer, code: "too-many-names", message }];
+  return [];
+}
+
+function nameCountIssues({ leaf }: CertificateChain): readonly Issue[] {
+  if (leaf.fields.dnsNames.length <= CAPS.certificateNames) return [];
+  const message = `certificate ${String(leaf.position)} has more than ${String(CAPS.certificateNames)} dNSNames`;
+  return [{ pointer: leaf.pointer, code: "too-many-names", message }];
 }
 
 function sharedNames(chains: readonly CertificateChain[]): readonly string[] {
-  const [first, ...others] = chains.map(({ leaf }) => leaf.fields.dnsNames);
-  return (first ?? []).filter((name) => others.every((names) => names.includes(name)));
+  const [first = [], ...others] = chains.map(({ leaf }) => leaf.fields.dnsNames);
+  const sets = others.map((names) => new Set(names));
+  return first.filter((name) => sets.every((names) => names.has(name)));
 }
 
 function newCertificate(pairs: readonly KeyPair[]): NewCertificate {

@@ -94,7 +94,7 @@ function described(
   der: Uint8Array,
   { keyType, privateKey }: { keyType: SelfSignedKeyType; privateKey: Uint8Array },
 ): NewCertificate {
-  const { spki, notBefore, notAfter, dnsNames } = readCertificateFields(der);
+  const { spki, notBefore, notAfter, dnsNames } = readCertificateFields(der, Infinity);
   const key = {
     keyType,
     fingerprintSha256: sha256Hex(der),

@@ -1,7 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import type { Issue } from "../errors.ts";
+import { CAPS } from "../limits.ts";
 import { readCertificateFields, type CertificateFields } from "./certificate-fields.ts";
 import { isCertificateLabel, kindOf, type PemBlock } from "./pem.ts";
+
+/** One more than is taken, so that a certificate over the cap is known as such. */
+const NAMES_READ = CAPS.certificateNames + 1;
 
 /** A certificate of an upload, readable by OpenSSL and by us alike. */
 export interface UploadedCertificate {
@@ -37,7 +41,7 @@ function readCertificate(
   if (block.der === null) return null;
   try {
     const x509 = new X509Certificate(block.der);
-    return { ...place, der: block.der, x509, fields: readCertificateFields(block.der) };
+    return { ...place, der: block.der, x509, fields: readCertificateFields(block.der, NAMES_READ) };
   } catch {
     return null;
   }

@@ -29,6 +29,11 @@ const useOn = (api: ApiUnderTest, certificateId: string, name = "example.com", h
     body: { mxHosts: [host], tls: { server: { certificateId } } },
   });
 
+const namesOf = (count: number, parent: string): string[] =>
+  Array.from({ length: count }, (_, at) => `n${at}.${parent}`);
+/** 47 KB of names: with the rest of a certificate close to 64 KB of PEM. */
+const FILLING = namesOf(2500, "example.com");
+
 describe("POST of a certificate", () => {
   it("makes a self-signed one, with its defaults", async () => {
     const api = await startApi();
@@ -121,8 +126,14 @@ describe("POST of a certificate", () => {
       ["invalid-format /label"],
     ],
     [
-      "101 names",
-      { source: "self-signed", names: Array.from({ length: 101 }, (_, n) => `a${n}.example`) },
+      "more names than a certificate may have",
+      { source: "self-signed", names: namesOf(1001, "example") },
+      422,
+      ["too-many /names"],
+    ],
+    [
+      "names of more than 64 KB of PEM",
+      { source: "self-signed", names: namesOf(300, `${"long.".repeat(40)}example`) },
       422,
       ["too-many /names"],
     ],
@@ -139,6 +150,33 @@ describe("POST of a certificate", () => {
     const api = await startApi();
     expect((await api.expect(status, "POST", ALL, { body })).problems).toEqual(problems);
     expect((await api.expect(200, "GET", ALL)).json.items).toEqual([]);
+  });
+
+  it.each(["250 names of a commercial certificate", "as many names as 64 KB hold"])(
+    "takes %s",
+    async (what) => {
+      const names = what.startsWith("250") ? namesOf(250, "customer-of-a-hosting-company.example") : FILLING;
+      const large = issueServer({ names, ca });
+      const again = issueServer({ names, ca, keyType: "rsa-2048" });
+      const api = await startApi();
+      const { json } = await api.expect(201, "POST", ALL, { body: upload(large) });
+      expect(json.names).toEqual(names);
+      const headers = { "If-Match": "*" };
+      await api.expect(200, "PUT", `${ALL}/${json.id}/material`, { body: upload(again), headers });
+      const host = names.at(-1) ?? "";
+      const body = { mxHosts: [host], tls: { server: { certificateId: json.id } } };
+      await api.expect(201, "PUT", "/v1/domains/a.example", { body });
+      // What DynamoDB takes as one item, with room for the rest of an entry.
+      for (const { entry } of api.database.all("SELECT entry FROM log"))
+        expect(Buffer.byteLength(String(entry))).toBeLessThan(350_000);
+    },
+  );
+
+  it("makes a self-signed certificate with a thousand names", async () => {
+    const api = await startApi();
+    const names = namesOf(1000, "customer-of-a-hosting-company.example");
+    const body = { source: "self-signed", names };
+    expect((await api.expect(201, "POST", ALL, { body })).json.names).toEqual(names);
   });
 
   it.each([
