@@ -6,41 +6,48 @@ export interface PemBlock {
   readonly label: string;
   /** null when the body is encrypted in the old way, by header fields (RFC 1421). */
   readonly der: Uint8Array | null;
-  /** The block with its boundaries, for OpenSSL. */
+  /** The block as OpenSSL reads it: lines of 64 characters, no blank ones. */
   readonly text: string;
 }
 
 export type PemCode = "not-pem" | "damaged-pem";
 
 const BOUNDARY = /^-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ]{0,40})-----$/;
-/** A line of a body. Outside a block it is what is left of a damaged one, not explanatory text. */
-const BODY_LINE = /^[A-Za-z0-9+/]+={0,2}$/;
+/** CR CR LF is what a file becomes that was converted twice. */
+const LINE_END = /\r*\n|\r/;
+/** Files put together whose first had no last line end. */
+const JOINED_BOUNDARIES = /(-----END [A-Z0-9 ]{1,41}-----)(?=-----BEGIN )/g;
+/** DOS ended a text file with it. */
+const END_OF_FILE = /\u001a\s*$/;
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+/** Outside a block, a line of a body is what is left of a damaged one, not explanatory text. */
 const STRAY_BODY_LINE = /^[A-Za-z0-9+/]{40,}={0,2}$/;
+/** A fingerprint in hexadecimal (SHA-1, SHA-2) or the base64 of a SHA-256, and a pin. */
+const DIGEST =
+  /^(?:(?=.*\d)[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{16}|[0-9A-Fa-f]{24}|[0-9A-Fa-f]{56}|[0-9A-Fa-f]{88})?|[A-Za-z0-9+/]{43}=|sha256\/\/.*)$/;
 const HEADER_LINE = /^[A-Za-z-]+:/;
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 
+interface PemText {
+  readonly blocks: readonly PemBlock[];
+  readonly issues: readonly Issue[];
+}
+
 /**
- * Splits a PEM text into its blocks. Text between blocks is allowed (RFC 7468 section 5.2: `openssl` and CA bundles
- * write some), unless it looks like what is left of a block. Messages give line numbers and never quote the text,
- * which may be a key in the wrong field.
+ * Splits a PEM text into its blocks, as tools and people write them (RFC 7468 section 2): any line ends and lengths,
+ * blanks and blank lines everywhere, a BOM, text around the blocks, rulers of dashes. Text that looks like what is left of
+ * a block is an issue. Messages give line numbers and never quote the text, which may be a key in the wrong field.
  */
-export function readPem(
-  text: string,
-  pointer: string,
-): { blocks: readonly PemBlock[]; issues: readonly Issue[] } {
+export function readPem(text: string, pointer: string): PemText {
   const blocks: PemBlock[] = [];
-  const damaged = (
-    line: number,
-    what: string,
-  ): { blocks: readonly PemBlock[]; issues: readonly Issue[] } => ({
+  const damaged = (line: number, what: string): PemText => ({
     blocks,
     issues: [{ pointer, code: "damaged-pem" satisfies PemCode, message: `line ${String(line)}: ${what}` }],
   });
   let open: { label: string; body: string[] } | null = null;
-  for (const [at, raw] of text
-    .replace(/^\ufeff/, "")
-    .split(/\r\n|\r|\n/)
-    .entries()) {
+  const lines = text.replace(END_OF_FILE, "").replace(JOINED_BOUNDARIES, "$1\n").split(LINE_END);
+  for (const [at, raw] of lines.entries()) {
+    // A BOM is white space to trim(): files put together have them in the middle.
     const line = raw.trim();
     const [, side, label = ""] = BOUNDARY.exec(line) ?? [];
     if (open === null) {
@@ -56,40 +63,45 @@ export function readPem(
       open = null;
     }
   }
-  if (open !== null) return damaged(text.split("\n").length, "the last PEM block has no END line");
+  if (open !== null) return damaged(lines.length, "the last PEM block has no END line");
   if (blocks.length > 0) return { blocks, issues: [] };
   return { blocks, issues: [{ pointer, code: "not-pem" satisfies PemCode, message: "holds no PEM block" }] };
 }
 
 function outsideProblem(line: string, side: string | undefined): string | null {
   if (side === "END") return "a PEM block ends that did not begin";
-  if (side === "BEGIN") return null;
-  if (line.includes("-----")) return "a BEGIN or END line must stand alone on its line";
-  if (STRAY_BODY_LINE.test(line)) return "part of a PEM block outside its BEGIN and END lines";
+  if (side === "BEGIN" || line.startsWith("#")) return null;
+  if (/-----(?:BEGIN|END) /.test(line)) return "a BEGIN or END line must stand alone on its line";
+  if (STRAY_BODY_LINE.test(line) && !DIGEST.test(line))
+    return "part of a PEM block outside its BEGIN and END lines";
   return CONTROL.test(line) ? "binary data between PEM blocks" : null;
 }
 
 function closed({ label, body }: { label: string; body: readonly string[] }): PemBlock | null {
-  const text = [`-----BEGIN ${label}-----`, ...body, `-----END ${label}-----`, ""].join("\n");
-  if (HEADER_LINE.test(body[0] ?? "")) return { label, der: null, text };
   const lines = body.filter((line) => line !== "");
-  const base64 = lines.join("");
-  const padded = lines.slice(0, -1).some((line) => line.endsWith("="));
-  if (base64.length % 4 !== 0 || padded || !lines.every((line) => BODY_LINE.test(line))) return null;
-  return base64 === "" ? null : { label, der: Buffer.from(base64, "base64"), text };
+  const firstOfBody = lines.findIndex((line) => !HEADER_LINE.test(line));
+  const headers = firstOfBody === -1 ? lines : lines.slice(0, firstOfBody);
+  const base64 = lines.slice(headers.length).join("").replace(/\s+/g, "");
+  if (base64.length % 4 !== 0 || !BASE64.test(base64)) return null;
+  if (headers.some((line) => /^Proc-Type:.*ENCRYPTED/.test(line)))
+    return { label, der: null, text: written(label, base64, [...headers, ""]) };
+  return { label, der: Buffer.from(base64, "base64"), text: written(label, base64) };
+}
+
+function written(label: string, base64: string, headers: readonly string[] = []): string {
+  const lines = base64.match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...headers, ...lines, `-----END ${label}-----`, ""].join("\n");
 }
 
 /** One object in PEM, lines of 64 characters. */
-export function writePem(label: "CERTIFICATE" | "PRIVATE KEY" | "X509 CRL", der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString("base64")
-      .match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
-}
+export const writePem = (label: "CERTIFICATE" | "PRIVATE KEY" | "X509 CRL", der: Uint8Array): string =>
+  written(label, Buffer.from(der).toString("base64"));
 
-export const isCertificateLabel = (label: string): boolean =>
-  label === "CERTIFICATE" || label === "X509 CERTIFICATE";
+/** OpenSSL's form of a certificate with the uses that its owner trusts it for (`openssl x509 -trustout`). */
+export const TRUSTED_LABEL = "TRUSTED CERTIFICATE";
+const CERTIFICATE_LABELS = ["CERTIFICATE", "X509 CERTIFICATE", TRUSTED_LABEL];
+
+export const isCertificateLabel = (label: string): boolean => CERTIFICATE_LABELS.includes(label);
 export const isPrivateKeyLabel = (label: string): boolean => label.endsWith("PRIVATE KEY");
 
 /** What a block is, for people. */
@@ -102,7 +114,6 @@ export function kindOf(label: string): string {
 const KINDS: ReadonlyMap<string, string> = new Map([
   ["CERTIFICATE REQUEST", "a certificate request (CSR)"],
   ["NEW CERTIFICATE REQUEST", "a certificate request (CSR)"],
-  ["TRUSTED CERTIFICATE", "a certificate in OpenSSL's own trusted form"],
   ["X509 CRL", "a CRL"],
   ["PUBLIC KEY", "a public key"],
   ["RSA PUBLIC KEY", "a public key"],

@@ -1,6 +1,6 @@
 import { createPrivateKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { integer, pem } from "../../test/support/der.ts";
+import { integer, nullValue, octetString, oid, pem, sequence } from "../../test/support/der.ts";
 import { outcomeOf } from "../../test/support/outcome.ts";
 import { issueServer, makeCa, type IssueOptions } from "../../test/support/pki.ts";
 import type { InvalidInput } from "../errors.ts";
@@ -37,6 +37,65 @@ describe("the private key of an upload", () => {
     expect(outcome({ privateKeyPem })).toEqual(["InvalidInput /privateKeyPassphrase passphrase-required"]);
     for (const wrong of ["", "wrong", "x".repeat(5000)]) {
       expect(outcome({ privateKeyPem, privateKeyPassphrase: wrong })).toEqual([
+        "InvalidInput /privateKeyPassphrase wrong-passphrase",
+      ]);
+    }
+  });
+
+  const pbes1 = (id: string): Buffer =>
+    sequence(oid(id), sequence(octetString(Buffer.alloc(8)), integer(2048)));
+  const PBES2 = "1.2.840.113549.1.5.13";
+  const pbkdf2 = (...prf: readonly Buffer[]): Buffer =>
+    sequence(
+      oid("1.2.840.113549.1.5.12"),
+      sequence(octetString(Buffer.alloc(8)), integer(2048), ...prf.map((id) => sequence(id, nullValue()))),
+    );
+  const scrypt = (blockSize: number): Buffer =>
+    sequence(
+      oid("1.3.6.1.4.1.11591.4.11"),
+      sequence(octetString(Buffer.alloc(8)), integer(16_384), integer(blockSize), integer(1)),
+    );
+  const aes = (id = "2.16.840.1.101.3.4.1.42"): Buffer => sequence(oid(id), octetString(Buffer.alloc(16)));
+  const keyIn = (algorithm: Buffer): string =>
+    pem("ENCRYPTED PRIVATE KEY", sequence(algorithm, octetString(Buffer.alloc(144))));
+  const dek = (name: string): string =>
+    encrypted("aes-256-cbc", "sec1").replace(/DEK-Info: .*/, `DEK-Info: ${name}`);
+
+  it.each([
+    ["PBE with MD5 and DES", keyIn(pbes1("1.2.840.113549.1.5.3"))],
+    ["PBE with SHA-1 and RC2-40, as Windows wrote it", keyIn(pbes1("1.2.840.113549.1.12.1.6"))],
+    ["PBE with SHA-1 and RC4", keyIn(pbes1("1.2.840.113549.1.12.1.1"))],
+    ["a PBE of unknown number", keyIn(pbes1("1.2.840.113549.1.12.1.7"))],
+    [
+      "DES of PBES2",
+      keyIn(
+        sequence(oid(PBES2), sequence(pbkdf2(), sequence(oid("1.3.14.3.2.7"), octetString(Buffer.alloc(8))))),
+      ),
+    ],
+    ["a cipher of unknown number", keyIn(sequence(oid(PBES2), sequence(pbkdf2(), aes("1.2.3.4"))))],
+    ["AES-GCM", keyIn(sequence(oid(PBES2), sequence(pbkdf2(), aes("2.16.840.1.101.3.4.1.46"))))],
+    ["an unknown PRF", keyIn(sequence(oid(PBES2), sequence(pbkdf2(oid("1.2.840.113549.2.119")), aes())))],
+    [
+      "scrypt that needs more memory than OpenSSL gives",
+      keyIn(sequence(oid(PBES2), sequence(scrypt(32), aes()))),
+    ],
+    [
+      "a key derivation of unknown form",
+      keyIn(sequence(oid(PBES2), sequence(sequence(oid("1.2.3.4")), aes()))),
+    ],
+    ["DES in the old form", dek("DES-CBC,0000000000000000")],
+    ["a cipher of unknown name in the old form", dek("XYZ-CBC,0000000000000000")],
+  ])("is not blamed on the passphrase when its encryption is %s", (_case, privateKeyPem) => {
+    const refused = ["InvalidInput /privateKeyPem unsupported-encryption"];
+    expect(outcome({ privateKeyPem, privateKeyPassphrase: passphrase })).toEqual(refused);
+    expect(outcome({ privateKeyPem })).toEqual(refused);
+  });
+
+  it("is asked for its passphrase again for each wrong one, however its padding comes out", () => {
+    const privateKeyPem = encrypted("aes-256-cbc", "sec1");
+    // One in 256 leaves a padding that looks right.
+    for (let n = 0; n < 600; n++) {
+      expect(outcome({ privateKeyPem, privateKeyPassphrase: `wrong ${String(n)}` })).toEqual([
         "InvalidInput /privateKeyPassphrase wrong-passphrase",
       ]);
     }

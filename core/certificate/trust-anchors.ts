@@ -3,11 +3,11 @@ import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts"
 import { CAPS } from "../limits.ts";
 import { sha256Hex } from "./certificate-fields.ts";
 import { comparableName, distinguishedName } from "./distinguished-name.ts";
-import { kindOf, readPem, writePem } from "./pem.ts";
+import { kindOf, type PemBlock, readPem, writePem } from "./pem.ts";
 import { readRevocationList, type RevocationList } from "./revocation-list.ts";
 import { isSignedBy, isStrongSignature } from "./signature-algorithm.ts";
 import type { CrlSummary, TrustAnchor, TrustStoreContent } from "./trust-store.ts";
-import { readCertificates, type UploadedCertificate } from "./uploaded-certificate.ts";
+import { namesUses, readCertificates, type UploadedCertificate } from "./uploaded-certificate.ts";
 
 /** A trust store as it is written. */
 export interface TrustStoreUpload {
@@ -78,9 +78,16 @@ function readAnchors(text: string): readonly UploadedCertificate[] {
     throw new RuleViolation([{ pointer: CERTIFICATES, code: "too-many-certificates", message }]);
   }
   const read = readCertificates(blocks, CERTIFICATES);
-  throwInvalid(read.issues);
+  throwInvalid([...read.issues, ...blocks.flatMap(usesIssues)]);
   throwInvalid(read.certificates.flatMap(weaknessIssues));
   return [...new Map(read.certificates.map((each) => [each.x509.fingerprint256, each])).values()];
+}
+
+/** Left out, the uses that a certificate is limited to would widen whom it vouches for. */
+function usesIssues(block: PemBlock, at: number): readonly Issue[] {
+  if (!namesUses(block)) return [];
+  const message = `certificate ${String(at + 1)} is in OpenSSL's trusted form and limited to uses, which are not kept here; \`openssl x509\` writes it without them`;
+  return [{ pointer: CERTIFICATES, code: "trusted-uses", message }];
 }
 
 /** OpenSSL at level 2 lets no RSA key under 2048 bits into a chain; the signature of an anchor is not looked at. */

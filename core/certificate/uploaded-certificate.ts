@@ -2,7 +2,8 @@ import { X509Certificate } from "node:crypto";
 import type { Issue } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { readCertificateFields, type CertificateFields } from "./certificate-fields.ts";
-import { isCertificateLabel, kindOf, type PemBlock } from "./pem.ts";
+import { contextTag, elementsOf, expectTag, TAG } from "./der.ts";
+import { isCertificateLabel, kindOf, type PemBlock, TRUSTED_LABEL } from "./pem.ts";
 
 /** One more than is taken, so that a certificate over the cap is known as such. */
 const NAMES_READ = CAPS.certificateNames + 1;
@@ -40,10 +41,31 @@ function readCertificate(
 ): UploadedCertificate | null {
   if (block.der === null) return null;
   try {
-    const x509 = new X509Certificate(block.der);
-    return { ...place, der: block.der, x509, fields: readCertificateFields(block.der, NAMES_READ) };
+    const der = block.label === TRUSTED_LABEL ? trustedParts(block.der).certificate : block.der;
+    const x509 = new X509Certificate(der);
+    return { ...place, der, x509, fields: readCertificateFields(der, NAMES_READ) };
   } catch {
     return null;
+  }
+}
+
+/** The certificate of OpenSSL's trusted form, and whether uses that it is trusted or rejected for follow it. @throws MalformedDer */
+function trustedParts(der: Uint8Array): { readonly certificate: Uint8Array; readonly namesUses: boolean } {
+  const [certificate, uses] = elementsOf(der);
+  const lists = uses === undefined ? [] : [...elementsOf(expectTag(uses, TAG.sequence).content)];
+  return {
+    certificate: expectTag(certificate, TAG.sequence).raw,
+    namesUses: lists.some(({ tag }) => tag === TAG.sequence || tag === contextTag(0)),
+  };
+}
+
+/** Whether the block limits what its certificate is to be trusted for. */
+export function namesUses({ label, der }: PemBlock): boolean {
+  try {
+    return label === TRUSTED_LABEL && der !== null && trustedParts(der).namesUses;
+  } catch {
+    // It is no certificate at all: `readCertificates` says so.
+    return false;
   }
 }
 
