@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
@@ -137,6 +137,53 @@ describe("the API's HTTP server", () => {
     answer();
     expect(await (await response).text()).toBe("done");
     await closed;
+  });
+
+  /** A connection whose request is not complete, from one of the addresses of the loopback. */
+  async function halfOpen(port: number, localAddress: string): Promise<Socket> {
+    const socket = connect({ port, host: "127.0.0.1", localAddress });
+    await once(socket, "connect");
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n");
+    return socket;
+  }
+
+  it("serves other clients, and the same one, while 256 requests of one client are incomplete", async () => {
+    const { port } = await start(() => new Response("ok"));
+    const patient = await halfOpen(port, "127.0.0.3");
+    const held = await Promise.all(Array.from({ length: 256 }, () => halfOpen(port, "127.0.0.2")));
+    const other = await halfOpen(port, "127.0.0.4");
+    other.end("Connection: close\r\n\r\n");
+    expect(await text(other)).toMatch(/^HTTP\/1\.1 200 /);
+    const same = await halfOpen(port, "127.0.0.2");
+    same.end("Connection: close\r\n\r\n");
+    expect(await text(same)).toMatch(/^HTTP\/1\.1 200 /);
+    patient.end("Connection: close\r\n\r\n");
+    expect(await text(patient)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(refused).toMatchObject([{ status: 408, reason: "connection-needed" }, { status: 408 }]);
+    for (const socket of held) socket.destroy();
+  });
+
+  it("ends the new connection, and no request that is being answered, when all are", async () => {
+    const pending: (() => void)[] = [];
+    const { promise: allArrived, resolve } = Promise.withResolvers<void>();
+    const { port } = await start(async () => {
+      await new Promise<void>((release) => {
+        pending.push(release);
+        if (pending.length === 256) resolve();
+      });
+      return new Response("done");
+    });
+    const answers = Array.from({ length: 256 }, () => {
+      const socket = connect(port, "127.0.0.1");
+      socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      return text(socket);
+    });
+    await allArrived;
+    const one = connect(port, "127.0.0.1");
+    expect(await text(one)).toMatch(/^HTTP\/1\.1 408 /);
+    expect(refused).toMatchObject([{ status: 408, reason: "connection-needed" }]);
+    for (const release of pending) release();
+    for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it("rejects when its port is taken", async () => {

@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
+import { shareConnections } from "../worker/health/share-connections.ts";
 import {
+  CONNECTION_NEEDED,
   malformed,
   malformedHead,
   type RefusedRequest,
@@ -31,7 +33,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Slow clients hold a socket, never more: headers, whole request, and how many at one time. */
+/** A slow client holds a socket, never more, and none that another client needs: headers, whole request, connections at one time. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 5_000;
@@ -62,7 +64,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     },
     listener,
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  shareConnections(server, {
+    max: MAX_CONNECTIONS,
+    end: (socket) => void server.emit("clientError", new ConnectionNeeded(), socket),
+  });
   // RFC 9110 section 10.1.1: an expectation that we do not know may be ignored.
   server.on("checkExpectation", listener);
   answerWhatNodeRefuses(server, options.onRefused);
@@ -84,6 +89,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       clearTimeout(cut);
     },
   };
+}
+
+/** Another client needs the connection: see `shareConnections`. */
+class ConnectionNeeded extends Error {
+  override readonly name = "ConnectionNeeded";
+  readonly code = CONNECTION_NEEDED;
 }
 
 function requestListener({ fetch, onRefused, onError }: HttpServerOptions) {

@@ -40,9 +40,19 @@ export function refuse({
 export const malformed = (detail: string, reason = "malformed"): Refusal =>
   refuse({ code: "invalid-request", detail, reason });
 
-/** By the code of the error that Node's parser or timer gives. */
+/** A connection that waited for its client gave its place to another. */
+export const CONNECTION_NEEDED = "connection-needed";
+
+/** By the code of the error that Node's parser or timer gives, or that we give. */
 const BY_CODE: ReadonlyMap<string, { readonly code: ProblemCode; readonly detail: string }> = new Map([
   ["ERR_HTTP_REQUEST_TIMEOUT", { code: "request-timeout", detail: "the request did not arrive in time" }],
+  [
+    CONNECTION_NEEDED,
+    {
+      code: "request-timeout",
+      detail: "all connections are in use, and this one waited for its request; try again",
+    },
+  ],
   ["HPE_HEADER_OVERFLOW", { code: "header-too-large", detail: "the header is over 16 KB" }],
   ["HPE_CHUNK_EXTENSIONS_OVERFLOW", { code: "too-large", detail: "the chunk extensions are too large" }],
 ]);

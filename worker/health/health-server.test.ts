@@ -1,4 +1,5 @@
-import { createServer } from "node:net";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type HealthServer, startHealthServer } from "./health-server.ts";
 import { readinessOf, type WorkerState } from "./readiness.ts";
@@ -55,6 +56,24 @@ describe("the health server", () => {
     expect(draining.status).toBe(503);
     expect(await draining.json()).toMatchObject({ ready: false, problems: ["draining"] });
     expect((await fetch(`${url}/live`)).status).toBe(200);
+  });
+
+  it("answers while one client holds every connection with incomplete requests", async () => {
+    const url = await start(() => READY);
+    const held = await Promise.all(
+      Array.from({ length: 64 }, async () => {
+        const socket = connect({
+          port: Number(new URL(url).port),
+          host: "127.0.0.1",
+          localAddress: "127.0.0.2",
+        });
+        await once(socket, "connect");
+        socket.write("GET /ready HTTP/1.1\r\n");
+        return socket;
+      }),
+    );
+    expect((await fetch(`${url}/ready`)).status).toBe(200);
+    for (const socket of held) socket.destroy();
   });
 
   it("serves the metrics in Prometheus' text format", async () => {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { DEFAULT_LIMITS } from "../limits.ts";
 import type { Readiness } from "./readiness.ts";
+import { shareConnections } from "./share-connections.ts";
 import { type HealthRefusal, takeOffProxyHeaders } from "./take-off-proxy-headers.ts";
 
 export interface HealthServerOptions {
@@ -56,7 +57,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
     },
     (request, response) => send(request, response, answerTo(request, options)),
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  shareConnections(server, { max: MAX_CONNECTIONS, end: (socket) => void socket.destroy() });
   const waiting = takeOffProxyHeaders(server, {
     deadlineMs: options.proxyHeaderMs ?? DEFAULT_LIMITS.proxyHeaderMs,
     onRefused: options.onRefused ?? (() => undefined),
