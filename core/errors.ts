@@ -1,5 +1,10 @@
-/** One thing wrong in a request: where (RFC 6901 pointer into the body), what (a stable code), and a sentence. */
+/** Part of a request that an issue is in. */
+export type RequestPart = "body" | "query" | "path" | "header";
+
+/** One thing wrong in a request: where (RFC 6901 pointer into the part), what (a stable code), and a sentence. */
 export interface Issue {
+  /** The body where absent. */
+  readonly in?: RequestPart;
   readonly pointer: string;
   readonly code: string;
   readonly message: string;
@@ -71,11 +76,23 @@ export class StateConflict extends Error {
 /** Someone else wrote this record first. Maps to HTTP 412; never retried for the caller. */
 export class StaleRevision extends Error {
   override readonly name = "StaleRevision";
+  /** Of the record now; null = absent, or not known. */
+  readonly revision: number | null;
+  constructor(message: string, revision: number | null = null) {
+    super(message);
+    this.revision = revision;
+  }
 }
 
 /** A write of an existing record that names no revision of it. Maps to HTTP 428 (RFC 6585 section 3). */
 export class ConditionMissing extends Error {
   override readonly name = "ConditionMissing";
+  /** Of the record now. */
+  readonly revision: number;
+  constructor(message: string, revision: number) {
+    super(message);
+    this.revision = revision;
+  }
 }
 
 /**

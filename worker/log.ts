@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import { cutText } from "../core/cut-text.ts";
 import type { LogLevel } from "./config.ts";
 
 /** Every event that is logged, with its level. The one table of their names. */
@@ -85,13 +86,13 @@ interface DescribedError {
 }
 
 function describeError(error: unknown, depth = 0): DescribedError {
-  if (!(error instanceof Error)) return { type: typeof error, message: String(error).slice(0, MAX_TEXT) };
+  if (!(error instanceof Error)) return { type: typeof error, message: cutText(String(error), MAX_TEXT) };
   return {
     type: error.name,
-    message: error.message.slice(0, MAX_TEXT),
+    message: cutText(error.message, MAX_TEXT),
     ...("code" in error ? { code: error.code } : {}),
     // Whose cause is told needs no second stack.
-    ...(depth === 0 ? { stack: error.stack?.slice(0, MAX_TEXT) } : {}),
+    ...(depth === 0 ? { stack: error.stack && cutText(error.stack, MAX_TEXT) } : {}),
     ...(error.cause === undefined || depth >= MAX_CAUSES
       ? {}
       : { cause: describeError(error.cause, depth + 1) }),

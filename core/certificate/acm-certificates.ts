@@ -7,7 +7,6 @@ import { commitAlone, commitUnder } from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { LogEntry } from "../settings/store.ts";
 import { isCovered } from "../settings/warnings.ts";
-import { UNCONDITIONAL } from "../settings/write-condition.ts";
 import type { AcmOrder, CertificateRecord } from "./certificate.ts";
 import type { AcmInput } from "./certificate-input.ts";
 import type { CertificateIssuer, OrderState } from "./certificate-issuer.ts";
@@ -126,7 +125,7 @@ export class AcmCertificates {
     id: CertificateId,
     change: (before: CertificateRecord) => Promise<CertificateRecord>,
   ): Promise<LogEntry> {
-    return commitUnder(UNCONDITIONAL, this.#deps, async (expectedHead) => {
+    return commitUnder(this.#deps, async (expectedHead) => {
       const before = await this.#deps.store.getCertificate(id);
       if (before === null) throw new StateConflict("in-use", "the certificate was deleted meanwhile");
       const at = timestamp(this.#deps.clock.now());

@@ -82,9 +82,11 @@ export class CertificateService {
   }
 
   /** Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not have it. */
-  async chainPem(actor: Actor, id: string): Promise<string> {
-    const { keys } = await this.#material(await this.#own(actor, id));
-    return keys.map(({ certificateChainPem }) => certificateChainPem).join("");
+  async chainPem(actor: Actor, id: string): Promise<{ pem: string; revision: number }> {
+    const record = await this.#own(actor, id);
+    const { keys } = await this.#material(record);
+    const pem = keys.map(({ certificateChainPem }) => certificateChainPem).join("");
+    return { pem, revision: record.revision };
   }
 
   /** @throws InvalidInput, RuleViolation, TooLarge: see `parsePemBundle` */
@@ -190,7 +192,7 @@ export class CertificateService {
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
     await this.#endOrder((await this.#stored(target, condition)).before);
-    await commitUnder(condition, this.#deps, async (expectedHead) => {
+    await commitUnder(this.#deps, async (expectedHead) => {
       const { id, before, replaced } = await this.#stored(target, condition);
       return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
     });
@@ -259,7 +261,7 @@ export class CertificateService {
     condition: WriteCondition,
     build: (expectedHead: number) => Promise<Commit | Unchanged<CertificateRecord>>,
   ): Promise<CertificateView> {
-    const done = await commitChange(condition, this.#deps, build);
+    const done = await commitChange(this.#deps, build);
     if ("unchanged" in done) return this.#view(done.unchanged);
     const { record } = done;
     if (record.kind !== "certificate" || record.after === null)

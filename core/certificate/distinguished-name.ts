@@ -1,3 +1,4 @@
+import { cutText } from "../cut-text.ts";
 import { elementsOf, expectTag, MalformedDer, readDer, readOid, TAG, type DerElement } from "./der.ts";
 
 /** Short names of RFC 4514 section 3, and the two more that CAs use; any other type shows as its number. */
@@ -83,7 +84,7 @@ const SPECIAL = /["+,;<>\\=]/;
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 function escaped(value: string, options: NameTextOptions): string {
-  const text = Array.from(value.slice(0, MAX_CHARACTERS), (character) =>
+  const text = Array.from(cutText(value, MAX_CHARACTERS), (character) =>
     escapedCharacter(character, options),
   );
   // A blank at either end, and a number sign in front, would be read as something else.

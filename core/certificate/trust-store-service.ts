@@ -13,7 +13,7 @@ import {
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { Commit, Page, PageRequest, UnreadableRecord } from "../settings/store.ts";
 import { cannotBeRead, readStored } from "../settings/unreadable-record.ts";
-import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
+import { checkCondition, type WriteCondition } from "../settings/write-condition.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
 import { isTrustStoreId, type TrustStoreId } from "./ids.ts";
 import { isHeld, trustName } from "./key-vault.ts";
@@ -65,7 +65,7 @@ export class TrustStoreService {
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const id = this.#deps.ids.trustStore();
     const after = this.#new(actor, id, { ...made, label: input.label });
-    return this.#commit(made.content, UNCONDITIONAL, async (expectedHead) =>
+    return this.#commit(made.content, async (expectedHead) =>
       this.#change(actor, { id, before: null, after, expectedHead }),
     );
   }
@@ -105,7 +105,7 @@ export class TrustStoreService {
     const { anchors, crls, contentSha256 } = made;
     const { vault } = this.#deps;
     let isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
-    return this.#commit(made.content, condition, async (expectedHead) => {
+    return this.#commit(made.content, async (expectedHead) => {
       const { id, before, replaced } = await this.#stored(target, condition);
       const record = before ?? this.#new(target.actor, id, { ...made, label: input.label });
       const after = { ...record, label: input.label, anchors, crls, contentSha256 };
@@ -119,7 +119,7 @@ export class TrustStoreService {
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
-    await commitUnder(condition, this.#deps, async (expectedHead) => {
+    await commitUnder(this.#deps, async (expectedHead) => {
       const { id, before, replaced } = await this.#stored(target, condition);
       return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
     });
@@ -172,10 +172,9 @@ export class TrustStoreService {
 
   async #commit(
     content: TrustStoreContent,
-    condition: WriteCondition,
     build: (expectedHead: number) => Promise<Commit | Unchanged<TrustStoreRecord>>,
   ): Promise<TrustStoreView> {
-    const done = await commitChange(condition, this.#deps, build);
+    const done = await commitChange(this.#deps, build);
     if ("unchanged" in done) return this.#view(done.unchanged, content);
     const { record } = done;
     if (record.kind !== "trust-store" || record.after === null)

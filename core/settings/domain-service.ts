@@ -113,7 +113,7 @@ export class DomainService {
   /** @throws NotFound; what the condition throws */
   async delete({ actor, name }: DomainTarget, condition: WriteCondition): Promise<void> {
     const { store, clock } = this.#deps;
-    await commitUnder(condition, this.#deps, async (expectedHead) => {
+    await commitUnder(this.#deps, async (expectedHead) => {
       const found = await this.#stored(actor, name);
       if (found === null || found === "foreign") throw absent(name);
       const isRead = "record" in found;
@@ -160,7 +160,7 @@ export class DomainService {
   ): Promise<WrittenDomain> {
     const { store, clock, operatorHosts } = this.#deps;
     let finalHosts: DomainWithHosts["hosts"] = new Map();
-    const done = await commitChange(options.condition, this.#deps, async (expectedHead) => {
+    const done = await commitChange(this.#deps, async (expectedHead) => {
       const found = await this.#stored(actor, name);
       if (found === "foreign") throw foreign(name, options.creates);
       if (found === null && !options.creates) throw absent(name);

@@ -3,7 +3,6 @@ import type { Timestamp } from "../clock.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Commit, LogEntry, RecordChange, UnreadableRecord } from "./store.ts";
 import { commitWithRetry } from "./write.ts";
-import { type WriteCondition, whenStale } from "./write-condition.ts";
 
 /** Who writes which certificate or trust store. */
 export interface RecordTarget {
@@ -11,12 +10,14 @@ export interface RecordTarget {
   readonly id: string;
 }
 
-/** Commits what `build` makes, as often as the request's condition lets it. @throws as `commitWithRetry` */
+/**
+ * Commits what `build` makes. It checks the condition each time: a record that someone else wrote in between is read again, so
+ * that the error has its present revision. @throws as `commitWithRetry`
+ */
 export const commitUnder = (
-  condition: WriteCondition,
   { store, retry }: Pick<ServiceDependencies, "store" | "retry">,
   build: (expectedHead: number) => Promise<Commit>,
-): Promise<LogEntry> => commitWithRetry(store, build, { ...retry, whenStale: whenStale(condition) });
+): Promise<LogEntry> => commitWithRetry(store, build, { ...retry, whenStale: "read-again" });
 
 /** What a write found that changes nothing: no revision is taken, nothing is logged. */
 export interface Unchanged<T> {
@@ -30,13 +31,12 @@ class NothingToWrite extends Error {
 
 /** The same, for a build that may find that nothing would change. @throws as `commitWithRetry` */
 export async function commitChange<T>(
-  condition: WriteCondition,
   deps: Pick<ServiceDependencies, "store" | "retry">,
   build: (expectedHead: number) => Promise<Commit | Unchanged<T>>,
 ): Promise<LogEntry | Unchanged<T>> {
   let found: Unchanged<T> | null = null;
   try {
-    return await commitUnder(condition, deps, async (expectedHead) => {
+    return await commitUnder(deps, async (expectedHead) => {
       const built = await build(expectedHead);
       if (!("unchanged" in built)) return built;
       found = built;

@@ -1,13 +1,12 @@
 import type * as z from "zod";
-import type { Issue } from "../errors.ts";
+import { cutText } from "../cut-text.ts";
+import type { Issue, RequestPart } from "../errors.ts";
 import { toPointer } from "../json-pointer.ts";
 
-/** More than this many mistakes tell a reader nothing new, and answers stay bounded. */
-const MAX_ISSUES = 50;
-
-/** What is wrong with a document, each at its own pointer; an unknown key points at itself. */
-export function issuesOf(error: z.core.$ZodError): Issue[] {
-  return error.issues.flatMap(toIssues).slice(0, MAX_ISSUES);
+/** What is wrong with a document or another part of a request, each at its own pointer; an unknown key points at itself. */
+export function issuesOf(error: z.core.$ZodError, part: RequestPart = "body"): Issue[] {
+  const issues = error.issues.flatMap(toIssues);
+  return part === "body" ? issues : issues.map((issue) => ({ in: part, ...issue }));
 }
 
 function toIssues(issue: z.core.$ZodIssue): Issue[] {
@@ -15,9 +14,9 @@ function toIssues(issue: z.core.$ZodIssue): Issue[] {
     return issue.keys.map((key) => ({
       pointer: toPointer([...issue.path, key]),
       code: "unknown-field",
-      message: `${JSON.stringify(key.slice(0, 100))} is not a field here`,
+      message: `${JSON.stringify(cutText(key, 100))} is not a field here`,
     }));
-  return [{ pointer: toPointer(issue.path), code: codeOf(issue), message: issue.message }];
+  return [{ pointer: toPointer(issue.path), code: codeOf(issue), message: messageOf(issue) }];
 }
 
 function codeOf(issue: z.core.$ZodIssue): string {
@@ -25,8 +24,68 @@ function codeOf(issue: z.core.$ZodIssue): string {
     const code: unknown = issue.params?.["code"];
     return typeof code === "string" ? code : "invalid-format";
   }
-  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) return "required";
+  if (isAbsent(issue)) return "required";
   return CODES[issue.code];
+}
+
+const isAbsent = (issue: z.core.$ZodIssue): boolean =>
+  issue.code === "invalid_type" && issue.message.endsWith("received undefined");
+
+/** The same words for every kind of mistake, whichever library finds it. Formats have their own, next to their pattern. */
+export function messageOf(issue: z.core.$ZodIssue): string {
+  if (isAbsent(issue)) return "is required";
+  switch (issue.code) {
+    case "invalid_type":
+      return `must be ${TYPES[issue.expected] ?? issue.expected}`;
+    case "too_small":
+      return issue.minimum === 1 && issue.origin !== "number" && issue.origin !== "int"
+        ? "must not be empty"
+        : `must ${amount(issue.origin, "at least", issue.minimum)}`;
+    case "too_big":
+      return `must ${amount(issue.origin, "at most", issue.maximum)}`;
+    case "invalid_value":
+      return oneOf(issue.values);
+    case "invalid_union":
+      return "options" in issue && Array.isArray(issue.options)
+        ? oneOf(issue.options)
+        : "has none of the forms that are allowed here";
+    case "not_multiple_of":
+      return `must be a multiple of ${String(issue.divisor)}`;
+    case "invalid_format":
+    case "custom":
+      // What zod says where a schema says nothing.
+      return issue.message.startsWith("Invalid ") ? "has the wrong format" : issue.message;
+    case "unrecognized_keys":
+    case "invalid_key":
+      return "is not a field here";
+    case "invalid_element":
+      return "holds an invalid item";
+    default:
+      return issue satisfies never;
+  }
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+  record: "an object",
+  null: "null",
+};
+
+function amount(origin: string, bound: string, value: number | bigint): string {
+  const count = String(value);
+  if (origin === "string") return `have ${bound} ${count} characters`;
+  if (origin === "array") return `have ${bound} ${count} items`;
+  return `be ${bound} ${count}`;
+}
+
+function oneOf(values: readonly unknown[]): string {
+  const shown = values.map((value) => JSON.stringify(value)).join(", ");
+  return values.length === 1 ? `must be ${shown}` : `must be one of ${shown}`;
 }
 
 const CODES: Readonly<Record<Exclude<z.core.$ZodIssue["code"], "custom">, string>> = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConditionMissing, StaleRevision } from "../errors.ts";
-import { checkCondition, UNCONDITIONAL, type WriteCondition, whenStale } from "./write-condition.ts";
+import { checkCondition, UNCONDITIONAL, type WriteCondition } from "./write-condition.ts";
 
 const matches = (...revisions: number[]): WriteCondition => ({ matches: revisions, matchesNot: null });
 const ANY: WriteCondition = { matches: "any", matchesNot: null };
@@ -40,13 +40,4 @@ describe("checkCondition", () => {
   ])("refuses %s", (_, condition, revision, error) => {
     expect(() => checkCondition(condition, revision === null ? null : { revision })).toThrow(error);
   });
-});
-
-describe("whenStale", () => {
-  it.each([
-    [matches(7), "fail"],
-    [ANY, "read-again"],
-    [ABSENT, "read-again"],
-    [UNCONDITIONAL, "read-again"],
-  ])("of %o is %s", (condition, expected) => expect(whenStale(condition)).toBe(expected));
 });

@@ -27,20 +27,14 @@ export function checkCondition(
     if (matches !== null) throw new StaleRevision("there is no such record to match");
     return;
   }
-  if (matchesNot === "any") throw new StaleRevision("the record exists already");
+  if (matchesNot === "any") throw new StaleRevision("the record exists already", current.revision);
   if (matchesNot?.includes(current.revision))
-    throw new StaleRevision("the record is at a revision that must not be");
+    throw new StaleRevision("the record is at a revision that must not be", current.revision);
   if (matches === null)
     throw new ConditionMissing(
       "the record exists: say which revision you have read with If-Match, or * for any",
+      current.revision,
     );
   if (matches !== "any" && !matches.includes(current.revision))
-    throw new StaleRevision("the record was changed since it was read");
+    throw new StaleRevision("the record was changed since it was read", current.revision);
 }
-
-/**
- * What a write does when someone else writes the record in between: a request that names a revision fails (412); one
- * that means whatever is stored is judged again against what is stored then.
- */
-export const whenStale = ({ matches }: WriteCondition): "fail" | "read-again" =>
-  matches === null || matches === "any" ? "read-again" : "fail";

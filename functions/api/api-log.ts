@@ -1,3 +1,5 @@
+import { cutText } from "../../core/cut-text.ts";
+
 /** What the API says to the log; never headers, bodies or queries, which may hold tokens, keys or passphrases. */
 export type ApiEvent =
   | {
@@ -45,12 +47,14 @@ const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cau
 
 /** Libraries may quote their input: what looks like PEM, or like its base64 body, is taken out. */
 const withoutSecrets = (text: string, maxLength: number): string =>
-  text
-    .replaceAll(/-----BEGIN[\s\S]*?(?:-----END[^\n]*|$)/g, "[PEM]")
-    .replaceAll(/[A-Za-z0-9+/]{60,}={0,2}/g, "[base64]")
-    .slice(0, maxLength);
+  cutText(
+    text
+      .replaceAll(/-----BEGIN[\s\S]*?(?:-----END[^\n]*|$)/g, "[PEM]")
+      .replaceAll(/[A-Za-z0-9+/]{60,}={0,2}/g, "[base64]"),
+    maxLength,
+  );
 
-export const loggedPath = (path: string): string => path.slice(0, MAX_PATH);
+export const loggedPath = (path: string): string => cutText(path, MAX_PATH);
 
 /** A client's id goes to the log only when it is short and cannot be read as anything else. */
 export function loggedClientRequestId(value: string | undefined): string | null {

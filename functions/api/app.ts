@@ -15,10 +15,12 @@ import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./
 import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeDomains, routeTls } from "./domains.route.ts";
+import { judgeRead, readCondition } from "./conditions.ts";
 import { loadedOnce } from "./loaded.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
 import { type Credentials, routeOpenApi } from "./openapi.ts";
+import { knownQueryOnly } from "./query-names.ts";
 import { routeStatus } from "./status.route.ts";
 import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
@@ -58,7 +60,10 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
       if (!result.success)
-        throw new InvalidInput(`The ${PART[result.target]} is not valid.`, issuesOf(result.error));
+        throw new InvalidInput(
+          `The ${PART[result.target]} is not valid.`,
+          issuesOf(result.error, PART[result.target]),
+        );
     },
   });
   app.use(envelope(deps.log));
@@ -66,6 +71,8 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     c.set("actor", await deps.authenticate(c.req.raw, c.env));
     await next();
   });
+  app.use(knownQueryOnly(app));
+  app.use("/v1/*", conditionalRead);
   const services: ServiceDependencies = {
     ...deps,
     makeSelfSigned,
@@ -112,8 +119,20 @@ const PART = {
   query: "query",
   param: "path",
   header: "header",
-  cookie: "cookie",
+  cookie: "header",
 } as const;
+
+/** If-Match and If-None-Match of GET and HEAD, wherever the answer has an ETag (RFC 9110 section 13.2.1). */
+const conditionalRead: MiddlewareHandler<ApiEnv> = async (c, next) => {
+  if (c.req.method !== "GET" && c.req.method !== "HEAD") return next();
+  const condition = readCondition(c.req);
+  await next();
+  const etag = c.res.headers.get("ETag");
+  if (c.res.status !== 200 || etag === null) return;
+  if (judgeRead(condition, etag) === "read") return;
+  c.res = undefined;
+  c.res = new Response(null, { status: 304, headers: { ETag: etag } });
+};
 
 /** What every answer has, and one log event for each. */
 const envelope =

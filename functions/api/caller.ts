@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Actor, OPERATOR_ACCOUNT } from "../../core/actor.ts";
+import { cutText } from "../../core/cut-text.ts";
 import { clientKey } from "../../core/network/client-address.ts";
 import type { ApiAuth } from "./api-config.ts";
 import { type AuthenticationScheme, TooManyAttempts, Unauthenticated } from "./http-errors.ts";
@@ -73,7 +74,7 @@ export function gatewayAuthentication(auth: ApiAuth): Authenticate {
         : memberOf(memberOf(memberOf(authorizer, "jwt"), "claims"), "sub");
     if (typeof name !== "string" || name === "") throw new Unauthenticated(false, SCHEME_OF[auth]);
     // What the stage's authorizer lets pass has every scope; accounts come with tokens of our own.
-    return { account: OPERATOR_ACCOUNT, name: name.slice(0, MAX_ACTOR_NAME) };
+    return { account: OPERATOR_ACCOUNT, name: cutText(name, MAX_ACTOR_NAME) };
   };
 }
 

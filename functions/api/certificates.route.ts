@@ -1,6 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { CERTIFICATE_STATES } from "../../core/certificate/certificate.ts";
-import { certificateInput, materialInput } from "../../core/certificate/certificate-input.ts";
+import {
+  certificateDocument,
+  certificateInput,
+  materialInput,
+} from "../../core/certificate/certificate-input.ts";
 import type { CertificateService } from "../../core/certificate/certificate-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
@@ -15,7 +19,10 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  etag,
   problems,
+  READ_PROBLEMS,
+  readOf,
   security,
   takesJson,
   takesPatch,
@@ -54,14 +61,11 @@ const getCertificate = createRoute({
   method: "get",
   path: PATH,
   summary: "Read a certificate",
-  request: { params: idParameter },
-  responses: {
-    200: answersRecord(certificateResponse, "the certificate"),
-    ...problems("invalid-request", "not-found", "unreadable"),
-  },
+  request: { params: idParameter, headers: conditionHeaders },
+  responses: { ...readOf(certificateResponse, "the certificate"), ...problems(...READ_PROBLEMS) },
 });
 
-const patch = takesPatch("the certificate, of which only the label can change");
+const patch = takesPatch(certificateDocument, "the certificate, of which only the label can change");
 const patchCertificate = createRoute({
   ...common,
   method: "patch",
@@ -106,10 +110,15 @@ const getChain = createRoute({
   method: "get",
   path: `${PATH}/chain.pem`,
   summary: "Read leaf and intermediates, never the key",
-  request: { params: idParameter },
+  request: { params: idParameter, headers: conditionHeaders },
   responses: {
-    200: { description: "the chain of each key", content: { [CHAIN_TYPE]: { schema: z.string() } } },
-    ...problems("invalid-request", "not-found", "unreadable"),
+    200: {
+      description: "the chain of each key",
+      headers: etag,
+      content: { [CHAIN_TYPE]: { schema: z.string() } },
+    },
+    304: { description: "it is at a revision of If-None-Match", headers: etag },
+    ...problems(...READ_PROBLEMS),
   },
 });
 
@@ -136,8 +145,8 @@ export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Loaded
   });
 
   app.openapi(getChain, async (c) => {
-    const chain = await (await certificates()).chainPem(c.get("actor"), c.req.valid("param").id);
-    return c.body(chain, 200, { "Content-Type": CHAIN_TYPE });
+    const { pem, revision } = await (await certificates()).chainPem(c.get("actor"), c.req.valid("param").id);
+    return c.body(pem, 200, { ...etagOf({ revision }), "Content-Type": CHAIN_TYPE });
   });
 }
 

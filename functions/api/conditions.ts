@@ -1,4 +1,4 @@
-import { InvalidInput } from "../../core/errors.ts";
+import { InvalidInput, StaleRevision } from "../../core/errors.ts";
 import type { WriteCondition } from "../../core/settings/write-condition.ts";
 
 /** The entity tag of a record and of its parts: always strong. */
@@ -8,7 +8,9 @@ export const entityTag = (revision: number): string => `"${revision}"`;
 export const etagOf = ({ revision }: { readonly revision: number }) => ({ ETag: entityTag(revision) });
 
 /** `W/"…"` or `"…"` (RFC 9110 section 8.8.3), with the comma or end after it. */
-const LISTED_TAG = /[ \t]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)/y;
+const LISTED_TAG = /(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)/y;
+/** Empty elements of a list are ignored (RFC 9110 section 5.6.1.2). */
+const EMPTY_ELEMENTS = /[ \t,]*/y;
 /** Revisions as we write them; any other tag is none of ours. */
 const REVISION = /^[1-9]\d{0,15}$/;
 
@@ -25,6 +27,17 @@ export function readCondition(request: { header(name: string): string | undefine
   };
 }
 
+/**
+ * Judges a read by its conditions (RFC 9110 section 13.2.2): If-Match first. @throws StaleRevision
+ */
+export function judgeRead({ matches, matchesNot }: WriteCondition, etag: string): "read" | "not-modified" {
+  const names = (revisions: WriteCondition["matches"]): boolean =>
+    revisions === "any" || revisions?.some((revision) => entityTag(revision) === etag) === true;
+  if (matches !== null && !names(matches))
+    throw new StaleRevision("the record is at another revision", Number(etag.slice(1, -1)));
+  return names(matchesNot) ? "not-modified" : "read";
+}
+
 function readTags(
   name: string,
   value: string | undefined,
@@ -34,15 +47,27 @@ function readTags(
   const text = value.trim();
   if (text === "*") return "any";
   const revisions: number[] = [];
-  LISTED_TAG.lastIndex = 0;
-  do {
+  let at = skipEmpty(text, 0);
+  while (at < text.length) {
+    LISTED_TAG.lastIndex = at;
     const found = LISTED_TAG.exec(text);
-    if (found === null)
-      throw new InvalidInput(`${name} must be * or a list of entity tags, such as "17" with its quotes`, [
-        { pointer: "", code: "invalid-header", message: `${name} is not * or a list of entity tags` },
-      ]);
+    if (found === null) throw noTags(name);
     const [, weak, tag = ""] = found;
     if (REVISION.test(tag) && (weak === undefined || compare.weak)) revisions.push(Number(tag));
-  } while (LISTED_TAG.lastIndex < text.length);
+    at = skipEmpty(text, LISTED_TAG.lastIndex);
+  }
   return revisions;
+}
+
+function skipEmpty(text: string, from: number): number {
+  EMPTY_ELEMENTS.lastIndex = from;
+  EMPTY_ELEMENTS.exec(text);
+  return EMPTY_ELEMENTS.lastIndex;
+}
+
+function noTags(name: string): InvalidInput {
+  const message = `${name} must be * or a list of entity tags, such as "17" with its quotes`;
+  return new InvalidInput(message, [
+    { in: "header", pointer: `/${name.toLowerCase()}`, code: "invalid-header", message },
+  ]);
 }

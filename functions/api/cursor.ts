@@ -23,7 +23,9 @@ export function decodeCursor(list: ListIdentity, cursor: string | undefined): st
   // Encoded again, so that there is one spelling: base64 decoding skips what it does not know.
   if (encodeCursor(list, after) === cursor) return after;
   const message = "is not a cursor of this list with these filters; start again without it";
-  throw new InvalidInput(`cursor ${message}`, [{ pointer: "/cursor", code: "invalid-cursor", message }]);
+  throw new InvalidInput(`cursor ${message}`, [
+    { in: "query", pointer: "/cursor", code: "invalid-cursor", message },
+  ]);
 }
 
 /** A page of a list as it is answered. */

@@ -15,6 +15,8 @@ import {
   CONDITION_PROBLEMS,
   conditionHeaders,
   problems,
+  READ_PROBLEMS,
+  readOf,
   security,
   takesJson,
   takesPatch,
@@ -57,11 +59,8 @@ const getDomain = createRoute({
   method: "get",
   path: PATH,
   summary: "Read a domain",
-  request: { params: nameParameter },
-  responses: {
-    200: answersRecord(domainResponse, "the domain"),
-    ...problems("invalid-request", "not-found", "unreadable"),
-  },
+  request: { params: nameParameter, headers: conditionHeaders },
+  responses: { ...readOf(domainResponse, "the domain"), ...problems(...READ_PROBLEMS) },
 });
 
 const put = takesJson(domainInput);
@@ -79,7 +78,7 @@ const putDomain = createRoute({
   },
 });
 
-const patch = takesPatch("the domain");
+const patch = takesPatch(domainInput, "the domain");
 const patchDomain = createRoute({
   ...common,
   method: "patch",
@@ -110,11 +109,8 @@ const getTls = createRoute({
   method: "get",
   path: `${PATH}/tls`,
   summary: "Read the TLS settings of a domain",
-  request: { params: nameParameter },
-  responses: {
-    200: answersRecord(tlsResponse, "the settings"),
-    ...problems("invalid-request", "not-found", "unreadable"),
-  },
+  request: { params: nameParameter, headers: conditionHeaders },
+  responses: { ...readOf(tlsResponse, "the settings"), ...problems(...READ_PROBLEMS) },
 });
 
 const tlsPut = takesJson(tlsInput);
@@ -128,7 +124,7 @@ const putTls = createRoute({
   responses: { 200: answersRecord(tlsResponse, "replaced"), ...problems(...WRITE_PROBLEMS, "not-found") },
 });
 
-const tlsPatch = takesPatch("the TLS settings");
+const tlsPatch = takesPatch(tlsInput, "the TLS settings");
 const patchTls = createRoute({
   ...common,
   method: "patch",

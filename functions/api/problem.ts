@@ -16,7 +16,9 @@ import {
   Unavailable,
   Unreadable,
 } from "../../core/errors.ts";
+import { cutText } from "../../core/cut-text.ts";
 import type { ApiEnv } from "./api-env.ts";
+import { etagOf } from "./conditions.ts";
 import { TooManyAttempts, Unauthenticated, UnsupportedMediaType } from "./http-errors.ts";
 
 /** Every problem there is. `type` of the answer is `urn:postern:problem:` and the key. */
@@ -56,6 +58,9 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** More than this many mistakes tell a reader nothing new, and answers stay bounded. */
+const MAX_ERRORS = 50;
+
 /** RFC 9457, with `errors` as RFC 6901 pointers. */
 export const problemResponse = z
   .strictObject({
@@ -65,17 +70,32 @@ export const problemResponse = z
     detail: z.string(),
     requestId: z.string(),
     errors: z
-      .array(z.strictObject({ pointer: z.string(), code: z.string(), message: z.string() }))
+      .array(
+        z.strictObject({
+          in: z
+            .enum(["body", "query", "path", "header"])
+            .meta({ description: "the part of the request that the pointer leads into" }),
+          pointer: z.string().meta({
+            description: "place in that part (RFC 6901): of a parameter or header, a slash and its name",
+          }),
+          code: z.string(),
+          message: z.string(),
+        }),
+      )
       .readonly()
-      .meta({
-        description: "each mistake with its place (RFC 6901) in the body, or the name of a parameter",
-      }),
+      .meta({ description: `each mistake; the first ${MAX_ERRORS}` }),
+    moreErrors: z
+      .int()
+      .min(1)
+      .optional()
+      .meta({ description: "number of further mistakes; absent where errors has all" }),
   })
   .meta({ id: "Problem" });
 
 export const PROBLEM_TYPE = "application/problem+json";
-const MAX_ERRORS = 50;
 const RETRY_AFTER_SECONDS = "1";
+/** Of the detail of a problem whose errors are not all shown: it may name each of them. */
+const MAX_DETAIL = 2_000;
 
 export const statusOf = (code: ProblemCode): ContentfulStatusCode => PROBLEMS[code][0];
 
@@ -83,7 +103,22 @@ export const statusOf = (code: ProblemCode): ContentfulStatusCode => PROBLEMS[co
 export function problemText({ code, detail, issues = [] }: Problem, requestId: string): string {
   const [status, title] = PROBLEMS[code];
   const type = `urn:postern:problem:${code}`;
-  return JSON.stringify({ type, title, status, detail, requestId, errors: issues.slice(0, MAX_ERRORS) });
+  const errors = issues.slice(0, MAX_ERRORS).map(({ in: part = "body", pointer, code: issue, message }) => ({
+    in: part,
+    pointer,
+    code: issue,
+    message,
+  }));
+  const more = issues.length - errors.length;
+  return JSON.stringify({
+    type,
+    title,
+    status,
+    detail: more > 0 ? `${cutText(detail, MAX_DETAIL)} (${more} more mistakes are not shown)` : detail,
+    requestId,
+    errors,
+    ...(more > 0 ? { moreErrors: more } : {}),
+  });
 }
 
 export function answerProblem(c: Context<ApiEnv>, problem: Problem): Response {
@@ -105,8 +140,10 @@ export function problemOf(error: unknown): Problem {
     return { code: error.code, detail: error.message, issues: conflictIssues(error) };
   if (error instanceof Unreadable) return { code: "unreadable", detail: error.message };
   if (error instanceof Gone) return goneProblemOf(error);
-  if (error instanceof StaleRevision) return { code: "stale-revision", detail: error.message };
-  if (error instanceof ConditionMissing) return { code: "condition-missing", detail: error.message };
+  if (error instanceof StaleRevision)
+    return { code: "stale-revision", detail: error.message, headers: presentTag(error) };
+  if (error instanceof ConditionMissing)
+    return { code: "condition-missing", detail: error.message, headers: presentTag(error) };
   if (error instanceof StorageFull)
     return { code: "storage-full", detail: `${error.message}: nothing can be written until there is` };
   if (error instanceof Unavailable)
@@ -118,13 +155,17 @@ export function problemOf(error: unknown): Problem {
   return httpProblemOf(error) ?? { code: "internal", detail: "The log has the cause under this request id." };
 }
 
-function goneProblemOf({ message, oldestRevision }: Gone): Problem {
-  const issue = { pointer: "/after", code: "gone", message: `must be at least ${oldestRevision - 1}` };
-  return { code: "gone", detail: message, issues: [issue] };
+const presentTag = ({ revision }: StaleRevision | ConditionMissing): Record<string, string> =>
+  revision === null ? {} : etagOf({ revision });
+
+function goneProblemOf({ message: detail, oldestRevision }: Gone): Problem {
+  const message = `must be at least ${oldestRevision - 1}`;
+  const issue: Issue = { in: "query", pointer: "/after", code: "gone", message };
+  return { code: "gone", detail, issues: [issue] };
 }
 
 const conflictIssues = ({ code, message, issues }: StateConflict): readonly Issue[] =>
-  issues.length > 0 ? issues : [{ pointer: "", code, message }];
+  issues.length > 0 ? issues : [{ in: "path", pointer: "", code, message }];
 
 function httpProblemOf(error: unknown): Problem | null {
   if (error instanceof Unauthenticated) {

@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from "hono";
 import { z } from "@hono/zod-openapi";
+import { patchOf } from "../../core/settings/patch-schema.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { entityTag } from "./conditions.ts";
 import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";
@@ -21,27 +22,18 @@ export const takesJson = <T extends z.ZodType>(schema: T) => ({
   body: { required: true, content: { "application/json": { schema } } },
 });
 
-/**
- * A patch is any object: it is merged first, and what comes out is validated. Not z.record, which drops a key
- * `__proto__` without a word.
- */
-const patchSchema = z
-  .custom<object>((value) => typeof value === "object" && value !== null && !Array.isArray(value), {
-    message: "a JSON object is needed",
-  })
-  .openapi({ type: "object" });
-
-export const takesPatch = (document: string) => ({
+/** The same for a merge patch of what `document` describes. */
+export const takesPatch = (document: z.ZodObject, what: string) => ({
   middleware: jsonBody("application/merge-patch+json"),
   body: {
     required: true,
-    description: `JSON merge patch (RFC 7396) of ${document}: only what it names changes, null is the default`,
-    content: { "application/merge-patch+json": { schema: patchSchema } },
+    description: `JSON merge patch (RFC 7396) of ${what}: only what it names changes, null is the default`,
+    content: { "application/merge-patch+json": { schema: patchOf(document) } },
   },
 });
 
 const textHeader = (description: string) => ({ description, schema: { type: "string" as const } });
-const etag = { ETag: textHeader(`the revision, for If-Match: ${entityTag(17)}`) };
+export const etag = { ETag: textHeader(`the revision, for If-Match: ${entityTag(17)}`) };
 const location = { Location: textHeader("where it is") };
 
 /** An answer with a JSON body. */
@@ -100,10 +92,20 @@ export const BODY_PROBLEMS = [
   "rule-violation",
 ] as const;
 
+/** What a read of a record answers to its conditions. */
+export const readOf = <T extends z.ZodType>(schema: T, description: string) => ({
+  200: answersRecord(schema, description),
+  304: { description: "it is at a revision of If-None-Match", headers: etag },
+});
+export const READ_PROBLEMS = ["invalid-request", "not-found", "unreadable", "stale-revision"] as const;
+
 /** Every route below /v1 takes a bearer token. */
 export const security: { bearer: string[] }[] = [{ bearer: [] }];
 
 export const conditionHeaders = z.object({
   "if-match": z.string().optional().openapi({ description: 'entity tags such as "17", or *' }),
-  "if-none-match": z.string().optional().openapi({ description: "* = only when it is absent" }),
+  "if-none-match": z
+    .string()
+    .optional()
+    .openapi({ description: "* = only when it is absent; entity tags: at none of them" }),
 });

@@ -15,6 +15,8 @@ import {
   CONDITION_PROBLEMS,
   conditionHeaders,
   problems,
+  READ_PROBLEMS,
+  readOf,
   security,
   takesJson,
 } from "./route-parts.ts";
@@ -50,11 +52,8 @@ const getTrustStore = createRoute({
   method: "get",
   path: PATH,
   summary: "Read a trust store",
-  request: { params: idParameter },
-  responses: {
-    200: answersRecord(trustStoreResponse, "the trust store"),
-    ...problems("invalid-request", "not-found", "unreadable"),
-  },
+  request: { params: idParameter, headers: conditionHeaders },
+  responses: { ...readOf(trustStoreResponse, "the trust store"), ...problems(...READ_PROBLEMS) },
 });
 
 const put = takesJson(trustStoreDocument);

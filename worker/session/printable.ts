@@ -1,14 +1,23 @@
+import { cutText } from "../../core/cut-text.ts";
+
 /** Most texts: nothing to escape. */
 const PLAIN = /^[ -[\]-~]*$/;
 
 /**
  * Printable ASCII of a text that a stranger chose: everything else, the backslash included, as `\u{…}`, cut at `limit`
- * characters. For replies and logs: nothing in it can end a line, hide or turn text around.
+ * characters, never inside an escape. For replies and logs: nothing in it can end a line, hide or turn text around.
  */
 export function printable(text: string, limit = 255): string {
   if (text.length <= limit && PLAIN.test(text)) return text;
-  const whole = Array.from(text.slice(0, limit), escapeCharacter).join("");
-  return whole.length > limit ? `${whole.slice(0, limit - 3)}...` : whole;
+  const escaped = Array.from(cutText(text, limit), escapeCharacter);
+  const whole = escaped.join("");
+  if (whole.length <= limit) return whole;
+  let shown = "";
+  for (const character of escaped) {
+    if (shown.length + character.length > limit - 3) break;
+    shown += character;
+  }
+  return `${shown}...`;
 }
 
 function escapeCharacter(character: string): string {
