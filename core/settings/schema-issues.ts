@@ -32,7 +32,7 @@ const isAbsent = (issue: z.core.$ZodIssue): boolean =>
   issue.code === "invalid_type" && issue.message.endsWith("received undefined");
 
 /** The same words for every kind of mistake, whichever library finds it. Formats have their own, next to their pattern. */
-export function messageOf(issue: z.core.$ZodIssue): string {
+function messageOf(issue: z.core.$ZodIssue): string {
   if (isAbsent(issue)) return "is required";
   switch (issue.code) {
     case "invalid_type":
