@@ -27,7 +27,8 @@ const rewrapped = (text: string, width: number): string =>
   text.replaceAll(/(?<=-----\n)[A-Za-z0-9+/=\n]+(?=-----END)/g, (body) =>
     body.replaceAll("\n", "").replaceAll(new RegExp(`.{1,${String(width)}}`, "g"), "$&\n"),
   );
-const around = (text: string): string => text.replaceAll(/^(?=-----BEGIN)/gm, "XX\n");
+const before = (text: string, line: string): string =>
+  text.replaceAll(/^(?=-----BEGIN)/gm, () => `${line}\n`);
 
 /** Ways of writing the same PEM text. */
 const WAYS: readonly (readonly [string, (text: string) => string])[] = [
@@ -45,33 +46,20 @@ const WAYS: readonly (readonly [string, (text: string) => string])[] = [
   ["lines of 76 characters", (text) => rewrapped(text, 76)],
   ["lines of 20 characters", (text) => rewrapped(text, 20)],
   ["one line for each body", (text) => rewrapped(text, 100_000)],
-  [
-    "rulers of dashes",
-    (text) => around(text).replaceAll("XX", `${"-".repeat(64)}\n----- mx.example -----\n-----`),
-  ],
-  [
-    "comments that quote a boundary",
-    (text) => around(text).replaceAll("XX", "# -----BEGIN CERTIFICATE----- follows"),
-  ],
-  [
-    "a fingerprint in hexadecimal",
-    (text) => around(text).replaceAll("XX", parsed.keys[0]?.fingerprintSha256 ?? ""),
-  ],
-  ["a fingerprint of SHA-1 in upper case", (text) => around(text).replaceAll("XX", "3B7F0E9A".repeat(5))],
-  ["a pin", (text) => around(text).replaceAll("XX", parsed.keys[0]?.spkiPin ?? "")],
+  ["rulers of dashes", (text) => before(text, `${"-".repeat(64)}\n----- mx.example -----\n-----`)],
+  ["comments that quote a boundary", (text) => before(text, "# -----BEGIN CERTIFICATE----- follows")],
+  ["a fingerprint in hexadecimal", (text) => before(text, parsed.keys[0]?.fingerprintSha256 ?? "")],
+  ["a fingerprint of SHA-1 in upper case", (text) => before(text, "3B7F0E9A".repeat(5))],
+  ["a pin", (text) => before(text, parsed.keys[0]?.spkiPin ?? "")],
   [
     "Bag Attributes, as openssl pkcs12 writes",
-    (text) =>
-      around(text).replaceAll(
-        "XX",
-        "Bag Attributes\n    localKeyID: 54 69 6D\nKey Attributes: <No Attributes>",
-      ),
+    (text) => before(text, "Bag Attributes\n    localKeyID: 54 69 6D\nKey Attributes: <No Attributes>"),
   ],
   [
     "the text of openssl x509 -text and s_client",
     (text) =>
-      around(text).replaceAll(
-        "XX",
+      before(
+        text,
         "CONNECTED(00000003)\n---\nServer certificate\n        Modulus:\n            00:c4:0e:\n    Signature Algorithm: ecdsa-with-SHA256\n---",
       ),
   ],
