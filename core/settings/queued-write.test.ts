@@ -120,6 +120,15 @@ describe("a write in the queue", () => {
     expect(time.now()).toBeLessThan(1_000);
   });
 
+  it.each([30, 300, 100_000])("is not held up by %i writers that ended without leaving", async (crashed) => {
+    const { time, state, commits, write } = start();
+    state.taken = crashed;
+    const entries = await time.run(Promise.all([writeWithQueue(write), writeWithQueue(write)]));
+    expect(new Set(entries.map(({ revision }) => revision))).toEqual(new Set([1, 2]));
+    expect(commits[0]?.ticket).toBeGreaterThan(crashed);
+    expect(time.now()).toBeLessThan(5_000);
+  });
+
   it("that was passed takes its turn at once, and no ticket counts as served twice", async () => {
     const { time, state, commits, write } = start();
     const late = writeWithQueue(write);
@@ -177,6 +186,20 @@ describe("a write where others may wait", () => {
     await time.run(commitWithRetry(store, build, effects));
     expect(state.taken).toBe(2);
     expect(commits.map(({ ticket }) => ticket)).toEqual([undefined]);
+  });
+
+  it("marks the tickets of those who left as served, so that they need not be remembered", async () => {
+    const { time, state, store, build, effects } = start();
+    Object.assign(state, { head: 5, served: 2, taken: 4, left: new Set([3, 4]) });
+    await time.run(commitWithRetry(store, build, effects));
+    expect(state).toMatchObject({ head: 6, served: 4, taken: 4 });
+  });
+
+  it("takes no ticket along from a try that was lost", async () => {
+    const { time, state, store, build, effects, commits } = start([new Contention("taken")]);
+    Object.assign(state, { served: 2, taken: 4, left: new Set([3, 4]) });
+    await time.run(commitWithRetry(store, build, effects));
+    expect(commits.map(({ ticket }) => ticket)).toEqual([4, 5]);
   });
 
   it("queues up when others wait, before it is built", async () => {

@@ -21,6 +21,8 @@ const MAX_DOUBLINGS = 4;
  */
 const PATIENCE_MS = 200;
 const PATIENCE_WRITES = 4;
+/** Bound of what the writers before add: hundreds that ended without leaving would otherwise outlast the time of each write. */
+const MOST_PATIENCE_BEFORE_MS = 3_000;
 
 export interface QueuedWrite {
   readonly store: Pick<Store, "commit" | "changesAfter">;
@@ -56,8 +58,10 @@ export async function writeWithQueue(write: QueuedWrite): Promise<LogEntry> {
   // Going first, it would be in the way of those who wait.
   if (waitingIn(line) > 0) return waitAndCommit(null, write);
   const built = await build(line.head);
+  // All that have a ticket were served or left: marked as served, they need not be remembered.
+  const passed = line.taken > line.served ? { ticket: line.taken } : {};
   try {
-    return await store.commit(built);
+    return await store.commit({ ...built, ...passed });
   } catch (error) {
     if (!isWorthAnotherTry(error)) throw error;
     return waitAndCommit(error instanceof Contention ? built : null, write);
@@ -93,7 +97,8 @@ async function commitWith(ticket: number, first: Commit | null, write: QueuedWri
       lost += 1;
     }
     // Of two that both take it for their turn, one soon waits longer than the other's transaction takes.
-    await pause(isTurn && !isReady ? 0 : pauseMs * 2 ** Math.min(lost, MAX_DOUBLINGS), write);
+    const afterLossMs = Math.min(MAX_POLL_MS, pauseMs * 2 ** Math.min(lost, MAX_DOUBLINGS));
+    await pause(isTurn && !isReady ? 0 : afterLossMs, write);
   }
 }
 
@@ -153,10 +158,14 @@ function observer(ticket: number, { queue, now }: QueuedWrite): () => Promise<Lo
     const leastPaceMs = Math.max(PACE_MS.least, LOOKS_IN_WRITE * (atMs - start));
     const paceMs = Math.min(PACE_MS.most, Math.max(leastPaceMs, seenPaceMs));
     const before = writersBefore(line, ticket);
-    const patienceMs = Math.max(PATIENCE_MS, PATIENCE_WRITES * paceMs) + before * paceMs;
+    const patienceMs = Math.max(PATIENCE_MS, PATIENCE_WRITES * paceMs) + patienceBeforeMs(before * paceMs);
     // A service that answers slowly is not asked all the time.
     const leastMs = Math.max(NEXT_POLL_MS, atMs - start);
     const pauseMs = Math.min(MAX_POLL_MS, Math.max(leastMs, (before - 1) * paceMs * LOOKS_EARLY));
     return { line, before, isPatient: atMs - last.atMs < patienceMs, pauseMs };
   };
 }
+
+/** Nearly all of it where few are before, below the bound where many are, and always more than for the writer before. */
+const patienceBeforeMs = (ms: number): number =>
+  (ms * MOST_PATIENCE_BEFORE_MS) / (ms + MOST_PATIENCE_BEFORE_MS);

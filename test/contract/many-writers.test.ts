@@ -100,4 +100,13 @@ describe("instances that share nothing but the store, at 4 ms a read and 20 ms a
     expect(rates.unavailable).toBe(0);
     expect(rates.writesPerSecond).toBeGreaterThan(5);
   });
+
+  it.each([1, 30])("refuse none behind hundreds that ended in the queue, at %i instances", async (count) => {
+    const queue = await remote.store.queue();
+    const enter = async () => await queue?.enter();
+    await time.run(Promise.all(Array.from({ length: 1_000 }, enter)));
+    const rates = await measure(count, (domain) => `mx.${domain}`);
+    expect(rates.unavailable).toBe(0);
+    expect(rates.writesPerSecond).toBeGreaterThan(10);
+  });
 });
