@@ -65,8 +65,10 @@ describe("a deployment", () => {
     Object.keys(IN_FORCE).filter((name) => name !== "POSTERN_SMTP_NAME" && !name.startsWith("POSTERN_JWT_")),
   )("is stopped when %s was forgotten, with both values", (name) => {
     // A deployment without it is valid: its default would have come into force.
-    const rest =
-      name === "POSTERN_API_AUTH" ? { POSTERN_JWT_ISSUER: "", POSTERN_API_AUTH: "" } : { [name]: "" };
+    const isOfTokens = (each: string): boolean =>
+      name === "POSTERN_API_AUTH" && each.startsWith("POSTERN_JWT_");
+    const forgotten = Object.keys(IN_FORCE).filter((each) => each === name || isOfTokens(each));
+    const rest = Object.fromEntries(forgotten.map((each) => [each, ""]));
     const before = valuesOf(readSettings("production", IN_FORCE))[name as ConsentVariable];
     const after = valuesOf(readSettings("production", { ...IN_FORCE, ...rest }))[name as ConsentVariable];
     expect(after).not.toBe(before);

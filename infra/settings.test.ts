@@ -144,6 +144,16 @@ describe("the settings of a deployment", () => {
     ],
     [
       "pr-1",
+      { POSTERN_JWT_AUDIENCE: "postern" },
+      "POSTERN_JWT_AUDIENCE: means nothing without POSTERN_API_AUTH=jwt",
+    ],
+    [
+      "pr-1",
+      { POSTERN_JWT_SCOPES: "postern/write" },
+      "POSTERN_JWT_SCOPES: means nothing without POSTERN_API_AUTH=jwt",
+    ],
+    [
+      "pr-1",
       { POSTERN_CONSENT: "POSTERN_TABLE, POSTERN_EDGES_MIN" },
       "POSTERN_CONSENT: POSTERN_EDGES_MIN is no variable that needs consent",
     ],

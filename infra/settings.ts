@@ -247,6 +247,8 @@ function edges(given: Given, isProduction: boolean): Settings["edges"] {
   return { min, max };
 }
 
+const JWT_VARIABLES = ["POSTERN_JWT_ISSUER", "POSTERN_JWT_AUDIENCE", "POSTERN_JWT_SCOPES"] as const;
+
 function authorizer(given: Given): ApiAuthorizer {
   const kind = given("POSTERN_API_AUTH") ?? "iam";
   const issuer = given("POSTERN_JWT_ISSUER");
@@ -254,8 +256,8 @@ function authorizer(given: Given): ApiAuthorizer {
   const scopes = list(given("POSTERN_JWT_SCOPES"));
   if (kind === "iam") {
     // Whoever sets them believes that tokens are checked.
-    if (issuer !== null)
-      throw new WrongSetting("POSTERN_JWT_ISSUER", "means nothing without POSTERN_API_AUTH=jwt");
+    const unused = JWT_VARIABLES.find((name) => given(name) !== null);
+    if (unused !== undefined) throw new WrongSetting(unused, "means nothing without POSTERN_API_AUTH=jwt");
     return { kind };
   }
   if (kind !== "jwt") throw new WrongSetting("POSTERN_API_AUTH", "must be iam or jwt");
