@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { Issue } from "../errors.ts";
+import { chainKeyProblem } from "./key-type.ts";
 import { isStrongSignature } from "./signature-algorithm.ts";
 import { isIssuedBy, type UploadedCertificate } from "./uploaded-certificate.ts";
 
@@ -75,17 +76,18 @@ const strayIssue = (certificate: UploadedCertificate): Issue => ({
     "the leaf comes first, then each certificate's issuer",
 });
 
-/** What OpenSSL at security level 2 would refuse to serve above the leaf (the leaf's own key is judged by its type). */
+/** What OpenSSL at security level 2 would refuse to serve, and keys that peers cannot read (the leaf's is judged by its type too). */
 export function weaknessIssues({ leaf, issuers }: CertificateChain): readonly Issue[] {
   const weakSignature = [leaf, ...issuers.filter((issuer) => !isIssuedBy(issuer, issuer))]
     .filter((certificate) => !isStrongSignature(certificate.fields.signatureAlgorithm))
     .map((certificate) =>
       weakness(certificate, "weak-signature", "is signed with a weak or unknown algorithm"),
     );
-  const weakKey = issuers
-    .filter((issuer) => (issuer.x509.publicKey.asymmetricKeyDetails?.modulusLength ?? 2048) < 2048)
-    .map((certificate) => weakness(certificate, "weak-key", "has an RSA key of less than 2048 bits"));
-  return [...weakSignature, ...weakKey];
+  const badKeys = [leaf, ...issuers].flatMap((certificate) => {
+    const problem = chainKeyProblem(certificate.x509.publicKey, certificate.fields.spki);
+    return problem === null ? [] : [weakness(certificate, problem.code, problem.message)];
+  });
+  return [...weakSignature, ...badKeys];
 }
 
 const weakness = (certificate: UploadedCertificate, code: string, what: string): Issue => ({

@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { KeyType } from "./certificate.ts";
+import { elementsOf, expectTag, readDer, readOid, TAG } from "./der.ts";
 
 export interface KeyProblem {
   readonly code: "weak-key" | "unsupported-key";
@@ -36,3 +37,34 @@ const unsupported = (what: string): KeyProblem => ({
 });
 
 export const isEcdsa = (keyType: KeyType): boolean => keyType.startsWith("ecdsa");
+
+const EC_PUBLIC_KEY = "1.2.840.10045.2.1";
+/** OpenSSL at security level 2: 112 bits of strength. */
+const MIN_EC_BITS = 224;
+const MIN_MODULUS_BITS = 2048;
+
+/**
+ * What keeps a public key out of every chain, whatever it is used for: too weak for OpenSSL at security level 2, or a curve
+ * by explicit parameters. OpenSSL reads those and names the curve all the same; others (Java) do not (RFC 5480 section 2.1.1).
+ *
+ * @param spki SubjectPublicKeyInfo in DER.
+ * @throws MalformedDer
+ */
+export function chainKeyProblem(key: KeyObject, spki: Uint8Array): KeyProblem | null {
+  const { modulusLength } = key.asymmetricKeyDetails ?? {};
+  if (modulusLength !== undefined && modulusLength < MIN_MODULUS_BITS)
+    return { code: "weak-key", message: `has a key of less than ${String(MIN_MODULUS_BITS)} bits` };
+  const [algorithm, point] = elementsOf(readDer(spki, TAG.sequence).content);
+  const [id, parameters] = elementsOf(expectTag(algorithm, TAG.sequence).content);
+  if (readOid(id) !== EC_PUBLIC_KEY) return null;
+  if (parameters?.tag !== TAG.objectIdentifier) return { code: "unsupported-key", message: EXPLICIT_CURVE };
+  // Unused bits, form, and one coordinate or two.
+  const [, form = 0, ...coordinates] = expectTag(point, TAG.bitString).content;
+  const bits = 8 * (form === UNCOMPRESSED ? coordinates.length / 2 : coordinates.length);
+  if (bits >= MIN_EC_BITS) return null;
+  return { code: "weak-key", message: `has an elliptic-curve key of less than ${String(MIN_EC_BITS)} bits` };
+}
+
+const UNCOMPRESSED = 4;
+const EXPLICIT_CURVE =
+  "gives its elliptic curve by explicit parameters, which others than OpenSSL cannot read: make it anew with a named curve";

@@ -1,6 +1,7 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import type { Issue } from "../errors.ts";
 import { elementsOf, expectTag, readDer, readOid, readSmallInteger, TAG } from "./der.ts";
+import { chainKeyProblem } from "./key-type.ts";
 import { isPrivateKeyLabel, kindOf, readPem, type PemBlock } from "./pem.ts";
 
 export interface PrivateKeyInput {
@@ -31,7 +32,7 @@ export function readPrivateKeys(input: PrivateKeyInput): {
   }
   if (relevant.length === 0) return failed("wrong-kind", "holds no private key");
   if (relevant.length > MAX_KEYS) return failed("too-many-keys", "holds more than one ECDSA and one RSA key");
-  const read = relevant.map((block) => readKey(block, input.privateKeyPassphrase));
+  const read = relevant.map((block) => checked(readKey(block, input.privateKeyPassphrase)));
   return {
     keys: read.flatMap((result) => ("pointer" in result ? [] : [result])),
     issues: read.flatMap((result) => ("pointer" in result ? [result] : [])),
@@ -58,6 +59,15 @@ function readKey(block: PemBlock, passphrase: string | undefined): KeyObject | I
   if (read === "unsupported") return UNSUPPORTED_ENCRYPTION;
   if (passphrase === undefined) return PASSPHRASE_REQUIRED;
   return read === "unreadable" ? WRONG_PASSPHRASE : read;
+}
+
+/** A key is kept as it came, so its curve must have a name too. */
+function checked(read: KeyObject | Issue): KeyObject | Issue {
+  if ("pointer" in read || read.asymmetricKeyType !== "ec") return read;
+  const publicKey = createPublicKey(read);
+  const problem = chainKeyProblem(publicKey, publicKey.export({ type: "spki", format: "der" }));
+  if (problem === null) return read;
+  return { pointer: KEY_POINTER, code: problem.code, message: `the private key ${problem.message}` };
 }
 
 const isEncrypted = (block: PemBlock): boolean =>

@@ -3,6 +3,7 @@ import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts"
 import { CAPS } from "../limits.ts";
 import { sha256Hex } from "./certificate-fields.ts";
 import { comparableName, distinguishedName } from "./distinguished-name.ts";
+import { chainKeyProblem } from "./key-type.ts";
 import { kindOf, type PemBlock, readPem, writePem } from "./pem.ts";
 import { readRevocationList, type RevocationList } from "./revocation-list.ts";
 import { isSignedBy, isStrongSignature } from "./signature-algorithm.ts";
@@ -90,14 +91,15 @@ function usesIssues(block: PemBlock, at: number): readonly Issue[] {
   return [{ pointer: CERTIFICATES, code: "trusted-uses", message }];
 }
 
-/** OpenSSL at level 2 lets no RSA key under 2048 bits into a chain; the signature of an anchor is not looked at. */
-function weaknessIssues({ x509, position }: UploadedCertificate): readonly Issue[] {
+/** A key that no chain may have vouches for no one; the signature of an anchor is not looked at. */
+function weaknessIssues({ x509, fields, position }: UploadedCertificate): readonly Issue[] {
+  const which = `certificate ${String(position)}`;
   try {
-    if ((x509.publicKey.asymmetricKeyDetails?.modulusLength ?? 2048) >= 2048) return [];
-    const message = `certificate ${String(position)} has an RSA key of less than 2048 bits`;
-    return [{ pointer: CERTIFICATES, code: "weak-key", message }];
+    const problem = chainKeyProblem(x509.publicKey, fields.spki);
+    if (problem === null) return [];
+    return [{ pointer: CERTIFICATES, code: problem.code, message: `${which} ${problem.message}` }];
   } catch {
-    const message = `certificate ${String(position)} has a public key of a kind that OpenSSL does not know`;
+    const message = `${which} has a public key of a kind that OpenSSL does not know`;
     return [{ pointer: CERTIFICATES, code: "unsupported-key", message }];
   }
 }
