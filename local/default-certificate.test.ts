@@ -1,10 +1,12 @@
 import { X509Certificate } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSelfSigned } from "../core/certificate/self-signed.ts";
+import { hoursFromNow, newKey } from "../test/support/certificate-writer.ts";
+import { issueServer, makeCa } from "../test/support/pki.ts";
 import { parseDomainName } from "../core/domain-name/domain-name.ts";
 import { type DefaultCertificate, obtainDefaultCertificate } from "./default-certificate.ts";
 
@@ -66,6 +68,71 @@ describe("the default certificate", () => {
     writeFileSync(path, text);
     expect(await obtain("mx.example.org")).toMatchObject({ isNew: false, names: ["gate.example.net"] });
     expect(readFileSync(path, "utf8")).toBe(text);
+  });
+
+  const ca = makeCa({ name: "CA", parent: makeCa({ name: "Root" }) });
+  const expired = { notBefore: hoursFromNow(-48), notAfter: hoursFromNow(-24) };
+  const oldRoot = makeCa({ name: "Old root", ...expired });
+  const crossSigned = makeCa({ name: "Cross-signed", parent: oldRoot, ...expired });
+  const served = issueServer({ names: ["gate.example.net"], ca });
+
+  it.each([
+    [
+      "the leaf has expired",
+      issueServer({ names: ["gate.example.net"], ca, ...expired }),
+      /"CN=gate.*expired at/,
+    ],
+    [
+      "a cross-signed CA above has expired",
+      issueServer({ names: ["gate.example.net"], ca: makeCa({ parent: crossSigned }) }),
+      /"CN=Cross-signed" expired at/,
+    ],
+    [
+      "the leaf is not valid yet",
+      issueServer({ names: ["gate.example.net"], ca, notBefore: hoursFromNow(1) }),
+      /"CN=gate.*not valid before/,
+    ],
+  ])("is served with the problem shown when %s", async (_, own, problem) => {
+    writeFileSync(path, own.privateKeyPem + own.bundlePem);
+    const obtained = await obtain("mx.example.org", Date.now());
+    expect(obtained).toMatchObject({ isNew: false, problem: expect.stringMatching(problem) });
+    expect(obtained.material.keys[0]?.certificateChainPem).toBe(own.bundlePem);
+  });
+
+  it.each([
+    [
+      "the key is encrypted",
+      served.privateKey
+        .export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "x" })
+        .toString() + served.bundlePem,
+      /private key is encrypted/,
+    ],
+    ["the key is missing", served.bundlePem, /holds no private key/],
+    ["the certificate is missing", served.privateKeyPem, /holds no certificate/],
+    [
+      "the leaf is not first",
+      served.privateKeyPem + served.chainPem + served.certificatePem,
+      /must be the first in the file/,
+    ],
+    [
+      "the key is another's",
+      newKey("ecdsa-p256").privateKey.export({ type: "pkcs8", format: "pem" }).toString() + served.bundlePem,
+      /does not belong to the certificate/,
+    ],
+    ["it is cut off", served.privateKeyPem + served.bundlePem.slice(0, -40), /no END line/],
+  ])("stops the start with the reason when %s", async (_, text, reason) => {
+    writeFileSync(path, text);
+    await expect(obtain("mx.example.org", Date.now())).rejects.toMatchObject({
+      exitCode: 78,
+      message: expect.stringMatching(reason),
+    });
+  });
+
+  it("stops the start with the reason when it cannot be read", async () => {
+    mkdirSync(path);
+    await expect(obtain("mx.example.org")).rejects.toMatchObject({
+      message: expect.stringMatching(/cannot be read: EISDIR/),
+    });
   });
 
   it("stops the start when the operator's own cannot be served, and says what to do, without the key", async () => {

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { validity } from "../core/certificate/certificate.ts";
 import type { CertificateMaterial } from "../core/certificate/key-vault.ts";
@@ -16,6 +17,8 @@ export interface DefaultCertificate {
   /** dNSNames on it, wildcards as `*.x`: they belong to the operator. */
   readonly names: readonly string[];
   readonly notAfterMs: number;
+  /** What senders that verify will not accept, for people; null = nothing. It is served all the same. */
+  readonly problem: string | null;
   /** True when it was made by this call. */
   readonly isNew: boolean;
 }
@@ -37,7 +40,9 @@ const RENEW_BEFORE_MS = 30 * DAY_MS;
  * The default certificate kept in a file; a new one, self-signed, where there is none or where the one made here is for
  * another name or ends within 30 days.
  *
- * @throws StartFailure when the file is there and cannot be served; it says what to do.
+ * An expired certificate of the operator is served, with `problem`: a stopped edge would defer all mail.
+ *
+ * @throws StartFailure when the file is there and cannot be served, with the reason and what to do.
  */
 export async function obtainDefaultCertificate(
   options: DefaultCertificateOptions,
@@ -47,15 +52,47 @@ export async function obtainDefaultCertificate(
     const text = readIfThere(path);
     if (text === null || mustRenew(text, options)) return await make(options);
     const kept = parse(text, nowMs);
-    chmodSync(path, 0o600);
-    return { ...described(kept), isNew: false };
+    closeToOthers(path);
+    return { ...described(kept), problem: dateProblem(kept, nowMs), isNew: false };
   } catch (error) {
     if (error instanceof StartFailure) throw error;
-    const reason =
-      error instanceof InvalidInput || error instanceof RuleViolation ? error.message : codeOf(error);
-    const problem = `${path} cannot be served (${String(reason)}); remove it to have a new one made for ${name}`;
+    const problem = `${path} cannot be served (${reasonOf(error)}); remove it to have a new one made for ${name}`;
     throw new StartFailure("DATA_DIR", problem, { cause: error });
   }
+}
+
+/** A file of another owner or on a read-only file system, such as a mounted secret, is served as it is. */
+function closeToOthers(path: string): void {
+  try {
+    chmodSync(path, 0o600);
+  } catch (error) {
+    if (codeOf(error) !== "EPERM" && codeOf(error) !== "EROFS") throw error;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof InvalidInput || error instanceof RuleViolation))
+    return `it cannot be read: ${String(codeOf(error))}`;
+  const reasons = error.issues.map(({ code, message }) => {
+    if (code === "passphrase-required")
+      return "its private key is encrypted; write it without a passphrase: openssl pkey -in key.pem -out plain.pem";
+    return message.replace("in /certificatePem", "in the file");
+  });
+  return [...new Set(reasons)].join("; ");
+}
+
+/** Dates of the leaves and of what is sent above them. */
+function dateProblem({ material }: NewCertificate, nowMs: number): string | null {
+  const sent = material.keys.flatMap(({ certificateChainPem }) => readPem(certificateChainPem, "").blocks);
+  const problems = sent.flatMap(({ text }) => {
+    const { validFromDate, validToDate, subject } = new X509Certificate(text);
+    const which = JSON.stringify(subject.replaceAll("\n", ", "));
+    if (validToDate.getTime() <= nowMs) return `${which} expired at ${validToDate.toISOString()}`;
+    return validFromDate.getTime() <= nowMs
+      ? []
+      : `${which} is not valid before ${validFromDate.toISOString()}`;
+  });
+  return problems.length === 0 ? null : [...new Set(problems)].join("; ");
 }
 
 /** Only a file of ours is renewed; what is wrong with it is then no reason to stop. */
@@ -79,7 +116,7 @@ async function make({ path, name, nowMs }: DefaultCertificateOptions): Promise<D
       .join("\n")
       .concat("\n"),
   );
-  return { ...described(made), isNew: true };
+  return { ...described(made), problem: null, isNew: true };
 }
 
 function parse(text: string, nowMs: number): NewCertificate {
@@ -92,10 +129,18 @@ function parse(text: string, nowMs: number): NewCertificate {
       .map((block) => block.text)
       .join("");
   const bundle = { certificatePem: textOf(isCertificateLabel), privateKeyPem: textOf(isPrivateKeyLabel) };
-  return parsePemBundle(bundle, { nowMs });
+  const missing = [
+    ...(bundle.certificatePem === "" ? ["it holds no certificate"] : []),
+    ...(bundle.privateKeyPem === "" ? ["it holds no private key"] : []),
+  ];
+  if (missing.length > 0) {
+    const issues = missing.map((message) => ({ pointer: "", code: "required", message }));
+    throw new InvalidInput("the file is not complete", issues);
+  }
+  return parsePemBundle(bundle, { nowMs, takesAnyDate: true });
 }
 
-function described(certificate: NewCertificate): Omit<DefaultCertificate, "isNew"> {
+function described(certificate: NewCertificate): Omit<DefaultCertificate, "isNew" | "problem"> {
   return {
     material: certificate.material,
     names: certificate.names,

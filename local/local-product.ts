@@ -79,6 +79,7 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     const path = data.fileAt("defaultCertificate");
     const obtained = await obtainDefaultCertificate({ path, name: config.smtpName, nowMs: clock.now() });
     if (obtained.isNew) log("default-certificate-made", { names: obtained.names });
+    if (obtained.problem !== null) log("default-certificate-problem", { problem: obtained.problem });
     return obtained;
   };
   const certificate = await obtainCertificate();
@@ -233,7 +234,11 @@ function notesOf(found: {
   if (!verifier.available) {
     notes.push(`client certificates are judged in the handshake only (${verifier.problem ?? "no openssl"})`);
   }
-  if (certificate.notAfterMs - clock.now() < WARN_BEFORE_MS)
+  if (certificate.problem !== null)
+    notes.push(
+      `your default certificate is served, and senders that verify reject it: ${certificate.problem}`,
+    );
+  else if (certificate.notAfterMs - clock.now() < WARN_BEFORE_MS)
     notes.push("your default certificate ends within 30 days");
   return notes;
 }
