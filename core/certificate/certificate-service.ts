@@ -4,7 +4,7 @@ import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unrea
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "../settings/input-fields.ts";
 import { mergePatch } from "../settings/merge-patch.ts";
-import { missingNameIssues } from "../settings/record-rules.ts";
+import { isCovered, missingNameIssues } from "../settings/record-rules.ts";
 import {
   commitAlone,
   commitChange,
@@ -16,7 +16,6 @@ import {
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { Commit, Page, PageRequest, UnreadableRecord } from "../settings/store.ts";
 import { cannotBeRead, readStored } from "../settings/unreadable-record.ts";
-import { isCovered } from "../settings/warnings.ts";
 import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../settings/write-condition.ts";
 import { sha256Hex } from "./certificate-fields.ts";
 import { AcmCertificates } from "./acm-certificates.ts";

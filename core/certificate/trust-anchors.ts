@@ -2,6 +2,7 @@ import { timestamp } from "../clock.ts";
 import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { sha256Hex } from "./certificate-fields.ts";
+import { anchorLimits } from "./anchor-limits.ts";
 import { comparableName, distinguishedName } from "./distinguished-name.ts";
 import { chainKeyProblem } from "./key-type.ts";
 import { kindOf, type PemBlock, readPem, writePem } from "./pem.ts";
@@ -31,7 +32,7 @@ const CRLS = "/crlPem";
 
 /**
  * Reads and checks the certificates and CRLs of a trust store. Any certificate may be an anchor: a root, an
- * intermediate, one client's own. Copies are folded; an expired anchor is taken, and vouches for nobody.
+ * intermediate, one client's own (`anchorLimits`). Copies are folded; an expired anchor is taken, and vouches for nobody.
  *
  * A CRL of a CA in the store must be signed by it. One of another issuer is taken as it is: CAs below the roots come
  * with the clients, and OpenSSL checks the signature when it uses the list. Whether every CA below the roots has its
@@ -215,6 +216,7 @@ function newTrustStore(
       notBefore: timestamp(anchor.fields.notBefore),
       notAfter: timestamp(anchor.fields.notAfter),
       ...crlOf(anchor, lists),
+      ...limitsOf(anchor),
     })),
     crls: lists.map(({ issuer, thisUpdate, nextUpdate }) => ({
       issuer: nameText(issuer),
@@ -231,6 +233,11 @@ function crlOf(anchor: UploadedCertificate, lists: readonly RevocationList[]): P
   if (lists.length === 0) return {};
   const until = crlUntil(anchor, lists);
   return { crlUntil: until === null ? null : timestamp(until) };
+}
+
+function limitsOf(anchor: UploadedCertificate): Pick<TrustAnchor, "limits"> {
+  const limits = anchorLimits(anchor);
+  return limits === undefined ? {} : { limits };
 }
 
 function throwInvalid(issues: readonly Issue[]): void {

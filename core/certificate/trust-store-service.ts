@@ -1,7 +1,7 @@
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
-import { nothingCanPass, vouches } from "../settings/record-rules.ts";
+import { NOTHING_VOUCHES, nothingCanPass, vouches } from "../settings/record-rules.ts";
 import {
   commitAlone,
   commitChange,
@@ -36,6 +36,9 @@ interface Present {
   readonly before: TrustStoreRecord | null;
   readonly replaced: UnreadableRecord | undefined;
 }
+
+/** Only a CA that may issue for clients vouches under these. */
+const STRICTEST = { names: { match: "list", allowed: [] }, purpose: "clientAuth" } as const;
 
 /** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
 export class TrustStoreService {
@@ -131,15 +134,15 @@ export class TrustStoreService {
 
   async #checkDomains(changed: TrustStoreRecord): Promise<void> {
     const { store, clock } = this.#deps;
-    // As long as it vouches for somebody, no domain that names it is left with nothing: none has to be read.
-    if (vouches(changed, clock.now())) return;
+    // As long as it vouches under the strictest names and purpose, no domain that names it is left with nothing: none is read.
+    if (vouches(changed, STRICTEST, clock.now())) return;
     for (const domain of await store.domainsOfTrustStore(changed.id)) {
       const ids = domain.tls.clientCertificate.trust.trustStoreIds;
       const stores = await Promise.all(
         ids.map(async (id) => (id === changed.id ? changed : this.#vouching(id))),
       );
       if (!nothingCanPass(domain, stores, clock.now())) continue;
-      const message = `every CA or its CRL has expired, so nothing could pass at ${domain.name}, which requires a client certificate`;
+      const message = `nothing could pass at ${domain.name}, which requires a client certificate: ${NOTHING_VOUCHES}`;
       throw new RuleViolation([{ pointer: "/certificatesPem", code: "nothing-can-pass", message }]);
     }
   }

@@ -1,6 +1,19 @@
 import type { Timestamp } from "../clock.ts";
 import type { TrustStoreId } from "./ids.ts";
 
+/** Use of a client certificate, by its extended key usages. */
+export const CLIENT_USAGES = ["clientAuth", "serverAuth"] as const;
+
+/** Limits of an anchor that is no CA, or a CA that may not issue for both usages. */
+export interface AnchorLimits {
+  /** False = it passes as the client's own certificate only, and vouches for no other. */
+  readonly isCa: boolean;
+  /** Usages that its extended key usages allow. */
+  readonly usages: readonly (typeof CLIENT_USAGES)[number][];
+  /** dNSNames of one that is no CA; null = a CA, or too many to keep. */
+  readonly dnsNames: readonly string[] | null;
+}
+
 /** One trust anchor, for people: what a trust store shows of a certificate in it. */
 export interface TrustAnchor {
   /** RFC 4514 text, control characters escaped. */
@@ -13,6 +26,8 @@ export interface TrustAnchor {
    * anchor. Absent = the store has no CRLs, or was written by a release that did not look.
    */
   readonly crlUntil?: Timestamp | null;
+  /** Absent = a CA without limits, or written by a release that did not look. */
+  readonly limits?: AnchorLimits;
 }
 
 /** One CRL, for people and for warnings. */

@@ -35,6 +35,12 @@ export function isInNetwork(address: string, cidr: string): boolean {
   }
 }
 
+/** Whether every address of one network lies in the other; both in canonical CIDR notation. */
+export function isSubnetOf(inner: string, outer: string): boolean {
+  const bitsOf = (cidr: string): number => Number(cidr.slice(cidr.indexOf("/") + 1));
+  return bitsOf(inner) >= bitsOf(outer) && isInNetwork(inner.slice(0, inner.indexOf("/")), outer);
+}
+
 /** Four decimal parts as they are always written. Every connection and every header asks, so it does not go through the parser. */
 const DOTTED_QUAD = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 

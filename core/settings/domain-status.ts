@@ -11,7 +11,7 @@ import type { ClientCertificateMode, DomainRecord, Enforcement, MinVersion, TlsL
 import { concerns, edgeWarnings } from "./edge-warnings.ts";
 import type { MxHost } from "./mx-host.ts";
 import type { UnreadableItem } from "./store.ts";
-import type { Warning } from "./warnings.ts";
+import type { Warning } from "./warning.ts";
 
 /** What is known of one domain, from the settings and from what the edges report. */
 export interface StatusFacts {

@@ -1,7 +1,8 @@
 import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord, DomainSettings, TlsSettings } from "./domain.ts";
 import { certificateView, type MxHost, shownRevision } from "./mx-host.ts";
-import { domainWarnings, type Warning, type WarningContext } from "./warnings.ts";
+import type { Warning } from "./warning.ts";
+import { domainWarnings, type WarningContext } from "./warnings.ts";
 
 /** A domain as it is shown. */
 export interface DomainView extends DomainRecord {

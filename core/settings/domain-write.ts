@@ -9,7 +9,7 @@ import { type NamedHosts, readHosts } from "./host-reads.ts";
 import type { MxHost } from "./mx-host.ts";
 import { planWrite, type WritePlan } from "./plan-write.ts";
 import { referenceIssues } from "./record-rules.ts";
-import { settingsIssues } from "./rules.ts";
+import { expiredExceptionIssues, settingsIssues } from "./rules.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import {
   type Commit,
@@ -67,7 +67,10 @@ export async function prepareDomainWrite(
     updatedAt: at,
     updatedBy: actor.name,
   };
-  const issues = settingsIssues(settings);
+  const issues = [
+    ...settingsIssues(settings),
+    ...expiredExceptionIssues(settings, { current: request.current, nowMs: deps.clock.now() }),
+  ];
   // Over a cap, the reads below would have no bound.
   if (issues.length > 0) throw new RuleViolation(issues);
   checkSize(after);

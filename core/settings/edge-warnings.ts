@@ -3,7 +3,7 @@ import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
 import type { UnreadableItem } from "./store.ts";
-import { type Warning, type WarningCode, warning } from "./warnings.ts";
+import { type Warning, type WarningCode, warning } from "./warning.ts";
 
 interface DomainAndHosts {
   readonly domain: DomainRecord;

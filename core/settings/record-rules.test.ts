@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { domainRecord, trustStoreId, trustStoreRecord } from "../../test/support/records.ts";
+import type { AnchorLimits } from "../certificate/trust-store.ts";
+import type { ClientCertificateSettings } from "./domain.ts";
+import { domainRecord, name, trustStoreId, trustStoreRecord } from "../../test/support/records.ts";
 import { timestamp } from "../clock.ts";
 import { missingNameIssues, nothingCanPass } from "./record-rules.ts";
 
@@ -37,6 +39,23 @@ const trusting = (more: object) =>
     },
   });
 
+/** A store with one anchor with limits, valid from so many hours from now. */
+const limited = (limits: Partial<AnchorLimits>, fromHours = -1) =>
+  trustStoreRecord({
+    anchors: [
+      {
+        ...anchor(9),
+        notBefore: ends(fromHours),
+        limits: { isCa: true, usages: ["clientAuth", "serverAuth"], dnsNames: null, ...limits },
+      },
+    ],
+  });
+const judging = (settings: Partial<ClientCertificateSettings>) =>
+  domainRecord({ trustStoreIds: [trustStoreId(1)], clientCertificate: { mode: "require", ...settings } });
+const listing = judging({ names: { match: "list", allowed: [name("a.example")] } });
+const anyName = judging({ names: { match: "any", allowed: [] } });
+const clientsOnly = judging({ purpose: "clientAuth" });
+
 describe("nothing can pass", () => {
   it.each([
     ["over anchors that have all expired", requiring, [store([-1, 0])], true],
@@ -45,6 +64,42 @@ describe("nothing can pass", () => {
     ["over CRLs that are all stale", requiring, [store([9], [0, -1])], true],
     ["over anchors without a CRL beside others", requiring, [uncovered([null, null])], true],
     ["over anchors whose own CRLs are stale or missing", requiring, [uncovered([-1, null])], true],
+    ["over anchors that are not valid yet", requiring, [limited({}, 1)], true],
+    ["over one that is not a CA and has no name", requiring, [limited({ isCa: false, dnsNames: [] })], true],
+    [
+      "over one that is not a CA and has a wildcard",
+      requiring,
+      [limited({ isCa: false, dnsNames: ["*.a.example"] })],
+      true,
+    ],
+    [
+      "over one that is not a CA and is not on the list",
+      listing,
+      [limited({ isCa: false, dnsNames: ["b.example"] })],
+      true,
+    ],
+    ["over a CA for neither clients nor servers", requiring, [limited({ usages: [] })], true],
+    [
+      "over a CA for servers where clients alone are accepted",
+      clientsOnly,
+      [limited({ usages: ["serverAuth"] })],
+      true,
+    ],
+    [
+      "but one that is not a CA is on the list",
+      listing,
+      [limited({ isCa: false, dnsNames: ["a.example"] })],
+      false,
+    ],
+    [
+      "but one that is not a CA has a name",
+      requiring,
+      [limited({ isCa: false, dnsNames: ["a.example"] })],
+      false,
+    ],
+    ["but one that is not a CA has more names than are kept", listing, [limited({ isCa: false })], false],
+    ["but any name is accepted", anyName, [limited({ isCa: false, dnsNames: [] })], false],
+    ["but a CA for servers will do", requiring, [limited({ usages: ["serverAuth"] })], false],
     ["but one anchor has a CRL in force", requiring, [uncovered([null, 1])], false],
     ["but one trust store needs no CRL", requiring, [uncovered([null]), store([9])], false],
     ["but one anchor is good", requiring, [store([-1, 1])], false],

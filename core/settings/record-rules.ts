@@ -1,11 +1,11 @@
 import { type CertificateRecord, certificateState, validity } from "../certificate/certificate.ts";
-import type { TrustStoreRecord } from "../certificate/trust-store.ts";
-import type { DomainName } from "../domain-name/domain-name.ts";
+import type { AnchorLimits, TrustStoreRecord } from "../certificate/trust-store.ts";
+import { coversHost, type DomainName } from "../domain-name/domain-name.ts";
 import type { Issue } from "../errors.ts";
-import type { DomainSettings } from "./domain.ts";
+import { nameAccepted } from "../policy/client-names.ts";
+import type { ClientCertificateSettings, DomainSettings } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
 import { withException } from "./rules.ts";
-import { isCovered } from "./warnings.ts";
 
 /** What a domain's settings refer to, as found when a write of it is judged. */
 export interface References {
@@ -62,6 +62,10 @@ function certificateIssues({ tls }: DomainSettings, references: References): Iss
 
 const quoted = (text: string): string => JSON.stringify(text);
 
+/** Whether a certificate's names cover a host. */
+export const isCovered = (names: readonly string[], host: DomainName): boolean =>
+  names.some((name) => coversHost(name, host));
+
 /** The certificate's names do not cover these hosts that use it. */
 export function missingNameIssues(pointer: string, hosts: readonly DomainName[]): Issue[] {
   if (hosts.length === 0) return [];
@@ -104,13 +108,17 @@ function trustIssues(
         {
           pointer: TRUST_POINTER,
           code: "nothing-can-pass",
-          message: "every CA of the trust stores has expired, or has no CRL in force beside those of others",
+          message: NOTHING_VOUCHES,
         },
       ]
     : [];
 }
 
-/** What of a trust store says whether it can vouch for anybody. */
+/** Causes of `nothing-can-pass` over trust stores, for people. */
+export const NOTHING_VOUCHES =
+  "no certificate of the trust stores can let a client pass: each is expired, not yet valid, without a CRL in force beside others that have one, or not a CA (then it is a client's own, and must have a name and purpose that are accepted)";
+
+/** What of a trust store says whether it can vouch for a client. */
 type Vouching = Pick<TrustStoreRecord, "anchors" | "crls">;
 
 /** Mode `require`, own or by an exception, over trust stores of which none can vouch for anybody any more. */
@@ -119,19 +127,55 @@ export function nothingCanPass(
   trustStores: readonly (Vouching | null | "unreadable")[],
   nowMs: number,
 ): boolean {
-  const { publicRoots, pins } = settings.tls.clientCertificate.trust;
   const rules = [settings, ...settings.tls.exceptions.map((exception) => withException(settings, exception))];
   const requires = rules.some(({ tls }) => tls.clientCertificate.mode === "require");
-  if (!requires || publicRoots || pins.length > 0 || trustStores.length === 0) return false;
-  return trustStores.every((store) => store !== null && store !== "unreadable" && !vouches(store, nowMs));
+  return requires && nothingVouches(settings.tls.clientCertificate, trustStores, nowMs);
 }
 
-/** With CRLs every CA needs a fresh one, so where all are stale nobody passes. */
-export function vouches({ anchors, crls }: Vouching, nowMs: number): boolean {
+/** Trust stores are all that is trusted, and none can vouch for a client. One that cannot be read may. */
+export function nothingVouches(
+  settings: Pick<ClientCertificateSettings, "names" | "purpose" | "trust">,
+  trustStores: readonly (Vouching | null | "unreadable")[],
+  nowMs: number,
+): boolean {
+  const { publicRoots, pins } = settings.trust;
+  if (publicRoots || pins.length > 0 || trustStores.length === 0) return false;
+  return trustStores.every(
+    (store) => store !== null && store !== "unreadable" && !vouches(store, settings, nowMs),
+  );
+}
+
+/**
+ * Whether any anchor of a trust store can let a client pass now, under a domain's names and purpose. With CRLs every CA needs a
+ * fresh one, so where all are stale none can.
+ */
+export function vouches(
+  { anchors, crls }: Vouching,
+  settings: Pick<ClientCertificateSettings, "names" | "purpose">,
+  nowMs: number,
+): boolean {
   const isOver = (end: string): boolean => Date.parse(end) <= nowMs;
-  const stale = crls.length > 0 && crls.every(({ nextUpdate }) => isOver(nextUpdate));
-  // An anchor of a release that did not look (absent) counts as covered.
+  if (crls.length > 0 && crls.every(({ nextUpdate }) => isOver(nextUpdate))) return false;
+  // An anchor of a release that did not look (absent) counts as covered and unlimited.
   const isUncovered = (until: string | null | undefined): boolean =>
     until === null || (until !== undefined && isOver(until));
-  return !stale && !anchors.every(({ notAfter, crlUntil }) => isOver(notAfter) || isUncovered(crlUntil));
+  return anchors.some(
+    ({ notBefore, notAfter, crlUntil, limits }) =>
+      Date.parse(notBefore) <= nowMs &&
+      !isOver(notAfter) &&
+      !isUncovered(crlUntil) &&
+      (limits === undefined || canPass(limits, settings)),
+  );
+}
+
+/** Whether a client can pass under an anchor with limits. */
+function canPass(
+  { isCa, usages, dnsNames }: AnchorLimits,
+  { names, purpose }: Pick<ClientCertificateSettings, "names" | "purpose">,
+): boolean {
+  if (usages.length === 0 || (purpose === "clientAuth" && !usages.includes("clientAuth"))) return false;
+  // A client says in EHLO what it likes, so any name of its own will do there.
+  if (isCa || dnsNames === null || names.match === "any") return true;
+  if (names.match === "helo") return dnsNames.some((each) => !each.startsWith("*."));
+  return nameAccepted(names, dnsNames, null);
 }

@@ -290,6 +290,15 @@ describe("exceptions", () => {
     ],
   ])("are refused: %s", (_, settings, issues) => expect(found(settings)).toEqual(issues));
 
+  it("say that a level alone keeps the mode require, where both are needed", () => {
+    const issues = settingsIssues(on(REQUIRE_BOTH, exception(CIDR, { level: "accept" })));
+    expect(issues[0]?.message).toContain(
+      "keeps the domain's mode require, so name clientCertificateMode too",
+    );
+    const both = exception(CIDR, { level: "accept", clientCertificateMode: "none" });
+    expect(settingsIssues(on(REQUIRE_BOTH, both))).toEqual([]);
+  });
+
   it("say a mistake of the domain once, not again for each exception", () => {
     const settings = on({ ...server("none"), ...client("request") }, exception(CIDR, { level: "none" }));
     expect(found(settings)).toEqual(["client-certificate-without-tls /tls/clientCertificate/mode"]);

@@ -1,5 +1,6 @@
 import type { Issue } from "../errors.ts";
 import { CAPS } from "../limits.ts";
+import { isInForce } from "./domain-group.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
   type ClientTrust,
@@ -149,11 +150,47 @@ function exceptionIssues(settings: DomainSettings, index: number, ownBroken: rea
     (rule) => ({
       pointer: `${pointer}/${rule.exceptionFields.find((field) => exception[field] !== undefined) ?? "match"}`,
       code: rule.code,
-      message: `under this exception: ${rule.message}`,
+      message: `under this exception: ${rule.message}${needsMode(rule, exception) ? `; it keeps the domain's mode ${modeOf(settings)}, so name clientCertificateMode too` : ""}`,
     }),
   );
   return [...emptyMatch(exception, pointer), ...refused, ...loosenedBySender(settings, index)];
 }
+
+/** An exception that changes the level alone, against a rule between level and mode. */
+const needsMode = ({ exceptionFields }: OwnRule, { level, clientCertificateMode }: TlsException): boolean =>
+  exceptionFields.includes("clientCertificateMode") &&
+  exceptionFields.includes("level") &&
+  level !== undefined &&
+  clientCertificateMode === undefined;
+
+/**
+ * Exceptions whose `expiresAt` has passed when they are written. One that was stored before is kept, whatever its reason says
+ * now: a domain must not be locked, or what was read be refused, because time went on.
+ */
+export function expiredExceptionIssues(
+  settings: DomainSettings,
+  { current, nowMs }: { readonly current: DomainSettings | null; readonly nowMs: number },
+): Issue[] {
+  const kept = new Set(current?.tls.exceptions.map(exceptionKey));
+  return settings.tls.exceptions.flatMap((exception, index) => {
+    const { expiresAt } = exception;
+    if (expiresAt === undefined || isInForce(exception, nowMs) || kept.has(exceptionKey(exception)))
+      return [];
+    const message = `must be in the future: ${expiresAt} has passed, so the exception would never apply`;
+    return { pointer: `/tls/exceptions/${index}/expiresAt`, code: "expires-in-past", message };
+  });
+}
+
+/** All of an exception apart from its reason. */
+const exceptionKey = ({ match, level, clientCertificateMode, expiresAt }: TlsException): string =>
+  JSON.stringify([
+    match.clientCidr,
+    match.senderDomain,
+    match.clientName,
+    level,
+    clientCertificateMode,
+    expiresAt,
+  ]);
 
 /** The domain's settings as they are for a sender that an exception matches. */
 export function withException(settings: DomainSettings, exception: TlsException): DomainSettings {

@@ -6,7 +6,7 @@ import {
   isTrustStoreId,
   type TrustStoreId,
 } from "../certificate/ids.ts";
-import type { TrustStoreRecord } from "../certificate/trust-store.ts";
+import { CLIENT_USAGES, type TrustStoreRecord } from "../certificate/trust-store.ts";
 import { type DomainName, type NamePattern, toDomainName } from "../domain-name/domain-name.ts";
 import { Unreadable } from "../errors.ts";
 import { parseStoredJson } from "../stored-json.ts";
@@ -150,6 +150,13 @@ const trustStore = z.object({
       notBefore: timestamp,
       notAfter: timestamp,
       crlUntil: timestamp.nullable().exactOptional(),
+      limits: z
+        .object({
+          isCa: z.boolean(),
+          usages: z.array(z.enum(CLIENT_USAGES)),
+          dnsNames: z.array(z.string()).nullable(),
+        })
+        .exactOptional(),
     }),
   ),
   crls: z

@@ -11,6 +11,7 @@ import {
 } from "../../test/support/records.ts";
 import type { CertificateRecord } from "../certificate/certificate.ts";
 import { timestamp } from "../clock.ts";
+import type { TlsException } from "./domain.ts";
 import { domainWarnings, type WarningContext } from "./warnings.ts";
 
 const NOW = Date.parse(BUILT_AT);
@@ -65,6 +66,13 @@ const exception = (days: number | null, match: object = { clientCidr: "192.0.2.0
   ...(days === null ? {} : { expiresAt: inDays(days) }),
 });
 const trusting: DomainParts = { trustStoreIds: [STORE] };
+const asking: DomainParts = { clientCertificate: { mode: "request" } };
+const byName = (change: Partial<TlsException>): TlsException => ({
+  match: { clientName: name("a.example") },
+  reason: "x",
+  ...change,
+});
+const notCa = { isCa: false, usages: ["clientAuth", "serverAuth"], dnsNames: [] } as const;
 const withHost: DomainParts = { mxHosts: [HOST] };
 const demanding: DomainParts = { server: { level: "require" } };
 
@@ -217,9 +225,21 @@ describe("warnings of a domain", () => {
     ],
     [
       "a client name that a trust store vouches for",
-      { ...trusting, exceptions: [exception(null, { clientName: "a.example" })] },
+      { ...trusting, ...asking, exceptions: [byName({ clientCertificateMode: "none" })] },
       { store: {} },
-      [],
+      ["client-certificate-asked"],
+    ],
+    [
+      "an anchor that is not valid yet",
+      trusting,
+      { store: { anchors: [{ ...anchor(100), notBefore: inDays(1) }] } },
+      ["trust-anchor-not-yet-valid"],
+    ],
+    [
+      "an anchor that is not a CA",
+      trusting,
+      { store: { anchors: [{ ...anchor(100), limits: notCa }] } },
+      ["trust-anchor-limited"],
     ],
     [
       "a next hop without TLS",
@@ -268,4 +288,128 @@ describe("warnings of a domain", () => {
       }).map(({ code }) => code),
     ).toEqual(expected);
   });
+});
+
+describe("warnings of an exception", () => {
+  const LAN = { clientCidr: "192.0.2.0/24" };
+  const HALF = { clientCidr: "192.0.2.128/25" };
+  const rule = (match: object, change: Partial<TlsException> = {}): TlsException => ({
+    match,
+    reason: "x",
+    ...change,
+  });
+  const loose = { level: "none" } as const;
+  const ofExceptions = (exceptions: readonly TlsException[], parts: DomainParts = {}, around: Around = {}) =>
+    domainWarnings(domainRecord({ ...parts, exceptions }), context(around)).flatMap(({ code, message }) => {
+      const at = /exception (\d+) \(/.exec(message)?.[1];
+      return at === undefined ? [] : `${code} ${at}`;
+    });
+
+  it.each<[string, readonly TlsException[], DomainParts, Around, string[]]>([
+    [
+      "by name where no client is asked",
+      [byName(loose)],
+      trusting,
+      { store: {} },
+      ["exception-never-matches 0"],
+    ],
+    [
+      "by name where only an exception that has ended asks",
+      [byName({}), rule(LAN, { clientCertificateMode: "request", expiresAt: inDays(-1) })],
+      trusting,
+      { store: {} },
+      ["exception-never-matches 0", "exception-expired 1"],
+    ],
+    [
+      "by name where another exception asks",
+      [
+        byName({ clientCertificateMode: "require", level: "require" }),
+        rule(LAN, { clientCertificateMode: "request" }),
+      ],
+      trusting,
+      { store: {} },
+      [],
+    ],
+    [
+      "by name under CAs that have all ended",
+      [byName({ clientCertificateMode: "none" })],
+      { ...trusting, ...asking },
+      { store: { anchors: [anchor(-1)] } },
+      ["exception-never-matches 0"],
+    ],
+    [
+      "by name at a looser level",
+      [byName(loose)],
+      { ...trusting, ...asking, ...demanding },
+      { store: {} },
+      ["exception-without-effect 0"],
+    ],
+    [
+      "by name at a stricter level",
+      [byName({ level: "require" })],
+      { ...trusting, ...asking },
+      { store: {} },
+      ["exception-without-effect 0"],
+    ],
+    ["the same twice", [rule(LAN, loose), rule(LAN, { level: "require" })], {}, {}, ["exception-shadowed 1"]],
+    [
+      "a part after the whole",
+      [rule(LAN, loose), rule(HALF, { level: "require" })],
+      {},
+      {},
+      ["exception-shadowed 1"],
+    ],
+    ["a part before the whole", [rule(HALF, { level: "require" }), rule(LAN, loose)], {}, {}, []],
+    [
+      "with more keys after fewer",
+      [rule(LAN, loose), rule({ ...HALF, senderDomain: "a.example" }, { level: "require" })],
+      {},
+      {},
+      ["exception-shadowed 1"],
+    ],
+    [
+      "with fewer keys after more",
+      [rule({ ...LAN, senderDomain: "a.example" }, loose), rule(HALF, { level: "require" })],
+      {},
+      {},
+      [],
+    ],
+    [
+      "after one that ends before it",
+      [rule(LAN, { ...loose, expiresAt: inDays(20) }), rule(HALF, { level: "require" })],
+      {},
+      {},
+      [],
+    ],
+    [
+      "after one that ends with it",
+      [
+        rule(LAN, { ...loose, expiresAt: inDays(20) }),
+        rule(HALF, { level: "require", expiresAt: inDays(20) }),
+      ],
+      {},
+      {},
+      ["exception-shadowed 1"],
+    ],
+    [
+      "after one that has ended",
+      [rule(LAN, { ...loose, expiresAt: inDays(-1) }), rule(HALF, { level: "require" })],
+      {},
+      {},
+      ["exception-expired 0"],
+    ],
+    ["another family", [rule({ clientCidr: "::/0" }, loose), rule(LAN, { level: "require" })], {}, {}, []],
+    ["that names neither level nor mode", [rule(LAN)], {}, {}, ["exception-without-effect 0"]],
+    ["that names the domain's own", [rule(LAN, { level: "accept" })], {}, {}, ["exception-without-effect 0"]],
+    ["that names nothing and spares from a later one", [rule(HALF), rule(LAN, loose)], {}, {}, []],
+    [
+      "that names nothing and cannot meet the later one",
+      [rule({ clientCidr: "198.51.100.0/24" }), rule(LAN, loose)],
+      {},
+      {},
+      ["exception-without-effect 0"],
+    ],
+  ])("%s", (_, exceptions, parts, around, expected) =>
+    expect(ofExceptions(exceptions, parts, around)).toEqual(expected),
+  );
 });

@@ -1,63 +1,13 @@
-import {
-  type CertificateRecord,
-  certificateState,
-  EXPIRING_WITHIN_MS,
-  validity,
-} from "../certificate/certificate.ts";
+import { type CertificateRecord, certificateState, validity } from "../certificate/certificate.ts";
 import { comparableText } from "../certificate/distinguished-name.ts";
 import type { TrustStoreId } from "../certificate/ids.ts";
-import type { TrustStoreRecord } from "../certificate/trust-store.ts";
-import { coversHost, type DomainName, wildcardOf } from "../domain-name/domain-name.ts";
+import type { AnchorLimits, TrustStoreRecord } from "../certificate/trust-store.ts";
+import { type DomainName, wildcardOf } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
-import { trustsNobody } from "./rules.ts";
+import { exceptionWarnings } from "./exception-warnings.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { ending, type Warning, warning } from "./warning.ts";
 
-/** Everything that may be said of a domain that is set as it was asked for, and may still surprise. */
-export const WARNING_CODES = [
-  "rfc3207-public-mx",
-  "enforcement-observe",
-  "certificate-self-signed",
-  "certificate-expiring",
-  "certificate-expired",
-  "certificate-not-yet-valid",
-  "certificate-failed",
-  "certificate-unreadable",
-  "default-certificate-lacks-host",
-  "mx-hosts-differ",
-  "client-certificate-asked",
-  "client-certificate-anybody",
-  "public-roots-client-auth",
-  "exception-expiring",
-  "exception-expired",
-  "exception-never-matches",
-  "trust-store-unreadable",
-  "trust-anchor-expiring",
-  "trust-anchor-expired",
-  "trust-anchors-share-name",
-  "crl-expiring",
-  "crl-expired",
-  "crl-missing",
-  "delivery-opportunistic",
-  // Only in the status, which knows the edges.
-  "level-none-on-shared-listener",
-  "not-served",
-  "no-live-edge",
-  "edge-stale",
-  "settings-unreadable",
-  "settings-unreadable-at-edge",
-  "certificate-problem-at-edge",
-  "certificate-not-loaded-at-edge",
-  "chain-verifier-missing",
-] as const;
-export type WarningCode = (typeof WARNING_CODES)[number];
-
-export interface Warning {
-  readonly code: WarningCode;
-  readonly message: string;
-}
-
-/** An exception is `expiring` within this time: long enough to ask its owner. */
-const EXCEPTION_EXPIRING_WITHIN_MS = 7 * 24 * 3600 * 1000;
 /** CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late. */
 const CRL_EXPIRING_WITHIN_MS = 3 * 24 * 3600 * 1000;
 
@@ -75,7 +25,7 @@ export function domainWarnings(domain: DomainRecord, context: WarningContext): W
     ...hostWarnings(domain, context),
     ...clientCertificateWarnings(domain),
     ...trustWarnings(domain, context),
-    ...exceptionWarnings(domain, context.nowMs),
+    ...exceptionWarnings(domain, context),
     ...deliveryWarnings(domain),
   ];
 }
@@ -135,8 +85,6 @@ function hostWarnings(domain: DomainRecord, context: WarningContext): Warning[] 
     });
   return warnings;
 }
-
-export const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
 
 const CERTIFICATE_WARNING = {
   pending: "certificate-not-yet-valid",
@@ -224,13 +172,22 @@ function storeWarnings(
   return trustStoreIds.flatMap((id) => {
     const store = surroundings.trustStores.get(id);
     if (store === undefined) return warning("trust-store-unreadable", `trust store ${id} cannot be read`);
-    const anchors = store.anchors.flatMap(({ subject, notAfter }) =>
-      ending(notAfter, nowMs, {
+    const anchors = store.anchors.flatMap(({ subject, notBefore, notAfter, limits }) => [
+      ...ending(notAfter, nowMs, {
         expired: "trust-anchor-expired",
         expiring: "trust-anchor-expiring",
         text: `${JSON.stringify(subject)} in trust store ${id} ends at ${notAfter}`,
       }),
-    );
+      ...(Date.parse(notBefore) > nowMs
+        ? warning(
+            "trust-anchor-not-yet-valid",
+            `${JSON.stringify(subject)} in trust store ${id} is not valid before ${notBefore}: until then no client passes by it`,
+          )
+        : []),
+      ...(limits === undefined
+        ? []
+        : limitWarning(`${JSON.stringify(subject)} in trust store ${id}`, limits)),
+    ]);
     const crls = store.crls.flatMap(({ issuer, nextUpdate }) =>
       ending(nextUpdate, nowMs, {
         expired: "crl-expired",
@@ -251,6 +208,12 @@ function storeWarnings(
   });
 }
 
+function limitWarning(which: string, { isCa, usages }: AnchorLimits): Warning[] {
+  const what = isCa ? "may issue" : "is not a CA: it passes as the client's own certificate only, and";
+  const use = usages.length === 0 ? "neither clients nor servers" : usages.join(" and ");
+  return warning("trust-anchor-limited", `${which} ${what} ${isCa ? "for" : "is for"} ${use} alone`);
+}
+
 /** One warning for each code, since a trust store may hold 200 anchors; it says how many more there are. */
 function firstOfEach(warnings: readonly Warning[]): Warning[] {
   const codes = [...new Set(warnings.map(({ code }) => code))];
@@ -263,38 +226,6 @@ function firstOfEach(warnings: readonly Warning[]): Warning[] {
   });
 }
 
-interface EndingWords {
-  readonly expired: WarningCode;
-  readonly expiring: WarningCode;
-  readonly text: string;
-  readonly withinMs?: number;
-}
-
-function ending(end: string, nowMs: number, { expired, expiring, text, withinMs }: EndingWords): Warning[] {
-  const leftMs = Date.parse(end) - nowMs;
-  if (leftMs <= 0) return warning(expired, text);
-  return leftMs <= (withinMs ?? EXPIRING_WITHIN_MS) ? warning(expiring, text) : [];
-}
-
-function exceptionWarnings({ tls }: DomainRecord, nowMs: number): Warning[] {
-  const nobodyPasses = trustsNobody(tls.clientCertificate.trust);
-  return tls.exceptions.flatMap(({ expiresAt, reason, match }, index) => {
-    const which = `exception ${index} (${JSON.stringify(reason)})`;
-    const dated =
-      expiresAt === undefined
-        ? []
-        : ending(expiresAt, nowMs, {
-            expired: "exception-expired",
-            expiring: "exception-expiring",
-            text: `${which} ends at ${expiresAt}`,
-            withinMs: EXCEPTION_EXPIRING_WITHIN_MS,
-          });
-    if (match.clientName === undefined || !nobodyPasses) return dated;
-    const never = `${which} never matches: clientName needs a certificate that the domain trusts, and it trusts none`;
-    return [...dated, ...warning("exception-never-matches", never)];
-  });
-}
-
 function deliveryWarnings({ delivery }: DomainRecord): Warning[] {
   if (delivery?.tls !== "opportunistic") return [];
   return warning(
@@ -302,7 +233,3 @@ function deliveryWarnings({ delivery }: DomainRecord): Warning[] {
     "delivery.tls opportunistic is used only where the next hop is loopback or the operator allows it; elsewhere mail is deferred",
   );
 }
-
-/** Whether a certificate's names cover a host. */
-export const isCovered = (names: readonly string[], host: DomainName): boolean =>
-  names.some((name) => coversHost(name, host));

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/certificate/certificate.ts";
+import { CLIENT_USAGES } from "../../core/certificate/trust-store.ts";
 import { recordsOf, time, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
@@ -72,6 +73,21 @@ const trustStoreFields = {
         crlUntil: time.nullable().optional().meta({
           description: "nextUpdate of its newest CRL; null = it has none beside others that have one",
         }),
+        limits: z
+          .strictObject({
+            isCa: z.boolean().meta({
+              description: "false = it passes as the client's own certificate only, and vouches for no other",
+            }),
+            usages: z.array(z.enum(CLIENT_USAGES)).readonly(),
+            dnsNames: z.array(z.string()).readonly().nullable().meta({
+              description: "names of one that is not a CA; null = a CA, or more than 5 names",
+            }),
+          })
+          .optional()
+          .meta({
+            description:
+              "limits of an anchor that is not a CA, or that may not issue for both usages; absent = none are known",
+          }),
       }),
     )
     .readonly(),

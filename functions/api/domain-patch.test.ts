@@ -194,3 +194,40 @@ describe("PATCH of a domain", () => {
     expect(refused.problems).toEqual(["invalid-value /server/level", "unknown-field /y"]);
   });
 });
+
+describe("the end of an exception", () => {
+  const ending = (expiresAt: string, reason = "INC-1") => ({
+    match: { clientCidr: "192.0.2.0/24" },
+    level: "none",
+    reason,
+    expiresAt,
+  });
+  const inHours = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+  const PATH = "/v1/domains/late.example";
+
+  it("is refused in the past, in the domain and in its tls part", async () => {
+    const api = await startApi();
+    const exceptions = [ending(inHours(1)), ending(inHours(-1))];
+    const refused = await api.expect(422, "PUT", PATH, { body: { tls: { exceptions } } });
+    expect(refused.problems).toEqual(["expires-in-past /tls/exceptions/1/expiresAt"]);
+    await api.expect(201, "PUT", PATH, { body: {} });
+    const part = await api.expect(422, "PATCH", `${PATH}/tls`, { body: { exceptions }, ...HERE });
+    expect(part.problems).toEqual(["expires-in-past /exceptions/1/expiresAt"]);
+  });
+
+  it("keeps nothing else from being written once it has come", async () => {
+    const api = await startApi();
+    await api.expect(201, "PUT", PATH, { body: { tls: { exceptions: [ending(inHours(1))] } } });
+    const { json } = await api.expect(200, "GET", PATH);
+    api.advance(2 * 3_600_000);
+    expect((await api.expect(200, "PUT", PATH, { body: json, ...HERE })).json.revision).toBe(json.revision);
+    await api.expect(200, "PATCH", PATH, { body: { mxHosts: ["mx.late.example"] }, ...HERE });
+    const [exception] = json.tls.exceptions;
+    const noted = [{ ...exception, reason: "INC-1, closed" }];
+    await api.expect(200, "PATCH", PATH, { body: { tls: { exceptions: noted } }, ...HERE });
+    const widened = [{ ...exception, match: { clientCidr: "192.0.0.0/16" } }];
+    const refused = await api.expect(422, "PATCH", PATH, { body: { tls: { exceptions: widened } }, ...HERE });
+    expect(refused.problems).toEqual(["expires-in-past /tls/exceptions/0/expiresAt"]);
+    await api.expect(200, "PATCH", PATH, { body: { tls: { exceptions: [] } }, ...HERE });
+  });
+});

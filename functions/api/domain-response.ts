@@ -9,7 +9,7 @@ import {
   TLS_LEVELS,
 } from "../../core/settings/domain.ts";
 import { ITEM_KINDS } from "../../core/settings/store.ts";
-import { WARNING_CODES } from "../../core/settings/warnings.ts";
+import { WARNING_CODES } from "../../core/settings/warning.ts";
 
 /** Strict everywhere: an answer that says more than is declared fails its test. */
 const names = z.array(z.string()).readonly();

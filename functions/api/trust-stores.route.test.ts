@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
-import { hoursFromNow } from "../../test/support/certificate-writer.ts";
+import {
+  basicConstraints,
+  extKeyUsage,
+  hoursFromNow,
+  KEY_USAGE,
+  keyUsage,
+} from "../../test/support/certificate-writer.ts";
 import { makeCrl } from "../../test/support/crl-writer.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 
@@ -160,5 +166,49 @@ describe("trust of a domain", () => {
     const put = await api.expect(422, "PUT", `${ALL}/${alive}`, { body, ...HERE });
     expect(put.problems).toEqual(["nothing-can-pass /certificatesPem"]);
     await api.expect(200, "PUT", `${ALL}/${dead}`, { body, ...HERE });
+  });
+
+  it.each([
+    ["a CA that is not valid yet", makeCa({ notBefore: hoursFromNow(1) }).certificatePem],
+    ["a certificate that is not a CA", makeCa({ extensions: [basicConstraints(false)] }).certificatePem],
+    [
+      "a CA that may not sign",
+      makeCa({ extensions: [basicConstraints(true), keyUsage(KEY_USAGE.digitalSignature)] }).certificatePem,
+    ],
+    [
+      "a CA for code alone",
+      makeCa({ extensions: [basicConstraints(true), extKeyUsage("1.3.6.1.5.5.7.3.3")] }).certificatePem,
+    ],
+  ])("refuses mode require over %s, written from either side", async (_, pemText) => {
+    const api = await startApi();
+    const useless = await create(api, { certificatesPem: pemText });
+    const useful = await create(api);
+    const path = "/v1/domains/example.com";
+    const refused = await api.expect(422, "PUT", path, { body: requireOf(useless) });
+    expect(refused.problems).toEqual(["nothing-can-pass /tls/clientCertificate/trust"]);
+    await api.expect(201, "PUT", path, { body: requireOf(useful) });
+    const put = await api.expect(422, "PUT", `${ALL}/${useful}`, {
+      body: { certificatesPem: pemText },
+      ...HERE,
+    });
+    expect(put.problems).toEqual(["nothing-can-pass /certificatesPem"]);
+  });
+
+  it("takes a client's own certificate, which is not a CA, with its limits", async () => {
+    const api = await startApi();
+    const { certificatePem } = issueServer({ names: ["mail.partner.example"] });
+    const { json } = await api.expect(201, "POST", ALL, { body: { certificatesPem: certificatePem } });
+    expect(json.anchors[0].limits).toMatchObject({ isCa: false, dnsNames: ["mail.partner.example"] });
+    const domain = await api.expect(201, "PUT", "/v1/domains/example.com", { body: requireOf(json.id) });
+    const codes = domain.json.warnings.map(({ code }: { code: string }) => code);
+    expect(codes).toContain("trust-anchor-limited");
+  });
+
+  it("takes a CA that only its key usage marks, as OpenSSL does, without limits", async () => {
+    const api = await startApi();
+    const old = makeCa({ extensions: [keyUsage(KEY_USAGE.keyCertSign)] });
+    const { json } = await api.expect(201, "POST", ALL, { body: { certificatesPem: old.certificatePem } });
+    expect(json.anchors[0].limits).toBeUndefined();
+    await api.expect(201, "PUT", "/v1/domains/example.com", { body: requireOf(json.id) });
   });
 });

@@ -1,0 +1,68 @@
+import { EXPIRING_WITHIN_MS } from "../certificate/certificate.ts";
+
+/** Everything that may be said of a domain that is set as it was asked for, and may still surprise. */
+export const WARNING_CODES = [
+  "rfc3207-public-mx",
+  "enforcement-observe",
+  "certificate-self-signed",
+  "certificate-expiring",
+  "certificate-expired",
+  "certificate-not-yet-valid",
+  "certificate-failed",
+  "certificate-unreadable",
+  "default-certificate-lacks-host",
+  "mx-hosts-differ",
+  "client-certificate-asked",
+  "client-certificate-anybody",
+  "public-roots-client-auth",
+  "exception-expiring",
+  "exception-expired",
+  "exception-never-matches",
+  "exception-shadowed",
+  "exception-without-effect",
+  "trust-store-unreadable",
+  "trust-anchor-expiring",
+  "trust-anchor-expired",
+  "trust-anchor-not-yet-valid",
+  "trust-anchor-limited",
+  "trust-anchors-share-name",
+  "crl-expiring",
+  "crl-expired",
+  "crl-missing",
+  "delivery-opportunistic",
+  // Only in the status, which knows the edges.
+  "level-none-on-shared-listener",
+  "not-served",
+  "no-live-edge",
+  "edge-stale",
+  "settings-unreadable",
+  "settings-unreadable-at-edge",
+  "certificate-problem-at-edge",
+  "certificate-not-loaded-at-edge",
+  "chain-verifier-missing",
+] as const;
+export type WarningCode = (typeof WARNING_CODES)[number];
+
+export interface Warning {
+  readonly code: WarningCode;
+  readonly message: string;
+}
+
+export const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
+
+interface EndingWords {
+  readonly expired: WarningCode;
+  readonly expiring: WarningCode;
+  readonly text: string;
+  readonly withinMs?: number;
+}
+
+export function ending(
+  end: string,
+  nowMs: number,
+  { expired, expiring, text, withinMs }: EndingWords,
+): Warning[] {
+  const leftMs = Date.parse(end) - nowMs;
+  if (leftMs <= 0) return warning(expired, text);
+  return leftMs <= (withinMs ?? EXPIRING_WITHIN_MS) ? warning(expiring, text) : [];
+}
