@@ -1,4 +1,4 @@
-import type { Sweep } from "../functions/schedule/schedule-event.ts";
+import { SWEEP_MINUTES, SWEEPS } from "../core/schedule.ts";
 import { environmentForSst, type ScheduleEnvironment, writerEnvironment } from "./environment.ts";
 import {
   acmCertificates,
@@ -12,18 +12,6 @@ import {
 import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
-
-/** What the schedule's function is told, `{ "sweep": … }`, and how often. */
-const SWEEPS = {
-  /** The snapshot, for edges that start while the table cannot be read. */
-  backup: "rate(5 minutes)",
-  /** States of certificates, and the metric that the alarm watches. */
-  expiry: "rate(1 hour)",
-  /** Renewals of ACM that no event told of. */
-  renewals: "rate(1 day)",
-  /** Objects older than a day that no record names. */
-  "clean-up": "rate(1 day)",
-} as const satisfies Readonly<Record<Sweep, string>>;
 
 export interface ScheduleParts {
   readonly table: Table;
@@ -58,10 +46,10 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
     ]),
     transform: { role: trustLambdaAlone },
   });
-  for (const [sweep, schedule] of Object.entries(SWEEPS)) {
+  for (const sweep of SWEEPS) {
     new sst.aws.CronV2(`Sweep-${sweep}`, {
       function: handler.arn,
-      schedule: schedule,
+      schedule: rateOf(SWEEP_MINUTES[sweep]),
       event: { sweep },
       retries: 2,
     });
@@ -71,6 +59,18 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
 }
 
 export type Schedule = ReturnType<typeof createSchedule>;
+
+/** Rate expression of EventBridge Scheduler, in the largest unit that fits. */
+function rateOf(minutes: number): `rate(${string})` {
+  const [size, unit] = UNITS.find(([each]) => minutes % each === 0) ?? [1, "minute"];
+  const count = minutes / size;
+  return `rate(${count} ${unit}${count === 1 ? "" : "s"})`;
+}
+
+const UNITS = [
+  [24 * 60, "day"],
+  [60, "hour"],
+] as const;
 
 /** ACM tells when a certificate was issued or renewed; the daily sweep finds what got lost. */
 function createAcmEvents(handler: sst.aws.Function): void {

@@ -27,6 +27,7 @@ import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
 import { checkDatabaseFile, checkEverWritten } from "./lost-settings.ts";
 import type { Running } from "./running.ts";
+import { startSchedule } from "./schedule.ts";
 import { type LocalStores, openStores } from "./local-stores.ts";
 
 export interface LocalProductOptions {
@@ -96,6 +97,8 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
 
   const renewal = keepCertificateFresh({ worker, log, obtainCertificate });
   addEnding({ name: "renewal", run: async () => clearInterval(renewal) });
+  const schedule = startSchedule({ ...stores, clock, log });
+  addEnding({ name: "schedule", run: () => schedule.stop() });
 
   const isHeld = await withinMs(FIRST_SNAPSHOT_WITHIN_MS, worker.firstSnapshot);
   const running = describeRunning(config, worker, api);

@@ -25,6 +25,12 @@ export const LOG_EVENTS = {
   "trust-content-unreadable": "warn",
   "trust-contents-loaded": "info",
   "change-log-not-tidied": "warn",
+  "certificate-expiring": "warn",
+  "expiry-swept": "info",
+  "clean-up-swept": "info",
+  /** Keys without a record are kept: stored items cannot be read, and may name them. */
+  "clean-up-held-up": "error",
+  "sweep-failed": "error",
   "edge-report-failed": "warn",
   "edge-report-recovered": "info",
   session: "info",

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, unlink } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { type FileHandle, link, lstat, mkdir, open, readdir, unlink, utimes } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import type { VaultInventory } from "../../core/certificate/key-clean-up.ts";
 import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
 import {
   InvalidInput,
@@ -14,13 +15,16 @@ import {
 
 /** `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes a path, so no name leaves the root. */
 const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
+const FOLDERS = ["keys", "trust"] as const;
+/** As `writeOnce` names a file that is not whole yet. */
+const TEMPORARY = /^\.[0-9a-f]{24}\.tmp$/;
 /** Far over what the caps of core/limits.ts let in; a file that something else left there is not read into memory. */
 const MAX_BYTES = 8 * 1024 * 1024;
 /** O_NOFOLLOW: a link planted here must not name another file. O_NONBLOCK: nor may a FIFO hold us up. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Objects as files below one directory: 0600 in directories of 0700, written once, durable when `put` resolves. */
-export class FileKeyVault implements KeyVault {
+export class FileKeyVault implements KeyVault, VaultInventory {
   readonly #root: string;
 
   constructor(root: string) {
@@ -62,6 +66,41 @@ export class FileKeyVault implements KeyVault {
     });
   }
 
+  async *writtenBefore(epochMs: number): AsyncGenerator<VaultName, void> {
+    for (const path of await this.#filesBefore(epochMs)) {
+      const name = relative(this.#root, path);
+      if (isVaultName(name)) yield name;
+    }
+  }
+
+  /** Removes what a process that was killed while it wrote has left: parts of objects, under names of their own. */
+  async removeLeftOvers(epochMs: number): Promise<number> {
+    const files = await this.#filesBefore(epochMs);
+    const leftOvers = files.filter((path) => TEMPORARY.test(basename(path)));
+    for (const path of leftOvers) await answered(() => unlink(path));
+    return leftOvers.length;
+  }
+
+  async #filesBefore(epochMs: number): Promise<readonly string[]> {
+    return answered(async () => {
+      const found: string[] = [];
+      for (const folder of FOLDERS) {
+        const entries = await readdir(join(this.#root, folder), {
+          withFileTypes: true,
+          recursive: true,
+        }).catch((error: unknown) => {
+          if (isAbsent(error)) return [];
+          throw error;
+        });
+        for (const entry of entries) {
+          const path = join(entry.parentPath, entry.name);
+          if (entry.isFile() && (await isOlder(path, epochMs))) found.push(path);
+        }
+      }
+      return found;
+    });
+  }
+
   #path(name: VaultName): string {
     if (!NAME.test(name)) throw new InvalidInput("not the name of a stored object");
     return join(this.#root, name);
@@ -98,6 +137,18 @@ export class FileKeyVault implements KeyVault {
   }
 }
 
+/** False also for a file that is gone by now. */
+async function isOlder(path: string, epochMs: number): Promise<boolean> {
+  try {
+    return (await lstat(path)).mtimeMs < epochMs;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
+}
+
+const isVaultName = (text: string): text is VaultName => NAME.test(text);
+
 /** The whole object under a name of its own first: at no moment does the real name hold a part of it. */
 async function writeOnce(path: string, content: Uint8Array): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(12).toString("hex")}.tmp`);
@@ -108,6 +159,9 @@ async function writeOnce(path: string, content: Uint8Array): Promise<void> {
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
     await checkSame(path, content);
+    // Written again, it is young again: its writer is about to name it, and a clean-up must not take it away.
+    const now = new Date();
+    await utimes(path, now, now);
   } finally {
     await unlink(temporary).catch(() => undefined);
   }

@@ -9,11 +9,15 @@ const NOW = Date.parse("2026-11-24T12:00:00Z");
 const DAY_MS = 24 * 3600 * 1000;
 
 /** A vault with these objects and their ages, and settings that name version 2 of one certificate and one trust store. */
-function start(objects: Readonly<Record<VaultName, number>>, unreadable: readonly UnreadableItem[] = []) {
+function start(
+  objects: Readonly<Record<VaultName, number>>,
+  unreadable: readonly UnreadableItem[] = [],
+  revision = 5,
+) {
   const left = new Map(Object.entries(objects) as [VaultName, number][]);
   const asked: string[] = [];
   const stored: StoreContents = {
-    ...contents(5, []),
+    ...contents(revision, []),
     certificates: [certificateRecord({ material: { version: 2, sha256: "cd".repeat(32) } })],
     trustStores: [trustStoreRecord({ contentSha256: "ef".repeat(32) })],
     unreadable,
@@ -73,6 +77,12 @@ describe("a clean-up of keys", () => {
       expect(vault.left()).toEqual([stray]);
     },
   );
+
+  it("deletes nothing while the store is empty: its settings were lost or replaced", async () => {
+    const vault = start({ [stray]: 2 * DAY_MS }, [], 0);
+    expect(await vault.run()).toEqual({ kind: "kept", unreadable: 0 });
+    expect(vault.left()).toEqual([stray]);
+  });
 
   it("is not held up by a domain that cannot be read, which names no object", async () => {
     const vault = start({ [stray]: 2 * DAY_MS }, [{ kind: "domain", id: "a.example", problem: "not JSON" }]);

@@ -11,7 +11,7 @@ export interface VaultInventory {
 }
 
 /** A write ends within 10 s (core/settings/write.ts); a day leaves room for clocks, retries and people. */
-const KEPT_MS = 24 * 3600 * 1000;
+export const KEPT_MS = 24 * 3600 * 1000;
 
 export interface KeyCleanUpOptions {
   readonly vault: Pick<KeyVault, "delete"> & VaultInventory;
@@ -20,7 +20,7 @@ export interface KeyCleanUpOptions {
   readonly nowMs: number;
 }
 
-/** What a clean-up did. `kept`: it stopped because a record could not be read, and that record may name any object. */
+/** What a clean-up did. `kept`: it stopped because a record could not be read, and that record may name any object, or because the store is empty. */
 export type KeyCleanUp =
   | { readonly kind: "done"; readonly deleted: readonly VaultName[] }
   | { readonly kind: "kept"; readonly unreadable: number };
@@ -35,7 +35,8 @@ export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions)
   if (old.length === 0) return { kind: "done", deleted: [] };
   const stored = await contents();
   const unreadable = stored.unreadable.filter(({ kind }) => kind !== "domain" && kind !== "mx-host").length;
-  if (unreadable > 0) return { kind: "kept", unreadable };
+  // Settings that were never written, beside old objects, were lost: the objects are all that is left.
+  if (unreadable > 0 || stored.revision === 0) return { kind: "kept", unreadable };
   const named = namesIn(stored);
   const deleted = old.filter((name) => !named.has(name));
   for (const name of deleted) await vault.delete(name);

@@ -107,14 +107,16 @@ export class TrustStoreService {
     const made = this.#parse(input);
     const { anchors, crls, contentSha256 } = made;
     const { vault } = this.#deps;
-    let isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
+    const isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
+    let isPut = false;
     return this.#commit(made.content, async (expectedHead) => {
       const { id, before, replaced } = await this.#stored(target, condition);
       const record = before ?? this.#new(target.actor, id, { ...made, label: input.label });
       const after = { ...record, label: input.label, anchors, crls, contentSha256 };
       if (before !== null && isThere && saysTheSame(before, after)) return { unchanged: before };
-      if (!isThere) await vault.put(trustName(contentSha256), made.contentBytes);
-      isThere = true;
+      // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away.
+      if (!isPut) await vault.put(trustName(contentSha256), made.contentBytes);
+      isPut = true;
       await this.#checkDomains(after);
       return this.#change(target.actor, { id, before, after, expectedHead, replaced });
     });

@@ -1,6 +1,4 @@
-/** What the schedule does, each by its own rule (infra/schedule.ts). */
-export const SWEEPS = ["backup", "expiry", "renewals", "clean-up"] as const;
-export type Sweep = (typeof SWEEPS)[number];
+import { type Sweep, SWEEPS } from "../../core/schedule.ts";
 
 /** What the function was called for. */
 export type ScheduleTask =

@@ -2,18 +2,34 @@ import type { AcmCertificates } from "../../core/certificate/acm-certificates.ts
 import type { CertificateRecord } from "../../core/certificate/certificate.ts";
 import { expiryOf } from "../../core/certificate/expiry.ts";
 import { cleanUpKeys, type KeyCleanUpOptions } from "../../core/certificate/key-clean-up.ts";
-import { type BackedUp, backUp, type BackUpPorts } from "../../core/settings/back-up.ts";
-import type { LambdaLog } from "../lambda-log.ts";
+import type { Sweep } from "../../core/schedule.ts";
+import { backUp, type BackUpPorts } from "../../core/settings/back-up.ts";
+import type { StoreContents } from "../../core/settings/store.ts";
 import type { ScheduleTask } from "./schedule-event.ts";
 
-export interface ScheduleDependencies extends BackUpPorts {
+export interface ScheduleDependencies extends Pick<BackUpPorts, "store"> {
+  /** null = there are no backups: contents are read from the store. */
+  readonly backups: BackUpPorts["backups"] | null;
   readonly vault: KeyCleanUpOptions["vault"];
-  readonly acm: Pick<AcmCertificates, "advance">;
+  /** null = no certificates of ACM can be ordered here. */
+  readonly acm: Pick<AcmCertificates, "advance"> | null;
   readonly now: () => number;
-  /** The most that this process ever held, in bytes. */
-  readonly peakMemory: () => number;
-  readonly log: LambdaLog;
+  readonly log: (level: "info" | "error", fields: ScheduleFields) => void;
 }
+
+/** Every event that a sweep logs. */
+type ScheduleEvent =
+  | "backup-swept"
+  | "certificate-expiring"
+  | "expiry-swept"
+  | "clean-up-swept"
+  | "clean-up-held-up"
+  | "certificate-exported"
+  | "certificate-not-advanced"
+  | "renewals-swept"
+  | "memory-measured";
+
+export type ScheduleFields = Readonly<Record<string, unknown>> & { readonly event: ScheduleEvent };
 
 /** Each certificate on its own: one that cannot be exported must not hold up the others. */
 export class SweepFailed extends Error {
@@ -26,23 +42,32 @@ export class SweepFailed extends Error {
  *
  * @throws whatever keeps it from being done, so that it counts as failed and is tried again.
  */
-export async function runTask(task: ScheduleTask, deps: ScheduleDependencies): Promise<void> {
+export async function runTask(
+  task: ScheduleTask,
+  {
+    peakMemory,
+    ...deps
+  }: ScheduleDependencies & {
+    /** The most that this process ever held, in bytes. */
+    readonly peakMemory: () => number;
+  },
+): Promise<void> {
   try {
-    await doTask(task, deps);
+    await (task.kind === "available" ? available(task.arns, deps) : runSweep(task.sweep, deps));
   } finally {
     // Lambda measures no memory in a metric; a function that outgrows its own is only seen when it is killed.
     deps.log("info", {
       event: "memory-measured",
-      peakMemoryMegabytes: Math.ceil(deps.peakMemory() / 1024 ** 2),
+      peakMemoryMegabytes: Math.ceil(peakMemory() / 1024 ** 2),
     });
   }
 }
 
-async function doTask(task: ScheduleTask, deps: ScheduleDependencies): Promise<void> {
-  if (task.kind === "available") return available(task.arns, deps);
-  switch (task.sweep) {
+/** Runs one sweep, and logs its outcome in one line. @throws as `runTask` */
+export async function runSweep(sweep: Sweep, deps: ScheduleDependencies): Promise<void> {
+  switch (sweep) {
     case "backup":
-      await sweepBackup(deps);
+      await readContents(deps);
       return;
     case "expiry":
       return sweepExpiry(deps);
@@ -51,13 +76,15 @@ async function doTask(task: ScheduleTask, deps: ScheduleDependencies): Promise<v
     case "clean-up":
       return sweepKeys(deps);
     default:
-      return task.sweep satisfies never;
+      return sweep satisfies never;
   }
 }
 
-async function sweepBackup(deps: ScheduleDependencies): Promise<BackedUp> {
+/** Everything that is stored: by way of the backup, which costs what changed, where there are backups. */
+async function readContents({ backups, ...deps }: ScheduleDependencies): Promise<StoreContents> {
+  if (backups === null) return deps.store.loadAll();
   const startedAt = deps.now();
-  const backup = await backUp(deps, startedAt);
+  const backup = await backUp({ backups, store: deps.store }, startedAt);
   const { revision, domains, unreadable } = backup.contents;
   deps.log("info", {
     event: "backup-swept",
@@ -67,12 +94,12 @@ async function sweepBackup(deps: ScheduleDependencies): Promise<BackedUp> {
     read: backup.read,
     durationMs: deps.now() - startedAt,
   });
-  return backup;
+  return backup.contents;
 }
 
-/** Every hour: what orders wait for, and how long certificates will do. Read by way of the backup, which costs what changed. */
+/** Every hour: what orders wait for, and how long certificates will do. */
 async function sweepExpiry(deps: ScheduleDependencies): Promise<void> {
-  const { contents } = await sweepBackup(deps);
+  const contents = await readContents(deps);
   const { states, soonestDays, expiring, expired, reached } = expiryOf(contents, deps.now());
   for (const certificate of expiring) deps.log("error", { event: "certificate-expiring", ...certificate });
   // No days where none is in use: a metric made of this line must not see a number.
@@ -84,7 +111,7 @@ async function sweepExpiry(deps: ScheduleDependencies): Promise<void> {
 
 /** Every day, whatever events got lost: all certificates of ACM. */
 async function sweepRenewals(deps: ScheduleDependencies): Promise<void> {
-  const { contents } = await sweepBackup(deps);
+  const contents = await readContents(deps);
   await advanceAll(
     contents.certificates.filter(({ acm }) => acm !== undefined),
     deps,
@@ -92,7 +119,7 @@ async function sweepRenewals(deps: ScheduleDependencies): Promise<void> {
 }
 
 async function available(arns: readonly string[], deps: ScheduleDependencies): Promise<void> {
-  const { contents } = await sweepBackup(deps);
+  const contents = await readContents(deps);
   const named = contents.certificates.filter(({ acm }) => acm !== undefined && arns.includes(acm.arn));
   await advanceAll(named, deps);
 }
@@ -111,21 +138,22 @@ async function sweepKeys(deps: ScheduleDependencies): Promise<void> {
 
 async function advanceAll(
   certificates: readonly CertificateRecord[],
-  deps: ScheduleDependencies,
+  { acm, log }: ScheduleDependencies,
 ): Promise<void> {
+  if (acm === null) return;
   const counts = { unchanged: 0, noted: 0, exported: 0, gone: 0, failed: 0 };
   for (const { id } of certificates) {
     try {
-      const advance = await deps.acm.advance(id);
+      const advance = await acm.advance(id);
       counts[advance] += 1;
-      if (advance === "exported") deps.log("info", { event: "certificate-exported", id });
+      if (advance === "exported") log("info", { event: "certificate-exported", id });
     } catch (error) {
       counts.failed += 1;
       const { name, message } = error instanceof Error ? error : new Error(typeof error);
-      deps.log("error", { event: "certificate-not-advanced", id, error: name, message });
+      log("error", { event: "certificate-not-advanced", id, error: name, message });
     }
   }
-  deps.log("info", { event: "renewals-swept", ...counts });
+  log("info", { event: "renewals-swept", ...counts });
   if (counts.failed > 0)
     throw new SweepFailed(`${counts.failed} certificates of ACM were not brought up to date`);
 }

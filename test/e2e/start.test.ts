@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -212,4 +212,26 @@ describe("an end", () => {
       });
     },
   );
+});
+
+describe("keys of deleted certificates", () => {
+  it("are gone from DATA_DIR a day later, at the next start", async () => {
+    let key = "";
+    await withPostern(dataDir, async (postern) => {
+      const body = { source: "self-signed", names: ["mx.example"] };
+      const made = (await (await postern.api("POST /v1/certificates", body)).json()) as { id: string };
+      key = join(dataDir, "vault/keys", made.id, "1");
+      const path = `/v1/certificates/${made.id}`;
+      expect((await postern.api(`DELETE ${path}`, undefined, { "if-match": "*" })).status).toBe(204);
+      await postern.logged("clean-up-swept");
+      expect(statSync(key).isFile()).toBe(true);
+      await postern.end();
+    });
+    const longAgo = new Date(Date.now() - 2 * 24 * 3600 * 1000);
+    utimesSync(key, longAgo, longAgo);
+    await withPostern(dataDir, async (postern) => {
+      expect(await postern.logged("clean-up-swept")).toMatchObject({ deleted: 1 });
+      expect(() => statSync(key)).toThrow(/ENOENT/);
+    });
+  });
 });

@@ -3,7 +3,7 @@ import type { CertificateRecord } from "../../core/certificate/certificate.ts";
 import { materialName } from "../../core/certificate/key-vault.ts";
 import type { StoreContents } from "../../core/settings/store.ts";
 import { createLambdaLog } from "../../functions/lambda-log.ts";
-import type { Sweep } from "../../functions/schedule/schedule-event.ts";
+import type { Sweep } from "../../core/schedule.ts";
 import { runTask } from "../../functions/schedule/sweeps.ts";
 import { createCloudWatchMetrics } from "../../worker/cloudwatch-metrics.ts";
 import { createDeliveryHealth } from "../../worker/delivery-health.ts";

@@ -59,8 +59,8 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "renewals of ACM are looked for once a week": {
     file: SCHEDULE,
-    find: 'renewals: "rate(1 day)"',
-    replace: 'renewals: "rate(7 days)"',
+    find: "rateOf(SWEEP_MINUTES[sweep])",
+    replace: "rateOf(SWEEP_MINUTES[sweep] * 7)",
     caughtBy: "every sweep has its time",
   },
   "a sweep gets no word of which it is": {

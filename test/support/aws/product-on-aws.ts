@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import type { GatewayAnswer } from "../../../functions/api/lambda-handler.ts";
-import type { Sweep } from "../../../functions/schedule/schedule-event.ts";
+import type { Sweep } from "../../../core/schedule.ts";
 import { type BundleName, buildBundle } from "../../../scripts/bundles.ts";
 import { gatewayEvent, iamAuthorizer } from "../gateway-events.ts";
 import { addressBlock, proxyV2 } from "../proxy-headers.ts";

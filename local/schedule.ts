@@ -1,0 +1,75 @@
+import type { FileKeyVault } from "../adapters/local/file-key-vault.ts";
+import { KEPT_MS } from "../core/certificate/key-clean-up.ts";
+import type { Clock } from "../core/clock.ts";
+import { type Sweep, SWEEP_MINUTES } from "../core/schedule.ts";
+import type { Store } from "../core/settings/store.ts";
+import { runSweep, type ScheduleFields } from "../functions/schedule/sweeps.ts";
+import type { Log } from "../worker/log.ts";
+
+/**
+ * Sweeps that have something to do on one machine. No `backup`: it serves edges that cannot read a table, and here the edge is
+ * in the same process as its store. No `renewals`: ACM is on AWS.
+ */
+const LOCAL_SWEEPS = ["expiry", "clean-up"] as const satisfies readonly Sweep[];
+
+export interface LocalScheduleOptions {
+  readonly store: Pick<Store, "loadAll" | "changesAfter">;
+  readonly vault: Pick<FileKeyVault, "writtenBefore" | "delete" | "removeLeftOvers">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Timers of the sweeps. */
+export interface LocalSchedule {
+  /** Starts no more sweeps, and resolves when the one that runs has ended. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs the sweeps of AWS's schedule in this process: once at the start, since a process may never live for a day, then each at its
+ * interval, one at a time. A sweep that fails is logged and runs again at its next time.
+ */
+export function startSchedule(options: LocalScheduleOptions): LocalSchedule {
+  let isStopped = false;
+  let tail = Promise.resolve();
+  const enqueue = (sweep: Sweep): void => {
+    const before = tail;
+    tail = (async () => {
+      await before;
+      if (!isStopped) await run(sweep, options);
+    })();
+  };
+  const timers = LOCAL_SWEEPS.map((sweep) => {
+    enqueue(sweep);
+    return setInterval(() => enqueue(sweep), SWEEP_MINUTES[sweep] * 60_000);
+  });
+  return {
+    async stop() {
+      isStopped = true;
+      for (const timer of timers) clearInterval(timer);
+      await tail;
+    },
+  };
+}
+
+async function run(sweep: Sweep, { store, vault, clock, log }: LocalScheduleOptions): Promise<void> {
+  const now = (): number => clock.now();
+  try {
+    await runSweep(sweep, { store, vault, backups: null, acm: null, now, log: logTo(log) });
+    if (sweep === "clean-up") await vault.removeLeftOvers(now() - KEPT_MS);
+  } catch (error) {
+    log("sweep-failed", { sweep, error });
+  }
+}
+
+/** The level is that of the event's row. */
+const logTo =
+  (log: Log) =>
+  (_level: unknown, { event, ...fields }: ScheduleFields): void => {
+    // The others belong to backups, ACM and Lambda, which are not here.
+    if (isLocal(event)) log(event, fields);
+  };
+
+const LOCAL_EVENTS = ["certificate-expiring", "expiry-swept", "clean-up-swept", "clean-up-held-up"] as const;
+const isLocal = (event: ScheduleFields["event"]): event is (typeof LOCAL_EVENTS)[number] =>
+  LOCAL_EVENTS.some((each) => each === event);
