@@ -134,8 +134,8 @@ function parse(text: string, nowMs: number): NewCertificate {
     ...(bundle.privateKeyPem === "" ? ["it holds no private key"] : []),
   ];
   if (missing.length > 0) {
-    const issues = missing.map((message) => ({ pointer: "", code: "required", message }));
-    throw new InvalidInput("the file is not complete", issues);
+    const absent = missing.map((message) => ({ pointer: "", code: "required", message }));
+    throw new InvalidInput("the file is not complete", absent);
   }
   return parsePemBundle(bundle, { nowMs, takesAnyDate: true });
 }
