@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseDomainName } from "../domain-name/domain-name.ts";
-import { isSafeAddress, isSourceRoute } from "./mailbox-text.ts";
+import { isSafeAddress, isSourceRoute, mailboxKey } from "./mailbox-text.ts";
 
 describe("an address that goes between angle brackets", () => {
   it.each([
@@ -44,4 +44,23 @@ describe("an address that goes between angle brackets", () => {
   ])("hides another destination in the local part %s: %s", (localPart, expected) => {
     expect(isSourceRoute({ localPart, domain: parseDomainName("example.com") })).toBe(expected);
   });
+});
+
+describe("the key of a mailbox", () => {
+  it.each([
+    ["tlsrpt@a.example", "TLSRPT@a.example"],
+    ["tlsrpt@a.example", '"tlsrpt"@a.example'],
+    ["tlsrpt@a.example", '"tls\\rpt"@a.example'],
+    ['"a b"@a.example', '"A\\ b"@a.example'],
+    ['"a\\"b"@a.example', '"A\\"B"@a.example'],
+  ])("is the same for %s and %s", (one, other) => expect(mailboxKey(other)).toBe(mailboxKey(one)));
+
+  it.each([
+    ["tlsrpt@a.example", "tlsrpt@b.example"],
+    ["tlsrpt@a.example", "tlsrpt+x@a.example"],
+    ["tlsrpt@a.example", "tl\u017frpt@a.example"],
+    ["gr\u00fcn@a.example", "gru\u0308n@a.example"],
+    ['"a b"@a.example', '"a  b"@a.example'],
+    ["a@a.example", '"a@"@a.example'],
+  ])("differs for %s and %s", (one, other) => expect(mailboxKey(other)).not.toBe(mailboxKey(one)));
 });

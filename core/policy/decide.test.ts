@@ -78,7 +78,7 @@ function verdict(
   chain: ChainVerdict | null = null,
   trust: ResolvedTrust = TRUST,
 ): Verdict {
-  const decision = decide({ domain: domain(rule), trust, facts: given, nowMs: NOW, chain });
+  const decision = decide({ domain: domain(rule), trust, facts: given, localPart: "x", nowMs: NOW, chain });
   if (decision.kind !== "verdict") throw new Error("the chain verifier was asked for");
   return decision.verdict;
 }
@@ -214,6 +214,7 @@ describe("rows 5 to 8: the client's certificate", () => {
         domain: domain({ ...REQUIRE, purpose }),
         trust: TRUST,
         facts: facts(tls({ peer: peer(handshake) })),
+        localPart: "x",
         nowMs: NOW,
         chain: null,
       }).kind,
@@ -227,6 +228,7 @@ describe("rows 5 to 8: the client's certificate", () => {
         domain: domain(REQUIRE),
         trust: TRUST,
         facts: facts(tls({ peer: peer(OK, ofLength(length)) })),
+        localPart: "x",
         nowMs: NOW,
         chain,
       });
@@ -244,6 +246,7 @@ describe("rows 5 to 8: the client's certificate", () => {
         domain: domain(REQUIRE),
         trust: TRUST,
         facts: facts(tls({ peer: peer({ trustHash: null, ok: true, code: null }) })),
+        localPart: "x",
         nowMs: NOW,
         chain: null,
       }).kind,
@@ -430,6 +433,83 @@ describe("exceptions", () => {
       });
     },
   );
+
+  const REPORTS = "tlsrpt@example.com";
+  const forReports = (change: Partial<TlsException> = {}) =>
+    exception({ match: { recipient: REPORTS }, level: "accept", clientCertificateMode: "none", ...change });
+  const at = (
+    localPart: string,
+    rule: Rule,
+    given: SessionFacts,
+    chain: ChainVerdict | null = null,
+  ): string => {
+    const question = { domain: domain(rule), trust: TRUST, facts: given, localPart, nowMs: NOW, chain };
+    const decision = decide(question);
+    return decision.kind === "verdict" ? brief(decision.verdict) : decision.kind;
+  };
+  const strict: Rule = { ...REQUIRE, minVersion: "TLSv1.3", exceptions: [forReports()] };
+
+  it.each([
+    ["plaintext", facts(null), null, "reject tls-required"],
+    [
+      "TLS that was not to be had",
+      facts(null, { tlsPossible: false }),
+      null,
+      "defer tls-required tls-not-possible",
+    ],
+    ["TLS 1.2", facts(tls({ protocol: "TLSv1.2" })), null, "reject tls-too-old"],
+    ["no certificate", facts(tls()), null, "reject client-certificate-missing"],
+    [
+      "an untrusted chain",
+      facts(tls({ peer: peer(UNJUDGED) })),
+      judged(false, false, false),
+      "reject client-certificate-untrusted",
+    ],
+    [
+      "a chain that is not judged",
+      facts(tls({ peer: peer(UNJUDGED) })),
+      NOT_JUDGED,
+      "defer client-certificate-untrusted not-judged",
+    ],
+    [
+      "a purpose",
+      facts(tls({ peer: peer(UNJUDGED) })),
+      judged(true, false, false),
+      "reject client-certificate-purpose",
+    ],
+    ["a name", facts(tls({ peer: peer(OK, { dnsNames: [] }) })), null, "reject client-certificate-name"],
+  ] as const)("for a recipient loosen rows 3 to 8 for that mailbox alone: %s", (_, given, chain, others) => {
+    expect(at("tlsrpt", { ...strict, names: { match: "helo", allowed: [] } }, given, chain)).toBe("accept");
+    expect(at("sales", { ...strict, names: { match: "helo", allowed: [] } }, given, chain)).toBe(others);
+  });
+
+  it.each([
+    ["tlsrpt", "accept"],
+    ["TLSRPT", "accept"],
+    ['"tlsrpt"', "accept"],
+    ['"tls\\rpt"', "accept"],
+    ["tlsrpt+x", "reject tls-required"],
+    ["tls.rpt", "reject tls-required"],
+    ['"tlsrpt "', "reject tls-required"],
+    ["tl\u017frpt", "reject tls-required"],
+  ])("for tlsrpt@ judge a RCPT to %s@: %s", (localPart, expected) =>
+    expect(at(localPart, { level: "require", exceptions: [forReports()] }, facts(null))).toBe(expected),
+  );
+
+  it("for a recipient can be stricter, and no spelling walks around them", () => {
+    const rule: Rule = { level: "accept", exceptions: [forReports({ level: "require" })] };
+    expect(
+      ["tlsrpt", "TlsRpt", '"tlsrpt"', "sales"].map((localPart) => at(localPart, rule, facts(null))),
+    ).toEqual(["reject tls-required", "reject tls-required", "reject tls-required", "accept"]);
+  });
+
+  it("need all keys: a recipient and a network", () => {
+    const match = { recipient: REPORTS, clientCidr: "198.51.100.0/24" };
+    const rule: Rule = { level: "require", exceptions: [forReports({ match })] };
+    expect(at("tlsrpt", rule, facts(null))).toBe("reject tls-required");
+    expect(at("tlsrpt", rule, facts(null, { clientAddress: "198.51.100.1" }))).toBe("accept");
+    expect(at("sales", rule, facts(null, { clientAddress: "198.51.100.1" }))).toBe("reject tls-required");
+  });
 
   it("of other senders do not keep a certificate from being judged", () => {
     const elsewhere = exception({ match: { clientCidr: "198.51.100.0/24" }, level: "require" });

@@ -1,12 +1,16 @@
+import type { Mailbox } from "../delivery/delivery.ts";
+import { mailboxKey, mailboxText } from "../delivery/mailbox-text.ts";
 import { isInNetwork } from "../network/client-address.ts";
 import type {
   ClientCertificateMode,
   DomainRecord,
   Enforcement,
   ExceptionMatch,
+  MinVersion,
   TlsLevel,
 } from "../settings/domain.ts";
 import { isInForce } from "../settings/domain-group.ts";
+import { withException } from "../settings/rules.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
 import { type ClientJudgement, judgeClient } from "./client-judgement.ts";
 import { allowedNameAccepts, nameAccepted } from "./client-names.ts";
@@ -19,6 +23,8 @@ export interface Question {
   /** The domain's own trust under the connection's snapshot. */
   readonly trust: ResolvedTrust;
   readonly facts: SessionFacts;
+  /** The recipient's local part as the client wrote it. */
+  readonly localPart: string;
   readonly nowMs: number;
   /** The verifier's answer for this chain and trust; null = not asked. */
   readonly chain: ChainVerdict | null;
@@ -99,32 +105,42 @@ function judgeUnknown(question: Question, detail: string): Verdict {
 
 interface Rule {
   readonly level: TlsLevel;
+  readonly minVersion: MinVersion;
   readonly mode: ClientCertificateMode;
   readonly exception: number | null;
 }
 
 /** The first exception in force whose keys all hold, or the domain's own rule. */
-function ruleFor({ domain, facts, nowMs }: Question, certificatePassed: boolean): Rule {
-  const { server, clientCertificate, exceptions } = domain.tls;
+function ruleFor(question: Question, certificatePassed: boolean): Rule {
+  const { domain, nowMs } = question;
+  const { exceptions } = domain.tls;
   const index = exceptions.findIndex(
-    (exception) => isInForce(exception, nowMs) && holds(exception.match, facts, certificatePassed),
+    (exception) => isInForce(exception, nowMs) && holds(exception.match, question, certificatePassed),
   );
   const exception = exceptions[index];
+  const { server, clientCertificate } = (exception === undefined ? domain : withException(domain, exception))
+    .tls;
   return {
-    level: exception?.level ?? server.level,
-    mode: exception?.clientCertificateMode ?? clientCertificate.mode,
+    level: server.level,
+    minVersion: server.minVersion,
+    mode: clientCertificate.mode,
     exception: exception === undefined ? null : index,
   };
 }
 
-function holds(match: ExceptionMatch, facts: SessionFacts, certificatePassed: boolean): boolean {
-  const { clientCidr, senderDomain, clientName } = match;
-  if (clientCidr === undefined && senderDomain === undefined && clientName === undefined) return false;
+function holds(match: ExceptionMatch, question: Question, certificatePassed: boolean): boolean {
+  const { facts, domain, localPart } = question;
+  const { clientCidr, senderDomain, clientName, recipient } = match;
+  if (!Object.values(match).some((value) => value !== undefined)) return false;
+  if (recipient !== undefined && !isMailbox(recipient, { localPart, domain: domain.name })) return false;
   if (clientCidr !== undefined && !isInNetwork(facts.clientAddress, clientCidr)) return false;
   if (senderDomain !== undefined && facts.senderDomain !== senderDomain) return false;
   if (clientName === undefined) return true;
   return certificatePassed && carries(facts.tls?.peer?.dnsNames ?? [], clientName);
 }
+
+const isMailbox = (expected: string, recipient: Mailbox): boolean =>
+  mailboxKey(expected) === mailboxKey(mailboxText(recipient));
 
 const carries = (dnsNames: readonly string[], allowed: string): boolean =>
   dnsNames.some((dnsName) => allowedNameAccepts(allowed, dnsName));
@@ -138,7 +154,7 @@ function judge(question: Question, client: Judged): Verdict {
   const { domain, facts } = question;
   const rule = ruleFor(question, client.kind === "passed");
   const clientCertificate = clientResult(question, rule, client);
-  const failure = serverFailure(domain, rule, facts) ?? clientFailure(rule, facts, clientCertificate);
+  const failure = serverFailure(rule, facts) ?? clientFailure(rule, facts, clientCertificate);
   return {
     ...answer(failure, domain.tls.enforcement),
     exception: rule.exception,
@@ -148,13 +164,12 @@ function judge(question: Question, client: Judged): Verdict {
 }
 
 /** Rows 3 and 4. */
-function serverFailure(domain: DomainRecord, rule: Rule, facts: SessionFacts): Failure | null {
+function serverFailure(rule: Rule, facts: SessionFacts): Failure | null {
   if (facts.tls === null) {
     if (rule.level !== "require") return null;
     return { reason: "tls-required", circumstance: facts.tlsPossible ? null : "tls-not-possible" };
   }
-  const floor = domain.tls.server.minVersion;
-  if (floor === "TLSv1.3" && facts.tls.protocol !== "TLSv1.3")
+  if (rule.minVersion === "TLSv1.3" && facts.tls.protocol !== "TLSv1.3")
     return { reason: "tls-too-old", circumstance: null };
   if (facts.tls.protocol !== "TLSv1.2" && facts.tls.protocol !== "TLSv1.3")
     return { reason: "tls-too-old", circumstance: null };

@@ -23,7 +23,7 @@ import {
   plainText,
   storedId,
 } from "./input-fields.ts";
-import { checkCidr, checkNextHop, checkPin, checkTimestamp } from "./text-formats.ts";
+import { checkCidr, checkMailbox, checkNextHop, checkPin, checkTimestamp } from "./text-formats.ts";
 
 /**
  * What an operator may write of a domain, with the defaults of semantics.md section 1. Only whole documents pass
@@ -41,10 +41,18 @@ const exceptionInput = z.strictObject({
       .meta({ examples: ["192.0.2.0/24"] }),
     senderDomain: domainNameInput.optional(),
     clientName: namePatternInput.optional(),
+    recipient: checked(checkMailbox)
+      .optional()
+      .meta({
+        description: "one mailbox of this domain; upper and lower case are not told apart",
+        examples: ["tlsrpt@example.com"],
+      }),
   }),
   level: z.enum(TLS_LEVELS).optional(),
   clientCertificateMode: z.enum(CLIENT_CERTIFICATE_MODES).optional(),
-  reason: plainText(CAPS.reasonCharacters).meta({ description: "why this sender is judged by another rule" }),
+  reason: plainText(CAPS.reasonCharacters).meta({
+    description: "why this sender or recipient is judged by another rule",
+  }),
   expiresAt: checked(checkTimestamp).optional().meta({ format: "date-time" }),
 });
 

@@ -50,9 +50,11 @@ export interface ExceptionMatch {
   readonly senderDomain?: DomainName | undefined;
   /** A dNSName that a client certificate, valid for this domain, carries. */
   readonly clientName?: NamePattern | undefined;
+  /** One mailbox of the domain, in canonical spelling: see `parseMailbox` and `mailboxKey`. */
+  readonly recipient?: string | undefined;
 }
 
-/** A named sender that is judged by another rule. */
+/** Another rule for a named sender or recipient. */
 export interface TlsException {
   readonly match: ExceptionMatch;
   readonly level?: TlsLevel | undefined;

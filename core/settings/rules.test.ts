@@ -16,6 +16,7 @@ const found = (settings: DomainSettings): string[] =>
 const STORE = { trustStoreIds: ["trust_01JD0000000000000000000000"] };
 const server = (level: string, more: object = {}) => ({ server: { level, ...more } });
 const client = (mode: string, more: object = {}) => ({ clientCertificate: { mode, trust: STORE, ...more } });
+const REPORTS = { recipient: "tlsrpt@example.com" };
 const exception = (match: object, change: object) => ({ match, reason: "test", ...change });
 const CIDR = { clientCidr: "192.0.2.0/24" };
 const SENDER = { senderDomain: "partner.example" };
@@ -189,6 +190,30 @@ describe("exceptions", () => {
       "a client name at a looser mode",
       domain({ ...REQUIRE_BOTH, exceptions: [exception(NAME, { clientCertificateMode: "request" })] }),
     ],
+    [
+      "a recipient at a looser level and mode, whatever TLS the others need",
+      domain({
+        ...REQUIRE_BOTH,
+        server: { level: "require", minVersion: "TLSv1.3" },
+        exceptions: [exception(REPORTS, { level: "accept", clientCertificateMode: "none" })],
+      }),
+    ],
+    [
+      "a sender and a recipient at a looser level",
+      domain({
+        ...server("require"),
+        exceptions: [exception({ ...SENDER, ...REPORTS }, { level: "accept" })],
+      }),
+    ],
+    [
+      "a sender and a recipient before a stricter rule for another recipient",
+      domain({
+        exceptions: [
+          exception({ ...SENDER, ...REPORTS }, { level: "accept" }),
+          exception({ recipient: "sales@example.com" }, { level: "require" }),
+        ],
+      }),
+    ],
     ["a sender at a stricter level", domain({ exceptions: [exception(SENDER, { level: "require" })] })],
     ["a sender at the same level", domain({ exceptions: [exception(SENDER, { level: "accept" })] })],
     [
@@ -282,6 +307,39 @@ describe("exceptions", () => {
         exception(CIDR, { level: "require", clientCertificateMode: "require" }),
       ),
       ["sender-domain-loosens /tls/exceptions/0/match/senderDomain"],
+    ],
+    [
+      "a recipient of another domain",
+      on({}, exception({ recipient: "tlsrpt@other.example" }, { level: "none" })),
+      ["recipient-of-other-domain /tls/exceptions/0/match/recipient"],
+    ],
+    [
+      "a recipient at a looser level that keeps mode require",
+      on(REQUIRE_BOTH, exception(REPORTS, { level: "accept" })),
+      ["client-certificate-without-required-tls /tls/exceptions/0/level"],
+    ],
+    [
+      "a sender and a recipient that hide a stricter network",
+      on(
+        {},
+        exception({ ...SENDER, ...REPORTS }, { level: "accept" }),
+        exception(CIDR, { level: "require" }),
+      ),
+      ["sender-domain-loosens /tls/exceptions/0/level"],
+    ],
+    [
+      "a sender and a recipient that hide a stricter rule for another spelling of that recipient",
+      on(
+        {},
+        exception({ ...SENDER, ...REPORTS }, { level: "accept" }),
+        exception({ recipient: "TLSRPT@example.com" }, { level: "require" }),
+      ),
+      ["sender-domain-loosens /tls/exceptions/0/level"],
+    ],
+    [
+      "a sender alone that hides a stricter recipient",
+      on({}, exception(SENDER, { level: "accept" }), exception(REPORTS, { level: "require" })),
+      ["sender-domain-loosens /tls/exceptions/0/level"],
     ],
     [
       "the second of two",

@@ -1,3 +1,4 @@
+import { mailboxKey } from "../delivery/mailbox-text.ts";
 import type { Issue } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { isInForce } from "./domain-group.ts";
@@ -8,6 +9,7 @@ import {
   TLS_LEVELS,
   type TlsException,
 } from "./domain.ts";
+import { domainOfMailbox } from "./text-formats.ts";
 
 /**
  * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those that ask for
@@ -153,9 +155,15 @@ function exceptionIssues(settings: DomainSettings, index: number, ownBroken: rea
       message: `under this exception: ${rule.message}${needsMode(rule, exception) ? `; it keeps the domain's mode ${modeOf(settings)}, so name clientCertificateMode too` : ""}`,
     }),
   );
-  return [...emptyMatch(exception, pointer), ...refused, ...loosenedBySender(settings, index)];
+  return [
+    ...emptyMatch(exception, pointer),
+    ...otherDomain(settings, exception, pointer),
+    ...refused,
+    ...loosenedBySender(settings, index),
+  ];
 }
 
+/** The domain's settings as they are where an exception matches. */
 /** An exception that changes the level alone, against a rule between level and mode. */
 const needsMode = ({ exceptionFields }: OwnRule, { level, clientCertificateMode }: TlsException): boolean =>
   exceptionFields.includes("clientCertificateMode") &&
@@ -195,11 +203,14 @@ const exceptionKey = ({ match, level, clientCertificateMode, expiresAt }: TlsExc
 /** The domain's settings as they are for a sender that an exception matches. */
 export function withException(settings: DomainSettings, exception: TlsException): DomainSettings {
   const { tls } = settings;
+  const level = exception.level ?? tls.server.level;
+  // Plaintext is taken for this mailbox, so no version of TLS may be refused: RFC 8460 section 3 has reporters ignore TLS failures.
+  const anyVersion = exception.match.recipient !== undefined && level !== "require";
   return {
     ...settings,
     tls: {
       ...tls,
-      server: { ...tls.server, level: exception.level ?? tls.server.level },
+      server: { ...tls.server, level, minVersion: anyVersion ? "TLSv1.2" : tls.server.minVersion },
       clientCertificate: {
         ...tls.clientCertificate,
         mode: exception.clientCertificateMode ?? tls.clientCertificate.mode,
@@ -214,19 +225,36 @@ const matchKeys = ({ match }: TlsException): string[] =>
 function emptyMatch(exception: TlsException, pointer: string): Issue[] {
   if (matchKeys(exception).length > 0) return [];
   const message =
-    "an exception needs a clientCidr, a senderDomain or a clientName; an empty match would be everyone";
+    "an exception needs a clientCidr, a senderDomain, a clientName or a recipient; an empty match would be everyone";
   return [{ pointer: `${pointer}/match`, code: "match-empty", message }];
+}
+
+/** A recipient of another domain is never judged by this one: the exception would match no mail. */
+function otherDomain(settings: DomainSettings, { match }: TlsException, pointer: string): Issue[] {
+  if (match.recipient === undefined || domainOfMailbox(match.recipient) === settings.name) return [];
+  return [
+    {
+      pointer: `${pointer}/match/recipient`,
+      code: "recipient-of-other-domain",
+      message: `must be a mailbox of ${settings.name}`,
+    },
+  ];
 }
 
 /**
  * MAIL FROM is unauthenticated: everyone can take an exception that only it opens. So such an exception must be as strict
- * as the domain, and as every later exception that it would hide from a sender who claims its domain.
+ * as the domain, and as every later exception that it would hide from a sender who claims its domain. With a recipient
+ * it may be looser than the domain, as the recipient alone may be, but not than an exception that it would hide.
  */
 function loosenedBySender(settings: DomainSettings, index: number): Issue[] {
   const exception = settings.tls.exceptions[index];
-  if (exception === undefined || matchKeys(exception).join() !== "senderDomain") return [];
+  if (exception?.match.senderDomain === undefined) return [];
+  const { recipient } = exception.match;
+  const proven = matchKeys(exception).filter((key) => key !== "senderDomain" && key !== "recipient");
+  if (proven.length > 0) return [];
   const claimed = withException(settings, exception);
-  const others = [{ rule: settings, text: "the domain's own" }, ...hiddenBy(settings, index)];
+  const own = recipient === undefined ? [{ rule: settings, text: "the domain's own" }] : [];
+  const others = [...own, ...hiddenBy(settings, index)];
   return STRICTNESS.flatMap(({ field, rank }) => {
     const stricter = others.find(({ rule }) => rank(claimed) < rank(rule));
     if (stricter === undefined) return [];
@@ -246,11 +274,15 @@ const STRICTNESS: readonly {
   { field: "clientCertificateMode", rank: (settings) => CLIENT_CERTIFICATE_MODES.indexOf(modeOf(settings)) },
 ];
 
-/** Later exceptions that one connection could match too; another senderDomain cannot be claimed at the same time. */
+/** Later exceptions that one recipient could match too: it has one senderDomain and one mailbox. */
 function hiddenBy(settings: DomainSettings, index: number): { rule: DomainSettings; text: string }[] {
-  const claimedDomain = settings.tls.exceptions[index]?.match.senderDomain;
+  const { senderDomain, recipient } = settings.tls.exceptions[index]?.match ?? {};
   return settings.tls.exceptions.slice(0, CAPS.exceptions).flatMap((later, position) => {
-    const disjoint = later.match.senderDomain !== undefined && later.match.senderDomain !== claimedDomain;
+    const disjoint =
+      (later.match.senderDomain !== undefined && later.match.senderDomain !== senderDomain) ||
+      (later.match.recipient !== undefined &&
+        recipient !== undefined &&
+        mailboxKey(later.match.recipient) !== mailboxKey(recipient));
     if (position <= index || disjoint) return [];
     return {
       rule: withException(settings, later),

@@ -38,6 +38,7 @@ const full = domainRecord({
       expiresAt: "2027-01-01T00:00:00Z",
     },
     { match: { clientCidr: "2001:db8::/32" }, clientCertificateMode: "none", reason: "branch" },
+    { match: { recipient: "tlsrpt@example.com" }, level: "accept", reason: "TLS reports" },
   ],
   delivery: { nextHop: "smtp://mail.example.net:25", tls: "opportunistic" },
 });
@@ -139,6 +140,7 @@ describe("stored items", () => {
     ["tls.exceptions", undefined],
     ["tls.exceptions.0.match", {}],
     ["tls.exceptions.0.match.clientCidr", "192.0.2.0/33"],
+    ["tls.exceptions.2.match.recipient", '"tlsrpt"@example.com'],
     ["tls.exceptions.0.match.later", "a condition that this release cannot check"],
     ["tls.exceptions.0.expiresAt", "next year"],
     ["tls.exceptions.0.level", "loose"],

@@ -29,6 +29,7 @@ import {
   type UnreadableItem,
   type UnreadableRecord,
 } from "./store.ts";
+import { checkMailbox } from "./text-formats.ts";
 
 /*
  * How stored items are read back, whatever release wrote them (test/skew holds real ones):
@@ -47,6 +48,15 @@ const domainName = z.custom<DomainName>(isName);
 const namePattern = z.custom<NamePattern>(
   (value) => typeof value === "string" && isName(value.startsWith("*.") ? value.slice(2) : value),
 );
+/** Another spelling than the canonical one would match no recipient. */
+const mailbox = z.string().refine((text) => {
+  try {
+    checkMailbox(text);
+    return true;
+  } catch {
+    return false;
+  }
+});
 const certificateId = z.custom<CertificateId>((value) => typeof value === "string" && isCertificateId(value));
 const trustStoreId = z.custom<TrustStoreId>((value) => typeof value === "string" && isTrustStoreId(value));
 /** A date that cannot be parsed would compare with nothing: an exception that never ends. */
@@ -68,6 +78,7 @@ const exceptionMatch = z
     clientCidr: z.union([z.cidrv4(), z.cidrv6()]).optional(),
     senderDomain: domainName.optional(),
     clientName: namePattern.optional(),
+    recipient: mailbox.optional(),
   })
   .refine((match) => Object.keys(match).length > 0);
 

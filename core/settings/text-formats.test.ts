@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { InvalidInput } from "../errors.ts";
 import {
   checkCidr,
+  checkMailbox,
   checkNextHop,
   checkPin,
   checkPlainText,
@@ -26,6 +27,13 @@ const TAKEN: readonly [FormatCheck, string][] = [
   [checkNextHop, "lmtp://[2001:db8::1]:24"],
   [checkNextHop, "smtp://xn--bcher-kva.example:65535"],
   [checkPlainText, "Büro München, until they upgrade (#12)"],
+  ...[
+    "tlsrpt@example.com",
+    "TLS-Rpt+x@example.com",
+    '"a b"@example.com',
+    '"a@b\\"c"@example.com',
+    "grün@example.com",
+  ].map((text): [FormatCheck, string] => [checkMailbox, text]),
 ];
 
 const REFUSED: readonly [FormatCheck, string][] = [
@@ -95,6 +103,16 @@ const REFUSED: readonly [FormatCheck, string][] = [
   ...["maildir:/var/mail", "s3://bucket", "smtp://mx.example.com\n", "smtp://mx.example.com."].map(
     (text): [FormatCheck, string] => [checkNextHop, text],
   ),
+  ...["", "@example.com", "tlsrpt@", "tlsrpt", "a b@example.com", "<a@example.com>", "a@[192.0.2.1]"].map(
+    (text): [FormatCheck, string] => [checkMailbox, text],
+  ),
+  ...[
+    "a@b@example.com",
+    "a\r\nb@example.com",
+    '"a\n"@example.com',
+    "a\u202eb@example.com",
+    `${"a".repeat(250)}@b.example`,
+  ].map((text): [FormatCheck, string] => [checkMailbox, text]),
   ...["a\u0000b", "a\nb", "a\u202eb", "a\u2028b", "\u001b[31m"].map((text): [FormatCheck, string] => [
     checkPlainText,
     text,
@@ -111,6 +129,10 @@ describe("formats of fields", () => {
     [checkCidr, "2001:DB8::/32", "2001:db8::/32"],
     [checkCidr, "::ffff:192.0.2.0/120", "192.0.2.0/24"],
     [checkNextHop, "smtp://MX.example.com", "mx.example.com"],
+    [checkMailbox, "tlsrpt@Example.COM.", "tlsrpt@example.com"],
+    [checkMailbox, "tlsrpt@bücher.example", "tlsrpt@xn--bcher-kva.example"],
+    [checkMailbox, '"tlsrpt"@example.com', "tlsrpt@example.com"],
+    [checkMailbox, '"a\\b"@example.com', "ab@example.com"],
   ] as const)("%o shows the canonical form of %j", (check, text, canonical) => {
     expect(() => check(text)).toThrow(JSON.stringify(canonical));
   });

@@ -1,5 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { parseApiDelivery } from "../delivery/route.ts";
+import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
+import { canonicalLocalPart, isSafeAddress } from "../delivery/mailbox-text.ts";
 import { InvalidInput } from "../errors.ts";
 
 /**
@@ -81,6 +83,26 @@ export const checkNextHop: FormatCheck = (text) => {
       : "must be scheme://host or scheme://host:port in canonical form, and nothing else",
   );
 };
+
+/** RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets. */
+const MAX_MAILBOX_OCTETS = 254;
+
+/** A mailbox as RFC 5321 section 4.1.2 writes it: A-label domain, quotes only where they are needed. */
+export const checkMailbox: FormatCheck = (text) => {
+  const at = text.lastIndexOf("@");
+  const localPart = canonicalLocalPart(text.slice(0, Math.max(at, 0)));
+  const domain = domainOfMailbox(text);
+  const canonical = localPart === null || domain === null ? null : `${localPart}@${domain}`;
+  if (canonical === null || !isSafeAddress(canonical) || Buffer.byteLength(canonical) > MAX_MAILBOX_OCTETS)
+    throw new InvalidInput("is not a mailbox, such as tlsrpt@example.com");
+  checkPlainText(canonical);
+  if (canonical !== text)
+    throw new InvalidInput(`must be written in canonical form: ${JSON.stringify(canonical)}`);
+};
+
+/** The domain of a mailbox; null = none. */
+export const domainOfMailbox = (mailbox: string): DomainName | null =>
+  toDomainName(mailbox.slice(mailbox.lastIndexOf("@") + 1));
 
 /** No text of ours holds control or format characters that hide or reorder it in a log or a terminal. */
 export const checkPlainText: FormatCheck = (text) => {

@@ -25,6 +25,7 @@ const exceptionResponse = z.strictObject({
     clientCidr: z.string().optional(),
     senderDomain: z.string().optional(),
     clientName: z.string().optional(),
+    recipient: z.string().optional(),
   }),
   level: z.enum(TLS_LEVELS).optional(),
   clientCertificateMode: z.enum(CLIENT_CERTIFICATE_MODES).optional(),

@@ -174,6 +174,24 @@ describe("PUT of a domain", () => {
     ]);
   });
 
+  it("takes an exception for one mailbox of the domain, and shows it as it was written", async () => {
+    const api = await startApi();
+    const exception = (recipient: string) => ({
+      tls: { exceptions: [{ match: { recipient }, level: "none", reason: "reports about TLS" }] },
+    });
+    const body = exception("TLSrpt@example.com");
+    expect((await api.expect(201, "PUT", DOMAIN, { body })).json).toMatchObject(body);
+    expect((await api.expect(200, "GET", DOMAIN)).json).toMatchObject(body);
+    const wrong = async (status: number, recipient: string) =>
+      (await api.expect(status, "PUT", DOMAIN, { body: exception(recipient), ...HERE })).problems;
+    expect(await wrong(422, "tlsrpt@other.example")).toEqual([
+      "recipient-of-other-domain /tls/exceptions/0/match/recipient",
+    ]);
+    expect(await wrong(400, "tlsrpt")).toEqual([
+      expect.stringMatching(/ \/tls\/exceptions\/0\/match\/recipient$/),
+    ]);
+  });
+
   it("refuses a record over 64 KB with 413", async () => {
     const api = await startApi();
     const exceptions = Array.from({ length: 100 }, (_, index) => ({

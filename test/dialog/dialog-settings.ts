@@ -83,7 +83,7 @@ export class DialogSettings {
     );
   }
 
-  /** `!exception DOMAIN cidr=… sender=… client=… level=… mode=… expires=past|future` */
+  /** `!exception DOMAIN cidr=… sender=… client=… recipient=… level=… mode=… expires=past|future` */
   addException([domain = "", ...words]: readonly string[]): void {
     const record = this.#domains.get(domain);
     if (record === undefined) throw new Error(`!exception: ${domain} has no !settings yet`);
@@ -92,6 +92,7 @@ export class DialogSettings {
       clientCidr: given["cidr"],
       senderDomain: given["sender"] === undefined ? undefined : name(given["sender"]),
       clientName: given["client"] === undefined ? undefined : name(given["client"]),
+      recipient: given["recipient"],
     };
     const expires = { past: "2020-01-01T00:00:00.000Z", future: "2999-01-01T00:00:00.000Z" };
     const expiry = oneOf(["past", "future"], given["expires"], "expires");

@@ -13,6 +13,13 @@ export interface JudgedRecipient {
   readonly settings: DomainRecord | null;
 }
 
+export interface NamedRecipient {
+  /** null = what the client wrote is no domain name, so no domain here is meant. */
+  readonly domain: DomainName | null;
+  /** As written. */
+  readonly localPart: string;
+}
+
 export interface JudgeOptions {
   readonly trust: TrustResolver;
   readonly chainVerifier: ClientChainVerifier | null;
@@ -34,18 +41,17 @@ export class RecipientJudge {
     this.#options = options;
   }
 
-  /** @param domain null = what the client wrote is no domain name, so nobody serves it. */
   async judge(
     situation: ListenerSituation,
     facts: SessionFacts,
-    domain: DomainName | null,
+    { domain, localPart }: NamedRecipient,
   ): Promise<JudgedRecipient> {
     const settings = domain === null ? "absent" : reachableDomain(situation, domain);
     if (settings === "absent" || settings === "unusable") {
       return { verdict: verdictWithoutSettings(settings, this.#options.staleForMs()), settings: null };
     }
     const trust = this.#options.trust.resolve(situation.snapshot, settings.tls.clientCertificate.trust);
-    const question = { domain: settings, trust, facts, nowMs: situation.nowMs };
+    const question = { domain: settings, trust, facts, localPart, nowMs: situation.nowMs };
     const first = decide({ ...question, chain: null });
     if (first.kind === "verdict") return { verdict: first.verdict, settings };
     const second = decide({ ...question, chain: await this.#verify(facts, trust) });

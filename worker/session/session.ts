@@ -15,7 +15,7 @@ import { deliveryFailed } from "./delivery-failure.ts";
 import type { EdgeEvent } from "./events.ts";
 import { parseMailParameters } from "./mail-parameters.ts";
 import { transferMessage } from "./message-transfer.ts";
-import { type JudgedRecipient, RecipientJudge } from "./recipient-verdict.ts";
+import { type JudgedRecipient, type NamedRecipient, RecipientJudge } from "./recipient-verdict.ts";
 import { passedBack, REPLIES, replyKey, type SmtpReply, verdictReply } from "./reply.ts";
 import type { AcceptedConnection, SessionServices } from "./session-context.ts";
 import { SessionLog } from "./session-log.ts";
@@ -31,12 +31,9 @@ export interface CommandAnswer {
   readonly countsAs: Counting;
 }
 
-interface Recipient {
+interface Recipient extends NamedRecipient {
   /** For replies and logs: the domain as it is or was written. */
   readonly name: string;
-  /** null = what was written is no domain name. */
-  readonly domain: DomainName | null;
-  readonly localPart: string;
 }
 
 /**
@@ -251,7 +248,7 @@ export class Session {
     }
     const recipient = this.#resolve(path);
     if (recipient === null) return REPLIES.noPostmaster;
-    const judged = await this.#judge.judge(this.#situation, transaction.facts, recipient.domain);
+    const judged = await this.#judge.judge(this.#situation, transaction.facts, recipient);
     const { verdict, settings } = judged;
     const { outcome, reason, circumstance, clientCertificate } = verdict;
     const listener = this.connection.listener.name;
