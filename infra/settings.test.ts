@@ -95,9 +95,10 @@ describe("the settings of a deployment", () => {
   it("hand the edges' own variables on", () => {
     const { edge } = readSettings("pr-1", {
       POSTERN_LINE_ENDS: "normalise",
+      POSTERN_LONG_LINES: "refuse",
       POSTERN_POSTMASTER: "admin@example.com",
     });
-    expect(edge).toEqual({ LINE_ENDS: "normalise", POSTMASTER: "admin@example.com" });
+    expect(edge).toEqual({ LINE_ENDS: "normalise", LONG_LINES: "refuse", POSTMASTER: "admin@example.com" });
   });
 
   it("let tokens in where jwt is chosen, by issuer, audience and scope", () => {
@@ -207,6 +208,7 @@ describe("the settings of a deployment", () => {
     ["pr-1", { POSTERN_POSTMASTER: "admin" }, "POSTERN_POSTMASTER: must be a mailbox"],
     ["pr-1", { POSTERN_DELIVERY_ALLOW: "10.0.0.1/8" }, 'POSTERN_DELIVERY_ALLOW: "10.0.0.1/8" has host bits'],
     ["pr-1", { POSTERN_LINE_ENDS: "fix" }, "POSTERN_LINE_ENDS: must be one of refuse, normalise"],
+    ["pr-1", { POSTERN_LONG_LINES: "fold" }, "POSTERN_LONG_LINES: must be one of pass, refuse"],
     [
       "pr-1",
       { POSTERN_TLS_CIPHERS: "NONE-SUCH" },

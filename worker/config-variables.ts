@@ -50,6 +50,10 @@ export const VARIABLES = {
     defaultText: "refuse",
     meaning: "a message with a bare CR, a bare LF or NUL: refuse it (550 5.6.0), or normalise it",
   },
+  LONG_LINES: {
+    defaultText: "pass",
+    meaning: "a line over 998 octets: pass it on unchanged, or refuse the message (550 5.6.0)",
+  },
   SESSION_LOG: {
     defaultText: "all",
     meaning: "sessions with a line in the log: all, problems, or 1/n = problems and every nth of the others",

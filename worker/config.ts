@@ -4,6 +4,7 @@ import { createSecureContext } from "node:tls";
 import { z } from "zod";
 import type { DeliveryRoute, Mailbox } from "../core/delivery/delivery.ts";
 import { type DeliveryAllow, NOTHING_ALLOWED, parseDeliveryAllow } from "../core/delivery/delivery-allow.ts";
+import type { LongLines } from "../core/delivery/line-ends.ts";
 import { mailboxText } from "../core/delivery/mailbox-text.ts";
 import { describeRoute, parseOperatorDelivery } from "../core/delivery/route.ts";
 import { type DomainName, toDomainName } from "../core/domain-name/domain-name.ts";
@@ -22,6 +23,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export const LINE_ENDS = ["refuse", "normalise"] as const;
 export type LineEnds = (typeof LINE_ENDS)[number];
+
+export const LONG_LINES = ["pass", "refuse"] as const satisfies readonly LongLines[];
 
 /** All that the environment decides, checked. Secret: `apiToken`, and credentials inside `delivery`. */
 export interface Config {
@@ -42,6 +45,7 @@ export interface Config {
   /** null = the edge's own choice. */
   readonly tlsCiphers: string | null;
   readonly lineEnds: LineEnds;
+  readonly longLines: LongLines;
   readonly sessionLog: SessionLogging;
   /** null = no metrics go to the log. */
   readonly metricsNamespace: string | null;
@@ -115,6 +119,7 @@ const schema = z.object({
   LIMITS: read(parseLimits).default(parseLimits("{}")),
   TLS_CIPHERS: read(parseCiphers).optional(),
   LINE_ENDS: z.enum(LINE_ENDS, `must be one of ${LINE_ENDS.join(", ")}`).default("refuse"),
+  LONG_LINES: z.enum(LONG_LINES, `must be one of ${LONG_LINES.join(", ")}`).default("pass"),
   SESSION_LOG: read(parseSessionLogging).default("all"),
   // CloudWatch's rule for names of namespaces; those of AWS itself begin with AWS/.
   METRICS_EMF: text
@@ -155,6 +160,7 @@ export function parseConfig(
     limits: values.LIMITS,
     tlsCiphers: values.TLS_CIPHERS ?? null,
     lineEnds: values.LINE_ENDS,
+    longLines: values.LONG_LINES,
     sessionLog: values.SESSION_LOG,
     metricsNamespace: values.METRICS_EMF ?? null,
     logLevel: values.LOG_LEVEL,
@@ -181,6 +187,7 @@ export function describeConfig(config: Config): Readonly<Record<VariableName, un
     LIMITS: config.limits,
     TLS_CIPHERS: config.tlsCiphers,
     LINE_ENDS: config.lineEnds,
+    LONG_LINES: config.longLines,
     SESSION_LOG: describeSessionLogging(config.sessionLog),
     METRICS_EMF: config.metricsNamespace,
     LOG_LEVEL: config.logLevel,

@@ -222,6 +222,7 @@ async function startEdgeNamed(
       limits: config.limits,
       ciphers: config.tlsCiphers,
       lineEnds: config.lineEnds,
+      longLines: config.longLines,
       snapshot: () => settings.snapshot(),
       staleForMs: () => settings.staleForMs(),
       vault,

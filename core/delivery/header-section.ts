@@ -1,4 +1,4 @@
-import { latin1 } from "./line-ends.ts";
+import { latin1, STANDARD_LINE_OCTETS } from "./line-ends.ts";
 import { MessageRefused } from "./refusals.ts";
 import { TLS_FIELD } from "./trace-headers.ts";
 
@@ -25,7 +25,7 @@ const MAILBOX_LINE = /^>*From /;
 const EIGHT_BIT_FIELD = /^[\x21-\x39\x3b-\x7e\x80-\xff]+[ \t]*:/;
 const MARK = Buffer.from("X-Mailbox-Line: ");
 /** Octets of a line that has room for the mark: RFC 5322 section 2.1.1. */
-const MAX_MARKED_OCTETS = 998 - MARK.length;
+const MAX_MARKED_OCTETS = STANDARD_LINE_OCTETS - MARK.length;
 
 type LineFate = "keep" | "mark" | "drop" | "end" | "body-starts";
 
@@ -38,6 +38,9 @@ type LineFate = "keep" | "mark" | "drop" | "end" | "body-starts";
  * Our own fields go on top, so a first line that continues a field, or is none, would be read as part of ours. An
  * empty line goes before it then, as Postfix does, and all of it is body. But an mbox line and a field with octets over 127
  * in its name have a header section behind them that readers would lose: they become the value of X-Mailbox-Line.
+ *
+ * A next hop that breaks a line over 998 octets at a limit of its own can make a line begin anywhere in it (Sendmail, and
+ * Postfix towards the next server). So such a line is one of ours when our name is anywhere in it.
  */
 export class HeaderSection {
   readonly #maxReceived: number;
@@ -45,8 +48,9 @@ export class HeaderSection {
   #dropping = false;
   #received = 0;
   #octets = 0;
-  /** The beginning of a line, from earlier chunks. At most 1000 octets, since longer lines never come here. */
-  #partial: Buffer | null = null;
+  /** The beginning of a line, from earlier chunks: at most what the header section may have. */
+  #partial = Buffer.alloc(0);
+  #partialOctets = 0;
   #isOver = false;
 
   constructor(maxReceived: number) {
@@ -54,7 +58,7 @@ export class HeaderSection {
   }
 
   /**
-   * @param chunk lines that end in CRLF, none over 998 octets, split anywhere.
+   * @param chunk lines that end in CRLF, split anywhere.
    * @param output takes views of the chunk.
    * @throws MessageRefused
    */
@@ -74,14 +78,34 @@ export class HeaderSection {
 
   #hold(rest: Uint8Array): void {
     if (rest.length === 0) return;
-    this.#partial = this.#partial === null ? Buffer.from(rest) : Buffer.concat([this.#partial, rest]);
+    this.#count(rest);
+    const octets = this.#partialOctets + rest.length;
+    // Twice the room each time: a client may send 1 MB octet by octet, and neither copies nor objects may grow with that.
+    if (octets > this.#partial.length) {
+      const room = Buffer.allocUnsafe(Math.max(2 * this.#partial.length, octets));
+      this.#partial.copy(room, 0, 0, this.#partialOctets);
+      this.#partial = room;
+    }
+    this.#partial.set(rest, this.#partialOctets);
+    this.#partialOctets = octets;
+  }
+
+  /** The line that ends with `tail`. */
+  #whole(tail: Uint8Array): Uint8Array {
+    if (this.#partialOctets === 0) return tail;
+    const line = Buffer.concat([this.#partial.subarray(0, this.#partialOctets), tail]);
+    this.#partialOctets = 0;
+    return line;
+  }
+
+  #count({ length }: Uint8Array): void {
+    this.#octets += length;
+    if (this.#octets > MAX_HEADER_SECTION_OCTETS) throw new MessageRefused("header-too-large");
   }
 
   #line(tail: Uint8Array, output: Uint8Array[]): void {
-    const line = this.#partial === null ? tail : Buffer.concat([this.#partial, tail]);
-    this.#partial = null;
-    this.#octets += line.length;
-    if (this.#octets > MAX_HEADER_SECTION_OCTETS) throw new MessageRefused("header-too-large");
+    this.#count(tail);
+    const line = this.#whole(tail);
     const fate = this.#fateOf(latin1(line.subarray(0, -2)));
     if (fate === "drop") return;
     if (fate === "body-starts") output.push(CRLF);
@@ -111,7 +135,7 @@ export class HeaderSection {
 
   #fateOfContinuation(text: string): LineFate {
     if (!this.#dropping && this.#isFirst) return "body-starts";
-    this.#dropping ||= OWN_FIELD_INSIDE.test(text);
+    this.#dropping ||= OWN_FIELD_INSIDE.test(text) || hidesOwnName(text);
     return this.#dropping ? "drop" : "keep";
   }
 
@@ -122,10 +146,19 @@ export class HeaderSection {
 }
 
 function isOwnField(text: string): boolean {
-  if (OWN_FIELD.test(text)) return true;
+  if (OWN_FIELD.test(text) || hidesOwnName(text)) return true;
   const name = text.split(":", 1)[0] ?? "";
-  if (!/[^\x00-\x7f]/.test(name)) return false;
-  // Java's equalsIgnoreCase and a JavaScript /iu take U+017F for an S.
-  const asRead = Buffer.from(name, "latin1").toString("utf8").normalize("NFKC").toUpperCase();
-  return asRead.replace(/[^\x21-\x7e]/g, "") === TLS_FIELD.toUpperCase();
+  return /[^\x00-\x7f]/.test(name) && asRead(name) === TLS_FIELD.toUpperCase();
 }
+
+/** A name as the most lenient readers compare it: Java's equalsIgnoreCase and a JavaScript /iu take U+017F for an S. */
+const asRead = (text: string): string =>
+  Buffer.from(text, "latin1")
+    .toString("utf8")
+    .normalize("NFKC")
+    .toUpperCase()
+    .replace(/[^\x21-\x7e]/g, "");
+
+/** Whether a line is long enough to be broken, and would then hold a field of ours. */
+const hidesOwnName = (text: string): boolean =>
+  text.length > STANDARD_LINE_OCTETS && asRead(text).includes(TLS_FIELD.toUpperCase());

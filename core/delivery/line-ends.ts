@@ -5,12 +5,17 @@ const LF = 10;
 const CR = 13;
 const SPACE = 32;
 
+/** Octets of a line by RFC 5321 section 4.5.3.1.6, without the CRLF. */
+export const STANDARD_LINE_OCTETS = 998;
+
 /**
- * RFC 5321 section 4.5.3.1.6, without the CRLF. Longer lines are refused, as Exim's default configuration does, and not
- * passed on as Postfix does: a next hop that breaks them where its own limit is (Sendmail, Postfix at 998 towards the
- * next server) makes a header field, or a line with a lone dot, of what follows the break.
+ * Octets of the longest line that is ever passed on. Programs write HTML of 100 KB on one line every day; beyond this a
+ * line is an attack on what reads it.
  */
-const MAX_LINE_OCTETS = 998;
+const LONGEST_LINE_OCTETS = 1_048_576;
+
+/** What becomes of lines over 998 octets: passed on unchanged, for the next hop to judge, or refused. */
+export type LongLines = "pass" | "refuse";
 
 /** Where a chunk stops being clean; `clean` octets before that are. */
 export interface LineCheck {
@@ -23,6 +28,13 @@ export class LineEndCheck {
   #afterCr = false;
   /** Octets of the current line that came in earlier chunks. */
   #carried = 0;
+  readonly #longest: number;
+  readonly #tooLong: Refusal;
+
+  constructor(longLines: LongLines) {
+    this.#longest = longLines === "refuse" ? STANDARD_LINE_OCTETS : LONGEST_LINE_OCTETS;
+    this.#tooLong = longLines === "refuse" ? "long-line" : "endless-line";
+  }
 
   /** The first thing wrong, by position, whatever the chunks. After a refusal the check is of no more use. */
   check(chunk: Uint8Array): LineCheck {
@@ -54,7 +66,8 @@ export class LineEndCheck {
       const isLastCr = cr !== -1 && cr === text.length - 1;
       const isLineEnd = cr !== -1 && lf === cr + 1;
       const lineEnd = firstOf(cr, lf) ?? text.length;
-      if (lineEnd - lineStart > MAX_LINE_OCTETS) return { clean: lineEnd, refusal: "long-line" };
+      if (lineEnd - lineStart > this.#longest)
+        return { clean: lineStart + this.#longest, refusal: this.#tooLong };
       if (isLineEnd) {
         from = lf + 1;
         lineStart = from;
@@ -78,8 +91,9 @@ export const latin1 = (octets: Uint8Array): string =>
   Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
 
 /**
- * Makes clean line ends: a bare LF, and one or more CR before an LF, become CRLF; other CRs and NUL become a blank, as
- * Postfix does (cleanup_replace_stray_cr_lf), so that no reader can see a line end in them.
+ * Makes clean line ends: a bare LF, and one or more CR before an LF, become CRLF; other CRs become a blank, as Postfix does
+ * (cleanup_replace_stray_cr_lf), so that no reader can see a line end in them. NUL is dropped before anything else is
+ * looked at: readers in C end a text there, and others see what stands on both sides of it as one.
  */
 export class LineEndNormaliser {
   /** One or more CR came, and it is not known what follows. */
@@ -91,6 +105,7 @@ export class LineEndNormaliser {
     const output = Buffer.allocUnsafe(chunk.length * 2 + 2);
     let end = 0;
     for (const octet of chunk) {
+      if (octet === NUL) continue;
       if (octet === CR) {
         this.#heldCr = true;
         continue;
@@ -100,7 +115,7 @@ export class LineEndNormaliser {
         output[end++] = LF;
       } else {
         if (this.#heldCr) output[end++] = SPACE;
-        output[end++] = octet === NUL ? SPACE : octet;
+        output[end++] = octet;
       }
       this.#heldCr = false;
     }

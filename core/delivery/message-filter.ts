@@ -1,5 +1,5 @@
 import { HeaderSection } from "./header-section.ts";
-import { LineEndCheck, LineEndNormaliser } from "./line-ends.ts";
+import { LineEndCheck, LineEndNormaliser, type LongLines } from "./line-ends.ts";
 import { MessageRefused, type Refusal } from "./refusals.ts";
 
 export interface MessageFilterOptions {
@@ -7,8 +7,9 @@ export interface MessageFilterOptions {
   readonly maxMessageBytes: number;
   /** More is `554 5.4.6`, a loop (RFC 5321 section 6.3). */
   readonly maxReceivedHeaders: number;
-  /** What becomes of bare CR, bare LF and NUL: `550 5.6.0`, or clean line ends and blanks. */
+  /** What becomes of bare CR, bare LF and NUL: `550 5.6.0`, or clean line ends without NUL. */
   readonly lineEnds: "refuse" | "normalise";
+  readonly longLines: LongLines;
 }
 
 /** A message on its way in, chunk by chunk. */
@@ -26,12 +27,12 @@ export interface MessageFilter {
 }
 
 /**
- * Lets clean mail pass and nothing else (semantics.md section 4): CRLF line ends, no NUL, no line over 998
- * octets, a bounded size and header section, no loop, and no field that only we may write. How the input is split into
- * chunks never matters. Memory: one line of the header section.
+ * Lets clean mail pass and nothing else (semantics.md section 4): CRLF line ends, no NUL, no line over 1 MB (or 998
+ * octets), a bounded size and header section, no loop, and no field that only we may write. How the input is split into
+ * chunks never matters. Memory: one line of the header section; lines of the body are never held.
  */
 export function createMessageFilter(options: MessageFilterOptions): MessageFilter {
-  const check = new LineEndCheck();
+  const check = new LineEndCheck(options.longLines);
   const headers = new HeaderSection(options.maxReceivedHeaders);
   const normaliser = options.lineEnds === "normalise" ? new LineEndNormaliser() : null;
   let octets = 0;

@@ -27,6 +27,7 @@ const REFUSAL_TEXT = {
   "bare-line-end": { code: 550, text: "5.6.0 Bare CR or LF is not allowed in a message, lines end in CRLF" },
   "nul-octet": { code: 550, text: "5.6.0 NUL is not allowed in a message" },
   "long-line": { code: 550, text: "5.6.0 A line is longer than 998 octets" },
+  "endless-line": { code: 550, text: "5.6.0 A line is longer than 1 MB" },
   "too-large": { code: 552, text: "5.3.4 The message is larger than this server takes" },
   "header-too-large": { code: 552, text: "5.3.4 The header section is larger than this server takes" },
   "too-many-hops": { code: 554, text: "5.4.6 Too many Received fields, this is a mail loop" },

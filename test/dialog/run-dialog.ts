@@ -117,6 +117,7 @@ class DialogRun {
       ...("no-certificate" in given ? { defaultCertificate: null } : {}),
       ...(localPart && domain ? { postmaster: { localPart, domain: name(domain) } } : {}),
       ...("normalise" in given ? { lineEnds: "normalise" as const } : {}),
+      ...("refuse-long-lines" in given ? { longLines: "refuse" as const } : {}),
       ...(verdict === undefined ? {} : { chainVerifier: verifierThatSays(verdict) }),
     };
   }

@@ -143,6 +143,7 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
     postmaster: null,
     ciphers: null,
     lineEnds: "refuse",
+    longLines: "pass",
     staleForMs: () => 0,
     vault: memoryVault(),
     defaultCertificate: materialOf(ownCertificate),

@@ -1,5 +1,6 @@
 import type { KeyVault, CertificateMaterial } from "../../core/certificate/key-vault.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { LongLines } from "../../core/delivery/line-ends.ts";
 import type { DeliveryRoute, DeliveryTarget, Mailbox } from "../../core/delivery/delivery.ts";
 import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import type {
@@ -39,8 +40,10 @@ export interface EdgeOptions {
   readonly limits: Limits;
   /** TLS_CIPHERS, OpenSSL's syntax, for TLS 1.2; null = AEAD suites only. */
   readonly ciphers: string | null;
-  /** What a bare CR, a bare LF or a NUL in a message leads to: `550 5.6.0`, or the line ends are made CRLF (NUL is refused still). */
+  /** What a bare CR, a bare LF or a NUL in a message leads to: `550 5.6.0`, or the line ends are made CRLF and NUL is dropped. */
   readonly lineEnds: "refuse" | "normalise";
+  /** What a line over 998 octets leads to: it is passed on unchanged, or `550 5.6.0`. */
+  readonly longLines: LongLines;
   /** The settings in force for a new connection; null = none was ever held, and everybody hears 421. */
   readonly snapshot: () => Snapshot | null;
   /** For how long the store could not be read; 0 while all is well. */

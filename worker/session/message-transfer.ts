@@ -36,13 +36,14 @@ const LIMIT_OF_REPLY: ReadonlyMap<string, LimitName> = new Map([
  */
 export async function transferMessage(stream: Readable, transfer: MessageTransfer): Promise<SmtpReply> {
   const { transaction, services } = transfer;
-  const { limits, lineEnds, clock, onEvent } = services.options;
+  const { limits, lineEnds, longLines, clock, onEvent } = services.options;
   const startedAtMs = clock.now();
   const incoming = new IncomingMessage(stream, traceHeaders(transfer, startedAtMs), {
     filter: {
       maxMessageBytes: limits.maxMessageBytes,
       maxReceivedHeaders: limits.maxReceivedHeaders,
       lineEnds,
+      longLines,
     },
     budget: services.budget,
   });

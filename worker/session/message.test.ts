@@ -4,7 +4,12 @@ import { ByteBudget } from "./byte-budget.ts";
 import { IncomingMessage } from "./message.ts";
 
 const LINE = Buffer.from("A: b\r\n");
-const FILTER = { maxMessageBytes: 1_000, maxReceivedHeaders: 10, lineEnds: "refuse" } as const;
+const FILTER = {
+  maxMessageBytes: 1_000,
+  maxReceivedHeaders: 10,
+  lineEnds: "refuse",
+  longLines: "pass",
+} as const;
 
 const message = (lines: number, budget: ByteBudget): IncomingMessage =>
   new IncomingMessage(Readable.from(Array<Buffer>(lines).fill(LINE)), Buffer.from("Received: x\r\n"), {
