@@ -63,7 +63,14 @@ export interface Settings {
   readonly consent: readonly ConsentVariable[];
 }
 
-const PASSED_ON = ["DELIVERY_ALLOW", "POSTMASTER", "LINE_ENDS", "LONG_LINES", "TLS_CIPHERS", "SESSION_LOG"] as const;
+const PASSED_ON = [
+  "DELIVERY_ALLOW",
+  "POSTMASTER",
+  "LINE_ENDS",
+  "LONG_LINES",
+  "TLS_CIPHERS",
+  "SESSION_LOG",
+] as const;
 type PassedOn = (typeof PASSED_ON)[number];
 
 const MAILBOX: Form = { pattern: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, reason: "must be a mailbox" };

@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly name: string;
   readonly ca: readonly string[] | undefined;
   readonly limits: NextHopLimits;
+  /** Whether the message cannot do without an extension: 8BITMIME, SMTPUTF8, REQUIRETLS. */
+  readonly needsExtensions: boolean;
   /** Told of each connection when it begins, so that it can be ended from outside. */
   readonly onConnection: (connection: HopConnection) => void;
 }
@@ -39,6 +41,9 @@ export interface HopSession {
   /** Null = TLS with a verified certificate; else why it is none. */
   readonly unverified: Unverified | null;
 }
+
+/** Replies by which a server that knows HELO alone answers EHLO (RFC 5321 section 3.2 and 4.2.4). */
+const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 501, 502, 504]);
 
 /**
  * Connects, says EHLO, begins TLS and authenticates. A refusal anywhere here is trouble between the next hop and us.
@@ -82,8 +87,22 @@ async function hello(session: HopSession, options: SessionOptions): Promise<HopS
   const verb = options.route.kind === "lmtp" ? "LHLO" : "EHLO";
   const line = `${verb} ${options.name}`;
   const reply = await session.connection.command("hello", line, options.limits.nextHopReplyMs);
+  if (UNKNOWN_COMMAND.has(reply.code) && mayUseHelo(session, options)) return helo(session, options);
   expectCode(session.connection, reply, { code: 250, cause: "greeting-refused", phase: "hello" });
   return { ...session, extensions: parseExtensions(reply) };
+}
+
+/** RFC 5321 section 2.2.1: a client must fall back, and nothing may be lost by that which only EHLO can give. */
+function mayUseHelo({ unverified }: HopSession, { route, tls, needsExtensions }: SessionOptions): boolean {
+  const needsTls = tls === "require" && unverified !== null;
+  return route.kind !== "lmtp" && route.credentials === null && !needsTls && !needsExtensions;
+}
+
+async function helo(session: HopSession, options: SessionOptions): Promise<HopSession> {
+  const line = `HELO ${options.name}`;
+  const reply = await session.connection.command("hello", line, options.limits.nextHopReplyMs);
+  expectCode(session.connection, reply, { code: 250, cause: "greeting-refused", phase: "hello" });
+  return { ...session, extensions: NO_EXTENSIONS };
 }
 
 /** RFC 3207: what was learned in plaintext is forgotten, and asked again inside. */

@@ -105,6 +105,61 @@ describe("a transaction that is passed through", () => {
   });
 });
 
+describe("a next hop that knows no EHLO", () => {
+  const HELLO = ["EHLO mx.postern.example", "HELO mx.postern.example"];
+  const REFUSED = "451 4.4.1 The next hop could not be reached, try again later (greeting-refused)";
+
+  it.each(["500 5.5.1 what", "501 syntax", "502 5.5.1 not here", "504 no"])(
+    "is sent HELO after %s",
+    async (ehlo) => {
+      const { hop, message } = await attempt({ hop: { ehlo }, parameters: { size: 30, body: "7BIT" } });
+      expect(said(message)).toBe("accepted");
+      expect(hop.commands).toEqual([
+        ...HELLO,
+        "MAIL FROM:<sender@client.example>",
+        "RCPT TO:<a@example.com>",
+        "DATA",
+        "QUIT",
+      ]);
+    },
+  );
+
+  it.each([
+    ["smtps", "smtps://hop.example:PORT", { tls: hopTls, implicitTls: true }],
+    ["a next hop that may be plaintext", "smtp://hop.example:PORT?tls=opportunistic", {}],
+  ])("is sent HELO over %s", async (_, route, hop) => {
+    const { hop: fake, message } = await attempt({ hop: { ...hop, ehlo: "500 what" }, route });
+    expect([said(message), ...fake.commands.slice(0, 2)]).toEqual(["accepted", ...HELLO]);
+  });
+
+  it("is left alone after any other reply, and when it refuses HELO too", async () => {
+    for (const ehlo of ["550 5.7.1 bad name", "421 4.3.2 later", "450 later", "503 5.5.1 wait"]) {
+      const { hop, recipients } = await attempt({ hop: { ehlo } });
+      expect([said(recipients[0]), ...hop.commands]).toEqual([REFUSED, HELLO[0], "QUIT"]);
+    }
+    const { hop, recipients } = await attempt({ hop: { ehlo: "500 what", helo: "550 5.7.1 no" } });
+    expect([said(recipients[0]), ...hop.commands]).toEqual([REFUSED, ...HELLO, "QUIT"]);
+  });
+
+  it.each([
+    ["TLS is required", "smtp://hop.example:PORT", {}, {}],
+    ["there are credentials", "smtps://u:p@hop.example:PORT", { tls: hopTls, implicitTls: true }, {}],
+    ["it is LMTP", "lmtp://127.0.0.1:PORT", { lmtp: true }, {}],
+    ["the message is BODY=8BITMIME", undefined, {}, { body: "8BITMIME" }],
+    ["an address needs SMTPUTF8", undefined, {}, { smtpUtf8: true }],
+    ["the message is REQUIRETLS", undefined, {}, { requireTls: true }],
+  ] as const)("is not sent HELO when %s", async (_, route, hop, parameters) => {
+    const sent = await attempt({
+      hop: { ...hop, ehlo: "502 5.5.1 not here" },
+      parameters,
+      ...(route === undefined ? {} : { route }),
+    });
+    expect(said(sent.recipients[0])).toBe(REFUSED);
+    expect(sent.hop.commands.filter((line) => line.startsWith("HELO"))).toEqual([]);
+    expect(sent.hop.mails).toEqual([]);
+  });
+});
+
 describe("what the next hop says is passed back as it is", () => {
   it.each([
     [

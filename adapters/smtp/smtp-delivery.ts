@@ -1,5 +1,10 @@
 import { networkInterfaces } from "node:os";
-import type { DeliveryRoute, DeliveryTarget, NextHopRoute } from "../../core/delivery/delivery.ts";
+import type {
+  DeliveryRoute,
+  DeliveryTarget,
+  MailParameters,
+  NextHopRoute,
+} from "../../core/delivery/delivery.ts";
 import type { DeliveryAllow } from "../../core/delivery/delivery-allow.ts";
 import type { Endpoint } from "../../core/delivery/next-hop-policy.ts";
 import type { HopConnection } from "./hop-connection.ts";
@@ -39,6 +44,7 @@ export function createSmtpDelivery(options: SmtpDeliveryOptions): DeliveryTarget
 
   async function open(
     route: NextHopRoute,
+    { body, smtpUtf8, requireTls }: MailParameters,
     onConnection: (connection: HopConnection) => void,
   ): Promise<HopSession> {
     const hop = await resolveNextHop(route, policy, limits.nextHopConnectMs);
@@ -49,6 +55,7 @@ export function createSmtpDelivery(options: SmtpDeliveryOptions): DeliveryTarget
       name: options.name,
       ca: options.ca,
       limits,
+      needsExtensions: body === "8BITMIME" || smtpUtf8 || requireTls,
       onConnection: (connection) => {
         track(connection);
         onConnection(connection);
@@ -63,7 +70,7 @@ export function createSmtpDelivery(options: SmtpDeliveryOptions): DeliveryTarget
         kind: nextHop.kind,
         mail,
         limits,
-        open: (onConnection) => open(nextHop, onConnection),
+        open: (onConnection) => open(nextHop, mail.parameters, onConnection),
       });
     },
     async close() {

@@ -19,6 +19,7 @@ interface FakeScript {
   readonly extensions?: readonly string[];
   readonly extensionsInTls?: readonly string[];
   readonly ehlo?: Step;
+  readonly helo?: Step;
   readonly starttls?: Step;
   readonly auth?: Step;
   readonly xforward?: Step;
@@ -190,6 +191,8 @@ class FakeSession {
       case "EHLO":
       case "LHLO":
         return this.#do(options.ehlo ?? this.#ehloReply());
+      case "HELO":
+        return this.#do(options.helo ?? "250 fake.example");
       case "STARTTLS":
         return this.#startTls();
       case "AUTH":
