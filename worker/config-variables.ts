@@ -48,7 +48,8 @@ export const VARIABLES = {
   TLS_CIPHERS: { defaultText: "AEAD suites", meaning: "TLS 1.2 cipher suites, OpenSSL's syntax" },
   LINE_ENDS: {
     defaultText: "refuse",
-    meaning: "a message with a bare CR, a bare LF or NUL: refuse it (550 5.6.0), or normalise it",
+    meaning:
+      "a message with a bare CR, a bare LF or NUL: refuse it (550 5.6.0), or make its line ends CRLF and drop NUL",
   },
   LONG_LINES: {
     defaultText: "pass",

@@ -24,7 +24,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LINE_ENDS = ["refuse", "normalise"] as const;
 export type LineEnds = (typeof LINE_ENDS)[number];
 
-export const LONG_LINES = ["pass", "refuse"] as const satisfies readonly LongLines[];
+const LONG_LINES = ["pass", "refuse"] as const satisfies readonly LongLines[];
 
 /** All that the environment decides, checked. Secret: `apiToken`, and credentials inside `delivery`. */
 export interface Config {

@@ -10,6 +10,8 @@ export function createEdgeLog(log: Log, sessions: SessionLogging): EdgeEventSink
   const weightOf = createSessionSampling(sessions);
   return (event) => {
     if (event.kind !== "session-ended") return logOther(log, event);
+    // A balancer that only connects, and sends no PROXY header, would write a line every few seconds. It is counted.
+    if (event.silent) return;
     const weight = weightOf(event.record);
     if (weight !== null) log("session", { ...event.record, ...(weight === 1 ? {} : { standsFor: weight }) });
   };

@@ -59,11 +59,18 @@ function logged(setting: string, records: readonly SessionRecord[]) {
     (event, fields = {}) => void lines.push({ event, ...fields }),
     parseSessionLogging(setting),
   );
-  for (const each of records) sink({ kind: "session-ended", record: each });
+  for (const each of records) sink({ kind: "session-ended", record: each, silent: false });
   return lines;
 }
 
 describe("SESSION_LOG", () => {
+  it("has no line for a client that left without an octet", () => {
+    const lines: string[] = [];
+    const sink = createEdgeLog((event) => void lines.push(event), "all");
+    sink({ kind: "session-ended", record: record({ end: "client-left" }), silent: true });
+    expect(lines).toEqual([]);
+  });
+
   it.each(problems)("always logs a session that %s", (_, change) => {
     expect(hasProblem(record(change))).toBe(true);
     for (const setting of ["all", "problems", "1/1000"])

@@ -66,7 +66,7 @@ class DialogRun {
     const heard = await client.hear();
     if (heard.kind === "closed")
       throw this.#fault(`expected ${step.expected.join(" ")}, and the connection was closed`);
-    const wrong = mismatch(step.expected, heard.lines);
+    const wrong = mismatch(step.expected, heard.lines) ?? codeless(heard.lines);
     if (wrong !== null) throw this.#fault(`${wrong}, heard ${heard.lines.join(" | ")}`);
   }
 
@@ -247,4 +247,15 @@ function verifierThatSays(text: string): TestEdgeOptions["chainVerifier"] & obje
   const verdict = verdicts[text];
   if (verdict === undefined) throw new Error(`verifier=${text} means nothing`);
   return { available: true, verify: async () => verdict };
+}
+
+/** Replies that RFC 2034 section 4 leaves without an enhanced code: 3xx, the greeting, and any to EHLO and HELO. */
+const WITHOUT_CODE =
+  /^(?:3\d\d |220 edge\.example\.net ESMTP|250[ -]edge\.example\.net$|501 Error: (?:syntax: EHLO|Syntax: HELO|Bad hostname))/;
+
+/** ENHANCEDSTATUSCODES is announced, so every line of every other reply begins with a code of its class. */
+function codeless(lines: readonly string[]): string | null {
+  if (WITHOUT_CODE.test(lines[0] ?? "")) return null;
+  const bare = lines.find((line) => !/^([245])\d\d[ -]\1\.\d{1,3}\.\d{1,3} /.test(line));
+  return bare === undefined ? null : `expected an enhanced status code in ${JSON.stringify(bare)}`;
 }

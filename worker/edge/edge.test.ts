@@ -136,6 +136,35 @@ describe("limits of connections", () => {
   });
 });
 
+describe("a session that ends", () => {
+  it.each([
+    ["closes at once", "", true],
+    ["sends half a line", "EHL", false],
+    ["sends an empty line", "\r\n", false],
+    ["says QUIT", "QUIT\r\n", false],
+  ])("is silent only when the client sent nothing: %s", async (_, sent, silent) => {
+    const edge = await start();
+    const client = await SmtpClient.connect(edge.port());
+    expect(await client.reply()).toMatch(/^220 /);
+    client.write(sent);
+    client.socket.end();
+    await edge.record();
+    expect(edge.seen("session-ended")).toMatchObject([{ silent }]);
+  });
+
+  it("is not silent behind a proxy, which names the client, nor when we end it", async () => {
+    const edge = await start({ listeners: [{ proxyFrom: ["127.0.0.0/8"] }] });
+    const client = await SmtpClient.connect(edge.port(), { first: proxyV2For("192.0.2.7") });
+    expect(await client.reply()).toMatch(/^220 /);
+    client.socket.end();
+    await edge.record();
+    const draining = await start();
+    await (await SmtpClient.connect(draining.port())).reply();
+    await draining.edge.drain(0);
+    expect([edge, draining].map(({ seen }) => seen("session-ended")[0]?.silent)).toEqual([false, false]);
+  });
+});
+
 describe("a message", () => {
   it("is not delivered when its client leaves before the dot, and gives its octets back", async () => {
     const edge = await start();

@@ -36,7 +36,7 @@ describe("plaintext in one segment with STARTTLS", () => {
     await once(raw, "data");
     raw.write(`STARTTLS\r\n${injected}`);
     const [answer] = (await once(raw, "data")) as [Buffer];
-    expect(answer.toString()).toBe("220 Ready to start TLS\r\n");
+    expect(answer.toString()).toBe("220 2.0.0 Ready to start TLS\r\n");
     const secure = tls.connect({ socket: raw, rejectUnauthorized: false });
     let heard = "";
     secure.on("data", (bytes: Buffer) => {
@@ -47,7 +47,7 @@ describe("plaintext in one segment with STARTTLS", () => {
     // Whatever the edge said unasked, or remembers of an EHLO, would show here.
     secure.write("MAIL FROM:<a@client.example>\r\nQUIT\r\n");
     await once(secure, "close");
-    expect(heard).toMatch(/^503 [^\r\n]*HELO[^\r\n]*\r\n221 Bye\r\n$/);
+    expect(heard).toMatch(/^503 [^\r\n]*HELO[^\r\n]*\r\n221 2\.0\.0 Bye\r\n$/);
     expect(edge.delivery.transactions).toEqual([]);
   });
 });

@@ -122,7 +122,12 @@ export type EdgeEvent =
   /** Material that did not load before does now. */
   | { readonly kind: "certificate-recovered"; readonly certificateId: string; readonly version: number }
   /** One at the end of each session, a connection that was refused included in none. */
-  | { readonly kind: "session-ended"; readonly record: SessionRecord }
+  | {
+      readonly kind: "session-ended";
+      readonly record: SessionRecord;
+      /** The client left without an octet, a PROXY header included: most often a balancer that only connects. */
+      readonly silent: boolean;
+    }
   /** An error that no code expected: the session ends, the process goes on. */
   | { readonly kind: "internal-error"; readonly where: string; readonly error: unknown };
 

@@ -348,10 +348,15 @@ export class Session {
     this.#emit({ kind: "limit-hit", listener: this.connection.listener.name, limit });
   }
 
-  /** Writes the one record of this session. */
-  end(): void {
+  /**
+   * Writes the one record of this session.
+   *
+   * @param octets What came over the connection, a PROXY header included.
+   */
+  end(octets: number): void {
     if (this.connection.isHealthCheck) return;
-    this.#emit({ kind: "session-ended", record: this.log.record(this.#options.clock.now()) });
+    const record = this.log.record(this.#options.clock.now());
+    this.#emit({ kind: "session-ended", record, silent: octets === 0 && record.end === "client-left" });
   }
 
   #emit(event: EdgeEvent): void {

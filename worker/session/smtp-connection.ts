@@ -390,7 +390,7 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
   /** A message that came whole may still be on its way: it is not lost, and the record tells of it. */
   async #finish(): Promise<void> {
     await this.#receiving;
-    this.#mail.end();
+    this.#mail.end(this._socket.bytesRead);
     this.#onEnd();
   }
 }

@@ -12,6 +12,7 @@ export const smtpOptions = ({ name, limits }: Pick<EdgeOptions, "name" | "limits
   authOptional: true,
   disableReverseLookup: true,
   hideREQUIRETLS: false,
+  hideENHANCEDSTATUSCODES: false,
   heloResponse: "%s",
   logger: false as const,
 });
