@@ -30,7 +30,7 @@ describe("the default certificate", () => {
   it("is made at first start: ECDSA and RSA for the SMTP name, kept for its owner alone", async () => {
     const made = await obtain("mx.example.org");
     expect(made).toMatchObject({ isNew: true, names: ["mx.example.org"] });
-    expect(made.material.keys.map((key) => key.keyType)).toEqual(["ecdsa-p256", "rsa-2048"]);
+    expect(made.material.keys.map((key) => key.keyType)).toEqual(["ecdsa-p256", "rsa-3072"]);
     for (const key of made.material.keys) {
       createSecureContext({ key: key.privateKeyPem, cert: key.certificateChainPem });
     }

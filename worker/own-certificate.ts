@@ -10,7 +10,7 @@ const VALID_DAYS = 365;
  */
 export async function makeOwnCertificate(name: DomainName, nowMs: number): Promise<NewCertificate> {
   const parts: NewCertificate[] = [];
-  for (const keyType of ["ecdsa-p256", "rsa-2048"] as const) {
+  for (const keyType of ["ecdsa-p256", "rsa-3072"] as const) {
     parts.push(await createSelfSigned({ names: [name], keyType, days: VALID_DAYS }, { nowMs }));
   }
   return {

@@ -103,37 +103,51 @@ describe("ClientHelloParser on built hellos", () => {
     expect(parse(bytes)).toEqual(hello("mx.example.com", 0x0303));
   });
 
+  it("takes an empty name, which names no host", () => {
+    const emptyName: readonly [number, Buffer] = [0, Buffer.from([0, 3, 0, 0, 0])];
+    expect(parse(buildClientHello({ extensions: [emptyName] }))).toEqual(hello("", 0x0303));
+  });
+
   const longer = Buffer.concat([Buffer.from([1, 1, 0, 0]), Buffer.alloc(100)]);
-  const emptyName: readonly [number, Buffer] = [0, Buffer.from([0, 3, 0, 0, 0])];
   const twoNames: readonly [number, Buffer] = [0, Buffer.from([0, 8, 0, 0, 1, 97, 0, 0, 1, 98])];
   it.each([
-    ["a message over 64 KB", record(longer)],
-    ["a record of length 0", Buffer.from([22, 3, 1, 0, 0])],
-    ["a record over 16 KB", Buffer.from([22, 3, 1, 0x40, 1])],
+    ["a message over 64 KB", 47, record(longer)],
+    ["a record of length 0", 10, Buffer.from([22, 3, 1, 0, 0])],
+    ["a record over 16 KB", 22, Buffer.from([22, 3, 1, 0x40, 1])],
     [
       "the same extension twice",
+      47,
       buildClientHello({ extensions: [serverNameExtension("a"), serverNameExtension("b")] }),
     ],
-    ["a name of length 0", buildClientHello({ extensions: [emptyName] })],
-    ["two names", buildClientHello({ extensions: [twoNames] })],
-    ["a name of another type", buildClientHello({ extensions: [serverNameExtension("a", 1)] })],
+    ["two names", 50, buildClientHello({ extensions: [twoNames] })],
+    ["a name of another type", 50, buildClientHello({ extensions: [serverNameExtension("a", 1)] })],
     [
       "an empty server_name, which only servers send",
+      50,
       buildClientHello({ extensions: [[0, Buffer.alloc(0)]] }),
     ],
-    ["an odd list of versions", buildClientHello({ extensions: [[43, Buffer.from([3, 3, 4, 3])]] })],
-    ["a session id over 32 octets", buildClientHello({ sessionId: Buffer.alloc(33), extensions: [] })],
-  ])("refuses %s", (_title, bytes) => {
-    expect(parse(bytes)).toEqual({ kind: "bad", why: "malformed" });
+    ["an odd list of versions", 50, buildClientHello({ extensions: [[43, Buffer.from([3, 3, 4, 3])]] })],
+    ["a session id over 32 octets", 50, buildClientHello({ sessionId: Buffer.alloc(33), extensions: [] })],
+    [
+      "no cipher suites",
+      47,
+      record(
+        Buffer.concat([Buffer.from([1, 0, 0, 39, 3, 3]), Buffer.alloc(32), Buffer.from([0, 0, 0, 1, 0])]),
+      ),
+    ],
+    ["a body that ends early", 50, record(Buffer.from([1, 0, 0, 3, 3, 3, 0]))],
+  ])("refuses %s, with alert %i", (_title, alert, bytes) => {
+    expect(parse(bytes)).toEqual({ kind: "bad", why: "malformed", alert });
   });
 
   it.each([
-    ["an SMTP command", Buffer.from("EHLO example.com\r\n")],
-    ["an alert", Buffer.from([21, 3, 1, 0, 2, 2, 40])],
-    ["an SSLv2 hello", Buffer.from([0x80, 0x2e, 1, 3, 1])],
-    ["another handshake message", record(Buffer.from([2, 0, 0, 1, 0]))],
-  ])("says at once that %s is not TLS", (_title, bytes) => {
-    expect(parse(bytes)).toEqual({ kind: "bad", why: "not-tls" });
+    ["an SMTP command", 10, Buffer.from("EHLO example.com\r\n")],
+    ["an alert", null, Buffer.from([21, 3, 1, 0, 2, 2, 40])],
+    ["an SSLv2 hello", 10, Buffer.from([0x80, 0x2e, 1, 3, 1])],
+    ["another handshake message", 10, record(Buffer.from([2, 0, 0, 1, 0]))],
+    ["a record of another major version", 70, Buffer.from([22, 2, 0])],
+  ])("says at once that %s is not TLS, with alert %s", (_title, alert, bytes) => {
+    expect(parse(bytes)).toEqual({ kind: "bad", why: "not-tls", alert });
   });
 
   it("refuses a length inside the hello that points beyond its end, wherever it stands", () => {
@@ -154,7 +168,7 @@ describe("ClientHelloParser on built hellos", () => {
       fed += 6;
       result = parser.push(record(Buffer.from([0])));
     }
-    expect(result).toEqual({ kind: "bad", why: "malformed" });
+    expect(result).toEqual({ kind: "bad", why: "malformed", alert: 47 });
     expect(fed).toBeLessThanOrEqual(MAX_CLIENT_HELLO_BYTES);
   });
 });

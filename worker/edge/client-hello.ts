@@ -8,9 +8,17 @@ export interface ClientHello {
   readonly groups: readonly number[];
 }
 
+/** What is no ClientHello. */
+export interface BadHello {
+  readonly kind: "bad";
+  readonly why: "not-tls" | "malformed";
+  /** Description of the fatal alert that answers it (RFC 8446 section 6); null = the client sent an alert itself. */
+  readonly alert: number | null;
+}
+
 export type ClientHelloResult =
   | { readonly kind: "more" }
-  | { readonly kind: "bad"; readonly why: "not-tls" | "malformed" }
+  | BadHello
   | { readonly kind: "hello"; readonly hello: ClientHello };
 
 /** Octets on the wire, record headers included, after which no complete hello is waited for. */
@@ -27,9 +35,17 @@ const EXTENSION_SUPPORTED_VERSIONS = 43;
 /** No client offers as many; IANA knows fewer than 100. */
 const MAX_GROUPS = 200;
 
+const ALERT_RECORD = 21;
+/** RFC 8446 section 6.2, each for what OpenSSL answers with it. */
+const UNEXPECTED_MESSAGE = 10;
+const RECORD_OVERFLOW = 22;
+const ILLEGAL_PARAMETER = 47;
+const DECODE_ERROR = 50;
+const PROTOCOL_VERSION = 70;
+
 const MORE: ClientHelloResult = { kind: "more" };
-const NOT_TLS: ClientHelloResult = { kind: "bad", why: "not-tls" };
-const MALFORMED: ClientHelloResult = { kind: "bad", why: "malformed" };
+const notTls = (alert: number | null): BadHello => ({ kind: "bad", why: "not-tls", alert });
+const malformed = (alert: number): BadHello => ({ kind: "bad", why: "malformed", alert });
 
 /**
  * Reads one ClientHello (RFC 8446 section 4.1.2) from a byte stream in any number of pieces. It may span records and
@@ -63,21 +79,23 @@ export class ClientHelloParser {
       const result = this.#pushFragment(part);
       if (result !== MORE) return result;
     }
-    return this.#total >= MAX_CLIENT_HELLO_BYTES ? MALFORMED : MORE;
+    return this.#total >= MAX_CLIENT_HELLO_BYTES ? malformed(ILLEGAL_PARAMETER) : MORE;
   }
 
   /** Judges each octet of a record header as it comes, so that a client which waits for an answer is not waited for. */
   #pushHeaderOctet(octet: number): ClientHelloResult | null {
     const place = this.#headerBytes;
-    if (place === 0 && octet !== HANDSHAKE_RECORD) return NOT_TLS;
-    if (place === 1 && octet !== 3) return NOT_TLS;
+    if (place === 0 && octet !== HANDSHAKE_RECORD)
+      return notTls(octet === ALERT_RECORD ? null : UNEXPECTED_MESSAGE);
+    if (place === 1 && octet !== 3) return notTls(PROTOCOL_VERSION);
     this.#header[place] = octet;
     this.#headerBytes += 1;
     if (this.#headerBytes < RECORD_HEADER_BYTES) return null;
     this.#headerBytes = 0;
     this.#recordLeft = this.#header.readUInt16BE(3);
     // RFC 8446 section 5.1: handshake fragments of length 0 are not allowed.
-    return this.#recordLeft === 0 || this.#recordLeft > MAX_RECORD_BYTES ? MALFORMED : null;
+    if (this.#recordLeft === 0) return malformed(UNEXPECTED_MESSAGE);
+    return this.#recordLeft > MAX_RECORD_BYTES ? malformed(RECORD_OVERFLOW) : null;
   }
 
   #pushFragment(part: Buffer): ClientHelloResult {
@@ -86,13 +104,13 @@ export class ClientHelloParser {
     if (this.#expected === null) {
       if (this.#messageBytes < MESSAGE_HEADER_BYTES) return MORE;
       const head = this.#take();
-      if (head[0] !== CLIENT_HELLO) return NOT_TLS;
+      if (head[0] !== CLIENT_HELLO) return notTls(UNEXPECTED_MESSAGE);
       this.#expected = MESSAGE_HEADER_BYTES + head.readUIntBE(1, 3);
-      if (this.#expected > MAX_CLIENT_HELLO_BYTES) return MALFORMED;
+      if (this.#expected > MAX_CLIENT_HELLO_BYTES) return malformed(ILLEGAL_PARAMETER);
     }
     if (this.#messageBytes < this.#expected) return MORE;
     const hello = parseBody(this.#take().subarray(MESSAGE_HEADER_BYTES, this.#expected));
-    return hello === null ? MALFORMED : { kind: "hello", hello };
+    return typeof hello === "number" ? malformed(hello) : { kind: "hello", hello };
   }
 
   #take(): Buffer {
@@ -130,22 +148,25 @@ class Window {
   }
 }
 
-function parseBody(body: Buffer): ClientHello | null {
+/** The hello, or the alert that answers it. */
+function parseBody(body: Buffer): ClientHello | number {
   const window = new Window(body);
   const legacyVersion = window.number(2);
   const random = window.bytes(32);
   const sessionId = window.vector(1);
   const cipherSuites = window.vector(2);
   const compression = window.vector(1);
-  if (legacyVersion === null || random === null || sessionId === null || cipherSuites === null) return null;
-  if (compression === null || sessionId.length > 32 || cipherSuites.length === 0) return null;
+  if (legacyVersion === null || random === null || sessionId === null || cipherSuites === null)
+    return DECODE_ERROR;
+  if (compression === null || sessionId.length > 32) return DECODE_ERROR;
+  if (cipherSuites.length === 0) return ILLEGAL_PARAMETER;
   if (window.empty) return { serverName: null, newestVersion: legacyVersion, groups: [] };
   const extensions = window.vector(2);
-  if (extensions === null || !window.empty) return null;
+  if (extensions === null || !window.empty) return DECODE_ERROR;
   return parseExtensions(extensions, legacyVersion);
 }
 
-function parseExtensions(bytes: Buffer, legacyVersion: number): ClientHello | null {
+function parseExtensions(bytes: Buffer, legacyVersion: number): ClientHello | number {
   const window = new Window(bytes);
   const seen = new Set<number>();
   let serverName: string | null = null;
@@ -155,23 +176,24 @@ function parseExtensions(bytes: Buffer, legacyVersion: number): ClientHello | nu
     const type = window.number(2);
     const data = window.vector(2);
     // A second server_name could make us choose by one and OpenSSL by the other.
-    if (type === null || data === null || seen.has(type)) return null;
+    if (type === null || data === null) return DECODE_ERROR;
+    if (seen.has(type)) return ILLEGAL_PARAMETER;
     seen.add(type);
     if (type === EXTENSION_SERVER_NAME) {
       serverName = parseServerName(data);
-      if (serverName === null) return null;
+      if (serverName === null) return DECODE_ERROR;
     }
     if (type === EXTENSION_SUPPORTED_GROUPS) groups = parseGroups(data);
     if (type === EXTENSION_SUPPORTED_VERSIONS) {
       const newest = parseSupportedVersions(data);
-      if (newest === null) return null;
+      if (newest === null) return DECODE_ERROR;
       newestVersion = newest;
     }
   }
   return { serverName, newestVersion, groups };
 }
 
-/** RFC 6066 section 3, and like OpenSSL exactly one host_name. */
+/** RFC 6066 section 3, and like OpenSSL exactly one host_name. An empty one is taken, as OpenSSL takes it: it names no host. */
 function parseServerName(data: Buffer): string | null {
   const window = new Window(data);
   const list = window.vector(2);
@@ -179,7 +201,7 @@ function parseServerName(data: Buffer): string | null {
   const entry = new Window(list);
   const type = entry.number(1);
   const name = entry.vector(2);
-  if (type !== 0 || name === null || name.length === 0 || !entry.empty) return null;
+  if (type !== 0 || name === null || !entry.empty) return null;
   return name.toString("latin1");
 }
 

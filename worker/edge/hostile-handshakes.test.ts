@@ -105,6 +105,53 @@ describe("an edge whose clients misbehave in the handshake", () => {
     }
   });
 
+  /** Alert records of level fatal, as RFC 8446 section 6 describes them. */
+  const fatal = (description: number): Buffer => Buffer.from([21, 3, 3, 0, 2, 2, description]);
+  it.each([
+    ["text", Buffer.from("EHLO client.example\r\n"), fatal(10)],
+    ["another handshake message", record(Buffer.from([16, 0, 0, 1, 0])), fatal(10)],
+    ["a record that is too long", Buffer.from([22, 3, 1, 0xff, 0xff]), fatal(22)],
+    ["a hello that is cut", record(Buffer.from([1, 0, 0, 3, 3, 3, 0])), fatal(50)],
+    [
+      "a hello that is cut, and more",
+      Buffer.concat([record(Buffer.from([1, 0, 0, 3, 3, 3, 0])), noise]),
+      fatal(50),
+    ],
+    ["an alert", alert, Buffer.alloc(0)],
+  ])("reads a fatal alert, and then the end, after %s", async (_title, bytes, expected) => {
+    const client = await afterStarttls(edge.port());
+    const { socket } = client;
+    const heard: Buffer[] = [];
+    let broken = false;
+    socket.on("error", () => (broken = true));
+    socket.on("data", (chunk: Buffer) => void heard.push(chunk));
+    client.write(bytes);
+    await once(socket, "end");
+    expect(Buffer.concat(heard)).toEqual(expected);
+    expect(broken).toBe(false);
+    client.close();
+  });
+
+  it.each([
+    ["SHA-1", "ECDSA+SHA1:RSA+SHA1", "refused"],
+    ["SHA-224", "ECDSA+SHA224:RSA+SHA224", "refused"],
+    ["SHA-256", "ECDSA+SHA256:RSA+SHA256", "served"],
+    ["SHA-512", "ECDSA+SHA512", "served"],
+  ])(
+    "signs no key exchange with SHA-1 or SHA-224: a client of %s alone",
+    async (_title, sigalgs, expected) => {
+      const client = await afterStarttls(edge.port());
+      const ciphers = "DEFAULT:@SECLEVEL=0";
+      const tried = client.handshake({ servername: "mx.a.example", maxVersion: "TLSv1.2", sigalgs, ciphers });
+      const outcome = await tried.then(
+        () => "served",
+        () => "refused",
+      );
+      client.close();
+      expect(outcome).toBe(expected);
+    },
+  );
+
   it("still serves", () => expectServed(edge));
 });
 

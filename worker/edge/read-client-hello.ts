@@ -1,9 +1,9 @@
 import type { Socket } from "node:net";
-import { type ClientHello, ClientHelloParser } from "./client-hello.ts";
+import { type BadHello, type ClientHello, ClientHelloParser } from "./client-hello.ts";
 
 export type ClientHelloOutcome =
   | { readonly kind: "hello"; readonly hello: ClientHello }
-  | { readonly kind: "bad"; readonly why: "not-tls" | "malformed" }
+  | BadHello
   | { readonly kind: "timeout" }
   | { readonly kind: "closed" };
 

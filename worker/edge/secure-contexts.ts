@@ -76,6 +76,19 @@ const TLS12_SUITES = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ].join(":");
 
+/**
+ * Signatures in handshakes, ours and those of clients: what OpenSSL takes by itself at level 2 without SHA-1, SHA-224 and DSA
+ * (RFC 9155, RFC 9325 section 4.1). `?` = only where this OpenSSL knows it.
+ */
+const SIGNATURES = [
+  "?mldsa65:?mldsa87:?mldsa44",
+  "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:ed25519:ed448",
+  "?ecdsa_brainpoolP256r1tls13_sha256:?ecdsa_brainpoolP384r1tls13_sha384:?ecdsa_brainpoolP512r1tls13_sha512",
+  "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512",
+  "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512",
+  "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512",
+].join(":");
+
 /** Node's `ciphers` from TLS_CIPHERS. Level 2 also sets what a client's certificate may be signed with. */
 export function cipherList(ciphers: string | null): string {
   const tls12 = ciphers ?? TLS12_SUITES;
@@ -207,6 +220,7 @@ function createContext({ key, material, trust, clientCurves, ciphers }: ContextP
     minVersion: "TLSv1.2",
     ciphers,
     ecdhCurve: groupList(clientCurves),
+    sigalgs: SIGNATURES,
     // A resumed session has no client certificate and says `authorized` (nodejs/node#35317). Without a context id,
     // asking for a certificate cuts clients that come back with a session of old.
     secureOptions:

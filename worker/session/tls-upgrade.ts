@@ -3,7 +3,7 @@ import { TLSSocket } from "node:tls";
 import { readPeerCertificate, PEER_CHAIN } from "../../core/certificate/peer-certificate.ts";
 import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
 import type { HandshakeVerdict, PeerCertificate, TlsFacts } from "../../core/policy/facts.ts";
-import { versionName } from "../edge/client-hello.ts";
+import { type BadHello, versionName } from "../edge/client-hello.ts";
 import { type ClientCurves, clientCurves } from "../edge/groups.ts";
 import { type ClientHelloOutcome, readClientHello } from "../edge/read-client-hello.ts";
 import type { ServingContext } from "../edge/secure-contexts.ts";
@@ -82,26 +82,36 @@ class Upgrade {
     readClientHello(this.#raw, this.#options.clientHelloMs, (outcome) => this.#onHello(outcome));
   }
 
+  /** RFC 8446 section 6.2: a fatal alert, then the close. */
+  #refuse({ why, alert }: BadHello): void {
+    if (alert !== null) sayAlert(this.#raw, alert);
+    this.#fail(why, { lingers: alert !== null });
+  }
+
   giveUp(): void {
     this.#fail("closed");
   }
 
   #fail(
     why: HandshakeFailure,
-    { deadline = null, code = null }: Partial<Pick<FailedHandshake, "deadline" | "code">> = {},
+    {
+      deadline = null,
+      code = null,
+      lingers = false,
+    }: Partial<Pick<FailedHandshake, "deadline" | "code">> & { readonly lingers?: boolean } = {},
   ): void {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
     // A TLSSocket must be torn down from above: destroying the socket under it in mid-handshake crashes Node.
-    (this.#secureSocket ?? this.#raw).destroy();
+    if (!lingers) (this.#secureSocket ?? this.#raw).destroy();
     const hello = { sni: this.#sni, named: this.#named, offered: this.#offered };
     this.#done({ kind: "failed", why, deadline, code, ...hello });
   }
 
   #onHello(outcome: ClientHelloOutcome): void {
     if (this.#over) return;
-    if (outcome.kind === "bad") return this.#fail(outcome.why);
+    if (outcome.kind === "bad") return this.#refuse(outcome);
     if (outcome.kind === "timeout") return this.#fail("timeout", { deadline: "clientHelloMs" });
     if (outcome.kind === "closed") return this.#fail("closed");
     const { serverName, newestVersion } = outcome.hello;
@@ -154,6 +164,18 @@ class Upgrade {
     clearTimeout(this.#timer);
     this.#done({ kind: "secured", socket, facts });
   }
+}
+
+/** For the client to read the alert: closing with octets unread would reset the connection before. */
+const ALERT_LINGER_MS = 1_000;
+
+/** Ends a connection with a fatal alert in plaintext (RFC 8446 section 5.1: a record of TLS 1.2 before the version is known). */
+function sayAlert(raw: Socket, description: number): void {
+  raw.end(Buffer.from([21, 3, 3, 0, 2, 2, description]));
+  raw.resume();
+  const timer = setTimeout(() => raw.destroy(), ALERT_LINGER_MS);
+  raw.once("close", () => clearTimeout(timer));
+  raw.once("end", () => raw.destroySoon());
 }
 
 /** SNI is matched exactly: A-labels, lower case, one trailing dot off (semantics.md section 2). */
