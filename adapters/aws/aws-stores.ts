@@ -8,12 +8,15 @@ import { DynamoDbTable } from "./dynamodb-table.ts";
 import { LazyKeyVault } from "./lazy-key-vault.ts";
 import { ServiceCalls } from "./service-calls.ts";
 import { serviceClock } from "./service-clock.ts";
+import { takeOver } from "./take-over.ts";
 
 /** The ports on AWS, over clients that are shared by all of a process. */
 export interface AwsStores {
   readonly store: Store;
   readonly edgeReports: EdgeReports;
   readonly keyVault: LazyKeyVault;
+  /** Makes this region the one that writes (take-over.ts). Resolves to the new head. */
+  readonly takeOver: () => Promise<number>;
   close(): void;
 }
 
@@ -24,7 +27,7 @@ export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => numbe
   const clock = serviceClock(dynamoDb, now);
   let s3: { destroy(): void } | null = null;
   return {
-    store: new DynamoDbStore(table),
+    store: new DynamoDbStore(table, { now }),
     edgeReports: new DynamoDbEdgeReports(table, clock),
     keyVault: new LazyKeyVault(async () => {
       const [{ S3KeyVault }, { createS3Client }] = await Promise.all([
@@ -40,6 +43,7 @@ export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => numbe
         kmsKeyId: config.KEY_KMS_KEY_ID,
       });
     }),
+    takeOver: () => takeOver(table),
     close: () => {
       dynamoDb.destroy();
       s3?.destroy();

@@ -1,5 +1,5 @@
 import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
-import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
+import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../../core/settings/mx-host.ts";
 import type { Commit, LogEntry, UseChange } from "../../core/settings/store.ts";
 import { logEntryOf, replacedRevision } from "../../core/settings/write.ts";
@@ -14,7 +14,7 @@ import {
 } from "./dynamodb-table.ts";
 import { type ReferenceChange, referenceChanges } from "./references.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";
-import { HEAD_KEY, listKeyOf, logKey, recordKey } from "./table-keys.ts";
+import { HEAD_KEY, listKeyOf, logKey, recordKey, WRITER_REGION } from "./table-keys.ts";
 
 /** How long the change log is kept. */
 const LOG_KEPT_SECONDS = 90 * 24 * 3600;
@@ -37,7 +37,7 @@ export async function commitTo(
   const actions = [
     // The record first: a caller whose record has changed must hear that, and not that something else has.
     recordAction(entry, replacedRevision(commit)),
-    headAction(commit),
+    headAction(commit, await table.region()),
     logAction(entry),
     ...entry.hosts.map((change) => hostAction(change, entry.revision)),
     ...commit.uses.map(useAction),
@@ -98,16 +98,27 @@ function unchanged(before: number | undefined, unused: boolean): Condition {
   };
 }
 
-function headAction({ expectedHead, ticket }: Pick<Commit, "expectedHead" | "ticket">): Action {
+/**
+ * Takes the next revision. After a take-over one region alone may (take-over.ts): replicas of a table accept writes anywhere,
+ * and the later of two would replace the other.
+ */
+function headAction(
+  { expectedHead, ticket, at }: Pick<Commit, "expectedHead" | "ticket" | "at">,
+  region: string,
+): Action {
   const taken = {
     ":next": { N: String(expectedHead + 1) },
+    ":at": { N: String(Math.floor(Date.parse(at) / 1000)) },
     ...(ticket === undefined ? {} : { ":ticket": { N: String(ticket) } }),
   };
   const condition =
     expectedHead === 0
       ? { ...ABSENT, values: taken }
-      : { expression: "head = :expected", values: { ...taken, ":expected": { N: String(expectedHead) } } };
-  const set = `SET head = :next${ticket === undefined ? "" : ", served = :ticket"}`;
+      : {
+          expression: `head = :expected AND (attribute_not_exists(${WRITER_REGION}) OR ${WRITER_REGION} = :region)`,
+          values: { ...taken, ":expected": { N: String(expectedHead) }, ":region": { S: region } },
+        };
+  const set = `SET head = :next, writtenAt = :at${ticket === undefined ? "" : ", served = :ticket"}`;
   return { update: HEAD_KEY, set, condition };
 }
 
@@ -174,7 +185,7 @@ function failure(commit: Commit, reasons: readonly CancellationReason[]): Error 
   const failed = (index: number): boolean => reasons[index]?.Code === "ConditionalCheckFailed";
   const { uses, hosts, expectedHead } = commit;
   if (failed(0)) return recordFailure(commit, reasons[0]?.Item);
-  if (failed(1)) return new Contention(`revision ${expectedHead + 1} is taken`);
+  if (failed(1)) return headFailure(expectedHead, reasons[1]?.Item);
   for (const [index, { host }] of hosts.entries()) {
     if (failed(3 + index)) return new Contention(`MX host ${host} has changed`);
   }
@@ -185,6 +196,14 @@ function failure(commit: Commit, reasons: readonly CancellationReason[]): Error 
     return new TypeError(`the uses of ${id} would be fewer than none`);
   }
   return new Contention("another write is at the same items");
+}
+
+function headFailure(expectedHead: number, stored: Item | undefined): Error {
+  const writer = textOf(stored, WRITER_REGION);
+  // A head that is as expected was refused for its writer: another try would be refused too.
+  if (writer !== undefined && numberOf(stored, "head") === expectedHead)
+    return new Unavailable(`settings are written in the region ${writer} alone`);
+  return new Contention(`revision ${expectedHead + 1} is taken`);
 }
 
 function recordFailure(commit: Commit, stored: Item | undefined): Error {

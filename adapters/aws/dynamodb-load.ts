@@ -1,13 +1,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
 import type { MxHost } from "../../core/settings/mx-host.ts";
-import type {
-  FeedEntry,
-  LogEntry,
-  RecordChange,
-  StoreContents,
-  UnreadableItem,
-} from "../../core/settings/store.ts";
+import type { LogEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/settings/store.ts";
 import {
   readCertificate,
   readDomain,
@@ -17,7 +11,8 @@ import {
 } from "../../core/settings/stored-record.ts";
 import { mapAtMost } from "./at-most.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
-import { allEntriesUpTo, entriesUpTo, headOf } from "./dynamodb-log.ts";
+import { entriesUpTo, type Head, readHead } from "./dynamodb-log.ts";
+import { GAP_PAUSE_MS, GAP_POLLS, type Run, runBelow } from "./log-run.ts";
 import {
   HEAD_KEY,
   RECORD_PARTITIONS,
@@ -34,8 +29,8 @@ const LOADS = 5;
 const ENTRIES_AT_ONCE = 500;
 /** A second's worth of writes at the goal of 20 a second. */
 const OVERLAP_ENTRIES = 20;
-const GAP_POLLS = 5;
-const GAP_PAUSE_MS = 20;
+/** A replica is about a second behind; an alarm rings long before one of its partitions is this far behind (infra/alarms.ts). */
+const OVERLAP_MS = 15 * 60_000;
 
 type Value = NonNullable<RecordChange["after"]> | MxHost;
 
@@ -49,32 +44,31 @@ interface Held {
 /**
  * Everything at one revision: `Store.loadAll`. The partitions are read one after the other while others write, and then
  * the log makes one moment of them all.
+ *
+ * A replica in another region receives each item by itself, in no order: then head, log and records may each be ahead of the
+ * others. What cannot be shown to be whole is not loaded (docs/adr/0020).
+ *
+ * @throws Unavailable
  */
-export async function loadContents(table: DynamoDbTable): Promise<StoreContents> {
+export async function loadContents(table: DynamoDbTable, nowMs: number): Promise<StoreContents> {
   for (let load = 0; load < LOADS; load += 1) {
-    const contents = await loadOnce(table);
+    const contents = await loadOnce(table, nowMs);
     if (contents !== null) return contents;
   }
   throw new Unavailable("the settings could not be read at one revision");
 }
 
 /** null = an entry that is needed cannot be read: the next load starts behind it. */
-async function loadOnce(table: DynamoDbTable): Promise<StoreContents | null> {
-  const start = await headOf(table);
-  const overlap = await newestEntries(table, start);
+async function loadOnce(table: DynamoDbTable, nowMs: number): Promise<StoreContents | null> {
+  const head = readHead(await table.get(HEAD_KEY));
+  const newest = await runBelow(table, { below: head.revision + 1, head, limit: OVERLAP_ENTRIES, nowMs });
   const held = new Map<string, Held>();
   await mapAtMost(PARTITIONS_AT_ONCE, RECORD_PARTITIONS, (pk) => readPartition(table, pk, held));
+  const ahead = Math.max(0, ...[...held.values()].map(({ revision }) => revision));
   // The head may show a write before a Query shows all of it, so the newest are applied once more.
-  for (const entry of overlap) applyEntry(held, entry);
-  // Settled, and read last: a write of which any partition has shown a part is not newer than this.
-  const end = numberOf(await table.getSettled(HEAD_KEY), "head") ?? 0;
-  for (let revision = start; revision < end; ) {
-    const entries = await continuation(table, revision, end);
-    if (entries === null) return null;
-    for (const entry of entries) applyEntry(held, entry);
-    revision += entries.length;
-  }
-  return contentsOf(held, end);
+  await applyNewest(table, held, { newest, head, nowMs });
+  const revision = await followLog(table, held, { from: head.revision, ahead });
+  return revision === null ? null : contentsOf(held, revision);
 }
 
 async function readPartition(table: DynamoDbTable, pk: string, held: Map<string, Held>): Promise<void> {
@@ -124,52 +118,98 @@ export const mxHostOf = (host: string, item: Item): MxHost =>
     certificateRevision: numberOf(item, "certificateRevision"),
   });
 
-/** The entries that follow without a gap; one that a transaction is about to show is waited for. */
-async function continuation(table: DynamoDbTable, revision: number, end: number): Promise<LogEntry[] | null> {
+/**
+ * Applies what was written since `from`, to the head or to the last entry before a gap in the log.
+ *
+ * @param ahead the newest revision that a record has shown: at a lower one the contents would be of two moments.
+ * @returns the revision of the contents; null = an entry cannot be read.
+ */
+async function followLog(
+  table: DynamoDbTable,
+  held: Map<string, Held>,
+  { from, ahead }: { readonly from: number; readonly ahead: number },
+): Promise<number | null> {
+  let revision = from;
   for (let poll = 0; poll < GAP_POLLS; poll += 1) {
     if (poll > 0) await sleep(GAP_PAUSE_MS * poll);
-    const entries: LogEntry[] = [];
-    for (const item of await entriesUpTo(table, { after: revision, head: end, limit: ENTRIES_AT_ONCE })) {
-      if (item.kind === "unreadable") return null;
-      if (item.entry.revision !== revision + entries.length + 1) break;
-      entries.push(item.entry);
+    // Settled, and read last: in the region of its writer, a write of which any partition has shown a part is not newer.
+    const end = readHead(await table.getSettled(HEAD_KEY)).revision;
+    for (let isGap = false; !isGap && revision < end; ) {
+      const entries = await entriesAfter(table, revision, end);
+      if (entries === null) return null;
+      for (const entry of entries) applyEntry(held, entry);
+      revision += entries.length;
+      isGap = entries.length === 0;
     }
-    if (entries.length > 0) return entries;
+    if (revision >= end && revision >= ahead) return revision;
   }
-  return null;
+  if (revision >= ahead) return revision;
+  throw new Unavailable(`a record of revision ${ahead} is here and the log ends at ${revision}`);
 }
 
-/** The newest entries up to `head` without a gap; fewer when older ones are gone or cannot be read. */
-async function newestEntries(table: DynamoDbTable, head: number): Promise<readonly LogEntry[]> {
-  const after = Math.max(0, head - OVERLAP_ENTRIES);
-  let run: readonly LogEntry[] = [];
-  for (let poll = 0; poll < GAP_POLLS && run.length < head - after; poll += 1) {
-    if (poll > 0) await sleep(GAP_PAUSE_MS * poll);
-    run = runUpTo(head, await allEntriesUpTo(table, { after, head, limit: OVERLAP_ENTRIES }));
+/** The entries that follow without a gap; null = one of them cannot be read. */
+async function entriesAfter(table: DynamoDbTable, revision: number, end: number): Promise<LogEntry[] | null> {
+  const entries: LogEntry[] = [];
+  for (const item of await entriesUpTo(table, { after: revision, head: end, limit: ENTRIES_AT_ONCE })) {
+    if (item.kind === "unreadable") return null;
+    if (item.entry.revision !== revision + entries.length + 1) break;
+    entries.push(item.entry);
   }
-  return run;
+  return entries;
 }
 
-/** Of entries in their order, the last that follow one another up to `head`. */
-function runUpTo(head: number, feed: readonly FeedEntry[]): LogEntry[] {
-  const run: LogEntry[] = [];
-  for (const item of feed.toReversed()) {
-    if (item.kind === "unreadable" || item.entry.revision !== head - run.length) break;
-    run.unshift(item.entry);
-  }
-  return run;
+function applyEntry(held: Map<string, Held>, entry: LogEntry): void {
+  for (const write of writesOf(entry)) apply(held, entry.revision, write);
 }
 
-function applyEntry(held: Map<string, Held>, { revision, record, hosts }: LogEntry): void {
-  const put = (kind: StoredKind, id: string, value: Value | null): void => {
-    const { sk } = recordKey(kind, id);
-    // What was read after this entry was written has it already.
-    if ((held.get(sk)?.revision ?? 0) >= revision) return;
-    if (value === null) held.delete(sk);
-    else held.set(sk, { kind, revision, read: { value } });
-  };
-  put(record.kind, record.id, record.after);
-  for (const { host, after } of hosts) put("mx-host", host, after);
+interface Write {
+  readonly kind: StoredKind;
+  readonly id: string;
+  readonly value: Value | null;
+}
+
+const writesOf = ({ record, hosts }: LogEntry): Write[] => [
+  { kind: record.kind, id: record.id, value: record.after },
+  ...hosts.map(({ host, after }): Write => ({ kind: "mx-host", id: host, value: after })),
+];
+
+function apply(held: Map<string, Held>, revision: number, { kind, id, value }: Write): void {
+  const { sk } = recordKey(kind, id);
+  // What was read after this entry was written has it already.
+  if ((held.get(sk)?.revision ?? 0) >= revision) return;
+  if (value === null) held.delete(sk);
+  else held.set(sk, { kind, revision, read: { value } });
+}
+
+interface Overlap {
+  readonly newest: Run;
+  readonly head: Head;
+  readonly nowMs: number;
+}
+
+/**
+ * Applies the newest entries, and all of the minutes before them: a partition of a replica may be that far behind. From the
+ * newest to the oldest, since there may be more than fit into memory: the first that names a record decides.
+ */
+async function applyNewest(
+  table: DynamoDbTable,
+  held: Map<string, Held>,
+  { newest, head, nowMs }: Overlap,
+): Promise<void> {
+  const decided = new Set<string>();
+  const until = Date.parse(newest.entries.at(-1)?.at ?? "") - OVERLAP_MS;
+  for (let run = newest; ; ) {
+    for (const entry of run.entries.toReversed()) {
+      const first = writesOf(entry).filter(({ kind, id }) => !decided.has(recordKey(kind, id).sk));
+      for (const write of first) {
+        decided.add(recordKey(write.kind, write.id).sk);
+        apply(held, entry.revision, write);
+      }
+    }
+    const [oldest] = run.entries;
+    if (oldest === undefined || run.isLast || Date.parse(oldest.at) < until) return;
+    run = await runBelow(table, { below: oldest.revision, head, limit: ENTRIES_AT_ONCE, nowMs });
+  }
 }
 
 function contentsOf(held: ReadonlyMap<string, Held>, revision: number): StoreContents {

@@ -8,6 +8,22 @@ export async function headOf(table: DynamoDbTable): Promise<number> {
   return numberOf(await table.get(HEAD_KEY), "head") ?? 0;
 }
 
+/** The head's item, as a full load reads it. */
+export interface Head {
+  /** The newest revision; 0 before the first write. */
+  readonly revision: number;
+  /** Epoch seconds of that write; undefined = written by a release before 0.2, or by a take-over. */
+  readonly writtenAt: number | undefined;
+  /** Up to this revision the records are the truth, and the log may have holes (take-over.ts); 0 = none. */
+  readonly settled: number;
+}
+
+export const readHead = (item: Item | undefined): Head => ({
+  revision: numberOf(item, "head") ?? 0,
+  writtenAt: numberOf(item, "writtenAt"),
+  settled: numberOf(item, "settled") ?? 0,
+});
+
 /** `Store.changesAfter`: without news, one read of one small item. */
 export async function changesAfter(
   table: DynamoDbTable,

@@ -43,10 +43,18 @@ type Read<T> = (key: string, stored: unknown) => T;
 export class DynamoDbStore implements Store {
   readonly #table: DynamoDbTable;
   readonly #maxActions: number | undefined;
+  readonly #now: () => number;
 
-  /** `maxActions`: what one transaction may hold, for tests of what finds no room there. */
-  constructor(table: DynamoDbTable, options: { readonly maxActions?: number } = {}) {
+  /**
+   * `maxActions`: what one transaction may hold, for tests of what finds no room there. `now`: milliseconds since the epoch,
+   * to know which log entries cannot have expired; a day matters, and no less.
+   */
+  constructor(
+    table: DynamoDbTable,
+    options: { readonly maxActions?: number; readonly now?: () => number } = {},
+  ) {
     this.#table = table;
+    this.#now = options.now ?? Date.now;
     this.#maxActions = options.maxActions;
   }
 
@@ -182,7 +190,7 @@ export class DynamoDbStore implements Store {
   }
 
   loadAll(): Promise<StoreContents> {
-    return loadContents(this.#table);
+    return loadContents(this.#table, this.#now());
   }
 
   async queue(): Promise<WriterQueue> {

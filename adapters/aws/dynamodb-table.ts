@@ -66,6 +66,11 @@ export class DynamoDbTable {
     this.#calls = calls;
   }
 
+  /** The region whose replica of the table this is. */
+  region(): Promise<string> {
+    return this.#client.config.region();
+  }
+
   async get(key: ItemKey): Promise<Item | undefined> {
     const command = { TableName: this.#name, Key: keyItem(key), ConsistentRead: true };
     const { Item: item } = await this.#calls.call((abortSignal) =>

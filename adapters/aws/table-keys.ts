@@ -11,7 +11,8 @@ import type { RecordKind, UnreadableItem } from "../../core/settings/store.ts";
  *                                certificate#<id>
  *                                trust-store#<id>
  *                                mx-host#<host>                  the claim of a host
- *   HEAD                         HEAD                            the newest revision, and the ticket served with it
+ *   HEAD                         HEAD                            the newest revision, when it was written, the ticket
+ *                                                                served with it; after a take-over who writes
  *   QUEUE                        QUEUE                           the tickets taken by writers
  *   LOG                          0000000000000017                the log entry of revision 17
  *   USES#mx-host#<host>          domain#<account>#<name>         a domain names the host
@@ -80,6 +81,8 @@ export const recordsOfKindRange = (pk: string, kind: StoredKind): KeyRange => ({
 });
 
 export const HEAD_KEY: ItemKey = { pk: "HEAD", sk: "HEAD" };
+/** Attribute of the head's item: the one region that may write; absent = no take-over has happened. */
+export const WRITER_REGION = "writerRegion";
 
 export const QUEUE_KEY: ItemKey = { pk: "QUEUE", sk: "QUEUE" };
 

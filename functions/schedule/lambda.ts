@@ -24,7 +24,7 @@ const now = (): number => Date.now();
 /** `maxRSS` is in kilobytes. */
 const peakMemory = (): number => process.resourceUsage().maxRSS * 1024;
 const log = createLambdaLog({ level: "info", now, write: (line) => void process.stdout.write(line) });
-const { store, keyVault } = openAwsStores(config, now);
+const { store, keyVault, takeOver } = openAwsStores(config, now);
 const backups = new S3SnapshotBackups({
   client: createS3Client(),
   calls: new ServiceCalls("snapshot's backup", BACKUP_LIMITS),
@@ -40,4 +40,15 @@ const acm = new AcmCertificates({
 });
 
 export const handler = (event: unknown): Promise<void> =>
-  runTask(readScheduleEvent(event), { store, backups, vault: keyVault, acm, now, peakMemory, log });
+  runTask(readScheduleEvent(event), {
+    store,
+    backups,
+    vault: keyVault,
+    acm,
+    takeOver,
+    // Set by Lambda itself.
+    region: process.env["AWS_REGION"] ?? "",
+    now,
+    peakMemory,
+    log,
+  });

@@ -38,6 +38,7 @@ function start(
   const advanced: CertificateId[] = [];
   const written: SnapshotBackup[] = [];
   const deleted: VaultName[] = [];
+  const takenOver: string[] = [];
   const run = (event: unknown) =>
     runTask(readScheduleEvent(event), {
       store,
@@ -54,12 +55,17 @@ function start(
           return outcome(id);
         },
       },
+      takeOver: async () => {
+        takenOver.push("taken over");
+        return 18;
+      },
+      region: "eu-west-1",
       now: () => NOW,
       peakMemory: () => 512 * 1024 ** 2 + 1,
       log: (level, fields) => lines.push({ level, ...fields }),
     });
   const line = (event: string) => lines.find((each) => each["event"] === event);
-  return { run, store, line, lines, advanced, written, deleted };
+  return { run, store, line, lines, advanced, written, deleted, takenOver };
 }
 
 const acmEvent = (...resources: readonly string[]) => ({
@@ -75,6 +81,20 @@ const acmEvent = (...resources: readonly string[]) => ({
 });
 
 describe("the schedule", () => {
+  it("takes over in the region that is named, and in no other", async () => {
+    const { run, takenOver, line } = start([]);
+    await expect(run({ takeOver: "eu-central-1" })).rejects.toThrow("is in eu-west-1, not in eu-central-1");
+    expect(takenOver).toEqual([]);
+    await run({ takeOver: "eu-west-1" });
+    expect(takenOver).toHaveLength(1);
+    expect(line("taken-over")).toEqual({
+      level: "info",
+      event: "taken-over",
+      region: "eu-west-1",
+      revision: 18,
+    });
+  });
+
   it("puts the snapshot away", async () => {
     const { run, written, line } = start([certificateRecord()]);
     await run({ sweep: "backup" });

@@ -17,6 +17,16 @@ export interface ScheduleDependencies extends Pick<BackUpPorts, "store"> {
   readonly log: (level: "info" | "error", fields: ScheduleFields) => void;
 }
 
+/** What a function on AWS does beside the sweeps. */
+interface TaskDependencies extends ScheduleDependencies {
+  /** The most that this process ever held, in bytes. */
+  readonly peakMemory: () => number;
+  /** Makes this region the one that writes; resolves to the new head. */
+  readonly takeOver: () => Promise<number>;
+  /** Region of this function. */
+  readonly region: string;
+}
+
 /** Every event that a sweep logs. */
 type ScheduleEvent =
   | "backup-swept"
@@ -27,6 +37,7 @@ type ScheduleEvent =
   | "certificate-exported"
   | "certificate-not-advanced"
   | "renewals-swept"
+  | "taken-over"
   | "memory-measured";
 
 export type ScheduleFields = Readonly<Record<string, unknown>> & { readonly event: ScheduleEvent };
@@ -42,24 +53,28 @@ export class SweepFailed extends Error {
  *
  * @throws whatever keeps it from being done, so that it counts as failed and is tried again.
  */
-export async function runTask(
-  task: ScheduleTask,
-  {
-    peakMemory,
-    ...deps
-  }: ScheduleDependencies & {
-    /** The most that this process ever held, in bytes. */
-    readonly peakMemory: () => number;
-  },
-): Promise<void> {
+export async function runTask(task: ScheduleTask, deps: TaskDependencies): Promise<void> {
   try {
-    await (task.kind === "available" ? available(task.arns, deps) : runSweep(task.sweep, deps));
+    await doTask(task, deps);
   } finally {
     // Lambda measures no memory in a metric; a function that outgrows its own is only seen when it is killed.
     deps.log("info", {
       event: "memory-measured",
-      peakMemoryMegabytes: Math.ceil(peakMemory() / 1024 ** 2),
+      peakMemoryMegabytes: Math.ceil(deps.peakMemory() / 1024 ** 2),
     });
+  }
+}
+
+function doTask(task: ScheduleTask, deps: TaskDependencies): Promise<void> {
+  switch (task.kind) {
+    case "available":
+      return available(task.arns, deps);
+    case "take-over":
+      return takeOver(task.region, deps);
+    case "sweep":
+      return runSweep(task.sweep, deps);
+    default:
+      return task satisfies never;
   }
 }
 
@@ -122,6 +137,13 @@ async function available(arns: readonly string[], deps: ScheduleDependencies): P
   const contents = await readContents(deps);
   const named = contents.certificates.filter(({ acm }) => acm !== undefined && arns.includes(acm.arn));
   await advanceAll(named, deps);
+}
+
+/** @throws TypeError where the region named is another one: the wrong function was called. */
+async function takeOver(region: string, deps: TaskDependencies): Promise<void> {
+  if (region !== deps.region) throw new TypeError(`this function is in ${deps.region}, not in ${region}`);
+  const revision = await deps.takeOver();
+  deps.log("info", { event: "taken-over", region, revision });
 }
 
 async function sweepKeys(deps: ScheduleDependencies): Promise<void> {

@@ -312,6 +312,8 @@ async function scheduleData(
           delete: async () => undefined,
         },
         acm: { advance: async () => "unchanged" },
+        takeOver: async () => 0,
+        region: "eu-central-1",
         now: () => nowMs,
         peakMemory: () => peakMemory,
         log: createLambdaLog({

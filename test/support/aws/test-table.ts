@@ -20,8 +20,11 @@ export interface TestTable {
 }
 
 /** A table of its own, as table-definition.ts has it. */
-export async function createTestTable(name = `postern-test-${randomUUID()}`): Promise<TestTable> {
-  const client = new DynamoDBClient({});
+export async function createTestTable(
+  name = `postern-test-${randomUUID()}`,
+  options: { readonly region?: string } = {},
+): Promise<TestTable> {
+  const client = new DynamoDBClient(options);
   const { partitionKey, sortKey, index } = TABLE_DEFINITION;
   const keys = [partitionKey, sortKey, index.partitionKey, index.sortKey];
   const command = new CreateTableCommand({
