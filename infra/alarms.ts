@@ -1,11 +1,11 @@
 import { FAILING_AFTER_MS } from "../worker/metric-table.ts";
-import type { Api } from "./api.ts";
+import type { Replication } from "./copies.ts";
 import { type LogMetric, patternOf, SCHEDULE_LOG_METRICS } from "./log-metrics.ts";
 import { edgeMetric, metricsNamespace } from "./metrics.ts";
-import type { Schedule } from "./schedule.ts";
 import type { Settings } from "./settings.ts";
 import type { Table } from "./table.ts";
 import type { Worker } from "./worker.ts";
+import type { Writers } from "./writers.ts";
 
 const MINUTE = 60;
 const HOUR = 3600;
@@ -16,8 +16,10 @@ const NEARLY_ALL = 0.8;
 
 export interface AlarmParts {
   readonly table: Table;
-  readonly api: Api;
-  readonly schedule: Schedule;
+  /** null = no region receives copies. */
+  readonly replication: Replication | null;
+  /** null = another region writes. */
+  readonly writers: Writers | null;
   readonly worker: Worker;
 }
 
@@ -51,9 +53,13 @@ export function createAlarms(settings: Settings, parts: AlarmParts): readonly aw
   alarmsOfCapacity(alarm, settings);
   alarmsOfEdges(alarm);
   alarmsOfDeliveries(alarm);
-  alarmsOfCertificates(alarm);
-  alarmsOfSchedule(alarm, parts);
-  alarmsOfRequests(alarm, parts);
+  alarmsOfTable(alarm, parts);
+  if (parts.replication !== null) alarmsOfCopies(alarm, parts.table, parts.replication);
+  if (parts.writers !== null) {
+    alarmsOfCertificates(alarm);
+    alarmsOfSchedule(alarm, parts.writers);
+    alarmsOfRequests(alarm, parts.writers);
+  }
   return made;
 }
 
@@ -169,6 +175,38 @@ function alarmsOfEdges(alarm: Alarm): void {
     ...NEWLY,
     alarmDescription: "One more stored item cannot be read; its previous version stays in force",
   });
+  alarm("CertificateBroken", {
+    ...edgeMetric("CertificatesNewlyBroken"),
+    ...NEWLY,
+    alarmDescription: "One more certificate does not load at an edge; what served before goes on serving",
+  });
+}
+
+/** Of the copies in another region. A full load there mends what is late by less than 15 minutes (adapters/aws/dynamodb-load.ts). */
+const LATE_MS = 60_000;
+
+function alarmsOfCopies(alarm: Alarm, table: Table, { region, from, to, rule }: Replication): void {
+  alarm("CopiesLate", {
+    namespace: "AWS/DynamoDB",
+    metricName: "ReplicationLatency",
+    dimensions: { TableName: table.name, ReceivingRegion: region },
+    statistic: "Average",
+    ...during(MINUTE, 5),
+    ...above(LATE_MS),
+    alarmDescription: "Settings reach the standby region late or not at all",
+    // Edges report every few seconds: without a value, nothing arrives.
+    treatMissingData: "breaching",
+  });
+  alarm("CopiesFail", {
+    namespace: "AWS/S3",
+    metricName: "OperationsFailedReplication",
+    dimensions: { SourceBucket: from.name, DestinationBucket: to.name, RuleId: rule },
+    statistic: "Sum",
+    ...during(5 * MINUTE),
+    ...atLeast(1),
+    alarmDescription: "A key, trust store or backup was not copied to the standby region",
+    ...QUIET,
+  });
 }
 
 function alarmsOfDeliveries(alarm: Alarm): void {
@@ -189,11 +227,6 @@ function alarmsOfDeliveries(alarm: Alarm): void {
 }
 
 function alarmsOfCertificates(alarm: Alarm): void {
-  alarm("CertificateBroken", {
-    ...edgeMetric("CertificatesNewlyBroken"),
-    ...NEWLY,
-    alarmDescription: "One more certificate does not load at an edge; what served before goes on serving",
-  });
   alarm("CertificateExpiring", {
     ...scheduleMetric("reached"),
     event: true,
@@ -223,7 +256,7 @@ const scheduleMetric = (key: keyof typeof SCHEDULE_LOG_METRICS) => ({
   metricName: SCHEDULE_LOG_METRICS[key].name,
 });
 
-function alarmsOfSchedule(alarm: Alarm, { schedule }: AlarmParts): void {
+function alarmsOfSchedule(alarm: Alarm, { schedule }: Writers): void {
   const { nodes } = schedule.handler;
   metricsOf(
     SCHEDULE_LOG_METRICS,
@@ -282,10 +315,11 @@ function alarmsOfSchedule(alarm: Alarm, { schedule }: AlarmParts): void {
 /** Transactions that met another one, a second: writes of one moment are expected to meet, and are sent again. */
 const CONFLICTS_PER_SECOND = 1;
 
-function alarmsOfRequests(alarm: Alarm, { api, table }: AlarmParts): void {
-  const counted = { statistic: "Sum", ...QUIET, ...during(5 * MINUTE) } as const;
+const COUNTED = { statistic: "Sum", ...QUIET, ...during(5 * MINUTE) } as const;
+
+function alarmsOfRequests(alarm: Alarm, { api }: Writers): void {
   alarm("ApiErrors", {
-    ...counted,
+    ...COUNTED,
     ...atLeast(5),
     alarmDescription: "The API answers with 5xx",
     namespace: "AWS/ApiGateway",
@@ -293,17 +327,20 @@ function alarmsOfRequests(alarm: Alarm, { api, table }: AlarmParts): void {
     dimensions: { ApiId: api.api.nodes.api.id },
   });
   alarm("ApiThrottled", {
-    ...counted,
+    ...COUNTED,
     ...atLeast(1),
     alarmDescription: "Lambda refuses to run the API: too many at one time in this account",
     namespace: "AWS/Lambda",
     metricName: "Throttles",
     dimensions: { FunctionName: api.handler.name },
   });
+}
+
+function alarmsOfTable(alarm: Alarm, { table }: AlarmParts): void {
   const ofTable = { namespace: "AWS/DynamoDB", dimensions: { TableName: table.name } } as const;
   for (const kind of ["Read", "Write"] as const) {
     alarm(`Table${kind}sThrottled`, {
-      ...counted,
+      ...COUNTED,
       ...ofTable,
       ...atLeast(10),
       alarmDescription: `DynamoDB throttles ${kind.toLowerCase()}s of the settings`,
@@ -311,7 +348,7 @@ function alarmsOfRequests(alarm: Alarm, { api, table }: AlarmParts): void {
     });
   }
   alarm("TableConflicts", {
-    ...counted,
+    ...COUNTED,
     ...ofTable,
     ...during(5 * MINUTE, 3),
     ...atLeast(CONFLICTS_PER_SECOND * 5 * MINUTE),

@@ -19,6 +19,8 @@ const IN_FORCE = {
   POSTERN_JWT_SCOPES: "postern/manage",
   POSTERN_API_DOMAIN: "api.example.net",
   POSTERN_TABLE: "restored",
+  POSTERN_STANDBY_REGION: "eu-west-1",
+  POSTERN_ROLE: "primary",
   POSTERN_ALARM_EMAIL: "ops@example.net",
   POSTERN_ZONES: "2",
 } satisfies Record<ConsentVariable, string>;
@@ -62,7 +64,9 @@ describe("a deployment", () => {
   });
 
   it.each(
-    Object.keys(IN_FORCE).filter((name) => name !== "POSTERN_SMTP_NAME" && !name.startsWith("POSTERN_JWT_")),
+    Object.keys(IN_FORCE).filter(
+      (name) => name !== "POSTERN_SMTP_NAME" && name !== "POSTERN_ROLE" && !name.startsWith("POSTERN_JWT_"),
+    ),
   )("is stopped when %s was forgotten, with both values", (name) => {
     // A deployment without it is valid: its default would have come into force.
     const isOfTokens = (each: string): boolean =>
@@ -75,6 +79,13 @@ describe("a deployment", () => {
     const stopped = (): void => deploy({ ...IN_FORCE, ...rest });
     expect(stopped).toThrow(ChangeWithoutConsent);
     expect(stopped).toThrow(`${name}: in force is ${before}; this deployment has ${after}`);
+  });
+
+  it("is stopped when the role of a standby was forgotten, which would make a table of its own", () => {
+    const standby = { POSTERN_SMTP_NAME: "mx2.example.net", POSTERN_ROLE: "standby" };
+    const before = valuesOf(readSettings("production", standby));
+    const stopped = (): void => deploy({ ...standby, POSTERN_ROLE: "" }, before);
+    expect(stopped).toThrow("POSTERN_ROLE: in force is standby; this deployment has primary");
   });
 
   it("goes on by consent to each change", () => {

@@ -23,6 +23,8 @@ export function valuesOf(settings: Settings): ValuesInForce {
     POSTERN_JWT_SCOPES: listText(jwt.scopes),
     POSTERN_API_DOMAIN: settings.apiDomain ?? "none",
     POSTERN_TABLE: settings.table ?? "the stage's own",
+    POSTERN_STANDBY_REGION: settings.standbyRegion ?? "none",
+    POSTERN_ROLE: settings.role,
     POSTERN_ALARM_EMAIL: settings.alarmEmail ?? "none",
   };
 }

@@ -88,6 +88,18 @@ export const DEPLOY_VARIABLES = {
     meaning: "a table that was restored, and takes the place of the stage's own",
     needsConsent: true,
   },
+  POSTERN_STANDBY_REGION: {
+    defaultText: "none",
+    meaning:
+      "another region that receives copies of settings and keys; see [Another region](#another-region)",
+    needsConsent: true,
+  },
+  POSTERN_ROLE: {
+    defaultText: "primary",
+    meaning:
+      "`standby`: edges alone, on the copies that another region's deployment makes here; `takeover`: API and schedule too, after that region was lost",
+    needsConsent: true,
+  },
   POSTERN_ALARM_EMAIL: { defaultText: "none", meaning: "who hears of alarms", needsConsent: true },
   POSTERN_CONSENT: {
     defaultText: "none",

@@ -1,30 +1,33 @@
 import { createAlarms } from "./alarms.ts";
-import { createApi } from "./api.ts";
 import { requireConsent, valuesOf } from "./consent.ts";
+import { readCopies } from "./copied-names.ts";
+import { createCopies, requireOtherRegion } from "./copies.ts";
 import { createDashboard } from "./dashboard.ts";
 import { createNetwork } from "./network.ts";
 import { createOutputs, readValuesInForce } from "./outputs.ts";
-import { createSchedule } from "./schedule.ts";
 import { readSettings } from "./settings.ts";
 import { createStorage } from "./storage.ts";
 import { createTable } from "./table.ts";
 import { createWorker } from "./worker.ts";
+import { createWriters } from "./writers.ts";
 
 /** Everything of a stage. Returned are the places that an operator needs (docs/deploy.md). */
 export async function deployment() {
   const settings = readSettings($app.stage, process.env);
   const inForce = valuesOf(settings);
   requireConsent({ before: await readValuesInForce(), after: inForce, consent: settings.consent });
-  const table = createTable(settings);
-  const storage = createStorage(settings);
+  await requireOtherRegion(settings);
+  const copies = settings.role === "primary" ? null : await readCopies();
+  const table = createTable(settings, copies);
+  const storage = createStorage(settings, copies);
+  const replication = createCopies(settings, table, storage);
   const network = createNetwork(settings);
-  const api = createApi(settings, { table, storage });
-  const schedule = createSchedule(settings, { table, storage });
+  const writers = createWriters(settings, { table, storage });
   const worker = createWorker(settings, { network, table, storage });
-  createDashboard(createAlarms(settings, { table, api, schedule, worker }));
-  createOutputs(settings, { api, network, schedule, storage, table, worker }, inForce);
+  createDashboard(createAlarms(settings, { table, replication, writers, worker }));
+  createOutputs(settings, { network, storage, table, worker, writers }, inForce);
   return {
-    api: api.api.url,
+    api: writers?.api.api.url ?? null,
     loadBalancer: worker.service.nodes.loadBalancer.dnsName,
     table: table.name,
     keyBucket: storage.keys.name,

@@ -1,12 +1,12 @@
 import type { Api } from "./api.ts";
 import type { ValuesInForce } from "./consent.ts";
 import type { Network } from "./network.ts";
-import type { Schedule } from "./schedule.ts";
 import { type ConsentVariable, isConsentVariable } from "./deploy-variables.ts";
 import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 import type { Worker } from "./worker.ts";
+import type { Writers } from "./writers.ts";
 
 /** For programs beside this one: `/postern/<stage>/<name>` in the parameter store. */
 const pathOf = (name: string): string => `/${$app.name}/${$app.stage}/${name}`;
@@ -17,12 +17,12 @@ const IN_FORCE = "in-force";
 const GOES_WITH_ITS_VALUE = { retainOnDelete: false } as const;
 
 export interface OutputParts {
-  readonly api: Api;
   readonly network: Network;
-  readonly schedule: Schedule;
   readonly storage: Storage;
   readonly table: Table;
   readonly worker: Worker;
+  /** null = another region writes. */
+  readonly writers: Writers | null;
 }
 
 /** Values that the last deployment of this stage wrote; empty before the first. */
@@ -41,7 +41,7 @@ export async function readValuesInForce(): Promise<Partial<Record<ConsentVariabl
 
 /** Where a stage is, for programs; who may call its API; and what the next deployment is compared with. */
 export function createOutputs(settings: Settings, parts: OutputParts, inForce: ValuesInForce): void {
-  const { api, network, schedule, storage, table, worker } = parts;
+  const { network, storage, table, worker, writers } = parts;
   const parameter = (name: string, value: $util.Input<string>): void => {
     new aws.ssm.Parameter(
       `Output-${name}`,
@@ -49,7 +49,7 @@ export function createOutputs(settings: Settings, parts: OutputParts, inForce: V
       GOES_WITH_ITS_VALUE,
     );
   };
-  parameter("api-url", api.api.url);
+  if (writers !== null) parameter("api-url", writers.api.api.url);
   parameter("table", table.name);
   parameter("key-bucket", storage.keys.name);
   if (storage.mail !== null) parameter("mail-bucket", storage.mail.name);
@@ -61,10 +61,10 @@ export function createOutputs(settings: Settings, parts: OutputParts, inForce: V
     { name: pathOf("addresses"), type: "StringList", value: addresses.apply((all) => all.join(",")) },
     GOES_WITH_ITS_VALUE,
   );
-  if (settings.authorizer.kind === "iam") parameter("api-policy", createCallerPolicy(api).arn);
+  if (writers !== null && settings.authorizer.kind === "iam")
+    parameter("api-policy", createCallerPolicy(writers.api).arn);
   // Not the components: Pulumi would wait for those of their parts alone that exist by now.
-  const functions = [api.handler, schedule.handler].map(({ nodes }) => nodes.function);
-  const last = [api.api, worker.service.nodes.service, ...functions];
+  const last = [worker.service.nodes.service, ...(writers === null ? [] : partsOf(writers))];
   for (const [variable, value] of Object.entries(inForce)) {
     new aws.ssm.Parameter(
       `InForce-${variable}`,
@@ -74,6 +74,11 @@ export function createOutputs(settings: Settings, parts: OutputParts, inForce: V
     );
   }
 }
+
+const partsOf = ({ api, schedule }: Writers) => [
+  api.api,
+  ...[api.handler, schedule.handler].map(({ nodes }) => nodes.function),
+];
 
 /** Attached to a user or a role, it lets them call every route of this stage's API. */
 const createCallerPolicy = ({ api }: Api): aws.iam.Policy =>

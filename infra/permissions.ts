@@ -71,7 +71,7 @@ export const listKeyObjects = ({ keys }: Storage): readonly Permission[] => [
   { actions: ["s3:ListBucket"], resources: [keys.arn] },
 ];
 
-type KeyAction = "kms:Decrypt" | "kms:GenerateDataKey";
+type KeyAction = "kms:Decrypt" | "kms:GenerateDataKey" | "kms:Encrypt";
 
 /** The product's key, through S3 and for one bucket: with a Bucket Key its context is the bucket's ARN, else the object's. */
 export function useKey(
@@ -110,6 +110,35 @@ const deliverTo = (bucketArn: $util.Output<string>, prefix: string): readonly Pe
     resources: [prefix === "" ? $interpolate`${bucketArn}/*` : $interpolate`${bucketArn}/${prefix}/*`],
   },
 ];
+
+/** What S3 does with each object of the key bucket, to copy it into the bucket of another region. */
+export function replicateObjects(
+  { key, keys }: Storage,
+  to: { readonly key: aws.kms.Key; readonly keys: sst.aws.Bucket; readonly region: string },
+): readonly Permission[] {
+  const objectsOf = (bucket: $util.Output<string>): readonly Text[] =>
+    Object.values(PREFIXES).map((prefix) => $interpolate`${bucket}/${prefix}*`);
+  const { region } = aws.getRegionOutput();
+  return [
+    { actions: ["s3:GetReplicationConfiguration", "s3:ListBucket"], resources: [keys.arn] },
+    {
+      actions: ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"],
+      resources: objectsOf(keys.arn),
+    },
+    {
+      actions: ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"],
+      resources: objectsOf(to.keys.arn),
+    },
+    throughS3({ key: key.arn, region, bucket: keys.arn, actions: ["kms:Decrypt"] }),
+    // GenerateDataKey: the bucket there has a Bucket Key.
+    throughS3({
+      key: to.key.arn,
+      region: to.region,
+      bucket: to.keys.arn,
+      actions: ["kms:Encrypt", "kms:GenerateDataKey"],
+    }),
+  ];
+}
 
 /** Decrypt: S3 asks for it when the parts of an upload are put together. */
 const TO_ENCRYPT_MAIL = ["kms:GenerateDataKey", "kms:Decrypt"] as const;

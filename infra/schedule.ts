@@ -58,8 +58,6 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
   return { handler };
 }
 
-export type Schedule = ReturnType<typeof createSchedule>;
-
 /** Rate expression of EventBridge Scheduler, in the largest unit that fits. */
 function rateOf(minutes: number): `rate(${string})` {
   const [size, unit] = UNITS.find(([each]) => minutes % each === 0) ?? [1, "minute"];

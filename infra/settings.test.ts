@@ -36,6 +36,8 @@ describe("the settings of a deployment", () => {
       authorizer: { kind: "iam" },
       apiDomain: null,
       table: null,
+      role: "primary",
+      standbyRegion: null,
       alarmEmail: null,
       consent: [],
     });
@@ -130,6 +132,13 @@ describe("the settings of a deployment", () => {
     ["pr-1", { POSTERN_SMTP_NAME: "localhost" }, "POSTERN_SMTP_NAME: must be a name with its domain"],
     ["pr-1", { POSTERN_API_DOMAIN: "192.0.2.1" }, 'POSTERN_API_DOMAIN: "192.0.2.1" is not a domain name'],
     ["pr-1", { POSTERN_TABLE: "a/b" }, "POSTERN_TABLE: must be the name of a DynamoDB table"],
+    ["pr-1", { POSTERN_STANDBY_REGION: "ireland" }, "POSTERN_STANDBY_REGION: must be the name of a region"],
+    ["pr-1", { POSTERN_ROLE: "second" }, "POSTERN_ROLE: must be one of primary, standby, takeover"],
+    [
+      "pr-1",
+      { POSTERN_ROLE: "takeover", POSTERN_STANDBY_REGION: "eu-west-1" },
+      "POSTERN_STANDBY_REGION: means nothing with POSTERN_ROLE=takeover",
+    ],
     ["pr-1", { POSTERN_ALARM_EMAIL: "ops" }, "POSTERN_ALARM_EMAIL: must be a mailbox"],
     ["pr-1", { POSTERN_API_AUTH: "none" }, "POSTERN_API_AUTH: must be iam or jwt"],
     [

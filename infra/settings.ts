@@ -43,6 +43,10 @@ export type ApiAuthorizer =
       readonly scopes: readonly string[];
     };
 
+/** `primary`: on a table and buckets that it makes. `standby`: edges alone, on the copies; `takeover`: all, on the copies. */
+export const DEPLOYMENT_ROLES = ["primary", "standby", "takeover"] as const;
+export type DeploymentRole = (typeof DEPLOYMENT_ROLES)[number];
+
 export interface Settings {
   readonly isProduction: boolean;
   readonly zones: number;
@@ -58,6 +62,9 @@ export interface Settings {
   readonly apiDomain: string | null;
   /** null = the stage's own. */
   readonly table: string | null;
+  readonly role: DeploymentRole;
+  /** Where copies of settings and keys are made; null = nowhere. */
+  readonly standbyRegion: string | null;
   readonly alarmEmail: string | null;
   /** Variables whose value this deployment may change. */
   readonly consent: readonly ConsentVariable[];
@@ -78,6 +85,10 @@ const MAILBOX: Form = { pattern: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, reason: "must be 
 const KEY_ARN: Form = {
   pattern: /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/(?:[0-9a-f-]{36}|mrk-[0-9a-f]{32})$/,
   reason: "must be the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID",
+};
+const REGION: Form = {
+  pattern: /^[a-z]{2}(?:-[a-z]+)+-\d$/,
+  reason: "must be the name of a region, such as eu-west-1",
 };
 const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
 /** A value is kept in a parameter, which holds 4 KB; a list may grow when it is written in full. */
@@ -131,6 +142,7 @@ export function readSettings(stage: string, environment: Environment): Settings 
     authorizer: authorizer(given),
     apiDomain: hostName("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN")),
     table: tableName(given("POSTERN_TABLE")),
+    ...roleOf(given),
     alarmEmail: matching("POSTERN_ALARM_EMAIL", given("POSTERN_ALARM_EMAIL"), MAILBOX),
     consent: consent(given("POSTERN_CONSENT")),
   };
@@ -226,6 +238,17 @@ function deliveryPlace(value: string | null, key: string | null): Delivery {
         throw wrong("must hold no password; put the URL in a SecureString and give ssm:/its-name");
       return { kind: "next-hop", url: describeRoute(route) };
   }
+}
+
+function roleOf(given: Given): Pick<Settings, "role" | "standbyRegion"> {
+  const named = given("POSTERN_ROLE") ?? "primary";
+  const role = DEPLOYMENT_ROLES.find((each) => each === named);
+  if (role === undefined)
+    throw new WrongSetting("POSTERN_ROLE", `must be one of ${DEPLOYMENT_ROLES.join(", ")}`);
+  const standbyRegion = matching("POSTERN_STANDBY_REGION", given("POSTERN_STANDBY_REGION"), REGION);
+  if (standbyRegion !== null && role !== "primary")
+    throw new WrongSetting("POSTERN_STANDBY_REGION", `means nothing with POSTERN_ROLE=${role}`);
+  return { role, standbyRegion };
 }
 
 interface Range {

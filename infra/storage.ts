@@ -1,4 +1,5 @@
 import { captureResource } from "./captured-resource.ts";
+import type { Copies } from "./copied-names.ts";
 import type { Settings } from "./settings.ts";
 
 /** What each prefix of the key bucket holds. */
@@ -7,43 +8,72 @@ export const PREFIXES = { keys: "keys/", trust: "trust/", backup: "backup/" } as
 /** After a key was replaced or removed, a mistake can be undone for this long. */
 const NONCURRENT_DAYS = 30;
 /** Of backups no old version is of use: the table has a history of its own. */
-const NONCURRENT_BACKUP_DAYS = 1;
+const BACKUPS = { prefix: PREFIXES.backup, days: 1 } as const;
 /** Where mail goes in the deployment's own bucket. */
 export const MAIL_PREFIX = "inbox";
 
 /** The product's key, the bucket of private keys, and the one for mail where the operator named no other place. */
-export function createStorage(settings: Settings) {
+export function createStorage(settings: Settings, copies: Copies | null) {
+  return copies === null ? createOwnStorage(settings) : createStorageOnCopies(settings, copies);
+}
+
+function createOwnStorage(settings: Settings) {
   const { isProduction } = settings;
-  const key = new aws.kms.Key(
-    "Key",
-    {
-      description: "Postern: private keys of certificates, trust stores, snapshot backups, mail",
-      enableKeyRotation: true,
-      deletionWindowInDays: isProduction ? 30 : 7,
-    },
-    { protect: isProduction },
-  );
+  const key = createKey("Key", { isProduction });
   new aws.kms.Alias("KeyAlias", {
     name: $interpolate`alias/${$app.name}-${$app.stage}`,
     targetKeyId: key.keyId,
   });
-  const backups = { prefix: PREFIXES.backup, days: NONCURRENT_BACKUP_DAYS };
-  const keys = createBucket("Keys", { key, isProduction, sooner: [backups] });
-  const mail = settings.delivery.kind === "own-bucket" ? createBucket("Mail", { key, isProduction }) : null;
-  return { key, keys, mail };
+  const keys = createBucket("Keys", { key, isProduction, sooner: [BACKUPS] });
+  return { key, keys: keys.bucket, keysVersioning: keys.versioning, mail: createMail(settings, key) };
 }
+
+/** Keys are where another region's deployment copies them; mail stays in this region. */
+function createStorageOnCopies(settings: Settings, copies: Copies): ReturnType<typeof createOwnStorage> {
+  const key = aws.kms.Key.get("CopiedKey", copies.key);
+  const keys = sst.aws.Bucket.get("CopiedKeys", copies.keyBucket);
+  return { key, keys, keysVersioning: Promise.resolve(keys), mail: createMail(settings, key) };
+}
+
+/** Bucket and KMS key for the copies in another region. */
+export function createStandbyStorage({ region, isProduction }: Where & { readonly region: string }) {
+  const key = createKey("StandbyKey", { region, isProduction });
+  const keys = createBucket("StandbyKeys", { key, region, isProduction, sooner: [BACKUPS] });
+  return { key, keys: keys.bucket, keysVersioning: keys.versioning };
+}
+
+const createMail = ({ delivery, isProduction }: Settings, key: aws.kms.Key): sst.aws.Bucket | null =>
+  delivery.kind === "own-bucket" ? createBucket("Mail", { key, isProduction }).bucket : null;
+
+interface Where {
+  /** Absent = the deployment's own. */
+  readonly region?: string;
+  readonly isProduction: boolean;
+}
+
+const createKey = (name: string, { region, isProduction }: Where): aws.kms.Key =>
+  new aws.kms.Key(
+    name,
+    {
+      description: "Postern: private keys of certificates, trust stores, snapshot backups, mail",
+      enableKeyRotation: true,
+      deletionWindowInDays: isProduction ? 30 : 7,
+      ...(region === undefined ? {} : { region }),
+    },
+    { protect: isProduction },
+  );
 
 export type Storage = ReturnType<typeof createStorage>;
 
-interface BucketOptions {
+interface BucketOptions extends Where {
   readonly key: aws.kms.Key;
-  readonly isProduction: boolean;
   /** Prefixes whose noncurrent versions end earlier than the others: of two rules, S3 takes the shorter time. */
   readonly sooner?: readonly { readonly prefix: string; readonly days: number }[];
 }
 
 /** Private, versioned, encrypted by the product's key, over TLS alone. */
-function createBucket(name: string, { key, isProduction, sooner = [] }: BucketOptions) {
+function createBucket(name: string, { key, region, isProduction, sooner = [] }: BucketOptions) {
+  const inRegion = region === undefined ? {} : { region };
   const versioned = captureResource();
   const bucket = new sst.aws.Bucket(name, {
     versioning: true,
@@ -54,15 +84,19 @@ function createBucket(name: string, { key, isProduction, sooner = [] }: BucketOp
     transform: {
       bucket: (args, options) => {
         // SST's default lets a removal delete what is in it.
-        args.forceDestroy = !isProduction;
+        Object.assign(args, inRegion, { forceDestroy: !isProduction });
         options.protect = isProduction;
       },
-      versioning: (_args, options) => {
+      policy: (args) => void Object.assign(args, inRegion),
+      publicAccessBlock: (args) => void Object.assign(args, inRegion),
+      versioning: (args, options) => {
+        Object.assign(args, inRegion);
         versioned.captureFrom(options);
       },
       lifecycle: (args, options) => {
         // A rule for noncurrent versions needs a bucket that has them (the provider's page of this resource).
         options.dependsOn = versioned.resource;
+        Object.assign(args, inRegion);
         args.rules = [
           {
             id: "noncurrent",
@@ -82,10 +116,12 @@ function createBucket(name: string, { key, isProduction, sooner = [] }: BucketOp
     },
   });
   new aws.s3.BucketOwnershipControls(`${name}Ownership`, {
+    ...inRegion,
     bucket: bucket.name,
     rule: { objectOwnership: "BucketOwnerEnforced" },
   });
   new aws.s3.BucketServerSideEncryptionConfiguration(`${name}Encryption`, {
+    ...inRegion,
     bucket: bucket.name,
     rules: [
       {
@@ -95,5 +131,5 @@ function createBucket(name: string, { key, isProduction, sooner = [] }: BucketOp
       },
     ],
   });
-  return bucket;
+  return { bucket, versioning: versioned.resource };
 }

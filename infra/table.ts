@@ -1,4 +1,5 @@
 import type { TABLE_DEFINITION } from "../adapters/aws/table-definition.ts";
+import type { Copies } from "./copied-names.ts";
 import type { Settings } from "./settings.ts";
 
 /** As adapters/aws reads and writes it; the compiler holds the two together. */
@@ -13,12 +14,13 @@ export const KEYS: typeof TABLE_DEFINITION = {
  * The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. DynamoDB restores into a
  * new table: a stage may use that one, while its own stays as it is.
  */
-export function createTable(settings: Settings) {
+export function createTable(settings: Settings, copies: Copies | null) {
+  if (copies !== null) return sst.aws.Dynamo.get("CopiedSettings", settings.table ?? copies.table);
   const own = createOwnTable(settings);
   return settings.table === null ? own : sst.aws.Dynamo.get("RestoredSettings", settings.table);
 }
 
-function createOwnTable({ isProduction }: Settings) {
+function createOwnTable({ isProduction, standbyRegion }: Settings) {
   const { partitionKey, sortKey, index } = KEYS;
   return new sst.aws.Dynamo("Settings", {
     fields: {
@@ -33,6 +35,8 @@ function createOwnTable({ isProduction }: Settings) {
       [index.name]: { hashKey: index.partitionKey, rangeKey: index.sortKey, projection: "keys-only" },
     },
     ttl: KEYS.timeToLive,
+    // What a replica is made of.
+    ...(standbyRegion === null ? {} : { stream: "new-and-old-images" as const }),
     deletionProtection: isProduction,
     transform: {
       table: (args, options) => {
@@ -41,6 +45,8 @@ function createOwnTable({ isProduction }: Settings) {
         args.pointInTimeRecovery = { enabled: true, recoveryPeriodInDays: 35 };
         args.serverSideEncryption = { enabled: true };
         options.protect = isProduction;
+        // Replicas are resources of their own (copies.ts).
+        if (standbyRegion !== null) options.ignoreChanges = ["replicas"];
       },
     },
   });

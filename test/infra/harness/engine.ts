@@ -169,7 +169,8 @@ interface Asked {
 }
 
 /** What the provider answers: the inputs, and what AWS adds to them. */
-function stateOf({ type, name, inputs, id }: Asked, region: string): Inputs {
+function stateOf({ type, name, inputs, id }: Asked, home: string): Inputs {
+  const region = textAt(inputs, "region") ?? home;
   const physical = textAt(inputs, "name") ?? textAt(inputs, "bucket") ?? id ?? name;
   const arn = (service: string, path: string): string => `arn:aws:${service}:${region}:${ACCOUNT}:${path}`;
   const added: Readonly<Record<string, Inputs>> = {

@@ -1,0 +1,90 @@
+import { type Copies, copiesParameter } from "./copied-names.ts";
+import { inlinePolicy, replicateObjects } from "./permissions.ts";
+import { WrongSetting } from "./deploy-variables.ts";
+import type { Settings } from "./settings.ts";
+import { createStandbyStorage, type Storage } from "./storage.ts";
+import type { Table } from "./table.ts";
+
+/** What is copied where, as the metrics of it are named. */
+export interface Replication {
+  readonly region: string;
+  readonly from: sst.aws.Bucket;
+  readonly to: sst.aws.Bucket;
+  readonly rule: string;
+}
+
+/** The bucket of keys holds nothing else (storage.ts). */
+const RULE = "copies";
+
+/**
+ * Copies of settings and keys in another region, for edges there and for a failover. The table is replicated in both directions
+ * (MREC: the strong mode of global tables has no transactions), so one region writes (adapters/aws/take-over.ts); objects go one way.
+ * The copy has a KMS key of its own: S3 encrypts replicas anew, and takes a multi-region key for one of its region.
+ */
+export function createCopies(
+  { standbyRegion, isProduction }: Settings,
+  table: Table,
+  storage: Storage,
+): Replication | null {
+  if (standbyRegion === null) return null;
+  const replica = new aws.dynamodb.TableReplica(
+    "SettingsReplica",
+    {
+      globalTableArn: table.arn,
+      region: standbyRegion,
+      pointInTimeRecovery: true,
+      deletionProtectionEnabled: isProduction,
+    },
+    { protect: isProduction },
+  );
+  const standby = createStandbyStorage({ region: standbyRegion, isProduction });
+  const role = new aws.iam.Role("KeysReplicationRole", {
+    assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: "s3.amazonaws.com" }),
+    inlinePolicies: [inlinePolicy(replicateObjects(storage, { ...standby, region: standbyRegion }))],
+  });
+  const replication = new aws.s3.BucketReplicationConfig(
+    "KeysReplication",
+    {
+      bucket: storage.keys.name,
+      role: role.arn,
+      rules: [
+        {
+          id: RULE,
+          status: "Enabled",
+          filter: { prefix: "" },
+          // A key that is deleted is deleted there too; its noncurrent version stays for as long as here.
+          deleteMarkerReplication: { status: "Enabled" },
+          sourceSelectionCriteria: { sseKmsEncryptedObjects: { status: "Enabled" } },
+          destination: {
+            bucket: standby.keys.arn,
+            encryptionConfiguration: { replicaKmsKeyId: standby.key.arn },
+            metrics: { status: "Enabled" },
+          },
+        },
+      ],
+    },
+    // S3 rejects a replication between buckets that have no versions.
+    { dependsOn: $util.all([storage.keysVersioning, standby.keysVersioning]).apply((all) => all) },
+  );
+  const names = { table: table.name, keyBucket: standby.keys.name, key: standby.key.keyId };
+  for (const [name, value] of Object.entries(names)) {
+    new aws.ssm.Parameter(
+      `Copies-${name}`,
+      {
+        name: copiesParameter(name as keyof Copies),
+        type: "String",
+        value,
+        region: standbyRegion,
+      },
+      { retainOnDelete: false, dependsOn: [replica, replication] },
+    );
+  }
+  return { region: standbyRegion, from: storage.keys, to: standby.keys, rule: RULE };
+}
+
+/** @throws WrongSetting for copies in the very region that they are copies of. */
+export async function requireOtherRegion({ standbyRegion }: Settings): Promise<void> {
+  const { region } = await aws.getRegion();
+  if (standbyRegion === region)
+    throw new WrongSetting("POSTERN_STANDBY_REGION", `must be another region than ${region}`);
+}
