@@ -27,7 +27,7 @@ import {
   FIXED_FIELDS,
   type MaterialInput,
 } from "./certificate-input.ts";
-import { certificateUsedBy, type CertificateView, certificateView } from "./certificate-view.ts";
+import { certificateUsedBy, type CertificateView, certificateView, namingUsers } from "./certificate-view.ts";
 import { type CertificateId, isCertificateId } from "./ids.ts";
 import { type CertificateMaterial, isHeld, materialName } from "./key-vault.ts";
 import { putNextMaterial } from "./next-material.ts";
@@ -190,11 +190,18 @@ export class CertificateService {
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
-    await this.#endOrder((await this.#stored(target, condition)).before);
-    await commitUnder(this.#deps, async (expectedHead) => {
-      const { id, before, replaced } = await this.#stored(target, condition);
-      return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
-    });
+    const found = await this.#stored(target, condition);
+    const { id } = found;
+    await namingUsers(
+      async () => {
+        await this.#endOrder(found.before);
+        await commitUnder(this.#deps, async (expectedHead) => {
+          const { before, replaced } = await this.#stored(target, condition);
+          return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
+        });
+      },
+      () => certificateUsedBy(this.#deps.store, { id, account: target.actor.account }),
+    );
   }
 
   /** Before the record goes: a deletion that fails half-way is asked for again, and no order is left that nobody knows of. */

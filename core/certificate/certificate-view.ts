@@ -1,4 +1,5 @@
 import type { DomainName } from "../domain-name/domain-name.ts";
+import { StateConflict } from "../errors.ts";
 import type { Store } from "../settings/store.ts";
 import {
   type CertificateKey,
@@ -18,6 +19,28 @@ export interface UsedBy {
 }
 
 export const USED_BY_SHOWN = 20;
+
+/**
+ * Runs a deletion whose refusal (`in-use`) names the domains that stand against it.
+ * @throws StateConflict as `work`, with the first domains by name; as `work` and `usedBy`
+ */
+export async function namingUsers(
+  work: () => Promise<unknown>,
+  usedBy: () => Promise<UsedBy>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof StateConflict) || error.code !== "in-use") throw error;
+    const { count, isAtLeast, domains } = await usedBy();
+    // Gone by now, or in use by something else than a domain.
+    if (domains.length === 0) throw error;
+    const least = isAtLeast === true ? "at least " : "";
+    const more = count > domains.length ? ` and ${count - domains.length} more` : "";
+    const message = `it is used by ${least}${count} ${count === 1 ? "domain" : "domains"}: ${domains.join(", ")}${more}`;
+    throw new StateConflict("in-use", message);
+  }
+}
 
 /** What the change log shows of a certificate: the record, without where its key lies. */
 export interface LoggedCertificate extends Omit<CertificateRecord, "keys" | "material" | "acm"> {

@@ -14,6 +14,7 @@ import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { Commit, Page, PageRequest, UnreadableRecord } from "../settings/store.ts";
 import { cannotBeRead, readStored } from "../settings/unreadable-record.ts";
 import { checkCondition, type WriteCondition } from "../settings/write-condition.ts";
+import { namingUsers } from "./certificate-view.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
 import { isTrustStoreId, type TrustStoreId } from "./ids.ts";
 import { isHeld, trustName } from "./key-vault.ts";
@@ -124,10 +125,15 @@ export class TrustStoreService {
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
-    await commitUnder(this.#deps, async (expectedHead) => {
-      const { id, before, replaced } = await this.#stored(target, condition);
-      return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
-    });
+    const { id } = await this.#stored(target, condition);
+    await namingUsers(
+      () =>
+        commitUnder(this.#deps, async (expectedHead) => {
+          const { before, replaced } = await this.#stored(target, condition);
+          return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
+        }),
+      () => trustStoreUsedBy(this.#deps.store, { id }),
+    );
   }
 
   #parse({ certificatesPem, crlPem }: TrustStoreInput): NewTrustStore {

@@ -309,7 +309,9 @@ describe("a certificate", () => {
     const api = await startApi();
     const id = await selfSigned(api, "mx.example.com");
     await useOn(api, id);
-    expect((await api.expect(409, "DELETE", `${ALL}/${id}`, HERE)).problems).toEqual(["in-use "]);
+    const refused = await api.expect(409, "DELETE", `${ALL}/${id}`, HERE);
+    expect(refused.problems).toEqual(["in-use "]);
+    expect(refused.json.detail).toMatch(/^it is used by \d+ domains?: /);
     await api.expect(428, "DELETE", `${ALL}/${id}`);
     await api.expect(204, "DELETE", "/v1/domains/example.com", HERE);
     await api.expect(204, "DELETE", `${ALL}/${id}`, HERE);

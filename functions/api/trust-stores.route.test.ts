@@ -116,7 +116,9 @@ describe("a trust store", () => {
       count: 1,
       domains: ["example.com"],
     });
-    expect((await api.expect(409, "DELETE", `${ALL}/${id}`, HERE)).problems).toEqual(["in-use "]);
+    const refused = await api.expect(409, "DELETE", `${ALL}/${id}`, HERE);
+    expect(refused.problems).toEqual(["in-use "]);
+    expect(refused.json.detail).toContain("used by 1 domain: example.com");
     await api.expect(204, "DELETE", "/v1/domains/example.com", HERE);
     await api.expect(204, "DELETE", `${ALL}/${id}`, HERE);
   });
@@ -210,5 +212,18 @@ describe("trust of a domain", () => {
     const { json } = await api.expect(201, "POST", ALL, { body: { certificatesPem: old.certificatePem } });
     expect(json.anchors[0].limits).toBeUndefined();
     await api.expect(201, "PUT", "/v1/domains/example.com", { body: requireOf(json.id) });
+  });
+});
+
+describe("a deletion of what is in use", () => {
+  it("names the first 20 domains by name, and how many more there are", async () => {
+    const api = await startApi();
+    const id = await create(api);
+    for (let n = 0; n < 22; n += 1)
+      await api.expect(201, "PUT", `/v1/domains/d${String(n).padStart(2, "0")}.example`, {
+        body: requireOf(id),
+      });
+    const { detail } = (await api.expect(409, "DELETE", `${ALL}/${id}`, HERE)).json;
+    expect(detail).toMatch(/used by 22 domains: d00\.example, .*, d19\.example and 2 more$/);
   });
 });
