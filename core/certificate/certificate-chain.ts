@@ -25,19 +25,25 @@ export function splitChains(
   for (const certificate of certificates.filter(({ pointer }) => pointer !== CHAIN_POINTER)) {
     const segment = segments.at(-1);
     if (segment === undefined || startsSegment(certificate, { segments, keys })) segments.push([certificate]);
-    else segment.push(certificate);
+    else if (!isAmong(segment, certificate)) segment.push(certificate);
   }
   const chains = segments.flatMap((segment) => withShared(segment, shared));
-  const used = new Set(chains.flatMap(({ issuers }) => issuers));
+  const used = [...segments.flat(), ...chains.flatMap(({ issuers }) => issuers)];
   const issues = [
     ...segments.flatMap(brokenLink),
     ...shared
-      .filter((certificate) => !used.has(certificate))
+      .filter((certificate) => !isAmong(used, certificate))
       .map(strayIssue)
       .slice(0, 1),
   ];
   return { chains, issues };
 }
+
+/** Copies are passed over: a full chain and its chain are often sent together. */
+const isAmong = (
+  certificates: readonly UploadedCertificate[],
+  { x509: { fingerprint256 } }: UploadedCertificate,
+): boolean => certificates.some(({ x509 }) => x509.fingerprint256 === fingerprint256);
 
 function startsSegment(
   certificate: UploadedCertificate,
@@ -54,7 +60,8 @@ function withShared(
   const [leaf, ...issuers] = segment;
   if (leaf === undefined) return [];
   for (const certificate of shared) {
-    if (isIssuedBy(issuers.at(-1) ?? leaf, certificate)) issuers.push(certificate);
+    const isCopy = isAmong([leaf, ...issuers], certificate);
+    if (!isCopy && isIssuedBy(issuers.at(-1) ?? leaf, certificate)) issuers.push(certificate);
   }
   return [{ leaf, issuers }];
 }
