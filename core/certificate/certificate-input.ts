@@ -7,6 +7,12 @@ import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "./self-signed-reque
 /** Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day. */
 const MAX_DAYS = 3650;
 
+/** Where PEM goes in an example. */
+const EXAMPLE = {
+  certificate: "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n",
+  key: "-----BEGIN PRIVATE KEY-----\nMIGH…\n-----END PRIVATE KEY-----\n",
+};
+
 const pem = z.string().min(1);
 
 const pemFields = {
@@ -15,49 +21,77 @@ const pemFields = {
   privateKeyPassphrase: z.string().min(1).optional().meta({ writeOnly: true }),
 };
 
-const selfSigned = z.strictObject({
-  source: z.literal("self-signed"),
-  names: distinct(namePatternInput, CAPS.selfSignedNames).min(1),
-  keyType: z.enum(SELF_SIGNED_KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
-  days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
-  label: labelInput,
-});
+const selfSigned = z
+  .strictObject({
+    source: z.literal("self-signed"),
+    names: distinct(namePatternInput, CAPS.selfSignedNames).min(1),
+    keyType: z.enum(SELF_SIGNED_KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
+    days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
+    label: labelInput,
+  })
+  .meta({
+    id: "SelfSignedCertificateInput",
+    description: "a certificate that Postern makes and signs with its own key",
+    examples: [{ source: "self-signed", names: ["mx1.example.org"], keyType: "ecdsa-p256", label: "mx1" }],
+  });
 
-const uploaded = z.strictObject({
-  source: z.literal("pem"),
-  ...pemFields,
-  privateKeyPem: pem.meta({ writeOnly: true }),
-  label: labelInput,
-});
+const uploaded = z
+  .strictObject({
+    source: z.literal("pem"),
+    ...pemFields,
+    privateKeyPem: pem.meta({ writeOnly: true }),
+    label: labelInput,
+  })
+  .meta({
+    id: "PemCertificateInput",
+    description: "a certificate of a CA, with its key",
+    examples: [{ source: "pem", certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
+  });
 
 /** What ACM takes: names as octets of ASCII, the first of which becomes the subject's common name. */
 const ACM_FIRST_NAME_OCTETS = 64;
 
-const acm = z.strictObject({
-  source: z.literal("acm"),
-  names: distinct(namePatternInput, CAPS.acmNames)
-    .min(1)
-    .refine(([first = ""]) => first.length <= ACM_FIRST_NAME_OCTETS, {
-      message: `the first name may have ${ACM_FIRST_NAME_OCTETS} characters at most`,
-      path: [0],
+const acm = z
+  .strictObject({
+    source: z.literal("acm"),
+    names: distinct(namePatternInput, CAPS.acmNames)
+      .min(1)
+      .refine(([first = ""]) => first.length <= ACM_FIRST_NAME_OCTETS, {
+        message: `the first name may have ${ACM_FIRST_NAME_OCTETS} characters at most`,
+        path: [0],
+      }),
+    keyType: z.enum(ISSUED_KEY_TYPES).default("ecdsa-p256"),
+    acceptCharges: z.literal(true).meta({
+      description: "AWS charges for each name of an exportable certificate, at issue and at each renewal",
     }),
-  keyType: z.enum(ISSUED_KEY_TYPES).default("ecdsa-p256"),
-  acceptCharges: z.literal(true).meta({
-    description: "AWS charges for each name of an exportable certificate, at issue and at each renewal",
-  }),
-  label: labelInput,
-});
+    label: labelInput,
+  })
+  .meta({
+    id: "AcmCertificateInput",
+    description: "an exportable certificate that AWS Certificate Manager issues; on AWS alone",
+    examples: [{ source: "acm", names: ["mx1.example.org"], acceptCharges: true }],
+  });
 export type AcmInput = z.output<typeof acm>;
 
-export const certificateInput = z.discriminatedUnion("source", [selfSigned, uploaded, acm]);
+export const certificateInput = z.discriminatedUnion("source", [selfSigned, uploaded, acm]).meta({
+  id: "CertificateInput",
+  description: "where the certificate comes from",
+  examples: [{ source: "self-signed", names: ["mx1.example.org"], keyType: "ecdsa-p256", label: "mx1" }],
+});
 export type CertificateInput = z.output<typeof certificateInput>;
 
 /** New material of a certificate; without a key, the one that is here already is used again. */
-export const materialInput = z.strictObject({
-  source: z.literal("pem").default("pem"),
-  ...pemFields,
-  privateKeyPem: pem.optional().meta({ writeOnly: true }),
-});
+export const materialInput = z
+  .strictObject({
+    source: z.literal("pem").default("pem"),
+    ...pemFields,
+    privateKeyPem: pem.optional().meta({ writeOnly: true }),
+  })
+  .meta({
+    id: "CertificateMaterialInput",
+    description: "the next version of a certificate",
+    examples: [{ certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
+  });
 export type MaterialInput = z.output<typeof materialInput>;
 
 /** Fields of a shown certificate that are as they are; a patch may repeat them. */
@@ -86,25 +120,37 @@ export const certificateDocument = z.strictObject({
   ),
 });
 
-export const trustStoreInput = z.strictObject({
-  label: labelInput,
-  certificatesPem: pem.meta({ description: `at most ${CAPS.trustStoreCertificates} certificates` }),
-  crlPem: pem.nullable().default(null),
-});
+export const trustStoreInput = z
+  .strictObject({
+    label: labelInput,
+    certificatesPem: pem.meta({ description: `at most ${CAPS.trustStoreCertificates} certificates` }),
+    crlPem: pem.nullable().default(null),
+  })
+  .meta({
+    id: "TrustStoreInput",
+    description: "CAs that may vouch for clients",
+    examples: [{ label: "partners", certificatesPem: EXAMPLE.certificate }],
+  });
 export type TrustStoreInput = z.output<typeof trustStoreInput>;
 
 /** What replaces a trust store: what was read may be sent back. */
-export const trustStoreDocument = z.strictObject({
-  ...trustStoreInput.shape,
-  id: ignoredInput,
-  account: ignoredInput,
-  contentSha256: ignoredInput,
-  anchors: ignoredInput,
-  crls: ignoredInput,
-  usedBy: ignoredInput,
-  revision: ignoredInput,
-  createdAt: ignoredInput,
-  updatedAt: ignoredInput,
-  updatedBy: ignoredInput,
-  warnings: ignoredInput,
-});
+export const trustStoreDocument = z
+  .strictObject({
+    ...trustStoreInput.shape,
+    id: ignoredInput,
+    account: ignoredInput,
+    contentSha256: ignoredInput,
+    anchors: ignoredInput,
+    crls: ignoredInput,
+    usedBy: ignoredInput,
+    revision: ignoredInput,
+    createdAt: ignoredInput,
+    updatedAt: ignoredInput,
+    updatedBy: ignoredInput,
+    warnings: ignoredInput,
+  })
+  .meta({
+    id: "TrustStoreDocument",
+    description: "CAs that may vouch for clients; what was read may be sent back",
+    examples: [{ label: "partners", certificatesPem: EXAMPLE.certificate }],
+  });

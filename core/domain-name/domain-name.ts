@@ -5,7 +5,7 @@ import { InvalidInput } from "../errors.ts";
 export type DomainName = string & { readonly __brand: "DomainName" };
 
 /** LDH labels of RFC 1123 section 2.1, 253 octets in all (RFC 1035 section 2.3.4). */
-const HOST_NAME =
+export const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 /** RFC 3696 section 2: a top-level label is never all digits, so no IPv4 literal is a name. */
 const NUMERIC_LAST_LABEL = /(?:^|\.)\d+$/;

@@ -102,16 +102,26 @@ const READ_ONLY_FIELDS = {
   warnings: ignoredInput,
 };
 
-export const domainInput = z.strictObject({
-  name: domainNameInput.optional().meta({ description: "may be left out; otherwise the name in the path" }),
-  mxHosts: list(domainNameInput, CAPS.mxHosts),
-  tls: z.strictObject(tlsFields).prefault({}),
-  delivery: deliveryInput.nullable().default(null),
-  ...READ_ONLY_FIELDS,
-});
+export const domainInput = z
+  .strictObject({
+    name: domainNameInput.optional().meta({ description: "may be left out; otherwise the name in the path" }),
+    mxHosts: list(domainNameInput, CAPS.mxHosts),
+    tls: z.strictObject(tlsFields).prefault({}),
+    delivery: deliveryInput.nullable().default(null),
+    ...READ_ONLY_FIELDS,
+  })
+  .meta({
+    id: "DomainInput",
+    description: "settings of a domain; what is left out takes its default",
+    examples: [{ mxHosts: ["mx1.example.org"], tls: { server: { level: "require" } } }],
+  });
 
 /** The `tls` part alone, as `/tls` takes it. */
-export const tlsInput = z.strictObject({ ...tlsFields, ...READ_ONLY_FIELDS });
+export const tlsInput = z.strictObject({ ...tlsFields, ...READ_ONLY_FIELDS }).meta({
+  id: "TlsInput",
+  description: "TLS settings of a domain; what is left out takes its default",
+  examples: [{ server: { level: "require", minVersion: "TLSv1.3" }, enforcement: "defer" }],
+});
 
 export type DomainInput = z.output<typeof domainInput>;
 export type TlsInput = z.output<typeof tlsInput>;

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { parseDomainName, parseNamePattern } from "../domain-name/domain-name.ts";
+import { HOST_NAME, parseDomainName, parseNamePattern } from "../domain-name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { issuesOf } from "./schema-issues.ts";
@@ -27,10 +27,13 @@ export const checked = (check: FormatCheck) =>
 
 export const domainNameInput = parsed(parseDomainName).meta({
   description: "lower-case A-label name without a trailing dot",
+  pattern: HOST_NAME.source,
+  maxLength: 253,
   examples: ["example.com"],
 });
 export const namePatternInput = parsed(parseNamePattern).meta({
   description: "an A-label name, or `*.` and one",
+  pattern: HOST_NAME.source.replace("^", String.raw`^(?:\*\.)?`),
   examples: ["*.example.com"],
 });
 

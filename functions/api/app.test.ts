@@ -310,7 +310,7 @@ describe("the OpenAPI document", () => {
       Object.values(document.paths).flatMap((item) =>
         Object.values(Object(item)).map((each) => Object(each).responses),
       ),
-      document.components.schemas,
+      Object.entries(document.components.schemas).filter(([name]) => !name.endsWith("Input")),
     ]);
     expect(answers).not.toMatch(/privateKey|passphrase/i);
   });

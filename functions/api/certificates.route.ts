@@ -36,9 +36,12 @@ const CHAIN_TYPE = "application/pem-certificate-chain";
 const post = takesJson(certificateInput);
 const postCertificate = createRoute({
   ...common,
+  operationId: "createCertificate",
   method: "post",
   path: "/v1/certificates",
   summary: "Make a self-signed certificate, upload one, or order one of ACM",
+  description:
+    "A certificate takes effect once the MX hosts of a domain name it in `tls.server.certificateId`.",
   middleware: post.middleware,
   request: { body: post.body },
   responses: { 201: answersCreated(certificateResponse, "created"), ...problems(...BODY_PROBLEMS) },
@@ -46,9 +49,12 @@ const postCertificate = createRoute({
 
 const listCertificates = createRoute({
   ...common,
+  operationId: "listCertificates",
   method: "get",
   path: "/v1/certificates",
   summary: "List certificates by age",
+  description:
+    "A page of the caller's certificates, oldest first. It may be short or empty while nextCursor is set.",
   request: { query: z.strictObject({ ...pageQuery, state: z.enum(CERTIFICATE_STATES).optional() }) },
   responses: {
     200: answers(certificateListResponse, "a page of certificates"),
@@ -58,19 +64,23 @@ const listCertificates = createRoute({
 
 const getCertificate = createRoute({
   ...common,
+  operationId: "getCertificate",
   method: "get",
   path: PATH,
   summary: "Read a certificate",
+  description: "The certificate with its state and its users, without key material.",
   request: { params: idParameter, headers: conditionHeaders },
   responses: { ...readOf(certificateResponse, "the certificate"), ...problems(...READ_PROBLEMS) },
 });
 
-const patch = takesPatch(certificateDocument, "the certificate, of which only the label can change");
+const patch = takesPatch(certificateDocument, { id: "CertificatePatch", example: { label: "mx1" } });
 const patchCertificate = createRoute({
   ...common,
+  operationId: "patchCertificate",
   method: "patch",
   path: PATH,
   summary: "Change the label (If-Match)",
+  description: "Only the label can be changed; other members may be sent back as read. Needs If-Match.",
   middleware: patch.middleware,
   request: { params: idParameter, headers: conditionHeaders, body: patch.body },
   responses: {
@@ -81,9 +91,11 @@ const patchCertificate = createRoute({
 
 const deleteCertificate = createRoute({
   ...common,
+  operationId: "deleteCertificate",
   method: "delete",
   path: PATH,
   summary: "Delete a certificate that no MX host uses (If-Match)",
+  description: "Deletes a certificate that no MX host serves. Its keys are removed later. Needs If-Match.",
   request: { params: idParameter, headers: conditionHeaders },
   responses: {
     204: { description: "deleted" },
@@ -94,9 +106,12 @@ const deleteCertificate = createRoute({
 const material = takesJson(materialInput);
 const putMaterial = createRoute({
   ...common,
+  operationId: "putCertificateMaterial",
   method: "put",
   path: `${PATH}/material`,
   summary: "Put a new version of the certificate into service (If-Match)",
+  description:
+    "A renewed certificate, with its key unless the present one stays in use. Edges serve it within a poll interval. Needs If-Match.",
   middleware: material.middleware,
   request: { params: idParameter, headers: conditionHeaders, body: material.body },
   responses: {
@@ -107,9 +122,11 @@ const putMaterial = createRoute({
 
 const getChain = createRoute({
   ...common,
+  operationId: "getCertificateChain",
   method: "get",
   path: `${PATH}/chain.pem`,
   summary: "Read leaf and intermediates, never the key",
+  description: "The leaf and intermediates of each key as PEM (RFC 8555 section 9.1).",
   request: { params: idParameter, headers: conditionHeaders },
   responses: {
     200: {

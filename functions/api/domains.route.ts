@@ -47,18 +47,22 @@ const listQuery = z.strictObject({
 
 const listDomains = createRoute({
   ...common,
+  operationId: "listDomains",
   method: "get",
   path: "/v1/domains",
   summary: "List domains by name",
+  description: "A page of the caller's domains, in order of name.",
   request: { query: listQuery },
   responses: { 200: answers(domainListResponse, "a page of domains"), ...problems("invalid-request") },
 });
 
 const getDomain = createRoute({
   ...common,
+  operationId: "getDomain",
   method: "get",
   path: PATH,
   summary: "Read a domain",
+  description: "The settings of a domain with its warnings.",
   request: { params: nameParameter, headers: conditionHeaders },
   responses: { ...readOf(domainResponse, "the domain"), ...problems(...READ_PROBLEMS) },
 });
@@ -66,9 +70,12 @@ const getDomain = createRoute({
 const put = takesJson(domainInput);
 const putDomain = createRoute({
   ...common,
+  operationId: "putDomain",
   method: "put",
   path: PATH,
   summary: "Create a domain, or replace it (If-Match)",
+  description:
+    "Creates the domain, or replaces all of its settings: what is left out takes its default. An existing domain needs If-Match.",
   middleware: put.middleware,
   request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: put.body },
   responses: {
@@ -78,12 +85,17 @@ const putDomain = createRoute({
   },
 });
 
-const patch = takesPatch(domainInput, "the domain");
+const patch = takesPatch(domainInput, {
+  id: "DomainPatch",
+  example: { tls: { enforcement: "defer" }, delivery: null },
+});
 const patchDomain = createRoute({
   ...common,
+  operationId: "patchDomain",
   method: "patch",
   path: PATH,
   summary: "Change part of a domain (If-Match)",
+  description: "Merges the patch into the stored settings and validates the result. Needs If-Match.",
   middleware: patch.middleware,
   request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: patch.body },
   responses: {
@@ -94,9 +106,12 @@ const patchDomain = createRoute({
 
 const deleteDomain = createRoute({
   ...common,
+  operationId: "deleteDomain",
   method: "delete",
   path: PATH,
   summary: "Delete a domain (If-Match)",
+  description:
+    "Mail for the domain is refused from then on. Its certificate and trust stores stay. Needs If-Match.",
   request: { params: nameParameter, headers: conditionHeaders },
   responses: {
     204: { description: "deleted" },
@@ -106,9 +121,11 @@ const deleteDomain = createRoute({
 
 const getTls = createRoute({
   ...common,
+  operationId: "getDomainTls",
   method: "get",
   path: `${PATH}/tls`,
   summary: "Read the TLS settings of a domain",
+  description: "The `tls` member of the domain alone, with the ETag of the domain.",
   request: { params: nameParameter, headers: conditionHeaders },
   responses: { ...readOf(tlsResponse, "the settings"), ...problems(...READ_PROBLEMS) },
 });
@@ -116,20 +133,24 @@ const getTls = createRoute({
 const tlsPut = takesJson(tlsInput);
 const putTls = createRoute({
   ...common,
+  operationId: "putDomainTls",
   method: "put",
   path: `${PATH}/tls`,
   summary: "Replace the TLS settings of a domain (If-Match)",
+  description: "Replaces the `tls` member of the domain. Needs If-Match.",
   middleware: tlsPut.middleware,
   request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: tlsPut.body },
   responses: { 200: answersRecord(tlsResponse, "replaced"), ...problems(...WRITE_PROBLEMS, "not-found") },
 });
 
-const tlsPatch = takesPatch(tlsInput, "the TLS settings");
+const tlsPatch = takesPatch(tlsInput, { id: "TlsPatch", example: { enforcement: "defer" } });
 const patchTls = createRoute({
   ...common,
+  operationId: "patchDomainTls",
   method: "patch",
   path: `${PATH}/tls`,
   summary: "Change part of the TLS settings of a domain (If-Match)",
+  description: "Merges the patch into the `tls` member of the domain. Needs If-Match.",
   middleware: tlsPatch.middleware,
   request: { params: nameParameter, query: sharedHostsQuery, headers: conditionHeaders, body: tlsPatch.body },
   responses: { 200: answersRecord(tlsResponse, "changed"), ...problems(...WRITE_PROBLEMS, "not-found") },

@@ -12,24 +12,28 @@ const READY_WITHIN_MS = 2_000;
 export type ReadinessCheck = () => string | null | Promise<string | null>;
 
 const health = z.strictObject({ status: z.enum(["live", "ready"]) }).meta({ id: "Health" });
-const common = { tags: ["health"] };
+const common = { tags: ["health"], security: [] };
 
 const live = createRoute({
   ...common,
+  operationId: "getLiveness",
   method: "get",
   path: "/health/live",
   summary: "Is the process there?",
-  responses: { 200: answers(health, "live"), ...unauthenticatedProblems("internal") },
+  description: "Answers as long as the process does.",
+  responses: { 200: answers(health, "live"), ...unauthenticatedProblems("invalid-request", "internal") },
 });
 
 const ready = createRoute({
   ...common,
+  operationId: "getReadiness",
   method: "get",
   path: "/health/ready",
   summary: "Can the store be read and written?",
+  description: "Answers 200 when the store can be read and written.",
   responses: {
     200: answers(health, "ready"),
-    ...unauthenticatedProblems("internal", "unavailable", "storage-full"),
+    ...unauthenticatedProblems("invalid-request", "internal", "unavailable", "storage-full"),
   },
 });
 

@@ -1,23 +1,7 @@
 import { createHash } from "node:crypto";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { ApiEnv } from "./api-env.ts";
-import type { OpenApiDocument } from "./docs-page.ts";
-
-const INFO = {
-  openapi: "3.1.0",
-  info: {
-    title: "Postern",
-    version: "1",
-    description:
-      "TLS and client-certificate settings for each recipient domain. Every change of a record names the revision it was made from (If-Match). Errors are application/problem+json (RFC 9457).",
-    license: { name: "MIT", identifier: "MIT" },
-  },
-  servers: [{ url: "/" }],
-};
-
-function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
-  return app.getOpenAPI31Document(INFO, { unionPreferredType: "oneOf" });
-}
+import { openApiDocument } from "./openapi-document.ts";
 
 /**
  * Nothing may be loaded: the page has no script, no image and one style, named by its hash. So it works offline, and

@@ -47,6 +47,8 @@ const PROBLEMS = {
   unavailable: [503, "Not available now"],
 } as const satisfies Readonly<Record<string, readonly [ContentfulStatusCode, string]>>;
 
+const typeOf = (code: string): string => `urn:postern:problem:${code}`;
+
 export type ProblemCode = keyof typeof PROBLEMS;
 export type StatusOf<C extends ProblemCode> = (typeof PROBLEMS)[C][0];
 
@@ -64,7 +66,7 @@ const MAX_ERRORS = 50;
 /** RFC 9457, with `errors` as RFC 6901 pointers. */
 export const problemResponse = z
   .strictObject({
-    type: z.string().meta({ examples: ["urn:postern:problem:rule-violation"] }),
+    type: z.enum(Object.keys(PROBLEMS).map((code) => typeOf(code))),
     title: z.string(),
     status: z.int(),
     detail: z.string(),
@@ -102,7 +104,7 @@ export const statusOf = (code: ProblemCode): ContentfulStatusCode => PROBLEMS[co
 /** A problem as JSON (RFC 9457). */
 export function problemText({ code, detail, issues = [] }: Problem, requestId: string): string {
   const [status, title] = PROBLEMS[code];
-  const type = `urn:postern:problem:${code}`;
+  const type = typeOf(code);
   const errors = issues.slice(0, MAX_ERRORS).map(({ in: part = "body", pointer, code: issue, message }) => ({
     in: part,
     pointer,

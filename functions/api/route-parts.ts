@@ -23,14 +23,14 @@ export const takesJson = <T extends z.ZodType>(schema: T) => ({
 });
 
 /** The same for a merge patch of what `document` describes. */
-export const takesPatch = (document: z.ZodObject, what: string) => ({
-  middleware: jsonBody("application/merge-patch+json"),
-  body: {
-    required: true,
-    description: `JSON merge patch (RFC 7396) of ${what}: only what it names changes, null is the default`,
-    content: { "application/merge-patch+json": { schema: patchOf(document) } },
-  },
-});
+export function takesPatch(document: z.ZodObject, meta: { readonly id: string; readonly example: object }) {
+  const description = "JSON merge patch (RFC 7396): only what it names changes, null is the default";
+  const schema = patchOf(document).meta({ id: meta.id, description, examples: [meta.example] });
+  return {
+    middleware: jsonBody("application/merge-patch+json"),
+    body: { required: true, description, content: { "application/merge-patch+json": { schema } } },
+  };
+}
 
 const textHeader = (description: string) => ({ description, schema: { type: "string" as const } });
 export const etag = { ETag: textHeader(`the revision, for If-Match: ${entityTag(17)}`) };
@@ -102,10 +102,17 @@ export const READ_PROBLEMS = ["invalid-request", "not-found", "unreadable", "sta
 /** Every route below /v1 takes a bearer token. */
 export const security: { bearer: string[] }[] = [{ bearer: [] }];
 
+/** RFC 9110 section 13.1.1, with the empty elements of section 5.6.1.2. */
+const TAGS = String.raw`^[ \t]*(\*|[ \t,]*((W/)?"[\x21\x23-\x7e\x80-\xff]*"[ \t]*(,[ \t,]*|$))*)[ \t]*$`;
+
 export const conditionHeaders = z.object({
-  "if-match": z.string().optional().openapi({ description: 'entity tags such as "17", or *' }),
-  "if-none-match": z
+  "if-match": z
     .string()
     .optional()
-    .openapi({ description: "* = only when it is absent; entity tags: at none of them" }),
+    .openapi({ description: 'entity tags such as "17", or *', pattern: TAGS, example: '"17"' }),
+  "if-none-match": z.string().optional().openapi({
+    description: "* = only when it is absent; entity tags: at none of them",
+    pattern: TAGS,
+    example: "*",
+  }),
 });

@@ -6,7 +6,7 @@ import {
   MIN_VERSIONS,
   TLS_LEVELS,
 } from "../../core/settings/domain.ts";
-import { CHANGE_ACTIONS, ITEM_KINDS, RECORD_KINDS } from "../../core/settings/store.ts";
+import { CHANGE_ACTIONS, ITEM_KINDS, type RECORD_KINDS } from "../../core/settings/store.ts";
 import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
 import { listOf, loggedDomain, revision, time, warningResponse } from "./domain-response.ts";
 
@@ -131,18 +131,19 @@ export const edgeListResponse = listOf(
     .meta({ id: "Edge" }),
 ).meta({ id: "EdgeList" });
 
-const resource = z.strictObject({ kind: z.enum(RECORD_KINDS), id: z.string() });
-const logged = z.union([loggedDomain, loggedCertificateResponse, loggedTrustStore]).nullable();
-
-const change = z
-  .strictObject({
+type RecordKind = (typeof RECORD_KINDS)[number];
+const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T) =>
+  z.strictObject({
+    kind: z.literal(kind),
     revision,
     at: time,
     actor: z.string(),
     action: z.enum(CHANGE_ACTIONS),
-    resource,
-    before: logged.meta({ description: "as its readers saw it; null = created, or it could not be read" }),
-    after: logged.meta({ description: "null = deleted" }),
+    resource: z.strictObject({ kind: z.literal(kind), id: z.string() }),
+    before: logged
+      .nullable()
+      .meta({ description: "as its readers saw it; null = created, or it could not be read" }),
+    after: logged.nullable().meta({ description: "null = deleted" }),
     mxHosts: z
       .array(
         z.strictObject({
@@ -159,7 +160,14 @@ const change = z
       .meta({
         description: "other domains whose certificate this changed, by shared MX hosts; names: the first 200",
       }),
-  })
+  });
+
+const change = z
+  .discriminatedUnion("kind", [
+    changeOf("domain", loggedDomain).meta({ id: "DomainChange" }),
+    changeOf("certificate", loggedCertificateResponse).meta({ id: "CertificateChange" }),
+    changeOf("trust-store", loggedTrustStore).meta({ id: "TrustStoreChange" }),
+  ])
   .meta({ id: "Change" });
 
 export const changeListResponse = listOf(change)

@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { loggedCertificate } from "../../core/certificate/certificate-view.ts";
 import type { StatusService } from "../../core/settings/status-service.ts";
-import type { LogEntry, RecordChange } from "../../core/settings/store.ts";
+import type { LogEntry } from "../../core/settings/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
 import { answers, problems, security } from "./route-parts.ts";
@@ -11,9 +11,12 @@ const common = { tags: ["status"], security };
 
 const getStatus = createRoute({
   ...common,
+  operationId: "getDomainStatus",
   method: "get",
   path: "/v1/domains/{name}/status",
   summary: "Read what is in force for a domain",
+  description:
+    "The effective settings of each listener, edges by revision, certificates as served, and warnings.",
   request: { params: nameParameter },
   responses: {
     200: answers(domainStatusResponse, "the status"),
@@ -23,18 +26,23 @@ const getStatus = createRoute({
 
 const listEdges = createRoute({
   ...common,
+  operationId: "listEdges",
   method: "get",
   path: "/v1/edges",
   summary: "List edges, live and lost",
+  description: "Every edge with its revision and the certificates that it serves.",
   request: { query: z.strictObject({}) },
   responses: { 200: answers(edgeListResponse, "all edges"), ...problems("invalid-request") },
 });
 
 const listChanges = createRoute({
   ...common,
+  operationId: "listChanges",
   method: "get",
   path: "/v1/changes",
   summary: "Read the change log, oldest first",
+  description:
+    "Entries of the change log with the record before and after; never PEM. Entries are kept for 90 days.",
   request: {
     query: z.strictObject({
       after: revisionQuery.optional().openapi({
@@ -96,30 +104,27 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
 }
 
 function changeView({ revision, at, actor, action, record, hosts, movedDomains }: LogEntry) {
-  const { kind, id } = record;
   const mxHosts = hosts.flatMap(({ host, before, after }) => {
     const certificateBefore = before?.certificateId ?? null;
     const certificateAfter = after?.certificateId ?? null;
     return certificateBefore === certificateAfter ? [] : { host, certificateBefore, certificateAfter };
   });
   const moved = movedDomains === undefined ? {} : { movedDomains };
-  return {
-    revision,
-    at,
-    actor,
-    action,
-    resource: { kind, id },
-    ...beforeAndAfter(record),
-    mxHosts,
-    ...moved,
-  };
+  const entry = { revision, at, actor, action, mxHosts, ...moved };
+  // Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even shown.
+  switch (record.kind) {
+    case "domain":
+      return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };
+    case "certificate": {
+      const before = record.before && loggedCertificate(record.before);
+      const after = record.after && loggedCertificate(record.after);
+      return { ...entry, ...named(record.kind, record.id), before, after };
+    }
+    case "trust-store":
+      return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };
+    default:
+      return record satisfies never;
+  }
 }
 
-/** Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even shown. */
-function beforeAndAfter(record: RecordChange) {
-  if (record.kind !== "certificate") return { before: record.before, after: record.after };
-  return {
-    before: record.before && loggedCertificate(record.before),
-    after: record.after && loggedCertificate(record.after),
-  };
-}
+const named = <K extends string>(kind: K, id: string) => ({ kind, resource: { kind, id } });

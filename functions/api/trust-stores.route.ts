@@ -27,9 +27,11 @@ const PATH = "/v1/trust-stores/{id}";
 const post = takesJson(trustStoreInput);
 const postTrustStore = createRoute({
   ...common,
+  operationId: "createTrustStore",
   method: "post",
   path: "/v1/trust-stores",
   summary: "Create a trust store",
+  description: "CAs that may vouch for clients, with their CRLs. It takes effect once a domain names it.",
   middleware: post.middleware,
   request: { body: post.body },
   responses: { 201: answersCreated(trustStoreResponse, "created"), ...problems(...BODY_PROBLEMS) },
@@ -37,9 +39,11 @@ const postTrustStore = createRoute({
 
 const listTrustStores = createRoute({
   ...common,
+  operationId: "listTrustStores",
   method: "get",
   path: "/v1/trust-stores",
   summary: "List trust stores by age, without their PEM",
+  description: "A page of the caller's trust stores, oldest first.",
   request: { query: z.strictObject(pageQuery) },
   responses: {
     200: answers(trustStoreListResponse, "a page of trust stores"),
@@ -49,9 +53,11 @@ const listTrustStores = createRoute({
 
 const getTrustStore = createRoute({
   ...common,
+  operationId: "getTrustStore",
   method: "get",
   path: PATH,
   summary: "Read a trust store",
+  description: "The trust store with its PEM and its users.",
   request: { params: idParameter, headers: conditionHeaders },
   responses: { ...readOf(trustStoreResponse, "the trust store"), ...problems(...READ_PROBLEMS) },
 });
@@ -59,9 +65,11 @@ const getTrustStore = createRoute({
 const put = takesJson(trustStoreDocument);
 const putTrustStore = createRoute({
   ...common,
+  operationId: "putTrustStore",
   method: "put",
   path: PATH,
   summary: "Replace a trust store (If-Match)",
+  description: "Replaces label, certificates and CRLs. Needs If-Match.",
   middleware: put.middleware,
   request: { params: idParameter, headers: conditionHeaders, body: put.body },
   responses: {
@@ -72,9 +80,11 @@ const putTrustStore = createRoute({
 
 const deleteTrustStore = createRoute({
   ...common,
+  operationId: "deleteTrustStore",
   method: "delete",
   path: PATH,
   summary: "Delete a trust store that no domain names (If-Match)",
+  description: "Deletes a trust store that no domain names. Needs If-Match.",
   request: { params: idParameter, headers: conditionHeaders },
   responses: {
     204: { description: "deleted" },

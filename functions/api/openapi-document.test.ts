@@ -1,0 +1,194 @@
+import { describe, expect, it } from "vitest";
+import { startApi } from "../../test/support/api.ts";
+import { issueServer, makeCa } from "../../test/support/pki.ts";
+
+// Read as JSON, as a generator does.
+type Json = ReturnType<typeof JSON.parse>;
+
+interface Operation {
+  readonly what: string;
+  readonly method: string;
+  readonly path: string;
+  readonly operation: Json;
+}
+
+async function readDocument(): Promise<{ document: Json; operations: Operation[] }> {
+  const { app } = await startApi();
+  const document: Json = await (await app.request("/openapi.json")).json();
+  const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item as object).map(([method, operation]) => ({
+      what: `${method} ${path}`,
+      method,
+      path,
+      operation,
+    })),
+  );
+  return { document, operations };
+}
+
+const bodyOf = (operation: Json): Json =>
+  Object.values<Json>(operation.requestBody?.content ?? {})[0]?.schema;
+const nameIn = (schema: Json): string => schema.$ref.split("/").at(-1);
+
+function everySchema(value: unknown): Json[] {
+  if (typeof value !== "object" || value === null) return [];
+  return [value, ...Object.values(value).flatMap(everySchema)];
+}
+
+/** Names of all members, at every depth. */
+function membersOf(schema: Json): string[] {
+  return Object.entries<Json>(schema.properties ?? {}).flatMap(([name, member]) => [
+    name,
+    ...membersOf(member).map((inner) => `${name}.${inner}`),
+  ]);
+}
+
+/** The schema and those of its members; not of the items of lists, which a patch replaces whole. */
+function objectsOf(schema: Json): Json[] {
+  if (schema.properties === undefined) return [];
+  return [schema, ...Object.values<Json>(schema.properties).flatMap(objectsOf)];
+}
+
+describe("the OpenAPI document", () => {
+  it("has an id, a summary and a description of every operation, and declared tags", async () => {
+    const { document, operations } = await readDocument();
+    const ids = operations.map(({ operation }) => operation.operationId);
+    expect(ids.filter((id) => !/^[a-z][A-Za-z]+$/.test(id))).toEqual([]);
+    expect(new Set(ids).size).toBe(ids.length);
+    const tags = document.tags.map(({ name }: { name: string }) => name);
+    for (const { what, operation } of operations) {
+      expect(operation.summary, what).toMatch(/./);
+      expect(operation.description, what).toMatch(/./);
+      expect(tags, what).toContain(operation.tags[0]);
+    }
+  });
+
+  it("has a named schema with a description and an example for every body of a request", async () => {
+    const { document, operations } = await readDocument();
+    const withBody = operations.filter(({ operation }) => operation.requestBody !== undefined);
+    expect(withBody).toHaveLength(9);
+    for (const { what, operation } of withBody) {
+      const schema = document.components.schemas[nameIn(bodyOf(operation))];
+      expect(schema.description, what).toMatch(/./);
+      expect(schema.examples, what).toHaveLength(1);
+    }
+  });
+
+  it("has the members of PUT in PATCH, each optional and nullable", async () => {
+    const { document } = await readDocument();
+    for (const path of ["/v1/domains/{name}", "/v1/domains/{name}/tls"]) {
+      const [put, patch] = ["put", "patch"].map(
+        (method) => document.components.schemas[nameIn(bodyOf(document.paths[path][method]))],
+      );
+      expect(membersOf(patch), path).toEqual(membersOf(put));
+      for (const { required } of objectsOf(patch)) expect(required, path).toBeUndefined();
+      const members = objectsOf(patch).flatMap(({ properties }) => Object.values<Json>(properties));
+      for (const member of members) expect(member, path).not.toHaveProperty("default");
+      for (const member of members.filter(({ readOnly }) => readOnly !== true))
+        expect(member.type, path).toContain("null");
+    }
+  });
+
+  it("lets answers grow, and no request", async () => {
+    const { document, operations } = await readDocument();
+    const requests = new Set(
+      operations.flatMap(({ operation }) => (operation.requestBody ? [nameIn(bodyOf(operation))] : [])),
+    );
+    const inputs = Object.entries(document.components.schemas).filter(
+      ([name]) => requests.has(name) || name.endsWith("Input"),
+    );
+    const answers = Object.entries(document.components.schemas).filter(
+      ([name]) => !/Input$|Patch$|Document$/.test(name),
+    );
+    for (const [name, schema] of answers)
+      expect(
+        everySchema(schema).filter((each) => "additionalProperties" in each),
+        name,
+      ).toEqual([]);
+    for (const [name, schema] of inputs)
+      for (const each of everySchema(schema).filter(
+        ({ type, properties }) => type === "object" && properties,
+      ))
+        expect(each.additionalProperties, name).toBe(false);
+  });
+
+  it("discriminates certificates by source and changes by kind, and lists problem types", async () => {
+    const { document } = await readDocument();
+    const { CertificateInput, Change, Problem } = document.components.schemas;
+    expect(CertificateInput.discriminator.propertyName).toBe("source");
+    expect(Object.keys(CertificateInput.discriminator.mapping)).toEqual(["self-signed", "pem", "acm"]);
+    expect(Object.keys(Change.discriminator.mapping)).toEqual(["domain", "certificate", "trust-store"]);
+    expect(Problem.properties.type.enum).toContain("urn:postern:problem:stale-revision");
+  });
+
+  it("declares the headers of every answer", async () => {
+    const { operations } = await readDocument();
+    const byStatus: Readonly<Record<string, string>> = {
+      "201": "Location",
+      "304": "ETag",
+      "401": "WWW-Authenticate",
+      "412": "ETag",
+      "428": "ETag",
+      "429": "Retry-After",
+      "503": "Retry-After",
+    };
+    for (const { what, operation } of operations)
+      for (const [status, answer] of Object.entries<Json>(operation.responses)) {
+        const names = Object.keys(answer.headers);
+        expect(names, `${what} ${status}`).toContain("X-Request-Id");
+        const needed = byStatus[status];
+        if (needed !== undefined) expect(names, `${what} ${status}`).toContain(needed);
+      }
+  });
+
+  it("has patterns of names and conditions that take what the API takes", async () => {
+    const { operations } = await readDocument();
+    const parameters = operations.flatMap(({ operation }) => operation.parameters ?? []);
+    const patterns = (name: string): RegExp[] =>
+      parameters
+        .filter((parameter: Json) => parameter.name === name)
+        .map(({ schema }: Json) => new RegExp(schema.pattern, "u"));
+    for (const pattern of patterns("name")) {
+      expect("mx1.example.org").toMatch(pattern);
+      expect("Example.org").not.toMatch(pattern);
+    }
+    for (const pattern of [...patterns("if-match"), ...patterns("if-none-match")]) {
+      for (const value of ["*", '"17"', 'W/"1", "2"', ', "1",,"2"']) expect(value).toMatch(pattern);
+      for (const value of ["17", '"17', '"1" "2"', '*, "1"']) expect(value).not.toMatch(pattern);
+    }
+    expect(patterns("if-match").length).toBeGreaterThan(10);
+  });
+});
+
+describe("the example of each body", () => {
+  it("is taken by the API, with real PEM in its place", async () => {
+    const api = await startApi();
+    const { document, operations } = await readDocument();
+    const ca = makeCa().certificatePem;
+    const server = issueServer({ names: ["mx1.example.org"] });
+    await api.expect(201, "PUT", "/v1/domains/example.org", { body: {} });
+    const certificate = await api.expect(201, "POST", "/v1/certificates", {
+      body: { source: "self-signed", names: ["mx1.example.org"] },
+    });
+    const trustStore = await api.expect(201, "POST", "/v1/trust-stores", { body: { certificatesPem: ca } });
+    for (const { what, method, path, operation } of operations.filter((each) => each.operation.requestBody)) {
+      const [example] = document.components.schemas[nameIn(bodyOf(operation))].examples;
+      const pem = {
+        ...("certificatePem" in example
+          ? { certificatePem: server.certificatePem, privateKeyPem: server.privateKeyPem }
+          : {}),
+        ...("certificatesPem" in example ? { certificatesPem: ca } : {}),
+      };
+      const here = path
+        .replace("{name}", "example.org")
+        .replace("certificates/{id}", `certificates/${certificate.json.id}`)
+        .replace("trust-stores/{id}", `trust-stores/${trustStore.json.id}`);
+      const headers = method === "post" ? {} : { "If-Match": "*" };
+      const { status, text } = await api.send(method.toUpperCase(), here, {
+        body: { ...example, ...pem },
+        headers,
+      });
+      expect([200, 201], `${what}: ${text}`).toContain(status);
+    }
+  });
+});

@@ -1,0 +1,87 @@
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { ApiEnv } from "./api-env.ts";
+import type { OpenApiDocument } from "./docs-page.ts";
+
+const INFO = {
+  openapi: "3.1.0",
+  info: {
+    title: "Postern",
+    version: "1",
+    description:
+      "TLS and client-certificate settings for each recipient domain. Every change of a record names the revision it was made from (If-Match). Errors are application/problem+json (RFC 9457). Answers may have more members, and enumerations of answers more values, in later releases.",
+    license: { name: "MIT", identifier: "MIT" },
+    contact: { name: "The operator of this deployment" },
+  },
+  servers: [{ url: "/" }],
+  tags: [
+    { name: "domains", description: "Recipient domains and their settings" },
+    { name: "certificates", description: "Certificates that MX hosts present" },
+    { name: "trust stores", description: "CAs that may vouch for clients" },
+    { name: "status", description: "What is in force, at which edges, and who changed it" },
+    { name: "health", description: "For load balancers, without credentials" },
+  ],
+};
+
+const text = (description: string) => ({ description, schema: { type: "string" } });
+const EVERY_ANSWER = {
+  "X-Request-Id": text("id of this request, as the log has it"),
+  "Cache-Control": text("no-store"),
+};
+const RETRY_AFTER = { "Retry-After": { description: "seconds to wait", schema: { type: "integer" } } };
+const PRESENT_TAG = { ETag: text("of the record as it is now; absent where there is none") };
+/** Headers of an answer by its status, beside those of its route. */
+const HEADERS: Readonly<Record<string, object>> = {
+  "401": { "WWW-Authenticate": text("how to authenticate (RFC 9110 section 11.6.1)") },
+  "412": PRESENT_TAG,
+  "415": {
+    Accept: text("media type that this takes"),
+    "Accept-Patch": text("media type that PATCH takes (RFC 5789 section 3.1)"),
+  },
+  "428": PRESENT_TAG,
+  "429": RETRY_AFTER,
+  "503": RETRY_AFTER,
+};
+
+/** The document of the routes, with what all of them have in common. */
+export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
+  const document = app.getOpenAPI31Document(INFO, { unionPreferredType: "oneOf" });
+  const answered = new Set<string>();
+  for (const operation of operationsOf(document)) {
+    for (const [status, answer] of Object.entries(operation.responses ?? {})) {
+      answer.headers = { ...EVERY_ANSWER, ...HEADERS[status], ...answer.headers };
+      letGrow(answer.content, { document, answered });
+    }
+  }
+  return document;
+}
+
+interface Answer {
+  headers?: object;
+  content?: unknown;
+}
+
+interface Operation {
+  readonly responses?: Record<string, Answer>;
+}
+
+function operationsOf(document: OpenApiDocument): Operation[] {
+  const items: object[] = Object.values(document.paths ?? {});
+  return items.flatMap((item) => Object.values(item) as Operation[]);
+}
+
+/**
+ * Answers are checked strictly by our tests, and must not be by clients: a later release may add members
+ * (`additionalProperties`). Schemas of requests keep it, since unknown members are refused; no schema is used by both.
+ */
+function letGrow(
+  schema: unknown,
+  seen: { readonly document: OpenApiDocument; readonly answered: Set<string> },
+): void {
+  if (typeof schema !== "object" || schema === null) return;
+  if ("additionalProperties" in schema) delete schema.additionalProperties;
+  if ("$ref" in schema && typeof schema.$ref === "string" && !seen.answered.has(schema.$ref)) {
+    seen.answered.add(schema.$ref);
+    letGrow(seen.document.components?.schemas?.[schema.$ref.split("/").at(-1) ?? ""], seen);
+  }
+  for (const member of Object.values(schema)) letGrow(member, seen);
+}
