@@ -29,6 +29,21 @@ interface Client {
   readonly isHealthCheck: boolean;
 }
 
+/**
+ * A reply is written whole; with Nagle's algorithm it would wait for the ACK of the one before.
+ *
+ * Half-open: a client that has closed its side still gets its replies (RFC 9293 section 3.6), then the session ends ours.
+ *
+ * Keep-alive: a client waits in silence for the reply to its dot while the next hop works, for longer than firewalls remember a
+ * connection; security groups of AWS's newer hardware do so for 350 s. A minute of silence sends a probe.
+ */
+const SOCKETS = {
+  noDelay: true,
+  allowHalfOpen: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+} as const;
+
 /** One listening socket, and the way of a connection from its accept to its session. */
 export class AcceptLoop {
   readonly #options: AcceptLoopOptions;
@@ -43,9 +58,7 @@ export class AcceptLoop {
 
   constructor(options: AcceptLoopOptions) {
     this.#options = options;
-    // A reply is written whole; with Nagle's algorithm it would wait for the ACK of the one before.
-    // Half-open: a client that has closed its side still gets its replies (RFC 9293 section 3.6), then the session ends ours.
-    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
+    this.#server = createServer(SOCKETS, (socket) => this.#accept(socket));
   }
 
   get sessions(): ReadonlySet<RunningSession> {

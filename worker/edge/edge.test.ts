@@ -5,6 +5,7 @@ import { proxyV2, proxyV2For } from "../../test/support/proxy-headers.ts";
 import { domainRecord } from "../../test/support/records.ts";
 import { recordingDelivery } from "../../test/support/recording-delivery.ts";
 import { SmtpClient } from "../../test/support/smtp-client.ts";
+import { msUntilProbe } from "../../test/support/tcp-timers.ts";
 import { startTestEdge, type TestEdge, type TestEdgeOptions } from "../../test/support/test-edge.ts";
 
 const settings = { domains: [domainRecord({ name: "a.example", mxHosts: ["mx.a.example"] })] };
@@ -60,6 +61,18 @@ describe("settings of a connection", () => {
     expect((await edge.record(0)).revision).toBe(17);
   });
 });
+
+it.runIf(process.platform === "linux")(
+  "a client's silent connection is probed within a minute, before a firewall on its way forgets it",
+  async () => {
+    const edge = await start();
+    const client = connect({ host: "127.0.0.1", port: edge.port() });
+    onTestFinished(() => void client.destroy());
+    await once(client, "data");
+    const ports = { local: edge.port(), remote: client.localPort ?? 0 };
+    await expect.poll(() => msUntilProbe(ports)).toBeLessThanOrEqual(60_000);
+  },
+);
 
 describe("limits of connections", () => {
   it("answer 421 4.7.0 to one connection too many of a client, and forget those that are gone", async () => {
