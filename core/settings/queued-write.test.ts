@@ -16,6 +16,12 @@ const commitAt = (expectedHead: number): Commit => ({
   at: after.updatedAt,
   expectedHead,
 });
+/** What the feed shows of a write that has nothing in common with `commitAt`. */
+const elsewhereAt = (revision: number) => {
+  const other = domainRecord({ name: "other.example", mxHosts: ["mx.other.example"] });
+  const record = { kind: "domain", id: other.name, before: null, after: other } as const;
+  return { kind: "entry", entry: logEntryOf({ ...commitAt(revision - 1), record }) } as const;
+};
 const line = (parts: Partial<WriterLine>): WriterLine => ({
   head: 0,
   served: 0,
@@ -142,6 +148,39 @@ describe("a write in the queue", () => {
     const { time, commits, write } = start([new Contention("taken"), new Contention("taken")]);
     await time.run(writeWithQueue(write));
     expect(commits).toHaveLength(3);
+  });
+
+  it("is built again, and not sent as it was, when another write changed its record meanwhile", async () => {
+    const { time, state, commits, builds, write } = start([new Contention("taken")]);
+    const changed = { kind: "entry", entry: logEntryOf(commitAt(0)) } as const;
+    const commit = (tried: Commit) => {
+      if (commits.length === 0) state.head = 1;
+      return write.store.commit(tried);
+    };
+    const changesAfter = async () => ({ entries: [changed], head: 1 });
+    await time.run(writeWithQueue({ ...write, store: { commit, changesAfter } }));
+    expect(builds).toEqual([0, 1]);
+    expect(commits.map(({ expectedHead }) => expectedHead)).toEqual([0, 1]);
+  });
+
+  it("is built again when its record was found changed, where the request means whatever is stored", async () => {
+    const { time, builds, write } = start([new Contention("taken"), new StaleRevision("changed")]);
+    await time.run(writeWithQueue({ ...write, isWorthAnotherTry: () => true }));
+    expect(builds).toEqual([0, 0]);
+  });
+
+  it("looks again when it was passed while its plan was carried: no ticket counts as served twice", async () => {
+    const { time, state, commits, write } = start([new Contention("taken")]);
+    const commit = (tried: Commit) => {
+      if (commits.length === 0) state.head = 1;
+      return write.store.commit(tried);
+    };
+    const changesAfter = async () => {
+      Object.assign(state, { head: 2, served: 2, taken: 2 });
+      return { entries: [1, 2].map((revision) => elsewhereAt(revision)), head: 2 };
+    };
+    await time.run(writeWithQueue({ ...write, store: { commit, changesAfter } }));
+    expect(state).toMatchObject({ head: 3, served: 2 });
   });
 
   it.each([new StaleRevision("changed"), new Unavailable("down")])(
