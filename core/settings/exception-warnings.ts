@@ -1,3 +1,4 @@
+import { mailboxKey } from "../delivery/mailbox-text.ts";
 import { allowedNameAccepts } from "../policy/client-names.ts";
 import { isInForce } from "./domain-group.ts";
 import { type DomainRecord, TLS_LEVELS, type TlsException } from "./domain.ts";
@@ -54,7 +55,7 @@ function idleWarnings(
   if (hiding !== -1)
     return warning(
       "exception-shadowed",
-      `${which} never applies: exception ${hiding} stands before it and matches every connection that it matches`,
+      `${which} never applies: exception ${hiding} stands before it and matches everything that it matches`,
     );
   const later = exceptions.slice(index + 1).filter((each) => inForce(each) && canMeet(exception, each));
   if (changesNothing(domain, exception) && later.every((each) => changesNothing(domain, each)))
@@ -97,8 +98,12 @@ const changesNothing = (domain: DomainRecord, exception: TlsException): boolean 
  * A level by certificate decides nothing: the session is in TLS. Two kinds are needed all the same: one over `none`, which lets
  * STARTTLS be offered, and a stricter one beside a mode that demands it.
  */
-function hasIdleLevel({ tls }: DomainRecord, { match, level, clientCertificateMode }: TlsException): boolean {
+function hasIdleLevel(domain: DomainRecord, exception: TlsException): boolean {
+  const { tls } = domain;
+  const { match, level, clientCertificateMode } = exception;
   if (match.clientName === undefined || level === undefined || level === tls.server.level) return false;
+  // With a recipient, the level also decides which versions of TLS are taken.
+  if (withException(domain, exception).tls.server.minVersion !== tls.server.minVersion) return false;
   const isStricter = TLS_LEVELS.indexOf(level) > TLS_LEVELS.indexOf(tls.server.level);
   return isStricter ? tls.server.level !== "none" && clientCertificateMode === undefined : true;
 }
@@ -135,8 +140,11 @@ const key = (
   };
 };
 
-const KEYS: readonly Key[] = [
-  key("clientCidr", (wide, narrow) => isSubnetOf(narrow, wide)),
-  key("senderDomain", (wide, narrow) => wide === narrow),
-  key("clientName", (wide, narrow) => allowedNameAccepts(wide, narrow), false),
-];
+/** By the name of the key, so that a new one does not compile without its comparison. */
+const KEY_OF: Readonly<Record<keyof TlsException["match"], Key>> = {
+  clientCidr: key("clientCidr", (wide, narrow) => isSubnetOf(narrow, wide)),
+  senderDomain: key("senderDomain", (wide, narrow) => wide === narrow),
+  clientName: key("clientName", (wide, narrow) => allowedNameAccepts(wide, narrow), false),
+  recipient: key("recipient", (wide, narrow) => mailboxKey(wide) === mailboxKey(narrow)),
+};
+const KEYS: readonly Key[] = Object.values(KEY_OF);

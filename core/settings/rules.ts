@@ -163,7 +163,6 @@ function exceptionIssues(settings: DomainSettings, index: number, ownBroken: rea
   ];
 }
 
-/** The domain's settings as they are where an exception matches. */
 /** An exception that changes the level alone, against a rule between level and mode. */
 const needsMode = ({ exceptionFields }: OwnRule, { level, clientCertificateMode }: TlsException): boolean =>
   exceptionFields.includes("clientCertificateMode") &&
@@ -195,12 +194,13 @@ const exceptionKey = ({ match, level, clientCertificateMode, expiresAt }: TlsExc
     match.clientCidr,
     match.senderDomain,
     match.clientName,
+    match.recipient,
     level,
     clientCertificateMode,
     expiresAt,
   ]);
 
-/** The domain's settings as they are for a sender that an exception matches. */
+/** The domain's settings as they are where an exception matches. */
 export function withException(settings: DomainSettings, exception: TlsException): DomainSettings {
   const { tls } = settings;
   const level = exception.level ?? tls.server.level;

@@ -299,6 +299,7 @@ describe("warnings of an exception", () => {
     ...change,
   });
   const loose = { level: "none" } as const;
+  const recipient = (localPart: string) => ({ recipient: `${localPart}@example.com` });
   const ofExceptions = (exceptions: readonly TlsException[], parts: DomainParts = {}, around: Around = {}) =>
     domainWarnings(domainRecord({ ...parts, exceptions }), context(around)).flatMap(({ code, message }) => {
       const at = /exception (\d+) \(/.exec(message)?.[1];
@@ -399,6 +400,39 @@ describe("warnings of an exception", () => {
       ["exception-expired 0"],
     ],
     ["another family", [rule({ clientCidr: "::/0" }, loose), rule(LAN, { level: "require" })], {}, {}, []],
+    [
+      "for one recipient beside another",
+      [rule(recipient("tlsrpt"), loose), rule(recipient("sales"), { level: "require" })],
+      {},
+      {},
+      [],
+    ],
+    [
+      "for a recipient before a network",
+      [rule(recipient("tlsrpt"), loose), rule(LAN, { level: "require" })],
+      {},
+      {},
+      [],
+    ],
+    [
+      "for the same recipient, written otherwise",
+      [rule(recipient("tlsrpt"), loose), rule({ ...recipient("TLSRPT"), ...LAN }, { level: "require" })],
+      {},
+      {},
+      ["exception-shadowed 1"],
+    ],
+    [
+      "for a recipient and a name, which loosens the version of TLS",
+      [
+        rule(
+          { ...recipient("tlsrpt"), clientName: "mail.partner.example" },
+          { level: "accept", clientCertificateMode: "none" },
+        ),
+      ],
+      { ...trusting, ...asking, server: { level: "require", minVersion: "TLSv1.3" } },
+      { store: {} },
+      [],
+    ],
     ["that names neither level nor mode", [rule(LAN)], {}, {}, ["exception-without-effect 0"]],
     ["that names the domain's own", [rule(LAN, { level: "accept" })], {}, {}, ["exception-without-effect 0"]],
     ["that names nothing and spares from a later one", [rule(HALF), rule(LAN, loose)], {}, {}, []],

@@ -228,6 +228,8 @@ describe("the end of an exception", () => {
     const widened = [{ ...exception, match: { clientCidr: "192.0.0.0/16" } }];
     const refused = await api.expect(422, "PATCH", PATH, { body: { tls: { exceptions: widened } }, ...HERE });
     expect(refused.problems).toEqual(["expires-in-past /tls/exceptions/0/expiresAt"]);
+    const forAnother = [{ ...exception, match: { ...exception.match, recipient: "tlsrpt@late.example" } }];
+    await api.expect(422, "PATCH", PATH, { body: { tls: { exceptions: forAnother } }, ...HERE });
     await api.expect(200, "PATCH", PATH, { body: { tls: { exceptions: [] } }, ...HERE });
   });
 });
