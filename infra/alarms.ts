@@ -38,7 +38,8 @@ export function createAlarms(settings: Settings, parts: AlarmParts): readonly aw
   const topic = new sst.aws.SnsTopic("Alarms");
   if (settings.alarmEmail !== null) {
     const args = { topic: topic.arn, protocol: "email", endpoint: settings.alarmEmail };
-    new aws.sns.TopicSubscription("AlarmsEmail", args);
+    // Production retains what is replaced: the mailbox before would go on receiving alarms.
+    new aws.sns.TopicSubscription("AlarmsEmail", args, { retainOnDelete: false });
   }
   const made: aws.cloudwatch.MetricAlarm[] = [];
   const alarm: Alarm = (name, { event, ...args }) => {

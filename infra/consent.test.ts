@@ -96,6 +96,17 @@ describe("a deployment", () => {
     expect(() => deploy({ ...changed, POSTERN_CONSENT: "POSTERN_TABLE,POSTERN_DELIVERY" })).not.toThrow();
   });
 
+  it("is stopped when the stage would lose a zone, consent or not, and goes on when it gains one", () => {
+    const zones = (number: string) => ({
+      ...IN_FORCE,
+      POSTERN_ZONES: number,
+      POSTERN_CONSENT: "POSTERN_ZONES",
+    });
+    const before = valuesOf(readSettings("production", { ...IN_FORCE, POSTERN_ZONES: "3" }));
+    expect(() => deploy(zones("2"), before)).toThrow("POSTERN_ZONES: is 3, and cannot become less");
+    expect(() => deploy(zones("4"), before)).not.toThrow();
+  });
+
   it("is stopped by consent that was left over: it would let a later mistake pass", () => {
     const stopped = (): void => deploy({ ...IN_FORCE, POSTERN_CONSENT: "POSTERN_TABLE" });
     expect(stopped).toThrow(WrongSetting);

@@ -65,9 +65,13 @@ export interface Change {
  * Stops a deployment that would change what others rely on.
  *
  * @throws ChangeWithoutConsent that shows each value before and after.
+ * @throws WrongSetting for a stage that would lose a zone, whatever the consent.
  * @throws WrongSetting for consent to a variable that does not change: left in a file, it would let the next change pass.
  */
 export function requireConsent({ before, after, consent }: Change): void {
+  // The provider replaces a load balancer that loses a zone, and the new one cannot have addresses that the old one still has.
+  if (Number(before.POSTERN_ZONES ?? 0) > Number(after.POSTERN_ZONES))
+    throw new WrongSetting("POSTERN_ZONES", `is ${before.POSTERN_ZONES ?? ""}, and cannot become less`);
   const names = Object.keys(after) as readonly ConsentVariable[];
   const changed = names.filter((name) => before[name] !== undefined && before[name] !== after[name]);
   const stale = consent.find((name) => !changed.includes(name));

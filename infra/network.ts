@@ -34,12 +34,12 @@ export function createNetwork({ zones, isProduction }: Settings) {
 
 /** SST would leave the zone of a subnet open where a region has fewer, and two subnets could share one. */
 function zonesOfRegion(zones: number): $util.Output<string[]> {
-  const available = aws.getAvailabilityZonesOutput({
-    state: "available",
+  // Zones in trouble too: without one of them each subnet would move to another zone, in the middle of AWS's incident.
+  const known = aws.getAvailabilityZonesOutput({
     // Not the local zones of metropolitan areas, which have no load balancers of this kind.
     filters: [{ name: "zone-type", values: ["availability-zone"] }],
   });
-  return available.names.apply((names) => {
+  return known.names.apply((names) => {
     if (names.length < zones) {
       throw new Error(
         `POSTERN_ZONES: the region has ${names.length} zones (${names.join(", ")}), not ${zones}`,

@@ -65,7 +65,9 @@ export function createOutputs(settings: Settings, parts: OutputParts, inForce: V
     parameter("api-policy", createCallerPolicy(writers.api).arn);
   // Not the components: Pulumi would wait for those of their parts alone that exist by now.
   const last = [worker.service.nodes.service, ...(writers === null ? [] : partsOf(writers))];
-  for (const [variable, value] of Object.entries(inForce)) {
+  for (const [variable, text] of Object.entries(inForce)) {
+    // Edges that ECS has rolled back are still those of before.
+    const value = worker.running.apply(() => text);
     new aws.ssm.Parameter(
       `InForce-${variable}`,
       { name: pathOf(`${IN_FORCE}/${variable}`), type: "String", value },

@@ -149,6 +149,16 @@ describe("the settings of a deployment", () => {
     ["pr-1", { ...JWT, POSTERN_JWT_AUDIENCE: " ," }, "POSTERN_JWT_AUDIENCE: must name an audience"],
     [
       "pr-1",
+      { ...JWT, POSTERN_JWT_AUDIENCE: Array.from({ length: 51 }, (_, index) => `a${index}`).join(",") },
+      "POSTERN_JWT_AUDIENCE: must have at most 50 entries",
+    ],
+    [
+      "pr-1",
+      { ...JWT, POSTERN_JWT_SCOPES: Array.from({ length: 11 }, (_, index) => `s${index}`).join(",") },
+      "POSTERN_JWT_SCOPES: must have at most 10 entries",
+    ],
+    [
+      "pr-1",
       { POSTERN_JWT_ISSUER: "https://id.example" },
       "POSTERN_JWT_ISSUER: means nothing without POSTERN_API_AUTH=jwt",
     ],

@@ -95,6 +95,9 @@ const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
 const MOST_CHARACTERS = 2_048;
 /** An NLB's targets and DynamoDB's log are not the limit before this; it stops a typing error. */
 const MOST_EDGES = 100;
+/** What API Gateway takes, of an authorizer and of a route; more cannot be asked for ("Quotas for … an HTTP API"). */
+const MOST_AUDIENCES = 50;
+const MOST_SCOPES = 10;
 /** A connection takes two file descriptors with the one to its next hop, and a task has 65,535. */
 const MOST_CONNECTIONS = 30_000;
 
@@ -282,8 +285,8 @@ const JWT_VARIABLES = ["POSTERN_JWT_ISSUER", "POSTERN_JWT_AUDIENCE", "POSTERN_JW
 function authorizer(given: Given): ApiAuthorizer {
   const kind = given("POSTERN_API_AUTH") ?? "iam";
   const issuer = given("POSTERN_JWT_ISSUER");
-  const audiences = list(given("POSTERN_JWT_AUDIENCE"));
-  const scopes = list(given("POSTERN_JWT_SCOPES"));
+  const audiences = listOfAtMost("POSTERN_JWT_AUDIENCE", MOST_AUDIENCES, given);
+  const scopes = listOfAtMost("POSTERN_JWT_SCOPES", MOST_SCOPES, given);
   if (kind === "iam") {
     // Whoever sets them believes that tokens are checked.
     const unused = JWT_VARIABLES.find((name) => given(name) !== null);
@@ -296,6 +299,12 @@ function authorizer(given: Given): ApiAuthorizer {
   }
   if (audiences.length === 0) throw new WrongSetting("POSTERN_JWT_AUDIENCE", "must name an audience");
   return { kind, issuer, audiences, scopes };
+}
+
+function listOfAtMost(name: DeployVariableName, most: number, given: Given): readonly string[] {
+  const entries = list(given(name));
+  if (entries.length > most) throw new WrongSetting(name, `must have at most ${most} entries`);
+  return entries;
 }
 
 const list = (text: string | null): readonly string[] =>

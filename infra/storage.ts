@@ -24,7 +24,7 @@ function createOwnStorage(settings: Settings) {
     name: $interpolate`alias/${$app.name}-${$app.stage}`,
     targetKeyId: key.keyId,
   });
-  const keys = createBucket("Keys", { key, isProduction, sooner: [BACKUPS] });
+  const keys = createBucket("Keys", { key, isProduction, isProtected: isProduction, sooner: [BACKUPS] });
   return { key, keys: keys.bucket, keysVersioning: keys.versioning, mail: createMail(settings, key) };
 }
 
@@ -38,12 +38,24 @@ function createStorageOnCopies(settings: Settings, copies: Copies): ReturnType<t
 /** Bucket and KMS key for the copies in another region. */
 export function createStandbyStorage({ region, isProduction }: Where & { readonly region: string }) {
   const key = createKey("StandbyKey", { region, isProduction });
-  const keys = createBucket("StandbyKeys", { key, region, isProduction, sooner: [BACKUPS] });
+  const keys = createBucket("StandbyKeys", {
+    key,
+    region,
+    isProduction,
+    isProtected: isProduction,
+    sooner: [BACKUPS],
+  });
   return { key, keys: keys.bucket, keysVersioning: keys.versioning };
 }
 
+/**
+ * Not protected: Pulumi rejects the deployment that takes a protected resource out of the program, and POSTERN_DELIVERY takes
+ * this one out. In production the bucket then stays in AWS with its mail, since the stage retains what leaves it.
+ */
 const createMail = ({ delivery, isProduction }: Settings, key: aws.kms.Key): sst.aws.Bucket | null =>
-  delivery.kind === "own-bucket" ? createBucket("Mail", { key, isProduction }).bucket : null;
+  delivery.kind === "own-bucket"
+    ? createBucket("Mail", { key, isProduction, isProtected: false }).bucket
+    : null;
 
 interface Where {
   /** Absent = the deployment's own. */
@@ -67,12 +79,14 @@ export type Storage = ReturnType<typeof createStorage>;
 
 interface BucketOptions extends Where {
   readonly key: aws.kms.Key;
+  /** Pulumi refuses to remove or replace it. */
+  readonly isProtected: boolean;
   /** Prefixes whose noncurrent versions end earlier than the others: of two rules, S3 takes the shorter time. */
   readonly sooner?: readonly { readonly prefix: string; readonly days: number }[];
 }
 
 /** Private, versioned, encrypted by the product's key, over TLS alone. */
-function createBucket(name: string, { key, region, isProduction, sooner = [] }: BucketOptions) {
+function createBucket(name: string, { key, region, isProduction, isProtected, sooner = [] }: BucketOptions) {
   const inRegion = region === undefined ? {} : { region };
   const versioned = captureResource();
   const bucket = new sst.aws.Bucket(name, {
@@ -85,7 +99,7 @@ function createBucket(name: string, { key, region, isProduction, sooner = [] }: 
       bucket: (args, options) => {
         // SST's default lets a removal delete what is in it.
         Object.assign(args, inRegion, { forceDestroy: !isProduction });
-        options.protect = isProduction;
+        options.protect = isProtected;
       },
       policy: (args) => void Object.assign(args, inRegion),
       publicAccessBlock: (args) => void Object.assign(args, inRegion),

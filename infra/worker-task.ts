@@ -103,7 +103,7 @@ export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
   taskDefinition: (args: aws.ecs.TaskDefinitionArgs): undefined => {
     args.volumes = [{ name: "tmp" }];
     args.containerDefinitions = $jsonParse($output(args.containerDefinitions)).apply((containers) =>
-      JSON.stringify((containers as readonly object[]).map(hardened)),
+      JSON.stringify((containers as readonly Container[]).map(hardened)),
     );
   },
   taskRole: (args: aws.iam.RoleArgs): undefined => {
@@ -120,8 +120,23 @@ export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
   },
 });
 
-const hardened = (container: object): object => ({
+/** As much of SST's definition of a container as is changed member by member. */
+interface Container {
+  readonly logConfiguration: { readonly options: Readonly<Record<string, string>> };
+}
+
+/**
+ * Said, since an account may have another default: a log driver that blocks would stop an edge while CloudWatch Logs cannot be
+ * reached. What does not fit into the buffer is lost; it is part of the task's memory.
+ */
+const LOG_DELIVERY = { mode: "non-blocking", "max-buffer-size": "10m" } as const;
+
+const hardened = (container: Container): object => ({
   ...container,
+  logConfiguration: {
+    ...container.logConfiguration,
+    options: { ...container.logConfiguration.options, ...LOG_DELIVERY },
+  },
   user: "1000",
   readonlyRootFilesystem: true,
   mountPoints: [{ sourceVolume: "tmp", containerPath: "/tmp", readOnly: false }],

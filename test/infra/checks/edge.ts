@@ -124,7 +124,7 @@ export const EDGE_CHECKS: Checks = {
     expect(command).toEqual(["CMD", "bash", "/app/check-url.sh", "http://127.0.0.1:8081/live"]);
     const image = stack.resources.find(({ type }) => type === "docker-build:index:Image")?.inputs;
     expect(readFileSync(textAt(image, "dockerfile", "location"), "utf8")).toContain(" /app/check-url.sh\n");
-    expect(at(service(stack), "healthCheckGracePeriodSeconds")).toBe(60);
+    expect(at(service(stack), "healthCheckGracePeriodSeconds")).toBe(180);
   },
   "an edge at full load is not replaced for a late answer": (stack) => {
     const { interval, timeout, retries, startPeriod } = edgeContainer(stack)["healthCheck"] as Record<
@@ -264,6 +264,12 @@ export const EDGE_CHECKS: Checks = {
       expect(endpoint["vpcEndpointType"]).toBe("Gateway");
       expect(endpoint["routeTableIds"]).toEqual(tables.map(({ name }) => `${name}-id`));
     }
+  },
+  "an edge goes on when its log cannot be delivered": (stack) => {
+    expect(at(edgeContainer(stack), "logConfiguration")).toMatchObject({
+      logDriver: "awslogs",
+      options: { mode: "non-blocking", "max-buffer-size": "10m" },
+    });
   },
   "logs of edges are kept for a year": (stack) => {
     const group = onlyOne(stack, "cloudwatch/logGroup:LogGroup", ({ name }) =>

@@ -93,6 +93,12 @@ export const DATA_FAULTS: Faults = {
     replace: "",
     caughtBy: OUTLIVE,
   },
+  "production cannot send its mail elsewhere": {
+    file: STORAGE,
+    find: "{ key, isProduction, isProtected: false }",
+    replace: "{ key, isProduction, isProtected: isProduction }",
+    caughtBy: OUTLIVE,
+  },
   "the key can be removed": {
     file: STORAGE,
     find: "    { protect: isProduction },\n  );\n  new aws.kms.Alias",

@@ -91,6 +91,18 @@ export const EDGE_FAULTS: Faults = {
     replace: 'command: ["CMD", "node", "-e", LIVE]',
     caughtBy: "an edge is replaced when it does not live, never because it is not ready",
   },
+  "an edge has a minute to load a million domains": {
+    file: WORKER,
+    find: "LOADING_SECONDS = 180",
+    replace: "LOADING_SECONDS = 60",
+    caughtBy: "an edge is replaced when it does not live, never because it is not ready",
+  },
+  "an edge waits for CloudWatch Logs": {
+    file: TASK,
+    find: 'mode: "non-blocking"',
+    replace: 'mode: "blocking"',
+    caughtBy: "an edge goes on when its log cannot be delivered",
+  },
   "a late answer ends an edge": {
     file: WORKER,
     find: 'timeout: "20 seconds",',

@@ -61,6 +61,9 @@ export interface World {
   readonly region: string;
   /** What the parameter store holds, by name. */
   readonly parameters: Readonly<Record<string, string>>;
+  readonly impairedZone: string | null;
+  /** The provider answers as for a service that ECS has rolled back: steady, with the task definition of before. */
+  readonly rollsBack: boolean;
 }
 
 export async function startEngine({ name, stage }: Stack["app"], world: World): Promise<Engine> {
@@ -78,9 +81,11 @@ export async function startEngine({ name, stage }: Stack["app"], world: World): 
   const newResource: Mocks["newResource"] = ({ type, name: resource, inputs, id }) => {
     const known = requests.get(`${type} ${resource}`) ?? READ_ONLY;
     resources.push({ type, name: resource, inputs: withoutSecrets(inputs) as Inputs, ...known });
+    const state = stateOf({ type, name: resource, inputs, id: id || undefined }, region);
+    const isRolledBack = world.rollsBack && type === "aws:ecs/service:Service";
     return {
       id: id || (textAt(inputs, "id") ?? `${resource}-id`),
-      state: stateOf({ type, name: resource, inputs, id: id || undefined }, region),
+      state: isRolledBack ? { ...state, taskDefinition: "the release before" } : state,
     };
   };
   await pulumi.runtime.setMocks(
@@ -233,7 +238,7 @@ function stateOf({ type, name, inputs, id }: Asked, home: string): Inputs {
 }
 
 /** Data sources. One that is not here is an error: what it would answer decides something. */
-function dataOf(token: string, inputs: Inputs, { region, parameters }: World): Inputs {
+function dataOf(token: string, inputs: Inputs, { region, parameters, impairedZone }: World): Inputs {
   switch (token) {
     case "aws:index/getRegion:getRegion":
       return { region, name: region, id: region };
@@ -242,7 +247,12 @@ function dataOf(token: string, inputs: Inputs, { region, parameters }: World): I
     case "aws:index/getCallerIdentity:getCallerIdentity":
       return { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/test` };
     case "aws:index/getAvailabilityZones:getAvailabilityZones":
-      return { names: ["a", "b", "c"].map((zone) => region + zone), zoneIds: [] };
+      return {
+        names: ["a", "b", "c"]
+          .map((zone) => region + zone)
+          .filter((zone) => inputs["state"] !== "available" || zone !== impairedZone),
+        zoneIds: [],
+      };
     case "aws:ssm/getParametersByPath:getParametersByPath": {
       const names = Object.keys(parameters).filter((name) =>
         name.startsWith(`${textAt(inputs, "path") ?? ""}/`),

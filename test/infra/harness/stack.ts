@@ -43,6 +43,10 @@ export interface SynthesisOptions {
   readonly patches?: readonly Patch[];
   /** What the parameter store holds before, by name. */
   readonly parameters?: Readonly<Record<string, string>>;
+  /** A zone that AWS has an incident in. */
+  readonly impairedZone?: string;
+  /** ECS finds the new edges unhealthy, and goes back to those of before. */
+  readonly rollsBack?: boolean;
   /** Handlers are bundled for real, so that a missing file or export fails. */
   readonly bundleHandlers?: boolean;
 }

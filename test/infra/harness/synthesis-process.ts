@@ -16,7 +16,7 @@ const GIVE_UP_MS = 120_000;
 const LAST_WORDS_MS = 200;
 
 async function synthesise(platform: Platform, options: SynthesisOptions): Promise<Stack> {
-  const { stage, environment = {}, patches = [], parameters = {}, bundleHandlers = false } = options;
+  const { stage, environment = {}, patches = [], bundleHandlers = false } = options;
   for (const name of Object.keys(process.env)) if (name.startsWith("POSTERN_")) delete process.env[name];
   Object.assign(process.env, environment);
   const config = await loadConfig(patches);
@@ -25,7 +25,12 @@ async function synthesise(platform: Platform, options: SynthesisOptions): Promis
   const server = await startSstServer(bundleHandlers);
   process.env["SST_SERVER"] = server.url;
   try {
-    const engine = await startEngine(app, { region: process.env["AWS_REGION"] ?? "", parameters });
+    const engine = await startEngine(app, {
+      region: process.env["AWS_REGION"] ?? "",
+      parameters: options.parameters ?? {},
+      impairedZone: options.impairedZone ?? null,
+      rollsBack: options.rollsBack ?? false,
+    });
     const run = await platform.load(app);
     const outputs = withoutSecrets(await engine.run(() => run(config.run))) as Stack["outputs"];
     const { name, removal, protect } = app;
