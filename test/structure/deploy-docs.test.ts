@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
 import { expect, it } from "vitest";
+import { domainInput } from "../../core/settings/domain-schema.ts";
 import { DEPLOY_VARIABLES, isConsentVariable } from "../../infra/deploy-variables.ts";
-import { readText, sourceFiles } from "./source-files.ts";
+import { readText, ROOT, sourceFiles } from "./source-files.ts";
 
 const page = readText("docs/deploy.md").split("\n");
 
@@ -31,4 +34,38 @@ it("docs/deploy.md says what to do about every alarm", () => {
   expect(named).toHaveLength(27);
   const rows = page.filter((line) => line.startsWith("| `")).join("\n");
   expect(named.filter((name) => !rows.includes(`\`${name}\``))).toEqual([]);
+});
+
+it("docs/deploy.md names no command of npm, no file and no variable of a deployment that is not there", () => {
+  const text = page.join("\n");
+  const { scripts } = JSON.parse(readText("package.json")) as { readonly scripts: object };
+  const commands = [...text.matchAll(/npm run (?<name>[\w:-]+)/gu)].map(
+    ({ groups }) => groups?.["name"] ?? "",
+  );
+  expect(commands.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
+  expect(commands).toContain("deploy");
+
+  const paths = [...text.matchAll(/`(?:node )?(?<path>(?:bench|infra|test|worker|scripts)\/[\w./-]+)`/gu)];
+  expect(
+    paths.map(({ groups }) => groups?.["path"] ?? "").filter((path) => !existsSync(join(ROOT, path))),
+  ).toEqual([]);
+  expect(paths).not.toEqual([]);
+
+  const variables = [...text.matchAll(/POSTERN_[A-Z_]*[A-Z]/gu)].map(([name]) => name);
+  expect(variables.filter((name) => !Object.hasOwn(DEPLOY_VARIABLES, name))).toEqual([]);
+});
+
+it("docs/deploy.md has a row for each file of infra/ that makes something", () => {
+  const makes = sourceFiles("infra/*.ts").filter(({ path, text }) =>
+    /new (?:aws|sst)\./u.test(text) ? !path.endsWith(".test.ts") : false,
+  );
+  const rows = page.filter((line) => line.startsWith("| `"));
+  const missing = makes.filter(({ path }) => !rows.some((row) => row.includes(`\`${basename(path)}\``)));
+  expect(missing.map(({ path }) => path)).toEqual([]);
+});
+
+it("the first domain of docs/deploy.md is one that the API takes", () => {
+  const [, body = ""] =
+    /-X PUT \$API\/v1\/domains\/example\.com -d '(?<body>[^']+)'/u.exec(page.join("\n")) ?? [];
+  expect(domainInput.safeParse(JSON.parse(body)).success).toBe(true);
 });
