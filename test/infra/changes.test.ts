@@ -16,6 +16,7 @@ const CHANGES = {
   "a next hop": { ...BEFORE, POSTERN_DELIVERY: "smtp://relay.example:587" },
   "another bucket": { ...BEFORE, POSTERN_DELIVERY: "s3://mail.example/in" },
   "a secret next hop": { ...BEFORE, POSTERN_DELIVERY: "ssm:/postern/delivery" },
+  "copies in another region": { ...BEFORE, POSTERN_STANDBY_REGION: "eu-west-1" },
   "a restored table": { ...BEFORE, POSTERN_TABLE: "restored-settings" },
   tokens: {
     ...BEFORE,
@@ -79,7 +80,11 @@ describe.skipIf(!inject("isSstUnpacked"))("production, deployed again with", () 
 
   it("each choice, writes the parameters and prints the outputs that docs/deploy.md names", () => {
     const names = [before, ...after.values()].flatMap((stack) => Object.keys(parametersOf(stack)));
-    const written = new Set(names.map((name) => name.replace(/^in-force\/\w+$/u, "in-force/POSTERN_…")));
+    const written = new Set(
+      names.map((name) =>
+        name.replace(/^in-force\/\w+$/u, "in-force/POSTERN_…").replace(/^copies\/.+$/u, "copies/…"),
+      ),
+    );
     const page = rowNames("docs/deploy.md");
     const first = page.indexOf("/postern/<stage>/api-url");
     const documented = page
