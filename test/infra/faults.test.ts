@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { CHECKS } from "./checks/all-checks.ts";
 import { DATA_FAULTS } from "./faults/data.ts";
@@ -19,6 +21,11 @@ const FAULTS: Faults = {
   ...OUTPUT_FAULTS,
 };
 const PRODUCTION = { stage: "production", environment: { POSTERN_SMTP_NAME: "mx.example.net" } } as const;
+
+// Told in a second, where the synthesis stops at the first one after minutes.
+it.each(Object.entries(FAULTS))("the text that a fault replaces is in its file: %s", (_, { file, find }) => {
+  expect(readFileSync(join(import.meta.dirname, "../..", file), "utf8").split(find)).toHaveLength(2);
+});
 
 describe.skipIf(!inject("isSstUnpacked"))("a planted fault is caught:", () => {
   const stacks = new Map<string, Stack>();

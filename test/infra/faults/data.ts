@@ -83,14 +83,14 @@ export const DATA_FAULTS: Faults = {
   },
   "old backups are kept like keys": {
     file: STORAGE,
-    find: "isProduction, sooner: [backups] }",
-    replace: "isProduction }",
+    find: "isProtected: isProduction, sooner: [BACKUPS] }",
+    replace: "isProtected: isProduction }",
     caughtBy: "what was overwritten or deleted in a bucket is there for 30 days, but for backups",
   },
   "a removal empties the buckets": {
     file: STORAGE,
-    find: "args.forceDestroy = !isProduction;",
-    replace: "",
+    find: "{ forceDestroy: !isProduction }",
+    replace: "{}",
     caughtBy: OUTLIVE,
   },
   "production cannot send its mail elsewhere": {
@@ -101,8 +101,8 @@ export const DATA_FAULTS: Faults = {
   },
   "the key can be removed": {
     file: STORAGE,
-    find: "    { protect: isProduction },\n  );\n  new aws.kms.Alias",
-    replace: "  );\n  new aws.kms.Alias",
+    find: "    { protect: isProduction },\n  );",
+    replace: "  );",
     caughtBy: OUTLIVE,
   },
   "production goes by `sst remove`": {

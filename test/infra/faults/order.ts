@@ -21,8 +21,8 @@ export const ORDER_FAULTS: Faults = {
   },
   "metrics are made of a log that does not exist yet": {
     file: "infra/alarms.ts",
-    find: "dependsOn: [worker.service]",
-    replace: "dependsOn: []",
+    find: 'nodes.logGroup.apply((group) => group?.name ?? $output(""))',
+    replace: "`/postern/${$app.stage}/edge`",
     caughtBy: "nothing names a resource that may not exist yet",
   },
   "edges do not wait for the listener": {

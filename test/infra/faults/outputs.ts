@@ -18,8 +18,8 @@ export const OUTPUT_FAULTS: Faults = {
   },
   "a deployment that fails half-way is written down": {
     file: OUTPUTS,
-    find: "const last = [api.api, worker.service.nodes.service, ...functions];",
-    replace: "const last = [api.api, ...functions];",
+    find: "const last = [worker.service.nodes.service, ...(writers",
+    replace: "const last = [...(writers",
     caughtBy: "what is in force is written down when all of it is",
   },
 };
