@@ -109,7 +109,7 @@ export class Unavailable extends Error {
 }
 
 /**
- * There is no room to write. Maps to HTTP 507: repeating does not help before somebody has made room. The message may be shown.
+ * There is no room to write. Maps to HTTP 507: repeating does not help before an operator has made room. The message may be shown.
  */
 export class StorageFull extends Unavailable {}
 

@@ -48,7 +48,7 @@ function deliveryText(delivery: Delivery): string {
 const listText = (entries: readonly string[]): string =>
   entries.length === 0 ? "none" : [...new Set(entries)].toSorted().join(",");
 
-/** A deployment would change what others rely on, and nobody said that it should. Nothing was changed. */
+/** A deployment would change what others rely on, and no consent was given. Nothing was changed. */
 export class ChangeWithoutConsent extends Error {
   override readonly name = "ChangeWithoutConsent";
 }

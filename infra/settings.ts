@@ -152,7 +152,12 @@ export function readSettings(stage: string, environment: Environment): Settings 
 }
 
 /** Variables of our test commands, which may be set in the same shell. */
-const OF_TESTS: ReadonlySet<string> = new Set(["POSTERN_PEERS", "POSTERN_INFRA", "POSTERN_AWS", "POSTERN_IMAGE"]);
+const OF_TESTS: ReadonlySet<string> = new Set([
+  "POSTERN_PEERS",
+  "POSTERN_INFRA",
+  "POSTERN_AWS",
+  "POSTERN_IMAGE",
+]);
 
 interface Form {
   readonly pattern: RegExp;

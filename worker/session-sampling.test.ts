@@ -44,7 +44,7 @@ const problems: readonly (readonly [string, Partial<SessionRecord>])[] = [
   ["was cut at a limit", { end: "limit", limit: "maxErrors" }],
   ["failed in its handshake", { end: "handshake-failed" }],
   ["was drained", { end: "drained" }],
-  ["met an error of ours", { end: "internal-error" }],
+  ["met an internal error", { end: "internal-error" }],
   ["had a refused command", { errors: 1 }],
   ["had a refused recipient", { refusedRecipients: 1 }],
   ["had a message that was not accepted", { failedMessages: 1 }],

@@ -18,7 +18,7 @@ interface Waiter {
 export class HopConnection {
   readonly #socket: Socket;
   readonly #parser = new ReplyParser();
-  /** The step that a failure is told of. */
+  /** Step that a failure is reported with. */
   #phase: DeliveryPhase = "greeting";
   #failure: NextHopTrouble | null = null;
   /** Who waits for a reply, or for room to write. */

@@ -157,7 +157,7 @@ interface Expected {
 function expectCode(connection: HopConnection, reply: SmtpReply, { code, cause, phase }: Expected): void {
   if (reply.code === code) return;
   connection.quit();
-  // Its text is told, since no recipient has been named to the next hop yet.
+  // Its text is logged, since no recipient has been named to the next hop yet.
   const detail = `${phase} was answered ${String(reply.code)} ${passedBack(reply).text}`;
   const told = { phase, nextHopReply: nextHopReply(reply), detail };
   throw new NextHopTrouble("no-connection", { cause: reply.code < 400 ? "protocol" : cause, ...told });

@@ -70,7 +70,7 @@ describe.each(phases)("a next hop that at %s", (phase, at, told) => {
 
 // In the middle of the message it is our turn to speak.
 describe.each(phases.filter(([phase]) => phase !== IN_MESSAGE))("a next hop that at %s", (_, at, phase) => {
-  it("says nothing is left after the time of its phase, which is told", async () => {
+  it("sends nothing is left after the time of its phase, and the phase is reported", async () => {
     const reply = await lastReply(at(HANG), shortLimits);
     expect(said(reply)).toBe(`${BROKEN} (timeout)`);
     expect(reply).toMatchObject({ phase });

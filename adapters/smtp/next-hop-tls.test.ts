@@ -34,7 +34,7 @@ const startTls = (
 const goodTls = tlsOf(issueServer({ names: ["hop.example"], ca: trusted }));
 const badCertificates = [
   [
-    "from a CA that nobody trusts",
+    "from a CA that is not trusted",
     tlsOf(issueServer({ names: ["hop.example"], ca: makeCa() })),
     "certificate-untrusted",
   ],

@@ -51,7 +51,7 @@ describe("the expiry of certificates", () => {
     });
   });
 
-  it.each([14, 7, 3, 1, 0])("is told when %i days are left, once, whatever else has expired", (days) => {
+  it.each([14, 7, 3, 1, 0])("is reported when %i days are left, once, whatever else has expired", (days) => {
     const HOUR_MS = 3_600_000;
     const HALF_HOUR_MS = HOUR_MS / 2;
     const forgotten = certificate(1, -40);

@@ -32,7 +32,7 @@ const CRLS = "/crlPem";
 
 /**
  * Reads and checks the certificates and CRLs of a trust store. Any certificate may be an anchor: a root, an
- * intermediate, one client's own (`anchorLimits`). Copies are folded; an expired anchor is taken, and vouches for nobody.
+ * intermediate, one client's own (`anchorLimits`). Copies are folded; an expired anchor is taken, and vouches for no client.
  *
  * A CRL of a CA in the store must be signed by it. One of another issuer is taken as it is: CAs below the roots come
  * with the clients, and OpenSSL checks the signature when it uses the list. Whether every CA below the roots has its

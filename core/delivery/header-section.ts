@@ -40,7 +40,7 @@ type LineFate = "keep" | "mark" | "drop" | "end" | "body-starts";
  * in its name have a header section behind them that readers would lose: they become the value of X-Mailbox-Line.
  *
  * A next hop that breaks a line over 998 octets at a limit of its own can make a line begin anywhere in it (Sendmail, and
- * Postfix towards the next server). So such a line is one of ours when our name is anywhere in it.
+ * Postfix towards the next server). So such a line counts as our field when its name is anywhere in it.
  */
 export class HeaderSection {
   readonly #maxReceived: number;
@@ -159,6 +159,6 @@ const asRead = (text: string): string =>
     .toUpperCase()
     .replace(/[^\x21-\x7e]/g, "");
 
-/** Whether a line is long enough to be broken, and would then hold a field of ours. */
+/** Whether a line is long enough to be broken, and would then hold one of our fields. */
 const hidesOwnName = (text: string): boolean =>
   text.length > STANDARD_LINE_OCTETS && asRead(text).includes(TLS_FIELD.toUpperCase());

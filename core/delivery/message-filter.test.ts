@@ -280,13 +280,13 @@ describe("a message whose first line is no field, but has a header section behin
       "From a\r\n\xe9: b\r\n",
       "X-Mailbox-Line: From a\r\nX-Mailbox-Line: \xe9: b\r\n",
     ],
-    ["an mbox line behind a field of ours", "Postern-TLS: x\r\nFrom a\r\n", "X-Mailbox-Line: From a\r\n"],
+    ["an mbox line behind one of our fields", "Postern-TLS: x\r\nFrom a\r\n", "X-Mailbox-Line: From a\r\n"],
     [
-      "a field of ours behind an mbox line",
+      "one of our fields behind an mbox line",
       "From a\r\nPostern-TLS: x\r\n y\r\n",
       "X-Mailbox-Line: From a\r\n",
     ],
-    ["an mbox line that hides a field of ours", "From a\x0bPostern-TLS: x\r\n", ""],
+    ["an mbox line that hides one of our fields", "From a\x0bPostern-TLS: x\r\n", ""],
     ["From with a blank before its colon, a field", "From : a@b\r\n", "From : a@b\r\n"],
   ])("keeps it behind %s", (_, lines, expected) => {
     expect(run([lines + REST])).toBe(expected + REST);

@@ -52,7 +52,7 @@ describe("PUT of a domain", () => {
       ...json,
       account: "other",
       revision: 99,
-      updatedBy: "nobody",
+      updatedBy: "another-caller",
       warnings: "none",
       delivery: { nextHop: "smtp://mail.example.com" },
     };

@@ -6,7 +6,7 @@ const MX = "mx1.example.com";
 
 /** From a request to the API to a reply of the edge. The cases build on one another. */
 export function endToEndCases(product: () => ProductOnAws): void {
-  it("refuses plaintext where it is told to require TLS, then presents the certificate that ACM issued", async () => {
+  it("refuses plaintext where the settings require TLS, then presents the certificate that ACM issued", async () => {
     const { worker } = product();
     const domain = { mxHosts: [MX], tls: { server: { level: "require" } } };
     const put = await product().ask("PUT /v1/domains/example.com", domain);

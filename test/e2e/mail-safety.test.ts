@@ -31,7 +31,7 @@ const ready = async (postern: PosternProcess): Promise<void> => {
   await postern.inForce(await postern.setLevel("example.com", "accept"));
 };
 
-/** Throws out of an event, as a mistake of ours would, when the process hears SIGUSR2. */
+/** Throws out of an event, as a mistake in the product would, when the process hears SIGUSR2. */
 const planted = (how: string): string => {
   const script = Buffer.from(`process.on("SIGUSR2", () => { ${how}; })`).toString("base64");
   return `--import=data:text/javascript;base64,${script}`;

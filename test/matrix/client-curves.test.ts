@@ -85,7 +85,7 @@ describe("a client certificate on a curve that is not one for key exchange", () 
       const { reply } = await send({ curve, offers: [...OURS, curve], version: "TLSv1.3" });
       expect(reply).toMatch(/^250 /);
     });
-    it("is no group of ours for a client that offers nothing else", async () => {
+    it("is not one of our groups for a client that offers nothing else", async () => {
       await expect(send({ curve, offers: [curve] })).rejects.toThrow();
       expect(edge.seen("handshake-failed").at(-1)?.why).not.toBe("client-curve");
     });

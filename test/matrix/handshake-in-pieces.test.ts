@@ -16,7 +16,7 @@ const missing = verifier.problem === null ? "" : ` (skipped: ${verifier.problem}
 const kinds = [
   "a leaf with a bad signature",
   "an intermediate with a bad signature",
-  "a CRL that somebody else signed",
+  "a CRL that another key signed",
   "CRLs under an intermediate as the anchor",
   "a leaf of the first of two CAs of one name",
   "a leaf of the second of two CAs of one name",

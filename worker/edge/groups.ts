@@ -27,7 +27,7 @@ export const groupList = (curves: ClientCurves): string =>
   [...KEY_EXCHANGE_GROUPS, ...(curves === "any" ? CERTIFICATE_CURVES.values() : [])].join(":");
 
 /**
- * `any` only for a client that cannot do TLS 1.3, offers one of the further curves, and a group of ours too, which the key exchange
+ * `any` only for a client that cannot do TLS 1.3, offers one of the further curves, and one of our groups too, which the key exchange
  * then takes. So no handshake and no scanner ever gets a further curve for key exchange.
  */
 export function clientCurves({ newestVersion, groups }: ClientHello): ClientCurves {

@@ -80,7 +80,7 @@ const mismatched = (): IssuedCertificate => ({
   privateKeyPem: issueServer({ names: ["mx.a.example"], key: newKey("ecdsa-p256") }).privateKeyPem,
 });
 
-/** Level 2 takes no CA below 224 bits, whoever made the leaf's key. */
+/** Level 2 takes no CA below 224 bits, whatever the leaf's key is. */
 function underWeakCa(): IssuedCertificate {
   const key = generateKeyPairSync("ec", { namedCurve: "prime192v1" });
   return issueServer({ names: ["mx.a.example"], ca: makeCa({ parent: ca, key }) });

@@ -80,7 +80,7 @@ async function failureOf(route: string, delivery: Parameters<typeof createDelive
   };
 }
 
-/** The same for a next hop that does as it is told. */
+/** The same for a next hop that answers as configured. */
 async function failureAt(hop: FakeNextHopOptions, query = ""): Promise<Told> {
   const fake = await startFakeNextHop(hop);
   onTestFinished(() => fake.close());
@@ -180,7 +180,7 @@ describe("a delivery that fails", () => {
     expect(text).not.toMatch(/alice|bob|p%40ss|p@ss|secret|private/);
   });
 
-  it("at a port where no process listens is told apart from all of these", async () => {
+  it("at a port where no process listens is distinguished from all of these", async () => {
     const nextHop = createTarget({ ca: [hopTls.caPem] });
     onTestFinished(() => nextHop.close());
     const { line, causes } = await failureOf(`smtp://hop.example:${String(await freePort())}`, { nextHop });

@@ -162,7 +162,7 @@ export const ALARM_CHECKS: Checks = {
       for (const [dimension, value] of dimensions) expect(valuesOf(stack, dimension), name).toContain(value);
     }
   },
-  "every alarm on a metric of ours watches one that edges or schedule make": (stack) => {
+  "every alarm on our own metrics watches one that edges or schedule make": (stack) => {
     const made = new Set(filtersOf(stack).map(({ name }) => name));
     const alarms = allOf(stack, ALARM).filter((alarm) => !ofAws(alarm));
     for (const { name, inputs } of alarms) {

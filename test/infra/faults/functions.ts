@@ -4,7 +4,7 @@ const API = "infra/api.ts";
 const SCHEDULE = "infra/schedule.ts";
 const TASK = "infra/worker-task.ts";
 const ALARMS = "infra/alarms.ts";
-const OURS = "every alarm on a metric of ours watches one that edges or schedule make";
+const OURS = "every alarm on our own metrics watches one that edges or schedule make";
 const DIMENSIONS = "every alarm on a metric of AWS has the dimensions that it is emitted with, of this stage";
 
 /** API, schedule, environments and alarms. Planted in production, one at a time. */
