@@ -18,6 +18,7 @@ const STAGES = {
     POSTERN_JWT_AUDIENCE: "postern",
   },
   "with a next hop's password": { POSTERN_DELIVERY: "ssm:/postern/delivery", POSTERN_DELIVERY_KMS_KEY: KEY },
+  "with copies in another region": { POSTERN_STANDBY_REGION: "eu-west-1" },
   "with another bucket": { POSTERN_DELIVERY: "s3://mail.example/in", POSTERN_DELIVERY_KMS_KEY: KEY },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
 

@@ -10,6 +10,7 @@ export type Rules = Readonly<Record<string, Rule>>;
 const NAMES: Readonly<Record<string, string>> = {
   sseAlgorithm: "SSEAlgorithm",
   kmsMasterKeyId: "KMSMasterKeyID",
+  replicaKmsKeyId: "ReplicaKmsKeyID",
   ttl: "TTL",
   okActions: "OKActions",
   cidrIpv4: "CidrIp",

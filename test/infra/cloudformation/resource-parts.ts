@@ -22,7 +22,16 @@ export const PARTS: Readonly<Record<string, Part>> = {
   "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": {
     to: "s3/bucket:Bucket",
     of: "bucket",
-    properties: (inputs) => ({ PublicAccessBlockConfiguration: propertiesOf(inputs, { bucket: null }) }),
+    properties: (inputs) => ({
+      PublicAccessBlockConfiguration: propertiesOf(inputs, { bucket: null, region: null }),
+    }),
+  },
+  "s3/bucketReplicationConfig:BucketReplicationConfig": {
+    to: "s3/bucket:Bucket",
+    of: "bucket",
+    properties: ({ role, rules }) => ({
+      ReplicationConfiguration: { Role: role, Rules: listOf(rules).map(pascal) },
+    }),
   },
   "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {
     to: "s3/bucket:Bucket",
@@ -77,6 +86,8 @@ function lifecycleRule({ filter, noncurrentVersionExpiration, ...rest }: Propert
 /** Types that are not translated, and why. */
 export const NOT_TRANSLATED: Readonly<Record<string, string>> = {
   "acm/certificateValidation:CertificateValidation": "waits for a certificate; nothing is made at AWS",
+  "dynamodb/tableReplica:TableReplica":
+    "CloudFormation has replicas as properties of AWS::DynamoDB::GlobalTable, which is not this table's type",
   "ec2/defaultSecurityGroup:DefaultSecurityGroup":
     "the group that comes with a VPC, which CloudFormation cannot change",
   "s3/bucketObjectv2:BucketObjectv2": "the functions' code; CloudFormation has no objects",

@@ -159,6 +159,7 @@ export const TRANSLATIONS: Readonly<Record<string, Translation>> = {
       hashKey: null,
       rangeKey: null,
       streamEnabled: null,
+      streamViewType: (value) => ({ StreamSpecification: { StreamViewType: value } }),
     },
   },
   "ec2/eip:Eip": { type: "AWS::EC2::EIP" },

@@ -70,7 +70,8 @@ function translated(stack: Stack, resource: Resource): readonly Named[] {
 const ownProperties = (inputs: Properties, { rules = {} }: Translation): Properties =>
   merged(
     Object.entries(inputs).map(([input, value]) =>
-      propertiesOf({ [input]: value }, { tags: tagList, ...rules }),
+      // A template is of one region: which resources are in another is checked in standby.test.ts.
+      propertiesOf({ [input]: value }, { tags: tagList, region: null, ...rules }),
     ),
   );
 

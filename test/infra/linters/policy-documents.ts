@@ -35,7 +35,8 @@ export const policyDocuments = (stack: Stack): readonly PolicyDocument[] => [
 function ofRole({ name, inputs }: Resource): readonly PolicyDocument[] {
   const own = inputs["inlinePolicies"] === undefined ? [] : listAt(inputs, "inlinePolicies");
   // A trust policy is about its own role and names no resource; parliament wants one everywhere.
-  const Resource = `arn:aws:iam::${ACCOUNT}:role/${textAt(inputs, "name")}`;
+  // A role without a name gets one of Pulumi's when it is made.
+  const Resource = `arn:aws:iam::${ACCOUNT}:role/${inputs["name"] === undefined ? name : textAt(inputs, "name")}`;
   return [
     { name: `trust of ${name}`, kind: "trust", document: rendered(inputs["assumeRolePolicy"], { Resource }) },
     ...own.map((policy) => ({
