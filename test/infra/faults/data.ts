@@ -71,8 +71,10 @@ export const DATA_FAULTS: Faults = {
   },
   "what was deleted is gone at once": {
     file: STORAGE,
-    find: "versioning: true",
-    replace: "versioning: false",
+    // Not SST's own switch: without the resource, what waits for it would never be made.
+    find: "        versioned.captureFrom(options);",
+    replace:
+      '        args.versioningConfiguration = { status: "Suspended" };\n        versioned.captureFrom(options);',
     caughtBy: "what was overwritten or deleted in a bucket is there for 30 days, but for backups",
   },
   "keys in use expire": {

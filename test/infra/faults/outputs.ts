@@ -18,8 +18,8 @@ export const OUTPUT_FAULTS: Faults = {
   },
   "a deployment that fails half-way is written down": {
     file: OUTPUTS,
-    find: "const last = [worker.service.nodes.service, ...(writers",
-    replace: "const last = [...(writers",
+    find: "const last = [worker.service.nodes.service, ...(writers === null ? [] : partsOf(writers))];",
+    replace: "const last = [worker.service.nodes.service];",
     caughtBy: "what is in force is written down when all of it is",
   },
 };
