@@ -156,7 +156,7 @@ describe("a trust store", () => {
       [`${crls} delta-crl`],
     ],
     [
-      "a CRL that somebody else signed in the root's name",
+      "a CRL that another key signed in the root's name",
       withCrl({ ca: { ...root, privateKey: intermediate.privateKey } }),
       [`${crls} bad-signature`],
     ],

@@ -39,7 +39,7 @@ const CRLS = "/crlPem";
  * CRL cannot be known here; where one is missing, nobody below that CA is accepted.
  *
  * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, weak RSA keys, CRLs that are
- *   unreadable, without nextUpdate, deltas, or signed by somebody else.
+ *   unreadable, without nextUpdate, deltas, or signed by another key.
  * @throws RuleViolation when a CRL is out of date, or stands beside an anchor that is no root; when no anchor has a CRL
  *   while others have; too many certificates.
  * @throws TooLarge when a field is over its cap.

@@ -16,7 +16,7 @@ const twin = makeCa({ name: "Root" });
 const leafUnder = (options: CaOptions): IssuedCertificate =>
   client({ ca: makeCa({ parent: root, ...options }) });
 
-/** Another certificate for a CA's name and key, issued by somebody else. */
+/** Another certificate for a CA's name and key, issued by another CA. */
 const crossCertificate = (ca: TestCa, issuer: TestCa): Buffer =>
   signCertificate(
     {

@@ -12,13 +12,13 @@ const early = { thisUpdate: hoursFromNow(24), nextUpdate: hoursFromNow(48) };
 
 /** Trusts with CRLs. */
 export const revocationKinds = (): readonly ClientCertificateKind[] => [
-  good("nobody revoked", { leaf, crls: [ofRoot, ofIntermediate] }),
-  good("nobody revoked, the root sent along", {
+  good("no certificate revoked", { leaf, crls: [ofRoot, ofIntermediate] }),
+  good("no certificate revoked, the root sent along", {
     leaf,
     chain: [...leaf.chain, root.der],
     crls: [ofRoot, ofIntermediate],
   }),
-  good("somebody else revoked", {
+  good("another certificate revoked", {
     leaf,
     crls: [ofRoot, makeCrl({ ca: intermediate, revoked: [client().der] })],
   }),
@@ -37,7 +37,7 @@ export const revocationKinds = (): readonly ClientCertificateKind[] => [
   bad("a stale CRL of the intermediate", { leaf, crls: [ofRoot, makeCrl({ ca: intermediate, ...stale })] }),
   bad("a stale CRL of the root", { leaf, crls: [makeCrl({ ca: root, ...stale }), ofIntermediate] }),
   bad("a CRL that is not valid yet", { leaf, crls: [ofRoot, makeCrl({ ca: intermediate, ...early })] }),
-  bad("a CRL that somebody else signed", {
+  bad("a CRL that another key signed", {
     leaf,
     crls: [ofRoot, makeCrl({ ca: { ...intermediate, privateKey: stranger.privateKey } })],
   }),
