@@ -48,14 +48,13 @@ export class NotFound extends Error {
   override readonly name = "NotFound";
 }
 
-/** Was there and is not kept any more. Maps to HTTP 410. */
+/** Was there and is not kept any more. Maps to HTTP 410; the issue says what may be asked for. */
 export class Gone extends Error {
   override readonly name = "Gone";
-  /** The oldest revision of which the log has the entry. */
-  readonly oldestRevision: number;
-  constructor(message: string, oldestRevision: number) {
+  readonly issue: Issue;
+  constructor(message: string, issue: Issue) {
     super(message);
-    this.oldestRevision = oldestRevision;
+    this.issue = issue;
   }
 }
 

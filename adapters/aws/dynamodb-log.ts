@@ -35,6 +35,20 @@ export async function changesAfter(
   return { entries: await entriesUpTo(table, { after: revision, head, limit }), head };
 }
 
+/** `Store.changesBefore`: one read of the head, one request for the entries. */
+export async function changesBefore(
+  table: DynamoDbTable,
+  revision: number,
+  limit: number,
+): Promise<ChangeFeed> {
+  const head = await headOf(table);
+  const last = Math.min(head, revision - 1);
+  // An empty range is an error to DynamoDB.
+  if (last < 1) return { entries: [], head };
+  const items = await table.page(logRange(1, last), limit, "last-first");
+  return { entries: items.flatMap(feedEntryOf), head };
+}
+
 /** `Store.oldestRevision`: one read of the head, one of the first entry. */
 export async function oldestRevision(table: DynamoDbTable): Promise<number> {
   const head = await headOf(table);

@@ -29,7 +29,7 @@ import {
 } from "../../core/settings/stored-record.ts";
 import { commitTo } from "./dynamodb-commit.ts";
 import { loadContents, mxHostOf } from "./dynamodb-load.ts";
-import { changesAfter, headOf, oldestRevision } from "./dynamodb-log.ts";
+import { changesAfter, changesBefore, headOf, oldestRevision } from "./dynamodb-log.ts";
 import { domainsNaming, namedOn } from "./dynamodb-names.ts";
 import { DynamoDbQueue } from "./dynamodb-queue.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
@@ -183,6 +183,10 @@ export class DynamoDbStore implements Store {
 
   changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
     return changesAfter(this.#table, revision, limit);
+  }
+
+  changesBefore(revision: number, limit: number): Promise<ChangeFeed> {
+    return changesBefore(this.#table, revision, limit);
   }
 
   oldestRevision(): Promise<number> {

@@ -114,9 +114,13 @@ export class DynamoDbTable {
     return batches.flat();
   }
 
-  /** The first items of a range, at most `limit`, and no more than one request reads (1 MB). */
-  async page(range: KeyRange, limit: number): Promise<readonly Item[]> {
-    const { items } = await this.#query({ range, limit });
+  /** The first items of a range, or the last, at most `limit`, and no more than one request reads (1 MB). */
+  async page(
+    range: KeyRange,
+    limit: number,
+    order: "first-first" | "last-first" = "first-first",
+  ): Promise<readonly Item[]> {
+    const { items } = await this.#query({ range, limit, backwards: order === "last-first" });
     return items;
   }
 
@@ -211,6 +215,7 @@ export class DynamoDbTable {
     readonly limit?: number | undefined;
     readonly index?: boolean;
     readonly start?: Item | undefined;
+    readonly backwards?: boolean;
   }): Promise<{ readonly items: readonly Item[]; readonly last: Item | undefined }> {
     const { pk, from, to } = query.range;
     const { partitionKey, sortKey } = query.index === true ? TABLE_DEFINITION.index : TABLE_DEFINITION;
@@ -222,6 +227,7 @@ export class DynamoDbTable {
       ExpressionAttributeValues: { ":pk": { S: pk }, ":from": { S: from }, ":to": { S: to } },
       ...(query.limit === undefined ? {} : { Limit: query.limit }),
       ...(query.start === undefined ? {} : { ExclusiveStartKey: query.start }),
+      ...(query.backwards === true ? { ScanIndexForward: false } : {}),
     };
     const { Items: items = [], LastEvaluatedKey: last } = await this.#calls.call((abortSignal) =>
       this.#client.send(new QueryCommand(command), { abortSignal }),

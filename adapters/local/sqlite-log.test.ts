@@ -19,6 +19,7 @@ describe("a poll of SQLite", () => {
 
   it.each([
     "SELECT revision, entry FROM log WHERE revision > 1 AND revision <= 9 ORDER BY revision LIMIT 5",
+    "SELECT revision, entry FROM log WHERE revision < 9 AND revision <= 9 ORDER BY revision DESC LIMIT 5",
     "SELECT id, record FROM domain WHERE account = 'a' AND id >= 'b' AND id < 'c' AND id > '' ORDER BY id LIMIT 5",
     "SELECT * FROM mx_host WHERE certificate_id = 'x' ORDER BY host",
     "SELECT domain FROM domain_host WHERE host = 'h' AND account = 'a' ORDER BY domain LIMIT 5",

@@ -210,6 +210,17 @@ export class SqliteStore implements Store {
     return { entries: rows.map((row) => readFeedEntry(integer(row, "revision"), row["entry"])), head };
   }
 
+  async changesBefore(revision: number, limit: number): Promise<ChangeFeed> {
+    const head = headOf(this.#database);
+    const rows = this.#database.all(
+      "SELECT revision, entry FROM log WHERE revision < ? AND revision <= ? ORDER BY revision DESC LIMIT ?",
+      revision,
+      head,
+      limit,
+    );
+    return { entries: rows.map((row) => readFeedEntry(integer(row, "revision"), row["entry"])), head };
+  }
+
   async oldestRevision(): Promise<number> {
     const row = this.#database.get(
       "SELECT coalesce((SELECT min(revision) FROM log), (SELECT head + 1 FROM deployment)) AS oldest",

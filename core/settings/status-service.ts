@@ -2,8 +2,8 @@ import type { Actor } from "../actor.ts";
 import type { CertificateId, EdgeId } from "../certificate/ids.ts";
 import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
 import type { ReportedEdge } from "../edge-report/edge-reports.ts";
-import { Gone, NotFound, Unreadable } from "../errors.ts";
-import { type ChangeListing, type ChangePage, isAbout } from "./change-log.ts";
+import { NotFound, Unreadable } from "../errors.ts";
+import { type ChangeListing, type ChangePage, isAbout, readChanges } from "./change-log.ts";
 import type { DomainRecord } from "./domain.ts";
 import { type DomainStatus, domainStatus, unreadableDomainStatus } from "./domain-status.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
@@ -67,18 +67,14 @@ export class StatusService {
 
   /**
    * The account's entries of the log. An entry that cannot be read is shown as such, unless it is another account's.
-   * @throws Gone when entries after `after` have been removed with their age.
+   * @throws Gone as `readChanges`
    */
-  async changes(actor: Actor, { after, limit, resource }: ChangeListing): Promise<ChangePage> {
-    const { store } = this.#deps;
-    const oldest = await store.oldestRevision();
-    if (after !== undefined && after + 1 < oldest)
-      throw new Gone(`the log begins at revision ${oldest}: entries are kept for 90 days`, oldest);
-    const { entries, head } = await store.changesAfter(after ?? oldest - 1, limit);
+  async changes(actor: Actor, listing: ChangeListing): Promise<ChangePage> {
+    const { entries, next } = await readChanges(this.#deps.store, listing);
+    const { resource } = listing;
     const present = resource?.kind === "domain" ? await this.#presentDomain(resource.id) : null;
-    const last = entries.at(-1);
-    const revision = last?.kind === "entry" ? last.entry.revision : last?.revision;
     return {
+      next,
       items: entries.flatMap((each) => {
         if (each.kind === "unreadable" || each.entry.account !== actor.account) return [];
         return resource === undefined || isAbout(each.entry, resource, present) ? each.entry : [];
@@ -90,7 +86,6 @@ export class StatusService {
           item.kind !== "log-entry" && (item.kind !== resource?.kind || item.id !== resource.id);
         return resource !== undefined && isOther ? [] : { revision: each.revision, ...item };
       }),
-      next: revision === undefined || revision >= head ? null : String(revision),
     };
   }
 

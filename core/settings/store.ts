@@ -152,7 +152,7 @@ export type FeedEntry =
     };
 
 export interface ChangeFeed {
-  /** In order of revision. May start after a gap or hold one when entries are gone: the reader checks. */
+  /** In order of revision, or against it (`changesBefore`). May start after a gap or hold one when entries are gone: the reader checks. */
   readonly entries: readonly FeedEntry[];
   /** The newest revision there is, read not later than the entries. */
   readonly head: number;
@@ -262,6 +262,8 @@ export interface Store {
   commit(commit: Commit): Promise<LogEntry>;
   /** Entries after a revision, at most `limit`. A call without news costs one read at any number of domains. */
   changesAfter(revision: number, limit: number): Promise<ChangeFeed>;
+  /** The newest entries before a revision, newest first, at most `limit`; as `changesAfter` it may hold gaps. */
+  changesBefore(revision: number, limit: number): Promise<ChangeFeed>;
   /** The oldest revision of which the log may still have the entry: head + 1 where it has none. */
   oldestRevision(): Promise<number>;
   /** A consistent view of everything at one revision, while others write. */

@@ -141,7 +141,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof StateConflict)
     return { code: error.code, detail: error.message, issues: conflictIssues(error) };
   if (error instanceof Unreadable) return { code: "unreadable", detail: error.message };
-  if (error instanceof Gone) return goneProblemOf(error);
+  if (error instanceof Gone) return { code: "gone", detail: error.message, issues: [error.issue] };
   if (error instanceof StaleRevision)
     return { code: "stale-revision", detail: error.message, headers: presentTag(error) };
   if (error instanceof ConditionMissing)
@@ -159,12 +159,6 @@ export function problemOf(error: unknown): Problem {
 
 const presentTag = ({ revision }: StaleRevision | ConditionMissing): Record<string, string> =>
   revision === null ? {} : etagOf({ revision });
-
-function goneProblemOf({ message: detail, oldestRevision }: Gone): Problem {
-  const message = `must be at least ${oldestRevision - 1}`;
-  const issue: Issue = { in: "query", pointer: "/after", code: "gone", message };
-  return { code: "gone", detail, issues: [issue] };
-}
 
 const conflictIssues = ({ code, message, issues }: StateConflict): readonly Issue[] =>
   issues.length > 0 ? issues : [{ in: "path", pointer: "", code, message }];

@@ -265,6 +265,58 @@ describe("the change log", () => {
     expect(await revisions("")).toEqual([]);
   });
 
+  it("is read newest first by pages, also while others write, and between two revisions", async () => {
+    const api = await startApi();
+    const create = (name: string, options = {}) =>
+      api.expect(201, "PUT", `/v1/domains/${name}.example`, { body: {}, ...options });
+    for (const name of ["a", "b"]) await create(name);
+    await create("theirs", { token: OTHER_TOKEN });
+    for (const name of ["c", "d"]) await create(name);
+    const page = async (query: string) => {
+      const { json } = await api.expect(200, "GET", `/v1/changes?${query}`);
+      const revisions: number[] = json.items.map(({ revision }: { revision: number }) => revision);
+      return { revisions, next: json.nextCursor as string | null };
+    };
+    expect(await page("order=desc&limit=2")).toEqual({ revisions: [5, 4], next: "4" });
+    await create("e");
+    expect(await page("order=desc&limit=2&before=4")).toEqual({ revisions: [2], next: "2" });
+    expect(await page("order=desc&limit=2&before=2")).toEqual({ revisions: [1], next: null });
+    expect(await page("order=desc&before=1")).toEqual({ revisions: [], next: null });
+    expect(await page("order=desc&before=9000")).toEqual({ revisions: [6, 5, 4, 2, 1], next: null });
+    expect(await page("order=desc&after=4")).toEqual({ revisions: [6, 5], next: null });
+    expect(await page("order=desc&after=1&before=5&limit=2")).toEqual({ revisions: [4], next: "3" });
+    expect(await page("order=desc&after=1&before=3")).toEqual({ revisions: [2], next: null });
+    expect(await page("before=3")).toEqual({ revisions: [1, 2], next: null });
+    expect(await page("after=1&before=6&limit=2")).toEqual({ revisions: [2], next: "3" });
+    expect(await page("order=asc&after=5&before=2")).toEqual({ revisions: [], next: null });
+    expect(await page("order=desc&resource=domain/b.example")).toEqual({ revisions: [2], next: null });
+  });
+
+  it("is 410 newest first only where nothing of what is asked for is kept", async () => {
+    const api = await startApi();
+    for (const name of ["a", "b", "c", "d"])
+      await api.expect(201, "PUT", `/v1/domains/${name}.example`, { body: {} });
+    api.database.run("DELETE FROM log WHERE revision < 3");
+    api.database.run("UPDATE log SET entry = '{' WHERE revision = 3");
+    const { json } = await api.expect(200, "GET", "/v1/changes?order=desc");
+    expect(json).toMatchObject({
+      items: [{ revision: 4 }],
+      unreadable: [{ revision: 3, kind: "log-entry" }],
+      nextCursor: null,
+    });
+    await api.expect(200, "GET", "/v1/changes?order=desc&before=4");
+    for (const before of [2, 3]) {
+      const gone = await api.expect(410, "GET", `/v1/changes?order=desc&before=${before}`);
+      expect(gone.problems).toEqual(["gone /before"]);
+      expect(gone.json.errors[0].message).toBe("must be at least 4");
+    }
+    expect((await api.expect(410, "GET", "/v1/changes?order=desc&after=1")).problems).toEqual([
+      "gone /after",
+    ]);
+    api.database.run("DELETE FROM log");
+    expect((await api.expect(200, "GET", "/v1/changes?order=desc")).json.items).toEqual([]);
+  });
+
   it("shows an entry that cannot be read as such, and none of another account", async () => {
     const api = await startApi();
     const create = (name: string, options = {}) =>
@@ -288,11 +340,19 @@ describe("the change log", () => {
     expect(about.json.unreadable).toMatchObject([{ revision: 4 }]);
   });
 
-  it.each(["after=-1", "after=x", "after=1.5", "after=", "limit=0", "before=3", "after=9999999999999999"])(
-    "refuses %s",
-    async (query) => {
-      const api = await startApi();
-      await api.expect(400, "GET", `/v1/changes?${query}`);
-    },
-  );
+  it.each([
+    "after=-1",
+    "after=x",
+    "after=1.5",
+    "after=",
+    "limit=0",
+    "before=x",
+    "before=-1",
+    "order=new",
+    "order=",
+    "after=9999999999999999",
+  ])("refuses %s", async (query) => {
+    const api = await startApi();
+    await api.expect(400, "GET", `/v1/changes?${query}`);
+  });
 });

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { loggedCertificate } from "../../core/certificate/certificate-view.ts";
+import { CHANGE_ORDERS } from "../../core/settings/change-log.ts";
 import type { StatusService } from "../../core/settings/status-service.ts";
 import type { LogEntry } from "../../core/settings/store.ts";
 import type { ApiEnv } from "./api-env.ts";
@@ -40,15 +41,23 @@ const listChanges = createRoute({
   operationId: "listChanges",
   method: "get",
   path: "/v1/changes",
-  summary: "Read the change log, oldest first",
+  summary: "Read the change log, oldest or newest first",
   description:
     "Entries of the change log with the record before and after; never PEM. Entries are kept for 90 days.",
   request: {
     query: z.strictObject({
       after: revisionQuery.optional().openapi({
         description:
-          "only later revisions; nextCursor of the page before. 410 where entries after it are not kept any more; left out = from the oldest",
+          "only later revisions; in order asc nextCursor of the page before. 410 where entries after it are not kept any more; left out = from the oldest",
       }),
+      before: revisionQuery.optional().openapi({
+        description:
+          "only earlier revisions; in order desc nextCursor of the page before. 410 where no entry before it is kept any more; left out = up to the newest",
+      }),
+      order: z
+        .enum(CHANGE_ORDERS)
+        .default("asc")
+        .openapi({ description: "asc = oldest first, desc = newest first" }),
       resource: resourceQuery.optional(),
       ...limitQuery,
     }),

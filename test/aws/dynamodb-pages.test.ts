@@ -52,6 +52,9 @@ describeOnAws("what is more than one request of DynamoDB reads", () => {
     const first = readableEntries((await store.changesAfter(0, 200)).entries);
     expect(first.length).toBeGreaterThan(0);
     expect(first.length).toBeLessThan(COUNT);
+    const newest = readableEntries((await store.changesBefore(COUNT + 1, 200)).entries);
+    expect(newest.length).toBeLessThan(COUNT);
+    expect(newest.map(({ revision }) => revision)).toEqual(newest.map((_, index) => COUNT - index));
     expect((await wholeLog(store)).map((entry) => entry.record.id)).toEqual(names);
   });
 });

@@ -28,6 +28,22 @@ export function feedCases(subject: () => StoreUnderTest): void {
     expect(await revisions(9, 2)).toEqual([5, []]);
   });
 
+  it("gives the newest entries before a revision, newest first, with the head", async () => {
+    const { store, other } = subject();
+    const revisions = async (before: number, limit: number) => {
+      const feed = await other.changesBefore(before, limit);
+      return [feed.head, readableEntries(feed.entries).map((entry) => entry.revision)];
+    };
+    expect(await revisions(1, 10)).toEqual([0, []]);
+    const writer = new Writer(store);
+    for (const n of [1, 2, 3, 4, 5]) await writer.putDomain({ name: `d${n}.example` });
+    expect(await revisions(6, 10)).toEqual([5, [5, 4, 3, 2, 1]]);
+    expect(await revisions(900, 2)).toEqual([5, [5, 4]]);
+    expect(await revisions(4, 2)).toEqual([5, [3, 2]]);
+    expect(await revisions(2, 2)).toEqual([5, [1]]);
+    expect(await revisions(1, 2)).toEqual([5, []]);
+  });
+
   it("says who changed what, from what, to what, and which hosts with it", async () => {
     const { store } = subject();
     const writer = new Writer(store);

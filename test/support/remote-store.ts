@@ -82,6 +82,7 @@ export function remoteStore(local: Store, time: VirtualTime): RemoteStore {
       if ((await read(() => local.head())) === revision) return { entries: [], head: revision };
       return read(() => local.changesAfter(revision, limit));
     },
+    changesBefore: (revision, limit) => read(() => local.changesBefore(revision, limit)),
     loadAll: () => read(() => local.loadAll()),
     ping: () => read(() => local.ping()),
   };
