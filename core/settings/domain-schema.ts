@@ -23,6 +23,7 @@ import {
   plainText,
   storedId,
 } from "./input-fields.ts";
+import { ACKNOWLEDGEABLE_CODES, WARNING_CODES } from "./warning.ts";
 import { checkCidr, checkMailbox, checkNextHop, checkPin, checkTimestamp } from "./text-formats.ts";
 
 /**
@@ -92,6 +93,11 @@ const deliveryInput = z.strictObject({
   tls: z.enum(DELIVERY_TLS).default("require"),
 });
 
+const acknowledgedInput = list(z.enum(WARNING_CODES), WARNING_CODES.length).meta({
+  description: `warnings of this domain that are not shown any more: ${ACKNOWLEDGEABLE_CODES.join(", ")}; others are 422`,
+  examples: [["rfc3207-public-mx"]],
+});
+
 /** Fields that answers carry and requests may repeat: they are never looked at. */
 const READ_ONLY_FIELDS = {
   account: ignoredInput,
@@ -108,6 +114,7 @@ export const domainInput = z
     mxHosts: list(domainNameInput, CAPS.mxHosts),
     tls: z.strictObject(tlsFields).prefault({}),
     delivery: deliveryInput.nullable().default(null),
+    acknowledgedWarnings: acknowledgedInput,
     ...READ_ONLY_FIELDS,
   })
   .meta({
@@ -132,7 +139,8 @@ export function domainSettings(name: DomainName, input: DomainInput): DomainSett
     const message = `must be the name in the path, ${JSON.stringify(name)}, or be left out`;
     throw new InvalidInput(`name ${message}`, [{ pointer: "/name", code: "name-differs", message }]);
   }
-  return { name, mxHosts: input.mxHosts, tls: tlsSettings(input.tls), delivery: input.delivery };
+  const { mxHosts, delivery, acknowledgedWarnings } = input;
+  return { name, mxHosts, tls: tlsSettings(input.tls), delivery, acknowledgedWarnings };
 }
 
 export const tlsSettings = ({

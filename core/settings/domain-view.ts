@@ -20,8 +20,8 @@ export const shownRecord = (domain: DomainRecord, hosts: Hosts): DomainRecord =>
 
 /** The settings with the certificate that the domain's hosts serve, which is what a reader sees and a patch starts from. */
 export function shownSettings(domain: DomainRecord, hosts: Hosts): DomainSettings {
-  const { name, mxHosts, delivery } = domain;
-  return { name, mxHosts, tls: shownTls(domain, hosts), delivery };
+  const { name, mxHosts, delivery, acknowledgedWarnings } = domain;
+  return { name, mxHosts, tls: shownTls(domain, hosts), delivery, acknowledgedWarnings };
 }
 
 function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
@@ -38,7 +38,7 @@ function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
 export function domainView(domain: DomainRecord, context: WarningContext): DomainView {
   const { account, createdAt, updatedAt, updatedBy } = domain;
   const revision = shownRevision(domain, context.surroundings.hosts);
-  const { name, mxHosts, tls, delivery } = shownSettings(domain, context.surroundings.hosts);
+  const { name, ...settings } = shownSettings(domain, context.surroundings.hosts);
   const warnings = domainWarnings(domain, context);
-  return { name, account, mxHosts, tls, delivery, revision, createdAt, updatedAt, updatedBy, warnings };
+  return { name, account, ...settings, revision, createdAt, updatedAt, updatedBy, warnings };
 }

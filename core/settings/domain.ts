@@ -1,3 +1,4 @@
+import type { WarningCode } from "./warning.ts";
 import type { NamePattern, DomainName } from "../domain-name/domain-name.ts";
 import type { CertificateId, TrustStoreId } from "../certificate/ids.ts";
 import type { Timestamp } from "../clock.ts";
@@ -91,6 +92,8 @@ export interface DomainSettings {
   readonly mxHosts: readonly DomainName[];
   readonly tls: TlsSettings;
   readonly delivery: DeliverySettings | null;
+  /** Warnings that are not shown any more; of a stored record only those that may be (`isAcknowledgeable`). */
+  readonly acknowledgedWarnings: readonly WarningCode[];
 }
 
 /** The settings of one domain as stored: who owns them, and the revision of their last change. */

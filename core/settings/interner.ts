@@ -56,6 +56,7 @@ export function createInterner(): Interner {
       mxHosts: hosts(record.mxHosts),
       tls: tls(record.tls),
       delivery: record.delivery,
+      acknowledgedWarnings: record.acknowledgedWarnings,
       revision: record.revision,
       createdAt: text(record.createdAt),
       updatedAt: text(record.updatedAt),

@@ -10,6 +10,7 @@ import {
   type TlsException,
 } from "./domain.ts";
 import { domainOfMailbox } from "./text-formats.ts";
+import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable } from "./warning.ts";
 
 /**
  * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those that ask for
@@ -19,6 +20,7 @@ export function settingsIssues(settings: DomainSettings): Issue[] {
   const own = OWN_RULES.filter((rule) => rule.broken(settings));
   return [
     ...capIssues(settings),
+    ...acknowledgementIssues(settings),
     ...own.map((rule) => ({ pointer: rule.pointer, code: rule.code, message: rule.message })),
     ...settings.tls.exceptions.flatMap((_, index) => exceptionIssues(settings, index, own)),
   ];
@@ -140,6 +142,17 @@ const capIssues = (settings: DomainSettings): Issue[] =>
     code: "too-many",
     message: `holds more than ${cap} entries`,
   }));
+
+const acknowledgementIssues = ({ acknowledgedWarnings }: DomainSettings): Issue[] =>
+  acknowledgedWarnings.flatMap((code, index) =>
+    isAcknowledgeable(code)
+      ? []
+      : {
+          pointer: `/acknowledgedWarnings/${index}`,
+          code: "not-acknowledgeable",
+          message: `${code} is shown as long as it holds; only ${ACKNOWLEDGEABLE_CODES.join(", ")} can be acknowledged`,
+        },
+  );
 
 function exceptionIssues(settings: DomainSettings, index: number, ownBroken: readonly OwnRule[]): Issue[] {
   // Beyond the cap nothing is looked at: comparing each exception with each later one is bounded by it.

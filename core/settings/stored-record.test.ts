@@ -41,6 +41,7 @@ const full = domainRecord({
     { match: { recipient: "tlsrpt@example.com" }, level: "accept", reason: "TLS reports" },
   ],
   delivery: { nextHop: "smtp://mail.example.net:25", tls: "opportunistic" },
+  acknowledgedWarnings: ["rfc3207-public-mx"],
 });
 const host = {
   host: name("mx.example.com"),
@@ -110,6 +111,16 @@ describe("stored items", () => {
   ])("mean null where %s is absent", (path, meaning) => {
     const read = readDomain(full.name, changed(full, path, undefined));
     expect(read).toEqual(JSON.parse(changed(full, path, meaning)));
+  });
+
+  it("mean no acknowledged warning where there is none, and drop one that cannot be acknowledged here", () => {
+    const acknowledged = (value: unknown) =>
+      readDomain(full.name, changed(full, "acknowledgedWarnings", value)).acknowledgedWarnings;
+    expect(acknowledged(undefined)).toEqual([]);
+    expect(acknowledged(null)).toEqual([]);
+    expect(acknowledged(["rfc3207-public-mx", "of-a-later-release", "certificate-expired"])).toEqual([
+      "rfc3207-public-mx",
+    ]);
   });
 
   it("mean no label and no CRLs where those are absent", () => {
@@ -277,6 +288,7 @@ describe("items that a release has really written (test/skew)", () => {
       revision: 3,
       mxHosts: ["mx1.example.com"],
       tls: { server: { level: "require" }, clientCertificate: { mode: "require" }, enforcement: "defer" },
+      acknowledgedWarnings: [],
     });
     expect(readCertificate(certificateId(1), item(release, "certificate"))).toMatchObject({ label: "main" });
     expect(readTrustStore(trustStoreId(1), item(release, "trust-store"))).toMatchObject({

@@ -30,6 +30,7 @@ import {
   type UnreadableRecord,
 } from "./store.ts";
 import { checkMailbox } from "./text-formats.ts";
+import { isAcknowledgeable, type WarningCode } from "./warning.ts";
 
 /*
  * How stored items are read back, whatever release wrote them (test/skew holds real ones):
@@ -110,12 +111,23 @@ const tls = z.object({
   ),
 });
 
+const NONE: readonly WarningCode[] = Object.freeze([]);
+/** A code that this release does not let be acknowledged is dropped: its warning shows again. */
+const acknowledged = z
+  .array(z.string())
+  .nullish()
+  .transform((codes): readonly WarningCode[] => {
+    const known = codes?.filter(isAcknowledgeable) ?? NONE;
+    return known.length === 0 ? NONE : known;
+  });
+
 const domain = z.object({
   name: domainName,
   account: z.string().min(1),
   mxHosts: z.array(domainName),
   tls,
   delivery: absentIsNull(z.object({ nextHop: z.string().min(1), tls: z.enum(DELIVERY_TLS) })),
+  acknowledgedWarnings: acknowledged,
   ...written,
 });
 

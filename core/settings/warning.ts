@@ -43,6 +43,21 @@ export const WARNING_CODES = [
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
 
+/**
+ * Warnings that an operator may acknowledge at a domain: each tells of a choice that the settings make on purpose, and is right
+ * as long as they make it. Those of time, of other records and of edges stay: acknowledged once, they would hide the next fault.
+ */
+export const ACKNOWLEDGEABLE_CODES = [
+  "rfc3207-public-mx",
+  "enforcement-observe",
+  "mx-hosts-differ",
+  "client-certificate-asked",
+  "client-certificate-anybody",
+] as const satisfies readonly WarningCode[];
+
+export const isAcknowledgeable = (code: string): code is (typeof ACKNOWLEDGEABLE_CODES)[number] =>
+  ACKNOWLEDGEABLE_CODES.some((each) => each === code);
+
 export interface Warning {
   readonly code: WarningCode;
   readonly message: string;

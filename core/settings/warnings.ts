@@ -18,9 +18,9 @@ export interface WarningContext {
   readonly nowMs: number;
 }
 
-/** What is worth knowing of a domain, in the order of its document. */
+/** What is worth knowing of a domain and is not acknowledged, in the order of its document. */
 export function domainWarnings(domain: DomainRecord, context: WarningContext): Warning[] {
-  return [
+  const all = [
     ...levelWarnings(domain),
     ...hostWarnings(domain, context),
     ...clientCertificateWarnings(domain),
@@ -28,6 +28,7 @@ export function domainWarnings(domain: DomainRecord, context: WarningContext): W
     ...exceptionWarnings(domain, context),
     ...deliveryWarnings(domain),
   ];
+  return all.filter(({ code }) => !domain.acknowledgedWarnings.includes(code));
 }
 
 function levelWarnings({ tls, mxHosts }: DomainRecord): Warning[] {

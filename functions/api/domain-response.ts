@@ -67,6 +67,10 @@ const domainFields = {
   mxHosts: names,
   tls: tlsResponse,
   delivery: deliveryResponse.nullable(),
+  acknowledgedWarnings: z
+    .array(z.enum(WARNING_CODES))
+    .readonly()
+    .meta({ description: "warnings that are left out of `warnings`" }),
   ...written,
 };
 

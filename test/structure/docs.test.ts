@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Reason, REASONS, rowOf } from "../../core/policy/reason.ts";
+import { ACKNOWLEDGEABLE_CODES } from "../../core/settings/warning.ts";
 import { VARIABLES } from "../../worker/config-variables.ts";
 import { LIMIT_TABLE } from "../../worker/limits.ts";
 import { VERDICT_REPLIES } from "../../worker/session/reply.ts";
@@ -54,6 +55,15 @@ describe("every reason to refuse", () => {
     const dialogs = sourceFiles(`test/dialog/verdict/${reason}*.dialog`);
     const heard = dialogs.map(({ text }) => text).join("\n");
     expect(repliesOf(reason).filter((reply) => !heard.includes(`S: ${reply}`))).toEqual([]);
+  });
+});
+
+describe("docs/api.md", () => {
+  it("names every warning that can be acknowledged, and no other in that place", () => {
+    const [, section = ""] = readText("docs/api.md").split("\n## Warnings\n");
+    const [, list = ""] = /These are (?<list>[^.]+)\./u.exec(section) ?? [];
+    const named = [...list.matchAll(/`(?<code>[^`]+)`/gu)].map(({ groups }) => groups?.["code"]);
+    expect(named).toEqual([...ACKNOWLEDGEABLE_CODES]);
   });
 });
 

@@ -64,6 +64,7 @@ export function domainRecord(parts: DomainParts = {}): DomainRecord {
     updatedAt: BUILT_AT,
     updatedBy: "test",
     delivery: null,
+    acknowledgedWarnings: [],
     ...rest,
     name: name(text ?? "example.com"),
     mxHosts: (mxHosts ?? []).map(name),
