@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { NOTHING_ALLOWED, parseDeliveryAllow } from "../../core/delivery/delivery-allow.ts";
@@ -358,6 +359,47 @@ describe("REQUIRETLS", () => {
       hop,
     });
     expect(said(recipients[0])).toMatch(/^451 /);
+  });
+});
+
+/** With them Node's `getPeerCertificate()`, which `tls.connect` itself calls, ends the process with SIGSEGV (24.21, 26 curves). */
+describe("a next hop with a certificate on a curve without a NIST name", () => {
+  const onCurve = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });
+  const names = ["hop.example"];
+  const route = "smtp://hop.example:PORT?tls=require";
+
+  it.each(["secp256k1", "brainpoolP256r1", "brainpoolP384r1", "secp224k1", "sect239k1"])(
+    "is delivered to with a CA on %s",
+    async (curve) => {
+      const ca = makeCa({ parent: trusted, key: onCurve(curve) });
+      const tls = tlsOf(issueServer({ names, ca }));
+      const { message } = await attempt({ route, target: trust, hop: startTls(tls) });
+      expect(said(message)).toBe("accepted");
+    },
+  );
+
+  it("is delivered to with a root on brainpoolP256r1", async () => {
+    const ca = makeCa({ key: onCurve("brainpoolP256r1") });
+    const { message } = await attempt({
+      route,
+      target: { ca: [ca.rootPem] },
+      hop: startTls(tlsOf(issueServer({ names, ca }))),
+    });
+    expect(said(message)).toBe("accepted");
+  });
+
+  it.each([
+    [
+      "that its own CA signed",
+      makeCa({ key: onCurve("brainpoolP256r1") }),
+      undefined,
+      "certificate-untrusted",
+    ],
+    ["for another name", trusted, ["other.example"], "certificate-name-mismatch"],
+  ] as const)("is refused with a leaf on brainpoolP256r1 %s", async (_, ca, others, cause) => {
+    const issued = issueServer({ names: others ?? names, ca, key: onCurve("brainpoolP256r1") });
+    const { recipients } = await attempt({ route, target: trust, hop: startTls(tlsOf(issued)) });
+    expect(recipients[0]).toMatchObject({ code: 451, cause });
   });
 });
 

@@ -1,6 +1,7 @@
+import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
-import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import { connect, type TLSSocket } from "node:tls";
 import { NextHopTrouble, type Unverified } from "./trouble.ts";
 
 export interface HandshakeOptions {
@@ -26,14 +27,17 @@ export interface EncryptedSocket {
 export function encrypt(socket: Socket, options: HandshakeOptions): Promise<EncryptedSocket> {
   const { host, ca, deadlineMs } = options;
   return new Promise((resolve, reject) => {
-    const encrypted = connect({
+    const encrypted: TLSSocket = connect({
       socket,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(ca === undefined ? {} : { ca: [...ca] }),
       minVersion: "TLSv1.2",
       rejectUnauthorized: false,
-      checkServerIdentity: (_, certificate) => identityError(host, certificate),
+      checkServerIdentity: () => identityError(host, encrypted.getPeerX509Certificate()),
     });
+    // Node's own is called by `connect` after a good chain, and ends the process with SIGSEGV where leaf or issuer is on an
+    // elliptic curve without a NIST name, such as brainpoolP256r1 or secp256k1 (Node 24.21). X509Certificate reads them all.
+    Object.assign(encrypted, { getPeerCertificate: () => ({}) });
     const timer = setTimeout(() => {
       fail("timeout", "the TLS handshake took too long");
     }, deadlineMs);
@@ -61,28 +65,32 @@ export function encrypt(socket: Socket, options: HandshakeOptions): Promise<Encr
 }
 
 const NO_DNS_NAME = "the certificate has no dNSName";
+const NOT_NAMED = "ERR_TLS_CERT_ALTNAME_INVALID";
 
-/** RFC 9525: dNSName or iPAddress of the SAN, never the CN, which Node falls back to when there is no dNSName. */
-function identityError(host: string, certificate: PeerCertificate): Error | undefined {
-  const isNamed = isIP(host) !== 0 || /(?:^|, )DNS:/.test(certificate.subjectaltname ?? "");
-  return isNamed ? checkServerIdentity(host, certificate) : new Error(NO_DNS_NAME);
+/** RFC 9525: dNSName or iPAddress of the SAN, never the CN; a wildcard stands for the whole leftmost label. */
+function identityError(host: string, certificate: X509Certificate | undefined): Error | undefined {
+  if (certificate === undefined) return new Error(NOT_NAMED);
+  if (isIP(host) !== 0) return certificate.checkIP(host) === undefined ? new Error(NOT_NAMED) : undefined;
+  if (!/(?:^|, )DNS:/.test(certificate.subjectAltName ?? "")) return new Error(NO_DNS_NAME);
+  const named = certificate.checkHost(host, { subject: "never", partialWildcards: false });
+  return named === undefined ? new Error(NOT_NAMED) : undefined;
 }
 
 /** Node's code of OpenSSL's error, or of the identity check, which only follows a good chain. */
 const CAUSE_OF_CODE: ReadonlyMap<string, Unverified["cause"]> = new Map([
   ["CERT_HAS_EXPIRED", "certificate-expired"],
   ["CERT_NOT_YET_VALID", "certificate-expired"],
-  ["ERR_TLS_CERT_ALTNAME_INVALID", "certificate-name-mismatch"],
+  [NOT_NAMED, "certificate-name-mismatch"],
   [NO_DNS_NAME, "certificate-name-mismatch"],
 ]);
 
 function faultOf(socket: TLSSocket, host: string): Unverified {
   const code = String(socket.authorizationError);
   const cause = CAUSE_OF_CODE.get(code) ?? "certificate-untrusted";
-  const { valid_from: from, valid_to: to, subjectaltname: names } = socket.getPeerCertificate();
+  const { validFrom: from, validTo: to, subjectAltName: names } = socket.getPeerX509Certificate() ?? {};
   switch (cause) {
     case "certificate-expired":
-      return { cause, detail: `${code}: valid from ${from} to ${to}` };
+      return { cause, detail: `${code}: valid from ${from ?? "?"} to ${to ?? "?"}` };
     case "certificate-name-mismatch":
       return { cause, detail: `${code}: ${host} is not in ${names ?? "a certificate without names"}` };
     default:
