@@ -1,12 +1,14 @@
+import type { IssueCode } from "./issue-code.ts";
+
 /** Part of a request that an issue is in. */
 export type RequestPart = "body" | "query" | "path" | "header";
 
-/** One thing wrong in a request: where (RFC 6901 pointer into the part), what (a stable code), and a sentence. */
+/** One thing wrong in a request: where (RFC 6901 pointer into the part), what (its code), and a sentence. */
 export interface Issue {
   /** The body where absent. */
   readonly in?: RequestPart;
   readonly pointer: string;
-  readonly code: string;
+  readonly code: IssueCode;
   readonly message: string;
 }
 

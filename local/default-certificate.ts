@@ -6,7 +6,7 @@ import { parsePemBundle } from "../core/certificate/pem-bundle.ts";
 import { isCertificateLabel, isPrivateKeyLabel, readPem } from "../core/certificate/pem.ts";
 import type { NewCertificate } from "../core/certificate/serving-material.ts";
 import type { DomainName } from "../core/domain-name/domain-name.ts";
-import { InvalidInput, RuleViolation } from "../core/errors.ts";
+import { InvalidInput, type Issue, RuleViolation } from "../core/errors.ts";
 import { codeOf, readIfThere, writeDurably } from "./durable-file.ts";
 import { makeOwnCertificate } from "../worker/own-certificate.ts";
 import { StartFailure } from "../worker/start-failure.ts";
@@ -134,7 +134,7 @@ function parse(text: string, nowMs: number): NewCertificate {
     ...(bundle.privateKeyPem === "" ? ["it holds no private key"] : []),
   ];
   if (missing.length > 0) {
-    const absent = missing.map((message) => ({ pointer: "", code: "required", message }));
+    const absent = missing.map((message): Issue => ({ pointer: "", code: "required", message }));
     throw new InvalidInput("the file is not complete", absent);
   }
   return parsePemBundle(bundle, { nowMs, takesAnyDate: true });

@@ -224,7 +224,7 @@ export function parseLimits(json: string): Limits {
   if (limits.acceptAfterTermMs > limits.drainMs) {
     const message = `acceptAfterTermMs must be at most drainMs, ${limits.drainMs} (ms)`;
     throw new InvalidInput(`LIMITS: ${message}`, [
-      { pointer: "/acceptAfterTermMs", code: "out-of-range", message },
+      { pointer: "/acceptAfterTermMs", code: "invalid-value", message },
     ]);
   }
   return limits;
@@ -247,16 +247,16 @@ function toIssues(issue: z.core.$ZodIssue): readonly Issue[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
       pointer: `/${key}`,
-      code: "unknown-limit",
+      code: "unknown-field",
       message: `${JSON.stringify(key)} is not a limit`,
     }));
   }
   const [name] = issue.path;
   if (typeof name !== "string" || !isLimitName(name))
-    return [{ pointer: "", code: "not-an-object", message: "must be a JSON object of names and numbers" }];
+    return [{ pointer: "", code: "invalid-type", message: "must be a JSON object of names and numbers" }];
   const { min, max, unit } = LIMIT_TABLE[name];
   const message = `${name} must be a whole number from ${min} to ${max} (${unit})`;
-  return [{ pointer: `/${name}`, code: "out-of-range", message }];
+  return [{ pointer: `/${name}`, code: "invalid-value", message }];
 }
 
 function isLimitName(name: string): name is LimitName {

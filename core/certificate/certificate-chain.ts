@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { Issue } from "../errors.ts";
+import type { IssueCode } from "../issue-code.ts";
 import { chainKeyProblem } from "./key-type.ts";
 import { isStrongSignature } from "./signature-algorithm.ts";
 import { isIssuedBy, type UploadedCertificate } from "./uploaded-certificate.ts";
@@ -97,7 +98,7 @@ export function weaknessIssues({ leaf, issuers }: CertificateChain): readonly Is
   return [...weakSignature, ...badKeys];
 }
 
-const weakness = (certificate: UploadedCertificate, code: string, what: string): Issue => ({
+const weakness = (certificate: UploadedCertificate, code: IssueCode, what: string): Issue => ({
   pointer: certificate.pointer,
   code,
   message: `certificate ${String(certificate.position)} ${what}`,

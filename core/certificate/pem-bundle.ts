@@ -68,7 +68,7 @@ const FIELDS = [
 function checkSizes(bundle: PemBundle): void {
   const max = CAPS.certificatePemBytes;
   const issues = FIELDS.filter(({ field }) => Buffer.byteLength(bundle[field] ?? "") > max).map(
-    ({ pointer }) => ({ pointer, code: "too-large", message: `is over ${String(max)} bytes` }),
+    ({ pointer }): Issue => ({ pointer, code: "too-large", message: `is over ${String(max)} bytes` }),
   );
   if (issues.length > 0) throw new TooLarge("the certificate is too large", issues);
 }

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import type { Issue } from "../errors.ts";
+import type { IssueCode } from "../issue-code.ts";
 import { elementsOf, expectTag, readDer, readOid, readSmallInteger, TAG } from "./der.ts";
 import { chainKeyProblem } from "./key-type.ts";
 import { isPrivateKeyLabel, kindOf, readPem, type PemBlock } from "./pem.ts";
@@ -39,7 +40,10 @@ export function readPrivateKeys(input: PrivateKeyInput): {
   };
 }
 
-const failed = (code: string, message: string): { keys: readonly KeyObject[]; issues: readonly Issue[] } => ({
+const failed = (
+  code: IssueCode,
+  message: string,
+): { keys: readonly KeyObject[]; issues: readonly Issue[] } => ({
   keys: [],
   issues: [{ pointer: KEY_POINTER, code, message }],
 });

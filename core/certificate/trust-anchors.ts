@@ -1,5 +1,6 @@
 import { timestamp } from "../clock.ts";
 import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts";
+import type { IssueCode } from "../issue-code.ts";
 import { CAPS } from "../limits.ts";
 import { sha256Hex } from "./certificate-fields.ts";
 import { anchorLimits } from "./anchor-limits.ts";
@@ -68,7 +69,9 @@ function checkSizes(upload: TrustStoreUpload): void {
   ];
   const issues = fields
     .filter(({ text, max }) => Buffer.byteLength(text) > max)
-    .map(({ pointer, max }) => ({ pointer, code: "too-large", message: `is over ${String(max)} bytes` }));
+    .map(
+      ({ pointer, max }): Issue => ({ pointer, code: "too-large", message: `is over ${String(max)} bytes` }),
+    );
   if (issues.length > 0) throw new TooLarge("the trust store is too large", issues);
 }
 
@@ -140,7 +143,7 @@ function signatureIssues(
   { list, position }: PlacedList,
   anchors: readonly UploadedCertificate[],
 ): readonly Issue[] {
-  const issue = (code: string, what: string): readonly Issue[] => [
+  const issue = (code: IssueCode, what: string): readonly Issue[] => [
     { pointer: CRLS, code, message: `CRL ${String(position)} ${what}` },
   ];
   if (list.nextUpdate === null)

@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { parseDomainName, toDomainName } from "../domain-name/domain-name.ts";
-import { InvalidInput } from "../errors.ts";
+import { InvalidInput, type Issue } from "../errors.ts";
 import { canonicalAddress } from "../network/client-address.ts";
 import type { DeliverySettings, DeliveryTls } from "../settings/domain.ts";
 import { DELIVERY_TLS } from "../settings/domain.ts";
@@ -54,7 +54,7 @@ export function parseOperatorDelivery(text: string, variable = "DELIVERY"): Deli
  */
 export function parseApiDelivery(settings: DeliverySettings, pointer = "/delivery"): DeliveryRoute {
   const fail = failWith((message) => {
-    const at = { pointer: `${pointer}/nextHop`, code: "next-hop", message };
+    const at: Issue = { pointer: `${pointer}/nextHop`, code: "next-hop", message };
     return new InvalidInput(message, [at]);
   });
   const url =

@@ -2,6 +2,7 @@ import { type CertificateRecord, certificateState, validity } from "../certifica
 import type { AnchorLimits, TrustStoreRecord } from "../certificate/trust-store.ts";
 import { coversHost, type DomainName } from "../domain-name/domain-name.ts";
 import type { Issue } from "../errors.ts";
+import type { IssueCode } from "../issue-code.ts";
 import { nameAccepted } from "../policy/client-names.ts";
 import type { ClientCertificateSettings, DomainSettings } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
@@ -77,7 +78,9 @@ export function missingNameIssues(pointer: string, hosts: readonly DomainName[])
 
 function dateIssues(certificate: CertificateRecord, nowMs: number): Issue[] {
   const { notBefore, notAfter } = validity(certificate);
-  const issue = (code: string, message: string): Issue[] => [{ pointer: CERTIFICATE_POINTER, code, message }];
+  const issue = (code: IssueCode, message: string): Issue[] => [
+    { pointer: CERTIFICATE_POINTER, code, message },
+  ];
   switch (certificateState(certificate, nowMs)) {
     case "expired":
       return issue("certificate-expired", `the certificate expired at ${notAfter ?? "an unknown time"}`);
@@ -96,7 +99,7 @@ function trustIssues(
   settings: DomainSettings,
   { account, trustStores, trustIsNew, nowMs }: References,
 ): Issue[] {
-  const unknown = settings.tls.clientCertificate.trust.trustStoreIds.flatMap((id, index) => {
+  const unknown = settings.tls.clientCertificate.trust.trustStoreIds.flatMap((id, index): Issue | [] => {
     const store = trustStores[index];
     if (store === "unreadable" || store?.account === account) return [];
     const pointer = `${TRUST_POINTER}/trustStoreIds/${index}`;

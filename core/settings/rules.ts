@@ -1,5 +1,6 @@
 import { mailboxKey } from "../delivery/mailbox-text.ts";
 import type { Issue } from "../errors.ts";
+import type { IssueCode } from "../issue-code.ts";
 import { CAPS } from "../limits.ts";
 import { isInForce } from "./domain-group.ts";
 import {
@@ -30,7 +31,7 @@ export function settingsIssues(settings: DomainSettings): Issue[] {
 type ExceptionField = "clientCertificateMode" | "level";
 
 interface OwnRule {
-  readonly code: string;
+  readonly code: IssueCode;
   readonly broken: (settings: DomainSettings) => boolean;
   readonly pointer: string;
   readonly message: string;

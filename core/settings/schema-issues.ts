@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import { cutText } from "../cut-text.ts";
 import type { Issue, RequestPart } from "../errors.ts";
+import { isIssueCode, type IssueCode } from "../issue-code.ts";
 import { toPointer } from "../json-pointer.ts";
 
 /** What is wrong with a document or another part of a request, each at its own pointer; an unknown key points at itself. */
@@ -19,10 +20,10 @@ function toIssues(issue: z.core.$ZodIssue): Issue[] {
   return [{ pointer: toPointer(issue.path), code: codeOf(issue), message: messageOf(issue) }];
 }
 
-function codeOf(issue: z.core.$ZodIssue): string {
+function codeOf(issue: z.core.$ZodIssue): IssueCode {
   if (issue.code === "custom") {
     const code: unknown = issue.params?.["code"];
-    return typeof code === "string" ? code : "invalid-format";
+    return isIssueCode(code) ? code : "invalid-format";
   }
   if (isAbsent(issue)) return "required";
   return CODES[issue.code];
@@ -88,7 +89,7 @@ function oneOf(values: readonly unknown[]): string {
   return values.length === 1 ? `must be ${shown}` : `must be one of ${shown}`;
 }
 
-const CODES: Readonly<Record<Exclude<z.core.$ZodIssue["code"], "custom">, string>> = {
+const CODES: Readonly<Record<Exclude<z.core.$ZodIssue["code"], "custom">, IssueCode>> = {
   invalid_type: "invalid-type",
   too_big: "too-big",
   too_small: "too-small",

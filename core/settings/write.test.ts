@@ -80,7 +80,9 @@ describe("a write", () => {
   });
 
   it("stops when validating again finds that it is not allowed any more", async () => {
-    const gone = new RuleViolation([{ pointer: "/tls", code: "unknown", message: "unknown certificate" }]);
+    const gone = new RuleViolation([
+      { pointer: "/tls", code: "unknown-certificate", message: "unknown certificate" },
+    ]);
     const outcome = commitWithRetry(
       failing(contention()),
       (head) => (head === 0 ? build(head) : Promise.reject(gone)),

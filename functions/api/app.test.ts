@@ -312,7 +312,9 @@ describe("the OpenAPI document", () => {
       ),
       Object.entries(document.components.schemas).filter(([name]) => !name.endsWith("Input")),
     ]);
-    expect(answers).not.toMatch(/privateKey|passphrase/i);
+    // Names of members: codes of mistakes may speak of both.
+    const names = [...answers.matchAll(/"(\w+)":/g)].map(([, name = ""]) => name);
+    expect(names.filter((name) => /privateKey|passphrase/i.test(name))).toEqual([]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { InvalidInput, type Issue, TooLarge } from "../../core/errors.ts";
+import type { IssueCode } from "../../core/issue-code.ts";
 import { toPointer } from "../../core/json-pointer.ts";
 
 export type JsonValue =
@@ -169,7 +170,7 @@ class JsonReader {
     return this.#issue("malformed-json", what, this.#at);
   }
 
-  #issue(code: string, what: string, at: number): InvalidInput {
+  #issue(code: IssueCode, what: string, at: number): InvalidInput {
     const before = this.#text.slice(0, at);
     const line = before.split("\n").length;
     const column = at - before.lastIndexOf("\n");

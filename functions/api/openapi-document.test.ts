@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { startApi } from "../../test/support/api.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 
@@ -112,13 +113,14 @@ describe("the OpenAPI document", () => {
         expect(each.additionalProperties, name).toBe(false);
   });
 
-  it("discriminates certificates by source and changes by kind, and lists problem types", async () => {
+  it("discriminates certificates by source and changes by kind, and lists problem types and codes of mistakes", async () => {
     const { document } = await readDocument();
     const { CertificateInput, Change, Problem } = document.components.schemas;
     expect(CertificateInput.discriminator.propertyName).toBe("source");
     expect(Object.keys(CertificateInput.discriminator.mapping)).toEqual(["self-signed", "pem", "acm"]);
     expect(Object.keys(Change.discriminator.mapping)).toEqual(["domain", "certificate", "trust-store"]);
     expect(Problem.properties.type.enum).toContain("urn:postern:problem:stale-revision");
+    expect(Problem.properties.errors.items.properties.code.enum).toEqual(Object.keys(ISSUE_CODES));
   });
 
   it("declares the headers of every answer", async () => {

@@ -17,6 +17,7 @@ import {
   Unreadable,
 } from "../../core/errors.ts";
 import { cutText } from "../../core/cut-text.ts";
+import { ISSUE_CODES } from "../../core/issue-code.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { etagOf } from "./conditions.ts";
 import { TooManyAttempts, Unauthenticated, UnsupportedMediaType } from "./http-errors.ts";
@@ -80,7 +81,7 @@ export const problemResponse = z
           pointer: z.string().meta({
             description: "place in that part (RFC 6901): of a parameter or header, a slash and its name",
           }),
-          code: z.string(),
+          code: z.enum(Object.keys(ISSUE_CODES)),
           message: z.string(),
         }),
       )

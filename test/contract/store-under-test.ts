@@ -138,7 +138,7 @@ export const partsOf = ({ hosts, hostsRead, uses }: WritePlan): Partial<Commit> 
 
 const unknownCertificate = () =>
   new RuleViolation([
-    { pointer: "/tls/server/certificateId", code: "unknown", message: "unknown certificate" },
+    { pointer: "/tls/server/certificateId", code: "unknown-certificate", message: "unknown certificate" },
   ]);
 
 /** Everything that can be seen of the first ids of a test: equal before and after a write that must store nothing. */

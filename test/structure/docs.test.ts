@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { type Reason, REASONS, rowOf } from "../../core/policy/reason.ts";
 import { ACKNOWLEDGEABLE_CODES } from "../../core/settings/warning.ts";
 import { VARIABLES } from "../../worker/config-variables.ts";
@@ -64,6 +65,31 @@ describe("docs/api.md", () => {
     const [, list = ""] = /These are (?<list>[^.]+)\./u.exec(section) ?? [];
     const named = [...list.matchAll(/`(?<code>[^`]+)`/gu)].map(({ groups }) => groups?.["code"]);
     expect(named).toEqual([...ACKNOWLEDGEABLE_CODES]);
+  });
+});
+
+describe("every code of a mistake in a request", () => {
+  const page = linesOf("docs/error-codes.md");
+
+  it.each(Object.entries(ISSUE_CODES))(
+    "%s has its row in docs/error-codes.md, in its place",
+    (code, meaning) => {
+      expect(page).toContain(`| \`${code}\` | ${meaning} |`);
+    },
+  );
+
+  it("is in core/issue-code.ts where docs/error-codes.md names it", () => {
+    const named = page.flatMap((line) => /^\| `(?<code>[a-z-]+)` \|/u.exec(line)?.groups?.["code"] ?? []);
+    expect(named).toEqual(Object.keys(ISSUE_CODES));
+  });
+
+  it("is given somewhere: take one that no request can cause out of core/issue-code.ts", () => {
+    const rooms = sourceFiles("{core,adapters,functions,worker,local}/**/*.ts");
+    const code = rooms
+      .filter(({ path }) => path !== "core/issue-code.ts" && !path.endsWith(".test.ts"))
+      .map(({ text }) => text)
+      .join("\n");
+    expect(Object.keys(ISSUE_CODES).filter((each) => !code.includes(`"${each}"`))).toEqual([]);
   });
 });
 
