@@ -83,7 +83,8 @@ export async function allEntriesUpTo(
   return (await table.first(logRange(after + 1, head), limit)).flatMap(feedEntryOf);
 }
 
-function feedEntryOf(item: Item): FeedEntry[] {
+/** The entry that the item holds; none when the item is of another kind. */
+export function feedEntryOf(item: Item): FeedEntry[] {
   const revision = revisionOf(sortKeyOf(item));
   return Number.isNaN(revision) ? [] : [readFeedEntry(revision, textOf(item, "json"))];
 }

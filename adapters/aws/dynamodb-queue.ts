@@ -1,6 +1,7 @@
 import type { WriterLine, WriterQueue } from "../../core/settings/store.ts";
+import { feedEntryOf } from "./dynamodb-log.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf } from "./dynamodb-table.ts";
-import { HEAD_KEY, QUEUE_KEY } from "./table-keys.ts";
+import { HEAD_KEY, logKey, QUEUE_KEY } from "./table-keys.ts";
 
 /** Tickets of writers that have left are forgotten once so many of them are behind the one served. */
 const FORGOTTEN_AT = 100;
@@ -24,8 +25,9 @@ export class DynamoDbQueue implements WriterQueue {
     return ticket;
   }
 
-  async line(): Promise<WriterLine> {
-    const items = await this.#table.getAll([HEAD_KEY, QUEUE_KEY]);
+  async line(revision?: number): Promise<WriterLine> {
+    const entryKey = revision === undefined ? [] : [logKey(revision)];
+    const items = await this.#table.getAll([HEAD_KEY, QUEUE_KEY, ...entryKey]);
     const head = items.find((item) => sortKeyOf(item) === HEAD_KEY.sk);
     const queue = items.find((item) => sortKeyOf(item) === QUEUE_KEY.sk);
     return {
@@ -33,6 +35,7 @@ export class DynamoDbQueue implements WriterQueue {
       served: numberOf(head, "served") ?? 0,
       taken: numberOf(queue, "taken") ?? 0,
       left: new Set(ticketsIn(queue)),
+      entry: items.flatMap(feedEntryOf)[0] ?? null,
     };
   }
 

@@ -1,4 +1,4 @@
-import type { Commit, LogEntry, RecordChange, Store } from "./store.ts";
+import type { ChangeFeed, Commit, LogEntry, RecordChange, Store } from "./store.ts";
 
 /** A commit that is further behind the head is built again: that reads less than the log. */
 const MAX_ENTRIES = 16;
@@ -13,7 +13,11 @@ export async function carriedToHead(
   store: Pick<Store, "changesAfter">,
   commit: Commit,
 ): Promise<Commit | null> {
-  const { entries, head } = await store.changesAfter(commit.expectedHead, MAX_ENTRIES);
+  return carriedOver(commit, await store.changesAfter(commit.expectedHead, MAX_ENTRIES));
+}
+
+/** The same with what was written since, as far as it was read. */
+export function carriedOver(commit: Commit, { entries, head }: ChangeFeed): Commit | null {
   for (const [index, item] of entries.entries()) {
     if (item.kind === "unreadable" || item.entry.revision !== commit.expectedHead + index + 1) return null;
     if (isTouchedBy(commit, item.entry)) return null;

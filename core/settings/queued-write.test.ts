@@ -27,6 +27,7 @@ const line = (parts: Partial<WriterLine>): WriterLine => ({
   served: 0,
   taken: 0,
   left: new Set(),
+  entry: null,
   ...parts,
 });
 
@@ -41,7 +42,7 @@ function start(failures: readonly Error[] = []) {
     enter: async () => (state.taken += 1),
     line: async () => {
       await time.sleep(4);
-      return { ...state, left: new Set(state.left) };
+      return { ...state, left: new Set(state.left), entry: null };
     },
     leave: async (ticket: number) => {
       state.left.add(ticket);
@@ -161,6 +162,39 @@ describe("a write in the queue", () => {
     await time.run(writeWithQueue({ ...write, store: { commit, changesAfter } }));
     expect(builds).toEqual([0, 1]);
     expect(commits.map(({ expectedHead }) => expectedHead)).toEqual([0, 1]);
+  });
+
+  it("reads the entry that its plan is behind by together with the line, and the log only where that is not enough", async () => {
+    const { time, state, builds, commits, write } = start([new Contention("taken")]);
+    const asked: (number | undefined)[] = [];
+    const shown = async (revision?: number) => {
+      asked.push(revision);
+      if (asked.length === 2) state.head = 1;
+      return { ...(await write.queue.line()), entry: revision === 1 ? elsewhereAt(1) : null };
+    };
+    const changesAfter = () => Promise.reject(new TypeError("the line has the entry"));
+    const queue = { ...write.queue, line: shown };
+    await time.run(writeWithQueue({ ...write, queue, store: { commit: write.store.commit, changesAfter } }));
+    expect(asked).toEqual([undefined, 1]);
+    expect(builds).toEqual([0]);
+    expect(commits.map(({ expectedHead }) => expectedHead)).toEqual([0, 1]);
+  });
+
+  it("reads the log where the head is further on than the entry that came with the line", async () => {
+    const { time, state, commits, write } = start([new Contention("taken")]);
+    const shown = async (revision?: number) => {
+      if (revision !== undefined) state.head = 2;
+      return { ...(await write.queue.line()), entry: revision === 1 ? elsewhereAt(1) : null };
+    };
+    let reads = 0;
+    const changesAfter = async () => {
+      reads += 1;
+      return { entries: [elsewhereAt(1), elsewhereAt(2)], head: 2 };
+    };
+    const queue = { ...write.queue, line: shown };
+    await time.run(writeWithQueue({ ...write, queue, store: { commit: write.store.commit, changesAfter } }));
+    expect(reads).toBe(1);
+    expect(commits.at(-1)?.expectedHead).toBe(2);
   });
 
   it("is built again when its record was found changed, where the request means whatever is stored", async () => {

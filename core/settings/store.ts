@@ -117,6 +117,8 @@ export interface WriterLine {
   readonly taken: number;
   /** Tickets after `served` whose writers have left; may hold older ones. */
   readonly left: ReadonlySet<number>;
+  /** The log entry that was asked for; null = none was, or it is not there (it may be missing when `head` shows it already). */
+  readonly entry: FeedEntry | null;
 }
 
 /**
@@ -126,8 +128,8 @@ export interface WriterLine {
 export interface WriterQueue {
   /** Takes the next ticket: 1, 2, 3, … A number may be skipped when an answer was lost. */
   enter(): Promise<number>;
-  /** Strongly consistent. */
-  line(): Promise<WriterLine>;
+  /** Strongly consistent; `revision`: of the log entry to read with it. */
+  line(revision?: number): Promise<WriterLine>;
   /** The ticket will not be served: those behind it need not wait for it. */
   leave(ticket: number): Promise<void>;
 }

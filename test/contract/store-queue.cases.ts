@@ -99,7 +99,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
   };
 
   it("is empty at first", async () => {
-    const line = { head: 0, served: 0, taken: 0, left: new Set() };
+    const line = { head: 0, served: 0, taken: 0, left: new Set(), entry: null };
     expect(await (await queueOf(subject().store)).line()).toEqual(line);
   });
 
@@ -121,6 +121,20 @@ export function queueCases(subject: () => StoreUnderTest): void {
     await new Writer(other).putDomain({ name: "b.example" });
     expect(await (await queueOf(store)).line()).toMatchObject({ head: 2, served: 1 });
     expect(JSON.stringify(await wholeLog(store))).not.toContain("ticket");
+  });
+
+  it("shows the log entry that was asked for, once it is written", async () => {
+    const { store, other, spoil } = subject();
+    const queue = await queueOf(store);
+    expect((await queue.line(1)).entry).toBeNull();
+    await new Writer(other).putDomain({ name: "a.example" });
+    await new Writer(other).putDomain({ name: "b.example" });
+    const { head, entry } = await queue.line(1);
+    expect({ head, entry }).toEqual({ head: 2, entry: (await store.changesAfter(0, 1)).entries[0] });
+    expect((await queue.line()).entry).toBeNull();
+    expect((await queue.line(3)).entry).toBeNull();
+    await spoil("log-entry", "2");
+    expect((await queue.line(2)).entry).toMatchObject({ kind: "unreadable" });
   });
 
   it("does not show a ticket as served when its commit fails", async () => {

@@ -11,49 +11,73 @@ export interface RemoteStore {
   readonly store: Store;
   /** Sent so far. */
   readonly transactions: () => number;
+  /** Sent so far, transactions too. */
+  readonly requests: () => number;
 }
+
+/** What a request takes of the processors that client and service share, beside the time on its way. */
+export interface Processors {
+  readonly count: number;
+  readonly readMs: number;
+  readonly updateMs: number;
+  readonly transactionMs: number;
+}
+
+const WITHOUT_LIMIT: Processors = {
+  count: Number.POSITIVE_INFINITY,
+  readMs: 0,
+  updateMs: 0,
+  transactionMs: 0,
+};
 
 /**
  * A store that many processes reach over a network, in virtual time: `local` holds the data. A transaction that begins while
  * another is at the head is cancelled, as DynamoDB does (TransactionConflict); worse than there, one that will be cancelled is in
  * the way of others too.
  */
-export function remoteStore(local: Store, time: VirtualTime): RemoteStore {
-  let [taken, served, transactions] = [0, 0, 0];
+export function remoteStore(local: Store, time: VirtualTime, processors = WITHOUT_LIMIT): RemoteStore {
+  let [taken, served, transactions, requests] = [0, 0, 0, 0];
   const left = new Set<number>();
   let atHead = 0;
-  const read = async <T>(action: () => Promise<T>): Promise<T> => {
-    await time.sleep(READ_MS);
-    return action();
+  const work = workOn(processors.count, time);
+  const request = async <T>(onTheWayMs: number, busyMs: number, action: () => T | Promise<T>): Promise<T> => {
+    requests += 1;
+    await time.sleep(onTheWayMs / 2);
+    await work(busyMs);
+    // At the service, half of its way before the caller hears of it.
+    const done = Promise.resolve().then(action);
+    done.catch(() => undefined);
+    await time.sleep(onTheWayMs / 2);
+    return done;
   };
+  const read = <T>(action: () => Promise<T>): Promise<T> => request(READ_MS, processors.readMs, action);
   const queue: WriterQueue = {
-    enter: async () => {
-      await time.sleep(UPDATE_MS);
-      taken += 1;
-      return taken;
-    },
-    line: () =>
-      read(
-        async (): Promise<WriterLine> => ({ head: await local.head(), served, taken, left: new Set(left) }),
-      ),
-    leave: async (ticket) => {
-      await time.sleep(UPDATE_MS);
-      left.add(ticket);
-    },
+    enter: () =>
+      request(UPDATE_MS, processors.updateMs, () => {
+        taken += 1;
+        return taken;
+      }),
+    line: (revision) =>
+      read(async (): Promise<WriterLine> => {
+        const entries = revision === undefined ? [] : (await local.changesAfter(revision - 1, 1)).entries;
+        return { head: await local.head(), served, taken, left: new Set(left), entry: entries[0] ?? null };
+      }),
+    leave: (ticket) =>
+      request(UPDATE_MS, processors.updateMs, () => {
+        left.add(ticket);
+      }),
   };
-  const commit = async (wanted: Commit): Promise<LogEntry> => {
+  const commit = (wanted: Commit): Promise<LogEntry> => {
     transactions += 1;
     const conflicts = atHead > 0;
     atHead += 1;
-    try {
-      await time.sleep(TRANSACTION_MS);
+    return request(TRANSACTION_MS, processors.transactionMs, async () => {
+      atHead -= 1;
       if (conflicts) throw new Contention("another transaction is at the head");
       const entry = await local.commit(wanted);
       served = wanted.ticket ?? served;
       return entry;
-    } finally {
-      atHead -= 1;
-    }
+    });
   };
   const store: Store = {
     queue: async () => queue,
@@ -86,5 +110,20 @@ export function remoteStore(local: Store, time: VirtualTime): RemoteStore {
     loadAll: () => read(() => local.loadAll()),
     ping: () => read(() => local.ping()),
   };
-  return { store, transactions: () => transactions };
+  return { store, transactions: () => transactions, requests: () => requests };
+}
+
+/** Work in order of arrival, `count` pieces of it at the same time. */
+function workOn(count: number, time: VirtualTime): (ms: number) => Promise<void> {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  return async (ms) => {
+    if (ms === 0) return;
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resume) => waiting.push(resume));
+    await time.sleep(ms);
+    const next = waiting.shift();
+    if (next === undefined) free += 1;
+    else next();
+  };
 }
