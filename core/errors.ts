@@ -48,6 +48,11 @@ export class TooLarge extends Error {
 /** Absent, or another account's: the two are not told apart. Maps to HTTP 404. */
 export class NotFound extends Error {
   override readonly name = "NotFound";
+  readonly issues: readonly Issue[];
+  constructor(message: string, options: ErrorOptions & { readonly issues?: readonly Issue[] } = {}) {
+    super(message, options);
+    this.issues = options.issues ?? [];
+  }
 }
 
 /** Was there and is not kept any more. Maps to HTTP 410; the issue says what may be asked for. */

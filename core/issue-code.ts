@@ -19,7 +19,8 @@ export const ISSUE_CODES = {
   "too-large": "more bytes or list items than are read",
   "invalid-header": "If-Match or If-None-Match is not a list of entity tags",
   "invalid-cursor": "a cursor of another list, or with other filters",
-  gone: "entries of the change log before the oldest that is kept",
+  gone: "an entry of the change log, or a content of a trust store, that is not kept any more",
+  "unknown-revision": "the trust store has not had this revision",
   "name-differs": "the name in the body is not the name in the path",
   "read-only": "a member that cannot be changed differs from what is stored",
   // Settings of a domain.

@@ -142,6 +142,7 @@ export const trustStoreDocument = z
     contentSha256: ignoredInput,
     anchors: ignoredInput,
     crls: ignoredInput,
+    previous: ignoredInput,
     usedBy: ignoredInput,
     revision: ignoredInput,
     createdAt: ignoredInput,
@@ -153,4 +154,15 @@ export const trustStoreDocument = z
     id: "TrustStoreDocument",
     description: "CAs that may vouch for clients; what was read may be sent back",
     examples: [{ label: "partners", certificatesPem: EXAMPLE.certificate }],
+  });
+
+/** Which earlier content of a trust store comes back. */
+export const restoreInput = z
+  .strictObject({
+    revision: z.int().min(1).meta({ description: "one of `previous`" }),
+  })
+  .meta({
+    id: "TrustStoreRestoreInput",
+    description: "the revision whose content comes back; label and users stay",
+    examples: [{ revision: 3 }],
   });

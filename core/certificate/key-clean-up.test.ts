@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { certificateId, certificateRecord, trustStoreRecord } from "../../test/support/records.ts";
+import { BUILT_AT, certificateId, certificateRecord, trustStoreRecord } from "../../test/support/records.ts";
 import { contents } from "../../test/support/settings-feed.ts";
 import type { StoreContents, UnreadableItem } from "../settings/store.ts";
 import { cleanUpKeys } from "./key-clean-up.ts";
@@ -19,7 +19,12 @@ function start(
   const stored: StoreContents = {
     ...contents(revision, []),
     certificates: [certificateRecord({ material: { version: 2, sha256: "cd".repeat(32) } })],
-    trustStores: [trustStoreRecord({ contentSha256: "ef".repeat(32) })],
+    trustStores: [
+      trustStoreRecord({
+        contentSha256: "ef".repeat(32),
+        previous: [{ revision: 1, contentSha256: "ab".repeat(32), replacedAt: BUILT_AT }],
+      }),
+    ],
     unreadable,
   };
   const run = () =>
@@ -44,6 +49,7 @@ const used = materialName(certificateId(1), 2);
 const older = materialName(certificateId(1), 1);
 const stray = materialName(certificateId(9), 1);
 const trust = trustName("ef".repeat(32));
+const restorable = trustName("ab".repeat(32));
 
 describe("a clean-up of keys", () => {
   it("deletes what no record names, and nothing else", async () => {
@@ -52,9 +58,10 @@ describe("a clean-up of keys", () => {
       [older]: 9 * DAY_MS,
       [stray]: 2 * DAY_MS,
       [trust]: 9 * DAY_MS,
+      [restorable]: 9 * DAY_MS,
     });
     expect(await vault.run()).toEqual({ kind: "done", deleted: [older, stray] });
-    expect(vault.left()).toEqual([used, trust]);
+    expect(vault.left()).toEqual([used, trust, restorable]);
   });
 
   it("leaves what is younger than a day: its write may not have committed yet", async () => {

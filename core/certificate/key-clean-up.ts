@@ -26,8 +26,8 @@ export type KeyCleanUp =
   | { readonly kind: "kept"; readonly unreadable: number };
 
 /**
- * Deletes objects older than a day that no record names: left over from writes that were given up, earlier versions, and
- * deleted certificates. @throws Unavailable
+ * Deletes objects older than a day that no record names: left over from writes that were given up, earlier versions of certificates,
+ * contents of trust stores that can no longer be restored, and deleted records. @throws Unavailable
  */
 export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions): Promise<KeyCleanUp> {
   const old: VaultName[] = [];
@@ -48,6 +48,8 @@ function namesIn({ certificates, trustStores }: StoreContents): ReadonlySet<Vaul
     ...certificates.flatMap(({ id, material }) =>
       material === null ? [] : [materialName(id, material.version)],
     ),
-    ...trustStores.map(({ contentSha256 }) => trustName(contentSha256)),
+    ...trustStores.flatMap((store) =>
+      [store, ...store.previous].map(({ contentSha256 }) => trustName(contentSha256)),
+    ),
   ]);
 }

@@ -1,6 +1,7 @@
 import type { Actor } from "../actor.ts";
-import { timestamp } from "../clock.ts";
+import { type Timestamp, timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import { pointingAt } from "../settings/pointing-into.ts";
 import { NOTHING_VOUCHES, nothingCanPass, vouches } from "../settings/record-rules.ts";
 import {
   commitAlone,
@@ -16,6 +17,7 @@ import { cannotBeRead, readStored } from "../settings/unreadable-record.ts";
 import { checkCondition, type WriteCondition } from "../settings/write-condition.ts";
 import { namingUsers } from "./certificate-view.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
+import { keptContent, notKept, previousOf } from "./earlier-content.ts";
 import { isTrustStoreId, type TrustStoreId } from "./ids.ts";
 import { isHeld, trustName } from "./key-vault.ts";
 import { type NewTrustStore, parseTrustStore } from "./trust-anchors.ts";
@@ -27,6 +29,8 @@ interface TrustStoreChange {
   readonly id: TrustStoreId;
   readonly before: TrustStoreRecord | null;
   readonly after: TrustStoreRecord | null;
+  /** Absent = now. */
+  readonly at?: Timestamp;
   readonly expectedHead: number;
   readonly replaced?: UnreadableRecord | undefined;
 }
@@ -87,6 +91,7 @@ export class TrustStoreService {
       contentSha256,
       anchors,
       crls,
+      previous: [],
       revision: 0,
       createdAt: at,
       updatedAt: at,
@@ -105,21 +110,55 @@ export class TrustStoreService {
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
     await this.#stored(target, condition);
-    const made = this.#parse(input);
+    return this.#replace(target, { ...this.#parse(input), label: input.label }, condition);
+  }
+
+  /**
+   * Brings back the certificates and CRLs of a revision in `previous`; the label stays.
+   * @throws Gone when that content is not kept; NotFound when the trust store has not had that revision; as `put`
+   */
+  async restore(target: RecordTarget, revision: number, condition: WriteCondition): Promise<TrustStoreView> {
+    const { before, replaced } = await this.#stored(target, condition);
+    if (replaced !== undefined) throw cannotBeRead(replaced);
+    if (before === null) throw absent();
+    const content = await this.#earlierContent(before, revision);
+    return pointingAt("/revision", () => this.#replace(target, this.#parse(content), condition));
+  }
+
+  async #earlierContent(record: TrustStoreRecord, revision: number): Promise<TrustStoreContent> {
+    const kept = keptContent(record, revision);
+    try {
+      return await this.#content({ id: record.id, contentSha256: kept.contentSha256 });
+    } catch (error) {
+      // Written by a release that does not know `previous`, whose clean-up took the object away.
+      if (error instanceof Unreadable && error.cause instanceof NotFound) throw notKept(record, revision);
+      throw error;
+    }
+  }
+
+  /** @param made with the new label; absent = it stays. */
+  async #replace(
+    target: RecordTarget,
+    made: NewTrustStore & { readonly label?: string | null },
+    condition: WriteCondition,
+  ): Promise<TrustStoreView> {
     const { anchors, crls, contentSha256 } = made;
     const { vault } = this.#deps;
     const isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
     let isPut = false;
     return this.#commit(made.content, async (expectedHead) => {
       const { id, before, replaced } = await this.#stored(target, condition);
-      const record = before ?? this.#new(target.actor, id, { ...made, label: input.label });
-      const after = { ...record, label: input.label, anchors, crls, contentSha256 };
+      const { label = before?.label ?? null } = made;
+      const record = before ?? this.#new(target.actor, id, { ...made, label });
+      const at = timestamp(this.#deps.clock.now());
+      const previous = previousOf(record, { contentSha256, at });
+      const after = { ...record, label, anchors, crls, contentSha256, previous };
       if (before !== null && isThere && saysTheSame(before, after)) return { unchanged: before };
       // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away.
       if (!isPut) await vault.put(trustName(contentSha256), made.contentBytes);
       isPut = true;
       await this.#checkDomains(after);
-      return this.#change(target.actor, { id, before, after, expectedHead, replaced });
+      return this.#change(target.actor, { id, before, after, at, expectedHead, replaced });
     });
   }
 
@@ -136,7 +175,7 @@ export class TrustStoreService {
     );
   }
 
-  #parse({ certificatesPem, crlPem }: TrustStoreInput): NewTrustStore {
+  #parse({ certificatesPem, crlPem }: TrustStoreContent): NewTrustStore {
     return parseTrustStore({ certificatesPem, crlPem }, { nowMs: this.#deps.clock.now() });
   }
 
@@ -165,7 +204,10 @@ export class TrustStoreService {
     }
   }
 
-  async #content({ id, contentSha256 }: TrustStoreRecord): Promise<TrustStoreContent> {
+  async #content({
+    id,
+    contentSha256,
+  }: Pick<TrustStoreRecord, "id" | "contentSha256">): Promise<TrustStoreContent> {
     try {
       return decodeTrustStoreContent(await this.#deps.vault.get(trustName(contentSha256), contentSha256));
     } catch (error) {
@@ -176,9 +218,9 @@ export class TrustStoreService {
   }
 
   #change(actor: Actor, { id, before, after, ...about }: TrustStoreChange): Commit {
-    const at = timestamp(this.#deps.clock.now());
+    const { at = timestamp(this.#deps.clock.now()) } = about;
     const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
-    return commitAlone({ kind: "trust-store", id, before, after: written }, { actor, at, ...about });
+    return commitAlone({ kind: "trust-store", id, before, after: written }, { ...about, actor, at });
   }
 
   async #commit(

@@ -38,6 +38,17 @@ export interface CrlSummary {
   readonly nextUpdate: Timestamp;
 }
 
+/** Content of a trust store that another has replaced. */
+export interface PreviousContent {
+  /** Of the record when the content was replaced. */
+  readonly revision: number;
+  readonly contentSha256: string;
+  readonly replacedAt: Timestamp;
+}
+
+/** Of one trust store: an object is at most 1 MB. */
+export const PREVIOUS_CONTENTS = 10;
+
 /**
  * A named set of CAs that may vouch for clients, and their CRLs. The PEM itself is an object named by its hash
  * (key-vault.ts, `trust/<sha256>`); the record and the change log hold only the hash.
@@ -50,6 +61,8 @@ export interface TrustStoreRecord {
   readonly contentSha256: string;
   readonly anchors: readonly TrustAnchor[];
   readonly crls: readonly CrlSummary[];
+  /** Contents that it had before, the latest first: what `restore` brings back. The vault keeps their objects. */
+  readonly previous: readonly PreviousContent[];
   readonly revision: number;
   readonly createdAt: Timestamp;
   readonly updatedAt: Timestamp;

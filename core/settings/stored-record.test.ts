@@ -123,6 +123,13 @@ describe("stored items", () => {
     ]);
   });
 
+  it("mean that nothing can be restored where a trust store has no earlier contents", () => {
+    const previous = [{ revision: 1, contentSha256: "ab".repeat(32), replacedAt: full.createdAt }];
+    const trust = trustStoreRecord({ previous });
+    expect(readTrustStore(trust.id, JSON.stringify(trust))).toEqual(trust);
+    expect(readTrustStore(trust.id, changed(trust, "previous", undefined)).previous).toEqual([]);
+  });
+
   it("mean no label and no CRLs where those are absent", () => {
     const certificate = certificateRecord();
     expect(readCertificate(certificate.id, changed(certificate, "label", undefined)).label).toBeNull();
@@ -293,6 +300,7 @@ describe("items that a release has really written (test/skew)", () => {
     expect(readCertificate(certificateId(1), item(release, "certificate"))).toMatchObject({ label: "main" });
     expect(readTrustStore(trustStoreId(1), item(release, "trust-store"))).toMatchObject({
       label: "partners",
+      previous: [],
     });
     expect(readFeedEntry(3, item(release, "log-entry"))).toMatchObject({
       kind: "entry",

@@ -186,6 +186,10 @@ const trustStore = z.object({
     .array(z.object({ issuer: z.string(), thisUpdate: timestamp, nextUpdate: timestamp }))
     .nullish()
     .transform((crls) => crls ?? []),
+  previous: z
+    .array(z.object({ revision: takenRevision, contentSha256: sha256, replacedAt: timestamp }))
+    .nullish()
+    .transform((contents) => contents ?? []),
   ...written,
 });
 

@@ -64,6 +64,7 @@ describe("every route", () => {
         "GET /v1/trust-stores/{id}",
         "PUT /v1/trust-stores/{id}",
         "DELETE /v1/trust-stores/{id}",
+        "POST /v1/trust-stores/{id}/restore",
       ].toSorted(),
     );
   });
@@ -161,6 +162,7 @@ function bodyFor(path: string): RequestOptions {
   if (path.endsWith("/certificates")) return { body: { source: "self-signed", names: ["mx.example.com"] } };
   if (path.endsWith("/material"))
     return { body: { certificatePem: server.certificatePem, privateKeyPem: server.privateKeyPem } };
+  if (path.endsWith("/restore")) return { body: { revision: 1 } };
   return { body: path.includes("trust-stores") ? { certificatesPem: ca.certificatePem } : {} };
 }
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/certificate/certificate.ts";
-import { CLIENT_USAGES } from "../../core/certificate/trust-store.ts";
-import { recordsOf, time, written } from "./domain-response.ts";
+import { CLIENT_USAGES, PREVIOUS_CONTENTS } from "../../core/certificate/trust-store.ts";
+import { recordsOf, revision, time, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -92,6 +92,10 @@ const trustStoreFields = {
     )
     .readonly(),
   crls: z.array(z.strictObject({ issuer: z.string(), thisUpdate: time, nextUpdate: time })).readonly(),
+  previous: z
+    .array(z.strictObject({ revision, contentSha256: fingerprint, replacedAt: time }))
+    .readonly()
+    .meta({ description: `contents that can be restored, the latest first; at most ${PREVIOUS_CONTENTS}` }),
   ...written,
 };
 

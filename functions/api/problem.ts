@@ -138,7 +138,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof RuleViolation)
     return { code: "rule-violation", detail: error.message, issues: error.issues };
   if (error instanceof TooLarge) return { code: "too-large", detail: error.message, issues: error.issues };
-  if (error instanceof NotFound) return { code: "not-found", detail: error.message };
+  if (error instanceof NotFound) return { code: "not-found", detail: error.message, issues: error.issues };
   if (error instanceof StateConflict)
     return { code: error.code, detail: error.message, issues: conflictIssues(error) };
   if (error instanceof Unreadable) return { code: "unreadable", detail: error.message };

@@ -1,5 +1,9 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { trustStoreDocument, trustStoreInput } from "../../core/certificate/certificate-input.ts";
+import {
+  restoreInput,
+  trustStoreDocument,
+  trustStoreInput,
+} from "../../core/certificate/certificate-input.ts";
 import type { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
@@ -92,6 +96,23 @@ const deleteTrustStore = createRoute({
   },
 });
 
+const restore = takesJson(restoreInput);
+const restoreTrustStore = createRoute({
+  ...common,
+  operationId: "restoreTrustStore",
+  method: "post",
+  path: `${PATH}/restore`,
+  summary: "Bring an earlier content of a trust store back (If-Match)",
+  description:
+    "Replaces certificates and CRLs by those that the trust store had at a revision of `previous`. A write as PUT is: judged by the same rules, logged, and undone in the same way. 410 where that content is not kept. Needs If-Match.",
+  middleware: restore.middleware,
+  request: { params: idParameter, headers: conditionHeaders, body: restore.body },
+  responses: {
+    200: answersRecord(trustStoreResponse, "restored"),
+    ...problems("not-found", "gone", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+  },
+});
+
 export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<TrustStoreService>): void {
   app.openapi(postTrustStore, async (c) => {
     const trustStore = await (await trustStores()).create(c.get("actor"), c.req.valid("json"));
@@ -116,6 +137,13 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<T
     const { label, certificatesPem, crlPem } = c.req.valid("json");
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
     const trustStore = await (await trustStores()).put(target, { label, certificatesPem, crlPem }, condition);
+    return c.json(trustStore, 200, etagOf(trustStore));
+  });
+
+  app.openapi(restoreTrustStore, async (c) => {
+    const condition = readCondition(c.req);
+    const target = { actor: c.get("actor"), id: c.req.valid("param").id };
+    const trustStore = await (await trustStores()).restore(target, c.req.valid("json").revision, condition);
     return c.json(trustStore, 200, etagOf(trustStore));
   });
 

@@ -137,8 +137,16 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
   it("deletes objects that no record names, a day later", async () => {
     const { keys } = places();
     const before = await countOf(keys);
+    const id = await createTrustStore(product());
+    const path = `/v1/trust-stores/${id}`;
+    const first = (await product().ask(`GET ${path}`)).json;
+    const body = { certificatesPem: makeCa().certificatePem };
+    expect((await product().ask(`PUT ${path}`, body, HERE)).status).toBe(200);
     await product().sweepLater("clean-up", 2 * DAY_MS);
-    expect(await countOf(keys)).toBeLessThan(before);
+    expect(await countOf(keys)).toBeLessThan(before + 2);
+    // What a trust store can be restored to is named by its record.
+    const restored = await product().ask(`POST ${path}/restore`, { revision: first.revision }, HERE);
+    expect(restored).toMatchObject({ status: 200, json: { contentSha256: first.contentSha256 } });
   });
 
   it("takes the report of an edge back that ends", async () => {

@@ -122,6 +122,7 @@ export function trustStoreRecord(parts: Partial<TrustStoreRecord> = {}): TrustSt
       },
     ],
     crls: [],
+    previous: [],
     revision: 1,
     createdAt: BUILT_AT,
     updatedAt: BUILT_AT,
