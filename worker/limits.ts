@@ -97,7 +97,7 @@ export const LIMIT_TABLE = {
     min: 1,
     max: 10_000,
     reason:
-      "refused commands of one session, without recipients, messages, our own 451 and 452, and what follows from a refused MAIL or DATA",
+      "refused commands of one session, without recipients, messages, our own 451 and 452, and what follows from a refused command (semantics.md, section 4)",
   },
   maxCommands: {
     unit: "count",

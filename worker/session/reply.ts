@@ -145,6 +145,7 @@ export const REPLIES = {
   parameterSyntax: reply(501, "5.5.4", "Bad parameter syntax"),
   parameterUnknown: reply(555, "5.5.4", "Parameter not recognized or not implemented"),
   messageOverSize: reply(552, "5.3.4", "The message is larger than this server takes"),
+  unwantedArgument: reply(501, "5.5.4", "This command takes no argument"),
   nestedMail: reply(503, "5.5.1", "A mail transaction is open already"),
   needGreeting: reply(503, "5.5.1", "Send EHLO or HELO first"),
   needMail: reply(503, "5.5.1", "Send MAIL first"),

@@ -8,7 +8,6 @@ import type { EdgeOptions } from "../edge/edge-options.ts";
 import type { ClientCurves } from "../edge/groups.ts";
 import { chooseTls } from "../edge/tls-choice.ts";
 import type { LimitName } from "../limits.ts";
-import type { Counting } from "./answer-limits.ts";
 import type { ClientGreeting } from "./client-greeting.ts";
 import { type AddressCommand, isRouted, parseAddressCommand, type Path } from "./address-command.ts";
 import { deliveryFailed } from "./delivery-failure.ts";
@@ -16,6 +15,7 @@ import type { EdgeEvent } from "./events.ts";
 import { parseMailParameters } from "./mail-parameters.ts";
 import { transferMessage } from "./message-transfer.ts";
 import { type JudgedRecipient, type NamedRecipient, RecipientJudge } from "./recipient-verdict.ts";
+import { type CommandAnswer, RefusedGroup } from "./refused-group.ts";
 import { passedBack, REPLIES, replyKey, type SmtpReply, verdictReply } from "./reply.ts";
 import type { AcceptedConnection, SessionServices } from "./session-context.ts";
 import { SessionLog } from "./session-log.ts";
@@ -26,25 +26,9 @@ import { TransactionFacts } from "./transaction-facts.ts";
 /** Whether STARTTLS is there for this connection, and why not. */
 export type StarttlsOffer = "offered" | "withheld" | "no-certificate";
 
-export interface CommandAnswer {
-  readonly reply: SmtpReply;
-  readonly countsAs: Counting;
-}
-
 interface Recipient extends NamedRecipient {
   /** For replies and logs: the domain as it is or was written. */
   readonly name: string;
-}
-
-/**
- * A refused command whose consequences are no errors of their own: a client that pipelines had sent them before it could
- * receive the refusal (RFC 2920 section 3.1). They count once in all; `maxCommands` bounds them.
- */
-interface RefusedGroup {
-  /** Behind MAIL, RCPT and DATA have no transaction; behind DATA, lines are the message of a client that reads no replies. */
-  readonly verb: "MAIL" | "DATA";
-  /** Whether it has counted as an error: the reason may have been a refused recipient. */
-  readonly counted: boolean;
 }
 
 const asCommand = (reply: SmtpReply): CommandAnswer => ({ reply, countsAs: "command" });
@@ -65,7 +49,7 @@ export class Session {
   #tls: TlsFacts | null = null;
   #greeting: ClientGreeting | null = null;
   #messages = 0;
-  #refused: RefusedGroup | null = null;
+  readonly #refused = new RefusedGroup();
 
   constructor(connection: AcceptedConnection, services: SessionServices) {
     const { id, listener, clientAddress, clientPort, clientKey, snapshot } = connection;
@@ -157,40 +141,21 @@ export class Session {
   reset(greeting: ClientGreeting | null): void {
     this.#transaction?.abort();
     this.#transaction = null;
-    this.#refused = null;
+    this.#refused.clear();
     this.#greeting = greeting;
     this.log.helo = greeting?.text ?? this.log.helo;
   }
 
-  /** How the refusal of another command counts than MAIL, RCPT and DATA. */
-  countOther(): Counting {
-    if (this.#refused?.verb !== "DATA") return "command";
-    const { counted } = this.#refused;
-    this.#refused = { verb: "DATA", counted: true };
-    return counted ? "nothing" : "command";
-  }
-
-  /** MAIL, RCPT or DATA before EHLO and HELO. */
-  withoutGreeting(verb: "MAIL" | "RCPT" | "DATA"): CommandAnswer {
-    const answer = verb === "MAIL" ? asCommand(REPLIES.needGreeting) : this.#outOfOrder(REPLIES.needGreeting);
-    if (verb !== "RCPT") this.#refuse(verb, answer);
-    return answer;
+  /** The answer to a command that was refused elsewhere, as it counts. */
+  refused(verb: string, reply: SmtpReply, line: Buffer | null = null): CommandAnswer {
+    return this.#refused.counted(asCommand(reply), verb, line);
   }
 
   mail(line: Buffer): CommandAnswer {
     const answer = this.#mail(line);
-    this.#refused = null;
-    if (answer.reply.code >= 400) this.#refuse("MAIL", answer);
+    if (answer.reply.code >= 400) return this.#refused.counted(answer, "MAIL", line);
+    this.#refused.clear();
     return answer;
-  }
-
-  #refuse(verb: RefusedGroup["verb"], { countsAs }: CommandAnswer): void {
-    this.#refused = { verb, counted: countsAs === "command" || this.#refused?.counted === true };
-  }
-
-  /** RCPT or DATA without a transaction. */
-  #outOfOrder(reply: SmtpReply): CommandAnswer {
-    return { reply, countsAs: this.#refused === null ? "command" : "nothing" };
   }
 
   #mail(line: Buffer): CommandAnswer {
@@ -228,14 +193,14 @@ export class Session {
 
   async rcpt(line: Buffer): Promise<CommandAnswer> {
     const transaction = this.#transaction;
-    if (transaction === null) return this.#outOfOrder(REPLIES.needMail);
-    this.#refused = null;
+    if (transaction === null) return this.refused("RCPT", REPLIES.needMail, line);
     const parsed = parseAddressCommand(line, "RCPT TO");
     const refusal = refusedSyntax(parsed, transaction);
     if (refusal !== null || parsed.kind !== "path") {
       transaction.refused += 1;
-      return asCommand(refusal ?? REPLIES.recipientSyntax);
+      return this.refused("RCPT", refusal ?? REPLIES.recipientSyntax, line);
     }
+    this.#refused.clear();
     const answer = await this.#recipient(parsed.path, transaction);
     if (answer.code >= 400) transaction.refused += 1;
     return asRecipient(answer);
@@ -309,14 +274,14 @@ export class Session {
   /** Why DATA is refused; null = send the message. */
   dataRefusal(): CommandAnswer | null {
     const refusal = this.#dataRefusal();
-    if (refusal === null) this.#refused = null;
-    else this.#refuse("DATA", refusal);
-    return refusal;
+    if (refusal !== null) return this.#refused.counted(refusal, "DATA", null);
+    this.#refused.clear();
+    return null;
   }
 
   #dataRefusal(): CommandAnswer | null {
     const transaction = this.#transaction;
-    if (transaction === null) return this.#outOfOrder(REPLIES.needMail);
+    if (transaction === null) return asCommand(REPLIES.needMail);
     if (transaction.accepted.length === 0) {
       return transaction.refused > 0
         ? { reply: REPLIES.noValidRecipient, countsAs: "nothing" }

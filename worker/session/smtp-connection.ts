@@ -6,12 +6,13 @@ import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import type { Limits } from "../limits.ts";
 import { type Counting, hasRefusedEnough, limitPassed } from "./answer-limits.ts";
 import { type ClientGreeting, greetingOf } from "./client-greeting.ts";
+import { readCommandLine } from "./command-line.ts";
 import { PromptDeadline } from "./deadlines.ts";
 import type { EdgeEventSink } from "./events.ts";
-import { frequentCommand } from "./frequent-command.ts";
 import { receiveMessage } from "./message-reception.ts";
+import type { CommandAnswer } from "./refused-group.ts";
 import { type EndingLimit, LIMIT_REPLIES, linesOfReply, REPLIES, type SmtpReply } from "./reply.ts";
-import { type CommandAnswer, Session, type StarttlsOffer } from "./session.ts";
+import { Session, type StarttlsOffer } from "./session.ts";
 import type { SessionServices } from "./session-context.ts";
 import { smtpOptions } from "./smtp-options.ts";
 import type { RunningSession, SmtpProtocol } from "./smtp-protocol.ts";
@@ -32,10 +33,10 @@ export function createSmtpProtocol(services: SessionServices): SmtpProtocol {
   offering.on("error", () => undefined);
   const options = { ...offering.options, hideSTARTTLS: true };
   const withholding: SMTPServer = Object.create(offering, { options: { value: options } });
+  const servers = { offering, withholding };
   return {
     open(socket, connection, onEnd) {
       const session = new Session(connection, services);
-      const servers = { offering, withholding };
       const opened = new EdgeConnection(socket, { session, services, servers, onEnd });
       opened.init();
       return opened;
@@ -145,13 +146,16 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     }
     // It ends a session at ten of them. How many errors are too many is `maxErrors` alone.
     this._unrecognizedCommands = 0;
+    const { line, frequent, argued } = readCommandLine(command);
+    if (this._upgrading || (frequent ?? argued) === null) return super._onCommand(line, callback);
     // Past smtp-server's dispatch, which makes four strings and two log records of each line: a tenth of the CPU of a
     // session in plaintext.
-    const verb = this._upgrading ? null : frequentCommand(command);
-    if (verb === null) return super._onCommand(command, callback);
     const done = (): void => this._whenWritable(callback ?? (() => undefined));
-    if (this.hostNameAppearsAs !== false) return this[`handler_${verb}`](command, done);
-    this.#answer(this.#mail.withoutGreeting(verb));
+    if (argued !== null) this.#answer(this.#mail.refused(argued, REPLIES.unwantedArgument, line));
+    else if (frequent !== null) {
+      if (this.hostNameAppearsAs !== false) return this[`handler_${frequent}`](line, done);
+      this.#answer(this.#mail.refused(frequent, REPLIES.needGreeting, line));
+    }
     done();
   }
 
@@ -169,8 +173,11 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
 
   /** smtp-server's own replies; its `send` writes none of them once the client has half-closed the connection. */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    // It names the verb of unknown commands alone, and says `false` for EHLO and HELO.
+    const verb = (context === false ? this.openingCommand || "" : context) ?? "";
     if (code === 421) this.#mail.log.end("protocol");
-    else if (code >= 400 && this.#isOverLimit(code, this.#mail.countOther())) return;
+    else if (code >= 400 && this.#isOverLimit(code, this.#mail.refused(verb, { code, text: "" }).countsAs))
+      return;
     this.#write(code, linesOfReply(code, this._getEnhancedStatusCode(code, context), data));
   }
 
@@ -307,8 +314,8 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     if (this.secure) return super.handler_STARTTLS(command, callback);
     this.#withOffer((offer) => {
       if (offer === "offered") return super.handler_STARTTLS(command, callback);
-      const reply = offer === "withheld" ? REPLIES.starttlsWithheld : REPLIES.starttlsUnavailable;
-      this.#answer({ reply, countsAs: "command" });
+      if (offer === "withheld") this.#answer(this.#mail.refused("STARTTLS", REPLIES.starttlsWithheld));
+      else this.#answer({ reply: REPLIES.starttlsUnavailable, countsAs: "nothing" });
       callback();
     });
   }
@@ -327,18 +334,13 @@ class EdgeConnection extends SMTPConnection implements RunningSession {
     this._upgrading = true;
     setImmediate(callback);
     const startedAt = performance.now();
-    const { clientHelloMs, handshakeMs } = this.#limits;
     const termsFor: UpgradeOptions["termsFor"] = (sni, curves) => this.#mail.handshakeTerms(sni, curves);
-    this.#giveUpHandshake = upgradeToTls(
-      this._socket,
-      { clientHelloMs, handshakeMs, termsFor },
-      (outcome) => {
-        this.#giveUpHandshake = null;
-        if (outcome.kind === "failed") return this.#mail.handshakeFailed(outcome);
-        this.#mail.secured(outcome.facts, performance.now() - startedAt);
-        this.#continueOn(outcome.socket);
-      },
-    );
+    this.#giveUpHandshake = upgradeToTls(this._socket, { ...this.#limits, termsFor }, (outcome) => {
+      this.#giveUpHandshake = null;
+      if (outcome.kind === "failed") return this.#mail.handshakeFailed(outcome);
+      this.#mail.secured(outcome.facts, performance.now() - startedAt);
+      this.#continueOn(outcome.socket);
+    });
   }
 
   #continueOn(socket: TLSSocket): void {
