@@ -10,6 +10,7 @@ import {
   trustStoreRecord,
 } from "../../test/support/records.ts";
 import { Unreadable } from "../errors.ts";
+import type { DomainRecord, ExceptionMatch } from "./domain.ts";
 import type { LogEntry } from "./store.ts";
 import {
   readCertificate,
@@ -306,5 +307,21 @@ describe("items that a release has really written (test/skew)", () => {
       kind: "entry",
       entry: { revision: 3 },
     });
+  });
+
+  it.each(["0.1.0"])("keep every field of exceptions: release %s", (release) => {
+    const domain = JSON.parse(item(release, "domain-exceptions")) as DomainRecord;
+    expect(readDomain("example.com", item(release, "domain-exceptions"))).toMatchObject(domain);
+    const change = JSON.parse(item(release, "log-entry-exceptions")) as object;
+    expect(readFeedEntry(1, item(release, "log-entry-exceptions"))).toMatchObject({
+      kind: "entry",
+      entry: change,
+    });
+    // A new condition needs an item here that has it.
+    const conditions = { clientCidr: 1, senderDomain: 1, clientName: 1, recipient: 1 } satisfies Readonly<
+      Record<keyof ExceptionMatch, 1>
+    >;
+    const written = domain.tls.exceptions.flatMap(({ match }) => Object.keys(match));
+    expect(new Set(written)).toEqual(new Set(Object.keys(conditions)));
   });
 });
