@@ -152,3 +152,30 @@ describe("the earlier content of a trust store", () => {
     await restore(api, path, { revision: 1, status: 409 });
   });
 });
+
+describe("the settings before a change", () => {
+  const DOMAIN = "/v1/domains/example.com";
+  const newest = async (api: ApiUnderTest) =>
+    (await api.expect(200, "GET", "/v1/changes?order=desc&limit=1")).json.items[0];
+
+  it("come back by PUT of what the change log shows, also where the domain was deleted", async () => {
+    const api = await startApi();
+    const { json } = await api.expect(201, "POST", "/v1/certificates", {
+      body: { source: "self-signed", names: ["mx.example.com"] },
+    });
+    const tls = {
+      server: { level: "require", certificateId: json.id },
+      exceptions: [{ match: { clientCidr: "192.0.2.0/24" }, level: "accept", reason: "a customer" }],
+    };
+    const acknowledgedWarnings = ["rfc3207-public-mx"];
+    const body = { mxHosts: ["mx.example.com"], tls, acknowledgedWarnings };
+    const first = (await api.expect(201, "PUT", DOMAIN, { body })).json;
+    await api.expect(200, "PUT", DOMAIN, { body: {}, ...HERE });
+    const back = await api.expect(200, "PUT", DOMAIN, { body: (await newest(api)).before, ...HERE });
+    const settings = { mxHosts: first.mxHosts, tls: first.tls, acknowledgedWarnings };
+    expect(back.json).toMatchObject(settings);
+    await api.expect(204, "DELETE", DOMAIN, HERE);
+    const anew = await api.expect(201, "PUT", DOMAIN, { body: (await newest(api)).before });
+    expect(anew.json).toMatchObject(settings);
+  });
+});

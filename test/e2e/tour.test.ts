@@ -51,6 +51,8 @@ describe("docs/tour.md", () => {
     expect(STEPS.length).toBeGreaterThan(15);
     expect(STEPS.length).toBeLessThanOrEqual(20);
     expect(PAGE).toContain(`# A tour in ${STEPS.length} requests`);
+    const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+    expect(readme).toContain(`in ${STEPS.length} requests to copy | [docs/tour.md](docs/tour.md)`);
     const requests = BLOCKS.map((code) => code.split(/\bcurl -/u).length - 1).filter((count) => count > 0);
     expect(requests).toEqual(STEPS.map(() => 1));
   });
