@@ -3,7 +3,7 @@ import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { type Reason, REASONS, rowOf } from "../../core/policy/reason.ts";
-import { ACKNOWLEDGEABLE_CODES } from "../../core/settings/warning.ts";
+import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/settings/warning.ts";
 import { VARIABLES } from "../../worker/config-variables.ts";
 import { LIMIT_TABLE } from "../../worker/limits.ts";
 import { VERDICT_REPLIES } from "../../worker/session/reply.ts";
@@ -65,6 +65,16 @@ describe("docs/api.md", () => {
     const [, list = ""] = /These are (?<list>[^.]+)\./u.exec(section) ?? [];
     const named = [...list.matchAll(/`(?<code>[^`]+)`/gu)].map(({ groups }) => groups?.["code"]);
     expect(named).toEqual([...ACKNOWLEDGEABLE_CODES]);
+  });
+});
+
+describe("docs/warnings.md", () => {
+  it("has a row for each warning, in its order, with whether it can be acknowledged, and no other", () => {
+    const rows = linesOf("docs/warnings.md").flatMap((line) => {
+      const [, code, acknowledged] = /^\| `([a-z0-9-]+)` \| .{10,} \| (yes|no) \|$/u.exec(line) ?? [];
+      return code === undefined ? [] : [`${code} ${String(acknowledged)}`];
+    });
+    expect(rows).toEqual(WARNING_CODES.map((code) => `${code} ${isAcknowledgeable(code) ? "yes" : "no"}`));
   });
 });
 
