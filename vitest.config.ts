@@ -74,6 +74,16 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: "document",
+          include: ["test/document/**/*.test.ts"],
+          globalSetup: ["test/document/installed-document-tools.ts"],
+          testTimeout: 120 * SECOND_MS,
+          hookTimeout: 120 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: "peers",
           include: ["test/peers/**/*.test.ts"],
           globalSetup: ["test/support/peers/installed-peers.ts"],

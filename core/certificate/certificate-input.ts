@@ -13,6 +13,22 @@ const EXAMPLE = {
   key: "-----BEGIN PRIVATE KEY-----\nMIGH…\n-----END PRIVATE KEY-----\n",
 };
 
+/** A real CA until 2126, so that examples are taken as they stand. Its key was thrown away; nothing trusts it. */
+export const EXAMPLE_CA = [
+  "-----BEGIN CERTIFICATE-----",
+  "MIIBiTCCAS6gAwIBAgIILmE/Ki0ZWV4wCgYIKoZIzj0EAwIwJzEQMA4GA1UEChMH",
+  "UGFydG5lcjETMBEGA1UEAxMKUGFydG5lciBDQTAgFw0yNjAxMDEwMDAwMDBaGA8y",
+  "MTI2MDEwMTAwMDAwMFowJzEQMA4GA1UEChMHUGFydG5lcjETMBEGA1UEAxMKUGFy",
+  "dG5lciBDQTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABKZITftrNb9gRlJGUbxa",
+  "ewktI1Deh44jOEQ9EUv5FaehStawfMPbYW3ZBT2nR0pQX/Y7AalEHkafdar/r58A",
+  "cr6jQjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgEGMB0GA1UdDgQW",
+  "BBSULRTbZQBaoOC2id00nc8F3i3FfzAKBggqhkjOPQQDAgNJADBGAiEAvloMaLo4",
+  "YYYy9ubArCHOSMX6xpL1X/CU7arMb9khRMACIQDof27X432C8uD7msI3HiFBeMO9",
+  "qwXhfp/uuZzPRcYtOg==",
+  "-----END CERTIFICATE-----",
+  "",
+].join("\n");
+
 const pem = z.string().min(1);
 
 const pemFields = {
@@ -129,7 +145,7 @@ export const trustStoreInput = z
   .meta({
     id: "TrustStoreInput",
     description: "CAs that may vouch for clients",
-    examples: [{ label: "partners", certificatesPem: EXAMPLE.certificate }],
+    examples: [{ label: "partners", certificatesPem: EXAMPLE_CA }],
   });
 export type TrustStoreInput = z.output<typeof trustStoreInput>;
 
@@ -153,7 +169,7 @@ export const trustStoreDocument = z
   .meta({
     id: "TrustStoreDocument",
     description: "CAs that may vouch for clients; what was read may be sent back",
-    examples: [{ label: "partners", certificatesPem: EXAMPLE.certificate }],
+    examples: [{ label: "partners", certificatesPem: EXAMPLE_CA }],
   });
 
 /** Which earlier content of a trust store comes back. */

@@ -5,10 +5,17 @@ import { InvalidInput } from "../errors.ts";
 export type DomainName = string & { readonly __brand: "DomainName" };
 
 /** LDH labels of RFC 1123 section 2.1, 253 octets in all (RFC 1035 section 2.3.4). */
-export const HOST_NAME =
+const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 /** RFC 3696 section 2: a top-level label is never all digits, so no IPv4 literal is a name. */
 const NUMERIC_LAST_LABEL = /(?:^|\.)\d+$/;
+
+const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+/**
+ * Pattern of a name for JSON Schema, beside a maximum of 253 characters: without look-ahead, which generators of data and code
+ * in other languages do not know. Every name matches; A-labels are judged further.
+ */
+export const NAME_PATTERN = `^(?:${LABEL}\\.)*(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[0-9]{1,62}[a-z]|[0-9]{1,61}[a-z-][a-z0-9-]{0,60}[a-z0-9])$`;
 /**
  * What IDNA 2008 lets into a U-label (RFC 5892 sections 2.1 and 2.6): letters, marks, digits, hyphen and the
  * contextual characters. Node's domainToASCII follows UTS #46, which also passes symbols and emoji.

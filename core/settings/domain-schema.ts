@@ -24,7 +24,7 @@ import {
   storedId,
 } from "./input-fields.ts";
 import { ACKNOWLEDGEABLE_CODES, WARNING_CODES } from "./warning.ts";
-import { checkCidr, checkMailbox, checkNextHop, checkPin, checkTimestamp } from "./text-formats.ts";
+import { checkCidr, checkMailbox, checkNextHop, checkPin, checkTimestamp, PATTERNS } from "./text-formats.ts";
 
 /**
  * What an operator may write of a domain, with the defaults of semantics.md section 1. Only whole documents pass
@@ -39,13 +39,15 @@ const exceptionInput = z.strictObject({
   match: z.strictObject({
     clientCidr: checked(checkCidr)
       .optional()
-      .meta({ examples: ["192.0.2.0/24"] }),
+      .meta({ pattern: PATTERNS.cidr, examples: ["192.0.2.0/24"] }),
     senderDomain: domainNameInput.optional(),
     clientName: namePatternInput.optional(),
     recipient: checked(checkMailbox)
       .optional()
       .meta({
         description: "one mailbox of this domain; upper and lower case are not told apart",
+        pattern: PATTERNS.mailbox,
+        maxLength: 254,
         examples: ["tlsrpt@example.com"],
       }),
   }),
@@ -54,7 +56,7 @@ const exceptionInput = z.strictObject({
   reason: plainText(CAPS.reasonCharacters).meta({
     description: "why this sender or recipient is judged by another rule",
   }),
-  expiresAt: checked(checkTimestamp).optional().meta({ format: "date-time" }),
+  expiresAt: checked(checkTimestamp).optional().meta({ format: "date-time", pattern: PATTERNS.timestamp }),
 });
 
 const serverInput = z.strictObject({
@@ -69,7 +71,7 @@ const clientCertificateInput = z.strictObject({
     .strictObject({
       publicRoots: z.boolean().default(false),
       trustStoreIds: list(storedId<TrustStoreId>("trust_01JD0000000000000000000000"), CAPS.trustStoreIds),
-      pins: list(checked(checkPin), CAPS.pins),
+      pins: list(checked(checkPin).meta({ pattern: PATTERNS.pin }), CAPS.pins),
     })
     .prefault({}),
   names: z
@@ -89,7 +91,10 @@ const tlsFields = {
 };
 
 const deliveryInput = z.strictObject({
-  nextHop: checked(checkNextHop).meta({ examples: ["smtp://mail.example.com:25"] }),
+  nextHop: checked(checkNextHop).meta({
+    pattern: PATTERNS.nextHop,
+    examples: ["smtp://mail.example.com:25"],
+  }),
   tls: z.enum(DELIVERY_TLS).default("require"),
 });
 

@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { HOST_NAME, parseDomainName, parseNamePattern } from "../domain-name/domain-name.ts";
+import { NAME_PATTERN, parseDomainName, parseNamePattern } from "../domain-name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { issuesOf } from "./schema-issues.ts";
-import { checkPlainText, type FormatCheck } from "./text-formats.ts";
+import { checkPlainText, type FormatCheck, PATTERNS } from "./text-formats.ts";
 
 /** Fields that the documents of several resources are made of. */
 
@@ -27,13 +27,14 @@ export const checked = (check: FormatCheck) =>
 
 export const domainNameInput = parsed(parseDomainName).meta({
   description: "lower-case A-label name without a trailing dot",
-  pattern: HOST_NAME.source,
+  pattern: NAME_PATTERN,
   maxLength: 253,
   examples: ["example.com"],
 });
 export const namePatternInput = parsed(parseNamePattern).meta({
   description: "an A-label name, or `*.` and one",
-  pattern: HOST_NAME.source.replace("^", String.raw`^(?:\*\.)?`),
+  pattern: NAME_PATTERN.replace("^", String.raw`^(?:\*\.)?`),
+  maxLength: 255,
   examples: ["*.example.com"],
 });
 
@@ -49,13 +50,13 @@ export const storedId = <T extends string>(example: string) =>
 export const plainText = (maxLength: number) =>
   checked(checkPlainText)
     .pipe(z.string().regex(/\S/, "says nothing").max(maxLength))
-    .meta({ minLength: 1, maxLength });
+    .meta({ minLength: 1, maxLength, pattern: PATTERNS.statement });
 
 export const labelInput = checked(checkPlainText)
   .pipe(z.string().max(CAPS.labelCharacters))
   .nullable()
   .default(null)
-  .meta({ description: "for people", maxLength: CAPS.labelCharacters });
+  .meta({ description: "for people", maxLength: CAPS.labelCharacters, pattern: PATTERNS.plainText });
 
 /** Each value once: a repeated one is a mistake of the writer, and counts would differ from what is meant. */
 export const distinct = <T extends z.ZodType<string>>(item: T, cap: number) =>

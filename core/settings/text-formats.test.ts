@@ -8,6 +8,7 @@ import {
   checkPlainText,
   checkTimestamp,
   type FormatCheck,
+  PATTERNS,
 } from "./text-formats.ts";
 
 const digest = (last: string): string => `sha256//${"A".repeat(42)}${last}=`;
@@ -119,8 +120,22 @@ const REFUSED: readonly [FormatCheck, string][] = [
   ]),
 ];
 
+const PATTERN_OF: ReadonlyMap<FormatCheck, string> = new Map([
+  [checkCidr, PATTERNS.cidr],
+  [checkTimestamp, PATTERNS.timestamp],
+  [checkPin, PATTERNS.pin],
+  [checkNextHop, PATTERNS.nextHop],
+  [checkMailbox, PATTERNS.mailbox],
+  [checkPlainText, PATTERNS.statement],
+]);
+
 describe("formats of fields", () => {
   it.each(TAKEN)("%o takes %j", (check, text) => expect(() => check(text)).not.toThrow());
+  it.each(TAKEN)("%o takes %j, as its pattern in the OpenAPI document does", (check, text) => {
+    const pattern = PATTERN_OF.get(check);
+    expect(pattern).toBeDefined();
+    expect(text).toMatch(new RegExp(pattern ?? "", "u"));
+  });
   it.each(REFUSED)("%o refuses %j", (check, text) => expect(() => check(text)).toThrow(InvalidInput));
 
   it.each([

@@ -12,6 +12,24 @@ import { InvalidInput } from "../errors.ts";
  */
 export type FormatCheck = (text: string) => void;
 
+/** Characters that no text of a document holds: see checkPlainText. */
+const HIDING = String.raw`\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069`;
+
+/**
+ * Patterns for JSON Schema: they match every text that the check of the format takes, and tell callers most of what it does not
+ * take. The check decides, since a pattern knows no canonical spelling.
+ */
+export const PATTERNS = {
+  cidr: String.raw`^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}/(?:3[0-2]|[12]?[0-9])|[0-9a-f:]*::?[0-9a-f:]*/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`,
+  timestamp: String.raw`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z$`,
+  pin: "^sha256//[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
+  nextHop: String.raw`^(?:smtps?|lmtp)://[a-z0-9.:\[\]-]+$`,
+  mailbox: String.raw`^[^\r\n]+@[a-z0-9.-]+$`,
+  plainText: `^[^${HIDING}]*$`,
+  /** A plain text that is not blank. */
+  statement: `^[^${HIDING}]*[^${HIDING}\\s][^${HIDING}]*$`,
+} as const;
+
 /** An IPv4 or IPv6 network: RFC 5952 text, host bits zero. IPv4-mapped networks are written as IPv4. */
 export const checkCidr: FormatCheck = (text) => {
   const canonical = canonicalCidr(text);

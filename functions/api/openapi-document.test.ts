@@ -151,8 +151,10 @@ describe("the OpenAPI document", () => {
         .filter((parameter: Json) => parameter.name === name)
         .map(({ schema }: Json) => new RegExp(schema.pattern, "u"));
     for (const pattern of patterns("name")) {
-      expect("mx1.example.org").toMatch(pattern);
-      expect("Example.org").not.toMatch(pattern);
+      for (const name of ["mx1.example.org", "localhost", "example.5g", "a.1-b", "1.xn--bcher-kva"])
+        expect(name).toMatch(pattern);
+      for (const name of ["Example.org", "192.0.2.1", "124", "a.5-", "a..b", "a.", "-a.b", ""])
+        expect(name).not.toMatch(pattern);
     }
     for (const pattern of [...patterns("if-match"), ...patterns("if-none-match")]) {
       for (const value of ["*", '"17"', 'W/"1", "2"', ', "1",,"2"']) expect(value).toMatch(pattern);
@@ -163,7 +165,7 @@ describe("the OpenAPI document", () => {
 });
 
 describe("the example of each body", () => {
-  it("is taken by the API, with real PEM in its place", async () => {
+  it("is taken by the API, with a real certificate and key in their place", async () => {
     const api = await startApi();
     const { document, operations } = await readDocument();
     const ca = makeCa().certificatePem;
@@ -180,12 +182,8 @@ describe("the example of each body", () => {
     });
     for (const { what, method, path, operation } of operations.filter((each) => each.operation.requestBody)) {
       const [example] = document.components.schemas[nameIn(bodyOf(operation))].examples;
-      const pem = {
-        ...("certificatePem" in example
-          ? { certificatePem: server.certificatePem, privateKeyPem: server.privateKeyPem }
-          : {}),
-        ...("certificatesPem" in example ? { certificatesPem: ca } : {}),
-      };
+      const { certificatePem, privateKeyPem } = server;
+      const pem = "certificatePem" in example ? { certificatePem, privateKeyPem } : {};
       const here = path
         .replace("{name}", "example.org")
         .replace("certificates/{id}", `certificates/${certificate.json.id}`)

@@ -1,4 +1,5 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { OpenApiDocument } from "./docs-page.ts";
 
@@ -50,6 +51,7 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
     for (const [status, answer] of Object.entries(operation.responses ?? {})) {
       answer.headers = { ...EVERY_ANSWER, ...HEADERS[status], ...answer.headers };
       letGrow(answer.content, { document, answered });
+      if (status.startsWith("2")) showExample(operation.operationId, answer.content);
     }
   }
   return document;
@@ -57,16 +59,24 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
 
 interface Answer {
   headers?: object;
-  content?: unknown;
+  content?: Record<string, { schema?: object; example?: unknown }>;
 }
 
 interface Operation {
+  readonly operationId?: string;
   readonly responses?: Record<string, Answer>;
 }
 
 function operationsOf(document: OpenApiDocument): Operation[] {
   const items: object[] = Object.values(document.paths ?? {});
   return items.flatMap((item) => Object.values(item) as Operation[]);
+}
+
+function showExample(operationId: string | undefined, content: Answer["content"]): void {
+  for (const body of Object.values(content ?? {})) {
+    const name = /\/(?<name>\w+)$/u.exec(String(Reflect.get(body.schema ?? {}, "$ref")))?.groups?.["name"];
+    body.example = OPERATION_EXAMPLES[operationId ?? ""] ?? ANSWER_EXAMPLES[name ?? ""];
+  }
 }
 
 /**

@@ -55,6 +55,10 @@ const problem = (description: string) => ({
   content: { [PROBLEM_TYPE]: { schema: problemResponse } },
 });
 
+/** What any request may receive before its route sees it: it did not arrive in time, or its header is too large. */
+const BEFORE_ROUTES = ["request-timeout", "header-too-large"] as const;
+type BeforeRoutes = (typeof BEFORE_ROUTES)[number];
+
 type AlwaysPossible = "unauthenticated" | "too-many-attempts" | "internal" | "unavailable" | "storage-full";
 const ALWAYS: readonly AlwaysPossible[] = [
   "unauthenticated",
@@ -65,20 +69,24 @@ const ALWAYS: readonly AlwaysPossible[] = [
 ];
 
 /** What every route below /v1 may answer, and what more this one may. */
-export const problems = <C extends ProblemCode>(...codes: readonly C[]): ProblemAnswers<C | AlwaysPossible> =>
+export const problems = <C extends ProblemCode>(
+  ...codes: readonly C[]
+): ProblemAnswers<C | AlwaysPossible | BeforeRoutes> =>
   unauthenticatedProblems<C | AlwaysPossible>(...codes, ...ALWAYS);
 
 /** What a route that asks for no credentials may answer. */
-export function unauthenticatedProblems<C extends ProblemCode>(...codes: readonly C[]): ProblemAnswers<C> {
+export function unauthenticatedProblems<C extends ProblemCode>(
+  ...codes: readonly C[]
+): ProblemAnswers<C | BeforeRoutes> {
   const found = new Map<number, string[]>();
-  for (const code of codes) {
+  for (const code of [...codes, ...BEFORE_ROUTES]) {
     const status = statusOf(code);
     found.set(status, [...(found.get(status) ?? []), code]);
   }
   // The keys are the statuses of the codes, which is what the type says.
   return Object.fromEntries(
     [...found].map(([status, names]) => [status, problem(names.join(", "))]),
-  ) as ProblemAnswers<C>;
+  ) as ProblemAnswers<C | BeforeRoutes>;
 }
 
 type ProblemAnswers<C extends ProblemCode> = { readonly [S in StatusOf<C>]: ReturnType<typeof problem> };

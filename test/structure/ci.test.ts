@@ -84,7 +84,12 @@ describe(".ci/run", () => {
   });
 
   it("builds and runs the worker's image", () => {
-    expect(script).toMatch(/^POSTERN_IMAGE=required .*npm test/mu);
+    expect(script).toMatch(/^POSTERN_.* POSTERN_IMAGE=required .*npm test/mu);
+  });
+
+  it("installs the readers of the OpenAPI document, and requires them", () => {
+    expect(script).toContain("node scripts/install-document-tools.ts");
+    expect(script).toMatch(/^POSTERN_DOCUMENT=required .*npm test/mu);
   });
 
   it("runs the README's own commands, and skips no peer", () => {

@@ -1,0 +1,122 @@
+import { describe, expect, it } from "vitest";
+import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
+import { trustStoreInput } from "../../core/certificate/certificate-input.ts";
+
+// Read as JSON, as a client does.
+type Json = ReturnType<typeof JSON.parse>;
+
+const readDocument = async ({ app }: ApiUnderTest): Promise<Json> =>
+  (await app.request("/openapi.json")).json();
+
+/** What differs from one run to the next, by its form. */
+const VARYING: readonly (readonly [RegExp, string])[] = [
+  [/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z/g, "a time"],
+  [/\b(cert|trust|edge)_[0-9A-Z]{26}\b/g, "$1 id"],
+  [/\b[0-9a-f]{64}\b/g, "a fingerprint"],
+  [/sha256\/\/[A-Za-z0-9+/]{43}=/g, "a pin"],
+  [/-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n/g, "a certificate"],
+];
+const CALLERS: ReadonlySet<string> = new Set(["updatedBy", "actor"]);
+
+const settled = (body: Json): Json =>
+  JSON.parse(JSON.stringify(body), (key, value: unknown) => {
+    if (typeof value !== "string") return value;
+    return CALLERS.has(key)
+      ? "a caller"
+      : VARYING.reduce((text, [form, name]) => text.replaceAll(form, name), value);
+  });
+
+/** The answers that the examples show, by operationId: one domain with a certificate, a trust store, an edge. */
+async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> {
+  const answers = new Map<string, Json>();
+  const ask = async (operationId: string, path: string): Promise<void> => {
+    const { json, text } = await api.expect(200, "GET", path);
+    answers.set(operationId, json ?? text);
+  };
+  const { json: certificate } = await api.expect(201, "POST", "/v1/certificates", {
+    body: { source: "self-signed", names: ["mx1.example.org"], label: "mx1" },
+  });
+  const trustStore: Json = Object.values(trustStoreInput.meta()?.examples ?? [])[0];
+  const { json: stored } = await api.expect(201, "POST", "/v1/trust-stores", { body: trustStore });
+  const domain = "/v1/domains/example.org";
+  await api.expect(201, "PUT", domain, {
+    body: {
+      mxHosts: ["mx1.example.org"],
+      tls: { server: { level: "require", certificateId: certificate.id } },
+    },
+  });
+  await api.edgeReports.report({
+    id: api.ids.edge(),
+    release: "0.1.0",
+    listeners: [{ name: "mx", address: "192.0.2.1", port: 25, domain: null, proxyProtocol: false }],
+    revision: 3,
+    certificates: [],
+    certificateProblems: [],
+    unreadable: [],
+    stale: false,
+    chainVerifier: true,
+    omitted: 0,
+  });
+  await ask("getDomain", domain);
+  await ask("getDomainTls", `${domain}/tls`);
+  await ask("getDomainStatus", `${domain}/status`);
+  await ask("listDomains", "/v1/domains");
+  await ask("getCertificate", `/v1/certificates/${certificate.id}`);
+  await ask("getCertificateChain", `/v1/certificates/${certificate.id}/chain.pem`);
+  await ask("listCertificates", "/v1/certificates");
+  await ask("getTrustStore", `/v1/trust-stores/${stored.id}`);
+  await ask("listTrustStores", "/v1/trust-stores");
+  await ask("listEdges", "/v1/edges");
+  await ask("listChanges", "/v1/changes?resource=domain/example.org");
+  await ask("getLiveness", "/health/live");
+  await ask("getReadiness", "/health/ready");
+  return answers;
+}
+
+describe("the examples of answers", () => {
+  it("are there for every body: add one to answer-examples.ts, by the id of its schema", async () => {
+    const document = await readDocument(await startApi());
+    const without = operationsOf(document).flatMap(({ operationId, responses }) =>
+      Object.entries<Json>(responses)
+        .filter(([status, { content }]) => status.startsWith("2") && content !== undefined)
+        .filter(([, { content }]) =>
+          Object.values<Json>(content).some(({ example }) => example === undefined),
+        )
+        .map(([status]) => `${operationId} ${status}`),
+    );
+    expect(without).toEqual([]);
+  });
+
+  it("are what the product answers, apart from ids, times, fingerprints and names of callers", async () => {
+    const api = await startApi();
+    const document = await readDocument(api);
+    const answers = await answersOf(api);
+    for (const { operationId, responses } of operationsOf(document).filter((each) =>
+      answers.has(each.operationId),
+    )) {
+      const [{ example }] = Object.values<Json>(responses["200"].content);
+      expect(settled(example), `${operationId}: write what is answered into answer-examples.ts`).toEqual(
+        settled(answers.get(operationId)),
+      );
+    }
+    const compared = new Set(
+      operationsOf(document)
+        .filter((each) => answers.has(each.operationId))
+        .map(shownBy),
+    );
+    expect(
+      operationsOf(document)
+        .map(shownBy)
+        .filter((shown) => shown !== null && !compared.has(shown)),
+    ).toEqual([]);
+  });
+});
+
+const operationsOf = (document: Json): Json[] =>
+  Object.values<object>(document.paths).flatMap((item) => Object.values<Json>(item));
+
+/** The example of an operation, as text; null = its answer has no body. */
+function shownBy({ responses }: Json): string | null {
+  const body = Object.values<Json>((responses["200"] ?? responses["201"])?.content ?? {})[0];
+  return body === undefined ? null : JSON.stringify(body.example);
+}

@@ -1,0 +1,208 @@
+import type * as z from "zod";
+import { EXAMPLE_CA } from "../../core/certificate/certificate-input.ts";
+import type {
+  certificateListResponse,
+  certificateResponse,
+  trustStoreListResponse,
+  trustStoreResponse,
+} from "./certificate-response.ts";
+import type { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
+import type { changeListResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
+
+/**
+ * One example for each body of an answer, by the name of its schema: a domain with a self-signed certificate, a trust store and an
+ * edge. answer-examples.test.ts makes these requests and compares, so what is written here is what the product answers.
+ */
+
+const certificateId = "cert_01KDW0000000000000000000M1";
+const trustStoreId = "trust_01KDW0000000000000000000P1";
+const edgeId = "edge_01KDW0000000000000000000E1";
+const fingerprintSha256 = "8f2ad0c6a6d8b8d1f2b9a9d7c3e4f5061728394a5b6c7d8e9f00112233445566";
+
+const written = (at: string) => ({ createdAt: at, updatedAt: at, updatedBy: "operator" });
+
+const certificate: z.input<typeof certificateResponse> = {
+  id: certificateId,
+  account: "default",
+  label: "mx1",
+  source: "self-signed",
+  names: ["mx1.example.org"],
+  notBefore: "2026-01-01T07:00:00.000Z",
+  notAfter: "2027-01-01T08:00:00.000Z",
+  keys: [
+    {
+      keyType: "ecdsa-p256",
+      fingerprintSha256,
+      spkiPin: "sha256//BUFBtpAxh/Afuz9m1w7Nq2qT0lkMieymQ8HHsEHo7e0=",
+      notAfter: "2027-01-01T08:00:00.000Z",
+    },
+  ],
+  version: 1,
+  revision: 1,
+  ...written("2026-01-01T08:00:00.000Z"),
+  state: "active",
+  usedBy: { count: 1, domains: ["example.org"] },
+};
+
+const trustStoreSummary = {
+  id: trustStoreId,
+  account: "default",
+  label: "partners",
+  contentSha256: "1a326f3558da0f9cc781af1ddc003dea18663e0db1fd5e35ecc3532529ec9d3f",
+  anchors: [
+    {
+      subject: "CN=Partner CA,O=Partner",
+      fingerprintSha256: "b56a5e4d3d4ab9f9ad03ef114aa44ee14d1fff1951cbca529fad2fd7a86351b6",
+      notBefore: "2026-01-01T00:00:00.000Z",
+      notAfter: "2126-01-01T00:00:00.000Z",
+    },
+  ],
+  crls: [],
+  previous: [],
+  revision: 2,
+  ...written("2026-01-01T08:10:00.000Z"),
+  usedBy: { count: 0, domains: [] },
+};
+
+const trustStore: z.input<typeof trustStoreResponse> = {
+  ...trustStoreSummary,
+  certificatesPem: EXAMPLE_CA,
+  crlPem: null,
+};
+
+const tls: z.input<typeof tlsResponse> = {
+  server: { level: "require", certificateId, minVersion: "TLSv1.2" },
+  clientCertificate: {
+    mode: "none",
+    trust: { publicRoots: false, trustStoreIds: [], pins: [] },
+    names: { match: "helo", allowed: [] },
+    purpose: "clientAuthOrServerAuth",
+  },
+  enforcement: "reject",
+  exceptions: [],
+};
+
+const loggedDomain = {
+  name: "example.org",
+  account: "default",
+  mxHosts: ["mx1.example.org"],
+  tls,
+  delivery: null,
+  acknowledgedWarnings: [],
+  revision: 3,
+  ...written("2026-01-01T08:20:00.000Z"),
+};
+
+const warnings: z.input<typeof domainResponse>["warnings"] = [
+  {
+    code: "rfc3207-public-mx",
+    message:
+      "level require refuses plaintext; RFC 3207 section 4 says that a publicly referenced server must not, since senders without TLS cannot deliver",
+  },
+  {
+    code: "certificate-self-signed",
+    message: `certificate ${certificateId} is signed by itself: senders that verify will fail`,
+  },
+];
+
+const domain: z.input<typeof domainResponse> = { ...loggedDomain, warnings };
+
+const status: z.input<typeof domainStatusResponse> = {
+  name: "example.org",
+  revision: 3,
+  summary: "1 of 1 edges at revision 3",
+  edges: {
+    live: [
+      {
+        id: edgeId,
+        release: "0.1.0",
+        revision: 3,
+        stale: false,
+        lastReportAt: "2026-01-01T08:20:01.000Z",
+        atRevision: true,
+      },
+    ],
+    lost: [],
+    atRevision: 1,
+  },
+  listeners: [
+    {
+      listener: "mx",
+      kind: "shared",
+      edges: [edgeId],
+      effective: {
+        level: "require",
+        minVersion: "TLSv1.2",
+        clientCertificateMode: "none",
+        enforcement: "reject",
+      },
+      reasons: [],
+    },
+  ],
+  mxHosts: [{ host: "mx1.example.org", own: true, certificateId, version: 1, served: [], problems: [] }],
+  unreadable: [],
+  warnings,
+};
+
+const edges: z.input<typeof edgeListResponse> = {
+  items: [
+    {
+      id: edgeId,
+      release: "0.1.0",
+      state: "live",
+      listeners: [{ name: "mx", address: "192.0.2.1", port: 25, domain: null, proxyProtocol: false }],
+      revision: 3,
+      certificates: [],
+      certificateProblems: [],
+      stale: false,
+      chainVerifier: true,
+      omitted: 0,
+      lastReportAt: "2026-01-01T08:20:01.000Z",
+    },
+  ],
+  nextCursor: null,
+};
+
+const changes: z.input<typeof changeListResponse> = {
+  items: [
+    {
+      revision: 3,
+      at: "2026-01-01T08:20:00.000Z",
+      actor: "operator",
+      action: "create",
+      mxHosts: [{ host: "mx1.example.org", certificateBefore: null, certificateAfter: certificateId }],
+      kind: "domain",
+      resource: { kind: "domain", id: "example.org" },
+      before: null,
+      after: loggedDomain,
+    },
+  ],
+  unreadable: [],
+  nextCursor: null,
+};
+
+const page = <T>(item: T) => ({ items: [item], unreadable: [], nextCursor: null });
+const domainList: z.input<typeof domainListResponse> = page(domain);
+const certificateList: z.input<typeof certificateListResponse> = page(certificate);
+const trustStoreList: z.input<typeof trustStoreListResponse> = page(trustStoreSummary);
+
+/** By the id of the schema. */
+export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
+  Domain: domain,
+  DomainList: domainList,
+  TlsSettings: tls,
+  DomainStatus: status,
+  Certificate: certificate,
+  CertificateList: certificateList,
+  TrustStore: trustStore,
+  TrustStoreList: trustStoreList,
+  EdgeList: edges,
+  ChangeList: changes,
+};
+
+/** Where the answer of one operation differs, or has no schema of its own. */
+export const OPERATION_EXAMPLES: Readonly<Record<string, unknown>> = {
+  getLiveness: { status: "live" },
+  getReadiness: { status: "ready" },
+  getCertificateChain: EXAMPLE_CA,
+};

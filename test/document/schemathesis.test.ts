@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, inject, it } from "vitest";
+import { httpUrl } from "../../local/running.ts";
+import { endAll, newDataDir, PosternProcess } from "../e2e/postern-process.ts";
+import { runTool } from "./document-tools.ts";
+
+const tools = inject("documentTools");
+const CONFIG = join(import.meta.dirname, "schemathesis.toml");
+/** A run takes a minute and a half on two idle cores; longer only where others use them. */
+const RUN_MS = 1_200_000;
+
+const directory = mkdtempSync(join(tmpdir(), "postern-schemathesis-"));
+const dataDirs: string[] = [];
+
+afterAll(async () => {
+  await endAll();
+  for (const each of [directory, ...dataDirs]) rmSync(each, { recursive: true, force: true });
+});
+
+// Read as JSON, as a client does.
+type Json = ReturnType<typeof JSON.parse>;
+
+/** One run against a product with empty settings. `plant` changes the document that Schemathesis reads. */
+async function tried(args: readonly string[], plant?: (document: Json) => void) {
+  const dataDir = newDataDir();
+  dataDirs.push(dataDir);
+  const postern = new PosternProcess(dataDir);
+  const { api } = await postern.started();
+  const document: Json = await (await postern.api("GET /openapi.json")).json();
+  plant?.(document);
+  const file = join(directory, "document.json");
+  writeFileSync(file, JSON.stringify(document));
+  const target = ["--url", httpUrl(api), "--header", `Authorization: Bearer ${postern.token}`, "--no-color"];
+  const run = ["--config-file", CONFIG, "run", file, ...target, ...args];
+  const result = await runTool(tools?.schemathesis ?? "", run, directory);
+  await postern.end("SIGKILL");
+  const count = Object.values<object>(document.paths).flatMap((item) => Object.keys(item)).length;
+  return { ...result, count };
+}
+
+describe.skipIf(tools === null)("Schemathesis, all checks, against the product with its own document", () => {
+  it("finds no answer that the document does not declare, and no request judged otherwise than it says", {
+    timeout: RUN_MS,
+  }, async () => {
+    const { exitCode, output, errors, count } = await tried([]);
+    expect(exitCode, output + errors).toBe(0);
+    expect(output).toContain(`Tested: ${count}`);
+  });
+
+  it("sees a status that is not declared", { timeout: RUN_MS }, async () => {
+    const { exitCode, output } = await tried(
+      ["--include-operation-id", "getDomain", "--phases", "coverage"],
+      (document) => {
+        delete document.paths["/v1/domains/{name}"].get.responses["404"];
+      },
+    );
+    expect(output).toContain("Undocumented status code");
+    expect(exitCode).toBe(1);
+  });
+
+  it("sees an answer that does not fit its schema", { timeout: RUN_MS }, async () => {
+    const { exitCode, output } = await tried(
+      ["--include-operation-id", "listEdges", "--phases", "coverage"],
+      (document) => {
+        document.components.schemas.EdgeList.required.push("total");
+      },
+    );
+    expect(output).toContain("Response violates schema");
+    expect(exitCode).toBe(1);
+  });
+});
