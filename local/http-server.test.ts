@@ -116,6 +116,56 @@ describe("the API's HTTP server", () => {
     expect(refused).toEqual([]);
   });
 
+  describe("a client that half-closes behind its request", () => {
+    /** Answers when the server has seen the client's FIN: it came before another request, which is answered. */
+    async function startSlow(): Promise<number> {
+      const { promise: seen, resolve } = Promise.withResolvers<void>();
+      const { port } = await start(async (request) => {
+        if (request.url.endsWith("/seen")) resolve();
+        else await seen;
+        return new Response(`answer to ${request.method}, ${String((await request.text()).length)} octets`);
+      });
+      return port;
+    }
+
+    const head = "Host: a\r\n";
+    it.each([
+      ["a request", `GET / HTTP/1.1\r\n${head}\r\n`, ["GET, 0"]],
+      ["a request of HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", ["GET, 0"]],
+      ["a request to be the last", `GET / HTTP/1.1\r\n${head}Connection: close\r\n\r\n`, ["GET, 0"]],
+      ["a body", `PUT / HTTP/1.1\r\n${head}Content-Length: 5\r\n\r\nhello`, ["PUT, 5"]],
+      [
+        "a body in chunks",
+        `PUT / HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`,
+        ["PUT, 5"],
+      ],
+      [
+        "two requests",
+        `GET /1 HTTP/1.1\r\n${head}\r\nDELETE /2 HTTP/1.1\r\n${head}\r\n`,
+        ["GET, 0", "DELETE, 0"],
+      ],
+    ])("reads every answer, and then the end: %s", async (_, request, answers) => {
+      const port = await startSlow();
+      const answer = raw(port, request);
+      await fetch(`http://127.0.0.1:${port}/seen`).then((response) => response.text());
+      const received = [...(await answer).matchAll(/answer to (?<what>\w+, \d+) octets/gu)];
+      expect(received.map(({ groups }) => groups?.["what"])).toEqual(answers);
+      expect(errors).toEqual([]);
+    });
+
+    it.each([
+      ["no request", "", ""],
+      ["half a head", `GET / HTTP/1.1\r\n${head}`, "HTTP/1.1 400 "],
+      ["half a body", `PUT / HTTP/1.1\r\n${head}Content-Length: 5\r\n\r\nhe`, "HTTP/1.1 400 "],
+      ["half a chunk", `PUT / HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhe`, "HTTP/1.1 400 "],
+    ])("is not waited for after %s", async (_, request, begin) => {
+      const { port } = await start(async (incoming) => new Response(await incoming.text()));
+      const answer = await raw(port, request);
+      expect(answer.slice(0, begin.length)).toBe(begin);
+      expect(answer === "").toBe(begin === "");
+    });
+  });
+
   it("finishes a request in progress before it closes, and takes no new one", async () => {
     let answer = (): void => {};
     let arrived = (): void => {};

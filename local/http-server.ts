@@ -64,6 +64,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     },
     listener,
   );
+  // A client that closes its side behind its request still reads the answer (RFC 9293 section 3.6; `nc -N`, old proxies): Node
+  // would end our side at the FIN, and a write would be made without its answer. Node's types do not have this property.
+  Object.assign(server, { httpAllowHalfOpen: true });
   shareConnections(server, {
     max: MAX_CONNECTIONS,
     end: (socket) => void server.emit("clientError", new ConnectionNeeded(), socket),
