@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { captureClientHello, inRecordsOf, messageOf, record } from "../../test/support/client-hellos.ts";
 import { CAS, presenting } from "../../test/support/client-kinds.ts";
 import { domainRecord, trustStoreId } from "../../test/support/records.ts";
@@ -30,6 +30,9 @@ const SHAPES: readonly (readonly [string, readonly Buffer[]])[] = [
   ["another handshake message", [record(Buffer.from([16, 0, 0, 1, 0]))]],
 ];
 
+/** For what happens after an event of the other side, however busy the machine is. */
+const PATIENCE = { timeout: 15_000, interval: 5 };
+
 async function afterStarttls(port: number): Promise<SmtpClient> {
   const client = await SmtpClient.connect(port);
   await client.reply();
@@ -40,6 +43,8 @@ async function afterStarttls(port: number): Promise<SmtpClient> {
 
 describe("an edge whose clients misbehave in the handshake", () => {
   let edge: TestEdge;
+  /** Ends handshakes of clients that wait. A good handshake on a busy machine may take longer. */
+  let impatient: TestEdge;
 
   beforeAll(async () => {
     const domain = domainRecord({
@@ -49,27 +54,30 @@ describe("an edge whose clients misbehave in the handshake", () => {
       clientCertificate: { mode: "require", names: { match: "any", allowed: [] } },
       trustStoreIds: [trustStoreId(1)],
     });
-    edge = await startTestEdge({
-      settings: { domains: [domain], trustStores: [trustStoreOf(trustStoreId(1), CAS.partner.rootPem)] },
-      limits: { clientHelloMs: 150, handshakeMs: 250 },
-    });
+    const settings = {
+      domains: [domain],
+      trustStores: [trustStoreOf(trustStoreId(1), CAS.partner.rootPem)],
+    };
+    edge = await startTestEdge({ settings });
+    impatient = await startTestEdge({ settings, limits: { clientHelloMs: 150, handshakeMs: 250 } });
   });
 
-  afterAll(() => edge.stop());
+  afterAll(() => Promise.all([edge.stop(), impatient.stop()]));
 
   const endings = ["leaves in good order", "resets the connection", "waits"] as const;
   const cases = SHAPES.flatMap(([shape, pieces]) => endings.map((ending) => ({ shape, pieces, ending })));
 
   it.each(cases)("lives on after $shape from a client that $ending", async ({ pieces, ending }) => {
-    const client = await afterStarttls(edge.port());
-    const before = edge.seen("handshake-failed").length;
+    const tried = ending === "waits" ? impatient : edge;
+    // Counted before STARTTLS: its deadline runs while this client may be waiting for a turn to read the 220.
+    const before = tried.seen("handshake-failed").length;
+    const client = await afterStarttls(tried.port());
     for (const piece of pieces) client.write(piece);
     if (ending === "leaves in good order") client.socket.end();
     if (ending === "resets the connection") client.socket.resetAndDestroy();
-    await expectFailures(edge, before + 1);
+    await vi.waitFor(() => expect(tried.seen("handshake-failed")).toHaveLength(before + 1), PATIENCE);
     client.close();
-    expect(edge.seen("handshake-failed")).toHaveLength(before + 1);
-    expect(edge.seen("internal-error")).toEqual([]);
+    expect(tried.seen("internal-error")).toEqual([]);
   });
 
   it("lives on when the connection breaks at any point of either side's handshake", async () => {
@@ -93,15 +101,17 @@ describe("an edge whose clients misbehave in the handshake", () => {
     ["a second hello", hello12],
   ])("lives on, and ends the session, when %s follows a good handshake", async (_title, bytes) => {
     for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
-      const ended = edge.seen("session-ended").length;
       const client = await afterStarttls(edge.port());
       const raw = client.socket;
+      const port = client.localPort;
       await client.handshake({ servername: "mx.a.example", maxVersion });
       await client.say("EHLO client.example");
       raw.write(bytes);
       expect(await endOf(client)).toBe("closed");
-      for (let wait = 0; wait < 200 && edge.seen("session-ended").length === ended; wait += 1) await pause(5);
-      expect(edge.seen("session-ended")).toHaveLength(ended + 1);
+      // Sessions of other tests may still be ending.
+      const its = (): number =>
+        edge.seen("session-ended").filter((ended) => ended.record.clientPort === port).length;
+      await vi.waitFor(() => expect(its()).toBe(1), PATIENCE);
     }
   });
 
@@ -152,7 +162,10 @@ describe("an edge whose clients misbehave in the handshake", () => {
     },
   );
 
-  it("still serves", () => expectServed(edge));
+  it("still serves", async () => {
+    await expectServed(edge);
+    expect([...edge.seen("internal-error"), ...impatient.seen("internal-error")]).toEqual([]);
+  });
 });
 
 /** Resets the connection instead of writing beyond so many octets. */
@@ -167,14 +180,6 @@ function breakAfter({ socket }: SmtpClient, octets: number): void {
   };
   Object.assign(socket, { write: cutting });
 }
-
-async function expectFailures(edge: TestEdge, failures: number): Promise<void> {
-  for (let wait = 0; wait < 200 && edge.seen("handshake-failed").length < failures; wait += 1) {
-    await pause(5);
-  }
-}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 
 async function endOf(client: SmtpClient): Promise<string> {
   try {
