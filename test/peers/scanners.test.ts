@@ -6,8 +6,11 @@ import { endEverything } from "../support/peers/endings.ts";
 import { describeWith } from "../support/peers/needs.ts";
 import { type Product, startProduct } from "../support/peers/product.ts";
 import { scratchDirectory } from "../support/peers/scratch.ts";
+import { installedSslyze } from "../support/peers/sslyze.ts";
+import { issueServer, makeCa } from "../support/pki.ts";
 
 const TESTSSL_TIMEOUT_MS = 400_000;
+const SSLYZE_TIMEOUT_MS = 120_000;
 
 /** One finding of `testssl --jsonfile`. */
 interface Finding {
@@ -64,6 +67,40 @@ describeWith(["sslscan"])("sslscan", () => {
   });
 });
 
+/** The part of sslyze's result file that is read here. */
+interface SslyzeScan {
+  readonly scan_status: string;
+  readonly scan_result: Readonly<Record<string, { readonly status: string; readonly result: unknown }>>;
+}
+
+describeWith(["sslyze"])("sslyze, with Mozilla's intermediate configuration", () => {
+  it.each(["ecdsa-p256", "rsa-3072"] as const)(
+    "finds nothing but the chain of a private CA, with a key of %s",
+    async (keyType) => {
+      const name = `mx.${keyType}.example`;
+      const ca = makeCa();
+      const certificateId = await product.createCertificate(issueServer({ names: [name], ca, keyType }));
+      await product.putDomain(`${keyType}.example`, { mxHosts: [name], tls: { server: { certificateId } } });
+      const { output, scan } = await sslyze(name);
+      expect(output).toContain('Checking results against Mozilla\'s "intermediate" configuration');
+      const findings = [...output.matchAll(/^ +\* (?<finding>[a-z_]+: .*)$/gmu)];
+      expect(findings.map(({ groups }) => groups?.["finding"])).toEqual([
+        `certificate_path_validation: Certificate path validation failed for CN=${name}.`,
+      ]);
+      expect(scan.scan_status).toBe("COMPLETED");
+      const states = Object.values(scan.scan_result).map(({ status }) => status);
+      expect(states.filter((status) => status === "COMPLETED").length).toBeGreaterThan(14);
+      expect(states).not.toContain("ERROR");
+      // Its OpenSSL is older than X25519MLKEM768.
+      const curves = ["X25519", "secp256r1", "secp384r1"].map((curve) =>
+        expect.objectContaining({ name: curve }),
+      );
+      expect(scan.scan_result["elliptic_curves"]?.result).toMatchObject({ supported_curves: curves });
+    },
+    SSLYZE_TIMEOUT_MS,
+  );
+});
+
 describeWith(["testssl", "sslscan"])("the scanned process", () => {
   it("is still the one that was started, and answers", async () => {
     const ready = await fetch(`${product.healthUrl}/ready`);
@@ -89,6 +126,17 @@ async function testssl(what: readonly string[]): Promise<readonly Finding[]> {
     target,
   ]);
   return JSON.parse(readFileSync(file, "utf8")) as readonly Finding[];
+}
+
+async function sslyze(sni: string): Promise<{ readonly output: string; readonly scan: SslyzeScan }> {
+  const file = join(directory, "sslyze.json");
+  const target = `127.0.0.1:${product.smtpPort}`;
+  const argv = ["--starttls=smtp", "--mozilla_config=intermediate", "--sni", sni, "--json_out", file, target];
+  const output = await run((await installedSslyze()) ?? "sslyze", argv);
+  const { server_scan_results: scans } = JSON.parse(readFileSync(file, "utf8")) as {
+    readonly server_scan_results: readonly [SslyzeScan];
+  };
+  return { output, scan: scans[0] };
 }
 
 /** Exit codes of scanners say how much they found, so they are not read. */

@@ -83,6 +83,10 @@ describe(".ci/run", () => {
     expect(script).toMatch(new RegExp(`^debian_packages\\+=\\([^)]*\\b${name}\\b`, "mu"));
   });
 
+  it("installs sslyze", () => {
+    expect(script).toMatch(/^try_thrice node scripts\/install-sslyze\.ts$/mu);
+  });
+
   it("builds and runs the worker's image", () => {
     expect(script).toMatch(/^POSTERN_.* POSTERN_IMAGE=required .*npm test/mu);
   });

@@ -2,6 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { installedSslyze } from "./sslyze.ts";
 
 /** The programs that nobody here wrote and that test/peers talks to, by the Debian package that brings each. */
 export const PACKAGE_OF = {
@@ -13,7 +14,9 @@ export const PACKAGE_OF = {
   exim4: "exim4-daemon-light",
 } as const;
 
-export type Peer = keyof typeof PACKAGE_OF;
+type DebianPeer = keyof typeof PACKAGE_OF;
+/** sslyze comes from PyPI: `scripts/install-sslyze.ts`. */
+export type Peer = DebianPeer | "sslyze";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -30,22 +33,29 @@ const SYSTEM_DIRECTORIES = ["/usr/sbin", "/sbin", join(CACHE, "exim/usr/sbin")];
  * Says once which programs are not installed here; their tests are then skipped. With `POSTERN_PEERS=required`, as in CI,
  * an absent program fails the run instead: a suite that skips what it is for must not look green.
  */
-export function setup(project: TestProject): void {
-  const absent = PEERS.filter((peer) => !isInstalled(peer));
+export async function setup(project: TestProject): Promise<void> {
+  const programs = PEERS.filter((peer) => !isInstalled(peer));
+  const lacksSslyze = (await installedSslyze()) === undefined;
+  const absent: readonly Peer[] = lacksSslyze ? [...programs, "sslyze"] : programs;
   project.provide("absentPeers", absent);
   if (absent.length === 0) return;
-  const packages = absent.map((peer) => PACKAGE_OF[peer]).join(" ");
-  const line = `peers: not installed: ${absent.join(", ")}. On Debian: apt-get install ${packages}`;
+  const how = [
+    ...(programs.length > 0
+      ? [`On Debian: apt-get install ${programs.map((peer) => PACKAGE_OF[peer]).join(" ")}`]
+      : []),
+    ...(lacksSslyze ? ["Anywhere: node scripts/install-sslyze.ts"] : []),
+  ];
+  const line = `peers: not installed: ${absent.join(", ")}. ${how.join(". ")}`;
   if (process.env["POSTERN_PEERS"] === "required") throw new Error(`${line} (POSTERN_PEERS=required)`);
   process.stderr.write(`${line}; their tests are skipped\n`);
 }
 
-const PEERS = Object.keys(PACKAGE_OF).filter((name): name is Peer => Object.hasOwn(PACKAGE_OF, name));
+const PEERS = Object.keys(PACKAGE_OF).filter((name): name is DebianPeer => Object.hasOwn(PACKAGE_OF, name));
 
-const isInstalled = (program: Peer): boolean => findProgram(program) !== undefined;
+const isInstalled = (program: DebianPeer): boolean => findProgram(program) !== undefined;
 
 /** Path of a program; undefined = not installed. */
-export function findProgram(program: Peer): string | undefined {
+export function findProgram(program: DebianPeer): string | undefined {
   const directories = [...(process.env["PATH"] ?? "").split(delimiter), ...SYSTEM_DIRECTORIES];
   return directories.map((directory) => join(directory, program)).find(isExecutable);
 }
