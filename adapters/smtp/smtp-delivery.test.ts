@@ -187,6 +187,30 @@ describe("what the next hop says is passed back as it is", () => {
       "nothing",
     ],
     ["to RCPT with 251", { rcpt: "251 2.1.5 forwarded" }, ["accepted", "accepted"], "accepted"],
+    [
+      "by codes without text (RFC 5321 section 4.2)",
+      { greeting: "220", ehlo: "250", mail: "250", rcpt: "250", data: "354", dot: "250" },
+      ["accepted", "accepted"],
+      "accepted",
+    ],
+    [
+      "in several lines everywhere",
+      {
+        greeting: "220-hi\r\n220-this is\r\n220 me",
+        mail: "250-a\r\n250 b",
+        rcpt: "250-a\r\n250",
+        data: "354-go\r\n354 on",
+        dot: "250-x\r\n250 y",
+      },
+      ["accepted", "accepted"],
+      "accepted",
+    ],
+    [
+      "to the dot, and ends the connection by itself",
+      { dot: "250 2.0.0 ok\r\n421 4.4.2 bye" },
+      ["accepted", "accepted"],
+      "accepted",
+    ],
     ["to DATA", { data: "554 5.5.1 no" }, ["accepted", "accepted"], "554 5.5.1 no (passed-back)"],
     ["to DATA with 421", { data: "421 no" }, ["accepted", "accepted"], "451 4.0.0 no (passed-back)"],
     [
