@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { httpUrl } from "../../local/running.ts";
 import { endAll, newDataDir, PosternProcess } from "../e2e/postern-process.ts";
 import { runTool } from "./document-tools.ts";
@@ -11,8 +11,12 @@ const CONFIG = join(import.meta.dirname, "schemathesis.toml");
 /** A run takes a minute and a half on two idle cores; longer only where others use them. */
 const RUN_MS = 1_200_000;
 
-const directory = mkdtempSync(join(tmpdir(), "postern-schemathesis-"));
+let directory = "";
 const dataDirs: string[] = [];
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "postern-schemathesis-"));
+});
 
 afterAll(async () => {
   await endAll();

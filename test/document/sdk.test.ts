@@ -23,14 +23,16 @@ const COMPILER_OPTIONS = {
 };
 
 let directory = "";
-const dataDir = newDataDir();
-const postern = new PosternProcess(dataDir);
+let dataDir = "";
+let postern: PosternProcess;
 
-/** What openapi-typescript makes of the document, and a project beside it. */
+/** What openapi-typescript makes of the document, and a project beside it. Not run where all tests are skipped. */
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "postern-sdk-"));
-  await postern.started();
   if (tools === null) return;
+  directory = mkdtempSync(join(tmpdir(), "postern-sdk-"));
+  dataDir = newDataDir();
+  postern = new PosternProcess(dataDir);
+  await postern.started();
   writeFileSync(join(directory, "document.json"), await (await postern.api("GET /openapi.json")).text());
   symlinkSync(tools.modules, join(directory, "node_modules"));
   copyFileSync(PROGRAM, join(directory, "program.ts"));
@@ -43,7 +45,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await endAll();
-  for (const each of [directory, dataDir]) rmSync(each, { recursive: true, force: true });
+  for (const each of [directory, dataDir].filter((made) => made !== ""))
+    rmSync(each, { recursive: true, force: true });
 });
 
 /** What makes the program wrong, each in a file beside it. */
