@@ -3,7 +3,9 @@
 const TEST = "[.]test[.]ts$|^test/";
 const CODE = "^(core|adapters|functions|worker|local|infra)/";
 /** The only files that pick adapters. */
-const COMPOSITION_ROOTS = ["^functions/(api|schedule)/lambda[.]ts$", "^worker/main[.]ts$", "^local/"];
+const LAMBDAS = "^functions/(api|schedule)/lambda[.]ts$";
+const COMPOSITION_ROOTS = [LAMBDAS, "^worker/main[.]ts$", "^local/"];
+const FOREIGN_TO_FUNCTIONS = "^(worker|local|infra)/|(^|/)node_modules/(smtp-server|nodemailer)/";
 
 /** What infra/ may run: pure rules, what each program reads its environment by, and the table of the edges' metrics. */
 const PARSERS = [
@@ -52,8 +54,14 @@ const RULES = [
   {
     name: "functions-and-worker-do-not-meet",
     comment: "API and edge run on different machines; they share core/ and the store.",
-    from: { path: "^functions/" },
-    to: { path: "^(worker|local|infra)/|(^|/)node_modules/(smtp-server|nodemailer)/" },
+    from: { path: "^functions/", pathNot: LAMBDAS },
+    to: { path: FOREIGN_TO_FUNCTIONS },
+  },
+  {
+    name: "lambdas-take-the-edge-context",
+    comment: "What is written must load at the edges: it is tried in the very context that they build.",
+    from: { path: LAMBDAS },
+    to: { path: FOREIGN_TO_FUNCTIONS, pathNot: "^worker/edge/edge-context[.]ts$" },
   },
   {
     name: "worker-and-functions-do-not-meet",

@@ -45,6 +45,7 @@ function openService(table: string): { readonly service: DomainService; readonly
     ids: createIdSource(Date.now, (count) => crypto.getRandomValues(new Uint8Array(count))),
     operatorHosts: new Set(),
     makeSelfSigned: () => Promise.reject(new TypeError("no certificates here")),
+    loadAtEdge: () => null,
     issuer: null,
     retry: {
       now: () => performance.now(),

@@ -71,6 +71,7 @@ export const ISSUE_CODES = {
   "unsupported-key": "a key of a kind that is not supported",
   "weak-key": "a key that is too short",
   "weak-signature": "a signature by a weak or unknown algorithm",
+  "does-not-load": "OpenSSL does not load it with the settings of the edges",
   "too-many-keys": "more than one ECDSA and one RSA key",
   "key-mismatch": "key and certificate do not belong together",
   "leaf-not-first": "the leaf does not come first",

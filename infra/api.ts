@@ -1,4 +1,4 @@
-import { type ApiEnvironment, environmentForSst, writerEnvironment } from "./environment.ts";
+import { type ApiEnvironment, ciphersOf, environmentForSst, writerEnvironment } from "./environment.ts";
 import {
   acmCertificates,
   forSst,
@@ -65,11 +65,12 @@ type RouteSetting = $util.Input<aws.types.input.apigatewayv2.StageRouteSetting>;
 
 export type Api = ReturnType<typeof createApi>;
 
-function createHandler({ authorizer, smtpName, sizes }: Settings, { table, storage }: ApiParts) {
+function createHandler({ authorizer, smtpName, edge, sizes }: Settings, { table, storage }: ApiParts) {
   const environment: ApiEnvironment = {
     ...writerEnvironment(table, storage),
     API_AUTH: authorizer.kind,
     SMTP_NAME: smtpName,
+    ...ciphersOf(edge),
   };
   return new sst.aws.Function("ApiHandler", {
     // Made by scripts/bundles.ts, as it was tested: SST's own would change the names of classes.

@@ -32,7 +32,10 @@ export const DEPLOY_VARIABLES = {
   POSTERN_POSTMASTER: { defaultText: "none", meaning: "the edges' `POSTMASTER`", needsConsent: true },
   POSTERN_LINE_ENDS: { defaultText: "refuse", meaning: "the edges' `LINE_ENDS`" },
   POSTERN_LONG_LINES: { defaultText: "pass", meaning: "the edges' `LONG_LINES`" },
-  POSTERN_TLS_CIPHERS: { defaultText: "AEAD suites", meaning: "the edges' `TLS_CIPHERS`" },
+  POSTERN_TLS_CIPHERS: {
+    defaultText: "AEAD suites",
+    meaning: "`TLS_CIPHERS` of the edges, with which the API tries certificates too",
+  },
   POSTERN_SESSION_LOG: { defaultText: "all", meaning: "the edges' `SESSION_LOG`" },
   POSTERN_EDGES_MIN: { defaultText: "2 in production, else 1", meaning: "edges at least" },
   POSTERN_EDGES_MAX: { defaultText: "8 in production, else 1", meaning: "edges at most" },

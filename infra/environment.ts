@@ -1,6 +1,7 @@
 import type { awsConfigSchema } from "../adapters/aws/aws-config.ts";
 import type { apiConfigSchema } from "../functions/api/api-config.ts";
 import type { VariableName as WorkerVariable } from "../worker/config-variables.ts";
+import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
@@ -12,7 +13,7 @@ type ApiVariable = keyof (typeof apiConfigSchema)["shape"];
 
 /** Variables of each program, by the names of its own schema: another name does not compile. */
 export type ApiEnvironment = Environment<AwsVariable | ApiVariable>;
-export type ScheduleEnvironment = Environment<AwsVariable>;
+export type ScheduleEnvironment = Environment<AwsVariable | "TLS_CIPHERS">;
 export type WorkerEnvironment = Environment<AwsVariable | WorkerVariable>;
 
 /** Where the settings and keys of the stage are, for who reads them. */
@@ -30,6 +31,10 @@ export const writerEnvironment = (table: Table, storage: Storage): Record<AwsVar
   ...readerEnvironment(table, storage),
   KEY_KMS_KEY_ID: storage.key.arn,
 });
+
+/** What certificates are checked with before they are written: the edges' own cipher suites and security level. */
+export const ciphersOf = ({ TLS_CIPHERS }: Settings["edge"]): Environment<"TLS_CIPHERS"> =>
+  TLS_CIPHERS === undefined ? {} : { TLS_CIPHERS };
 
 /** As SST's components take them: a variable that is not set is not there. */
 export const environmentForSst = (environment: Environment<string>): Record<string, Text> =>

@@ -1,5 +1,5 @@
 import { SWEEP_MINUTES, SWEEPS } from "../core/schedule.ts";
-import { environmentForSst, type ScheduleEnvironment, writerEnvironment } from "./environment.ts";
+import { ciphersOf, environmentForSst, type ScheduleEnvironment, writerEnvironment } from "./environment.ts";
 import {
   acmCertificates,
   forSst,
@@ -20,7 +20,10 @@ export interface ScheduleParts {
 
 /** What happens without a request: one function, told by the clock and by ACM. */
 export function createSchedule(settings: Settings, { table, storage }: ScheduleParts) {
-  const environment: ScheduleEnvironment = writerEnvironment(table, storage);
+  const environment: ScheduleEnvironment = {
+    ...writerEnvironment(table, storage),
+    ...ciphersOf(settings.edge),
+  };
   const handler = new sst.aws.Function("ScheduleHandler", {
     bundle: "dist/schedule",
     handler: "lambda.handler",

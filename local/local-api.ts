@@ -9,6 +9,7 @@ import type { ApiEvent } from "../functions/api/api-log.ts";
 import { createApp } from "../functions/api/app.ts";
 import { bearerAuthentication } from "../functions/api/caller.ts";
 import type { Config } from "../worker/config.ts";
+import { loadAtEdgeWith } from "../worker/edge/edge-context.ts";
 import type { Log } from "../worker/log.ts";
 import { bindFailure } from "../worker/start-failure.ts";
 import type { Worker } from "../worker/worker.ts";
@@ -44,6 +45,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     clock,
     ids: createIdSource(() => clock.now(), randomBytes),
     operatorHosts: new Set(options.certificate.names),
+    loadAtEdge: loadAtEdgeWith(config.tlsCiphers),
     authenticate: bearerAuthentication([{ token: options.token, actor: OPERATOR }], () => performance.now()),
     readiness: () => {
       const { ready, problems } = options.worker.readiness();

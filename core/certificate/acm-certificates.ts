@@ -9,6 +9,7 @@ import type { LogEntry } from "../settings/store.ts";
 import type { AcmOrder, CertificateRecord } from "./certificate.ts";
 import type { AcmInput } from "./certificate-input.ts";
 import type { CertificateIssuer, OrderState } from "./certificate-issuer.ts";
+import { checkLoads } from "./edge-context.ts";
 import type { CertificateId } from "./ids.ts";
 import { putNextMaterial } from "./next-material.ts";
 import { parsePemBundle } from "./pem-bundle.ts";
@@ -18,7 +19,10 @@ import { encodeMaterial, type NewCertificate } from "./serving-material.ts";
 const SCHEDULE = "schedule";
 const NOT_ANSWERING = "ACM does not answer now; this is as it was seen last";
 
-export type AcmDependencies = Pick<ServiceDependencies, "store" | "vault" | "clock" | "retry"> & {
+export type AcmDependencies = Pick<
+  ServiceDependencies,
+  "store" | "vault" | "clock" | "loadAtEdge" | "retry"
+> & {
   readonly issuer: CertificateIssuer;
 };
 
@@ -93,6 +97,7 @@ export class AcmCertificates {
   async #export(id: CertificateId, acm: AcmOrder): Promise<void> {
     const bundle = await this.#deps.issuer.export(acm.arn);
     const made = parsePemBundle(bundle, { nowMs: this.#deps.clock.now() });
+    checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
     const bytes = encodeMaterial(made.material);
     let stored: CertificateRecord["material"] = null;
     await this.#commit(id, async (before) => {

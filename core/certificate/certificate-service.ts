@@ -28,6 +28,7 @@ import {
   type MaterialInput,
 } from "./certificate-input.ts";
 import { certificateUsedBy, type CertificateView, certificateView, namingUsers } from "./certificate-view.ts";
+import { checkLoads } from "./edge-context.ts";
 import { type CertificateId, isCertificateId } from "./ids.ts";
 import { type CertificateMaterial, isHeld, materialName } from "./key-vault.ts";
 import { putNextMaterial } from "./next-material.ts";
@@ -155,7 +156,7 @@ export class CertificateService {
     }
     const existing =
       input.privateKeyPem === undefined ? (await this.#material(readable(present))).keys : undefined;
-    const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys: existing });
+    const made = this.#parse(input, existing);
     const bytes = encodeMaterial(made.material);
     let stored: CertificateRecord["material"] = null;
     return this.#commit(condition, async (expectedHead) => {
@@ -215,14 +216,20 @@ export class CertificateService {
   }
 
   async #make(input: Exclude<CertificateInput, AcmInput>): Promise<NewCertificate> {
-    const nowMs = this.#deps.clock.now();
-    if (input.source === "pem") return parsePemBundle(input, { nowMs });
+    if (input.source === "pem") return this.#parse(input);
     if (input.names.length > CAPS.selfSignedNames)
       throw tooManyNames(`holds more than ${CAPS.selfSignedNames} names`);
-    const made = await this.#deps.makeSelfSigned(input, { nowMs });
+    const made = await this.#deps.makeSelfSigned(input, { nowMs: this.#deps.clock.now() });
+    checkLoads(this.#deps.loadAtEdge, "/keyType", made.material);
     // As an upload may be no larger: clients cut a handshake of over 100 KB, and a log entry has to fit an item of DynamoDB.
     if (made.material.keys.some(({ certificateChainPem }) => isTooLarge(certificateChainPem)))
       throw tooManyNames(`makes a certificate of over ${CAPS.certificatePemBytes} bytes of PEM`);
+    return made;
+  }
+
+  #parse(input: MaterialInput, existingKeys?: CertificateMaterial["keys"]): NewCertificate {
+    const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys });
+    checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
     return made;
   }
 

@@ -51,7 +51,13 @@ const MIN_MODULUS_BITS = 2048;
  * @throws MalformedDer
  */
 export function chainKeyProblem(key: KeyObject, spki: Uint8Array): KeyProblem | null {
-  const { modulusLength } = key.asymmetricKeyDetails ?? {};
+  const { modulusLength, divisorLength } = key.asymmetricKeyDetails ?? {};
+  // DSA has half the strength of its subgroup.
+  if (divisorLength !== undefined && divisorLength < MIN_EC_BITS)
+    return {
+      code: "weak-key",
+      message: `has a DSA key with a subgroup of less than ${String(MIN_EC_BITS)} bits`,
+    };
   if (modulusLength !== undefined && modulusLength < MIN_MODULUS_BITS)
     return { code: "weak-key", message: `has a key of less than ${String(MIN_MODULUS_BITS)} bits` };
   const [algorithm, point] = elementsOf(readDer(spki, TAG.sequence).content);

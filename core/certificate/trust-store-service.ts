@@ -1,6 +1,7 @@
 import type { Actor } from "../actor.ts";
 import { type Timestamp, timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import { certificatesOf, crlsOf } from "../policy/trust.ts";
 import { pointingAt } from "../settings/pointing-into.ts";
 import { NOTHING_VOUCHES, nothingCanPass, vouches } from "../settings/record-rules.ts";
 import {
@@ -18,6 +19,7 @@ import { checkCondition, type WriteCondition } from "../settings/write-condition
 import { namingUsers } from "./certificate-view.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
 import { keptContent, notKept, previousOf } from "./earlier-content.ts";
+import { checkLoads } from "./edge-context.ts";
 import { isTrustStoreId, type TrustStoreId } from "./ids.ts";
 import { isHeld, trustName } from "./key-vault.ts";
 import { type NewTrustStore, parseTrustStore } from "./trust-anchors.ts";
@@ -176,7 +178,11 @@ export class TrustStoreService {
   }
 
   #parse({ certificatesPem, crlPem }: TrustStoreContent): NewTrustStore {
-    return parseTrustStore({ certificatesPem, crlPem }, { nowMs: this.#deps.clock.now() });
+    const made = parseTrustStore({ certificatesPem, crlPem }, { nowMs: this.#deps.clock.now() });
+    const { loadAtEdge } = this.#deps;
+    checkLoads(loadAtEdge, "/certificatesPem", { anchorsPem: certificatesOf(made.content.certificatesPem) });
+    checkLoads(loadAtEdge, "/crlPem", { crlsPem: crlsOf(made.content.crlPem) });
+    return made;
   }
 
   async #checkDomains(changed: TrustStoreRecord): Promise<void> {

@@ -18,8 +18,12 @@ const UNUSABLE: ResolvedTrust = Object.freeze({
   unusable: true,
 });
 
+/** Of a stored content, which is ours. */
+export const certificatesOf = (certificatesPem: string): readonly string[] =>
+  certificatesPem.match(CERTIFICATE_BLOCK) ?? [];
+
 /** A text without a CRL in it stays as it is: no context loads it then, where dropping it would end revocation. */
-const crlsOf = (crlPem: string | null): readonly string[] =>
+export const crlsOf = (crlPem: string | null): readonly string[] =>
   crlPem === null ? [] : (crlPem.match(CRL_BLOCK) ?? [crlPem]);
 
 /** A CA that one trust store checks for revocation is checked in every other, under whichever certificate. */
@@ -72,7 +76,7 @@ export function createTrustResolver(publicRoots: readonly string[], cached = 100
     const contents = [...new Set(hashes)].toSorted().map((hash) => snapshot.trustContent(hash));
     if (!contents.every((content) => content !== undefined)) return UNUSABLE;
     const anchorsOf = (some: readonly TrustStoreContent[]): readonly string[] =>
-      some.flatMap((content) => content.certificatesPem.match(CERTIFICATE_BLOCK) ?? []);
+      some.flatMap(({ certificatesPem }) => certificatesOf(certificatesPem));
     const roots = trust.publicRoots ? publicRoots : [];
     const listed = contents.filter(({ crlPem }) => crlPem !== null);
     const unlisted = [...anchorsOf(contents.filter(({ crlPem }) => crlPem === null)), ...roots];

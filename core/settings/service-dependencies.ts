@@ -1,4 +1,5 @@
 import type { IdSource } from "../certificate/ids.ts";
+import type { LoadAtEdge } from "../certificate/edge-context.ts";
 import type { KeyVault } from "../certificate/key-vault.ts";
 import type { CertificateIssuer } from "../certificate/certificate-issuer.ts";
 import type { MakeSelfSigned } from "../certificate/self-signed-request.ts";
@@ -17,6 +18,7 @@ export interface ServiceDependencies {
   /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to OPERATOR_ACCOUNT. */
   readonly operatorHosts: ReadonlySet<string>;
   readonly makeSelfSigned: MakeSelfSigned;
+  readonly loadAtEdge: LoadAtEdge;
   /** null = no certificates are issued here: the local stack has no ACM. */
   readonly issuer: CertificateIssuer | null;
   readonly retry: Omit<WriteEffects, "whenStale">;

@@ -124,6 +124,14 @@ describe("a certificate of ACM", () => {
     expect(JSON.stringify((await api.expect(200, "GET", "/v1/changes")).json)).not.toContain("PRIVATE KEY");
   });
 
+  it("is not put into service when no edge could load it", async () => {
+    const { api, issuer, place, advance } = await start({ loadAtEdge: () => "ERR_SSL_CA_KEY_TOO_SMALL" });
+    const { id, arn, path } = await place();
+    issuer.issue(arn, { days: 20 });
+    await expect(advance(id)).rejects.toMatchObject({ issues: [{ code: "does-not-load" }] });
+    expect((await api.expect(200, "GET", path)).json.version).toBeNull();
+  });
+
   it("that failed says why, serves nobody anew, and can be deleted", async () => {
     const { api, issuer, place, advance } = await start();
     const { id, arn, path } = await place();

@@ -1,3 +1,4 @@
+import { createSecureContext } from "node:tls";
 import * as z from "zod";
 import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
 
@@ -6,6 +7,15 @@ export const API_AUTHS = ["iam", "jwt"] as const;
 export type ApiAuth = (typeof API_AUTHS)[number];
 
 const LOG_LEVELS = ["info", "error", "silent"] as const;
+
+function areKnown(ciphers: string): boolean {
+  try {
+    createSecureContext({ ciphers });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The API's own variables on AWS, beside those of the adapters and the SDK's `AWS_*`. */
 export const apiConfigSchema = z.object({
@@ -18,5 +28,7 @@ export const apiConfigSchema = z.object({
     context.addIssue({ code: "custom", message: "must be a host name" });
     return z.NEVER;
   }),
+  /** The edges' own: what is written must load there. */
+  TLS_CIPHERS: z.string().refine(areKnown, "OpenSSL knows no cipher suite in it").optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });

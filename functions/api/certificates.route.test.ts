@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import { type ApiUnderTest, loadAtLevel, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
 import { hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 
@@ -279,6 +279,33 @@ describe("PUT of new material", () => {
     const { json } = await api.expect(200, "PUT", `${ALL}/${id}/material`, { body: upload(server), ...HERE });
     expect(json.version).toBe(3);
     await api.expect(200, "GET", `${ALL}/${id}/chain.pem`);
+  });
+});
+
+describe("a certificate that no edge could load", () => {
+  /** Edges at level 3 take RSA with 3072 bits and more; our own rules take 2048. */
+  const level3 = () => startApi({ loadAtEdge: loadAtLevel(3) });
+  const rsa = issueServer({ names: ["mx.example.com"], keyType: "rsa-2048" });
+  const refused = (pointer: string) => [{ pointer, code: "does-not-load" }];
+
+  it("is refused with OpenSSL's reason by POST, of every source, and by PUT", async () => {
+    const api = await level3();
+    const pem = await api.expect(422, "POST", ALL, { body: upload(rsa) });
+    expect(pem.json.errors).toMatchObject(refused("/certificatePem"));
+    expect(pem.json.errors[0].message).toContain("(ERR_SSL_EE_KEY_TOO_SMALL)");
+    const made = { source: "self-signed", names: ["mx.example.com"], keyType: "rsa-2048" };
+    const own = await api.expect(422, "POST", ALL, { body: made });
+    expect(own.json.errors).toMatchObject(refused("/keyType"));
+    const id = await selfSigned(api, "mx.example.com");
+    const { source: _, ...material } = upload(rsa);
+    const put = await api.expect(422, "PUT", `${ALL}/${id}/material`, { body: material, ...HERE });
+    expect(put.json.errors).toMatchObject(refused("/certificatePem"));
+    expect((await api.expect(200, "GET", `${ALL}/${id}`)).json.version).toBe(1);
+  });
+
+  it("is judged with the security level of the edges", async () => {
+    await (await level3()).expect(201, "POST", ALL, { body: upload(server) });
+    await (await startApi()).expect(201, "POST", ALL, { body: upload(rsa) });
   });
 });
 

@@ -5,6 +5,7 @@ import { LazyCertificateIssuer } from "../../adapters/aws/lazy-certificate-issue
 import { createIdSource } from "../../core/certificate/ids.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readEnvironment } from "../../core/environment.ts";
+import { loadAtEdgeWith } from "../../worker/edge/edge-context.ts";
 import { createLambdaLog } from "../lambda-log.ts";
 import { configOrExit } from "../lambda-start.ts";
 import { apiConfigSchema } from "./api-config.ts";
@@ -37,6 +38,7 @@ const app = createApp({
   clock,
   ids: createIdSource(now, randomBytes),
   operatorHosts: new Set([config.SMTP_NAME]),
+  loadAtEdge: loadAtEdgeWith(config.TLS_CIPHERS ?? null),
   authenticate: gatewayAuthentication(config.API_AUTH),
   credentials: config.API_AUTH === "iam" ? "sigv4" : "bearer",
   log,

@@ -8,6 +8,7 @@ import {
   keyUsage,
 } from "../../test/support/certificate-writer.ts";
 import { makeCrl } from "../../test/support/crl-writer.ts";
+import { integer, sequence, time } from "../../test/support/der.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 
 const ALL = "/v1/trust-stores";
@@ -25,6 +26,25 @@ async function create(api: ApiUnderTest, body: object = { certificatesPem }): Pr
 const requireOf = (...trustStoreIds: string[]) => ({
   mxHosts: ["mx.example.com"],
   tls: { server: { level: "require" }, clientCertificate: { mode: "require", trust: { trustStoreIds } } },
+});
+
+describe("a trust store that no edge could load", () => {
+  /** An entry whose extensions are a number: signed, and unreadable for OpenSSL. */
+  const crlPem = makeCrl({ ca, entries: [sequence(integer(1), time(hoursFromNow(-1)), integer(1))] });
+
+  it("is refused with OpenSSL's reason, new and in place of another", async () => {
+    const api = await startApi();
+    const id = await create(api);
+    for (const [method, path] of [
+      ["POST", ALL],
+      ["PUT", `${ALL}/${id}`],
+    ] as const) {
+      const { json } = await api.expect(422, method, path, { body: { certificatesPem, crlPem }, ...HERE });
+      expect(json.errors).toMatchObject([{ pointer: "/crlPem", code: "does-not-load" }]);
+      expect(json.errors[0].message).toMatch(/\(ERR_[A-Z0-9_]+\)/);
+    }
+    expect((await api.expect(200, "GET", `${ALL}/${id}`)).json.crls).toEqual([]);
+  });
 });
 
 describe("a trust store", () => {

@@ -7,14 +7,18 @@ import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { AcmCertificates } from "../../core/certificate/acm-certificates.ts";
 import { readEnvironment } from "../../core/environment.ts";
+import { loadAtEdgeWith } from "../../worker/edge/edge-context.ts";
 import { createLambdaLog } from "../lambda-log.ts";
+import { apiConfigSchema } from "../api/api-config.ts";
 import { configOrExit } from "../lambda-start.ts";
 import { readScheduleEvent } from "./schedule-event.ts";
 import { runTask } from "./sweeps.ts";
 
 /** What happens without a request, as a Lambda function: where its adapters are chosen. */
 
-const schema = awsConfigSchema.omit({ STORE: true });
+const schema = awsConfigSchema
+  .omit({ STORE: true })
+  .extend(apiConfigSchema.pick({ TLS_CIPHERS: true }).shape);
 const config = configOrExit(() => readEnvironment(schema, process.env));
 
 /** A backup of some ten megabytes; the function has five minutes. */
@@ -35,6 +39,7 @@ const acm = new AcmCertificates({
   store,
   vault: keyVault,
   clock: { now },
+  loadAtEdge: loadAtEdgeWith(config.TLS_CIPHERS ?? null),
   issuer: new LazyCertificateIssuer(),
   retry: { now: () => performance.now(), random: () => Math.random(), sleep: (ms) => sleep(ms) },
 });

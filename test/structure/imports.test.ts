@@ -83,6 +83,7 @@ describe("the import rules", () => {
     ["adapter-families-do-not-meet", "adapters/local/a.ts", "../openssl/verify.ts"],
     ["functions-and-worker-do-not-meet", "functions/api/a.ts", "../../worker/session/door.ts"],
     ["functions-and-worker-do-not-meet", "functions/api/a.ts", "smtp-server"],
+    ["lambdas-take-the-edge-context", "functions/api/lambda.ts", "../../worker/session/door.ts"],
     ["worker-and-functions-do-not-meet", "worker/a.ts", "../functions/api/app.ts"],
     ["worker-and-functions-do-not-meet", "worker/a.ts", "hono"],
     ["adapters-are-wired-in-composition-roots", "worker/session/a.ts", "../../adapters/local/store.ts"],

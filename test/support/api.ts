@@ -7,10 +7,12 @@ import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
 import { type Database, openDatabase } from "../../adapters/local/database.ts";
 import { SqliteEdgeReports } from "../../adapters/local/sqlite-edge-reports.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
+import type { LoadAtEdge } from "../../core/certificate/edge-context.ts";
 import { createIdSource } from "../../core/certificate/ids.ts";
 import type { ApiEvent } from "../../functions/api/api-log.ts";
 import { type ApiDependencies, createApp } from "../../functions/api/app.ts";
 import { bearerAuthentication } from "../../functions/api/caller.ts";
+import { loadAtEdgeWith } from "../../worker/edge/edge-context.ts";
 import { type CheckedAnswer, checkedAnswer } from "./api-answer.ts";
 
 export const TOKEN = "postern_test-token-of-the-default-account";
@@ -45,6 +47,10 @@ export interface ApiUnderTest extends Omit<ApiDependencies, "authenticate" | "lo
   ) => Promise<CheckedAnswer>;
 }
 
+/** What edges at a security level of OpenSSL load; the product's own is 2. */
+export const loadAtLevel = (level: number): LoadAtEdge =>
+  loadAtEdgeWith(`ECDHE+AESGCM:@SECLEVEL=${String(level)}`);
+
 /** `overrides` are for tests of failure. Everything ends with the test. */
 export async function startApi(overrides: Partial<ApiDependencies> = {}): Promise<ApiUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), "postern-api-"));
@@ -63,6 +69,7 @@ export async function startApi(overrides: Partial<ApiDependencies> = {}): Promis
     clock,
     ids: createIdSource(clock.now, (count) => randomBytes(count)),
     operatorHosts: new Set(["operator.example", "*.operator.example"]),
+    loadAtEdge: loadAtEdgeWith(null),
     authenticate: bearerAuthentication(
       [
         { token: TOKEN, actor: { account: "default", name: "tester" } },

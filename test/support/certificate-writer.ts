@@ -1,4 +1,5 @@
 import {
+  constants,
   createHash,
   createPublicKey,
   generateKeyPairSync,
@@ -108,32 +109,71 @@ export const ipName = (...octets: readonly number[]): Buffer => implicit(7, Buff
 export const commonName = (text: string): Buffer =>
   text === "" ? sequence() : sequence(set(sequence(oid("2.5.4.3"), utf8String(text))));
 
-export type SignatureHash = "md5" | "sha1" | "sha256" | "sha384" | "sha512";
+export type SignatureHash = "md5" | "sha1" | "sha224" | "sha256" | "sha384" | "sha512";
 
 const RSA_SIGNATURE: Readonly<Record<SignatureHash, string>> = {
   md5: "1.2.840.113549.1.1.4",
   sha1: "1.2.840.113549.1.1.5",
+  sha224: "1.2.840.113549.1.1.14",
   sha256: "1.2.840.113549.1.1.11",
   sha384: "1.2.840.113549.1.1.12",
   sha512: "1.2.840.113549.1.1.13",
 };
 const ECDSA_SIGNATURE: Readonly<Record<Exclude<SignatureHash, "md5">, string>> = {
   sha1: "1.2.840.10045.4.1",
+  sha224: "1.2.840.10045.4.3.1",
   sha256: "1.2.840.10045.4.3.2",
   sha384: "1.2.840.10045.4.3.3",
   sha512: "1.2.840.10045.4.3.4",
 };
 
+/** Algorithms with a hash of their own (RFC 8410). */
+const OWN_HASH: Readonly<Record<string, string>> = { ed25519: "1.3.101.112", ed448: "1.3.101.113" };
+/** By FIPS 186, which knows no MD5. */
+const DSA_SIGNATURE: Readonly<Record<Exclude<SignatureHash, "md5">, string>> = {
+  sha1: "1.2.840.10040.4.3",
+  sha224: "2.16.840.1.101.3.4.3.1",
+  sha256: "2.16.840.1.101.3.4.3.2",
+  sha384: "2.16.840.1.101.3.4.3.3",
+  sha512: "2.16.840.1.101.3.4.3.4",
+};
+const PSS_HASH: Readonly<
+  Record<Exclude<SignatureHash, "md5">, { readonly id: string; readonly octets: number }>
+> = {
+  sha1: { id: "1.3.14.3.2.26", octets: 20 },
+  sha224: { id: "2.16.840.1.101.3.4.2.4", octets: 28 },
+  sha256: { id: "2.16.840.1.101.3.4.2.1", octets: 32 },
+  sha384: { id: "2.16.840.1.101.3.4.2.2", octets: 48 },
+  sha512: { id: "2.16.840.1.101.3.4.2.3", octets: 64 },
+};
+
+/** RSASSA-PSS with one hash and a salt of its length (RFC 4055 section 3.1). */
+function pssAlgorithm(hash: Exclude<SignatureHash, "md5">): Buffer {
+  const { id, octets } = PSS_HASH[hash];
+  const digest = sequence(oid(id), nullValue());
+  const mask = sequence(oid("1.2.840.113549.1.1.8"), digest);
+  const parameters = sequence(explicit(0, digest), explicit(1, mask), explicit(2, integer(octets)));
+  return sequence(oid("1.2.840.113549.1.1.10"), parameters);
+}
+
 export function signatureAlgorithm(key: KeyObject, hash: SignatureHash): Buffer {
-  if (key.asymmetricKeyType === "ed25519") return sequence(oid("1.3.101.112"));
+  const own = OWN_HASH[key.asymmetricKeyType ?? ""];
+  if (own !== undefined) return sequence(oid(own));
   if (key.asymmetricKeyType === "rsa") return sequence(oid(RSA_SIGNATURE[hash]), nullValue());
-  if (hash === "md5") throw new Error("ECDSA with MD5 does not exist");
+  if (hash === "md5") throw new Error("only RSA signs with MD5");
+  if (key.asymmetricKeyType === "rsa-pss") return pssAlgorithm(hash);
+  if (key.asymmetricKeyType === "dsa") return sequence(oid(DSA_SIGNATURE[hash]));
   return sequence(oid(ECDSA_SIGNATURE[hash]));
 }
 
 /** SIGNED{…} of RFC 5280: the part to be signed, the algorithm, the signature. */
 export function signed(toBeSigned: Buffer, key: KeyObject, hash: SignatureHash): Buffer {
-  const signature = sign(key.asymmetricKeyType === "ed25519" ? null : hash, toBeSigned, key);
+  const saltLength = key.asymmetricKeyType === "rsa-pss" ? constants.RSA_PSS_SALTLEN_DIGEST : undefined;
+  const isOwn = Object.hasOwn(OWN_HASH, key.asymmetricKeyType ?? "");
+  const signature = sign(isOwn ? null : hash, toBeSigned, {
+    key,
+    ...(saltLength !== undefined && { saltLength }),
+  });
   return sequence(toBeSigned, signatureAlgorithm(key, hash), bitString(signature));
 }
 

@@ -13,6 +13,8 @@ export interface CrlOptions {
   readonly ca: Signer;
   /** Serial numbers, or the certificates themselves. */
   readonly revoked?: readonly Uint8Array[];
+  /** Whole entries, beside `revoked`. */
+  readonly entries?: readonly Uint8Array[];
   readonly thisUpdate?: Date;
   /** null = no nextUpdate. */
   readonly nextUpdate?: Date | null;
@@ -25,7 +27,10 @@ export interface CrlOptions {
 export function makeCrl(options: CrlOptions): string {
   const { ca, revoked = [], extensions = [], nextUpdate = hoursFromNow(7 * 24), hash = "sha256" } = options;
   const thisUpdate = options.thisUpdate ?? hoursFromNow(-1);
-  const entries = revoked.map((certificate) => sequence(serialOf(certificate), time(thisUpdate)));
+  const entries = [
+    ...revoked.map((certificate) => sequence(serialOf(certificate), time(thisUpdate))),
+    ...(options.entries ?? []),
+  ];
   const toBeSigned = sequence(
     integer(1),
     signatureAlgorithm(ca.privateKey, hash),

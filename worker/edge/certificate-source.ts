@@ -18,6 +18,7 @@ import type {
 import type { Snapshot } from "../../core/settings/snapshot-view.ts";
 import { NotFound, Unavailable, Unreadable } from "../../core/errors.ts";
 import type { EdgeEventSink } from "../session/events.ts";
+import { failureCode, pairs } from "./edge-context.ts";
 import { LruMap } from "./lru.ts";
 
 /** Key pairs that were seen to load, with what the status shows of them. Secret. */
@@ -194,14 +195,6 @@ export function checkMaterial(
   };
 }
 
-/** `key` and `cert` of TLS options: every pair side by side. */
-export function pairs(keys: readonly KeyMaterial[]): { key: string[]; cert: string[] } {
-  return {
-    key: keys.map((key) => key.privateKeyPem),
-    cert: keys.map((key) => key.certificateChainPem),
-  };
-}
-
 /** OpenSSL's and Node's messages may quote what they were given: only names and codes leave here. */
 function problemOf(error: unknown): LoadProblem {
   if (error instanceof NotFound)
@@ -210,8 +203,8 @@ function problemOf(error: unknown): LoadProblem {
     return { reason: "vault-unavailable", problem: "the key vault does not answer" };
   if (error instanceof Unreadable)
     return { reason: "key-unreadable", problem: "the key material cannot be read" };
-  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  const shown = /^[A-Z0-9_]{1,60}$/.test(code) ? ` (${code})` : "";
+  const code = failureCode(error);
+  const shown = code === "" ? "" : ` (${code})`;
   if (/KEY_VALUES_MISMATCH|KEY_TYPE_MISMATCH/.test(code))
     return { reason: "key-mismatch", problem: `the private key is not that of the certificate${shown}` };
   return { reason: "context", problem: `OpenSSL does not load the certificate and its key${shown}` };

@@ -4,8 +4,9 @@ import { createSmtpProtocol } from "../session/smtp-connection.ts";
 import { AcceptLoop } from "./accept.ts";
 import { createCertificateSource } from "./certificate-source.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
+import { cipherList } from "./edge-context.ts";
 import type { Edge, EdgeListener, EdgeOptions } from "./edge-options.ts";
-import { cipherList, createSecureContexts } from "./secure-contexts.ts";
+import { createSecureContexts } from "./secure-contexts.ts";
 
 /**
  * Binds every listener and starts serving.

@@ -13,8 +13,8 @@ import { Unavailable, Unreadable } from "../../core/errors.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import type { EdgeEvent } from "../session/events.ts";
 import { createCertificateSource } from "./certificate-source.ts";
+import { cipherList } from "./edge-context.ts";
 import {
-  cipherList,
   type ContextChoice,
   createSecureContexts,
   type SecureContexts,

@@ -1,5 +1,5 @@
-import { constants, createHash, X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext } from "node:tls";
+import { createHash } from "node:crypto";
+import type { SecureContext } from "node:tls";
 import type { CertificateRecord } from "../../core/certificate/certificate.ts";
 import type { CertificateMaterial } from "../../core/certificate/key-vault.ts";
 import type { CertificateProblem, ServedCertificate } from "../../core/edge-report/edge-reports.ts";
@@ -11,9 +11,9 @@ import {
   checkMaterial,
   describe,
   type LoadedMaterial,
-  pairs,
 } from "./certificate-source.ts";
-import { type ClientCurves, groupList } from "./groups.ts";
+import { cipherList, createEdgeContext } from "./edge-context.ts";
+import type { ClientCurves } from "./groups.ts";
 import { LruMap } from "./lru.ts";
 import type { TlsChoice } from "./tls-choice.ts";
 
@@ -63,38 +63,6 @@ const CAPACITY = 5_000;
 
 /** Certificates loaded ahead of their first use. */
 const PREPARED = 1_000;
-
-/** All there are in TLS 1.3. Without one of them in `ciphers`, Node turns TLS 1.3 off. */
-const TLS13_SUITES = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
-/** RFC 9325 section 4.2: AEAD and forward secrecy. Some old senders have none of them: TLS_CIPHERS widens. */
-const TLS12_SUITES = [
-  "ECDHE-ECDSA-AES128-GCM-SHA256",
-  "ECDHE-RSA-AES128-GCM-SHA256",
-  "ECDHE-ECDSA-AES256-GCM-SHA384",
-  "ECDHE-RSA-AES256-GCM-SHA384",
-  "ECDHE-ECDSA-CHACHA20-POLY1305",
-  "ECDHE-RSA-CHACHA20-POLY1305",
-].join(":");
-
-/**
- * Signatures in handshakes, ours and those of clients: what OpenSSL takes by itself at level 2 without SHA-1, SHA-224 and DSA
- * (RFC 9155, RFC 9325 section 4.1). `?` = only where this OpenSSL knows it.
- */
-const SIGNATURES = [
-  "?mldsa65:?mldsa87:?mldsa44",
-  "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:ed25519:ed448",
-  "?ecdsa_brainpoolP256r1tls13_sha256:?ecdsa_brainpoolP384r1tls13_sha384:?ecdsa_brainpoolP512r1tls13_sha512",
-  "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512",
-  "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512",
-  "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512",
-].join(":");
-
-/** Node's `ciphers` from TLS_CIPHERS. Level 2 also sets what a client's certificate may be signed with. */
-export function cipherList(ciphers: string | null): string {
-  const tls12 = ciphers ?? TLS12_SUITES;
-  const suites = /(?:^|:)TLS_/.test(tls12) ? tls12 : `${TLS13_SUITES}:${tls12}`;
-  return suites.includes("@SECLEVEL=") ? suites : `${suites}:@SECLEVEL=2`;
-}
 
 /**
  * One context for each MX host, certificate version and trust, built at its first use and kept; never one for each
@@ -207,27 +175,12 @@ interface ContextParts {
 
 /** @throws when any anchor or CRL does not load. */
 function createContext({ key, material, trust, clientCurves, ciphers }: ContextParts): SecureContext {
-  // Node passes over an anchor that it cannot read: the context would then trust less than its hash says.
-  for (const anchor of trust?.anchorsPem ?? []) void new X509Certificate(anchor);
-  // One CRL for each entry; Node throws at one that it cannot read. Passed over, it would end revocation.
-  const crl = [...(trust?.crlsPem ?? [])];
-  return createSecureContext({
-    ...pairs(material.keys),
-    // Never left out: undefined means the public roots. [] is nobody.
-    ca: [...(trust?.anchorsPem ?? [])],
-    ...(crl.length === 0 ? {} : { crl }),
-    allowPartialTrustChain: true,
-    minVersion: "TLSv1.2",
+  return createEdgeContext({
+    keys: material.keys,
+    anchorsPem: trust?.anchorsPem ?? [],
+    crlsPem: trust?.crlsPem ?? [],
+    clientCurves,
     ciphers,
-    ecdhCurve: groupList(clientCurves),
-    sigalgs: SIGNATURES,
-    // A resumed session has no client certificate and says `authorized` (nodejs/node#35317). Without a context id,
-    // asking for a certificate cuts clients that come back with a session of old.
-    secureOptions:
-      constants.SSL_OP_NO_TICKET |
-      constants.SSL_OP_NO_RENEGOTIATION |
-      // Our order of groups, so that a curve for certificates is not used for key exchange.
-      (clientCurves === "any" ? constants.SSL_OP_CIPHER_SERVER_PREFERENCE : 0),
     sessionIdContext: createHash("sha256").update(key).digest("hex").slice(0, 32),
   });
 }
