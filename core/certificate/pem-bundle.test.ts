@@ -187,11 +187,6 @@ describe("a server certificate that cannot be used", () => {
       [`${certificate} damaged-pem`],
     ],
     [
-      "line ends written as backslash and n",
-      { certificatePem: server.certificatePem.replaceAll("\n", "\\n") },
-      [`${certificate} damaged-pem`],
-    ],
-    [
       "lines of a lost block between blocks",
       { certificatePem: `${server.certificatePem}${"A".repeat(64)}\n` },
       [`${certificate} damaged-pem`],

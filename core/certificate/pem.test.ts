@@ -2,8 +2,10 @@ import { createPrivateKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { implicit, oid, pem, sequence, utf8String } from "../../test/support/der.ts";
 import { outcomeOf } from "../../test/support/outcome.ts";
+import { makeCrl } from "../../test/support/crl-writer.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { parsePemBundle, type PemBundle } from "./pem-bundle.ts";
+import { readPem } from "./pem.ts";
 import { parseTrustStore } from "./trust-anchors.ts";
 
 const nowMs = Date.now();
@@ -46,6 +48,27 @@ const WAYS: readonly (readonly [string, (text: string) => string])[] = [
   ["lines of 76 characters", (text) => rewrapped(text, 76)],
   ["lines of 20 characters", (text) => rewrapped(text, 20)],
   ["one line for each body", (text) => rewrapped(text, 100_000)],
+  ["line ends as \\n", (text) => text.replaceAll("\n", "\\n")],
+  ["line ends as \\r\\n", (text) => text.replaceAll("\n", "\\r\\n")],
+  ["line ends escaped twice", (text) => text.replaceAll("\n", "\\\\n")],
+  [
+    "line ends as \\n, attributes among them",
+    (text) => `Bag Attributes\\n ${before(text, "Key: x").replaceAll("\n", "\\n")}`,
+  ],
+  ["JSON's escapes", (text) => JSON.stringify(text)],
+  ["JSON's escapes, slashes as PHP has them", (text) => JSON.stringify(text).replaceAll("/", "\\/")],
+  [
+    "JSON's escapes, plus and equals as .NET and Gson have them",
+    (text) => JSON.stringify(text).replaceAll("+", "\\u002B").replaceAll("=", "\\u003d"),
+  ],
+  ["a whole JSON document around it", (text) => JSON.stringify({ certificatePem: text })],
+  ["the value of a variable, in one line", (text) => `export TLS_PEM="${text.replaceAll("\n", "\\n")}"`],
+  ["the value of a variable, over lines", (text) => `TLS_PEM='${text.trimEnd()}'\n`],
+  ["blanks for line ends", (text) => text.replaceAll("\n", " ")],
+  [
+    "quotes around each line, as in a program's source",
+    (text) => text.replaceAll(/^(.+)$/gm, '    "$1\\n" +'),
+  ],
   ["rulers of dashes", (text) => before(text, `${"-".repeat(64)}\n----- mx.example -----\n-----`)],
   ["comments that quote a boundary", (text) => before(text, "# -----BEGIN CERTIFICATE----- follows")],
   ["a fingerprint in hexadecimal", (text) => before(text, parsed.keys[0]?.fingerprintSha256 ?? "")],
@@ -77,7 +100,45 @@ describe("PEM as tools and people write it", () => {
     }
     const store = { certificatesPem: write(root.rootPem + server.chainPem) };
     expect(parseTrustStore(store, { nowMs }).anchors).toHaveLength(2);
+    const listed = { certificatesPem: write(root.rootPem), crlPem: write(makeCrl({ ca: root })) };
+    expect(parseTrustStore(listed, { nowMs }).crls).toHaveLength(1);
   });
+
+  it("is read from one line without any blank, where no header fields are on it", () => {
+    const joined = (text: string) => text.replaceAll("\n", "");
+    for (const kind of ["PKCS #8", "SEC 1", "encrypted PKCS #8"] as const) {
+      const bundle = { certificatePem: joined(server.bundlePem), privateKeyPem: joined(KEYS[kind]) };
+      const more = kind.startsWith("encrypted") ? { privateKeyPassphrase: passphrase } : {};
+      expect(parsePemBundle({ ...bundle, ...more }, { nowMs })).toEqual(parsed);
+    }
+    const old = {
+      certificatePem: server.bundlePem,
+      privateKeyPem: joined(KEYS["encrypted in OpenSSL's old form"]),
+    };
+    expect(outcomeOf(() => parsePemBundle({ ...old, privateKeyPassphrase: passphrase }, { nowMs }))).toEqual([
+      "InvalidInput /privateKeyPem damaged-pem",
+    ]);
+  });
+
+  it.each([
+    ["text before a block", (text: string) => `the key is ${text}`],
+    ["text after a block", (text: string) => `${text.trimEnd()} and so on`],
+    ["what is left of a body after a block", (text: string) => `${text.trimEnd()}${"MIIB".repeat(12)}`],
+    ["a backslash that is no escape", (text: string) => text.replace("MI", "M\\I")],
+  ])("is refused with %s on its line", (_, write) => {
+    const privateKeyPem = write(server.privateKeyPem.replaceAll("\n", ""));
+    expect(outcomeOf(() => parsePemBundle({ ...plain, privateKeyPem }, { nowMs }))).toEqual([
+      "InvalidInput /privateKeyPem damaged-pem",
+    ]);
+  });
+
+  it.each(["\r", "\\", "-", " ", "\\n", '"', "\n"])(
+    "reads a million characters %j in linear time",
+    (character) => {
+      const text = `-----BEGIN X-----\n${character.repeat(1_000_000)}`;
+      expect(readPem(text, "").issues).toHaveLength(1);
+    },
+  );
 
   it.each(["X509 CERTIFICATE", "TRUSTED CERTIFICATE"])("is read with the label %s", (label) => {
     const certificatePem = server.bundlePem.replaceAll(" CERTIFICATE-", ` ${label}-`);
