@@ -75,7 +75,6 @@ export const ISSUE_CODES = {
   "too-many-keys": "more than one ECDSA and one RSA key",
   "key-mismatch": "key and certificate do not belong together",
   "leaf-not-first": "the leaf does not come first",
-  "chain-order": "the intermediates do not lead from the leaf upwards",
   "two-of-one-kind": "more than one ECDSA and one RSA certificate",
   "no-names": "a certificate without a dNSName",
   "too-many-names": "a certificate with more dNSNames than are taken",

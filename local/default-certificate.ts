@@ -82,7 +82,7 @@ function reasonOf(error: unknown): string {
 }
 
 /** Dates of the leaves and of what is sent above them. */
-function dateProblem({ material }: NewCertificate, nowMs: number): string | null {
+function dateProblem({ material, leftOut = [] }: NewCertificate, nowMs: number): string | null {
   const sent = material.keys.flatMap(({ certificateChainPem }) => readPem(certificateChainPem, "").blocks);
   const problems = sent.flatMap(({ text }) => {
     const { validFromDate, validToDate, subject } = new X509Certificate(text);
@@ -92,6 +92,9 @@ function dateProblem({ material }: NewCertificate, nowMs: number): string | null
       ? []
       : `${which} is not valid before ${validFromDate.toISOString()}`;
   });
+  for (const { subject, notAfter, reason } of leftOut)
+    if (reason === "expired")
+      problems.push(`${JSON.stringify(subject)} expired at ${notAfter}, and is left out`);
   return problems.length === 0 ? null : [...new Set(problems)].join("; ");
 }
 

@@ -1,5 +1,8 @@
 import type { KeyObject } from "node:crypto";
+import { type Timestamp, timestamp } from "../clock.ts";
 import type { Issue } from "../errors.ts";
+import { sha256Hex } from "./certificate-fields.ts";
+import { distinguishedName } from "./distinguished-name.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { chainKeyProblem } from "./key-type.ts";
 import { isStrongSignature } from "./signature-algorithm.ts";
@@ -11,77 +14,83 @@ export interface CertificateChain {
   readonly issuers: readonly UploadedCertificate[];
 }
 
+/** Why a certificate of an upload is not served; `not-needed` = it is in no chain of a leaf. */
+export const LEFT_OUT_REASONS = ["not-needed", "expired", "not-yet-valid"] as const;
+
+/** A certificate of an upload that is not served. */
+export interface LeftOutCertificate {
+  /** RFC 4514 text, control characters escaped. */
+  readonly subject: string;
+  readonly fingerprintSha256: string;
+  readonly notAfter: Timestamp;
+  readonly reason: (typeof LEFT_OUT_REASONS)[number];
+}
+
 const CHAIN_POINTER = "/chainPem";
 
 /**
- * Sorts an upload into one chain for each leaf. The first certificate is a leaf, and so is every later one in its
- * field that belongs to one of the keys; what follows a leaf is its chain; `/chainPem` goes to each leaf that it fits.
+ * Finds the chain of each leaf in an upload. The first certificate is a leaf, and so is every later one of `/certificatePem`
+ * that belongs to one of the keys; each chain is built by signatures from all others, in any order. It ends below the first
+ * certificate above the leaf's own issuer that is not within its dates: clients that trust what is below need no more
+ * (docs/adr/0021). Copies are passed over: a full chain and its chain are often sent together.
  */
 export function splitChains(
   certificates: readonly UploadedCertificate[],
-  keys: readonly KeyObject[],
-): { chains: readonly CertificateChain[]; issues: readonly Issue[] } {
-  const shared = certificates.filter(({ pointer }) => pointer === CHAIN_POINTER);
-  const segments: UploadedCertificate[][] = [];
-  for (const certificate of certificates.filter(({ pointer }) => pointer !== CHAIN_POINTER)) {
-    const segment = segments.at(-1);
-    if (segment === undefined || startsSegment(certificate, { segments, keys })) segments.push([certificate]);
-    else if (!isAmong(segment, certificate)) segment.push(certificate);
-  }
-  const chains = segments.flatMap((segment) => withShared(segment, shared));
-  const used = [...segments.flat(), ...chains.flatMap(({ issuers }) => issuers)];
-  const issues = [
-    ...segments.flatMap(brokenLink),
-    ...shared
-      .filter((certificate) => !isAmong(used, certificate))
-      .map(strayIssue)
-      .slice(0, 1),
+  { keys, nowMs }: { readonly keys: readonly KeyObject[]; readonly nowMs: number },
+): { chains: readonly CertificateChain[]; leftOut: readonly LeftOutCertificate[] } {
+  const distinct = [
+    ...new Map(certificates.toReversed().map((each) => [each.x509.fingerprint256, each])).values(),
   ];
-  return { chains, issues };
+  const ordered = distinct.toReversed();
+  const isLeaf = ({ x509, pointer }: UploadedCertificate, at: number): boolean =>
+    at === 0 || (pointer !== CHAIN_POINTER && keys.some((key) => x509.checkPrivateKey(key)));
+  const others = ordered.filter((certificate, at) => !isLeaf(certificate, at));
+  const paths = ordered.filter(isLeaf).map((leaf) => pathFrom(leaf, others, nowMs));
+  const served = new Set(paths.flatMap(({ issuers }) => issuers));
+  const ends = new Set(paths.map(({ outOfDate }) => outOfDate));
+  return {
+    chains: paths.map(({ leaf, issuers }) => ({ leaf, issuers })),
+    leftOut: others
+      .filter((certificate) => !served.has(certificate))
+      .map((certificate) =>
+        leftOut(certificate, ends.has(certificate) ? dateFault(certificate, nowMs) : null),
+      ),
+  };
 }
 
-/** Copies are passed over: a full chain and its chain are often sent together. */
-const isAmong = (
-  certificates: readonly UploadedCertificate[],
-  { x509: { fingerprint256 } }: UploadedCertificate,
-): boolean => certificates.some(({ x509 }) => x509.fingerprint256 === fingerprint256);
-
-function startsSegment(
-  certificate: UploadedCertificate,
-  { segments, keys }: { segments: readonly UploadedCertificate[][]; keys: readonly KeyObject[] },
-): boolean {
-  const repeated = segments.some(([leaf]) => leaf?.x509.fingerprint256 === certificate.x509.fingerprint256);
-  return !repeated && keys.some((key) => certificate.x509.checkPrivateKey(key));
-}
-
-function withShared(
-  segment: readonly UploadedCertificate[],
-  shared: readonly UploadedCertificate[],
-): readonly CertificateChain[] {
-  const [leaf, ...issuers] = segment;
-  if (leaf === undefined) return [];
-  for (const certificate of shared) {
-    const isCopy = isAmong([leaf, ...issuers], certificate);
-    if (!isCopy && isIssuedBy(issuers.at(-1) ?? leaf, certificate)) issuers.push(certificate);
+/** @returns `outOfDate` the certificate at which the chain was cut; null = it ends by itself. */
+function pathFrom(
+  leaf: UploadedCertificate,
+  others: readonly UploadedCertificate[],
+  nowMs: number,
+): CertificateChain & { readonly outOfDate: UploadedCertificate | null } {
+  const issuers: UploadedCertificate[] = [];
+  for (let last = leaf; !isIssuedBy(last, last); ) {
+    const below = last;
+    const found = others.filter((each) => !issuers.includes(each) && isIssuedBy(below, each));
+    // Of a CA's certificates for one key, such as its own and cross-signed ones, one within its dates.
+    const next = found.find((each) => dateFault(each, nowMs) === null) ?? found[0];
+    if (next === undefined) break;
+    if (issuers.length > 0 && dateFault(next, nowMs) !== null) return { leaf, issuers, outOfDate: next };
+    issuers.push(next);
+    last = next;
   }
-  return [{ leaf, issuers }];
+  return { leaf, issuers, outOfDate: null };
 }
 
-/** The first place in a segment where a certificate is not the issuer of the one before it. */
-function brokenLink(segment: readonly UploadedCertificate[]): readonly Issue[] {
-  const broken = segment.find((certificate, at) => {
-    const before = segment[at - 1];
-    return before !== undefined && !isIssuedBy(before, certificate);
-  });
-  return broken === undefined ? [] : [strayIssue(broken)];
+function dateFault({ fields }: UploadedCertificate, nowMs: number): "expired" | "not-yet-valid" | null {
+  if (fields.notAfter <= nowMs) return "expired";
+  return fields.notBefore > nowMs ? "not-yet-valid" : null;
 }
 
-const strayIssue = (certificate: UploadedCertificate): Issue => ({
-  pointer: certificate.pointer,
-  code: "chain-order",
-  message:
-    `certificate ${String(certificate.position)} is not the issuer of the one before it; ` +
-    "the leaf comes first, then each certificate's issuer",
+const leftOut = (
+  { der, fields }: UploadedCertificate,
+  fault: ReturnType<typeof dateFault>,
+): LeftOutCertificate => ({
+  subject: distinguishedName(fields.subject, { characters: "unicode" }),
+  fingerprintSha256: sha256Hex(der),
+  notAfter: timestamp(fields.notAfter),
+  reason: fault ?? "not-needed",
 });
 
 /** What OpenSSL at security level 2 would refuse to serve, and keys that peers cannot read (the leaf's is judged by its type too). */

@@ -33,7 +33,9 @@ const pem = z.string().min(1);
 
 const pemFields = {
   certificatePem: pem.meta({ description: "the leaf first; may hold its chain" }),
-  chainPem: pem.optional().meta({ description: "intermediates in order" }),
+  chainPem: pem.optional().meta({
+    description: "intermediates; those that the leaf does not need are left out and named in the answer",
+  }),
   privateKeyPassphrase: z.string().min(1).optional().meta({ writeOnly: true }),
 };
 
@@ -132,6 +134,7 @@ export const certificateDocument = z.strictObject({
       "updatedAt",
       "updatedBy",
       "warnings",
+      "leftOut",
     ].map((field) => [field, ignoredInput]),
   ),
 });

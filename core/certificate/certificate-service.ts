@@ -97,7 +97,8 @@ export class CertificateService {
     const id = ids.certificate();
     const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
     const { names, keys } = made;
-    return this.#add(actor, { id, ...input, names, keys, material: { version: 1, sha256 } });
+    const view = await this.#add(actor, { id, ...input, names, keys, material: { version: 1, sha256 } });
+    return withLeftOut(view, made);
   }
 
   async #order(actor: Actor, input: AcmInput): Promise<CertificateView> {
@@ -159,7 +160,7 @@ export class CertificateService {
     const made = this.#parse(input, existing);
     const bytes = encodeMaterial(made.material);
     let stored: CertificateRecord["material"] = null;
-    return this.#commit(condition, async (expectedHead) => {
+    const view = await this.#commit(condition, async (expectedHead) => {
       const { id, before, replaced } = await this.#stored(target, condition);
       const { names, keys } = made;
       const { source } = input;
@@ -173,6 +174,7 @@ export class CertificateService {
       const after = { ...record, source, names, keys, material: stored };
       return this.#change(target.actor, { id, before, after, expectedHead, replaced });
     });
+    return withLeftOut(view, made);
   }
 
   /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
@@ -314,6 +316,9 @@ export class CertificateService {
     return { id, before: null, replaced: found.unreadable };
   }
 }
+
+const withLeftOut = (view: CertificateView, { leftOut }: NewCertificate): CertificateView =>
+  leftOut === undefined ? view : { ...view, leftOut };
 
 const absent = (): NotFound => new NotFound("there is no such certificate");
 

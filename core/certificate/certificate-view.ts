@@ -9,6 +9,7 @@ import {
   type ValidationRecord,
   validity,
 } from "./certificate.ts";
+import type { LeftOutCertificate } from "./certificate-chain.ts";
 
 /** Domains that refer to a record: how many, and the first of them by name. */
 export interface UsedBy {
@@ -59,6 +60,8 @@ export interface CertificateView extends LoggedCertificate {
   /** For `acm`: CNAME records that must be in the DNS for it to be issued and renewed. */
   readonly validation?: readonly ValidationRecord[];
   readonly usedBy: UsedBy;
+  /** In the answer to an upload alone: its certificates that are not served; absent = none. */
+  readonly leftOut?: readonly LeftOutCertificate[];
 }
 
 export function loggedCertificate(record: CertificateRecord): LoggedCertificate {

@@ -36,7 +36,7 @@ export interface PemBundleContext {
  * No message holds anything of a key or passphrase.
  *
  * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, a passphrase that is missing
- *   or wrong, keys or signatures too weak or unsupported, no dNSName, a chain that is out of order.
+ *   or wrong, keys or signatures too weak or unsupported, no dNSName, a leaf that is not the first.
  * @throws RuleViolation when a certificate is expired, not valid yet or does not match its key; too many of anything (names: `CAPS.certificateNames`).
  * @throws TooLarge when a field is over its cap.
  */
@@ -45,17 +45,19 @@ export function parsePemBundle(bundle: PemBundle, context: PemBundleContext): Ne
   const certificates = readBundleCertificates(bundle);
   const keys = readBundleKeys(bundle, context);
   throwInvalid(leafOutOfPlace(certificates, keys));
-  const { chains, issues } = splitChains(certificates, keys);
-  throwInvalid([...issues, ...chains.flatMap(({ leaf }) => leafIssues(leaf))]);
+  const { chains, leftOut } = splitChains(certificates, { keys, nowMs: context.nowMs });
+  throwInvalid(chains.flatMap(({ leaf }) => leafIssues(leaf)));
   throwInvalid([...chains.flatMap(weaknessIssues), ...setIssues(chains)]);
   const paired = pairKeys(chains, { keys, uploaded: bundle.privateKeyPem !== undefined });
   const dates =
     context.takesAnyDate === true
       ? []
-      : certificates.flatMap((certificate) => dateIssues(certificate, context.nowMs));
+      : chains
+          .flatMap(({ leaf, issuers }) => [leaf, ...issuers])
+          .flatMap((certificate) => dateIssues(certificate, context.nowMs));
   const violations = [...chains.flatMap(nameCountIssues), ...paired.issues, ...dates];
   if (violations.length > 0) throw new RuleViolation(violations);
-  return newCertificate(paired.pairs);
+  return { ...newCertificate(paired.pairs), ...(leftOut.length === 0 ? {} : { leftOut }) };
 }
 
 const FIELDS = [

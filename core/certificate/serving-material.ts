@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Unreadable } from "../errors.ts";
 import { parseStoredJson } from "../stored-json.ts";
+import type { LeftOutCertificate } from "./certificate-chain.ts";
 import { type CertificateKey, KEY_TYPES } from "./certificate.ts";
 import type { CertificateMaterial } from "./key-vault.ts";
 
@@ -11,6 +12,8 @@ export interface NewCertificate {
   /** dNSNames that every leaf carries, canonical. */
   readonly names: readonly string[];
   readonly material: CertificateMaterial;
+  /** Certificates of an upload that are not served; absent = none. */
+  readonly leftOut?: readonly LeftOutCertificate[];
 }
 
 const MATERIAL = z.object({

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/certificate/certificate.ts";
+import { LEFT_OUT_REASONS } from "../../core/certificate/certificate-chain.ts";
 import { CLIENT_USAGES, PREVIOUS_CONTENTS } from "../../core/certificate/trust-store.ts";
 import { recordsOf, revision, time, written } from "./domain-response.ts";
 
@@ -50,6 +51,21 @@ export const certificateResponse = z
       .optional()
       .meta({ description: "acm: CNAME records that must be in the DNS, for it to be issued and renewed" }),
     usedBy,
+    leftOut: z
+      .array(
+        z.strictObject({
+          subject: z.string(),
+          fingerprintSha256: fingerprint,
+          notAfter: time,
+          reason: z.enum(LEFT_OUT_REASONS),
+        }),
+      )
+      .readonly()
+      .optional()
+      .meta({
+        description:
+          "in the answer to an upload: its certificates that are not served, and why; absent = none",
+      }),
   })
   .meta({ id: "Certificate" });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ApiUnderTest, loadAtLevel, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import { type ApiUnderTest, loadAtLevel, OTHER_TOKEN, startApi, TOKEN } from "../../test/support/api.ts";
 import { hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 
@@ -279,6 +279,27 @@ describe("PUT of new material", () => {
     const { json } = await api.expect(200, "PUT", `${ALL}/${id}/material`, { body: upload(server), ...HERE });
     expect(json.version).toBe(3);
     await api.expect(200, "GET", `${ALL}/${id}/chain.pem`);
+  });
+});
+
+describe("an upload with certificates that the leaf does not need", () => {
+  const stranger = makeCa({ name: "Stranger" });
+  const chainPem = stranger.certificatePem + server.chainPem;
+  const leftOut = [{ subject: "CN=Stranger", reason: "not-needed" }];
+
+  it("names them in the answers of POST and PUT, and nowhere else", async () => {
+    const api = await startApi();
+    const created = await api.expect(201, "POST", ALL, { body: upload(server, { chainPem }) });
+    expect(created.json.leftOut).toMatchObject(leftOut);
+    const path = `${ALL}/${created.json.id}`;
+    expect((await api.expect(200, "GET", path)).json.leftOut).toBeUndefined();
+    const { source: _, ...material } = upload(server, { chainPem });
+    const put = await api.expect(200, "PUT", `${path}/material`, { body: material, ...HERE });
+    expect(put.json.leftOut).toMatchObject(leftOut);
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const chain = await api.app.request(`${path}/chain.pem`, { headers });
+    expect(await chain.text()).toBe(server.bundlePem);
+    await api.expect(200, "PATCH", path, { body: { ...created.json, label: "mx" }, ...HERE });
   });
 });
 
