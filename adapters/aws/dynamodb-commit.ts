@@ -1,20 +1,22 @@
 import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
 import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../../core/settings/mx-host.ts";
-import type { Commit, LogEntry, UseChange } from "../../core/settings/store.ts";
-import { logEntryOf, replacedRevision } from "../../core/settings/write.ts";
+import type { Commit, LogEntry, OfferedWrite, UseChange } from "../../core/settings/store.ts";
+import { logEntryOf, replacedRevision } from "../../core/settings/log-entry.ts";
 import {
   type Action,
   type Condition,
   type DynamoDbTable,
   type Item,
   keyItem,
+  keyOf,
   numberOf,
   textOf,
 } from "./dynamodb-table.ts";
+import { BUSY_AT, offerAction } from "./dynamodb-queue.ts";
 import { type ReferenceChange, referenceChanges } from "./references.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";
-import { HEAD_KEY, listKeyOf, logKey, recordKey, WRITER_REGION } from "./table-keys.ts";
+import { HEAD_KEY, type ItemKey, listKeyOf, logKey, recordKey, WRITER_REGION } from "./table-keys.ts";
 
 /** How long the change log is kept. */
 const LOG_KEPT_SECONDS = 90 * 24 * 3600;
@@ -34,33 +36,140 @@ export async function commitTo(
 ): Promise<LogEntry> {
   const entry = logEntryOf(commit);
   for (const change of commit.hosts) checkOwner(change);
+  const own = joined(NOTHING, commit) ?? twice();
+  const { along, all } = alongWithRoom(commit, { own, maxActions });
+  const last = along.at(-1);
+  const [record, log, ...offers] = all.actions;
   const actions = [
     // The record first: a caller whose record has changed must hear that, and not that something else has.
-    recordAction(entry, replacedRevision(commit)),
-    headAction(commit, await table.region()),
-    logAction(entry),
-    ...entry.hosts.map((change) => hostAction(change, entry.revision)),
-    ...commit.uses.map(useAction),
-    ...(commit.hostsRead ?? []).map(hostCheck),
+    ...(record === undefined ? [] : [record]),
+    headAction(commit, { last, region: await table.region() }),
+    ...(log === undefined ? [] : [log]),
+    ...[...all.hosts.values()].map(hostAction),
+    ...[...all.uses.values()].map(useAction),
+    ...[...all.checks.values()].map(hostCheck),
+    ...offers,
   ];
-  const references = referenceChanges(commit);
   const room = Math.max(0, maxActions - actions.length);
-  await table.putAll(references.slice(room).map(({ key }) => ({ ...keyItem(key), loose: { BOOL: true } })));
-  const cancelled = await table.transact([...actions, ...references.slice(0, room).map(referenceAction)]);
+  const loose = all.references.slice(room).map(({ key }) => ({ ...keyItem(key), loose: { BOOL: true } }));
+  await table.putAll(loose);
+  const cancelled = await table.transact([...actions, ...all.references.slice(0, room).map(referenceAction)]);
   if (cancelled === null) return entry;
   if (!cancelled.isCertain && (await isLogged(table, entry))) return entry;
-  throw failure(commit, cancelled.reasons);
+  throw failure(commit, cancelled.reasons, 3 + all.hosts.size);
 }
+
+function twice(): never {
+  throw new TypeError("a commit is at one item twice");
+}
+
+/** What commits do together, beside taking the head: each item once, as if they had been done one after the other. */
+interface Joined {
+  /** Of each commit: its record, its log entry, and its offer if it was one. */
+  readonly actions: readonly Action[];
+  readonly references: readonly ReferenceChange[];
+  /** Keys of the items of both. */
+  readonly keys: ReadonlySet<string>;
+  readonly hosts: ReadonlyMap<string, HostWrite>;
+  readonly checks: ReadonlyMap<string, MxHostRead>;
+  readonly uses: ReadonlyMap<string, UseChange>;
+}
+
+interface HostWrite {
+  readonly change: MxHostChange;
+  readonly revision: number;
+}
+
+const NOTHING: Joined = {
+  actions: [],
+  references: [],
+  keys: new Set(),
+  hosts: new Map(),
+  checks: new Map(),
+  uses: new Map(),
+};
+
+/** With the next commit; null when that does not continue what is there, or is at the same record. */
+function joined(before: Joined, commit: Commit): Joined | null {
+  const entry = logEntryOf(commit);
+  const actions = [
+    recordAction(entry, replacedRevision(commit)),
+    logAction(entry),
+    ...(commit.offered === undefined ? [] : [offerAction(commit.offered, entry.revision)]),
+  ];
+  const references = referenceChanges(commit);
+  const keys = [...actions.map(keyOf), ...references.map(({ key }) => key)].map(textOfKey);
+  const uses = new Map(before.uses);
+  for (const use of commit.uses) {
+    const key = textOfKey(recordKey(use.kind, use.id));
+    uses.set(key, { ...use, delta: use.delta + (uses.get(key)?.delta ?? 0) });
+  }
+  const all = new Set([...before.keys, ...keys]);
+  const isApart =
+    all.size === before.keys.size + keys.length && [...uses.keys()].every((key) => !all.has(key));
+  const hosts = new Map(before.hosts);
+  const checks = new Map(before.checks);
+  const isNext = (host: string, item: MxHost | null): boolean => {
+    const known = hosts.get(host)?.change.after ?? checks.get(host)?.item;
+    return (!hosts.has(host) && !checks.has(host)) || isSameItem(known ?? null, item);
+  };
+  for (const change of entry.hosts) {
+    if (!isNext(change.host, change.before)) return null;
+    const first = hosts.get(change.host)?.change.before;
+    checks.delete(change.host);
+    const whole = first === undefined ? change : { ...change, before: first };
+    hosts.set(change.host, { change: whole, revision: entry.revision });
+  }
+  for (const read of commit.hostsRead ?? []) {
+    if (!isNext(read.host, read.item)) return null;
+    if (!hosts.has(read.host)) checks.set(read.host, read);
+  }
+  if (!isApart) return null;
+  return {
+    actions: [...before.actions, ...actions],
+    references: [...before.references, ...references],
+    keys: all,
+    hosts,
+    checks,
+    uses,
+  };
+}
+
+/** The first writes of `along` that the transaction has room for, all their references too. */
+function alongWithRoom(
+  commit: Commit,
+  { own, maxActions }: { readonly own: Joined; readonly maxActions: number },
+): { readonly along: readonly OfferedWrite[]; readonly all: Joined } {
+  const along: OfferedWrite[] = [];
+  let all = own;
+  for (const offer of commit.along ?? []) {
+    if (offer.commit.hosts.some(changesOwner)) break;
+    const next = joined(all, { ...offer.commit, offered: offer.ticket });
+    if (next === null || actionCount(next) > maxActions) break;
+    all = next;
+    along.push(offer);
+  }
+  return { along, all };
+}
+
+/** With the head. */
+const actionCount = ({ keys, hosts, checks, uses }: Joined): number =>
+  1 + keys.size + hosts.size + checks.size + uses.size;
+
+const textOfKey = ({ pk, sk }: ItemKey): string => `${pk} ${sk}`;
 
 /** Whether the revision holds this very entry: tried again as if it did not, the write would be stored twice. */
 async function isLogged(table: DynamoDbTable, entry: LogEntry): Promise<boolean> {
   return textOf(await table.get(logKey(entry.revision)), "json") === JSON.stringify(entry);
 }
 
-function checkOwner({ host, before, after }: MxHostChange): void {
-  if (before === null || after === null || before.account === after.account) return;
-  throw new StateConflict("host-taken", `MX host ${host} belongs to another account`);
+function checkOwner(change: MxHostChange): void {
+  if (changesOwner(change))
+    throw new StateConflict("host-taken", `MX host ${change.host} belongs to another account`);
 }
+
+const changesOwner = ({ before, after }: MxHostChange): boolean =>
+  before !== null && after !== null && before.account !== after.account;
 
 function recordAction({ revision, record }: LogEntry, before: number | undefined): Action {
   const { kind, id, after } = record;
@@ -103,12 +212,16 @@ function unchanged(before: number | undefined, unused: boolean): Condition {
  * and the later of two would replace the other.
  */
 function headAction(
-  { expectedHead, ticket, at }: Pick<Commit, "expectedHead" | "ticket" | "at">,
-  region: string,
+  commit: Commit,
+  { last, region }: { readonly last: OfferedWrite | undefined; readonly region: string },
 ): Action {
+  const { expectedHead } = commit;
+  const newest = last?.commit ?? commit;
+  // Tickets before those of `along` are served only where this one's is marked as such.
+  const ticket = commit.ticket === undefined ? undefined : (last?.ticket ?? commit.ticket);
   const taken = {
-    ":next": { N: String(expectedHead + 1) },
-    ":at": { N: String(Math.floor(Date.parse(at) / 1000)) },
+    ":next": { N: String(newest.expectedHead + 1) },
+    ":at": { N: String(Math.floor(Date.parse(newest.at) / 1000)) },
     ...(ticket === undefined ? {} : { ":ticket": { N: String(ticket) } }),
   };
   const condition =
@@ -118,7 +231,9 @@ function headAction(
           expression: `head = :expected AND (attribute_not_exists(${WRITER_REGION}) OR ${WRITER_REGION} = :region)`,
           values: { ...taken, ":expected": { N: String(expectedHead) }, ":region": { S: region } },
         };
-  const set = `SET head = :next, writtenAt = :at${ticket === undefined ? "" : ", served = :ticket"}`;
+  const served = ticket === undefined ? "" : ", served = :ticket";
+  const busy = commit.othersWait === true ? `, ${BUSY_AT} = :next` : "";
+  const set = `SET head = :next, writtenAt = :at${served}${busy}`;
   return { update: HEAD_KEY, set, condition };
 }
 
@@ -132,7 +247,7 @@ function logAction(entry: LogEntry): Action {
   return { put: item, condition: ABSENT };
 }
 
-function hostAction({ host, before, after }: MxHostChange, revision: number): Action {
+function hostAction({ change: { host, before, after }, revision }: HostWrite): Action {
   const key = recordKey("mx-host", host);
   const condition = before === null ? ABSENT : isAs(before);
   if (after === null) return { delete: key, condition };
@@ -144,6 +259,9 @@ const hostCheck = ({ host, item }: MxHostRead): Action => ({
   check: recordKey("mx-host", host),
   condition: item === null ? ABSENT : isAs(item),
 });
+
+const isSameItem = (a: MxHost | null, b: MxHost | null): boolean =>
+  JSON.stringify(a && hostAttributes(a)) === JSON.stringify(b && hostAttributes(b));
 
 function hostAttributes(item: MxHost): Record<string, AttributeValue> {
   const { account, certificateId, domainCount, certificateRevision } = item;
@@ -181,7 +299,7 @@ const referenceAction = ({ key, becomes }: ReferenceChange): Action =>
   becomes === "present" ? { put: keyItem(key) } : { delete: key };
 
 /** What a cancelled transaction means: the record, then its uses, then everything that another write may have changed. */
-function failure(commit: Commit, reasons: readonly CancellationReason[]): Error {
+function failure(commit: Commit, reasons: readonly CancellationReason[], usesAt: number): Error {
   const failed = (index: number): boolean => reasons[index]?.Code === "ConditionalCheckFailed";
   const { uses, hosts, expectedHead } = commit;
   if (failed(0)) return recordFailure(commit, reasons[0]?.Item);
@@ -190,7 +308,7 @@ function failure(commit: Commit, reasons: readonly CancellationReason[]): Error 
     if (failed(3 + index)) return new Contention(`MX host ${host} has changed`);
   }
   for (const [index, { id }] of uses.entries()) {
-    const position = 3 + hosts.length + index;
+    const position = usesAt + index;
     if (!failed(position)) continue;
     if (reasons[position]?.Item === undefined) return new Contention(`${id} does not exist any more`);
     return new TypeError(`the uses of ${id} would be fewer than none`);

@@ -294,6 +294,13 @@ export const keyItem = ({ pk, sk }: ItemKey): KeyAttributes => ({
   [TABLE_DEFINITION.sortKey]: { S: sk },
 });
 
+export function keyOf(action: Action): ItemKey {
+  if ("update" in action) return action.update;
+  if ("delete" in action) return action.delete;
+  if ("check" in action) return action.check;
+  return { pk: textOf(action.put, TABLE_DEFINITION.partitionKey) ?? "", sk: sortKeyOf(action.put) };
+}
+
 export const textOf = (item: Item | undefined, attribute: string): string | undefined => item?.[attribute]?.S;
 
 /** undefined when the attribute is absent or no number. */

@@ -14,6 +14,7 @@ import type { RecordKind, UnreadableItem } from "../../core/settings/store.ts";
  *   HEAD                         HEAD                            the newest revision, when it was written, the ticket
  *                                                                served with it; after a take-over who writes
  *   QUEUE                        QUEUE                           the tickets taken by writers
+ *                                offer#0000000000000017          the write that waits under ticket 17, or where it was stored
  *   LOG                          0000000000000017                the log entry of revision 17
  *   USES#mx-host#<host>          domain#<account>#<name>         a domain names the host
  *   USES#certificate#<id>        mx-host#<host>                  a host serves the certificate
@@ -86,15 +87,29 @@ export const WRITER_REGION = "writerRegion";
 
 export const QUEUE_KEY: ItemKey = { pk: "QUEUE", sk: "QUEUE" };
 
-export const logKey = (revision: number): ItemKey => ({ pk: "LOG", sk: logSortKey(revision) });
+export const offerKey = (ticket: number): ItemKey => ({ pk: QUEUE_KEY.pk, sk: offerSortKey(ticket) });
+
+const offerSortKey = (ticket: number): string => `offer#${paddedNumber(ticket)}`;
+
+export const offersRange = (first: number, last: number): KeyRange => ({
+  pk: QUEUE_KEY.pk,
+  from: offerSortKey(first),
+  to: offerSortKey(last),
+});
+
+/** NaN when the sort key is not one of an offer. */
+export const ticketOf = (sk: string): number =>
+  /^offer#\d{16}$/.test(sk) ? Number(sk.slice("offer#".length)) : Number.NaN;
+
+export const logKey = (revision: number): ItemKey => ({ pk: "LOG", sk: paddedNumber(revision) });
 
 /** Padded to the digits of the largest safe integer, so that text order is number order. */
-const logSortKey = (revision: number): string => String(revision).padStart(16, "0");
+const paddedNumber = (number: number): string => String(number).padStart(16, "0");
 
 export const logRange = (first: number, last: number): KeyRange => ({
   pk: "LOG",
-  from: logSortKey(first),
-  to: logSortKey(last),
+  from: paddedNumber(first),
+  to: paddedNumber(last),
 });
 
 /** NaN when the sort key is not one of a log entry. */

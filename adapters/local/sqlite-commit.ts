@@ -2,7 +2,7 @@ import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
 import type { DomainName } from "../../core/domain-name/domain-name.ts";
 import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
 import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/settings/store.ts";
-import { logEntryOf, replacedRevision } from "../../core/settings/write.ts";
+import { logEntryOf, replacedRevision } from "../../core/settings/log-entry.ts";
 import type { Database, Row } from "./database.ts";
 
 export const TABLE_OF: Readonly<Record<RecordKind, string>> = {

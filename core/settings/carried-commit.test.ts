@@ -9,10 +9,11 @@ import {
   trustStoreRecord,
 } from "../../test/support/records.ts";
 import { commitOf } from "../../test/contract/store-under-test.ts";
-import { isTouchedBy } from "./carried-commit.ts";
+import { alongWith, isTouchedBy } from "./carried-commit.ts";
 import type { MxHostChange } from "./mx-host.ts";
-import type { Commit, LogEntry, RecordChange } from "./store.ts";
-import { actionOf } from "./write.ts";
+import { logEntryOf } from "./log-entry.ts";
+import type { Commit, FeedEntry, LogEntry, RecordChange } from "./store.ts";
+import { actionOf } from "./log-entry.ts";
 
 const [X, Y] = [certificateId(1), certificateId(2)];
 const [S, T] = [trustStoreId(1), trustStoreId(2)];
@@ -149,5 +150,104 @@ describe("a planned write is touched", () => {
   it.each(["update", "delete"] as const)("any, by an %s of a record that could not be read", (action) => {
     const commit = commitOf(planned.record, { uses: planned.uses });
     expect(isTouchedBy(commit, { action, record: elsewhere, hosts: [] })).toBe(true);
+  });
+});
+
+describe("writes that are stored along with another", () => {
+  const at = "2026-11-28T12:00:00.000Z";
+  const write = (id: string, parts: Partial<Commit> = {}): Commit =>
+    commitOf(domain(id, null, { mxHosts: [`mx.${id}`] }), { at, ...parts });
+  const own = write("a.example", { expectedHead: 7 });
+  const entryAt = (revision: number, id: string): FeedEntry => ({
+    kind: "entry",
+    entry: logEntryOf(write(id, { expectedHead: revision - 1 })),
+  });
+  const unreadableAt = (revision: number): FeedEntry => ({
+    kind: "unreadable",
+    revision,
+    account: null,
+    item: { kind: "log-entry", id: String(revision), problem: "" },
+  });
+  const later = write("b.example", { expectedHead: 7, at: "2026-11-28T12:00:11.000Z" });
+  const [b, c] = [write("b.example", { expectedHead: 7 }), write("c.example", { expectedHead: 5 })];
+
+  it.each<[string, [number, Commit][], FeedEntry[], readonly number[], readonly number[]]>([
+    [
+      "all that hold, in order",
+      [
+        [4, b],
+        [5, c],
+      ],
+      [entryAt(6, "x.example"), entryAt(7, "y.example")],
+      [],
+      [4, 5],
+    ],
+    ["none behind a writer without an offer", [[5, b]], [], [], []],
+    ["those behind a writer that has left", [[5, b]], [], [4], [5]],
+    [
+      "none from the first that the commit itself has changed",
+      [
+        [4, write("a.example", { expectedHead: 7 })],
+        [5, b],
+      ],
+      [],
+      [],
+      [],
+    ],
+    [
+      "none from the first that one before it has changed",
+      [
+        [4, b],
+        [5, b],
+      ],
+      [],
+      [],
+      [4],
+    ],
+    [
+      "none from the first that was changed since it was built",
+      [
+        [4, c],
+        [5, b],
+      ],
+      [entryAt(6, "c.example"), entryAt(7, "y.example")],
+      [],
+      [],
+    ],
+    [
+      "none from the first that is behind an entry that cannot be read",
+      [
+        [4, b],
+        [5, c],
+      ],
+      [unreadableAt(6), entryAt(7, "y.example")],
+      [],
+      [4],
+    ],
+    [
+      "none from the first that is behind entries that are missing",
+      [
+        [4, b],
+        [5, c],
+      ],
+      [entryAt(7, "y.example")],
+      [],
+      [4],
+    ],
+    [
+      "those behind one whose time is over",
+      [
+        [4, later],
+        [5, write("c.example", { expectedHead: 7 })],
+      ],
+      [],
+      [],
+      [5],
+    ],
+  ])("are %s", (_, offered, entries, left, expected) => {
+    const offers = offered.map(([ticket, commit]) => ({ ticket, commit }));
+    const along = alongWith(own, { offers, left: new Set(left), ticket: 3 }, { entries, head: 7 });
+    expect(along.map(({ ticket }) => ticket)).toEqual(expected);
+    expect(along.map(({ commit }) => commit.expectedHead)).toEqual(expected.map((__, index) => 8 + index));
   });
 });

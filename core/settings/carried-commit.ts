@@ -1,7 +1,22 @@
-import type { ChangeFeed, Commit, LogEntry, RecordChange, Store } from "./store.ts";
+import type {
+  ChangeFeed,
+  Commit,
+  LogEntry,
+  OfferedWrite,
+  RecordChange,
+  Store,
+  WriterLine,
+  WriterQueue,
+} from "./store.ts";
+import type { MxHost, MxHostChange } from "./mx-host.ts";
+import { logEntryOf } from "./log-entry.ts";
 
 /** A commit that is further behind the head is built again: that reads less than the log. */
-const MAX_ENTRIES = 16;
+const MAX_ENTRIES = 64;
+/** How many entries behind the head an offered write may be. */
+const MAX_OFFER_BEHIND = 500;
+/** An offer of a writer that ended without taking it back is not stored after the time in which its caller was answered. */
+const OFFER_LASTS_MS = 10_000;
 
 /**
  * The same commit at the present head, when nothing that was written since its own can have changed how it was built. What a
@@ -18,13 +33,133 @@ export async function carriedToHead(
 
 /** The same with what was written since, as far as it was read. */
 export function carriedOver(commit: Commit, { entries, head }: ChangeFeed): Commit | null {
+  let carried = commit;
   for (const [index, item] of entries.entries()) {
     if (item.kind === "unreadable" || item.entry.revision !== commit.expectedHead + index + 1) return null;
-    if (isTouchedBy(commit, item.entry)) return null;
+    const next = past(carried, item.entry);
+    if (next === null) return null;
+    carried = next;
   }
   // A feed may end before its head: too many entries, or one that is shown late.
-  return commit.expectedHead + entries.length === head ? { ...commit, expectedHead: head } : null;
+  return commit.expectedHead + entries.length === head ? { ...carried, expectedHead: head } : null;
 }
+
+/** The commit after this entry; null when it has to be built again. */
+const past = (commit: Commit, entry: Pick<LogEntry, "action" | "record" | "hosts">): Commit | null =>
+  isTouchedBy(commit, entry) ? recounted(commit, entry) : commit;
+
+/**
+ * The commit where the other write changed no more of the MX hosts that both name than how many domains name them. A plan is the
+ * same at another count, as long as neither write changes a certificate or an owner and no count begins or ends.
+ */
+function recounted(
+  commit: Commit,
+  { action, record, hosts }: Pick<LogEntry, "action" | "record" | "hosts">,
+): Commit | null {
+  const own = commit.record;
+  if (own.kind !== "domain" || record.kind !== "domain" || own.id === record.id) return null;
+  if (commit.replaced !== undefined || (record.before === null && action !== "create")) return null;
+  const known = new Map<string, MxHost | null>([
+    ...commit.hosts.map(({ host, before }) => [host, before] as const),
+    ...(commit.hostsRead ?? []).map(({ host, item }) => [host, item] as const),
+  ]);
+  const changed = new Map<string, MxHostChange>(hosts.map((change) => [change.host, change]));
+  const named = hostsNamedBy(own);
+  const shared = [...hostsNamedBy(record), ...changed.keys()].filter((host) => named.has(host));
+  const isAsCounted = (host: string): boolean => {
+    const item = known.get(host) ?? null;
+    const change = changed.get(host);
+    if (item === null) return false;
+    return change === undefined || (isCount(change) && change.before?.domainCount === item.domainCount);
+  };
+  if (!shared.every(isAsCounted)) return null;
+  const ownChanges = commit.hosts.filter(({ host }) => changed.has(host));
+  if (!ownChanges.every(isCount)) return null;
+  const countAfter = <Item extends MxHost | null>(item: Item, host: string): Item => {
+    const { before, after: stored } = changed.get(host) ?? {};
+    if (item === null || !before || !stored) return item;
+    return { ...item, domainCount: item.domainCount + stored.domainCount - before.domainCount };
+  };
+  const counted = commit.hosts.map((change) => ({
+    ...change,
+    before: countAfter(change.before, change.host),
+    after: countAfter(change.after, change.host),
+  }));
+  // The last domain but one has gone: now this one is the last.
+  if (counted.some((change) => change.after?.domainCount === 0)) return null;
+  return {
+    ...commit,
+    hosts: counted,
+    ...(commit.hostsRead === undefined
+      ? {}
+      : { hostsRead: commit.hostsRead.map(({ host, item }) => ({ host, item: countAfter(item, host) })) }),
+  };
+}
+
+/** Whether nothing but the number of domains changes. */
+const isCount = ({ before, after: stored }: MxHostChange): boolean =>
+  before !== null &&
+  stored !== null &&
+  before.account === stored.account &&
+  before.certificateId === stored.certificateId &&
+  before.certificateRevision === stored.certificateRevision;
+
+/**
+ * The commit with those of the writers behind that hold after it, as each would be built at its turn: all that come before
+ * the first that does not, so that none is overtaken.
+ */
+export async function withThoseBehind(
+  own: Commit,
+  { line, ticket }: { readonly line: WriterLine; readonly ticket: number },
+  { store, queue }: { readonly store: Pick<Store, "changesAfter">; readonly queue: WriterQueue },
+): Promise<Commit> {
+  if (line.taken <= ticket) return own;
+  const offers = (await queue.offersAfter(ticket)).filter(
+    ({ commit }) => commit.expectedHead >= own.expectedHead - MAX_OFFER_BEHIND,
+  );
+  if (offers.length === 0) return own;
+  const since = Math.min(own.expectedHead, ...offers.map(({ commit }) => commit.expectedHead));
+  const feed: ChangeFeed =
+    since === own.expectedHead
+      ? { entries: [], head: since }
+      : await store.changesAfter(since, MAX_OFFER_BEHIND);
+  // Another has gone first: this one is to look again, and to send nothing.
+  if (feed.head !== own.expectedHead) return own;
+  const along = alongWith(own, { offers, left: line.left, ticket }, feed);
+  return along.length === 0 ? own : { ...own, along };
+}
+
+/** Of the offers behind `ticket`, those that can be stored with the commit; `feed` ends at its head. */
+export function alongWith(
+  own: Commit,
+  { offers, left, ticket }: { offers: readonly OfferedWrite[]; left: ReadonlySet<number>; ticket: number },
+  feed: ChangeFeed,
+): OfferedWrite[] {
+  const along: OfferedWrite[] = [];
+  const before = [logEntryOf(own)];
+  let last = ticket;
+  for (const offer of offers) {
+    // A writer between the two waits without an offer.
+    for (last += 1; last < offer.ticket && left.has(last); last += 1);
+    if (last !== offer.ticket) break;
+    if (isOver(offer.commit, own)) continue;
+    const entries = feed.entries.filter(
+      (item) => (item.kind === "entry" ? item.entry.revision : item.revision) > offer.commit.expectedHead,
+    );
+    const carried = before.reduce<Commit | null>(
+      (plan, entry) => plan && past(plan, entry),
+      carriedOver(offer.commit, { entries, head: feed.head }),
+    );
+    if (carried === null) break;
+    const commit = { ...carried, expectedHead: own.expectedHead + before.length };
+    along.push({ ticket: offer.ticket, commit });
+    before.push(logEntryOf(commit));
+  }
+  return along;
+}
+
+const isOver = (offer: Commit, own: Commit): boolean =>
+  Math.abs(Date.parse(own.at) - Date.parse(offer.at)) > OFFER_LASTS_MS;
 
 /**
  * Whether a write may have changed what `commit` was built from: its record, the MX hosts that it names before or after

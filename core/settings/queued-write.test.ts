@@ -3,8 +3,9 @@ import { domainRecord } from "../../test/support/records.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
 import { Contention, RuleViolation, StaleRevision, Unavailable } from "../errors.ts";
 import { waitingIn, writersBefore, writeWithQueue } from "./queued-write.ts";
-import type { Commit, LogEntry, WriterLine } from "./store.ts";
-import { commitWithRetry, logEntryOf } from "./write.ts";
+import type { Commit, LogEntry, LookWith, OfferedWrite, WriterLine } from "./store.ts";
+import { logEntryOf } from "./log-entry.ts";
+import { commitWithRetry } from "./write.ts";
 
 const after = domainRecord();
 const commitAt = (expectedHead: number): Commit => ({
@@ -27,22 +28,37 @@ const line = (parts: Partial<WriterLine>): WriterLine => ({
   served: 0,
   taken: 0,
   left: new Set(),
+  isBusy: false,
   entry: null,
+  storedAt: null,
   ...parts,
 });
 
 /** A queue and a log in memory; each commit fails with the next of `failures`, if any is left. */
 function start(failures: readonly Error[] = []) {
   const time = new VirtualTime();
-  const state = { head: 0, served: 0, taken: 0, left: new Set<number>() };
+  const state = { head: 0, served: 0, taken: 0, left: new Set<number>(), isBusy: false };
+  const offers = new Map<number, Commit>();
+  const storedAt = new Map<number, number>();
   const waiting = [...failures];
   const commits: Commit[] = [];
   const builds: number[] = [];
   const queue = {
     enter: async () => (state.taken += 1),
-    line: async () => {
+    line: async ({ offer }: LookWith = {}): Promise<WriterLine> => {
       await time.sleep(4);
-      return { ...state, left: new Set(state.left), entry: null };
+      const stored = offer === undefined ? null : (storedAt.get(offer) ?? null);
+      return { ...state, left: new Set(state.left), entry: null, storedAt: stored };
+    },
+    offer: async ({ ticket, commit }: OfferedWrite) => {
+      offers.set(ticket, commit);
+      return true;
+    },
+    offersAfter: async (ticket: number) =>
+      [...offers].flatMap(([each, commit]) => (each > ticket ? [{ ticket: each, commit }] : [])),
+    withdraw: async (ticket: number) => {
+      offers.delete(ticket);
+      return storedAt.get(ticket) ?? null;
     },
     leave: async (ticket: number) => {
       state.left.add(ticket);
@@ -76,7 +92,7 @@ function start(failures: readonly Error[] = []) {
     ...effects,
     isWorthAnotherTry: (error: unknown) => error instanceof Contention,
   };
-  return { time, state, store, commits, builds, build, effects, write };
+  return { time, state, store, commits, builds, build, effects, write, offers, storedAt };
 }
 
 describe("the line of writers", () => {
@@ -167,10 +183,10 @@ describe("a write in the queue", () => {
   it("reads the entry that its plan is behind by together with the line, and the log only where that is not enough", async () => {
     const { time, state, builds, commits, write } = start([new Contention("taken")]);
     const asked: (number | undefined)[] = [];
-    const shown = async (revision?: number) => {
-      asked.push(revision);
+    const shown = async ({ entry }: LookWith = {}) => {
+      asked.push(entry);
       if (asked.length === 2) state.head = 1;
-      return { ...(await write.queue.line()), entry: revision === 1 ? elsewhereAt(1) : null };
+      return { ...(await write.queue.line()), entry: entry === 1 ? elsewhereAt(1) : null };
     };
     const changesAfter = () => Promise.reject(new TypeError("the line has the entry"));
     const queue = { ...write.queue, line: shown };
@@ -182,9 +198,9 @@ describe("a write in the queue", () => {
 
   it("reads the log where the head is further on than the entry that came with the line", async () => {
     const { time, state, commits, write } = start([new Contention("taken")]);
-    const shown = async (revision?: number) => {
-      if (revision !== undefined) state.head = 2;
-      return { ...(await write.queue.line()), entry: revision === 1 ? elsewhereAt(1) : null };
+    const shown = async ({ entry }: LookWith = {}) => {
+      if (entry !== undefined) state.head = 2;
+      return { ...(await write.queue.line()), entry: entry === 1 ? elsewhereAt(1) : null };
     };
     let reads = 0;
     const changesAfter = async () => {
@@ -252,6 +268,93 @@ describe("a write in the queue", () => {
   });
 });
 
+describe("a write that waits behind others", () => {
+  /** Two wait before it. */
+  const behindTwo = () => {
+    const started = start();
+    started.state.taken = 2;
+    return started;
+  };
+
+  it("is offered as it was built, and answered with what another stored of it", async () => {
+    const { time, state, offers, storedAt, commits, write } = behindTwo();
+    const other = (async () => {
+      await time.sleep(50);
+      expect([...offers]).toEqual([[3, commitAt(0)]]);
+      storedAt.set(3, 3);
+      Object.assign(state, { head: 3, served: 3 });
+    })();
+    const [entry] = await time.run(Promise.all([writeWithQueue(write), other]));
+    expect(entry).toEqual(logEntryOf(commitAt(2)));
+    expect(commits).toEqual([]);
+  });
+
+  it("settles its offer when it is stored at its own turn", async () => {
+    const { time, state, commits, write } = behindTwo();
+    const other = time.sleep(50).then(() => Object.assign(state, { head: 2, served: 2 }));
+    await time.run(Promise.all([writeWithQueue(write), other]));
+    expect(commits.map(({ ticket, offered }) => [ticket, offered])).toEqual([[3, 3]]);
+  });
+
+  it("takes its offer back at its deadline", async () => {
+    const { time, offers, write } = behindTwo();
+    const work = writeWithQueue({ ...write, deadline: 100 });
+    await expect(time.run(work)).rejects.toBeInstanceOf(Unavailable);
+    expect([...offers]).toEqual([]);
+  });
+
+  it("is stored and no failure, when another stored it as its time was over", async () => {
+    const { time, state, storedAt, write } = behindTwo();
+    const queue = { ...write.queue, withdraw: async () => 2 };
+    const { revision } = await time.run(writeWithQueue({ ...write, queue, deadline: 100 }));
+    expect(revision).toBe(2);
+    expect(storedAt.size).toBe(0);
+    expect(state.left).toEqual(new Set());
+  });
+
+  it("is not offered when it takes the place of a record that cannot be read", async () => {
+    const { time, state, offers, build, write } = behindTwo();
+    const replaced = { revision: 1, isOwn: true, problem: "", mxHosts: [], trustStoreIds: [] };
+    const other = time.sleep(50).then(() => Object.assign(state, { head: 2, served: 2 }));
+    const rebuilt = async (head: number) => ({ ...(await build(head)), replaced });
+    await time.run(Promise.all([writeWithQueue({ ...write, build: rebuilt }), other]));
+    expect([...offers]).toEqual([]);
+  });
+
+  it("takes along what is offered behind it, and not a second time after it was too late", async () => {
+    const { time, state, offers, commits, write } = start([new Contention("taken"), new Contention("taken")]);
+    const other = domainRecord({ name: "other.example", mxHosts: ["mx.other.example"] });
+    const record = { kind: "domain", id: other.name, before: null, after: other } as const;
+    const commit = { ...commitAt(0), record };
+    const enter = async () => {
+      const ticket = await write.queue.enter();
+      state.taken = 2;
+      offers.set(2, commit);
+      return ticket;
+    };
+    await time.run(writeWithQueue({ ...write, queue: { ...write.queue, enter } }));
+    const along = [{ ticket: 2, commit: { ...commit, expectedHead: 1 } }];
+    expect(commits.map((tried) => tried.along)).toEqual([undefined, along, undefined]);
+    expect(commits.at(-1)).toMatchObject({ ticket: 1, othersWait: true });
+  });
+});
+
+describe("a writer that may store its own writes alone", () => {
+  it("takes no offers along, and offers its own", async () => {
+    const { time, state, offers, commits, write } = start();
+    Object.assign(state, { taken: 1 });
+    const other = (async () => {
+      await time.sleep(50);
+      offers.set(3, commitAt(1));
+      Object.assign(state, { head: 1, served: 1, taken: 3 });
+    })();
+    await time.run(Promise.all([writeWithQueue({ ...write, storesOffers: false }), other]));
+    expect(commits.map(({ ticket, offered, along }) => [ticket, offered, along])).toEqual([
+      [2, 2, undefined],
+    ]);
+  });
+});
+
 describe("a write where others may wait", () => {
   it("takes no ticket when none waits", async () => {
     const { time, state, store, build, effects, commits } = start();
@@ -282,6 +385,13 @@ describe("a write where others may wait", () => {
     await time.run(Promise.all([commitWithRetry(store, build, effects), before]));
     expect(commits.map(({ ticket }) => ticket)).toEqual([2]);
     expect(builds.at(-1)).toBe(1);
+  });
+
+  it("queues up when others waited a moment ago: they come back together", async () => {
+    const { time, state, store, build, effects, commits } = start();
+    Object.assign(state, { head: 7, served: 3, taken: 3, isBusy: true });
+    await time.run(commitWithRetry(store, build, effects));
+    expect(commits.map(({ ticket, othersWait }) => [ticket, othersWait])).toEqual([[4, false]]);
   });
 
   it("queues up when it has lost its first try", async () => {

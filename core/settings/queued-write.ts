@@ -1,5 +1,6 @@
 import { Contention, Unavailable } from "../errors.ts";
-import { carriedOver, carriedToHead } from "./carried-commit.ts";
+import { carriedOver, carriedToHead, withThoseBehind } from "./carried-commit.ts";
+import { logEntryOf } from "./log-entry.ts";
 import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "./store.ts";
 
 /** So many writers before its turn, a write is built: at the turn, only what was written since is looked at. */
@@ -8,7 +9,7 @@ const BUILT_AHEAD = 1;
 const NEXT_POLL_MS = 8;
 const MAX_POLL_MS = 1_000;
 /** One write with what comes between it and the next: at first, and bounds of what a writer sees. */
-const PACE_MS = { first: 35, least: 20, most: 1_000 } as const;
+const PACE_MS = { first: 35, least: 5, most: 1_000 } as const;
 /** A write takes at least so many looks' time, so that a slow service or machine shows before the queue has moved. */
 const LOOKS_IN_WRITE = 8;
 /**
@@ -40,6 +41,8 @@ export interface QueuedWrite {
   readonly now: () => number;
   readonly random: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Whether it stores what others offer, too: true when absent. */
+  readonly storesOffers?: boolean;
   /** Whether the write may be tried again after this error of a commit. */
   readonly isWorthAnotherTry: (error: unknown) => boolean;
 }
@@ -62,8 +65,8 @@ export const waitingIn = (line: WriterLine): number => writersBefore(line, line.
 export async function writeWithQueue(write: QueuedWrite): Promise<LogEntry> {
   const { store, queue, build, isWorthAnotherTry } = write;
   const line = await queue.line();
-  // Going first, it would be in the way of those who wait.
-  if (waitingIn(line) > 0) return waitAndCommit(null, write);
+  // Going first, it would be in the way of those who wait, or who come at the same time after a write that stored many.
+  if (waitingIn(line) > 0 || line.isBusy) return waitAndCommit(null, write);
   const built = await build(line.head);
   // All that have a ticket were served or left: marked as served, they need not be remembered.
   const passed = line.taken > line.served ? { ticket: line.taken } : {};
@@ -75,30 +78,50 @@ export async function writeWithQueue(write: QueuedWrite): Promise<LogEntry> {
   }
 }
 
+/** A writer in the queue. */
+interface Waiting {
+  readonly ticket: number;
+  /** What it has offered; null = nothing, or it was too large. */
+  offered: Commit | null;
+}
+
 /** `built`: what was built already, at the head that it holds at; null = nothing. */
 async function waitAndCommit(built: Commit | null, write: QueuedWrite): Promise<LogEntry> {
   const { queue } = write;
-  const ticket = await queue.enter();
+  const waiting: Waiting = { ticket: await queue.enter(), offered: null };
+  const { ticket } = waiting;
   try {
-    return await commitWith(ticket, built, write);
+    return await commitWith(waiting, built, write);
   } catch (error) {
+    const { offered } = waiting;
+    // A refusal holds although this may fail: what it rests on has changed, and no one stores an offer then.
+    const storedAt = offered === null ? null : await queue.withdraw(ticket).catch(() => null);
+    if (offered !== null && storedAt !== null) return entryOf(offered, storedAt);
     // Without it those behind wait for as long as their patience lasts, and no longer.
     await queue.leave(ticket).catch(() => undefined);
     throw error;
   }
 }
 
-async function commitWith(ticket: number, first: Commit | null, write: QueuedWrite): Promise<LogEntry> {
-  const look = observer(ticket, write);
+const entryOf = (offered: Commit, storedAt: number): LogEntry =>
+  logEntryOf({ ...offered, expectedHead: storedAt - 1 });
+
+async function commitWith(waiting: Waiting, first: Commit | null, write: QueuedWrite): Promise<LogEntry> {
+  const { ticket } = waiting;
+  const look = observer(waiting, write);
   let built = first;
-  for (let lost = 0; ; ) {
+  for (let [lost, isFirst] = [0, true]; ; isFirst = false) {
     const { line, before, isPatient, pauseMs } = await look(built);
+    if (waiting.offered !== null && line.storedAt !== null) return entryOf(waiting.offered, line.storedAt);
     const isTurn = before === 0 || !isPatient;
-    if (isTurn || before <= BUILT_AHEAD) built = await builtAt(line, built, write);
+    if (isTurn || isFirst || before <= BUILT_AHEAD) built = await builtAt(line, built, write);
+    if (isFirst && !isTurn && built !== null) await offer(waiting, built, write);
     // Only at the head that `line` shows: at a later one, a later ticket may have been served already.
     const isReady = isTurn && built?.expectedHead === line.head;
     if (isReady && built !== null) {
-      const tried = await tryCommit(line.served < ticket ? { ...built, ticket } : built, write);
+      const storesOffers = lost === 0 && write.storesOffers !== false;
+      const own = storesOffers ? await withThoseBehind(built, { line, ticket }, write) : built;
+      const tried = await tryCommit(inQueue(own, line, waiting), write);
       if ("entry" in tried) return tried.entry;
       if (!(tried.failure instanceof Contention)) built = null;
       lost += 1;
@@ -107,6 +130,23 @@ async function commitWith(ticket: number, first: Commit | null, write: QueuedWri
     const afterLossMs = Math.min(MAX_POLL_MS, pauseMs * 2 ** Math.min(lost, MAX_DOUBLINGS));
     await pause(isTurn && !isReady ? 0 : afterLossMs, lost === 0 ? JITTER.look : JITTER.lost, write);
   }
+}
+
+/** Those before may store it too: the writer whose turn it is takes along what fits. */
+async function offer(waiting: Waiting, commit: Commit, { queue }: QueuedWrite): Promise<void> {
+  if (commit.replaced !== undefined) return;
+  const { ticket } = waiting;
+  // Known as offered before it is: when the answer is lost, the offer may be there.
+  waiting.offered = commit;
+  if (!(await queue.offer({ ticket, commit }))) waiting.offered = null;
+}
+
+function inQueue(commit: Commit, { served, taken }: WriterLine, { ticket, offered }: Waiting): Commit {
+  return {
+    ...commit,
+    ...(served < ticket ? { ticket, othersWait: taken > ticket } : {}),
+    ...(offered === null ? {} : { offered: ticket }),
+  };
 }
 
 /** @throws what is not worth another try. */
@@ -159,13 +199,16 @@ interface Look {
   readonly pauseMs: number;
 }
 
-/** Looks at the queue for the writer with this ticket, who learns from it how fast it moves. */
-function observer(ticket: number, { queue, now }: QueuedWrite): (built: Commit | null) => Promise<Look> {
+/** Looks at the queue for this writer, who learns from it how fast it moves. */
+function observer(waiting: Waiting, { queue, now }: QueuedWrite): (built: Commit | null) => Promise<Look> {
   let recent: { readonly head: number; readonly atMs: number }[] = [];
   let last = { seen: "", atMs: 0 };
   return async (built) => {
     const start = now();
-    const line = await queue.line(built === null ? undefined : built.expectedHead + 1);
+    const line = await queue.line({
+      entry: built === null ? undefined : built.expectedHead + 1,
+      offer: waiting.offered === null ? undefined : waiting.ticket,
+    });
     const atMs = now();
     recent = [...recent.filter(({ head }) => head >= line.head - PACE_WRITES), { head: line.head, atMs }];
     const since = recent[0] ?? { head: line.head, atMs };
@@ -175,7 +218,7 @@ function observer(ticket: number, { queue, now }: QueuedWrite): (built: Commit |
     const seenPaceMs = writes === 0 ? PACE_MS.first : (atMs - since.atMs) / writes;
     const leastPaceMs = Math.max(PACE_MS.least, LOOKS_IN_WRITE * (atMs - start));
     const paceMs = Math.min(PACE_MS.most, Math.max(leastPaceMs, seenPaceMs));
-    const before = writersBefore(line, ticket);
+    const before = writersBefore(line, waiting.ticket);
     const patienceMs = Math.max(PATIENCE_MS, PATIENCE_WRITES * paceMs) + patienceBeforeMs(before * paceMs);
     // A service that answers slowly is not asked all the time.
     const leastMs = Math.max(NEXT_POLL_MS, atMs - start);

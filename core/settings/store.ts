@@ -74,6 +74,22 @@ export interface Commit {
   readonly expectedHead: number;
   /** Marks this ticket of the store's `WriterQueue` as served, together with the write; absent = none. */
   readonly ticket?: number;
+  /** Others wait behind `ticket`: until the next write, the queue counts as busy. */
+  readonly othersWait?: boolean;
+  /** The ticket under which the write was offered: the offer is settled with it, or nothing is stored; absent = it was not. */
+  readonly offered?: number;
+  /**
+   * Writes of other writers, which hold at the head that this one leaves and at those after it, in order. As many of the
+   * first as have room are stored with it, each at a revision of its own; their tickets count as served. Absent = none.
+   */
+  readonly along?: readonly OfferedWrite[];
+}
+
+/** A write that a waiting writer lets others store. */
+export interface OfferedWrite {
+  readonly ticket: number;
+  /** Without `ticket`, `offered`, `along` and `replaced`. */
+  readonly commit: Commit;
 }
 
 /** What is known of a record that cannot be read. */
@@ -117,8 +133,20 @@ export interface WriterLine {
   readonly taken: number;
   /** Tickets after `served` whose writers have left; may hold older ones. */
   readonly left: ReadonlySet<number>;
+  /** Others waited when the newest write was stored: the next ones queue up, though the queue may be empty now. */
+  readonly isBusy: boolean;
   /** The log entry that was asked for; null = none was, or it is not there (it may be missing when `head` shows it already). */
   readonly entry: FeedEntry | null;
+  /** The revision that the offer has been stored at which was asked for; null = none was asked for, or it was not. */
+  readonly storedAt: number | null;
+}
+
+/** What a look at the queue reads with it. */
+export interface LookWith {
+  /** The revision of a log entry. */
+  readonly entry?: number | undefined;
+  /** The ticket of an offer. */
+  readonly offer?: number | undefined;
 }
 
 /**
@@ -128,10 +156,16 @@ export interface WriterLine {
 export interface WriterQueue {
   /** Takes the next ticket: 1, 2, 3, … A number may be skipped when an answer was lost. */
   enter(): Promise<number>;
-  /** Strongly consistent; `revision`: of the log entry to read with it. */
-  line(revision?: number): Promise<WriterLine>;
+  /** Strongly consistent. */
+  line(look?: LookWith): Promise<WriterLine>;
   /** The ticket will not be served: those behind it need not wait for it. */
   leave(ticket: number): Promise<void>;
+  /** Lets writers before this one store the write. One that is too large for it is not offered. @returns whether it was */
+  offer(write: OfferedWrite): Promise<boolean>;
+  /** The next offers behind a ticket, in its order, that this release can read as they were written and that were not stored yet. */
+  offersAfter(ticket: number): Promise<readonly OfferedWrite[]>;
+  /** From then on no one stores the offer. @returns the revision that it has been stored at; null = it was not. */
+  withdraw(ticket: number): Promise<number | null>;
 }
 
 /** A stored item that this release cannot read. It takes no part in a snapshot; the status shows it. */

@@ -11,12 +11,14 @@ import {
 } from "../../test/support/records.ts";
 import { Unreadable } from "../errors.ts";
 import type { DomainRecord, ExceptionMatch } from "./domain.ts";
-import type { LogEntry } from "./store.ts";
+import type { Commit, LogEntry } from "./store.ts";
 import {
   readCertificate,
   readDomain,
   readFeedEntry,
+  offeredText,
   readMxHost,
+  readOffered,
   readOrReport,
   readTrustStore,
 } from "./stored-record.ts";
@@ -284,6 +286,57 @@ describe("a log entry that cannot be read", () => {
     ["action", "rename"],
   ])("is one whose parts do not belong together: %s is %s", (path, value) => {
     expect(readFeedEntry(7, changed(entry, path, value)).kind).toBe("unreadable");
+  });
+});
+
+describe("a write that is offered to other writers", () => {
+  const commits: readonly Commit[] = [
+    {
+      at: entry.at,
+      account: entry.account,
+      actor: entry.actor,
+      record: { kind: "domain", id: full.name, before: full, after: { ...full, mxHosts: [host.host] } },
+      hosts: [{ host: host.host, before: host, after: { ...host, certificateRevision: 3, domainCount: 3 } }],
+      hostsRead: [{ host: name("mx2.example.com"), item: null }],
+      movedDomains: { count: 1, names: [name("b.example")] },
+      uses: [
+        { kind: "certificate", id: certificateId(1), delta: -1 },
+        { kind: "trust-store", id: trustStoreId(1), delta: 0 },
+      ],
+      expectedHead: 6,
+    },
+    ...[certificateRecord(), trustStoreRecord()].map((after): Commit => {
+      const record =
+        "material" in after
+          ? ({ kind: "certificate", id: after.id, before: null, after } as const)
+          : ({ kind: "trust-store", id: after.id, before: after, after: null } as const);
+      const { at, account, actor } = entry;
+      return { at, account, actor, record, hosts: [], uses: [], expectedHead: 0 };
+    }),
+  ];
+
+  it.each(commits.map((commit) => [commit.record.kind, commit] as const))(
+    "is read as it was: %s",
+    (_, commit) => {
+      expect(readOffered(offeredText({ ...commit, ticket: 3, offered: 3, along: [] }))).toEqual(commit);
+    },
+  );
+
+  it.each<[string, (text: string) => string]>([
+    [
+      "a member that this release does not know",
+      (text) => text.replace('"account"', '"colour":"red","account"'),
+    ],
+    ["one in a record", (text) => text.replace('"mxHosts"', '"colour":"red","mxHosts"')],
+    ["a value that this release does not know", (text) => text.replace('"require"', '"perhaps"')],
+    ["half of it", (text) => text.slice(0, text.length / 2)],
+  ])("is nothing with %s: without it, it would be another write", (_, change) => {
+    const [commit] = commits;
+    if (commit === undefined) throw new TypeError("no commit");
+    const text = offeredText(commit);
+    expect(change(text)).not.toBe(text);
+    expect(readOffered(change(text))).toBeNull();
+    expect(readOffered(undefined)).toBeNull();
   });
 });
 

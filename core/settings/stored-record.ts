@@ -23,6 +23,7 @@ import {
 import type { MxHost } from "./mx-host.ts";
 import {
   CHANGE_ACTIONS,
+  type Commit,
   type FeedEntry,
   type LogEntry,
   RECORD_KINDS,
@@ -206,21 +207,22 @@ const beforeAndAfter = <T extends z.ZodType>(record: T) => ({
   after: absentIsNull(record),
 });
 
-const logEntry = z
-  .object({
-    revision: takenRevision,
-    at: timestamp,
-    account: z.string().min(1),
-    actor: z.string(),
-    action: z.enum(CHANGE_ACTIONS),
-    record: z.discriminatedUnion("kind", [
-      z.object({ kind: z.literal("domain"), id: domainName, ...beforeAndAfter(domain) }),
-      z.object({ kind: z.literal("certificate"), id: certificateId, ...beforeAndAfter(certificate) }),
-      z.object({ kind: z.literal("trust-store"), id: trustStoreId, ...beforeAndAfter(trustStore) }),
-    ]),
-    hosts: z.array(z.object({ host: domainName, ...beforeAndAfter(mxHost) })),
-    movedDomains: z.object({ count: z.int().min(0), names: z.array(domainName) }).optional(),
-  })
+/** What a write changes, and on whose behalf. */
+const change = z.object({
+  at: timestamp,
+  account: z.string().min(1),
+  actor: z.string(),
+  record: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("domain"), id: domainName, ...beforeAndAfter(domain) }),
+    z.object({ kind: z.literal("certificate"), id: certificateId, ...beforeAndAfter(certificate) }),
+    z.object({ kind: z.literal("trust-store"), id: trustStoreId, ...beforeAndAfter(trustStore) }),
+  ]),
+  hosts: z.array(z.object({ host: domainName, ...beforeAndAfter(mxHost) })),
+  movedDomains: z.object({ count: z.int().min(0), names: z.array(domainName) }).optional(),
+});
+
+const logEntry = change
+  .extend({ revision: takenRevision, action: z.enum(CHANGE_ACTIONS) })
   // Applied to another record than it names, an entry would change settings that nobody wrote.
   .refine(({ record, hosts, revision }) => {
     const isOwn = [record.before, record.after].every(
@@ -229,6 +231,17 @@ const logEntry = z
     const areOwn = hosts.every(({ host, after }) => after === null || after.host === host);
     return isOwn && areOwn && (record.after === null || record.after.revision === revision);
   });
+
+const offeredCommit = change.extend({
+  hostsRead: z.array(z.object({ host: domainName, item: mxHost.nullable() })).optional(),
+  uses: z.array(
+    z.discriminatedUnion("kind", [
+      z.object({ kind: z.literal("certificate"), id: certificateId, delta: z.int() }),
+      z.object({ kind: z.literal("trust-store"), id: trustStoreId, delta: z.int() }),
+    ]),
+  ),
+  expectedHead: z.int().min(0),
+});
 
 const recordKey = (record: { readonly id: string } | { readonly name: string }): string =>
   "id" in record ? record.id : record.name;
@@ -294,6 +307,18 @@ export function readFeedEntry(revision: number, stored: unknown): FeedEntry {
     const { account, ...item } = subjectOf(revision, stored, error.message);
     return { kind: "unreadable", revision, item, account };
   }
+}
+
+/** A write as it is offered to other writers, with its members in the order of the schema. */
+export const offeredText = (commit: Commit): string => JSON.stringify(offeredCommit.parse(commit));
+
+/**
+ * A write that another writer has offered, possibly of another release. @returns null unless everything in it is known
+ * here: stored without what this release drops, it would be another write.
+ */
+export function readOffered(text: string | undefined): Commit | null {
+  const read = offeredCommit.safeParse(valueOf(text));
+  return read.success && JSON.stringify(read.data) === text ? read.data : null;
 }
 
 function readItem<T>({ kind, key, stored, schema, keyOf }: StoredItem<T>): T {

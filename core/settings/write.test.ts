@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { domainRecord } from "../../test/support/records.ts";
 import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } from "../errors.ts";
 import type { Commit, LogEntry, UnreadableRecord } from "./store.ts";
-import { actionOf, commitWithRetry, logEntryOf, type WriteEffects } from "./write.ts";
+import { actionOf, logEntryOf } from "./log-entry.ts";
+import { commitWithRetry, type WriteEffects } from "./write.ts";
 
 const after = domainRecord();
 const commitAt = (expectedHead: number): Commit => ({

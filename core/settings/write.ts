@@ -1,9 +1,6 @@
 import { Contention, StaleRevision } from "../errors.ts";
-import { shownRecord } from "./domain-view.ts";
-import { type MxHost, withCertificateRevision } from "./mx-host.ts";
 import { tooManyWrites, writeWithQueue } from "./queued-write.ts";
-import type { ChangeAction, Commit, LogEntry, RecordChange, Store } from "./store.ts";
-import { readFeedEntry } from "./stored-record.ts";
+import type { Commit, LogEntry, Store } from "./store.ts";
 
 /** How long a write is tried in all, before the caller hears 503. */
 const WRITE_LIMIT_MS = 10_000;
@@ -16,6 +13,8 @@ export interface WriteEffects {
   /** From 0 to below 1. */
   readonly random: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Whether it stores what other writers offer, too: true when absent. The rights of some are for their own writes alone. */
+  readonly storesOffers?: boolean;
   /**
    * What to do when the record itself was written by someone else in between. `fail` passes StaleRevision on: the
    * request named a revision (`If-Match: "17"`) and must not overwrite another. `read-again` is for requests that
@@ -89,67 +88,4 @@ function inTurn<T>(store: Writable, action: () => T | Promise<T>): Promise<T> {
 
 function isWorthAnotherTry(error: unknown, { whenStale }: WriteEffects): boolean {
   return error instanceof Contention || (error instanceof StaleRevision && whenStale === "read-again");
-}
-
-/**
- * What a commit is written as: the log entry at the revision it takes, and the record with that revision in it.
- *
- * @throws TypeError for what could not be read back: stored, it would be a record that nobody can change any more, so a
- * writer that is laxer than stored-record.ts must not get that far.
- */
-export function logEntryOf(commit: Commit): LogEntry {
-  const entry = entryAt(commit.expectedHead + 1, commit);
-  const back = readFeedEntry(entry.revision, entry);
-  if (back.kind === "unreadable") throw new TypeError(`a write could not be read back: ${back.item.problem}`);
-  return entry;
-}
-
-function entryAt(revision: number, commit: Commit): LogEntry {
-  return {
-    revision,
-    at: commit.at,
-    account: commit.account,
-    actor: commit.actor,
-    action: actionOf(commit),
-    record: withRevision(asRead(commit), revision),
-    hosts: commit.hosts.map((change) => withCertificateRevision(change, revision)),
-    ...(commit.movedDomains === undefined ? {} : { movedDomains: commit.movedDomains }),
-  };
-}
-
-/** The change with `before` as a reader saw it. */
-function asRead({ record, hosts, hostsRead }: Commit): RecordChange {
-  if (record.kind !== "domain" || record.before === null || hostsRead === undefined) return record;
-  const read = [
-    ...hosts.map(({ host, before }): [string, MxHost | null] => [host, before]),
-    ...hostsRead.map(({ host, item }): [string, MxHost | null] => [host, item]),
-  ];
-  const items = new Map(read.flatMap(([, item]) => (item === null ? [] : [[item.host, item] as const])));
-  return { ...record, before: shownRecord(record.before, items) };
-}
-
-/** @throws TypeError for a change of nothing to nothing: a mistake of ours. */
-export function actionOf({ record, replaced }: Pick<Commit, "record" | "replaced">): ChangeAction {
-  const { before, after, id } = record;
-  if (before === null && after === null && replaced === undefined)
-    throw new TypeError(`a write of ${id} neither starts nor ends with a record`);
-  if (before === null && replaced === undefined) return "create";
-  return after === null ? "delete" : "update";
-}
-
-/** The revision of the stored record that a commit takes the place of; undefined = there must be none. */
-export const replacedRevision = ({ record, replaced }: Pick<Commit, "record" | "replaced">) =>
-  record.before?.revision ?? replaced?.revision;
-
-function withRevision(change: RecordChange, revision: number): RecordChange {
-  switch (change.kind) {
-    case "domain":
-      return { ...change, after: change.after && { ...change.after, revision } };
-    case "certificate":
-      return { ...change, after: change.after && { ...change.after, revision } };
-    case "trust-store":
-      return { ...change, after: change.after && { ...change.after, revision } };
-    default:
-      return change satisfies never;
-  }
 }

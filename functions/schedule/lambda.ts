@@ -41,7 +41,13 @@ const acm = new AcmCertificates({
   clock: { now },
   loadAtEdge: loadAtEdgeWith(config.TLS_CIPHERS ?? null),
   issuer: new LazyCertificateIssuer(),
-  retry: { now: () => performance.now(), random: () => Math.random(), sleep: (ms) => sleep(ms) },
+  retry: {
+    now: () => performance.now(),
+    random: () => Math.random(),
+    sleep: (ms) => sleep(ms),
+    // Its role may not delete, for one.
+    storesOffers: false,
+  },
 });
 
 export const handler = (event: unknown): Promise<void> =>

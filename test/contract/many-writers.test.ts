@@ -9,7 +9,9 @@ import { wholeLog, Writer } from "./store-under-test.ts";
 
 const MEASURED_MS = 15_000;
 /** Clients and DynamoDB Local on a small machine, as measured. */
-const TWO_PROCESSORS: Processors = { count: 2, readMs: 4, updateMs: 5, transactionMs: 12 };
+const TWO_PROCESSORS: Processors = { count: 2, readMs: 4, updateMs: 5, transactionMs: 25 };
+/** A service that a hundred writers ask for more than it can do. */
+const SLOW: Processors = { count: 2, readMs: 12, updateMs: 12, transactionMs: 40 };
 
 interface Rates {
   readonly writesPerSecond: number;
@@ -70,16 +72,19 @@ describe("instances that share nothing but the store, at 4 ms a read and 20 ms a
     };
   }
 
-  it.each([1, 10, 30, 100])(
-    "store 15 domains a second and refuse none, at %i instances",
-    async (instances) => {
-      const rates = await measure(instances, (domain) => `mx.${domain}`);
-      expect(rates.unavailable).toBe(0);
-      expect(rates.writesPerSecond).toBeGreaterThan(15);
-      expect(rates.transactionsPerWrite).toBeLessThan(1.5);
-      if (instances <= 30) expect(rates.p99Ms).toBeLessThan(5_000);
-    },
-  );
+  it.each([
+    [1, 20],
+    [10, 60],
+    [30, 60],
+    [100, 60],
+    [200, 60],
+  ])("refuse none, at %i instances, and store %i domains a second", async (instances, perSecond) => {
+    const rates = await measure(instances, (domain) => `mx.${domain}`);
+    expect(rates.unavailable).toBe(0);
+    expect(rates.writesPerSecond).toBeGreaterThan(perSecond);
+    expect(rates.transactionsPerWrite).toBeLessThan(1.1);
+    if (instances <= 30) expect(rates.p99Ms).toBeLessThan(1_000);
+  });
 
   it.each([10, 30, 100])(
     "do so where all of them share two processors, at %i instances",
@@ -88,7 +93,7 @@ describe("instances that share nothing but the store, at 4 ms a read and 20 ms a
       const rates = await measure(instances, (domain) => `mx.${domain}`);
       expect(rates.unavailable).toBe(0);
       expect(rates.writesPerSecond).toBeGreaterThan(15);
-      expect(rates.requestsPerWrite).toBeLessThan(20);
+      expect(rates.requestsPerWrite).toBeLessThan(15);
       if (instances <= 30) expect(rates.p99Ms).toBeLessThan(5_000);
     },
   );
@@ -98,14 +103,15 @@ describe("instances that share nothing but the store, at 4 ms a read and 20 ms a
     async (instances) => {
       const rates = await measure(instances, () => "mx.example");
       expect(rates.unavailable).toBe(0);
-      expect(rates.writesPerSecond).toBeGreaterThan(15);
+      expect(rates.writesPerSecond).toBeGreaterThan(60);
     },
   );
 
-  it("store as many when there are more than can be served in time, and refuse the others", async () => {
-    const rates = await measure(400, (domain) => `mx.${domain}`);
+  it("refuse those that cannot be served in time, and store what can", async () => {
+    connect(SLOW);
+    const rates = await measure(100, (domain) => `mx.${domain}`);
     expect(rates.unavailable).toBeGreaterThan(0);
-    expect(rates.writesPerSecond).toBeGreaterThan(15);
+    expect(rates.writesPerSecond).toBeGreaterThan(3);
   });
 
   it("go past writers that crash in the queue", async () => {
@@ -117,7 +123,7 @@ describe("instances that share nothing but the store, at 4 ms a read and 20 ms a
     };
     const [rates] = await Promise.all([measure(10, (domain) => `mx.${domain}`), crashing()]);
     expect(rates.unavailable).toBe(0);
-    expect(rates.writesPerSecond).toBeGreaterThan(5);
+    expect(rates.writesPerSecond).toBeGreaterThan(30);
   });
 
   it.each([1, 30])("refuse none behind hundreds that ended in the queue, at %i instances", async (count) => {

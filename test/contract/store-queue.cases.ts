@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { carriedToHead } from "../../core/settings/carried-commit.ts";
-import type { Store, WriterQueue } from "../../core/settings/store.ts";
+import { Contention } from "../../core/errors.ts";
+import { alongWith, carriedToHead } from "../../core/settings/carried-commit.ts";
+import type { Commit, OfferedWrite, Store, WriterQueue } from "../../core/settings/store.ts";
 import {
   certificateId,
   certificateRecord,
@@ -10,7 +11,7 @@ import {
   trustStoreId,
   trustStoreRecord,
 } from "../support/records.ts";
-import { commitOf, type StoreUnderTest, wholeLog, Writer } from "./store-under-test.ts";
+import { commitOf, replay, sorted, type StoreUnderTest, wholeLog, Writer } from "./store-under-test.ts";
 
 const [X, Y] = [certificateId(1), certificateId(2)];
 const [S, T] = [trustStoreId(1), trustStoreId(2)];
@@ -66,6 +67,28 @@ export function carriedCases(subject: () => StoreUnderTest): void {
     expect(outcomes.again).toBeGreaterThan(5);
   });
 
+  it("is what planning gives after the write that it is stored along with", { timeout: 60_000 }, async () => {
+    const { store } = subject();
+    const writer = new Writer(store);
+    for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
+    for (const id of [S, T]) await writer.putTrustStore(trustStoreRecord({ id }));
+    const outcomes = { along: 0, alone: 0 };
+    const puts = someWrite.map(
+      (write) => ({ ...write, kind: write.kind === "delete" ? "delete" : "put" }) as const,
+    );
+    for (const [first, second] of fc.sample(fc.tuple(puts, puts), 150)) {
+      const own = await plan(writer, first);
+      const offers = [{ ticket: 2, commit: await plan(writer, second) }];
+      const feed = { entries: [], head: own.expectedHead };
+      const [along] = alongWith(own, { offers, left: new Set(), ticket: 1 }, feed);
+      await store.commit(own);
+      outcomes[along === undefined ? "alone" : "along"] += 1;
+      if (along !== undefined) expect(along.commit).toEqual(await plan(writer, second));
+    }
+    expect(outcomes.along).toBeGreaterThan(5);
+    expect(outcomes.alone).toBeGreaterThan(5);
+  });
+
   it("is planned again when an entry on the way cannot be read", async () => {
     const { store, spoil } = subject();
     const writer = new Writer(store);
@@ -80,7 +103,7 @@ export function carriedCases(subject: () => StoreUnderTest): void {
     const { store } = subject();
     const writer = new Writer(store);
     const planned = await writer.planDomain(name("a.example"), domainRecord({ name: "a.example" }), 0);
-    for (let n = 0; n < 17; n += 1) await writer.putDomain({ name: "b.example" });
+    for (let n = 0; n < 65; n += 1) await writer.putDomain({ name: "b.example" });
     expect(await carriedToHead(store, planned)).toBeNull();
   });
 }
@@ -99,7 +122,15 @@ export function queueCases(subject: () => StoreUnderTest): void {
   };
 
   it("is empty at first", async () => {
-    const line = { head: 0, served: 0, taken: 0, left: new Set(), entry: null };
+    const line = {
+      head: 0,
+      served: 0,
+      taken: 0,
+      left: new Set(),
+      isBusy: false,
+      entry: null,
+      storedAt: null,
+    };
     expect(await (await queueOf(subject().store)).line()).toEqual(line);
   });
 
@@ -126,15 +157,15 @@ export function queueCases(subject: () => StoreUnderTest): void {
   it("shows the log entry that was asked for, once it is written", async () => {
     const { store, other, spoil } = subject();
     const queue = await queueOf(store);
-    expect((await queue.line(1)).entry).toBeNull();
+    expect((await queue.line({ entry: 1 })).entry).toBeNull();
     await new Writer(other).putDomain({ name: "a.example" });
     await new Writer(other).putDomain({ name: "b.example" });
-    const { head, entry } = await queue.line(1);
+    const { head, entry } = await queue.line({ entry: 1 });
     expect({ head, entry }).toEqual({ head: 2, entry: (await store.changesAfter(0, 1)).entries[0] });
     expect((await queue.line()).entry).toBeNull();
-    expect((await queue.line(3)).entry).toBeNull();
+    expect((await queue.line({ entry: 3 })).entry).toBeNull();
     await spoil("log-entry", "2");
-    expect((await queue.line(2)).entry).toMatchObject({ kind: "unreadable" });
+    expect((await queue.line({ entry: 2 })).entry).toMatchObject({ kind: "unreadable" });
   });
 
   it("does not show a ticket as served when its commit fails", async () => {
@@ -144,6 +175,159 @@ export function queueCases(subject: () => StoreUnderTest): void {
     const record = { kind: "domain", id: after.name, before: null, after } as const;
     await expect(store.commit(commitOf(record, { ticket: 1, expectedHead: 7 }))).rejects.toThrow();
     expect(await (await queueOf(store)).line()).toMatchObject({ head: 0, served: 0 });
+  });
+
+  /** Three writers with tickets; the second and third offer. */
+  const threeWriters = async ({ store }: StoreUnderTest) => {
+    const queue = await queueOf(store);
+    const writer = new Writer(store);
+    const plans = [];
+    for (const id of ["a.example", "b.example", "c.example"]) {
+      await queue.enter();
+      const after = domainRecord({ name: id, mxHosts: [`mx.${id}`] });
+      plans.push(await writer.planDomain(after.name, after, 0));
+    }
+    const [own, second, third] = plans as [Commit, Commit, Commit];
+    const along = [
+      { ticket: 2, commit: { ...second, expectedHead: 1 } },
+      { ticket: 3, commit: { ...third, expectedHead: 2 } },
+    ];
+    for (const [index, commit] of [second, third].entries()) {
+      expect(await queue.offer({ ticket: index + 2, commit })).toBe(true);
+    }
+    return { queue, own: { ...own, ticket: 1, othersWait: true }, second, third, along };
+  };
+
+  it("shows the offers behind a ticket as they were made, until they are stored", async () => {
+    const { queue, own, second, third, along } = await threeWriters(subject());
+    expect(await queue.offersAfter(1)).toEqual([
+      { ticket: 2, commit: second },
+      { ticket: 3, commit: third },
+    ]);
+    expect(await queue.offersAfter(2)).toEqual([{ ticket: 3, commit: third }]);
+    await subject().store.commit({ ...own, along: along.slice(0, 1) });
+    expect(await queue.offersAfter(1)).toEqual([{ ticket: 3, commit: third }]);
+  });
+
+  it("stores what was offered along with a commit, each at a revision of its own", async () => {
+    const { queue, own, along } = await threeWriters(subject());
+    const { store, other } = subject();
+    expect((await store.commit({ ...own, along })).revision).toBe(1);
+    expect((await wholeLog(other)).map(({ revision, record }) => [revision, record.id])).toEqual([
+      [1, "a.example"],
+      [2, "b.example"],
+      [3, "c.example"],
+    ]);
+    expect(await queue.line({ offer: 2 })).toMatchObject({ head: 3, served: 3, isBusy: true, storedAt: 2 });
+    expect(await queue.line({ offer: 3 })).toMatchObject({ storedAt: 3 });
+    for (const [index, id] of ["a.example", "b.example", "c.example"].entries()) {
+      expect(await other.getDomain(name(id))).toMatchObject({ revision: index + 1 });
+      expect((await other.firstDomainsOnHosts("default", [name(`mx.${id}`)], 2)).names).toEqual([id]);
+    }
+    expect((await new Writer(other).putDomain({ name: "d.example" })).revision).toBe(4);
+    expect(await queue.line()).toMatchObject({ head: 4, served: 4, isBusy: false, storedAt: null });
+  });
+
+  it("stores nothing when what was offered along has been withdrawn, or was stored", async () => {
+    const { queue, own, along } = await threeWriters(subject());
+    const { store } = subject();
+    expect(await queue.withdraw(3)).toBeNull();
+    await expect(store.commit({ ...own, along })).rejects.toBeInstanceOf(Contention);
+    expect(await store.head()).toBe(0);
+    expect(await store.getDomain(name("a.example"))).toBeNull();
+    await store.commit({ ...own, along: along.slice(0, 1) });
+    expect(await queue.withdraw(2)).toBe(2);
+  });
+
+  it("stores an offered write once, whoever comes first", async () => {
+    const { queue, own, second, along } = await threeWriters(subject());
+    const { store } = subject();
+    await store.commit({ ...own, along: along.slice(0, 1) });
+    const again = { ...second, record: { ...second.record }, expectedHead: 2, offered: 2 };
+    await expect(store.commit(again)).rejects.toThrow();
+    const third = { ...along[1]?.commit, expectedHead: 2, ticket: 3, offered: 3 } as Commit;
+    await store.commit(third);
+    expect(await queue.withdraw(3)).toBe(3);
+    expect(await wholeLog(store)).toHaveLength(3);
+  });
+
+  it("stores the first offers that have room, and leaves the others to their writers", async () => {
+    const { store } = subject();
+    const { queue, own } = await threeWriters(subject());
+    const along: OfferedWrite[] = [];
+    for (let ticket = 2; ticket <= 40; ticket += 1) {
+      if (ticket > 3) await queue.enter();
+      const after = domainRecord({ name: `d${ticket}.example`, mxHosts: [`mx.d${ticket}.example`] });
+      const commit = await new Writer(store).planDomain(after.name, after, 0);
+      await queue.offer({ ticket, commit });
+      along.push({ ticket, commit: { ...commit, expectedHead: ticket - 1 } });
+    }
+    await store.commit({ ...own, along });
+    const { head, served } = await queue.line();
+    expect(head).toBeGreaterThan(5);
+    expect(head).toBeLessThan(40);
+    expect(served).toBe(head);
+    expect((await queue.line({ offer: head })).storedAt).toBe(head);
+    expect((await queue.offersAfter(1))[0]?.ticket).toBe(head + 1);
+  });
+
+  it("counts the domains of one host and of one trust store right when they are stored together", async () => {
+    const { store, other } = subject();
+    const [queue, writer] = [await queueOf(store), new Writer(store)];
+    await writer.putTrustStore(trustStoreRecord({ id: S }));
+    await writer.putDomain({ name: "a.example", mxHosts: ["mx.example"] });
+    const plans: Commit[] = [];
+    for (const id of ["b.example", "c.example", "d.example"]) {
+      const ticket = await queue.enter();
+      const after = domainRecord({ name: id, mxHosts: ["mx.example"], trustStoreIds: [S] });
+      const commit = await writer.planDomain(after.name, after, 2);
+      if (ticket > 1) await queue.offer({ ticket, commit });
+      plans.push(commit);
+    }
+    const [own] = plans as [Commit];
+    const offers = await queue.offersAfter(1);
+    const along = alongWith(own, { offers, left: new Set(), ticket: 1 }, { entries: [], head: 2 });
+    await store.commit({ ...own, ticket: 1, along });
+    expect(await store.head()).toBe(5);
+    expect((await other.getMxHosts([name("mx.example")])).get(name("mx.example"))?.domainCount).toBe(4);
+    expect(await other.useCount("trust-store", S)).toBe(3);
+    expect(sorted(await other.loadAll())).toEqual(replay(await wholeLog(other), 5));
+    for (const id of ["a.example", "b.example", "c.example", "d.example"]) {
+      await new Writer(other).deleteDomain(name(id));
+    }
+    expect(await other.getMxHosts([name("mx.example")])).toEqual(new Map());
+    expect(await other.useCount("trust-store", S)).toBe(0);
+  });
+
+  it("stores no two writes of one item together", async () => {
+    const { store } = subject();
+    const { queue, own, second } = await threeWriters(subject());
+    const twice = { ...second, expectedHead: 2 };
+    await queue.offer({ ticket: 3, commit: twice });
+    const along = [
+      { ticket: 2, commit: { ...second, expectedHead: 1 } },
+      { ticket: 3, commit: twice },
+    ];
+    await store.commit({ ...own, along });
+    expect(await queue.line({ offer: 3 })).toMatchObject({ head: 2, served: 2, storedAt: null });
+  });
+
+  it("takes no offer that gives a host to another account", async () => {
+    const { store } = subject();
+    const { queue, own, along } = await threeWriters(subject());
+    const [first] = along;
+    if (first === undefined) throw new TypeError("nothing is offered");
+    const hosts = first.commit.hosts.map(({ host, after }) => {
+      if (after === null) throw new TypeError("the host is claimed");
+      return { host, before: { ...after, account: "other" }, after };
+    });
+    await store.commit({ ...own, along: [{ ...first, commit: { ...first.commit, hosts } }] });
+    expect(await queue.line({ offer: 2 })).toMatchObject({ head: 1, storedAt: null });
+  });
+
+  it("makes no offer of a very large write", async () => {
+    const { queue, second } = await threeWriters(subject());
+    expect(await queue.offer({ ticket: 2, commit: { ...second, actor: "x".repeat(200_000) } })).toBe(false);
   });
 
   it("shows who has left, and forgets them behind the one served", { timeout: 30_000 }, async () => {

@@ -7,6 +7,9 @@ const READ_MS = 4;
 const UPDATE_MS = 6;
 const TRANSACTION_MS = 20;
 
+/** Of the writes of one transaction. */
+const MOST_ALONG = 15;
+
 export interface RemoteStore {
   readonly store: Store;
   /** Sent so far. */
@@ -36,7 +39,8 @@ const WITHOUT_LIMIT: Processors = {
  * the way of others too.
  */
 export function remoteStore(local: Store, time: VirtualTime, processors = WITHOUT_LIMIT): RemoteStore {
-  let [taken, served, transactions, requests] = [0, 0, 0, 0];
+  let [taken, served, transactions, requests, busyAt] = [0, 0, 0, 0, 0];
+  const offers = new Map<number, Commit | { readonly storedAt: number }>();
   const left = new Set<number>();
   let atHead = 0;
   const work = workOn(processors.count, time);
@@ -57,10 +61,39 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
         taken += 1;
         return taken;
       }),
-    line: (revision) =>
+    line: ({ entry, offer } = {}) =>
       read(async (): Promise<WriterLine> => {
-        const entries = revision === undefined ? [] : (await local.changesAfter(revision - 1, 1)).entries;
-        return { head: await local.head(), served, taken, left: new Set(left), entry: entries[0] ?? null };
+        const entries = entry === undefined ? [] : (await local.changesAfter(entry - 1, 1)).entries;
+        const offered = offer === undefined ? undefined : offers.get(offer);
+        const head = await local.head();
+        return {
+          head,
+          served,
+          taken,
+          left: new Set(left),
+          isBusy: head > 0 && busyAt === head,
+          entry: entries[0] ?? null,
+          storedAt: offered !== undefined && "storedAt" in offered ? offered.storedAt : null,
+        };
+      }),
+    offer: ({ ticket, commit: offered }) =>
+      request(UPDATE_MS, processors.updateMs, () => {
+        offers.set(ticket, offered);
+        return true;
+      }),
+    offersAfter: (ticket) =>
+      read(async () =>
+        Array.from({ length: 25 }, (_, index) => ticket + 1 + index).flatMap((each) => {
+          const offered = offers.get(each);
+          return offered === undefined || "storedAt" in offered ? [] : [{ ticket: each, commit: offered }];
+        }),
+      ),
+    withdraw: (ticket) =>
+      request(UPDATE_MS, processors.updateMs, () => {
+        const offered = offers.get(ticket);
+        if (offered !== undefined && "storedAt" in offered) return offered.storedAt;
+        offers.delete(ticket);
+        return null;
       }),
     leave: (ticket) =>
       request(UPDATE_MS, processors.updateMs, () => {
@@ -74,8 +107,23 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
     return request(TRANSACTION_MS, processors.transactionMs, async () => {
       atHead -= 1;
       if (conflicts) throw new Contention("another transaction is at the head");
+      const along = (wanted.along ?? []).slice(0, MOST_ALONG);
+      const settled = [
+        ...along.map(({ ticket }) => ticket),
+        ...(wanted.offered === undefined ? [] : [wanted.offered]),
+      ];
+      const isThere = (ticket: number): boolean =>
+        offers.has(ticket) && !("storedAt" in (offers.get(ticket) ?? {}));
+      if (!settled.every(isThere)) throw new Contention("an offer is gone");
       const entry = await local.commit(wanted);
-      served = wanted.ticket ?? served;
+      if (wanted.offered !== undefined) offers.set(wanted.offered, { storedAt: entry.revision });
+      // One transaction there; here each has to hold by itself, or the test is at fault.
+      for (const { ticket, commit: other } of along) {
+        const { revision } = await local.commit(other);
+        offers.set(ticket, { storedAt: revision });
+      }
+      if (wanted.ticket !== undefined) served = along.at(-1)?.ticket ?? wanted.ticket;
+      if (wanted.othersWait === true) busyAt = await local.head();
       return entry;
     });
   };
