@@ -41,7 +41,9 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
       ]),
-      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["keys", "backup"]),
+      // `trust` as well: a delete under If-Match has to see the object.
+      ...keyObjects(storage, ["s3:GetObject"], ["keys", "trust", "backup"]),
+      ...keyObjects(storage, ["s3:PutObject"], ["keys", "backup"]),
       ...keyObjects(storage, ["s3:DeleteObject"], ["keys", "trust"]),
       ...listKeyObjects(storage),
       ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),

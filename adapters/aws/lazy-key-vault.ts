@@ -18,8 +18,8 @@ export class LazyKeyVault implements KeyVault, VaultInventory {
     return (await this.#vault()).get(name, sha256);
   }
 
-  async delete(name: VaultName): Promise<void> {
-    return (await this.#vault()).delete(name);
+  async delete(name: VaultName, epochMs: number): Promise<boolean> {
+    return (await this.#vault()).delete(name, epochMs);
   }
 
   async *writtenBefore(epochMs: number): AsyncGenerator<VaultName, void> {

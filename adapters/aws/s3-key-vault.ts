@@ -7,6 +7,7 @@ import {
   ListObjectsV2Command,
   NoSuchKey,
   PutObjectCommand,
+  type PutObjectCommandInput,
   type S3Client,
 } from "@aws-sdk/client-s3";
 import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
@@ -41,31 +42,42 @@ export class S3KeyVault implements KeyVault {
   async put(name: VaultName, content: Uint8Array): Promise<string> {
     checkName(name);
     const sha256 = sha256Of(content);
-    if (await this.#putNew(name, content)) return sha256;
+    if (await this.#putIf({ IfNoneMatch: "*" }, name, content)) return sha256;
     const stored = await this.#read(name);
     // Deleted between the two requests: then it is not there yet.
     if (stored === "absent") return this.put(name, content);
-    if (stored instanceof Uint8Array && sha256Of(stored) === sha256) return sha256;
-    throw new StateConflict("already-exists", "the vault holds another object under this name");
+    if (stored === "too-large" || sha256Of(stored.content) !== sha256)
+      throw new StateConflict("already-exists", "the vault holds another object under this name");
+    // Written again, so that a clean-up that looks at its age leaves it. Changed or deleted since it was read: from the start.
+    return (await this.#putIf({ IfMatch: stored.etag }, name, content)) ? sha256 : this.put(name, content);
   }
 
   async get(name: VaultName, sha256: string): Promise<Uint8Array> {
     checkName(name);
-    const content = await this.#read(name);
-    if (content === "absent") throw new NotFound(`${name} is not in the vault`);
-    if (content === "too-large" || sha256Of(content) !== sha256) {
+    const stored = await this.#read(name);
+    if (stored === "absent") throw new NotFound(`${name} is not in the vault`);
+    if (stored === "too-large" || sha256Of(stored.content) !== sha256) {
       throw new Unreadable(`${name} is not what was stored`);
     }
-    return content;
+    return stored.content;
   }
 
-  async delete(name: VaultName): Promise<void> {
+  /** Listed again for its age, and deleted only as it was listed: a write in between changes the ETag. */
+  async delete(name: VaultName, epochMs: number): Promise<boolean> {
     checkName(name);
-    const { client, bucket } = this.#options;
-    const command = { Bucket: bucket, Key: name };
-    await this.#options.calls.call((abortSignal) =>
-      client.send(new DeleteObjectCommand(command), { abortSignal }),
-    );
+    const { client, bucket, calls } = this.#options;
+    for await (const { Key: key, ETag: etag, LastModified: at } of this.#objectsIn(name)) {
+      if (key !== name) continue;
+      if (at === undefined || at.getTime() >= epochMs) return false;
+      const command = { Bucket: bucket, Key: name, IfMatch: etag };
+      return isDone(() =>
+        calls.call(
+          (abortSignal) => client.send(new DeleteObjectCommand(command), { abortSignal }),
+          NOT_AS_SEEN,
+        ),
+      );
+    }
+    return false;
   }
 
   /**
@@ -80,38 +92,36 @@ export class S3KeyVault implements KeyVault {
     }
   }
 
-  /** False = there is an object of this name. */
-  async #putNew(name: VaultName, content: Uint8Array): Promise<boolean> {
+  /** False = the object of this name is not as the condition says. */
+  #putIf(
+    condition: Pick<PutObjectCommandInput, "IfMatch" | "IfNoneMatch">,
+    name: VaultName,
+    content: Uint8Array,
+  ): Promise<boolean> {
     const { client, calls, bucket, kmsKeyId } = this.#options;
     const command = {
       Bucket: bucket,
       Key: name,
       Body: content,
-      IfNoneMatch: "*",
+      ...condition,
       ServerSideEncryption: "aws:kms",
       SSEKMSKeyId: kmsKeyId,
       BucketKeyEnabled: true,
     } as const;
-    try {
-      await calls.call(
-        (abortSignal) => client.send(new PutObjectCommand(command), { abortSignal }),
-        ["PreconditionFailed"],
-      );
-      return true;
-    } catch (error) {
-      if (error instanceof Error && error.name === "PreconditionFailed") return false;
-      throw error;
-    }
+    return isDone(() =>
+      calls.call((abortSignal) => client.send(new PutObjectCommand(command), { abortSignal }), NOT_AS_SEEN),
+    );
   }
 
-  async #read(name: VaultName): Promise<Uint8Array | "absent" | "too-large"> {
+  async #read(name: VaultName): Promise<StoredObject | "absent" | "too-large"> {
     const { client, calls, bucket } = this.#options;
     const command = { Bucket: bucket, Key: name };
     try {
       return await calls.call(
         async (abortSignal) => {
           const answer = await client.send(new GetObjectCommand(command), { abortSignal });
-          return wholeBody(answer);
+          const content = await wholeBody(answer);
+          return content === "too-large" ? content : { content, etag: answer.ETag };
         },
         ["NoSuchKey"],
       );
@@ -121,15 +131,34 @@ export class S3KeyVault implements KeyVault {
     }
   }
 
-  async *#objectsIn(folder: string): AsyncGenerator<_Object, void> {
+  async *#objectsIn(prefix: string): AsyncGenerator<_Object, void> {
     const { client, calls, bucket } = this.#options;
     let next: string | undefined;
     do {
-      const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: folder, ContinuationToken: next });
+      const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: next });
       const page = await calls.call((abortSignal) => client.send(command, { abortSignal }));
       yield* page.Contents ?? [];
       next = page.NextContinuationToken;
     } while (next !== undefined);
+  }
+}
+
+interface StoredObject {
+  readonly content: Uint8Array;
+  readonly etag: string | undefined;
+}
+
+/** What S3 answers to a condition that does not hold: of an object that is gone, If-Match is answered by its absence. */
+const NOT_AS_SEEN = ["PreconditionFailed", "NoSuchKey"] as const;
+
+/** False = the condition of the request does not hold. */
+async function isDone(request: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await request();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && NOT_AS_SEEN.some((name) => name === error.name)) return false;
+    throw error;
   }
 }
 

@@ -10,15 +10,18 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type KeyVault, materialName, trustName } from "../../core/certificate/key-vault.ts";
+import { cleanUpKeys } from "../../core/certificate/key-clean-up.ts";
+import { materialName, trustName } from "../../core/certificate/key-vault.ts";
 import { StateConflict, Unavailable, Unreadable } from "../../core/errors.ts";
 import { keyVaultContract } from "../../test/contract/key-vault.contract.ts";
 import { certificateId } from "../../test/support/records.ts";
+import { contents as settings } from "../../test/support/settings-feed.ts";
 import { FileKeyVault } from "./file-key-vault.ts";
 
 const makeRoot = () => mkdtempSync(join(tmpdir(), "postern-vault-"));
@@ -42,7 +45,7 @@ describe("the key vault's files", () => {
   const content = Buffer.from("private");
   let base: string;
   let root: string;
-  let vault: KeyVault;
+  let vault: FileKeyVault;
   beforeEach(() => {
     base = makeRoot();
     root = join(base, "data");
@@ -79,7 +82,7 @@ describe("the key vault's files", () => {
     await expect(vault.get(name, hash)).rejects.toBeInstanceOf(Unreadable);
     await expect(vault.put(name, content)).rejects.toBeInstanceOf(StateConflict);
     await expect(vault.put(name, Buffer.from("other"))).rejects.toBeInstanceOf(StateConflict);
-    await vault.delete(name);
+    await vault.delete(name, Number.POSITIVE_INFINITY);
     expect(readFileSync(secret, "utf8")).toBe("private");
     expect(existsSync(join(root, name))).toBe(false);
   });
@@ -93,7 +96,7 @@ describe("the key vault's files", () => {
     const hash = await vault.put(trustName("ab"), content);
     await expect(vault.put(materialName(id, 2), content)).rejects.toBeInstanceOf(Unavailable);
     await expect(vault.get(name, hash)).rejects.toBeInstanceOf(Unavailable);
-    await expect(vault.delete(name)).rejects.toBeInstanceOf(Unavailable);
+    await expect(vault.delete(name, Number.POSITIVE_INFINITY)).rejects.toBeInstanceOf(Unavailable);
     expect(readdirSync(join(elsewhere, id))).toEqual(["1"]);
   });
 
@@ -122,5 +125,33 @@ describe("the key vault's files", () => {
     await expect(vault.get(`keys/${id}/.0123.tmp` as typeof name, "00")).rejects.toThrow("not the name");
     const hash = await vault.put(name, content);
     expect(Buffer.from(await vault.get(name, hash)).toString()).toBe("private");
+  });
+
+  it("leave no empty directory behind, and the two folders stay", async () => {
+    await vault.put(name, content);
+    await vault.put(materialName(id, 2), content);
+    await vault.put(trustName("ab"), content);
+    await vault.delete(name, Number.POSITIVE_INFINITY);
+    expect(readdirSync(join(root, "keys", id))).toEqual(["2"]);
+    await vault.delete(materialName(id, 2), Number.POSITIVE_INFINITY);
+    await vault.delete(trustName("ab"), Number.POSITIVE_INFINITY);
+    expect(readdirSync(join(root, "keys"))).toEqual([]);
+    expect(readdirSync(root).toSorted()).toEqual(["keys", "trust"]);
+  });
+
+  it("outlive a clean-up that read the records before a write named them", async () => {
+    const trust = trustName("ab");
+    for (const each of [trust, name]) {
+      await vault.put(each, content);
+      utimesSync(join(root, each), new Date(0), new Date(0));
+    }
+    const contents = async () => {
+      // A write puts the same content, which it commits when these have been read.
+      await vault.put(trust, content);
+      return settings(5, []);
+    };
+    const done = await cleanUpKeys({ vault, contents, nowMs: Date.now() });
+    expect(done).toEqual({ kind: "done", deleted: [name] });
+    expect(existsSync(join(root, trust))).toBe(true);
   });
 });

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, readdir, unlink, utimes } from "node:fs/promises";
+import { constants, lstatSync, unlinkSync } from "node:fs";
+import { type FileHandle, link, lstat, mkdir, open, readdir, rmdir, unlink, utimes } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { VaultInventory } from "../../core/certificate/key-clean-up.ts";
 import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
@@ -18,6 +18,8 @@ const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_
 const FOLDERS = ["keys", "trust"] as const;
 /** As `writeOnce` names a file that is not whole yet. */
 const TEMPORARY = /^\.[0-9a-f]{24}\.tmp$/;
+/** A clean-up comes once a day: that it meets the same object twice shows that something else is wrong. */
+const PUT_ATTEMPTS = 3;
 /** Far over what the caps of core/limits.ts let in; a file that something else left there is not read into memory. */
 const MAX_BYTES = 8 * 1024 * 1024;
 /** O_NOFOLLOW: a link planted here must not name another file. O_NONBLOCK: nor may a FIFO hold us up. */
@@ -34,8 +36,15 @@ export class FileKeyVault implements KeyVault, VaultInventory {
   async put(name: VaultName, content: Uint8Array): Promise<string> {
     const path = this.#path(name);
     await answered(async () => {
-      await this.#makeDirectories(name);
-      await writeOnce(path, content);
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          await this.#makeDirectories(name);
+          return await writeOnce(path, content);
+        } catch (error) {
+          // A clean-up took the object, or the directory that it left empty, in between.
+          if (!isAbsent(error) || attempt === PUT_ATTEMPTS) throw error;
+        }
+      }
     });
     return sha256Of(content);
   }
@@ -53,16 +62,27 @@ export class FileKeyVault implements KeyVault, VaultInventory {
     return content;
   }
 
-  async delete(name: VaultName): Promise<void> {
+  async delete(name: VaultName, epochMs: number): Promise<boolean> {
     const path = this.#path(name);
-    await answered(async () => {
+    return answered(async () => {
       await this.#checkDirectories(name);
       try {
-        await unlink(path);
+        if (!unlinkOlder(path, epochMs)) return false;
         await syncDirectory(dirname(path));
+        await this.#removeIfEmpty(dirname(path));
       } catch (error) {
         if (!isAbsent(error)) throw error;
       }
+      return true;
+    });
+  }
+
+  /** The directory of a certificate without versions. One with a file in it cannot be removed: `put` may be at work there. */
+  async #removeIfEmpty(directory: string): Promise<void> {
+    if (FOLDERS.some((folder) => directory === join(this.#root, folder))) return;
+    await rmdir(directory).catch((error: unknown) => {
+      const code = codeOf(error);
+      if (code !== "ENOTEMPTY" && code !== "EEXIST" && !isAbsent(error)) throw error;
     });
   }
 
@@ -147,6 +167,17 @@ async function isOlder(path: string, epochMs: number): Promise<boolean> {
   }
 }
 
+/**
+ * Looks and removes at one blow: an await between the two would let a `put` of this process make the object young again.
+ * False = it is younger, or gone.
+ */
+function unlinkOlder(path: string, epochMs: number): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined || found.mtimeMs >= epochMs) return false;
+  unlinkSync(path);
+  return true;
+}
+
 const isVaultName = (text: string): text is VaultName => NAME.test(text);
 
 /** The whole object under a name of its own first: at no moment does the real name hold a part of it. */
@@ -181,6 +212,7 @@ async function writeDurably(path: string, content: Uint8Array): Promise<void> {
 
 async function checkSame(path: string, content: Uint8Array): Promise<void> {
   const stored = await readFile(path);
+  if (stored === "absent") throw Object.assign(new Error("gone"), { code: "ENOENT", syscall: "open" });
   if (stored instanceof Uint8Array && Buffer.compare(stored, content) === 0) return;
   throw new StateConflict("already-exists", "the vault holds another object under this name");
 }

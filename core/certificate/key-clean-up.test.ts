@@ -12,7 +12,7 @@ const DAY_MS = 24 * 3600 * 1000;
 function start(
   objects: Readonly<Record<VaultName, number>>,
   unreadable: readonly UnreadableItem[] = [],
-  revision = 5,
+  { revision = 5, meanwhile = () => undefined }: { revision?: number; meanwhile?: () => unknown } = {},
 ) {
   const left = new Map(Object.entries(objects) as [VaultName, number][]);
   const asked: string[] = [];
@@ -35,14 +35,24 @@ function start(
           asked.push("list");
           for (const [name, ageMs] of left) if (NOW - ageMs < epochMs) yield name;
         },
-        delete: async (name) => void left.delete(name),
+        delete: async (name, epochMs) => {
+          const isOld = NOW - (left.get(name) ?? 0) < epochMs;
+          return isOld && left.delete(name);
+        },
       },
       contents: async () => {
         asked.push("contents");
+        meanwhile();
         return stored;
       },
     });
-  return { run, left: () => [...left.keys()], asked };
+  return {
+    run,
+    left: () => [...left.keys()],
+    asked,
+    stored,
+    putAgain: (name: VaultName) => left.set(name, 0),
+  };
 }
 
 const used = materialName(certificateId(1), 2);
@@ -76,6 +86,14 @@ describe("a clean-up of keys", () => {
     expect(vault.asked).toEqual(["list", "contents"]);
   });
 
+  it("leaves what is put again once the objects were listed: its write commits after the records were read", async () => {
+    const vault = start({ [stray]: 2 * DAY_MS, [older]: 2 * DAY_MS }, [], {
+      meanwhile: () => vault.putAgain(stray),
+    });
+    expect(await vault.run()).toEqual({ kind: "done", deleted: [older] });
+    expect(vault.left()).toEqual([stray]);
+  });
+
   it.each(["certificate", "trust-store", "log-entry"] as const)(
     "deletes nothing while a %s cannot be read: it may name any of them",
     async (kind) => {
@@ -86,7 +104,7 @@ describe("a clean-up of keys", () => {
   );
 
   it("deletes nothing while the store is empty: its settings were lost or replaced", async () => {
-    const vault = start({ [stray]: 2 * DAY_MS }, [], 0);
+    const vault = start({ [stray]: 2 * DAY_MS }, [], { revision: 0 });
     expect(await vault.run()).toEqual({ kind: "kept", unreadable: 0 });
     expect(vault.left()).toEqual([stray]);
   });

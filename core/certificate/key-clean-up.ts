@@ -31,15 +31,19 @@ export type KeyCleanUp =
  */
 export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions): Promise<KeyCleanUp> {
   const old: VaultName[] = [];
-  for await (const name of vault.writtenBefore(nowMs - KEPT_MS)) old.push(name);
+  const untilMs = nowMs - KEPT_MS;
+  for await (const name of vault.writtenBefore(untilMs)) old.push(name);
   if (old.length === 0) return { kind: "done", deleted: [] };
   const stored = await contents();
   const unreadable = stored.unreadable.filter(({ kind }) => kind !== "domain" && kind !== "mx-host").length;
   // Settings that were never written, beside old objects, were lost: the objects are all that is left.
   if (unreadable > 0 || stored.revision === 0) return { kind: "kept", unreadable };
   const named = namesIn(stored);
-  const deleted = old.filter((name) => !named.has(name));
-  for (const name of deleted) await vault.delete(name);
+  const deleted: VaultName[] = [];
+  for (const name of old) {
+    // Asked by its age again: a write that has put it since, and is not in `stored` yet, is about to name it.
+    if (!named.has(name) && (await vault.delete(name, untilMs))) deleted.push(name);
+  }
   return { kind: "done", deleted };
 }
 

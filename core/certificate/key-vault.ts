@@ -30,7 +30,7 @@ export const trustName = (sha256: string): VaultName => `trust/${sha256}`;
 export interface KeyVault {
   /**
    * Writes an object once, durably: when this resolves, a crash does not lose it. Called before the transaction that
-   * names it. Writing the same bytes again is not an error.
+   * names it. Writing the same bytes again is not an error, and makes the object young again: a clean-up leaves it.
    *
    * @returns the SHA-256 of the bytes, lower-case hex.
    * @throws StateConflict (`already-exists`) when the name holds other bytes.
@@ -43,8 +43,13 @@ export interface KeyVault {
    * @throws Unavailable when the vault does not answer.
    */
   get(name: VaultName, sha256: string): Promise<Uint8Array>;
-  /** Removes an object; absent is not an error. For objects that no record names. */
-  delete(name: VaultName): Promise<void>;
+  /**
+   * Removes an object that was last written before a moment; for objects that no record names. One that has been written
+   * again since stays: its writer is about to name it.
+   *
+   * @returns false when it is younger, or absent.
+   */
+  delete(name: VaultName, epochMs: number): Promise<boolean>;
 }
 
 /** Whether the vault has an object as its record names it. @throws Unavailable */

@@ -202,7 +202,7 @@ describe("a write that changes nothing", () => {
     expect(await api.store.head()).toBe(1);
     await api.expect(412, "PUT", `${path}/material`, { body: pem, ...at('"7"') });
     // A key that the vault has lost comes back with it, and edges are told.
-    await api.vault.delete(materialName(made.json.id, 1));
+    await api.vault.delete(materialName(made.json.id, 1), Number.POSITIVE_INFINITY);
     const { json } = await api.expect(200, "PUT", `${path}/material`, { body: pem, ...at('"1"') });
     expect(json).toMatchObject({ revision: 2, version: 2 });
     await api.expect(200, "GET", `${path}/chain.pem`);
@@ -219,7 +219,7 @@ describe("a write that changes nothing", () => {
     await api.expect(412, "PUT", path, { body, ...at('"2"') });
     expect(put).not.toHaveBeenCalled();
     expect(await api.store.head()).toBe(1);
-    await api.vault.delete(trustName(made.json.contentSha256));
+    await api.vault.delete(trustName(made.json.contentSha256), Number.POSITIVE_INFINITY);
     await api.expect(200, "PUT", path, { body, ...at('"1"') });
     expect((await api.expect(200, "GET", path)).json.revision).toBe(2);
   });

@@ -47,7 +47,10 @@ function start(
         async *writtenBefore() {
           yield materialName(certificateId(77), 1);
         },
-        delete: async (object) => void deleted.push(object),
+        delete: async (object) => {
+          deleted.push(object);
+          return true;
+        },
       },
       acm: {
         advance: async (id) => {

@@ -79,7 +79,7 @@ describeBehindProxy("the key vault on S3", () => {
     proxy.always("DELETE", fault);
     await expect(vault.get(name, sha256)).rejects.toBeInstanceOf(Unavailable);
     await expect(vault.put(name, content)).rejects.toBeInstanceOf(Unavailable);
-    await expect(vault.delete(name)).rejects.toBeInstanceOf(Unavailable);
+    await expect(vault.delete(name, Date.now())).rejects.toBeInstanceOf(Unavailable);
     expect(proxy.seen).toHaveLength(3);
   });
 

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { VaultInventory } from "../../core/certificate/key-clean-up.ts";
 import { type KeyVault, materialName, trustName, type VaultName } from "../../core/certificate/key-vault.ts";
 import { NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
 import { certificateId } from "../support/records.ts";
 
 /** An empty vault, and what a test cannot do through the port. */
 export interface KeyVaultUnderTest {
-  readonly vault: KeyVault;
+  readonly vault: KeyVault & VaultInventory;
   /** Another client of the same objects. */
   readonly other: KeyVault;
   /** Replaces the bytes of a stored object behind the vault's back. */
@@ -23,6 +24,14 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const hashOf = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");
 const first = materialName(certificateId(1), 1);
 const content = bytes('{"keys":[]}');
+
+const ANY_AGE = Number.POSITIVE_INFINITY;
+
+async function namesBefore(vault: VaultInventory, epochMs: number): Promise<VaultName[]> {
+  const names: VaultName[] = [];
+  for await (const name of vault.writtenBefore(epochMs)) names.push(name);
+  return names;
+}
 
 /** What every implementation of the port KeyVault does (core/certificate/key-vault.ts). */
 export function keyVaultContract(contract: KeyVaultContract): void {
@@ -53,7 +62,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       ];
       for (const name of names) await vault.put(name, bytes(name));
       for (const name of names) await vault.get(name, hashOf(bytes(name)));
-      await vault.delete(first);
+      await vault.delete(first, ANY_AGE);
       await expect(vault.get(first, hashOf(bytes(first)))).rejects.toBeInstanceOf(NotFound);
       for (const name of names.slice(1)) await vault.get(name, hashOf(bytes(name)));
     });
@@ -97,11 +106,42 @@ export function keyVaultContract(contract: KeyVaultContract): void {
     it("deletes an object, and one that is absent is not an error", async () => {
       const { vault, other } = subject;
       await vault.put(first, content);
-      await other.delete(first);
+      expect(await other.delete(first, ANY_AGE)).toBe(true);
       await expect(vault.get(first, hashOf(content))).rejects.toBeInstanceOf(NotFound);
-      await vault.delete(first);
-      await vault.delete(trustName("00"));
+      await vault.delete(first, ANY_AGE);
+      await vault.delete(trustName("00"), ANY_AGE);
       await vault.put(first, bytes("a new object"));
+    });
+
+    it("makes an object young again that is put again: a clean-up that saw it before leaves it", async () => {
+      const { vault, other } = subject;
+      for (const name of [first, trustName("ab")]) {
+        await vault.put(name, content);
+        const seenMs = Date.now() + 1;
+        expect(await namesBefore(vault, seenMs)).toContain(name);
+        // Ages may be kept by the second.
+        await vi.waitFor(
+          async () => {
+            await other.put(name, content);
+            expect(await namesBefore(vault, seenMs)).not.toContain(name);
+          },
+          { timeout: 5_000, interval: 50 },
+        );
+        expect(await vault.delete(name, seenMs)).toBe(false);
+        expect(Buffer.from(await other.get(name, hashOf(content))).equals(content)).toBe(true);
+      }
+    });
+
+    it("holds what was put while the same object was deleted again and again", async () => {
+      const { vault, other } = subject;
+      for (let round = 0; round < 20; round += 1) {
+        await other.put(first, content);
+        const [putHash] = await Promise.all([vault.put(first, content), other.delete(first, ANY_AGE)]);
+        expect(putHash).toBe(hashOf(content));
+        // Deleted after it was put, it is gone; but no error, and nothing half done.
+        await vault.put(first, content);
+        await vault.get(first, hashOf(content));
+      }
     });
 
     it.each([
@@ -128,7 +168,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       const outside = name as VaultName;
       await expect(vault.put(outside, content)).rejects.toThrow("not the name");
       await expect(vault.get(outside, hashOf(content))).rejects.toThrow("not the name");
-      await expect(vault.delete(outside)).rejects.toThrow("not the name");
+      await expect(vault.delete(outside, ANY_AGE)).rejects.toThrow("not the name");
     });
   });
 }

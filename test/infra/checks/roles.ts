@@ -147,6 +147,7 @@ export const ROLE_CHECKS: Checks = {
         ...ofTable("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         "s3:ListBucket keys",
         "s3:GetObject keys/keys/*",
+        "s3:GetObject keys/trust/*",
         "s3:PutObject keys/keys/*",
         "s3:DeleteObject keys/keys/*",
         "s3:DeleteObject keys/trust/*",
