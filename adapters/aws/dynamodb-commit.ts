@@ -113,11 +113,13 @@ function joined(before: Joined, commit: Commit): Joined | null {
     const known = hosts.get(host)?.change.after ?? checks.get(host)?.item;
     return (!hosts.has(host) && !checks.has(host)) || isSameItem(known ?? null, item);
   };
-  for (const change of entry.hosts) {
-    if (!isNext(change.host, change.before)) return null;
+  for (const [index, change] of entry.hosts.entries()) {
+    // As it was read: the log does not have what a damaged one was.
+    const read = commit.hosts[index]?.before ?? null;
+    if (!isNext(change.host, read)) return null;
     const first = hosts.get(change.host)?.change.before;
     checks.delete(change.host);
-    const whole = first === undefined ? change : { ...change, before: first };
+    const whole = { ...change, before: first === undefined ? read : first };
     hosts.set(change.host, { change: whole, revision: entry.revision });
   }
   for (const read of commit.hostsRead ?? []) {
@@ -275,6 +277,8 @@ function hostAttributes(item: MxHost): Record<string, AttributeValue> {
 
 /** The attributes as `hostAttributes` writes them: the same values, and none where there is none. */
 function isAs(item: MxHost): Condition {
+  // What a damaged one holds cannot be told in a condition: the head's says that nothing was written since it was read.
+  if (item.isDamaged === true) return { expression: "attribute_exists(pk)" };
   const attributes = hostAttributes(item);
   const terms = HOST_ATTRIBUTES.map((name) =>
     attributes[name] === undefined ? `attribute_not_exists(${name})` : `${name} = :${name}`,

@@ -113,7 +113,8 @@ export const mxHostOf = (host: string, item: Item): MxHost =>
   readMxHost(host, {
     host,
     account: textOf(item, "account"),
-    certificateId: textOf(item, "certificateId") ?? null,
+    // One that is no text is not one that is absent.
+    certificateId: item["certificateId"] === undefined ? null : (textOf(item, "certificateId") ?? ""),
     domainCount: numberOf(item, "domainCount"),
     certificateRevision: numberOf(item, "certificateRevision"),
   });

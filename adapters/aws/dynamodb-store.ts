@@ -21,14 +21,14 @@ import type {
   WriterQueue,
 } from "../../core/settings/store.ts";
 import {
-  readableHosts,
   readCertificate,
   readDomain,
   readOrReport,
   readTrustStore,
 } from "../../core/settings/stored-record.ts";
 import { commitTo } from "./dynamodb-commit.ts";
-import { loadContents, mxHostOf } from "./dynamodb-load.ts";
+import { hostOfItem, hostsOfItems } from "./dynamodb-hosts.ts";
+import { loadContents } from "./dynamodb-load.ts";
 import { changesAfter, changesBefore, headOf, oldestRevision } from "./dynamodb-log.ts";
 import { domainsNaming, namedOn } from "./dynamodb-names.ts";
 import { DynamoDbQueue } from "./dynamodb-queue.ts";
@@ -44,18 +44,25 @@ export class DynamoDbStore implements Store {
   readonly #table: DynamoDbTable;
   readonly #maxActions: number | undefined;
   readonly #now: () => number;
+  readonly #beforeFirstWrite: () => Promise<void>;
 
   /**
    * `maxActions`: what one transaction may hold, for tests of what finds no room there. `now`: milliseconds since the epoch,
-   * to know which log entries cannot have expired; a day matters, and no less.
+   * to know which log entries cannot have expired; a day matters, and no less. `beforeFirstWrite`: rejects where an empty
+   * table is no new one (core/settings/lost-settings.ts).
    */
   constructor(
     table: DynamoDbTable,
-    options: { readonly maxActions?: number; readonly now?: () => number } = {},
+    options: {
+      readonly maxActions?: number;
+      readonly now?: () => number;
+      readonly beforeFirstWrite?: () => Promise<void>;
+    } = {},
   ) {
     this.#table = table;
     this.#now = options.now ?? Date.now;
     this.#maxActions = options.maxActions;
+    this.#beforeFirstWrite = options.beforeFirstWrite ?? (async () => undefined);
   }
 
   head(): Promise<number> {
@@ -70,7 +77,7 @@ export class DynamoDbStore implements Store {
     const domain = await this.getDomain(name);
     if (domain === null) return null;
     const items = await this.#table.getAll(domain.mxHosts.map((host) => recordKey("mx-host", host)));
-    const read = { domain, ...readableHosts(items, hostOfItem) };
+    const read = { domain, hosts: await hostsOfItems(this.#table, items) };
     return isOneMoment(domain, read.hosts) ? read : domainWithHostsSettled(this.#table, domain);
   }
 
@@ -88,7 +95,7 @@ export class DynamoDbStore implements Store {
 
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
     const items = await this.#table.getAll(hosts.map((host) => recordKey("mx-host", host)));
-    return new Map(items.map((item) => mxHostOf(idOf(item), item)).map((host) => [host.host, host]));
+    return hostsOfItems(this.#table, items);
   }
 
   async useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number> {
@@ -177,7 +184,8 @@ export class DynamoDbStore implements Store {
     return items.filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id));
   }
 
-  commit(commit: Commit): Promise<LogEntry> {
+  async commit(commit: Commit): Promise<LogEntry> {
+    if (commit.expectedHead === 0) await this.#beforeFirstWrite();
     return commitTo(this.#table, commit, this.#maxActions);
   }
 
@@ -281,13 +289,11 @@ async function domainWithHostsSettled(
     const domain = readDomain(name, textOf(item, "json"));
     const items = hosts.filter((host) => host !== undefined);
     if (domain.mxHosts.every((host) => names.includes(host)))
-      return { domain, ...readableHosts(items, hostOfItem) };
+      return { domain, hosts: await hostsOfItems(table, items) };
     ({ name, mxHosts } = domain);
   }
   throw new Unavailable(`${name} is changed again and again while it is read`);
 }
-
-const hostOfItem = (item: Item) => readOrReport("mx-host", idOf(item), () => mxHostOf(idOf(item), item));
 
 const idOf = (item: Item): string => storedItemOf(sortKeyOf(item))?.id ?? "";
 

@@ -138,10 +138,10 @@ export class DynamoDbTable {
   }
 
   /** All items of a range, a request at a time. */
-  async *pages(range: KeyRange): AsyncGenerator<readonly Item[], void> {
+  async *pages(range: KeyRange, from: "table" | "index" = "table"): AsyncGenerator<readonly Item[], void> {
     let start: Item | undefined;
     do {
-      const { items, last } = await this.#query({ range, start });
+      const { items, last } = await this.#query({ range, index: from === "index", start });
       yield items;
       start = last;
     } while (start !== undefined);

@@ -152,6 +152,13 @@ export function domainsOnHostRange(host: DomainName, account: string, filter: Na
   return namesRange(`USES#mx-host#${host}`, `domain#${accountPart(account)}#`, filter);
 }
 
+/** Domains of every account on a host, by account; `after`: of those that come after this account's. */
+export const domainsOfAllOnHost = (host: DomainName, after?: string): KeyRange => ({
+  pk: `USES#mx-host#${host}`,
+  from: after === undefined ? BEFORE_ALL : `domain#${accountPart(after)}#${AFTER_ALL}`,
+  to: AFTER_ALL,
+});
+
 /** Records of the account in the index. null = no name can match. */
 export function listRange(kind: RecordKind, account: string, filter: NameFilter): KeyRange | null {
   return namesRange(kind, `${accountPart(account)}#`, filter);

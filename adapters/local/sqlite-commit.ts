@@ -4,6 +4,7 @@ import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
 import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/settings/store.ts";
 import { logEntryOf, replacedRevision } from "../../core/settings/log-entry.ts";
 import type { Database, Row } from "./database.ts";
+import { hostOfRow } from "./sqlite-load.ts";
 
 export const TABLE_OF: Readonly<Record<RecordKind, string>> = {
   domain: "domain",
@@ -20,7 +21,8 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
     checkUnused(database, commit.record);
     takeRevision(database, entry);
     for (const { host, item } of commit.hostsRead ?? []) checkHost(database, host, item);
-    for (const change of entry.hosts) writeHost(database, change);
+    for (const [index, change] of entry.hosts.entries())
+      writeHost(database, change, commit.hosts[index]?.before ?? null);
     for (const use of commit.uses) countUse(database, use);
     writeRecord(database, entry);
     return entry;
@@ -63,8 +65,9 @@ function takeRevision(database: Database, entry: LogEntry): void {
   database.run("INSERT INTO log (revision, at, entry) VALUES (?, ?, ?)", entry.revision, entry.at, text);
 }
 
-function writeHost(database: Database, { host, before, after }: MxHostChange): void {
-  checkHost(database, host, before);
+/** `read`: the item that the change was planned with, which the log does not have of a damaged one. */
+function writeHost(database: Database, { host, before, after }: MxHostChange, read: MxHost | null): void {
+  checkHost(database, host, read);
   if (before !== null && after !== null && before.account !== after.account) {
     throw new StateConflict("host-taken", `MX host ${host} belongs to another account`);
   }
@@ -85,7 +88,9 @@ function writeHost(database: Database, { host, before, after }: MxHostChange): v
 
 function checkHost(database: Database, host: DomainName, item: MxHost | null): void {
   const stored = database.get("SELECT * FROM mx_host WHERE host = ?", host);
-  if (!isAs(stored, item)) throw new Contention(`MX host ${host} has changed`);
+  const isExpected =
+    item?.isDamaged === true ? stored !== undefined && "unreadable" in hostOfRow(stored) : isAs(stored, item);
+  if (!isExpected) throw new Contention(`MX host ${host} has changed`);
 }
 
 function isAs(stored: Row | undefined, item: MxHost | null): boolean {

@@ -70,6 +70,8 @@ export function headOf(source: Connection): number {
   return row === undefined ? 0 : integer(row, "head");
 }
 
+export const hostOfRow = (row: Row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row));
+
 /** @throws Unreadable */
 export const mxHostOf = (row: Row) =>
   readMxHost(text(row, "host"), {

@@ -4,20 +4,31 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { UnreadableItem } from "../../core/settings/store.ts";
 import { storeContract } from "../../test/contract/store.contract.ts";
-import type { StoreUnderTest } from "../../test/contract/store-under-test.ts";
+import type { HostAttribute, StoreUnderTest } from "../../test/contract/store-under-test.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
-const SPOIL: Readonly<Record<UnreadableItem["kind"], string>> = {
+const SPOIL: Readonly<Record<Exclude<UnreadableItem["kind"], "mx-host">, string>> = {
   domain: "UPDATE domain SET record = '{' WHERE id = ?",
   certificate: "UPDATE certificate SET record = '{' WHERE id = ?",
   "trust-store": "UPDATE trust_store SET record = '{' WHERE id = ?",
-  "mx-host": "UPDATE mx_host SET domain_count = -1 WHERE host = ?",
   "log-entry": "UPDATE log SET entry = '{' WHERE revision = ?",
 };
 
-async function spoil(database: Database, kind: UnreadableItem["kind"], id: string): Promise<void> {
-  if (database.run(SPOIL[kind], id) !== 1) throw new Error(`there is no ${kind} ${id}`);
+const SPOIL_HOST: Readonly<Record<HostAttribute, string>> = {
+  account: "UPDATE mx_host SET account = '' WHERE host = ?",
+  certificateId: "UPDATE mx_host SET certificate_id = '?' WHERE host = ?",
+  domainCount: "UPDATE mx_host SET domain_count = -1 WHERE host = ?",
+};
+
+async function spoil(
+  database: Database,
+  kind: UnreadableItem["kind"],
+  id: string,
+  attribute: HostAttribute = "domainCount",
+): Promise<void> {
+  const sql = kind === "mx-host" ? SPOIL_HOST[attribute] : SPOIL[kind];
+  if (database.run(sql, id) !== 1) throw new Error(`there is no ${kind} ${id}`);
 }
 
 // A pause after every row: a load that is not one transaction shows.
@@ -43,7 +54,7 @@ storeContract({
     return {
       store: new SqliteStore(first, options),
       other: new SqliteStore(open(), options),
-      spoil: (kind, id) => spoil(first, kind, id),
+      spoil: (kind, id, attribute) => spoil(first, kind, id, attribute),
       reopen: async () => {
         await close();
         return new SqliteStore(open(), options);
@@ -65,7 +76,7 @@ storeContract({
     return {
       store,
       other: store,
-      spoil: (kind, id) => spoil(database, kind, id),
+      spoil: (kind, id, attribute) => spoil(database, kind, id, attribute),
       reopen: () => Promise.reject(new Error("a database in memory ends with its object")),
       close: async () => database.close(),
     };

@@ -21,7 +21,6 @@ import type {
 } from "../../core/settings/store.ts";
 import {
   readCertificate,
-  readableHosts,
   readDomain,
   readFeedEntry,
   readOrReport,
@@ -29,7 +28,8 @@ import {
 } from "../../core/settings/stored-record.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
 import { commitTo, TABLE_OF, useCountOf } from "./sqlite-commit.ts";
-import { headOf, loadContents, mxHostOf } from "./sqlite-load.ts";
+import { hostsOfRows } from "./sqlite-hosts.ts";
+import { headOf, hostOfRow, loadContents } from "./sqlite-load.ts";
 
 /** How long the change log is kept. */
 export const LOG_KEPT_MS = 90 * 24 * 3600 * 1000;
@@ -68,10 +68,11 @@ export class SqliteStore implements Store {
 
   /** Synchronous from the first read to the last; other processes are kept out by the transaction. */
   async getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null> {
-    return this.#database.read(() => {
+    const found = this.#database.read(() => {
       const domain = this.#record("domain", name, readDomain);
-      return domain && { domain, ...readableHosts(this.#hostRows(domain.mxHosts), hostOfRow) };
+      return domain && { domain, rows: this.#hostRows(domain.mxHosts) };
     });
+    return found && { domain: found.domain, hosts: await hostsOfRows(this.#database, found.rows) };
   }
 
   async getCertificate(id: CertificateId): Promise<CertificateRecord | null> {
@@ -104,11 +105,7 @@ export class SqliteStore implements Store {
   }
 
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
-    return new Map(
-      this.#hostRows(hosts)
-        .map(mxHostOf)
-        .map((item) => [item.host, item]),
-    );
+    return hostsOfRows(this.#database, this.#hostRows(hosts));
   }
 
   async useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number> {
@@ -298,8 +295,6 @@ const domainOf = (row: Row): DomainName[] => {
 };
 
 const byText = (a: string, b: string): number => (a < b ? -1 : 1);
-
-const hostOfRow = (row: Row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row));
 
 /** What names a record leaves out what cannot be read. */
 const readable = <T>(rows: readonly Row[], read: (row: Row) => ReadRow<T>): T[] =>

@@ -170,7 +170,8 @@ export class DomainService {
       if (replaced !== undefined && !options.creates) throw cannotBeRead(replaced);
       const current = stored && shownSettings(stored.domain, stored.hosts);
       const settings = options.produce(current);
-      if (stored !== null && current !== null && saysTheSame(current, settings)) return { unchanged: stored };
+      const isNoChange = stored !== null && current !== null && saysTheSame(current, settings);
+      if (isNoChange && !hasDamagedHost(stored)) return { unchanged: stored };
       const request = { ...options, actor, stored, replaced, current, settings, expectedHead };
       const prepared = await prepareDomainWrite(this.#deps, request);
       finalHosts = prepared.finalHosts;
@@ -210,6 +211,10 @@ function writtenDomain({ record }: LogEntry): DomainRecord {
   if (record.kind === "domain" && record.after !== null) return record.after;
   throw new TypeError("the store logged another write than it was given");
 }
+
+/** Of a host that the write takes the place of: any other account's is left as it is. */
+const hasDamagedHost = ({ domain, hosts }: DomainWithHosts): boolean =>
+  [...hosts.values()].some(({ account, isDamaged }) => isDamaged === true && account === domain.account);
 
 const shown = ({ domain, hosts }: DomainWithHosts): DomainRecord => shownRecord(domain, hosts);
 

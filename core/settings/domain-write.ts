@@ -84,8 +84,6 @@ export async function prepareDomainWrite(
     (host) => !found.hosts.has(host) && isOperatorHost(operatorHosts, host),
   );
   const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, reservedHosts, ...found });
-  if (plan.unreadableHosts.length > 0)
-    throw new Unreadable(`the stored item of MX host ${plan.unreadableHosts.join(", ")} cannot be read`);
   const finalHosts = hostsAfter(after, found.hosts, plan);
   // First of all: whether a host of ours would be covered must not tell the operator's hosts from another account's.
   checkTaken(operatorHosts, { certificateId, plan });

@@ -5,7 +5,7 @@ import type { MxHost } from "./mx-host.ts";
 import type { DomainWithHosts, Store } from "./store.ts";
 
 /** A domain and the items of its hosts. */
-export interface NamedHosts extends Pick<DomainWithHosts, "hosts" | "unreadableHosts"> {
+export interface NamedHosts extends Pick<DomainWithHosts, "hosts"> {
   readonly domain: Pick<DomainRecord, "mxHosts">;
 }
 
@@ -13,22 +13,19 @@ export interface NamedHosts extends Pick<DomainWithHosts, "hosts" | "unreadableH
  * Reads what `planWrite` needs to know of the MX hosts of one write. Those that the domain names already are known: the
  * condition of the request was judged by them.
  *
- * @throws Unreadable when the item of a host that the write adds cannot be read; Unavailable when the store does not answer.
+ * @throws Unavailable when the store does not answer.
  */
 export async function readHosts(
   store: Pick<Store, "getMxHosts" | "domainsOnHosts">,
   before: NamedHosts | null,
   after: Pick<DomainRecord, "account" | "mxHosts"> | null,
-): Promise<Pick<DomainWrite, "hosts" | "unreadableHosts" | "othersNaming">> {
+): Promise<Pick<DomainWrite, "hosts" | "othersNaming">> {
   const known = before?.hosts ?? new Map<DomainName, MxHost>();
   const added = [...new Set(after?.mxHosts)].filter((host) => before?.domain.mxHosts.includes(host) !== true);
   const hosts = new Map([...known, ...(added.length === 0 ? [] : await store.getMxHosts(added))]);
-  const unreadableHosts = before?.unreadableHosts ?? [];
-  const unclaimed = [...new Set(after?.mxHosts)].filter(
-    (host) => !hosts.has(host) && !unreadableHosts.includes(host),
-  );
+  const unclaimed = [...new Set(after?.mxHosts)].filter((host) => !hosts.has(host));
   const othersNaming = new Map<DomainName, number>();
-  const found = { hosts, unreadableHosts, othersNaming };
+  const found = { hosts, othersNaming };
   if (after === null || unclaimed.length === 0) return found;
 
   const othersOn = async (names: readonly DomainName[]): Promise<number> => {

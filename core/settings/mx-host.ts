@@ -18,7 +18,15 @@ export interface MxHost {
    * certificate is as old as any record that names the host.
    */
   readonly certificateRevision?: number | undefined;
+  /**
+   * The stored item cannot be read, and this is what is known of it (damaged-host.ts): a write of a domain of its account
+   * takes its place. Never stored. `account` may be UNKNOWN_ACCOUNT, and `domainCount` 0.
+   */
+  readonly isDamaged?: true;
 }
+
+/** Of a damaged host whose owner cannot be told: no account has this name, so it is another one's for all. */
+export const UNKNOWN_ACCOUNT = "";
 
 /** A host item as it was read; null = absent. */
 export interface MxHostRead {
@@ -33,9 +41,14 @@ export interface MxHostChange {
   readonly after: MxHost | null;
 }
 
-/** A host item as the write at `revision` stores it. */
+/**
+ * A host item as the write at `revision` stores it. In the place of a damaged one it is a new item: what it was is not
+ * logged, and its certificate counts as set now, since when it was set before is not known.
+ */
 export function withCertificateRevision(change: MxHostChange, revision: number): MxHostChange {
-  const { before, after } = change;
+  const { host, before, after } = change;
+  if (before?.isDamaged === true)
+    return { host, before: null, after: after && { ...after, certificateRevision: revision } };
   if (after === null) return change;
   const isSame = before?.account === after.account && before.certificateId === after.certificateId;
   // A host that comes without a certificate changes nothing that any domain shows.

@@ -25,10 +25,6 @@ export interface DomainWrite {
   /** The host items that exist, of every name in `before` and `after`. */
   readonly hosts: ReadonlyMap<DomainName, MxHost>;
   /**
-   * Hosts named before whose item cannot be read: their owner is not known, so they are left as they are. Absent = none.
-   */
-  readonly unreadableHosts?: readonly DomainName[];
-  /**
    * For a host without an item: how many *other* domains of the account name it already; absent = 0. It is above 0
    * only after another account has given the host up.
    */
@@ -48,8 +44,6 @@ export interface WritePlan {
   readonly sharedHosts: readonly DomainName[];
   /** Hosts of another account or of the operator, left untouched: with a certificate the write is 409 `host-taken`. */
   readonly foreignHosts: readonly DomainName[];
-  /** Hosts that the write would change and that cannot be read: it is 409 `unreadable`. */
-  readonly unreadableHosts: readonly DomainName[];
 }
 
 /**
@@ -58,12 +52,14 @@ export interface WritePlan {
  * A write that leaves `mxHosts` and the certificate, as viewed, alone touches no host. One that changes only `mxHosts`
  * gives added hosts the certificate and leaves the others as they are, unless the domain would then read as
  * another certificate than the one it was given. Any other sets the certificate for all of the domain's own hosts.
+ *
+ * Every write puts a new item in the place of an own host's that cannot be read, with the certificate that it had.
  */
 export function planWrite(write: DomainWrite): WritePlan {
   const hosts = touchesHosts(write) ? hostChanges(write) : [];
   const changed = new Set(hosts.map(({ host }) => host));
   const others = [...new Set([...namesOf(write.before), ...namesOf(write.after)])].filter(
-    (name) => !changed.has(name) && !isUnreadable(write, name),
+    (name) => !changed.has(name) && !isDamaged(write, name),
   );
   return {
     hosts,
@@ -71,16 +67,12 @@ export function planWrite(write: DomainWrite): WritePlan {
     uses: [...certificateUses(write, hosts), ...trustStoreUses(write)],
     sharedHosts: hosts.filter((change) => changesForOthers(write, change)).map((change) => change.host),
     foreignHosts: namesOf(write.after).filter((name) => isForeign(write, name)),
-    unreadableHosts: touchesHosts(write)
-      ? namesOf(write.after).filter((name) => isUnreadable(write, name))
-      : [],
   };
 }
 
 const namesOf = (domain: PlannedDomain | null): DomainName[] => [...new Set(domain?.mxHosts ?? [])];
 
-const isUnreadable = ({ unreadableHosts = [] }: DomainWrite, name: DomainName): boolean =>
-  unreadableHosts.includes(name);
+const isDamaged = ({ hosts }: DomainWrite, name: DomainName): boolean => hosts.get(name)?.isDamaged === true;
 
 const accountOf = ({ before, after }: DomainWrite): string | undefined => (after ?? before)?.account;
 
@@ -90,8 +82,10 @@ function isForeign(write: DomainWrite, name: DomainName): boolean {
   return item.account !== accountOf(write);
 }
 
-function touchesHosts({ before, after, certificateId, hosts }: DomainWrite): boolean {
+function touchesHosts(write: DomainWrite): boolean {
+  const { before, after, certificateId, hosts } = write;
   if (before === null || after === null) return true;
+  if (namesOf(after).some((name) => isDamaged(write, name) && !isForeign(write, name))) return true;
   // In order: the first own host is the one that the domain's certificate is read from.
   const sameHosts =
     before.mxHosts.length === after.mxHosts.length &&
@@ -120,7 +114,7 @@ function hostChanges(write: DomainWrite): MxHostChange[] {
 
 /** The host's item when the domain afterwards names it, with its present certificate when it was named before. */
 function claim(write: DomainWrite, host: DomainName): [[DomainName, MxHost]] | null {
-  if (write.after === null || isForeign(write, host) || isUnreadable(write, host)) return null;
+  if (write.after === null || isForeign(write, host)) return null;
   const { account } = write.after;
   const item = write.hosts.get(host);
   const namedBefore = namesBefore(write, host);
@@ -130,7 +124,8 @@ function claim(write: DomainWrite, host: DomainName): [[DomainName, MxHost]] | n
 
 function release(item: MxHost | undefined): MxHost | null {
   if (item === undefined || item.domainCount <= 1) return null;
-  return { ...item, domainCount: item.domainCount - 1 };
+  const { isDamaged: _, ...whole } = item;
+  return { ...whole, domainCount: item.domainCount - 1 };
 }
 
 const namesBefore = ({ before }: DomainWrite, host: DomainName): boolean =>
@@ -140,10 +135,11 @@ const namesBefore = ({ before }: DomainWrite, host: DomainName): boolean =>
 function othersOf(write: DomainWrite, host: DomainName): number {
   const item = write.hosts.get(host);
   if (item === undefined) return write.othersNaming.get(host) ?? 0;
-  return item.domainCount - (namesBefore(write, host) ? 1 : 0);
+  return Math.max(0, item.domainCount - (namesBefore(write, host) ? 1 : 0));
 }
 
 function isSameItem(a: MxHost | null, b: MxHost | null): boolean {
+  if (a?.isDamaged === true) return false;
   return (
     a?.account === b?.account && a?.certificateId === b?.certificateId && a?.domainCount === b?.domainCount
   );

@@ -68,6 +68,18 @@ describe("applyEntries", () => {
     expect([levelOf(gone, id), gone.unreadable]).toEqual([undefined, []]);
   });
 
+  it("takes a host off the items that cannot be read once a write has replaced it", () => {
+    const host = name("mx.example");
+    const item = { kind: "mx-host", id: host, problem: "not JSON" } as const;
+    const damaged = buildSnapshot({ ...contents(3, []), unreadable: [item] }, NONE);
+    const entry = levelEntry(4, "a.example", "none");
+    if (entry.kind !== "entry") throw new Error("not an entry");
+    const after = { host, account: "default", certificateId: null, domainCount: 1 };
+    const written = { ...entry, entry: { ...entry.entry, hosts: [{ host, before: null, after }] } };
+    expect(applyEntries(damaged, [levelEntry(4, "a.example", "none")], NONE).unreadable).toEqual([item]);
+    expect(applyEntries(damaged, [written], NONE).unreadable).toEqual([]);
+  });
+
   it("gives a host the certificate of its item, whoever names it", () => {
     const host = name("mx.example");
     const certificateId = "cert_1" as CertificateId;

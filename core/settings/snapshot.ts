@@ -121,7 +121,11 @@ function applyEntry(before: Parts, entry: LogEntry): Parts {
     (hosts, { host, after }) => hosts.with(host, after?.certificateId ?? undefined),
     parts.hostCertificates,
   );
-  const unreadable = parts.unreadable.with(itemKey(entry.record.kind, entry.record.id), undefined);
+  const written = [
+    itemKey(entry.record.kind, entry.record.id),
+    ...entry.hosts.map(({ host }) => itemKey("mx-host", host)),
+  ];
+  const unreadable = written.reduce((items, key) => items.with(key, undefined), parts.unreadable);
   return { ...parts, hostCertificates, unreadable };
 }
 

@@ -206,10 +206,8 @@ export interface StoreContents {
 
 export interface DomainWithHosts {
   readonly domain: DomainRecord;
-  /** Those of its hosts that have an item. */
+  /** Those of its hosts that have an item; damaged ones are marked. */
   readonly hosts: ReadonlyMap<DomainName, MxHost>;
-  /** Hosts whose item cannot be read; they are not in `hosts`. */
-  readonly unreadableHosts: readonly DomainName[];
 }
 
 export interface PageRequest {
@@ -237,7 +235,8 @@ export interface DomainFilter {
 /**
  * Settings, MX hosts, certificates, trust stores and the change log: the only writer of them all.
  * Reads of one record and of the head are strongly consistent; lists may lag.
- * A record that cannot be read throws Unreadable from its `get`, and stands in `unreadable` of lists.
+ * A record that cannot be read throws Unreadable from its `get`, and stands in `unreadable` of lists. A host item that
+ * cannot be read is given with what is known of it (`MxHost.isDamaged`).
  *
  * Every implementation passes test/contract/store.contract.ts. Every method throws Unavailable when the store does
  * not answer in time.
@@ -252,7 +251,7 @@ export interface Store {
   getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null>;
   /** What is known of a record that cannot be read; null = it is absent, or can be read. */
   getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null>;
-  /** The host items that exist, by name. */
+  /** The host items that exist, by name; damaged ones are marked. */
   getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>>;
   /** Uses of a certificate (hosts) or trust store (domains); 0 when it does not exist. */
   useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number>;

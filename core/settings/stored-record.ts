@@ -347,20 +347,6 @@ function subjectOf(
   return { ...subject.data.record, problem, account: subject.data.account };
 }
 
-/** The hosts of one domain: those that can be read, and the names of those that cannot. `read` is over `readMxHost`. */
-export function readableHosts<Stored>(
-  items: readonly Stored[],
-  read: (item: Stored) => ReturnType<typeof readOrReport<MxHost>>,
-): { readonly hosts: ReadonlyMap<DomainName, MxHost>; readonly unreadableHosts: readonly DomainName[] } {
-  const results = items.map(read);
-  return {
-    hosts: new Map(results.flatMap((each) => ("value" in each ? [[each.value.host, each.value]] : []))),
-    unreadableHosts: results.flatMap((each) =>
-      "unreadable" in each ? (toDomainName(each.unreadable.id) ?? []) : [],
-    ),
-  };
-}
-
 /** For lists: the item, or what to say of it. `read` is one of the functions above, over `stored`. */
 export function readOrReport<T>(
   kind: UnreadableItem["kind"],

@@ -23,7 +23,7 @@ export async function readHostsOf(
   store: Pick<Store, "getMxHosts" | "getDomainWithHosts">,
   domains: readonly DomainRecord[],
 ): Promise<readonly Pick<DomainWithHosts, "domain" | "hosts">[]> {
-  const all = await readHostItems(store, [...new Set(domains.flatMap(({ mxHosts }) => mxHosts))]);
+  const all = await store.getMxHosts([...new Set(domains.flatMap(({ mxHosts }) => mxHosts))]);
   const found: Pick<DomainWithHosts, "domain" | "hosts">[] = [];
   for (const domain of domains) {
     const hosts = new Map(domain.mxHosts.flatMap((name) => hostEntry(all, name)));
@@ -38,21 +38,6 @@ export async function readHostsOf(
 function hostEntry(hosts: ReadonlyMap<DomainName, MxHost>, name: DomainName): [DomainName, MxHost][] {
   const item = hosts.get(name);
   return item === undefined ? [] : [[name, item]];
-}
-
-/** All at once, or one by one where one of them cannot be read. */
-async function readHostItems(
-  store: Pick<Store, "getMxHosts">,
-  names: readonly DomainName[],
-): Promise<ReadonlyMap<DomainName, MxHost>> {
-  const all = await readable(() => store.getMxHosts(names));
-  if (all !== null) return all;
-  const found = new Map<DomainName, MxHost>();
-  for (const name of names) {
-    const item = (await readable(() => store.getMxHosts([name])))?.get(name);
-    if (item !== undefined) found.set(name, item);
-  }
-  return found;
 }
 
 /** What domains refer to, each record read once; their host items are known. @throws Unavailable */

@@ -36,12 +36,12 @@ export const cannotBeRead = ({ problem, revision }: UnreadableRecord): Unreadabl
     `the stored record at revision ${revision} cannot be read (${problem}); it can be replaced as a whole or deleted, with If-Match`,
   );
 
-/** A domain that cannot be read as a write plans with it: what it names is given up. @throws Unreadable for a host of it */
+/** A domain that cannot be read as a write plans with it: what it names is given up. */
 export async function plannedOf(
   store: Pick<Store, "getMxHosts">,
   account: DomainRecord["account"],
   { mxHosts, trustStoreIds }: UnreadableRecord,
 ): Promise<NamedHosts & { readonly domain: PlannedDomain }> {
   const domain = { account, mxHosts, tls: { clientCertificate: { trust: { trustStoreIds } } } };
-  return { domain, hosts: await store.getMxHosts(mxHosts), unreadableHosts: [] };
+  return { domain, hosts: await store.getMxHosts(mxHosts) };
 }

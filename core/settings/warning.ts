@@ -12,6 +12,7 @@ export const WARNING_CODES = [
   "certificate-unreadable",
   "default-certificate-lacks-host",
   "mx-hosts-differ",
+  "mx-host-unreadable",
   "client-certificate-asked",
   "client-certificate-anybody",
   "public-roots-client-auth",

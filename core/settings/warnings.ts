@@ -5,6 +5,7 @@ import type { AnchorLimits, TrustStoreRecord } from "../certificate/trust-store.
 import { type DomainName, wildcardOf } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
 import { exceptionWarnings } from "./exception-warnings.ts";
+import { UNKNOWN_ACCOUNT } from "./mx-host.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { ending, type Warning, warning } from "./warning.ts";
 
@@ -78,6 +79,7 @@ function hostWarnings(domain: DomainRecord, context: WarningContext): Warning[] 
       code: "default-certificate-lacks-host",
       message: `the edge's default certificate, which ${bare[0]?.host ?? ""} presents, does not carry this name: senders that verify will fail`,
     });
+  warnings.push(...damageWarnings(domain, hosts));
   if (served.length > 1)
     warnings.push({
       code: "mx-hosts-differ",
@@ -85,6 +87,23 @@ function hostWarnings(domain: DomainRecord, context: WarningContext): Warning[] 
         "the MX hosts of this domain present different certificates; certificateId shows that of the first",
     });
   return warnings;
+}
+
+function damageWarnings({ account, mxHosts }: DomainRecord, hosts: Surroundings["hosts"]): Warning[] {
+  return mxHosts.flatMap((name) => {
+    const item = hosts.get(name);
+    if (item?.isDamaged !== true) return [];
+    if (item.account === account)
+      return warning(
+        "mx-host-unreadable",
+        `the stored item of MX host ${name} cannot be read: edges keep its previous version, and one that starts now presents the default certificate; any write of this domain replaces it`,
+      );
+    if (item.account !== UNKNOWN_ACCOUNT) return [];
+    return warning(
+      "mx-host-unreadable",
+      `the stored item of MX host ${name} cannot be read, and domains of several accounts name it: it is replaced by a write once those of one account are left`,
+    );
+  });
 }
 
 const CERTIFICATE_WARNING = {

@@ -114,7 +114,7 @@ describe("the status of a domain", () => {
     api.database.run("UPDATE trust_store SET record = '{'");
     expect(await codes()).toEqual(["certificate-unreadable", "trust-store-unreadable"]);
     api.database.run("UPDATE mx_host SET domain_count = -1");
-    expect(await codes()).toEqual(["trust-store-unreadable"]);
+    expect(await codes()).toEqual(["certificate-unreadable", "mx-host-unreadable", "trust-store-unreadable"]);
   });
 
   it("is that of the caller's own domains, and needs a canonical name", async () => {

@@ -167,18 +167,82 @@ describe("a trust store that cannot be read", () => {
 });
 
 describe("an MX host whose item cannot be read", () => {
-  it("hides no domain and locks nothing but itself", async () => {
+  const MARK = expect.objectContaining({
+    code: "mx-host-unreadable",
+    message: expect.stringContaining("mx.example"),
+  });
+  const spoilHost = (api: ApiUnderTest) => api.database.run("UPDATE mx_host SET domain_count = -1");
+  const stored = (api: ApiUnderTest) =>
+    api.database.all("SELECT * FROM mx_host").map((row) => ({ ...row, certificate_revision: undefined }));
+
+  it("is marked in reads, lists and the status, which show the certificate that edges keep", async () => {
     const { api, certificate } = await settled();
-    api.database.run("UPDATE mx_host SET domain_count = -1");
-    expect((await api.expect(200, "GET", DOMAIN)).json.tls.server.certificateId).toBeNull();
-    expect((await api.expect(200, "GET", "/v1/domains")).json.items).toHaveLength(2);
-    await api.expect(200, "PATCH", DOMAIN, { body: { tls: { enforcement: "defer" } }, ...ANY });
-    const served = { tls: { server: { certificateId: certificate.id } } };
-    const refused = await api.expect(409, "PATCH", DOMAIN, { body: served, ...ANY });
-    expect(refused.json.detail).toContain("mx.example");
-    const named = { mxHosts: ["mx.example"] };
-    await api.expect(409, "PUT", "/v1/domains/c.example", { body: named });
-    await api.expect(200, "PATCH", DOMAIN, { body: { mxHosts: ["mx2.example"] }, ...ANY });
-    await api.expect(204, "DELETE", "/v1/domains/b.example", ANY);
+    spoilHost(api);
+    const { json } = await api.expect(200, "GET", DOMAIN);
+    expect(json.tls.server.certificateId).toBe(certificate.id);
+    const { items } = (await api.expect(200, "GET", "/v1/domains")).json;
+    expect(items).toHaveLength(2);
+    for (const { warnings } of [json, ...items]) expect(warnings).toContainEqual(MARK);
+    expect((await api.expect(200, "GET", `${DOMAIN}/status`)).json.warnings).toContainEqual(MARK);
+  });
+
+  it.each([
+    ["PUT", "what was read", (body: object) => body],
+    ["PATCH", "nothing", () => ({})],
+    ["PATCH", "another setting", () => ({ tls: { enforcement: "defer" } })],
+  ] as const)("is replaced by a %s of %s, for every domain on it", async (method, _, change) => {
+    const { api, certificate } = await settled();
+    const before = stored(api);
+    spoilHost(api);
+    const {
+      name: _name,
+      account: _account,
+      mxHosts,
+      tls,
+      delivery,
+    } = (await api.expect(200, "GET", DOMAIN)).json;
+    const { json } = await api.expect(200, method, DOMAIN, {
+      body: change({ mxHosts, tls, delivery }),
+      ...ANY,
+    });
+    expect(json).toMatchObject({ revision: 5, tls: { server: { certificateId: certificate.id } } });
+    expect(json.warnings).not.toContainEqual(MARK);
+    expect((await api.expect(200, "GET", "/v1/domains/b.example")).json.warnings).not.toContainEqual(MARK);
+    expect(stored(api)).toEqual(before);
+    const { items, unreadable } = (await api.expect(200, "GET", "/v1/changes?after=4")).json;
+    expect([items.length, unreadable]).toEqual([1, []]);
+    // Nothing is left to do.
+    await api.expect(200, method, DOMAIN, { body: change({ mxHosts, tls, delivery }), ...ANY });
+    expect(await api.store.head()).toBe(5);
+  });
+
+  it("is added by another domain, moved to another certificate, and given up as any host is", async () => {
+    const { api, certificate } = await settled();
+    spoilHost(api);
+    const named = { mxHosts: ["mx.example"], tls: { server: { certificateId: certificate.id } } };
+    await api.expect(201, "PUT", "/v1/domains/c.example", { body: named });
+    expect(stored(api)).toMatchObject([{ domain_count: 3 }]);
+    spoilHost(api);
+    const bare = { tls: { server: { certificateId: null } } };
+    const shared = await api.expect(409, "PATCH", DOMAIN, { body: bare, ...ANY });
+    expect(shared.problems).toEqual(["shared-host /tls/server/certificateId"]);
+    await api.expect(200, "PATCH", `${DOMAIN}?sharedHosts=move`, { body: bare, ...ANY });
+    for (const name of ["a", "b", "c"]) {
+      spoilHost(api);
+      await api.expect(204, "DELETE", `/v1/domains/${name}.example`, ANY);
+    }
+    expect(stored(api)).toEqual([]);
+    await api.expect(204, "DELETE", `/v1/certificates/${certificate.id}`, ANY);
+  });
+
+  it("is not another account's to replace", async () => {
+    const { api, certificate } = await settled();
+    spoilHost(api);
+    const body = { mxHosts: ["mx.example"] };
+    const { json } = await api.expect(201, "PUT", "/v1/domains/o.example", { body, ...AS_OTHER });
+    expect(json.warnings).not.toContainEqual(MARK);
+    expect(stored(api)).toMatchObject([
+      { account: "default", certificate_id: certificate.id, domain_count: -1 },
+    ]);
   });
 });

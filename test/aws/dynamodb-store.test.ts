@@ -2,12 +2,24 @@ import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
 import { keyOfItem } from "../../adapters/aws/table-keys.ts";
 import type { UnreadableItem } from "../../core/settings/store.ts";
 import { storeContract } from "../contract/store.contract.ts";
+import type { HostAttribute } from "../contract/store-under-test.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
 
-function spoil(table: TestTable, kind: UnreadableItem["kind"], id: string): Promise<void> {
+const SPOILED: Readonly<Record<HostAttribute, { readonly S: string } | { readonly N: string }>> = {
+  account: { S: "" },
+  certificateId: { N: "7" },
+  domainCount: { N: "-1" },
+};
+
+function spoil(
+  table: TestTable,
+  kind: UnreadableItem["kind"],
+  id: string,
+  attribute: HostAttribute = "domainCount",
+): Promise<void> {
   const key = keyOfItem(kind, id);
-  if (kind === "mx-host") return table.set(key, "domainCount", { N: "-1" });
+  if (kind === "mx-host") return table.set(key, attribute, SPOILED[attribute]);
   return table.set(key, "json", { S: "{" });
 }
 
@@ -31,7 +43,7 @@ describeOnAws("on AWS", () => {
       return {
         store: open(),
         other: open(),
-        spoil: (kind, id) => spoil(table, kind, id),
+        spoil: (kind, id, attribute) => spoil(table, kind, id, attribute),
         reopen: async () => {
           closeAll();
           return open();

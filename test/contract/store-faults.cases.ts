@@ -59,22 +59,10 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     await spoil("domain", a);
     await spoil("certificate", X);
     await spoil("trust-store", T);
-    await spoil("mx-host", mx1);
     await expect(store.getDomain(a)).rejects.toBeInstanceOf(Unreadable);
     await expect(store.getCertificate(X)).rejects.toBeInstanceOf(Unreadable);
     await expect(store.getTrustStore(T)).rejects.toBeInstanceOf(Unreadable);
-    await expect(store.getMxHosts([mx2, mx1])).rejects.toBeInstanceOf(Unreadable);
     expect(await store.getDomain(b)).toMatchObject({ name: b });
-    expect(await store.getMxHosts([mx2])).toHaveProperty("size", 1);
-  });
-
-  it("does not hide the domain when it is a host of it", async () => {
-    await settle(subject());
-    const { store, spoil } = subject();
-    await spoil("mx-host", mx1);
-    const found = await store.getDomainWithHosts(a);
-    expect(found).toMatchObject({ domain: { name: a }, unreadableHosts: [mx1] });
-    expect(found?.hosts.size).toBe(0);
   });
 
   it("stands beside the others in lists, which go on behind it", async () => {

@@ -19,13 +19,15 @@ import type {
 import { commitWithRetry, type WriteEffects } from "../../core/settings/write.ts";
 import { BUILT_AT, certificateId, type DomainParts, domainRecord, trustStoreId } from "../support/records.ts";
 
+export type HostAttribute = "account" | "certificateId" | "domainCount";
+
 /** An empty store, and what a test cannot do through the port. */
 export interface StoreUnderTest {
   readonly store: Store;
   /** Another client of the same data: another connection, where there can be one. */
   readonly other: Store;
-  /** Overwrites a stored item with something that no release can read; its key stays. */
-  spoil(kind: UnreadableItem["kind"], id: string): Promise<void>;
+  /** Overwrites a stored item, or an attribute of a host's, with something that no release can read; its key stays. */
+  spoil(kind: UnreadableItem["kind"], id: string, attribute?: HostAttribute): Promise<void>;
   /** Ends every client and opens a new one on what was stored. */
   reopen(): Promise<Store>;
   close(): Promise<void>;

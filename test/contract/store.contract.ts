@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe } from "vitest";
 import { commitCases } from "./store-commit.cases.ts";
 import { concurrencyCases } from "./store-concurrency.cases.ts";
+import { damagedHostCases } from "./store-damaged-hosts.cases.ts";
 import { forgottenCases, reopenCases, unreadableCases } from "./store-faults.cases.ts";
 import { feedCases } from "./store-feed.cases.ts";
 import { absentQueueCases, carriedCases, queueCases } from "./store-queue.cases.ts";
@@ -31,6 +32,7 @@ export function storeContract(contract: StoreContract): void {
       else absentQueueCases(subject, absentBecause);
     });
     describe("an item that cannot be read", () => unreadableCases(subject));
+    describe("an MX host that cannot be read", () => damagedHostCases(subject));
     const endsBecause = contract.cannot?.reopen;
     describe("after its end", () => {
       if (endsBecause === undefined) reopenCases(subject);

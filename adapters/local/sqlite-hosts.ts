@@ -1,0 +1,59 @@
+import { isCertificateId } from "../../core/certificate/ids.ts";
+import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
+import { damagedHost, type HostEvidence } from "../../core/settings/damaged-host.ts";
+import type { MxHost } from "../../core/settings/mx-host.ts";
+import { type Database, integer, type Row, text } from "./database.ts";
+import { hostOfRow } from "./sqlite-load.ts";
+
+/** The hosts by name; of one that cannot be read, what is known. A name that is none leaves nothing to replace. */
+export async function hostsOfRows(
+  database: Database,
+  rows: readonly Row[],
+): Promise<ReadonlyMap<DomainName, MxHost>> {
+  const hosts = new Map<DomainName, MxHost>();
+  for (const row of rows) {
+    const read = hostOfRow(row);
+    const host = toDomainName(text(row, "host"));
+    if ("value" in read) hosts.set(read.value.host, read.value);
+    else if (host !== null)
+      hosts.set(host, await damagedHost(host, attributesOf(row), evidenceOf(database, host)));
+  }
+  return hosts;
+}
+
+const attributesOf = (row: Row) => ({
+  account: row["account"],
+  certificateId: row["certificate_id"],
+  domainCount: row["domain_count"],
+  certificateRevision: row["certificate_revision"],
+});
+
+const evidenceOf = (database: Database, host: DomainName): HostEvidence => ({
+  soleAccount: async () => {
+    const rows = database.all("SELECT DISTINCT account FROM domain_host WHERE host = ? LIMIT 2", host);
+    const [only] = rows;
+    return only === undefined || rows.length > 1 ? null : text(only, "account");
+  },
+  // Uses that no host accounts for are those of hosts that cannot be read; of several, the one that a domain here names.
+  servedCertificate: async (account) => {
+    const row = database.get(
+      `SELECT id FROM certificate WHERE account = ? AND used_count >
+         (SELECT count(*) FROM mx_host WHERE certificate_id = certificate.id)
+       ORDER BY EXISTS (
+         SELECT 1 FROM domain_host JOIN domain ON domain.id = domain_host.domain
+         WHERE host = ? AND instr(domain.record, certificate.id) > 0) DESC, id LIMIT 1`,
+      account,
+      host,
+    );
+    const id = row === undefined ? null : text(row, "id");
+    return id !== null && isCertificateId(id) ? id : null;
+  },
+  domainCount: async (account) => {
+    const row = database.get(
+      "SELECT count(*) AS domains FROM domain_host WHERE host = ? AND account = ?",
+      host,
+      account,
+    );
+    return row === undefined ? 0 : integer(row, "domains");
+  },
+});

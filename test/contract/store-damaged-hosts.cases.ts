@@ -1,0 +1,147 @@
+import { expect, it } from "vitest";
+import { domainRecord, certificateId, certificateRecord, name } from "../support/records.ts";
+import { type HostAttribute, readableEntries, type StoreUnderTest, Writer } from "./store-under-test.ts";
+
+const [X, Y] = [certificateId(1), certificateId(2)];
+const [a, b] = [name("a.example"), name("b.example")];
+const [mx1, mx2] = [name("mx1.example"), name("mx2.example")];
+const A = { name: a, mxHosts: [mx1], server: { certificateId: X } };
+const ATTRIBUTES: readonly HostAttribute[] = ["account", "certificateId", "domainCount"];
+
+/** Two certificates of one account; `a` on mx1 and `b` on mx2 serve the first. Head 4. */
+async function settle({ store }: StoreUnderTest): Promise<Writer> {
+  const writer = new Writer(store);
+  for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
+  await writer.putDomain(A);
+  await writer.putDomain({ name: b, mxHosts: [mx2], server: { certificateId: X } });
+  return writer;
+}
+
+/** Items of MX hosts that cannot be read: any write of a domain that names them puts a new one in their place. */
+export function damagedHostCases(subject: () => StoreUnderTest): void {
+  it.each(ATTRIBUTES)(
+    "is given with what is known of it, beside the others: its %s is lost",
+    async (lost) => {
+      await settle(subject());
+      const { store, other, spoil } = subject();
+      await spoil("mx-host", mx1, lost);
+      const known = {
+        host: mx1,
+        account: "default",
+        certificateId: X,
+        domainCount: 1,
+        certificateRevision: 3,
+        isDamaged: true,
+      };
+      expect((await other.getDomainWithHosts(a))?.hosts).toEqual(new Map([[mx1, known]]));
+      const hosts = await store.getMxHosts([mx2, mx1]);
+      expect(hosts.get(mx1)).toEqual(known);
+      expect(hosts.get(mx2)).not.toHaveProperty("isDamaged");
+      expect(await store.hostsOfCertificate(X)).toMatchObject([{ host: mx2 }]);
+    },
+  );
+
+  it.each(ATTRIBUTES)(
+    "is replaced by a write of its domain, with its certificate: its %s is lost",
+    async (lost) => {
+      const writer = await settle(subject());
+      const { store, other, spoil } = subject();
+      await spoil("mx-host", mx1, lost);
+      await writer.putDomain({ ...A, enforcement: "defer" });
+      const whole = {
+        host: mx1,
+        account: "default",
+        certificateId: X,
+        domainCount: 1,
+        certificateRevision: 5,
+      };
+      expect(await other.getMxHosts([mx1])).toEqual(new Map([[mx1, whole]]));
+      expect((await other.loadAll()).unreadable).toEqual([]);
+      const [entry] = readableEntries((await other.changesAfter(4, 1)).entries);
+      expect(entry?.hosts).toEqual([{ host: mx1, before: null, after: whole }]);
+      expect(await store.useCount("certificate", X)).toBe(2);
+      // The counts are right: nothing is left over and nothing is missing once both are gone.
+      for (const domain of [a, b]) await writer.deleteDomain(domain);
+      expect(await store.useCount("certificate", X)).toBe(0);
+      await writer.deleteCertificate(X);
+    },
+  );
+
+  it.each(ATTRIBUTES)(
+    "takes another certificate, and gives up the one it had: its %s is lost",
+    async (lost) => {
+      const writer = await settle(subject());
+      const { store, spoil } = subject();
+      await spoil("mx-host", mx1, lost);
+      await writer.putDomain({ ...A, server: { certificateId: Y } });
+      expect([await store.useCount("certificate", X), await store.useCount("certificate", Y)]).toEqual([
+        1, 1,
+      ]);
+      expect(await store.hostsOfCertificate(Y)).toMatchObject([{ host: mx1 }]);
+    },
+  );
+
+  it.each(ATTRIBUTES)("is deleted with its last domain: its %s is lost", async (lost) => {
+    const writer = await settle(subject());
+    const { store, other, spoil } = subject();
+    await spoil("mx-host", mx1, lost);
+    await writer.deleteDomain(a);
+    expect(await other.getMxHosts([mx1])).toEqual(new Map());
+    expect((await other.loadAll()).unreadable).toEqual([]);
+    expect(await store.useCount("certificate", X)).toBe(1);
+    readableEntries((await other.changesAfter(0, 10)).entries);
+  });
+
+  it.each(ATTRIBUTES)(
+    "stays for the other domain on it, whole, when one is deleted: its %s is lost",
+    async (lost) => {
+      const writer = await settle(subject());
+      const { other, spoil } = subject();
+      await writer.putDomain({ ...A, name: "c.example" });
+      await spoil("mx-host", mx1, lost);
+      await writer.deleteDomain(a);
+      const left = (await other.getMxHosts([mx1])).get(mx1);
+      expect(left).toMatchObject({ account: "default", certificateId: X, domainCount: 1 });
+      expect(left).not.toHaveProperty("isDamaged");
+    },
+  );
+
+  it.each(["certificateId", "domainCount"] as const)(
+    "is left alone by another account: its %s is lost",
+    async (lost) => {
+      const writer = await settle(subject());
+      const { other, spoil } = subject();
+      await spoil("mx-host", mx1, lost);
+      await writer.putDomain({ name: "o.example", account: "other", mxHosts: [mx1] });
+      await writer.putDomain({ name: "o.example", account: "other", mxHosts: [mx1], enforcement: "defer" });
+      await writer.deleteDomain(name("o.example"));
+      expect((await other.getMxHosts([mx1])).get(mx1)).toMatchObject({ account: "default", isDamaged: true });
+      expect((await other.loadAll()).unreadable).toMatchObject([{ kind: "mx-host", id: mx1 }]);
+    },
+  );
+
+  it("is no account's while its owner is lost and two accounts name it, and then the one's that is left", async () => {
+    const writer = await settle(subject());
+    const { other, spoil } = subject();
+    await writer.putDomain({ name: "o.example", account: "other", mxHosts: [mx1] });
+    await spoil("mx-host", mx1, "account");
+    const ownerOf = async () => (await other.getMxHosts([mx1])).get(mx1)?.account;
+    expect(await ownerOf()).toBe("");
+    await writer.putDomain({ ...A, server: { certificateId: null }, enforcement: "defer" });
+    expect(await ownerOf()).toBe("");
+    await writer.deleteDomain(name("o.example"));
+    expect(await ownerOf()).toBe("default");
+    await writer.putDomain(A);
+    expect((await other.getMxHosts([mx1])).get(mx1)).not.toHaveProperty("isDamaged");
+  });
+
+  it("is not replaced by what was planned before another write replaced it", async () => {
+    const writer = await settle(subject());
+    const { store, spoil } = subject();
+    await spoil("mx-host", mx1);
+    const planned = await writer.planDomain(a, domainRecord({ ...A, enforcement: "defer" }), 4);
+    await writer.putDomain({ ...A, name: "c.example" });
+    await expect(store.commit(planned)).rejects.toHaveProperty("name", "Contention");
+    expect((await store.getMxHosts([mx1])).get(mx1)).toMatchObject({ domainCount: 2 });
+  });
+}
