@@ -96,6 +96,8 @@ function createHandler({ authorizer, smtpName, edge, sizes }: Settings, { table,
       ]),
       ...readIndex(table),
       ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["keys", "trust"]),
+      // Whether an empty table is a new one: asked before its first write.
+      ...keyObjects(storage, ["s3:GetObject"], ["backup"]),
       ...listKeyObjects(storage),
       ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),
       ...orderAcmCertificates(),

@@ -1,4 +1,5 @@
 import type { EdgeReports } from "../../core/edge-report/edge-reports.ts";
+import { type BackupRevision, checkNotLost } from "../../core/settings/lost-settings.ts";
 import type { Store } from "../../core/settings/store.ts";
 import type { AwsConfig } from "./aws-config.ts";
 import { createDynamoDbClient } from "./aws-clients.ts";
@@ -15,6 +16,7 @@ export interface AwsStores {
   readonly store: Store;
   readonly edgeReports: EdgeReports;
   readonly keyVault: LazyKeyVault;
+  readonly backups: BackupRevision;
   /** Makes this region the one that writes (take-over.ts). Resolves to the new head. */
   readonly takeOver: () => Promise<number>;
   close(): void;
@@ -26,8 +28,25 @@ export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => numbe
   const table = new DynamoDbTable(dynamoDb, config.TABLE_NAME, new ServiceCalls("settings store"));
   const clock = serviceClock(dynamoDb, now);
   let s3: { destroy(): void } | null = null;
+  const backups: BackupRevision = {
+    revision: async () => {
+      const [{ S3SnapshotBackups }, { createS3Client }] = await Promise.all([
+        import("./s3-snapshot-backups.ts"),
+        import("./s3-client.ts"),
+      ]);
+      const client = createS3Client();
+      try {
+        const calls = new ServiceCalls("snapshot's backup");
+        const bucket = config.KEY_BUCKET;
+        return await new S3SnapshotBackups({ client, calls, bucket, kmsKeyId: null }).revision();
+      } finally {
+        client.destroy();
+      }
+    },
+  };
   return {
-    store: new DynamoDbStore(table, { now }),
+    store: new DynamoDbStore(table, { now, beforeFirstWrite: () => checkNotLost(backups) }),
+    backups,
     edgeReports: new DynamoDbEdgeReports(table, clock),
     keyVault: new LazyKeyVault(async () => {
       const [{ S3KeyVault }, { createS3Client }] = await Promise.all([

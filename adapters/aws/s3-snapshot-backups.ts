@@ -1,10 +1,12 @@
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { createGunzip, createGzip } from "node:zlib";
+import { constants, createGunzip, createGzip, gunzipSync } from "node:zlib";
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { Unreadable } from "../../core/errors.ts";
+import type { BackupRevision } from "../../core/settings/lost-settings.ts";
 import {
   backupLines,
+  readBackupHead,
   readBackupLines,
   type SnapshotBackup,
   type SnapshotBackups,
@@ -14,6 +16,8 @@ import type { ServiceCalls } from "./service-calls.ts";
 /** The one object there is; the versions before it are S3's to keep. */
 const KEY = "backup/snapshot.ndjson.gz";
 const LINES_AT_ONCE = 500;
+/** Over what the head takes, also where nothing of it can be compressed together with what follows. */
+const HEAD_BYTES = 64 * 1024;
 
 export interface S3SnapshotBackupsOptions {
   readonly client: S3Client;
@@ -25,7 +29,7 @@ export interface S3SnapshotBackupsOptions {
 }
 
 /** The snapshot's backup as one object: lines of JSON, compressed, under the product's own key of KMS. */
-export class S3SnapshotBackups implements SnapshotBackups {
+export class S3SnapshotBackups implements SnapshotBackups, BackupRevision {
   readonly #options: S3SnapshotBackupsOptions;
 
   constructor(options: S3SnapshotBackupsOptions) {
@@ -50,17 +54,28 @@ export class S3SnapshotBackups implements SnapshotBackups {
   }
 
   async read(): Promise<SnapshotBackup | null> {
+    const bytes = await this.#get({});
+    return bytes === null ? null : readBackupLines(linesOf(bytes));
+  }
+
+  /** From the head alone: of a backup of some ten megabytes, as little as a request brings. */
+  async revision(): Promise<number | null> {
+    const bytes = await this.#get({ Range: `bytes=0-${HEAD_BYTES - 1}` });
+    return bytes === null ? null : readBackupHead(firstLineOf(bytes)).revision;
+  }
+
+  /** null = none was ever written. */
+  async #get(part: { readonly Range?: string }): Promise<Uint8Array | null> {
     const { client, calls, bucket } = this.#options;
-    const command = { Bucket: bucket, Key: KEY };
+    const command = { Bucket: bucket, Key: KEY, ...part };
     try {
-      const bytes = await calls.call(
+      return await calls.call(
         async (abortSignal) => {
           const { Body: body } = await client.send(new GetObjectCommand(command), { abortSignal });
-          return body?.transformToByteArray();
+          return (await body?.transformToByteArray()) ?? new Uint8Array();
         },
         ["NoSuchKey"],
       );
-      return await readBackupLines(linesOf(bytes ?? new Uint8Array()));
     } catch (error) {
       if (error instanceof NoSuchKey) return null;
       throw error;
@@ -78,6 +93,16 @@ function* inChunks(backup: SnapshotBackup): Generator<string, void> {
     lines = [];
   }
   yield lines.join("");
+}
+
+/** Of a gzip that ends early, what it has holds. @throws Unreadable */
+function firstLineOf(bytes: Uint8Array): string {
+  try {
+    const text = gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString("utf8");
+    return text.slice(0, text.indexOf("\n"));
+  } catch (error) {
+    throw new Unreadable("the snapshot's backup is damaged", { cause: error });
+  }
 }
 
 /** Lines end in LF alone: node:readline ends them at U+2028 too, which JSON has inside of texts. @throws Unreadable */

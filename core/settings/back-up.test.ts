@@ -87,7 +87,7 @@ describe("a backup", () => {
     const { store, written, run } = start(everything(4));
     store.contents = contents(0, []);
     store.head = 0;
-    await expect(run()).rejects.toThrow("the store is empty, and its backup is of revision 4");
+    await expect(run()).rejects.toThrow("the settings store is empty, and its backup is of revision 4");
     expect(written).toEqual([]);
   });
 

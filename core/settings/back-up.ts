@@ -1,6 +1,7 @@
 import { timestamp } from "../clock.ts";
 import { Unavailable, Unreadable } from "../errors.ts";
 import { contentsAfter } from "./contents-change.ts";
+import { lostSettings } from "./lost-settings.ts";
 import { FeedGap } from "./snapshot.ts";
 import type { SnapshotBackup, SnapshotBackups } from "./snapshot-backup.ts";
 import type { Store, StoreContents } from "./store.ts";
@@ -35,10 +36,8 @@ export async function backUp({ store, backups }: BackUpPorts, nowMs: number): Pr
   const followed =
     held === null || held.contents.unreadable.length > 0 ? null : await follow(store, held.contents);
   const contents = followed ?? (await store.loadAll());
-  if (contents.revision === 0 && held !== null && held.contents.revision > 0)
-    throw new Unavailable(
-      `the store is empty, and its backup is of revision ${held.contents.revision}: kept`,
-    );
+  const lost = lostSettings(contents.revision, held?.contents.revision ?? null);
+  if (lost !== null) throw new Unavailable(lost);
   const read = followed === null ? "everything" : "changes";
   // Written again every five minutes, what has not changed would be most of the requests and old versions of the bucket.
   if (held !== null && saysTheSame(held.contents, contents)) return { at: held.at, contents, read };

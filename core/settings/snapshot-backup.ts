@@ -65,13 +65,21 @@ export async function readBackupLines(lines: AsyncIterable<string>): Promise<Sna
   return reader.whole();
 }
 
+/** The first line alone. @throws Unreadable */
+export function readBackupHead(line: string): Pick<StoreContents, "revision"> & Pick<SnapshotBackup, "at"> {
+  const head = headSchema.safeParse(parseStoredJson(line));
+  if (!head.success)
+    throw new Unreadable("the snapshot's backup is of a format that this release does not know");
+  return head.data;
+}
+
 /** Arrays of contents while they grow. */
 type Growing = {
   -readonly [Field in Exclude<keyof StoreContents, "revision">]: StoreContents[Field][number][];
 };
 
 class BackupReader {
-  #head: z.output<typeof headSchema> | null = null;
+  #head: ReturnType<typeof readBackupHead> | null = null;
   #count = 0;
   #end: number | null = null;
   readonly #contents: Growing = {
@@ -83,14 +91,11 @@ class BackupReader {
   };
 
   take(line: string): void {
-    const value = parseStoredJson(line);
     if (this.#head === null) {
-      const head = headSchema.safeParse(value);
-      if (!head.success)
-        throw new Unreadable("the snapshot's backup is of a format that this release does not know");
-      this.#head = head.data;
+      this.#head = readBackupHead(line);
       return;
     }
+    const value = parseStoredJson(line);
     const end = endSchema.safeParse(value);
     if (end.success) this.#end = end.data.end;
     else this.#item(value);

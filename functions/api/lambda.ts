@@ -5,6 +5,7 @@ import { LazyCertificateIssuer } from "../../adapters/aws/lazy-certificate-issue
 import { createIdSource } from "../../core/certificate/ids.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readEnvironment } from "../../core/environment.ts";
+import { lostSettingsProblem } from "../../core/settings/lost-settings.ts";
 import { loadAtEdgeWith } from "../../worker/edge/edge-context.ts";
 import { createLambdaLog } from "../lambda-log.ts";
 import { configOrExit } from "../lambda-start.ts";
@@ -29,7 +30,7 @@ const writeLine = createLambdaLog({
 const log: ApiLog = ({ event, ...fields }) =>
   writeLine(event === "api-error" ? "error" : "info", { event, ...fields });
 
-const { store, edgeReports, keyVault } = openAwsStores(config, now);
+const { store, edgeReports, keyVault, backups } = openAwsStores(config, now);
 const app = createApp({
   store,
   edgeReports,
@@ -42,6 +43,7 @@ const app = createApp({
   authenticate: gatewayAuthentication(config.API_AUTH),
   credentials: config.API_AUTH === "iam" ? "sigv4" : "bearer",
   log,
+  readiness: () => lostSettingsProblem(store, backups),
 });
 
 export const handler = createLambdaHandler(app, log);

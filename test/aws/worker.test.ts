@@ -143,6 +143,25 @@ describeOnAws("the bundled worker", () => {
     expect((await hear(await process.port("mx"), ...lines)).at(-1)).toMatch(/^530 5\.7\.0 /);
   });
 
+  it("that starts on a table which has lost its settings enforces the backup, and refuses no one for good", async () => {
+    const backups = new S3SnapshotBackups({
+      client: createS3Client(),
+      calls: new ServiceCalls("snapshot's backup"),
+      bucket: bucket.name,
+      kmsKeyId: TEST_KMS_KEY_ID,
+    });
+    const domains = [domainRecord({ name: "example.com", server: { level: "accept" } })];
+    await backups.write({ at: timestamp(Date.now()), contents: contents(5, domains) });
+    const process = await start();
+    await process.inForce(5);
+    const line = await process.logged("settings-from-backup");
+    expect(JSON.stringify(line)).toContain("its backup is of revision 5");
+    const lines = ["EHLO client.example", "MAIL FROM:<a@client.example>", "RCPT TO:<b@example.com>"] as const;
+    expect((await hear(await process.port("mx"), ...lines)).at(-1)).toMatch(/^250 2\.1\.5 /);
+    await process.logged("settings-refused");
+    expect((await hear(await process.port("mx"), ...lines)).at(-1)).toMatch(/^250 2\.1\.5 /);
+  });
+
   it("that starts with neither store nor backup puts everybody off", async () => {
     const process = await start({ AWS_ENDPOINT_URL_DYNAMODB: NOBODY });
     await process.logged("settings-stale");

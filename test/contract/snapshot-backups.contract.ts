@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Unreadable } from "../../core/errors.ts";
+import type { BackupRevision } from "../../core/settings/lost-settings.ts";
 import type { SnapshotBackup, SnapshotBackups } from "../../core/settings/snapshot-backup.ts";
 import {
   BUILT_AT,
@@ -12,7 +13,7 @@ import {
 
 /** A place without a backup, and what a test cannot do through the port. */
 export interface SnapshotBackupsUnderTest {
-  readonly backups: SnapshotBackups;
+  readonly backups: SnapshotBackups & BackupRevision;
   /** Replaces what is stored by its first `bytes` bytes. */
   cut(bytes: number): Promise<void>;
   close(): Promise<void>;
@@ -51,6 +52,19 @@ export function snapshotBackupsContract(contract: SnapshotBackupsContract): void
 
     it("say that none was ever written", async () => {
       expect(await subject.backups.read()).toBeNull();
+      expect(await subject.backups.revision()).toBeNull();
+    });
+
+    it("tell their revision, however long they are", async () => {
+      const domains = Array.from({ length: 3_000 }, (_, n) =>
+        domainRecord({ name: `d${n}.example`, mxHosts: [`mx${n * 7919}.example`] }),
+      );
+      for (const revision of [0, 4711]) {
+        await subject.backups.write({ at: BUILT_AT, contents: { ...everyKind.contents, revision, domains } });
+        expect(await subject.backups.revision()).toBe(revision);
+      }
+      await subject.cut(5);
+      await expect(subject.backups.revision()).rejects.toBeInstanceOf(Unreadable);
     });
 
     it("give back every kind of item as it was", async () => {

@@ -409,6 +409,47 @@ describe("given a store that cannot be read at the start", () => {
     expect(poller.events.at(-1)).toMatchObject({ kind: "loaded", revision: 7 });
   });
 
+  it("takes an empty store for lost while the backup has settings, and keeps to the backup", async () => {
+    const store = storeWith(0, "accept");
+    store.contents = contents(0, []);
+    const poller = start(store, new Map(), backupAt(5));
+    await poller.nextPoll();
+    expect(poller.events.at(-1)).toMatchObject({
+      kind: "from-backup",
+      revision: 5,
+      error: { name: "Unavailable", message: expect.stringContaining("its backup is of revision 5") },
+    });
+    expect(levelOf(poller.holder.current(), "example.com")).toBe("require");
+    for (let poll = 0; poll < 3; poll += 1) await poller.nextPoll();
+    await poller.end();
+    expect(poller.events.at(-1)).toMatchObject({ kind: "refused", revision: 0, from: 5 });
+    expect(poller.holder.current()?.revision).toBe(5);
+    expect(poller.freshness.staleForMs()).toBeGreaterThanOrEqual(HOUR_MS);
+  });
+
+  it.each([
+    ["none was ever written", async () => null],
+    ["it is of an empty store too", () => Promise.resolve({ contents: contents(0, []), ageMs: HOUR_MS })],
+  ])("takes an empty store for a new one when %s", async (_, read) => {
+    const store = storeWith(0, "accept");
+    store.contents = contents(0, []);
+    const poller = start(store, new Map(), { read });
+    await poller.nextPoll();
+    await poller.end();
+    expect(poller.events.at(-1)).toMatchObject({ kind: "loaded", revision: 0 });
+    expect(poller.holder.current()?.revision).toBe(0);
+  });
+
+  it("holds nothing while the store is empty and it is not known whether there is a backup", async () => {
+    const store = storeWith(0, "accept");
+    store.contents = contents(0, []);
+    const poller = start(store, new Map(), { read: () => Promise.reject(new Unavailable("no answer")) });
+    await poller.nextPoll();
+    await poller.end();
+    expect(poller.events.at(-1)).toMatchObject({ kind: "failed" });
+    expect(poller.holder.current()).toBeNull();
+  });
+
   it("never asks for the backup when the store answers", async () => {
     let asked = 0;
     const backup: BackupSource = {

@@ -1,4 +1,6 @@
 import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import { Unavailable } from "../../core/errors.ts";
+import { lostSettings } from "../../core/settings/lost-settings.ts";
 import { applyEntries, buildSnapshot, withTrustContents } from "../../core/settings/snapshot.ts";
 import type { Snapshot } from "../../core/settings/snapshot-view.ts";
 import type { ChangeFeed, FeedEntry, Store, StoreContents } from "../../core/settings/store.ts";
@@ -28,7 +30,7 @@ export type PollEvent =
       /** What applying the log threw; null = nothing came that continues it. */
       readonly error: unknown;
     }
-  /** The store was not read at the start; the backup is in force until it is. */
+  /** The store was not read at the start, or has lost its settings; the backup is in force until it has them. */
   | {
       readonly kind: "from-backup";
       readonly revision: number;
@@ -193,22 +195,43 @@ async function retryTrustContents(ports: PollerPorts, held: Snapshot): Promise<P
 
 /** @throws what the store threw, when there is no backup either. */
 async function loadFirst(ports: PollerPorts): Promise<PollEvent> {
+  let contents: StoreContents;
   try {
-    return await loadEverything(ports, null);
+    contents = await ports.store.loadAll();
   } catch (error) {
-    // A backup that cannot be read is no worse than none: the store's own trouble is told, and both are tried again.
+    // A backup that cannot be read is no worse than none: the store's own trouble is reported, and both are tried again.
     const backup = await ports.backup?.read().catch(() => null);
     if (backup === null || backup === undefined) throw error;
-    const { contents, ageMs } = backup;
-    const snapshot = buildSnapshot(contents, await ports.trustContents.load(contents.trustStores));
-    ports.holder.replace(snapshot, "full-load");
-    const counts = { domains: contents.domains.length, unreadable: contents.unreadable.length };
-    return { kind: "from-backup", revision: contents.revision, ageMs, ...counts, error };
+    return loadBackup(ports, backup, error);
   }
+  if (contents.revision > 0 || ports.backup === null) return putInForce(ports, contents, null);
+  // Without an answer it is not known whether this is a first start: nothing is served until it is.
+  const backup = await ports.backup.read();
+  const lost = lostSettings(contents.revision, backup?.contents.revision ?? null);
+  if (backup === null || lost === null) return putInForce(ports, contents, null);
+  return loadBackup(ports, backup, new Unavailable(lost));
 }
 
-async function loadEverything(ports: PollerPorts, held: Snapshot | null): Promise<PollEvent> {
-  const contents = withPreviousVersions(await ports.store.loadAll(), held);
+async function loadBackup(
+  ports: PollerPorts,
+  { contents, ageMs }: NonNullable<Awaited<ReturnType<BackupSource["read"]>>>,
+  error: unknown,
+): Promise<PollEvent> {
+  const snapshot = buildSnapshot(contents, await ports.trustContents.load(contents.trustStores));
+  ports.holder.replace(snapshot, "full-load");
+  const counts = { domains: contents.domains.length, unreadable: contents.unreadable.length };
+  return { kind: "from-backup", revision: contents.revision, ageMs, ...counts, error };
+}
+
+async function loadEverything(ports: PollerPorts, held: Snapshot): Promise<PollEvent> {
+  return putInForce(ports, withPreviousVersions(await ports.store.loadAll(), held), held);
+}
+
+async function putInForce(
+  ports: PollerPorts,
+  contents: StoreContents,
+  held: Snapshot | null,
+): Promise<PollEvent> {
   const snapshot = buildSnapshot(contents, await ports.trustContents.load(contents.trustStores));
   const { revision } = snapshot;
   if (!ports.holder.replace(snapshot, "full-load")) {

@@ -129,6 +129,7 @@ export const ROLE_CHECKS: Checks = {
         ...ofTable("BatchWriteItem", "ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"),
         "dynamodb:Query table/table/index/by-name",
         "s3:ListBucket keys",
+        "s3:GetObject keys/backup/*",
         "s3:GetObject keys/keys/*",
         "s3:GetObject keys/trust/*",
         "s3:PutObject keys/keys/*",
