@@ -146,7 +146,7 @@ describe("the earlier content of a trust store", () => {
     const path = await create(api);
     const { contentSha256 } = (await api.expect(200, "GET", path)).json;
     await put(api, path, { certificatesPem: pemOf(1) });
-    await api.vault.delete(trustName(contentSha256));
+    await api.vault.delete(trustName(contentSha256), Number.POSITIVE_INFINITY);
     await restore(api, path, { revision: 1, status: 410 });
     api.database.run("UPDATE trust_store SET record = '{'");
     await restore(api, path, { revision: 1, status: 409 });
