@@ -73,7 +73,7 @@ export function headOf(source: Connection): number {
 export const hostOfRow = (row: Row) => readOrReport("mx-host", text(row, "host"), () => mxHostOf(row));
 
 /** @throws Unreadable */
-export const mxHostOf = (row: Row) =>
+const mxHostOf = (row: Row) =>
   readMxHost(text(row, "host"), {
     host: row["host"],
     account: row["account"],
