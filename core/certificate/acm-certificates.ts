@@ -2,7 +2,7 @@ import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, StateConflict, Unavailable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
-import { isCovered, missingNameIssues } from "../settings/record-rules.ts";
+import { hostsMissedBy, missingNameIssues } from "../settings/record-rules.ts";
 import { commitAlone, commitUnder } from "../settings/record-write.ts";
 import type { ServiceDependencies } from "../settings/service-dependencies.ts";
 import type { LogEntry } from "../settings/store.ts";
@@ -109,9 +109,8 @@ export class AcmCertificates {
   }
 
   /** A renewal carries the same names; one that did not would cut hosts off that serve it. */
-  async #checkHosts({ id }: CertificateRecord, { names }: NewCertificate): Promise<void> {
-    const hosts = await this.#deps.store.hostsOfCertificate(id);
-    const missed = hosts.map(({ host }) => host).filter((host) => !isCovered(names, host));
+  async #checkHosts({ id, names: before }: CertificateRecord, { names }: NewCertificate): Promise<void> {
+    const missed = await hostsMissedBy(this.#deps.store, id, { before, after: names });
     const issues = missingNameIssues("/names", missed);
     if (issues.length > 0) throw new RuleViolation(issues);
   }

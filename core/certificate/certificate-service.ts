@@ -4,7 +4,7 @@ import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unrea
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "../settings/input-fields.ts";
 import { mergePatch } from "../settings/merge-patch.ts";
-import { isCovered, missingNameIssues } from "../settings/record-rules.ts";
+import { hostsMissedBy, missingNameIssues } from "../settings/record-rules.ts";
 import {
   commitAlone,
   commitChange,
@@ -166,7 +166,7 @@ export class CertificateService {
       const { source } = input;
       if (before !== null && (await this.#isServed(before, { ...made, source, sha256: sha256Hex(bytes) })))
         return { unchanged: before };
-      await this.#checkHosts(id, made);
+      await this.#checkHosts(id, before, made);
       const material = before?.material ?? null;
       if (stored === null || stored.version <= (material?.version ?? 0))
         stored = await putNextMaterial(this.#deps.vault, { id, material }, bytes);
@@ -248,9 +248,12 @@ export class CertificateService {
     return isSame && isHeld(this.#deps.vault, materialName(id, material.version), made.sha256);
   }
 
-  async #checkHosts(id: CertificateId, { names }: NewCertificate): Promise<void> {
-    const hosts = await this.#deps.store.hostsOfCertificate(id);
-    const missed = hosts.map(({ host }) => host).filter((host) => !isCovered(names, host));
+  async #checkHosts(
+    id: CertificateId,
+    before: CertificateRecord | null,
+    { names }: NewCertificate,
+  ): Promise<void> {
+    const missed = await hostsMissedBy(this.#deps.store, id, { before: before?.names ?? null, after: names });
     const issues = missingNameIssues("/certificatePem", missed);
     if (issues.length > 0) throw new RuleViolation(issues);
   }

@@ -19,6 +19,7 @@ import { mergePatch } from "./merge-patch.ts";
 import { planWrite } from "./plan-write.ts";
 import { pointingInto } from "./pointing-into.ts";
 import { readHosts } from "./host-reads.ts";
+import { domainPage } from "./domain-page.ts";
 import { commitChange, commitUnder, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts, LogEntry, Page, PageRequest } from "./store.ts";
@@ -67,7 +68,7 @@ export class DomainService {
 
   async list(actor: Actor, listing: DomainListing, page: PageRequest): Promise<Page<DomainView>> {
     const { store } = this.#deps;
-    const { items, unreadable, next } = await store.listDomains({ account: actor.account, ...listing }, page);
+    const { items, unreadable, next } = await domainPage(store, { account: actor.account, ...listing }, page);
     const shown = await readHostsOf(store, items);
     const allHosts = new Map(shown.flatMap(({ hosts }) => [...hosts]));
     const references = await readReferences(

@@ -205,14 +205,23 @@ async function sharingDomains(
   const { sharedHosts } = plan;
   if (sharedHosts.length === 0) return undefined;
   // One more than is named: the written domain may be among them.
-  const naming = await store.domainsOnHosts(account, sharedHosts, MOVED_DOMAINS_NAMED + 1);
-  const names = naming.names.filter((name) => name !== written).slice(0, MOVED_DOMAINS_NAMED);
-  const isCounted = sharedHosts.some((host) => before?.domain.mxHosts.includes(host));
-  return { count: naming.count - Number(isCounted), names };
+  const found = await store.firstDomainsOnHosts(account, sharedHosts, MOVED_DOMAINS_NAMED + 1);
+  const others = found.names.filter((name) => name !== written);
+  const names = others.slice(0, MOVED_DOMAINS_NAMED);
+  if (found.isAll) return { count: others.length, names };
+  // A host counts its domains itself; those of several may be the same.
+  const counts = plan.hosts
+    .filter(({ host }) => sharedHosts.includes(host))
+    .map(
+      (change) => (change.before?.domainCount ?? 0) - Number(before?.domain.mxHosts.includes(change.host)),
+    );
+  const count = Math.max(others.length + 1, ...counts);
+  return sharedHosts.length === 1 ? { count, names } : { count, isAtLeast: true, names };
 }
 
-function sharedHost({ sharedHosts }: WritePlan, { count }: MovedDomains): StateConflict {
-  const which = count === 1 ? "1 other domain serves" : `${count} other domains serve`;
+function sharedHost({ sharedHosts }: WritePlan, { count, isAtLeast }: MovedDomains): StateConflict {
+  const number = isAtLeast === true ? `at least ${count}` : count;
+  const which = count === 1 ? "1 other domain serves" : `${number} other domains serve`;
   const message = `this changes the certificate that ${which} on ${sharedHosts.join(", ")}; repeat with ?sharedHosts=move to change it for all of them`;
   return new StateConflict("shared-host", message, [
     { pointer: "/tls/server/certificateId", code: "shared-host", message },

@@ -1,9 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { AnchorLimits } from "../certificate/trust-store.ts";
 import type { ClientCertificateSettings } from "./domain.ts";
-import { domainRecord, name, trustStoreId, trustStoreRecord } from "../../test/support/records.ts";
+import {
+  certificateId,
+  domainRecord,
+  name,
+  trustStoreId,
+  trustStoreRecord,
+} from "../../test/support/records.ts";
 import { timestamp } from "../clock.ts";
-import { missingNameIssues, nothingCanPass } from "./record-rules.ts";
+import { hostsMissedBy, missingNameIssues, nothingCanPass } from "./record-rules.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const ends = (hours: number): string => timestamp(NOW + hours * 3_600_000);
@@ -124,5 +130,39 @@ describe("hosts that a certificate misses", () => {
     );
     expect(many).toHaveLength(1);
     expect(many[0]?.message).toContain("mx4.example.com and 15 more, which use it");
+  });
+});
+
+describe("the hosts that new names of a certificate would miss", () => {
+  const hosts = ["mx.a.example", "mx.b.example"].map((host) => ({
+    host: name(host),
+    account: "default",
+    certificateId: certificateId(1),
+    domainCount: 1,
+  }));
+  const missed = async (before: readonly string[] | null, after: readonly string[]) => {
+    let reads = 0;
+    const hostsOfCertificate = async () => {
+      reads += 1;
+      return hosts;
+    };
+    const found = await hostsMissedBy({ hostsOfCertificate }, certificateId(1), { before, after });
+    return { found, reads };
+  };
+  const both = ["mx.a.example", "mx.b.example"];
+
+  it.each([
+    ["the same names in another order", both.toReversed()],
+    ["more names", [...both, "*.c.example"]],
+  ])("are none with %s, and none is read", async (_, after) => {
+    expect(await missed(both, after)).toEqual({ found: [], reads: 0 });
+  });
+
+  it.each([
+    ["a name less", both, ["mx.a.example"], ["mx.b.example"]],
+    ["a wildcard in place of a name", both, ["*.a.example", "mx.b.example"], []],
+    ["a record that could not be read", null, ["mx.b.example"], ["mx.a.example"]],
+  ])("are looked for with %s", async (_, before, after, found) => {
+    expect(await missed(before, after)).toEqual({ found, reads: 1 });
   });
 });

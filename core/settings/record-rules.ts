@@ -1,4 +1,5 @@
 import { type CertificateRecord, certificateState, validity } from "../certificate/certificate.ts";
+import type { CertificateId } from "../certificate/ids.ts";
 import type { AnchorLimits, TrustStoreRecord } from "../certificate/trust-store.ts";
 import { coversHost, type DomainName } from "../domain-name/domain-name.ts";
 import type { Issue } from "../errors.ts";
@@ -7,6 +8,7 @@ import { nameAccepted } from "../policy/client-names.ts";
 import type { ClientCertificateSettings, DomainSettings } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
 import { withException } from "./rules.ts";
+import type { Store } from "./store.ts";
 
 /** What a domain's settings refer to, as found when a write of it is judged. */
 export interface References {
@@ -68,6 +70,21 @@ export const isCovered = (names: readonly string[], host: DomainName): boolean =
   names.some((name) => coversHost(name, host));
 
 /** The certificate's names do not cover these hosts that use it. */
+/**
+ * The hosts that serve a certificate and would lose their name with new names. A host was covered when it took the
+ * certificate, so that none is read while every old name stays: one certificate may serve 100,000 hosts.
+ */
+export async function hostsMissedBy(
+  store: Pick<Store, "hostsOfCertificate">,
+  id: CertificateId,
+  { before, after }: { readonly before: readonly string[] | null; readonly after: readonly string[] },
+): Promise<readonly DomainName[]> {
+  const kept = new Set(after);
+  if (before?.every((name) => kept.has(name)) === true) return [];
+  const hosts = await store.hostsOfCertificate(id);
+  return hosts.map(({ host }) => host).filter((host) => !isCovered(after, host));
+}
+
 export function missingNameIssues(pointer: string, hosts: readonly DomainName[]): Issue[] {
   if (hosts.length === 0) return [];
   const shown = hosts.slice(0, 5).join(", ");

@@ -10,9 +10,8 @@ import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts } from "./store.ts";
 import { readReferences } from "./surroundings.ts";
 import { shownRecord } from "./domain-view.ts";
+import { readStored } from "./unreadable-record.ts";
 import { domainWarnings } from "./warnings.ts";
-
-const CERTIFICATES_AT_ONCE = 200;
 
 /** What is in force, and what was changed, for one caller at a time. */
 export class StatusService {
@@ -52,7 +51,10 @@ export class StatusService {
   /** Live and lost edges. Certificates, dedicated listeners and unreadable items of other accounts are left out. */
   async edges(actor: Actor): Promise<ReportedEdge[]> {
     const edges = await this.#deps.edgeReports.list();
-    const certificates = await this.#ownCertificates(actor);
+    const reported = edges.flatMap(({ certificates: served, certificateProblems }) =>
+      [...served, ...certificateProblems].flatMap(({ certificateId }) => certificateId ?? []),
+    );
+    const certificates = await this.#ownCertificates(actor, new Set(reported));
     const dedicated = new Set(
       edges.flatMap(({ listeners }) => listeners.flatMap(({ domain }) => domain ?? [])),
     );
@@ -118,14 +120,20 @@ export class StatusService {
     return shared;
   }
 
-  async #ownCertificates({ account }: Actor): Promise<ReadonlySet<CertificateId>> {
+  /** Of these. A report has at most 200, and edges report much the same; an account may have thousands. */
+  async #ownCertificates(
+    { account }: Actor,
+    ids: ReadonlySet<CertificateId>,
+  ): Promise<ReadonlySet<CertificateId>> {
+    const { store } = this.#deps;
     const own = new Set<CertificateId>();
-    let after: string | undefined;
-    do {
-      const page = await this.#deps.store.listCertificates(account, { limit: CERTIFICATES_AT_ONCE, after });
-      for (const { id } of page.items) own.add(id);
-      after = page.next ?? undefined;
-    } while (after !== undefined);
+    for (const id of ids) {
+      const about = { kind: "certificate", id, account } as const;
+      const found = await readStored(store, about, () => store.getCertificate(id));
+      if (found === null) continue;
+      const isOwn = "record" in found ? found.record.account === account : found.unreadable.isOwn;
+      if (isOwn) own.add(id);
+    }
     return own;
   }
 

@@ -44,6 +44,8 @@ export interface UseChange {
 /** Other domains of the account whose certificate a write changes, by the hosts that they share with the written one. */
 export interface MovedDomains {
   readonly count: number;
+  /** There may be more: of several hosts, each counts its domains by itself. Absent = `count` is exact. */
+  readonly isAtLeast?: true | undefined;
   /** The first by name, at most `MOVED_DOMAINS_NAMED`. */
   readonly names: readonly DomainName[];
 }

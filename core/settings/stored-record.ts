@@ -218,7 +218,13 @@ const change = z.object({
     z.object({ kind: z.literal("trust-store"), id: trustStoreId, ...beforeAndAfter(trustStore) }),
   ]),
   hosts: z.array(z.object({ host: domainName, ...beforeAndAfter(mxHost) })),
-  movedDomains: z.object({ count: z.int().min(0), names: z.array(domainName) }).optional(),
+  movedDomains: z
+    .object({
+      count: z.int().min(0),
+      isAtLeast: z.literal(true).optional(),
+      names: z.array(domainName),
+    })
+    .optional(),
 });
 
 const logEntry = change

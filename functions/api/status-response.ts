@@ -155,10 +155,15 @@ const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T)
       .readonly()
       .meta({ description: "MX hosts that serve another certificate since; null = the edge's default" }),
     movedDomains: z
-      .strictObject({ count: z.int().min(0), names: z.array(z.string()).readonly() })
+      .strictObject({
+        count: z.int().min(0),
+        isAtLeast: z.literal(true).optional(),
+        names: z.array(z.string()).readonly(),
+      })
       .optional()
       .meta({
-        description: "other domains whose certificate this changed, by shared MX hosts; names: the first 200",
+        description:
+          "other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count",
       }),
   });
 

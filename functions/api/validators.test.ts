@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import { materialName, trustName } from "../../core/certificate/key-vault.ts";
+import { Writer } from "../../test/contract/store-under-test.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
 
@@ -96,6 +97,41 @@ describe("the ETag of a domain whose MX host another domain has moved", () => {
 });
 
 describe("the change log of a move", () => {
+  it("says how many domains it changed without reading them all: exactly for one host, at least for several", async () => {
+    const api = await startApi();
+    const names = ["mx1.example", "mx2.example"];
+    const make = async () =>
+      (await api.expect(201, "POST", "/v1/certificates", { body: { source: "self-signed", names } })).json.id;
+    const [first, second] = [await make(), await make()];
+    await api.expect(201, "PUT", "/v1/domains/a.example", { body: settings(names, first) });
+    const writer = new Writer(api.store);
+    for (let n = 0; n < 230; n += 1)
+      await writer.putDomain({
+        name: `d${n}.example`,
+        mxHosts: names.slice(0, 1),
+        server: { certificateId: first },
+      });
+    const counted = vi.spyOn(api.store, "domainsOnHosts");
+    const move = async (mxHosts: string[], certificateId: string) => {
+      const body = settings(mxHosts, certificateId);
+      const refused = await api.expect(409, "PUT", "/v1/domains/a.example", { body, ...ANY });
+      await api.expect(200, "PUT", "/v1/domains/a.example?sharedHosts=move", { body, ...ANY });
+      const after = (await api.store.head()) - 1;
+      const [change] = (await api.expect(200, "GET", `/v1/changes?after=${after}`)).json.items;
+      expect(change.movedDomains.names).toHaveLength(200);
+      const { names: _, ...count } = change.movedDomains;
+      return [refused.json.detail, count];
+    };
+    const [one, exact] = await move(names, second);
+    expect(one).toContain("that 230 other domains serve");
+    expect(exact).toEqual({ count: 230 });
+    await writer.putDomain({ name: "e.example", mxHosts: names, server: { certificateId: second } });
+    const [several, least] = await move(names, first);
+    expect(several).toContain("that at least 231 other domains serve");
+    expect(least).toEqual({ count: 231, isAtLeast: true });
+    expect(counted).not.toHaveBeenCalled();
+  });
+
   it("names the hosts and the domains that it changed, and is found by each of them", async () => {
     const { api, first, second } = await moved();
     const moving = (await api.expect(200, "GET", "/v1/changes?after=4")).json.items;
