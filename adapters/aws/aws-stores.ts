@@ -22,8 +22,15 @@ export interface AwsStores {
   close(): void;
 }
 
-/** `now`: milliseconds since the epoch by this machine; it is corrected by the store's own clock. */
-export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => number): AwsStores {
+/**
+ * `now`: milliseconds since the epoch by this machine; it is corrected by the store's own clock. `firstWriteAsksBackup`: a write
+ * to an empty table is rejected where the backup has settings (core/settings/lost-settings.ts).
+ */
+export function openAwsStores(
+  config: Omit<AwsConfig, "STORE">,
+  now: () => number,
+  options: { readonly firstWriteAsksBackup?: boolean } = {},
+): AwsStores {
   const dynamoDb = createDynamoDbClient();
   const table = new DynamoDbTable(dynamoDb, config.TABLE_NAME, new ServiceCalls("settings store"));
   const clock = serviceClock(dynamoDb, now);
@@ -45,7 +52,10 @@ export function openAwsStores(config: Omit<AwsConfig, "STORE">, now: () => numbe
     },
   };
   return {
-    store: new DynamoDbStore(table, { now, beforeFirstWrite: () => checkNotLost(backups) }),
+    store: new DynamoDbStore(table, {
+      now,
+      ...(options.firstWriteAsksBackup === true ? { beforeFirstWrite: () => checkNotLost(backups) } : {}),
+    }),
     backups,
     edgeReports: new DynamoDbEdgeReports(table, clock),
     keyVault: new LazyKeyVault(async () => {

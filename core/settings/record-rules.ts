@@ -66,7 +66,7 @@ function certificateIssues({ tls }: DomainSettings, references: References): Iss
 const quoted = (text: string): string => JSON.stringify(text);
 
 /** Whether a certificate's names cover a host. */
-export const isCovered = (names: readonly string[], host: DomainName): boolean =>
+const isCovered = (names: readonly string[], host: DomainName): boolean =>
   names.some((name) => coversHost(name, host));
 
 /** The certificate's names do not cover these hosts that use it. */

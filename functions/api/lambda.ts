@@ -30,7 +30,9 @@ const writeLine = createLambdaLog({
 const log: ApiLog = ({ event, ...fields }) =>
   writeLine(event === "api-error" ? "error" : "info", { event, ...fields });
 
-const { store, edgeReports, keyVault, backups } = openAwsStores(config, now);
+const { store, edgeReports, keyVault, backups } = openAwsStores(config, now, {
+  firstWriteAsksBackup: true,
+});
 const app = createApp({
   store,
   edgeReports,
