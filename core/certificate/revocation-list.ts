@@ -21,9 +21,23 @@ export interface RevocationList extends Signed {
   readonly nextUpdate: number | null;
   /** Lists only changes since another CRL (RFC 5280 section 5.2.4): OpenSSL would not look at it. */
   readonly delta: boolean;
+  /** null = it is complete: it has no issuing distribution point (RFC 5280 section 5.2.5). */
+  readonly scope: RevocationScope | null;
+}
+
+/** Which certificates of its CA a CRL says something of. */
+export interface RevocationScope {
+  /** The names of its distribution point in DER, as certificates of this scope have them in theirs; null = any. */
+  readonly names: Uint8Array | null;
+  /** For leaves alone, some reasons, other issuers, or attribute certificates: nothing of that is about a CA. */
+  readonly leavesOutCas: boolean;
 }
 
 const DELTA_CRL_INDICATOR = "2.5.29.27";
+const ISSUING_DISTRIBUTION_POINT = "2.5.29.28";
+/** Tags of IssuingDistributionPoint. */
+const DISTRIBUTION_POINT = 0;
+const ONLY_CAS = 2;
 
 /** @throws MalformedDer when the bytes are not one CRL in DER. */
 export function readRevocationList(der: Uint8Array): RevocationList {
@@ -33,12 +47,14 @@ export function readRevocationList(der: Uint8Array): RevocationList {
   const [, issuer, thisUpdate, ...rest] = fields[0]?.tag === TAG.integer ? fields.slice(1) : fields;
   const nextUpdate = rest.find(({ tag }) => tag === TAG.utcTime || tag === TAG.generalizedTime);
   checkEntries(rest.find(({ tag }) => tag === TAG.sequence));
+  const extensions = extensionsOf(rest.find(({ tag }) => tag === contextTag(0)));
   return {
     der,
     issuer: expectTag(issuer, TAG.sequence).raw,
     thisUpdate: readTime(thisUpdate),
     nextUpdate: nextUpdate === undefined ? null : readTime(nextUpdate),
-    delta: extensionIds(rest.find(({ tag }) => tag === contextTag(0))).includes(DELTA_CRL_INDICATOR),
+    delta: extensions.has(DELTA_CRL_INDICATOR),
+    scope: scopeOf(extensions.get(ISSUING_DISTRIBUTION_POINT)),
     toBeSigned: expectTag(toBeSigned, TAG.sequence).raw,
     algorithm: expectTag(algorithm, TAG.sequence).raw,
     signature: bitsOf(signature),
@@ -55,12 +71,28 @@ function checkEntries(entries: DerElement | undefined): void {
   }
 }
 
-function extensionIds(extensions: DerElement | undefined): readonly string[] {
-  if (extensions === undefined) return [];
-  return [...elementsOf(readDer(extensions.content, TAG.sequence).content)].map((extension) => {
-    const [id] = elementsOf(expectTag(extension, TAG.sequence).content);
-    return readOid(id);
-  });
+/** Values by identifier. */
+function extensionsOf(extensions: DerElement | undefined): ReadonlyMap<string, Uint8Array> {
+  if (extensions === undefined) return new Map();
+  return new Map(
+    [...elementsOf(readDer(extensions.content, TAG.sequence).content)].map((extension) => {
+      const [id, ...rest] = elementsOf(expectTag(extension, TAG.sequence).content);
+      return [readOid(id), expectTag(rest.at(-1), TAG.octetString).content];
+    }),
+  );
+}
+
+function scopeOf(value: Uint8Array | undefined): RevocationScope | null {
+  if (value === undefined) return null;
+  let names: Uint8Array | null = null;
+  let leavesOutCas = false;
+  for (const { tag, content } of elementsOf(readDer(value, TAG.sequence).content)) {
+    const field = tag & 0x1f;
+    if (field === DISTRIBUTION_POINT) names = content;
+    // A BOOLEAN that is false may be written out; the reasons are bits.
+    else if (field !== ONLY_CAS && content.some((octet) => octet !== 0)) leavesOutCas = true;
+  }
+  return { names, leavesOutCas };
 }
 
 /** The octets of a BIT STRING without unused bits. */

@@ -2,7 +2,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { extension, hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
 import { makeCrl, type CrlOptions } from "../../test/support/crl-writer.ts";
-import { integer, pem } from "../../test/support/der.ts";
+import { explicit, implicit, integer, pem, sequence } from "../../test/support/der.ts";
 import { outcomeOf } from "../../test/support/outcome.ts";
 import { issueClient, makeCa } from "../../test/support/pki.ts";
 import type { InvalidInput } from "../errors.ts";
@@ -119,6 +119,32 @@ describe("a trust store", () => {
   ])("is refused with a CRL of %s alone, since nothing could pass", (_, crlPem) =>
     expect(outcome({ crlPem })).toEqual(["RuleViolation /crlPem crl-missing"]),
   );
+
+  // RFC 5280 section 5.2.5. step-ca and Boulder issue such lists: smallstep/certificates#1293, letsencrypt/boulder#6412.
+  const scoped = (...fields: readonly Uint8Array[]): string =>
+    makeCrl({ ca: root, extensions: [extension("2.5.29.28", true, sequence(...fields))] });
+  const yes = Buffer.from([0xff]);
+  const point = explicit(0, explicit(0, implicit(6, Buffer.from("http://crl.example/a.crl"))));
+  const partial: readonly [string, string][] = [
+    ["for leaves", scoped(implicit(1, yes))],
+    ["for leaves, at a distribution point", scoped(point, implicit(1, yes))],
+    ["for some reasons", scoped(implicit(3, Buffer.from([6, 0x40])))],
+    ["for certificates of others", scoped(implicit(4, yes))],
+    ["for attribute certificates", scoped(implicit(5, yes))],
+    ["at a distribution point that the root does not have", scoped(point)],
+  ];
+  it.each(partial)(
+    "is refused with CRLs that are only %s: every client below would be refused",
+    (_, crlPem) => {
+      expect(outcome({ crlPem })).toEqual(["RuleViolation /crlPem crl-missing"]);
+      expect(outcome({ crlPem: crlPem + makeCrl({ ca: root }) })).toBe("accepted");
+    },
+  );
+
+  it.each([
+    ["CAs, whose leaves another CRL covers", scoped(implicit(2, yes))],
+    ["what its empty issuing distribution point leaves open", scoped(implicit(1, Buffer.from([0])))],
+  ])("is taken with a CRL of %s", (_, crlPem) => expect(outcome({ crlPem })).toBe("accepted"));
 
   const certificates = "InvalidInput /certificatesPem";
   const crls = "InvalidInput /crlPem";
