@@ -26,7 +26,7 @@ export interface RevocationList extends Signed {
 }
 
 /** Which certificates of its CA a CRL says something of. */
-export interface RevocationScope {
+interface RevocationScope {
   /** The names of its distribution point in DER, as certificates of this scope have them in theirs; null = any. */
   readonly names: Uint8Array | null;
   /** For leaves alone, some reasons, other issuers, or attribute certificates: nothing of that is about a CA. */
