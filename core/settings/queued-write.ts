@@ -134,7 +134,8 @@ async function commitWith(waiting: Waiting, first: Commit | null, write: QueuedW
 
 /** Those before may store it too: the writer whose turn it is takes along what fits. */
 async function offer(waiting: Waiting, commit: Commit, { queue }: QueuedWrite): Promise<void> {
-  if (commit.replaced !== undefined) return;
+  // An offer does not say what of the stored items cannot be read.
+  if (commit.replaced !== undefined || commit.hosts.some(({ before }) => before?.isDamaged === true)) return;
   const { ticket } = waiting;
   // Known as offered before it is: when the answer is lost, the offer may be there.
   waiting.offered = commit;
