@@ -50,59 +50,65 @@ const past = (commit: Commit, entry: Pick<LogEntry, "action" | "record" | "hosts
 
 /**
  * The commit where the other write changed no more of the MX hosts that both name than how many domains name them. A plan is the
- * same at another count, as long as neither write changes a certificate or an owner and no count begins or ends.
+ * same at another count, as long as neither write changes a certificate or an owner, and no count ends.
  */
 function recounted(
   commit: Commit,
-  { action, record, hosts }: Pick<LogEntry, "action" | "record" | "hosts">,
+  { action, record, hosts: changes }: Pick<LogEntry, "action" | "record" | "hosts">,
 ): Commit | null {
   const own = commit.record;
   if (own.kind !== "domain" || record.kind !== "domain" || own.id === record.id) return null;
   if (commit.replaced !== undefined || (record.before === null && action !== "create")) return null;
-  const known = new Map<string, MxHost | null>([
-    ...commit.hosts.map(({ host, before }) => [host, before] as const),
-    ...(commit.hostsRead ?? []).map(({ host, item }) => [host, item] as const),
-  ]);
-  const changed = new Map<string, MxHostChange>(hosts.map((change) => [change.host, change]));
-  const named = hostsNamedBy(own);
-  const shared = [...hostsNamedBy(record), ...changed.keys()].filter((host) => named.has(host));
-  const isAsCounted = (host: string): boolean => {
-    const item = known.get(host) ?? null;
-    const change = changed.get(host);
-    if (item === null) return false;
-    return change === undefined || (isCount(change) && change.before?.domainCount === item.domainCount);
-  };
-  if (!shared.every(isAsCounted)) return null;
-  const ownChanges = commit.hosts.filter(({ host }) => changed.has(host));
-  if (!ownChanges.every(isCount)) return null;
-  const countAfter = <Item extends MxHost | null>(item: Item, host: string): Item => {
-    const { before, after: stored } = changed.get(host) ?? {};
-    if (item === null || !before || !stored) return item;
-    return { ...item, domainCount: item.domainCount + stored.domainCount - before.domainCount };
-  };
-  const counted = commit.hosts.map((change) => ({
-    ...change,
-    before: countAfter(change.before, change.host),
-    after: countAfter(change.after, change.host),
-  }));
-  // The last domain but one has gone: now this one is the last.
-  if (counted.some((change) => change.after?.domainCount === 0)) return null;
+  const changed = new Map<string, MxHostChange>(changes.map((change) => [change.host, change]));
+  const named = new Set<string>([...hostsNamedBy(record), ...changed.keys()]);
+  const hosts = commit.hosts.map((change) =>
+    named.has(change.host) ? countedAfter(change, changed.get(change.host)) : change,
+  );
+  const hostsRead = commit.hostsRead?.map(({ host, item }) => {
+    const counted = named.has(host)
+      ? countedAfter({ host, before: item, after: item }, changed.get(host))
+      : null;
+    return named.has(host) ? counted && { host, item: counted.before } : { host, item };
+  });
+  const known = new Set<string>([...commit.hosts, ...(commit.hostsRead ?? [])].map(({ host }) => host));
+  const areAllKnown = [...hostsNamedBy(own)].every((host) => !named.has(host) || known.has(host));
+  if (!areAllKnown || hosts.includes(null) || hostsRead?.includes(null) === true) return null;
   return {
     ...commit,
-    hosts: counted,
-    ...(commit.hostsRead === undefined
-      ? {}
-      : { hostsRead: commit.hostsRead.map(({ host, item }) => ({ host, item: countAfter(item, host) })) }),
+    hosts: hosts.filter((change) => change !== null),
+    ...(hostsRead === undefined ? {} : { hostsRead: hostsRead.filter((read) => read !== null) }),
   };
 }
 
+/**
+ * A planned change of a host after `stored`, another write's change of it; undefined = that write names the host and changes
+ * nothing. null = it has to be planned again.
+ */
+function countedAfter(planned: MxHostChange, stored: MxHostChange | undefined): MxHostChange | null {
+  const { host, before, after } = planned;
+  if (stored === undefined) return before === null ? null : planned;
+  if (isFirstClaim(planned) && isFirstClaim(stored) && after?.account === stored.after?.account) {
+    return { host, before: stored.after, after: stored.after && { ...stored.after, domainCount: 2 } };
+  }
+  if (!isCount(planned) || !isCount(stored) || before?.domainCount !== stored.before?.domainCount)
+    return null;
+  const domainCount =
+    (after?.domainCount ?? 0) - (before?.domainCount ?? 0) + (stored.after?.domainCount ?? 0);
+  // The last domain but one has gone: now this one is the last.
+  return domainCount === 0 ? null : { host, before: stored.after, after: after && { ...after, domainCount } };
+}
+
+/** Whether a host gets its first domain, and no certificate. */
+const isFirstClaim = ({ before, after }: MxHostChange): boolean =>
+  before === null && after?.certificateId === null && after.domainCount === 1;
+
 /** Whether nothing but the number of domains changes. */
-const isCount = ({ before, after: stored }: MxHostChange): boolean =>
+const isCount = ({ before, after }: MxHostChange): boolean =>
   before !== null &&
-  stored !== null &&
-  before.account === stored.account &&
-  before.certificateId === stored.certificateId &&
-  before.certificateRevision === stored.certificateRevision;
+  after !== null &&
+  before.account === after.account &&
+  before.certificateId === after.certificateId &&
+  before.certificateRevision === after.certificateRevision;
 
 /**
  * The commit with those of the writers behind that hold after it, as each would be built at its turn: all that come before

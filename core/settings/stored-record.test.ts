@@ -318,7 +318,13 @@ describe("a write that is offered to other writers", () => {
   it.each(commits.map((commit) => [commit.record.kind, commit] as const))(
     "is read as it was: %s",
     (_, commit) => {
-      expect(readOffered(offeredText({ ...commit, ticket: 3, offered: 3, along: [] }))).toEqual(commit);
+      const { record, expectedHead } = commit;
+      const planned = (revision: number): Commit => {
+        const after = record.after && { ...record.after, revision };
+        return { ...commit, record: { ...record, after } as Commit["record"] };
+      };
+      const text = offeredText({ ...planned(0), ticket: 3, offered: 3, along: [] });
+      expect(readOffered(text)).toEqual(planned(expectedHead + 1));
     },
   );
 

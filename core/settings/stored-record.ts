@@ -316,7 +316,12 @@ export function readFeedEntry(revision: number, stored: unknown): FeedEntry {
 }
 
 /** A write as it is offered to other writers, with its members in the order of the schema. */
-export const offeredText = (commit: Commit): string => JSON.stringify(offeredCommit.parse(commit));
+export function offeredText(commit: Commit): string {
+  const { record, expectedHead } = commit;
+  // What stores it sets the revision of the record; a plan has none yet.
+  const after = record.after && { ...record.after, revision: expectedHead + 1 };
+  return JSON.stringify(offeredCommit.parse({ ...commit, record: { ...record, after } }));
+}
 
 /**
  * A write that another writer has offered, possibly of another release. @returns null unless everything in it is known

@@ -184,7 +184,8 @@ export function queueCases(subject: () => StoreUnderTest): void {
     const plans = [];
     for (const id of ["a.example", "b.example", "c.example"]) {
       await queue.enter();
-      const after = domainRecord({ name: id, mxHosts: [`mx.${id}`] });
+      // The store sets the revision: a plan has none.
+      const after = { ...domainRecord({ name: id, mxHosts: [`mx.${id}`] }), revision: 0 };
       plans.push(await writer.planDomain(after.name, after, 0));
     }
     const [own, second, third] = plans as [Commit, Commit, Commit];
@@ -200,13 +201,17 @@ export function queueCases(subject: () => StoreUnderTest): void {
 
   it("shows the offers behind a ticket as they were made, until they are stored", async () => {
     const { queue, own, second, third, along } = await threeWriters(subject());
-    expect(await queue.offersAfter(1)).toEqual([
-      { ticket: 2, commit: second },
-      { ticket: 3, commit: third },
-    ]);
-    expect(await queue.offersAfter(2)).toEqual([{ ticket: 3, commit: third }]);
+    const offered = [second, third].map((commit, index) => {
+      const { record } = commit;
+      return {
+        ticket: index + 2,
+        commit: { ...commit, record: { ...record, after: { ...record.after, revision: 1 } } },
+      };
+    });
+    expect(await queue.offersAfter(1)).toEqual(offered);
+    expect(await queue.offersAfter(2)).toEqual(offered.slice(1));
     await subject().store.commit({ ...own, along: along.slice(0, 1) });
-    expect(await queue.offersAfter(1)).toEqual([{ ticket: 3, commit: third }]);
+    expect(await queue.offersAfter(1)).toEqual(offered.slice(1));
   });
 
   it("stores what was offered along with a commit, each at a revision of its own", async () => {
