@@ -8,7 +8,7 @@ import type {
   WriterLine,
   WriterQueue,
 } from "./store.ts";
-import type { MxHost, MxHostChange } from "./mx-host.ts";
+import type { MxHostChange } from "./mx-host.ts";
 import { logEntryOf } from "./log-entry.ts";
 
 /** A commit that is further behind the head is built again: that reads less than the log. */
