@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { domainRecord } from "../../test/support/records.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
-import { Contention, RuleViolation, StaleRevision, Unavailable } from "../errors.ts";
+import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } from "../errors.ts";
 import { waitingIn, writersBefore, writeWithQueue } from "./queued-write.ts";
 import type { Commit, LogEntry, LookWith, OfferedWrite, WriterLine } from "./store.ts";
 import { logEntryOf } from "./log-entry.ts";
@@ -90,7 +90,6 @@ function start(failures: readonly Error[] = []) {
     build,
     deadline: 10_000,
     ...effects,
-    isWorthAnotherTry: (error: unknown) => error instanceof Contention,
   };
   return { time, state, store, commits, builds, build, effects, write, offers, storedAt };
 }
@@ -213,9 +212,9 @@ describe("a write in the queue", () => {
     expect(commits.at(-1)?.expectedHead).toBe(2);
   });
 
-  it("is built again when its record was found changed, where the request means whatever is stored", async () => {
+  it("is built again when its record was found changed", async () => {
     const { time, builds, write } = start([new Contention("taken"), new StaleRevision("changed")]);
-    await time.run(writeWithQueue({ ...write, isWorthAnotherTry: () => true }));
+    await time.run(writeWithQueue(write));
     expect(builds).toEqual([0, 0]);
   });
 
@@ -233,7 +232,7 @@ describe("a write in the queue", () => {
     expect(state).toMatchObject({ head: 3, served: 2 });
   });
 
-  it.each([new StaleRevision("changed"), new Unavailable("down")])(
+  it.each([new StateConflict("in-use", "used"), new Unavailable("down")])(
     "leaves the queue after $name",
     async (error) => {
       const { time, state, write } = start([new Contention("taken"), error]);
@@ -262,9 +261,9 @@ describe("a write in the queue", () => {
   });
 
   it("ends with its own error when leaving fails too", async () => {
-    const { time, write } = start([new Contention("taken"), new StaleRevision("changed")]);
+    const { time, write } = start([new Contention("taken"), new StateConflict("in-use", "used")]);
     const queue = { ...write.queue, leave: () => Promise.reject(new Unavailable("down")) };
-    await expect(time.run(writeWithQueue({ ...write, queue }))).rejects.toBeInstanceOf(StaleRevision);
+    await expect(time.run(writeWithQueue({ ...write, queue }))).rejects.toBeInstanceOf(StateConflict);
   });
 });
 

@@ -1,4 +1,4 @@
-import { Contention, Unavailable } from "../errors.ts";
+import { Contention, StaleRevision, Unavailable } from "../errors.ts";
 import { carriedOver, carriedToHead, withThoseBehind } from "./carried-commit.ts";
 import { logEntryOf } from "./log-entry.ts";
 import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "./store.ts";
@@ -43,8 +43,6 @@ export interface QueuedWrite {
   readonly sleep: (ms: number) => Promise<void>;
   /** Whether it stores what others offer, too: true when absent. */
   readonly storesOffers?: boolean;
-  /** Whether the write may be tried again after this error of a commit. */
-  readonly isWorthAnotherTry: (error: unknown) => boolean;
 }
 
 /** How many writers have taken a ticket before `ticket` and wait still. */
@@ -63,7 +61,7 @@ export const waitingIn = (line: WriterLine): number => writersBefore(line, line.
  * @throws Unavailable at the deadline; whatever `build` and `commit` throw passes.
  */
 export async function writeWithQueue(write: QueuedWrite): Promise<LogEntry> {
-  const { store, queue, build, isWorthAnotherTry } = write;
+  const { store, queue, build } = write;
   const line = await queue.line();
   // Going first, it would be in the way of those who wait, or who come at the same time after a write that stored many.
   if (waitingIn(line) > 0 || line.isBusy) return waitAndCommit(null, write);
@@ -153,7 +151,7 @@ function inQueue(commit: Commit, { served, taken }: WriterLine, { ticket, offere
 /** @throws what is not worth another try. */
 async function tryCommit(
   commit: Commit,
-  { store, isWorthAnotherTry }: QueuedWrite,
+  { store }: QueuedWrite,
 ): Promise<{ readonly entry: LogEntry } | { readonly failure: unknown }> {
   try {
     return { entry: await store.commit(commit) };
@@ -186,6 +184,13 @@ async function pause(
   if (now() + ms >= deadline) throw tooManyWrites(new Contention("its turn did not come"));
   await sleep(ms);
 }
+
+/**
+ * Whether the write may be built and tried again after this error of a commit: another write took the revision or the record.
+ * The build reads the record again and ends with its own error where the request names another revision.
+ */
+export const isWorthAnotherTry = (error: unknown): boolean =>
+  error instanceof Contention || error instanceof StaleRevision;
 
 export const tooManyWrites = (cause: unknown): Unavailable =>
   new Unavailable("too many writes at the same time; try again", { cause });

@@ -17,7 +17,7 @@ export interface RecordTarget {
 export const commitUnder = (
   { store, retry }: Pick<ServiceDependencies, "store" | "retry">,
   build: (expectedHead: number) => Promise<Commit>,
-): Promise<LogEntry> => commitWithRetry(store, build, { ...retry, whenStale: "read-again" });
+): Promise<LogEntry> => commitWithRetry(store, build, retry);
 
 /** What a write found that changes nothing: no revision is taken, nothing is logged. */
 export interface Unchanged<T> {

@@ -21,5 +21,5 @@ export interface ServiceDependencies {
   readonly loadAtEdge: LoadAtEdge;
   /** null = no certificates are issued here: the local stack has no ACM. */
   readonly issuer: CertificateIssuer | null;
-  readonly retry: Omit<WriteEffects, "whenStale">;
+  readonly retry: WriteEffects;
 }

@@ -92,8 +92,8 @@ describe("a write", () => {
     await expect(outcome).rejects.toBe(gone);
   });
 
-  it("stops when its own condition does not hold, also where a stale commit would be read again", async () => {
-    const time = { ...effects(), whenStale: "read-again" as const };
+  it("stops when its own condition does not hold, although a stale commit is built again", async () => {
+    const time = effects();
     const outcome = commitWithRetry(failing(), () => Promise.reject(new StaleRevision("exists")), time);
     await expect(outcome).rejects.toBeInstanceOf(StaleRevision);
     expect(time.pauses).toEqual([]);
@@ -109,7 +109,7 @@ describe("a write", () => {
   });
 
   it("waits for its turn behind other writes of the process, whatever becomes of them", async () => {
-    const store = failing(new Error("bug"), new StaleRevision("stale"));
+    const store = failing(new Error("bug"), new StateConflict("in-use", "used"));
     const running: string[] = [];
     const write = (name: string) =>
       commitWithRetry(
@@ -127,7 +127,7 @@ describe("a write", () => {
         (error: unknown) => error instanceof Error && error.name,
       );
     const outcomes = await Promise.all(["a", "b", "c", "d"].map(write));
-    expect(outcomes).toEqual(["Error", "StaleRevision", "RuleViolation", 3]);
+    expect(outcomes).toEqual(["Error", "StateConflict", "RuleViolation", 3]);
     expect(running.join(", ")).toBe(
       "a begins, a commits, b begins, b commits, c begins, d begins, d commits",
     );
@@ -183,20 +183,18 @@ describe("a write", () => {
     await expect(commitWithRetry(store, build, time)).rejects.toBeInstanceOf(Unavailable);
   });
 
-  it.each([
-    new StaleRevision("stale"),
-    new StateConflict("in-use", "used"),
-    new Unavailable("down"),
-    new Error("bug"),
-  ])("passes $name on without another try", async (error) => {
-    const store = failing(error);
-    await expect(commitWithRetry(store, build, effects())).rejects.toBe(error);
-    expect(store.committed).toEqual([]);
-  });
+  it.each([new StateConflict("in-use", "used"), new Unavailable("down"), new Error("bug")])(
+    "passes $name on without another try",
+    async (error) => {
+      const store = failing(error);
+      await expect(commitWithRetry(store, build, effects())).rejects.toBe(error);
+      expect(store.committed).toEqual([]);
+    },
+  );
 
-  it("reads again when the record is stale only for a request that means whatever is stored", async () => {
+  it("is built again when another write took the record", async () => {
     const store = failing(new StaleRevision("stale"), contention());
-    const entry = await commitWithRetry(store, build, { ...effects(), whenStale: "read-again" });
+    const entry = await commitWithRetry(store, build, effects());
     expect(entry.revision).toBe(3);
   });
 });

@@ -1,5 +1,5 @@
-import { Contention, StaleRevision } from "../errors.ts";
-import { tooManyWrites, writeWithQueue } from "./queued-write.ts";
+import { Contention } from "../errors.ts";
+import { isWorthAnotherTry, tooManyWrites, writeWithQueue } from "./queued-write.ts";
 import type { Commit, LogEntry, Store } from "./store.ts";
 
 /** How long a write is tried in all, before the caller hears 503. */
@@ -15,19 +15,15 @@ export interface WriteEffects {
   readonly sleep: (ms: number) => Promise<void>;
   /** Whether it stores what other writers offer, too: true when absent. The rights of some are for their own writes alone. */
   readonly storesOffers?: boolean;
-  /**
-   * What to do when the record itself was written by someone else in between. `fail` passes StaleRevision on: the
-   * request named a revision (`If-Match: "17"`) and must not overwrite another. `read-again` is for requests that
-   * mean whatever is stored (`If-Match: *`), or whose build sees for itself that the record is there now.
-   */
-  readonly whenStale?: "fail" | "read-again";
 }
 
 type Writable = Pick<Store, "head" | "commit" | "changesAfter" | "queue">;
 
 /**
  * Reads the head, lets `build` read and validate against it, and commits. When another write took the revision, the write
- * waits in the store's queue (queued-write.ts); where there is none, it is built again after a pause with full jitter.
+ * waits in the store's queue (queued-write.ts); where there is none, it is built again after a pause with full jitter. The
+ * same holds where another write took the record: a request that names a revision (`If-Match: "17"`) has to check it in
+ * `build`, whose errors end the write.
  *
  * Writes of one process are serialised: concurrent attempts would only conflict. Other processes are met in the queue.
  *
@@ -40,17 +36,16 @@ export async function commitWithRetry(
 ): Promise<LogEntry> {
   const deadline = effects.now() + WRITE_LIMIT_MS;
   const queue = await store.queue();
-  const isWorth = (error: unknown): boolean => isWorthAnotherTry(error, effects);
   // The time may be over when a turn comes.
   const isLate = (): boolean => effects.now() >= deadline;
   if (queue !== null) {
-    const write = { ...effects, store, queue, build, deadline, isWorthAnotherTry: isWorth };
+    const write = { ...effects, store, queue, build, deadline };
     return inTurn(store, () => (isLate() ? Promise.reject(tooManyWrites(tooLate())) : writeWithQueue(write)));
   }
   for (let attempt = 0; ; attempt += 1) {
     const tried = await inTurn(store, () => (isLate() ? { failure: tooLate() } : tryOnce(store, build)));
     if ("entry" in tried) return tried.entry;
-    if (!isWorth(tried.failure)) throw tried.failure;
+    if (!isWorthAnotherTry(tried.failure)) throw tried.failure;
     const pauseMs = effects.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
     if (effects.now() + pauseMs >= deadline) throw tooManyWrites(tried.failure);
     await effects.sleep(pauseMs);
@@ -84,8 +79,4 @@ function inTurn<T>(store: Writable, action: () => T | Promise<T>): Promise<T> {
     turn.catch(() => undefined),
   );
   return turn;
-}
-
-function isWorthAnotherTry(error: unknown, { whenStale }: WriteEffects): boolean {
-  return error instanceof Contention || (error instanceof StaleRevision && whenStale === "read-again");
 }

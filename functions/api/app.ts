@@ -37,7 +37,7 @@ export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "ma
   /** What issues certificates; left out = nothing does. */
   readonly issuer?: CertificateIssuer;
   /** For writes that meet others; the process's own clock, timer and random by default. */
-  readonly retry?: Omit<WriteEffects, "whenStale">;
+  readonly retry?: WriteEffects;
 }
 
 /** The PKI library is two thirds as large as all that is left: loaded by the requests that need it. */
@@ -46,7 +46,7 @@ const makeSelfSigned: MakeSelfSigned = async (request, context) => {
   return createSelfSigned(request, context);
 };
 
-const RETRY: Omit<WriteEffects, "whenStale"> = {
+const RETRY: WriteEffects = {
   now: () => performance.now(),
   random: () => Math.random(),
   sleep: (ms) => sleep(ms),

@@ -127,7 +127,7 @@ export class Writer {
   }
 
   #commit(build: (head: number) => Promise<Commit>): Promise<LogEntry> {
-    return commitWithRetry(this.store, build, { ...this.#effects, whenStale: "read-again" });
+    return commitWithRetry(this.store, build, this.#effects);
   }
 }
 
