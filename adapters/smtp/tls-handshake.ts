@@ -27,13 +27,19 @@ export interface EncryptedSocket {
 export function encrypt(socket: Socket, options: HandshakeOptions): Promise<EncryptedSocket> {
   const { host, ca, deadlineMs } = options;
   return new Promise((resolve, reject) => {
+    // Read once: each getPeerX509Certificate() takes a certificate off the chain; the second gives none or the next
+    // (Node 24.21).
+    let presented: X509Certificate | undefined;
     const encrypted: TLSSocket = connect({
       socket,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(ca === undefined ? {} : { ca: [...ca] }),
       minVersion: "TLSv1.2",
       rejectUnauthorized: false,
-      checkServerIdentity: () => identityError(host, encrypted.getPeerX509Certificate()),
+      checkServerIdentity: () => {
+        presented = encrypted.getPeerX509Certificate();
+        return identityError(host, presented);
+      },
     });
     // Node's own is called by `connect` after a good chain, and ends the process with SIGSEGV where leaf or issuer is on an
     // elliptic curve without a NIST name, such as brainpoolP256r1 or secp256k1 (Node 24.21). X509Certificate reads them all.
@@ -59,7 +65,13 @@ export function encrypt(socket: Socket, options: HandshakeOptions): Promise<Encr
     encrypted.once("secureConnect", () => {
       clearTimeout(timer);
       encrypted.off("close", onClose);
-      resolve({ socket: encrypted, unverified: encrypted.authorized ? null : faultOf(encrypted, host) });
+      if (encrypted.authorized) return resolve({ socket: encrypted, unverified: null });
+      // Node asks for the identity after a good chain alone.
+      presented ??= encrypted.getPeerX509Certificate();
+      resolve({
+        socket: encrypted,
+        unverified: faultOf(String(encrypted.authorizationError), host, presented),
+      });
     });
   });
 }
@@ -84,10 +96,9 @@ const CAUSE_OF_CODE: ReadonlyMap<string, Unverified["cause"]> = new Map([
   [NO_DNS_NAME, "certificate-name-mismatch"],
 ]);
 
-function faultOf(socket: TLSSocket, host: string): Unverified {
-  const code = String(socket.authorizationError);
+function faultOf(code: string, host: string, certificate: X509Certificate | undefined): Unverified {
   const cause = CAUSE_OF_CODE.get(code) ?? "certificate-untrusted";
-  const { validFrom: from, validTo: to, subjectAltName: names } = socket.getPeerX509Certificate() ?? {};
+  const { validFrom: from, validTo: to, subjectAltName: names } = certificate ?? {};
   switch (cause) {
     case "certificate-expired":
       return { cause, detail: `${code}: valid from ${from ?? "?"} to ${to ?? "?"}` };
