@@ -357,6 +357,20 @@ describe("exceptions", () => {
     expect(settingsIssues(on(REQUIRE_BOTH, both))).toEqual([]);
   });
 
+  it("say what to do where a network's level breaks minVersion TLSv1.3, which a mailbox's may", () => {
+    const settings = on(
+      server("require", { minVersion: "TLSv1.3" }),
+      exception(CIDR, { level: "accept" }),
+      exception(REPORTS, { level: "accept" }),
+    );
+    expect(settingsIssues(settings).map(({ pointer, message }) => [pointer, message])).toEqual([
+      [
+        "/tls/exceptions/0/level",
+        expect.stringMatching(/; set minVersion TLSv1\.2 at the domain, or match a recipient/v),
+      ],
+    ]);
+  });
+
   it("say a mistake of the domain once, not again for each exception", () => {
     const settings = on({ ...server("none"), ...client("request") }, exception(CIDR, { level: "none" }));
     expect(found(settings)).toEqual(["client-certificate-without-tls /tls/clientCertificate/mode"]);

@@ -5,6 +5,7 @@ import { CAPS } from "../limits.ts";
 import { isInForce } from "./domain-group.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
+  type ClientCertificateMode,
   type ClientTrust,
   type DomainSettings,
   TLS_LEVELS,
@@ -37,6 +38,8 @@ interface OwnRule {
   readonly message: string;
   /** Empty = an exception changes nothing that this rule looks at. */
   readonly exceptionFields: readonly ExceptionField[];
+  /** What to do instead where an exception breaks the rule. */
+  readonly exceptionRemedy?: string;
 }
 
 const POINTER = {
@@ -74,6 +77,8 @@ const OWN_RULES: readonly OwnRule[] = [
     pointer: POINTER.minVersion,
     message: "minVersion TLSv1.3 needs level require: plaintext would be taken and TLS 1.2 refused",
     exceptionFields: ["level"],
+    exceptionRemedy:
+      "set minVersion TLSv1.2 at the domain, or match a recipient, for which minVersion does not count",
   },
   {
     code: "certificate-without-hosts",
@@ -166,7 +171,7 @@ function exceptionIssues(settings: DomainSettings, index: number, ownBroken: rea
     (rule) => ({
       pointer: `${pointer}/${rule.exceptionFields.find((field) => exception[field] !== undefined) ?? "match"}`,
       code: rule.code,
-      message: `under this exception: ${rule.message}${needsMode(rule, exception) ? `; it keeps the domain's mode ${modeOf(settings)}, so name clientCertificateMode too` : ""}`,
+      message: `under this exception: ${[rule.message, ...remedies(rule, exception, modeOf(settings))].join("; ")}`,
     }),
   );
   return [
@@ -176,6 +181,13 @@ function exceptionIssues(settings: DomainSettings, index: number, ownBroken: rea
     ...loosenedBySender(settings, index),
   ];
 }
+
+const remedies = (rule: OwnRule, exception: TlsException, mode: ClientCertificateMode): string[] => [
+  ...(needsMode(rule, exception)
+    ? [`it keeps the domain's mode ${mode}, so name clientCertificateMode too`]
+    : []),
+  ...(rule.exceptionRemedy === undefined ? [] : [rule.exceptionRemedy]),
+];
 
 /** An exception that changes the level alone, against a rule between level and mode. */
 const needsMode = ({ exceptionFields }: OwnRule, { level, clientCertificateMode }: TlsException): boolean =>
