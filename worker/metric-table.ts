@@ -265,6 +265,13 @@ export const METRICS = {
     help: "Certificates whose present version does not load.",
     cloudWatch: [{ name: "CertificatesNotLoaded" }, { name: "CertificatesNewlyBroken", rise: true }],
   },
+  // Without a value in CloudWatch: edges on AWS make a new one every day.
+  defaultCertificateNotAfter: {
+    name: "postern_default_certificate_not_after_seconds",
+    kind: "gauge",
+    labels: [],
+    help: "End of the default certificate, seconds since the epoch: in the past, senders that verify reject it.",
+  },
   chainVerifierMissing: {
     name: "postern_chain_verifier_missing",
     kind: "gauge",

@@ -39,6 +39,8 @@ export function setGauges(metrics: Metrics, sources: GaugeSources): void {
   metrics.set("bytesInFlight", {}, edge.bytesInFlight);
   metrics.set("contextsCached", {}, edge.contexts);
   metrics.set("certificatesNotLoaded", {}, edge.certificatesNotLoaded);
+  const { defaultCertificateNotAfterMs: endMs } = edge;
+  metrics.set("defaultCertificateNotAfter", {}, endMs === null ? null : Math.floor(endMs / 1000));
   metrics.set("chainVerifierMissing", {}, readiness.chainVerifier === "missing" ? 1 : 0);
   metrics.set("deliveryFailing", {}, delivery.ownFailingMs / 1000);
   metrics.set("nextHopsFailing", {}, delivery.failing);

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
@@ -283,13 +284,17 @@ describe("another default certificate", () => {
   };
 
   it("is served from the next handshake on; one that does not load changes nothing", async () => {
-    const { smtpPort, worker: started } = await start(storeAt(3));
+    const { smtpPort, health, worker: started } = await start(storeAt(3));
     await started.firstSnapshot;
     const before = await served(smtpPort);
-    const { material } = await createSelfSigned({ names: ["gate.example"] }, { nowMs: Date.now() });
+    const soon = { names: ["gate.example"], days: 7 };
+    const { material } = await createSelfSigned(soon, { nowMs: Date.now() });
     started.edge.replaceDefaultCertificate(material);
     const after = await served(smtpPort);
     expect(after).not.toBe(before);
+    const end = new X509Certificate(material.keys[0]?.certificateChainPem ?? "").validToDate.getTime() / 1000;
+    const page = await (await fetch(`${health}/metrics`)).text();
+    expect(page).toContain(`\npostern_default_certificate_not_after_seconds ${String(end)}\n`);
     const broken = material.keys.map((key) => ({ ...key, privateKeyPem: "none" }));
     expect(() => started.edge.replaceDefaultCertificate({ keys: broken })).toThrow(Error);
     expect(await served(smtpPort)).toBe(after);

@@ -6,7 +6,7 @@ import {
   domainRecord,
   name,
 } from "../../test/support/records.ts";
-import type { EdgeId } from "../certificate/ids.ts";
+import type { CertificateId, EdgeId } from "../certificate/ids.ts";
 import type { ReportedEdge, ReportedListener, ServedCertificate } from "../edge-report/edge-reports.ts";
 import { domainStatus, type StatusFacts } from "./domain-status.ts";
 
@@ -52,6 +52,7 @@ const facts = (
   edges,
   sharedWithOthers: new Set(),
   warnings: [],
+  nowMs: Date.parse("2026-11-24T12:00:00.000Z"),
   ...more,
 });
 
@@ -268,6 +269,52 @@ describe("what edges give reason to warn of", () => {
     [
       "a record of others that it cannot read",
       facts([edge(1, { unreadable: [{ kind: "mx-host", id: "mx.b.example", problem: "x" }] })], asks),
+      [],
+    ],
+  ])("%s", (_, of, expected) => expect(codes(of)).toEqual(expected));
+});
+
+describe("a default certificate at an edge", () => {
+  const own = (notAfter: string): Partial<ReportedEdge> => ({
+    certificates: [
+      { certificateId: null, version: null, fingerprintsSha256: ["ab".repeat(32)], notAfter, problem: null },
+    ],
+  });
+  const good = own("2027-11-24T12:00:00.000Z");
+  const ended = own("2026-11-24T12:00:00.000Z");
+  const host = name("mx.example.com");
+  const named: DomainParts = { mxHosts: [host] };
+  const itemOf = (account: string, served: CertificateId | null) =>
+    new Map([[host, { host, account, certificateId: served, domainCount: 1 }]]);
+
+  it.each<[string, StatusFacts, readonly string[]]>([
+    ["that is good", facts([edge(1, good)]), []],
+    ["that has ended", facts([edge(1, good), edge(2, ended)]), ["default-certificate-expired"]],
+    [
+      "that ends in 30 days",
+      facts([edge(1, own("2026-12-24T12:00:00.000Z"))]),
+      ["default-certificate-expiring"],
+    ],
+    ["that ends a moment later", facts([edge(1, own("2026-12-24T12:00:00.001Z"))]), []],
+    ["that has ended at a lost edge", facts([edge(1, good), edge(2, { ...ended, state: "lost" })]), []],
+    [
+      "that has ended, at a host without a certificate",
+      facts([edge(1, ended)], named, { hosts: itemOf("default", null) }),
+      ["default-certificate-expired"],
+    ],
+    [
+      "that has ended, at the operator's host",
+      facts([edge(1, ended)], named),
+      ["default-certificate-expired"],
+    ],
+    [
+      "that has ended, at a host with a certificate",
+      facts([edge(1, ended)], named, { hosts: itemOf("default", certificateId(1)) }),
+      [],
+    ],
+    [
+      "that has ended, at a host of another account",
+      facts([edge(1, ended)], named, { hosts: itemOf("other", null) }),
       [],
     ],
   ])("%s", (_, of, expected) => expect(codes(of)).toEqual(expected));

@@ -23,6 +23,7 @@ export interface StatusFacts {
   readonly sharedWithOthers: ReadonlySet<EdgeId>;
   /** What the domain itself gives reason for. */
   readonly warnings: readonly Warning[];
+  readonly nowMs: number;
 }
 
 export interface EffectiveSettings {

@@ -3,7 +3,7 @@ import type { DomainName } from "../domain-name/domain-name.ts";
 import type { DomainRecord } from "./domain.ts";
 import type { MxHost } from "./mx-host.ts";
 import type { UnreadableItem } from "./store.ts";
-import { type Warning, type WarningCode, warning } from "./warning.ts";
+import { ending, type Warning, type WarningCode, warning } from "./warning.ts";
 
 interface DomainAndHosts {
   readonly domain: DomainRecord;
@@ -39,7 +39,7 @@ export function concerns({ domain, hosts }: DomainAndHosts, { kind, id }: Unread
 
 /** What the live edges give reason to warn of. */
 export function edgeWarnings(
-  facts: DomainAndHosts,
+  facts: DomainAndHosts & { readonly nowMs: number },
   live: readonly ReportedEdge[],
   listeners: readonly Effect[],
 ): Warning[] {
@@ -91,7 +91,35 @@ export function edgeWarnings(
       `${of(cannotJudge)} have no chain verifier: what the handshake cannot judge is answered 451 4.7.5`,
     ],
   ];
-  return possible.flatMap(([holds, code, message]) => (holds ? warning(code, message) : []));
+  return [
+    ...possible.flatMap(([holds, code, message]) => (holds ? warning(code, message) : [])),
+    ...(presentsDefault(facts) ? defaultCertificateWarnings(live, facts.nowMs) : []),
+  ];
+}
+
+/** Of the edge whose default certificate ends first. */
+function defaultCertificateWarnings(live: readonly ReportedEdge[], nowMs: number): Warning[] {
+  const own = live.flatMap(({ id, certificates }) =>
+    certificates
+      .filter(({ certificateId }) => certificateId === null)
+      .map(({ notAfter }) => ({ id, notAfter })),
+  );
+  const [first] = own.toSorted((a, b) => Date.parse(a.notAfter) - Date.parse(b.notAfter));
+  if (first === undefined) return [];
+  return ending(first.notAfter, nowMs, {
+    expired: "default-certificate-expired",
+    expiring: "default-certificate-expiring",
+    text: `the default certificate of edge ${first.id}, which senders to this domain are shown, is valid until ${first.notAfter}`,
+  });
+}
+
+/** Senders are shown the default certificate where the host has none of its own, or where there is no host. */
+function presentsDefault({ domain, hosts }: DomainAndHosts): boolean {
+  if (domain.mxHosts.length === 0) return true;
+  return domain.mxHosts.some((host) => {
+    const item = hosts.get(host);
+    return item === undefined || (item.account === domain.account && item.certificateId === null);
+  });
 }
 
 const isOwn = (

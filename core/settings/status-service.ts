@@ -36,6 +36,7 @@ export class StatusService {
     // A certificate that another domain has moved here is a change too: edges are asked whether they have it.
     const domain = shownRecord(found.domain, hosts);
     const surroundings = await readReferences(store, [domain], hosts);
+    const nowMs = clock.now();
     const literalNone = domain.tls.server.level === "none";
     const { certificates } = surroundings;
     return domainStatus({
@@ -44,7 +45,8 @@ export class StatusService {
       certificates,
       edges,
       sharedWithOthers: literalNone ? await this.#sharedWithOthers(name, edges) : new Set(),
-      warnings: domainWarnings(domain, { surroundings, operatorHosts, nowMs: clock.now() }),
+      warnings: domainWarnings(domain, { surroundings, operatorHosts, nowMs }),
+      nowMs,
     });
   }
 

@@ -40,6 +40,8 @@ export const WARNING_CODES = [
   "settings-unreadable-at-edge",
   "certificate-problem-at-edge",
   "certificate-not-loaded-at-edge",
+  "default-certificate-expiring",
+  "default-certificate-expired",
   "chain-verifier-missing",
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
+import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { trustStoreInput } from "../../core/certificate/certificate-input.ts";
 
 // Read as JSON, as a client does.
@@ -70,7 +71,19 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
   await ask("listChanges", "/v1/changes?resource=domain/example.org");
   await ask("getLiveness", "/health/live");
   await ask("getReadiness", "/health/ready");
+  answers.set(
+    "putCertificateMaterial",
+    await uploadWithMore(api, `/v1/certificates/${certificate.id}/material`),
+  );
   return answers;
+}
+
+/** A certificate for the example's host, and another that its chain does not need. */
+async function uploadWithMore(api: ApiUnderTest, path: string): Promise<Json> {
+  const server = issueServer({ names: ["mx1.example.org"], ca: makeCa() });
+  const certificatePem = server.bundlePem + makeCa({ name: "Old intermediate" }).certificatePem;
+  const body = { certificatePem, privateKeyPem: server.privateKeyPem };
+  return (await api.expect(200, "PUT", path, { body, headers: { "if-match": "*" } })).json;
 }
 
 describe("the examples of answers", () => {

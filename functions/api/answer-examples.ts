@@ -44,6 +44,33 @@ const certificate: z.input<typeof certificateResponse> = {
   usedBy: { count: 1, domains: ["example.org"] },
 };
 
+/** The answer to an upload with a certificate that its leaf does not need. */
+const uploadedMaterial: z.input<typeof certificateResponse> = {
+  ...certificate,
+  source: "pem",
+  notBefore: "2026-05-31T23:00:00.000Z",
+  notAfter: "2027-06-01T00:00:00.000Z",
+  keys: [
+    {
+      keyType: "ecdsa-p256",
+      fingerprintSha256: "3ac58f0f6f8dbb9c06b1a1b2f9e7d6c5b4a39281706f5e4d3c2b1a0998877665",
+      spkiPin: "sha256//n7bO1dUm2vT0Jq0v8xw7dXbYzq3o6s5L4kJhGfEdCbA=",
+      notAfter: "2027-06-01T00:00:00.000Z",
+    },
+  ],
+  version: 2,
+  revision: 4,
+  updatedAt: "2026-06-01T08:00:00.000Z",
+  leftOut: [
+    {
+      subject: "CN=Old intermediate",
+      fingerprintSha256: "c0ffee254729296a45a3885639ac7e10f9d54979c0ffee254729296a45a38856",
+      notAfter: "2030-01-01T00:00:00.000Z",
+      reason: "not-needed",
+    },
+  ],
+};
+
 const trustStoreSummary = {
   id: trustStoreId,
   account: "default",
@@ -205,4 +232,5 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, unknown>> = {
   getLiveness: { status: "live" },
   getReadiness: { status: "ready" },
   getCertificateChain: EXAMPLE_CA,
+  putCertificateMaterial: uploadedMaterial,
 };

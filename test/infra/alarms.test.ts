@@ -84,6 +84,7 @@ class SimulatedEdge {
         contexts: 0,
         draining: false,
         certificatesNotLoaded: this.certificatesNotLoaded,
+        defaultCertificateNotAfterMs: null,
       },
       delivery: this.#health.state(),
     });

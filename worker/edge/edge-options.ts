@@ -69,6 +69,8 @@ export interface EdgeStats {
   readonly contexts: number;
   /** Certificates of the settings whose present version does not load. */
   readonly certificatesNotLoaded: number;
+  /** Where its leaves end at different times, the first end; null = there is no default certificate. */
+  readonly defaultCertificateNotAfterMs: number | null;
   readonly draining: boolean;
 }
 

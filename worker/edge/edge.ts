@@ -62,6 +62,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         bytesInFlight: budget.taken,
         contexts: contexts.size,
         certificatesNotLoaded: problemsNow().length,
+        defaultCertificateNotAfterMs: contexts.defaultNotAfterMs(),
         draining: draining !== null,
       };
     },

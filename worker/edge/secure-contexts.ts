@@ -47,6 +47,8 @@ export interface SecureContexts {
   /** New handshakes get this one. @throws when it does not load; the one before serves on. */
   replaceDefault(material: CertificateMaterial): void;
   readonly size: number;
+  /** End of the default certificate; null = there is none. */
+  defaultNotAfterMs(): number | null;
 }
 
 export interface SecureContextsOptions {
@@ -116,6 +118,7 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
     get size() {
       return cache.size;
     },
+    defaultNotAfterMs: () => fallback?.notAfterMs ?? null,
     get(choice, others) {
       if (choice.certificate === null) return serve(choice, null, others);
       const material = source.get(choice.certificate);
