@@ -33,6 +33,25 @@ const failing = (error: Error): Store =>
     },
   });
 
+/** The store is asked for edges where one reports a certificate. */
+const reportEdge = ({ edgeReports, ids }: ApiUnderTest): Promise<void> => {
+  const notAfter = "2027-01-01T00:00:00.000Z";
+  return edgeReports.report({
+    id: ids.edge(),
+    release: "0.1.0",
+    listeners: [],
+    revision: 3,
+    certificates: [
+      { certificateId: ids.certificate(), version: 1, fingerprintsSha256: [], notAfter, problem: null },
+    ],
+    certificateProblems: [],
+    unreadable: [],
+    stale: false,
+    chainVerifier: true,
+    omitted: 0,
+  });
+};
+
 describe("every route", () => {
   it("of this list is there, and no other", async () => {
     const api = await startApi();
@@ -116,6 +135,7 @@ describe("every route", () => {
 
   it("answers 500 without a word of the cause, which the log has", async () => {
     const api = await startApi({ store: failing(new Error("the disk at 10.0.0.7 is gone")) });
+    await reportEdge(api);
     for (const { method, path } of everyRequest(api).filter((each) => each.path !== "/health/live")) {
       const { text } = await api.expect(500, method, path, takesBody(method) ? bodyFor(path) : {});
       expect(text).not.toContain("disk");
@@ -127,6 +147,7 @@ describe("every route", () => {
 
   it("answers 503 with Retry-After while the store does not", async () => {
     const api = await startApi({ store: failing(new Unavailable("timeout at 10.0.0.7")) });
+    await reportEdge(api);
     for (const { method, path } of everyRequest(api).filter((each) => each.path !== "/health/live")) {
       const { text, headers } = await api.expect(503, method, path, takesBody(method) ? bodyFor(path) : {});
       expect(headers.get("retry-after")).toBe("1");
