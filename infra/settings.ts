@@ -93,7 +93,7 @@ const REGION: Form = {
 const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
 /** A value is kept in a parameter, which holds 4 KB; a list may grow when it is written in full. */
 const MOST_CHARACTERS = 2_048;
-/** An NLB's targets and DynamoDB's log are not the limit before this; it stops a typing error. */
+/** Stops a typing error: a target group takes 500 targets, and a deployment runs old and new edges (docs/adr/0025). */
 const MOST_EDGES = 100;
 /** What API Gateway takes, of an authorizer and of a route; more cannot be asked for ("Quotas for … an HTTP API"). */
 const MOST_AUDIENCES = 50;

@@ -6,7 +6,7 @@ import { readFeedEntry } from "./stored-record.ts";
 /**
  * What a commit is written as: the log entry at the revision it takes, and the record with that revision in it.
  *
- * @throws TypeError for what could not be read back: stored, it would be a record that nobody can change any more, so a
+ * @throws TypeError for what could not be read back: stored, it would be a record that no write can change any more, so a
  * writer that is laxer than stored-record.ts must not get that far.
  */
 export function logEntryOf(commit: Commit): LogEntry {
@@ -40,7 +40,7 @@ function asRead({ record, hosts, hostsRead }: Commit): RecordChange {
   return { ...record, before: shownRecord(record.before, items) };
 }
 
-/** @throws TypeError for a change of nothing to nothing: a mistake of ours. */
+/** @throws TypeError for a change of nothing to nothing, which is a bug. */
 export function actionOf({ record, replaced }: Pick<Commit, "record" | "replaced">): ChangeAction {
   const { before, after, id } = record;
   if (before === null && after === null && replaced === undefined)

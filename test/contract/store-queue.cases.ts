@@ -244,7 +244,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.withdraw(2)).toBe(2);
   });
 
-  it("stores an offered write once, whoever comes first", async () => {
+  it("stores an offered write once, by its own writer or by another", async () => {
     const { queue, own, second, along } = await threeWriters(subject());
     const { store } = subject();
     await store.commit({ ...own, along: along.slice(0, 1) });

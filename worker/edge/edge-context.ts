@@ -52,7 +52,7 @@ export function createEdgeContext(parts: EdgeContextParts): SecureContext {
   const crl = [...parts.crlsPem];
   return createSecureContext({
     ...pairs(keys),
-    // Never left out: undefined means the public roots. [] is nobody.
+    // Never left out: undefined means the public roots, [] none.
     ca: [...anchorsPem],
     ...(crl.length === 0 ? {} : { crl }),
     allowPartialTrustChain: true,
