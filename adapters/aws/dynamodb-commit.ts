@@ -13,7 +13,7 @@ import {
   numberOf,
   textOf,
 } from "./dynamodb-table.ts";
-import { BUSY_AT, offerAction } from "./dynamodb-queue.ts";
+import { offerAction } from "./dynamodb-queue.ts";
 import { type ReferenceChange, referenceChanges } from "./references.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";
 import { HEAD_KEY, type ItemKey, listKeyOf, logKey, recordKey, WRITER_REGION } from "./table-keys.ts";
@@ -234,8 +234,7 @@ function headAction(
           values: { ...taken, ":expected": { N: String(expectedHead) }, ":region": { S: region } },
         };
   const served = ticket === undefined ? "" : ", served = :ticket";
-  const busy = commit.othersWait === true ? `, ${BUSY_AT} = :next` : "";
-  const set = `SET head = :next, writtenAt = :at${served}${busy}`;
+  const set = `SET head = :next, writtenAt = :at${served}`;
   return { update: HEAD_KEY, set, condition };
 }
 

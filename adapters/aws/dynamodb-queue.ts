@@ -59,7 +59,6 @@ export class DynamoDbQueue implements WriterQueue {
       served: numberOf(head, "served") ?? 0,
       taken: numberOf(queue, "taken") ?? 0,
       left: new Set(ticketsIn(queue)),
-      isBusy: head !== undefined && numberOf(head, BUSY_AT) === numberOf(head, "head"),
       entry: items.flatMap(feedEntryOf)[0] ?? null,
       storedAt: offer === undefined ? null : (numberOf(at(offerKey(offer).sk), STORED_AT) ?? null),
     };
@@ -110,8 +109,6 @@ export class DynamoDbQueue implements WriterQueue {
   }
 }
 
-/** Attribute of the head's item: the newest revision that was stored while others waited. */
-export const BUSY_AT = "busyAt";
 const STORED_AT = "storedAt";
 const IS_OFFERED: Condition = { expression: `attribute_exists(json) AND attribute_not_exists(${STORED_AT})` };
 

@@ -28,7 +28,6 @@ const line = (parts: Partial<WriterLine>): WriterLine => ({
   served: 0,
   taken: 0,
   left: new Set(),
-  isBusy: false,
   entry: null,
   storedAt: null,
   ...parts,
@@ -37,7 +36,7 @@ const line = (parts: Partial<WriterLine>): WriterLine => ({
 /** A queue and a log in memory; each commit fails with the next of `failures`, if any is left. */
 function start(failures: readonly Error[] = []) {
   const time = new VirtualTime();
-  const state = { head: 0, served: 0, taken: 0, left: new Set<number>(), isBusy: false };
+  const state = { head: 0, served: 0, taken: 0, left: new Set<number>() };
   const offers = new Map<number, Commit>();
   const storedAt = new Map<number, number>();
   const waiting = [...failures];
@@ -113,7 +112,7 @@ describe("a write in the queue", () => {
     Object.assign(state, { head: 7, served: 3, taken: 3 });
     expect((await time.run(writeWithQueue(write))).revision).toBe(8);
     expect(commits.map(({ ticket, expectedHead }) => [ticket, expectedHead])).toEqual([
-      [undefined, 7],
+      [4, 7],
       [4, 7],
     ]);
   });
@@ -153,11 +152,14 @@ describe("a write in the queue", () => {
 
   it("that was passed takes its turn at once, and no ticket counts as served twice", async () => {
     const { time, state, commits, write } = start();
-    const late = writeWithQueue(write);
-    Object.assign(state, { taken: 2, served: 2 });
-    await time.run(late);
+    state.taken = 1;
+    const passing = (async () => {
+      await time.sleep(10);
+      Object.assign(state, { head: 2, taken: 3, served: 3 });
+    })();
+    await time.run(Promise.all([writeWithQueue(write), passing]));
     expect(commits.map(({ ticket }) => ticket)).toEqual([undefined]);
-    expect(state.served).toBe(2);
+    expect(state.served).toBe(3);
   });
 
   it("is tried again when another went first", async () => {
@@ -321,20 +323,21 @@ describe("a write that waits behind others", () => {
   });
 
   it("takes along what is offered behind it, and not a second time after it was too late", async () => {
-    const { time, state, offers, commits, write } = start([new Contention("taken"), new Contention("taken")]);
-    const other = domainRecord({ name: "other.example", mxHosts: ["mx.other.example"] });
-    const record = { kind: "domain", id: other.name, before: null, after: other } as const;
-    const commit = { ...commitAt(0), record };
-    const enter = async () => {
-      const ticket = await write.queue.enter();
-      state.taken = 2;
-      offers.set(2, commit);
-      return ticket;
-    };
-    await time.run(writeWithQueue({ ...write, queue: { ...write.queue, enter } }));
-    const along = [{ ticket: 2, commit: { ...commit, expectedHead: 1 } }];
-    expect(commits.map((tried) => tried.along)).toEqual([undefined, along, undefined]);
-    expect(commits.at(-1)).toMatchObject({ ticket: 1, othersWait: true });
+    const { time, state, offers, commits, write } = start([new Contention("taken")]);
+    const after3 = domainRecord({ name: "other.example", mxHosts: ["mx.other.example"] });
+    const record = { kind: "domain", id: after3.name, before: null, after: after3 } as const;
+    state.taken = 1;
+    const other = (async () => {
+      await time.sleep(50);
+      offers.set(3, { ...commitAt(1), record });
+      Object.assign(state, { head: 1, served: 1, taken: 3 });
+    })();
+    await time.run(Promise.all([writeWithQueue(write), other]));
+    const along = [{ ticket: 3, commit: { ...commitAt(2), record } }];
+    expect(commits.map((tried) => [tried.ticket, tried.along])).toEqual([
+      [2, along],
+      [2, undefined],
+    ]);
   });
 });
 
@@ -355,26 +358,34 @@ describe("a writer that may store its own writes alone", () => {
 });
 
 describe("a write where others may wait", () => {
-  it("takes no ticket when none waits", async () => {
+  it("takes a ticket and commits without another look when none waits", async () => {
     const { time, state, store, build, effects, commits } = start();
     Object.assign(state, { head: 5, served: 2, taken: 2 });
     await time.run(commitWithRetry(store, build, effects));
-    expect(state.taken).toBe(2);
-    expect(commits.map(({ ticket }) => ticket)).toEqual([undefined]);
+    expect(commits.map(({ ticket, expectedHead }) => [ticket, expectedHead])).toEqual([[3, 5]]);
+    expect(time.now()).toBe(4);
+  });
+
+  it("waits for one that took a ticket while it was built", async () => {
+    const { time, state, store, commits, build, effects } = start();
+    const slow = (head: number) => {
+      state.taken = Math.max(state.taken, 1);
+      return build(head);
+    };
+    const other = (async () => {
+      await time.sleep(50);
+      expect(commits).toEqual([]);
+      Object.assign(state, { head: 1, served: 1 });
+    })();
+    await time.run(Promise.all([commitWithRetry(store, slow, effects), other]));
+    expect(commits.map(({ ticket, expectedHead }) => [ticket, expectedHead])).toEqual([[2, 1]]);
   });
 
   it("marks the tickets of those who left as served, so that they need not be remembered", async () => {
     const { time, state, store, build, effects } = start();
     Object.assign(state, { head: 5, served: 2, taken: 4, left: new Set([3, 4]) });
     await time.run(commitWithRetry(store, build, effects));
-    expect(state).toMatchObject({ head: 6, served: 4, taken: 4 });
-  });
-
-  it("takes no ticket along from a try that was lost", async () => {
-    const { time, state, store, build, effects, commits } = start([new Contention("taken")]);
-    Object.assign(state, { served: 2, taken: 4, left: new Set([3, 4]) });
-    await time.run(commitWithRetry(store, build, effects));
-    expect(commits.map(({ ticket }) => ticket)).toEqual([4, 5]);
+    expect(state).toMatchObject({ head: 6, served: 5, taken: 5 });
   });
 
   it("queues up when others wait, before it is built", async () => {
@@ -386,17 +397,10 @@ describe("a write where others may wait", () => {
     expect(builds.at(-1)).toBe(1);
   });
 
-  it("queues up when others waited a moment ago: they come back together", async () => {
-    const { time, state, store, build, effects, commits } = start();
-    Object.assign(state, { head: 7, served: 3, taken: 3, isBusy: true });
-    await time.run(commitWithRetry(store, build, effects));
-    expect(commits.map(({ ticket, othersWait }) => [ticket, othersWait])).toEqual([[4, false]]);
-  });
-
-  it("queues up when it has lost its first try", async () => {
+  it("is tried again under its ticket when it was too late", async () => {
     const { time, store, build, builds, effects, commits } = start([new Contention("taken")]);
     await time.run(commitWithRetry(store, build, effects));
-    expect(commits.map(({ ticket }) => ticket)).toEqual([undefined, 1]);
+    expect(commits.map(({ ticket }) => ticket)).toEqual([1, 1]);
     // Nothing was written since: what was built still holds.
     expect(builds).toEqual([0]);
   });

@@ -55,25 +55,22 @@ export function writersBefore({ served, left }: WriterLine, ticket: number): num
 export const waitingIn = (line: WriterLine): number => writersBefore(line, line.taken + 1);
 
 /**
- * Builds and commits at once when no other writer waits, and otherwise, or when that was too late, after those who came
- * before: none is overtaken until its time is over.
+ * Builds the write, takes a ticket, and commits in the order of tickets: at once when no other writer waits, and otherwise after
+ * those who came before. None is overtaken until its time is over. A ticket costs an update; without it, writers that come at
+ * the same moment would all send a transaction, of which one is stored.
  *
  * @throws Unavailable at the deadline; whatever `build` and `commit` throw passes.
  */
 export async function writeWithQueue(write: QueuedWrite): Promise<LogEntry> {
-  const { store, queue, build } = write;
-  const line = await queue.line();
-  // Going first, it would be in the way of those who wait, or who come at the same time after a write that stored many.
-  if (waitingIn(line) > 0 || line.isBusy) return waitAndCommit(null, write);
-  const built = await build(line.head);
-  // All that have a ticket were served or left: marked as served, they need not be remembered.
-  const passed = line.taken > line.served ? { ticket: line.taken } : {};
-  try {
-    return await store.commit({ ...built, ...passed });
-  } catch (error) {
-    if (!isWorthAnotherTry(error)) throw error;
-    return waitAndCommit(error instanceof Contention ? built : null, write);
-  }
+  const line = await write.queue.line();
+  // One that has to wait is built behind its ticket, so that it does not come later for being built.
+  return waitAndCommit(waitingIn(line) > 0 ? null : { line, commit: await write.build(line.head) }, write);
+}
+
+/** What was built before the ticket was taken, and the line at that time: no one waited. */
+interface BuiltBefore {
+  readonly line: WriterLine;
+  readonly commit: Commit;
 }
 
 /** A writer in the queue. */
@@ -83,8 +80,7 @@ interface Waiting {
   offered: Commit | null;
 }
 
-/** `built`: what was built already, at the head that it holds at; null = nothing. */
-async function waitAndCommit(built: Commit | null, write: QueuedWrite): Promise<LogEntry> {
+async function waitAndCommit(built: BuiltBefore | null, write: QueuedWrite): Promise<LogEntry> {
   const { queue } = write;
   const waiting: Waiting = { ticket: await queue.enter(), offered: null };
   const { ticket } = waiting;
@@ -104,12 +100,17 @@ async function waitAndCommit(built: Commit | null, write: QueuedWrite): Promise<
 const entryOf = (offered: Commit, storedAt: number): LogEntry =>
   logEntryOf({ ...offered, expectedHead: storedAt - 1 });
 
-async function commitWith(waiting: Waiting, first: Commit | null, write: QueuedWrite): Promise<LogEntry> {
+async function commitWith(
+  waiting: Waiting,
+  builtBefore: BuiltBefore | null,
+  write: QueuedWrite,
+): Promise<LogEntry> {
   const { ticket } = waiting;
   const look = observer(waiting, write);
-  let built = first;
+  let built = builtBefore?.commit ?? null;
   for (let [lost, isFirst] = [0, true]; ; isFirst = false) {
-    const { line, before, isPatient, pauseMs } = await look(built);
+    const known = isFirst ? knownTurn(builtBefore, ticket) : null;
+    const { line, before, isPatient, pauseMs } = known ?? (await look(built));
     if (waiting.offered !== null && line.storedAt !== null) return entryOf(waiting.offered, line.storedAt);
     const isTurn = before === 0 || !isPatient;
     if (isTurn || isFirst || before <= BUILT_AHEAD) built = await builtAt(line, built, write);
@@ -130,6 +131,12 @@ async function commitWith(waiting: Waiting, first: Commit | null, write: QueuedW
   }
 }
 
+/** The ticket is the next after those of a line in which no one waited: it is this writer's turn, and no one is behind it. */
+const knownTurn = (built: BuiltBefore | null, ticket: number): Look | null =>
+  built?.line.taken === ticket - 1
+    ? { line: { ...built.line, taken: ticket }, before: 0, isPatient: true, pauseMs: NEXT_POLL_MS }
+    : null;
+
 /** Those before may store it too: the writer whose turn it is takes along what fits. */
 async function offer(waiting: Waiting, commit: Commit, { queue }: QueuedWrite): Promise<void> {
   // An offer does not say what of the stored items cannot be read.
@@ -140,10 +147,10 @@ async function offer(waiting: Waiting, commit: Commit, { queue }: QueuedWrite): 
   if (!(await queue.offer({ ticket, commit }))) waiting.offered = null;
 }
 
-function inQueue(commit: Commit, { served, taken }: WriterLine, { ticket, offered }: Waiting): Commit {
+function inQueue(commit: Commit, { served }: WriterLine, { ticket, offered }: Waiting): Commit {
   return {
     ...commit,
-    ...(served < ticket ? { ticket, othersWait: taken > ticket } : {}),
+    ...(served < ticket ? { ticket } : {}),
     ...(offered === null ? {} : { offered: ticket }),
   };
 }

@@ -76,8 +76,6 @@ export interface Commit {
   readonly expectedHead: number;
   /** Marks this ticket of the store's `WriterQueue` as served, together with the write; absent = none. */
   readonly ticket?: number;
-  /** Others wait behind `ticket`: until the next write, the queue counts as busy. */
-  readonly othersWait?: boolean;
   /** The ticket under which the write was offered: the offer is settled with it, or nothing is stored; absent = it was not. */
   readonly offered?: number;
   /**
@@ -135,8 +133,6 @@ export interface WriterLine {
   readonly taken: number;
   /** Tickets after `served` whose writers have left; may hold older ones. */
   readonly left: ReadonlySet<number>;
-  /** Others waited when the newest write was stored: the next ones queue up, though the queue may be empty now. */
-  readonly isBusy: boolean;
   /** The log entry that was asked for; null = none was, or it is not there (it may be missing when `head` shows it already). */
   readonly entry: FeedEntry | null;
   /** The revision that the offer has been stored at which was asked for; null = none was asked for, or it was not. */

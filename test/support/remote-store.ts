@@ -39,7 +39,7 @@ const WITHOUT_LIMIT: Processors = {
  * the way of others too.
  */
 export function remoteStore(local: Store, time: VirtualTime, processors = WITHOUT_LIMIT): RemoteStore {
-  let [taken, served, transactions, requests, busyAt] = [0, 0, 0, 0, 0];
+  let [taken, served, transactions, requests] = [0, 0, 0, 0];
   const offers = new Map<number, Commit | { readonly storedAt: number }>();
   const left = new Set<number>();
   let atHead = 0;
@@ -71,7 +71,6 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
           served,
           taken,
           left: new Set(left),
-          isBusy: head > 0 && busyAt === head,
           entry: entries[0] ?? null,
           storedAt: offered !== undefined && "storedAt" in offered ? offered.storedAt : null,
         };
@@ -123,7 +122,6 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
         offers.set(ticket, { storedAt: revision });
       }
       if (wanted.ticket !== undefined) served = along.at(-1)?.ticket ?? wanted.ticket;
-      if (wanted.othersWait === true) busyAt = await local.head();
       return entry;
     });
   };
