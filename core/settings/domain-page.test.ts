@@ -7,11 +7,16 @@ import type { MxHost } from "./mx-host.ts";
 const X = certificateId(1);
 
 /** `count` domains with a host each, in order; those of `serving` serve X. Counts what is read. */
-function start(count: number, serving: (n: number) => boolean, uses: number) {
+function start(
+  count: number,
+  serving: (n: number) => boolean,
+  uses: number,
+  damaged: readonly string[] = [],
+) {
   const names = Array.from({ length: count }, (_, n) => `d${String(n).padStart(6, "0")}.example`);
   const hostOf = (domain: string) => name(`mx.${domain}`);
   const domains: DomainRecord[] = names.map((each) => domainRecord({ name: each, mxHosts: [hostOf(each)] }));
-  const read = { records: 0, hosts: 0, joined: 0 };
+  const read = { records: 0, hosts: 0, joined: 0, lists: 0 };
   const store = {
     useCount: async () => uses,
     listDomains: async (
@@ -19,10 +24,22 @@ function start(count: number, serving: (n: number) => boolean, uses: number) {
       { limit, after = "" }: { readonly limit: number; readonly after?: string | undefined },
     ) => {
       if (filter.certificateId !== undefined) read.joined += 1;
+      read.lists += 1;
       const rest = domains.filter((each) => each.name > after);
-      const items = rest.slice(0, limit);
-      read.records += items.length;
-      return { items, unreadable: [], next: rest.length > limit ? (items.at(-1)?.name ?? null) : null };
+      const shown = rest.slice(0, limit);
+      read.records += shown.length;
+      const [items, unreadable] = [false, true].map((isDamaged) =>
+        shown.filter((each) => damaged.includes(each.name) === isDamaged),
+      );
+      return {
+        items: items ?? [],
+        unreadable: (unreadable ?? []).map((each) => ({
+          kind: "domain" as const,
+          id: each.name,
+          problem: "",
+        })),
+        next: rest.length > limit ? (shown.at(-1)?.name ?? null) : null,
+      };
     },
     getMxHosts: async (hosts: readonly string[]) => {
       read.hosts += hosts.length;
@@ -83,5 +100,35 @@ describe("a page of the domains that serve a certificate", () => {
     } while (after !== undefined);
     expect(found).toEqual(names.slice(3_990));
     expect(pages).toBe(4);
+  });
+
+  it("asks the store a few times, also where one domain is left to find", async () => {
+    const { list, read, names } = start(4_000, (n) => n === 0 || n >= 990, 100);
+    const { items, next } = await list(2);
+    expect(items.map((each) => each.name)).toEqual([names[0], names[990]]);
+    expect(next).toBe(names[990]);
+    expect(read.lists).toBeLessThanOrEqual(20);
+  });
+
+  it("shows each record that cannot be read once, on the page that its name belongs to", async () => {
+    const damaged = ["d000001.example", "d000007.example", "d000012.example"];
+    const { list } = start(20, () => true, 100, damaged);
+    const shown: string[] = [];
+    let after: string | undefined;
+    do {
+      const page = await list(4, after);
+      shown.push(
+        [...page.items.map((each) => each.name), "|", ...page.unreadable.map(({ id }) => id)].join(" "),
+      );
+      after = page.next ?? undefined;
+    } while (after !== undefined);
+    expect(shown.map((page) => page.split("| ")[1] ?? "")).toEqual([
+      "d000001.example",
+      "d000007.example",
+      "d000012.example",
+      "",
+      "",
+    ]);
+    expect(shown.join(" ").match(/d\d{6}/gu)).toHaveLength(20);
   });
 });

@@ -5,6 +5,8 @@ import type { DomainFilter, Page, PageRequest, Store, UnreadableItem } from "./s
 const MOST_HOSTS_JOINED = 50;
 /** Domains that one page looks at where it has to filter them itself. */
 const MOST_LOOKED_AT = 1_000;
+/** Domains of one request to the store at least: where one is left to find, a request for each would take seconds. */
+const LEAST_AT_ONCE = 50;
 
 /**
  * A page of the domains of an account. A store finds those of a certificate by its hosts, which a certificate may have 100,000
@@ -23,7 +25,7 @@ export async function domainPage(
   const unreadable: UnreadableItem[] = [];
   let next: string | null = page.after ?? null;
   for (let lookedAt = 0; ; ) {
-    const limit = page.limit - items.length;
+    const limit = Math.max(LEAST_AT_ONCE, page.limit - items.length);
     const found = await store.listDomains(others, { limit, after: next ?? undefined });
     const hosts = await store.getMxHosts([...new Set(found.items.flatMap(({ mxHosts }) => mxHosts))]);
     const serves = (name: DomainRecord["mxHosts"][number]): boolean => {
@@ -34,7 +36,19 @@ export async function domainPage(
     unreadable.push(...found.unreadable);
     lookedAt += limit;
     next = found.next;
-    if (next === null || items.length >= page.limit || lookedAt >= MOST_LOOKED_AT)
+    if (items.length > page.limit) return firstOf({ items, unreadable, limit: page.limit });
+    if (next === null || items.length === page.limit || lookedAt >= MOST_LOOKED_AT)
       return { items, unreadable, next };
   }
+}
+
+/** The page that ends with its `limit`th domain, where more were found. */
+function firstOf({
+  items,
+  unreadable,
+  limit,
+}: Pick<Page<DomainRecord>, "items" | "unreadable"> & { readonly limit: number }): Page<DomainRecord> {
+  const shown = items.slice(0, limit);
+  const next = shown.at(-1)?.name ?? null;
+  return { items: shown, unreadable: unreadable.filter(({ id }) => next !== null && id < next), next };
 }
