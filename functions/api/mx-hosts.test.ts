@@ -242,3 +242,27 @@ describe("an MX host on the edge's default certificate", () => {
     expect(await certificateOf(api, "a.example")).toBe(id);
   });
 });
+
+describe("an operator's host that another account has claimed, as before it was the operator's", () => {
+  const host = "operator.example";
+  const IF_ANY = { headers: { "If-Match": "*" }, ...AS_OTHER };
+
+  // semantics.md section 1: what an operator can do where the item is from an earlier release or an earlier SMTP_NAME.
+  it("is that account's until its domains no longer name it, and then the operator's for good", async () => {
+    const earlier = await startApi({ operatorHosts: new Set() });
+    const theirs = await certificate(earlier, [host], AS_OTHER);
+    await put(earlier, 201, "b.example", settings([host], theirs), AS_OTHER);
+    const { store, vault } = earlier;
+    const api = await startApi({ store, vault });
+    const id = await certificate(api, [host]);
+    await put(api, 409, "a.example", settings([host], id));
+    // A certificate of null alone keeps the claim.
+    await put(api, 200, "b.example", settings([host]), IF_ANY);
+    await put(api, 409, "a.example", settings([host], id));
+    await put(api, 200, "b.example", settings([]), IF_ANY);
+    await put(api, 201, "a.example", settings([host], id));
+    await put(api, 200, "b.example", settings([host]), IF_ANY);
+    await put(api, 409, "b.example", settings([host], theirs), IF_ANY);
+    expect(await certificateOf(api, "a.example")).toBe(id);
+  });
+});
