@@ -84,7 +84,7 @@ export const ISSUE_CODES = {
   "too-many-certificates": "more certificates than are taken",
   "trusted-uses": "a TRUSTED CERTIFICATE with uses",
   "not-a-root": "an anchor that cannot be trusted by itself",
-  "crl-missing": "CRLs that cover none of the CAs",
+  "crl-missing": "CRLs that cover none of the CAs, or none of a CA's certificates",
   "bad-signature": "a CRL that its CA did not sign",
   "delta-crl": "a delta CRL where a complete one is needed",
   "no-next-update": "a CRL without nextUpdate",

@@ -31,13 +31,17 @@ interface RevocationScope {
   readonly names: Uint8Array | null;
   /** For leaves alone, some reasons, other issuers, or attribute certificates: nothing of that is about a CA. */
   readonly leavesOutCas: boolean;
+  /** OpenSSL takes it for no certificate: some reasons, other issuers, attribute certificates, leaves and CAs alone at once. */
+  readonly isUseless: boolean;
 }
 
 const DELTA_CRL_INDICATOR = "2.5.29.27";
 const ISSUING_DISTRIBUTION_POINT = "2.5.29.28";
 /** Tags of IssuingDistributionPoint. */
 const DISTRIBUTION_POINT = 0;
+const ONLY_LEAVES = 1;
 const ONLY_CAS = 2;
+const ONLY_SOME_REASONS = 3;
 
 /** @throws MalformedDer when the bytes are not one CRL in DER. */
 export function readRevocationList(der: Uint8Array): RevocationList {
@@ -85,14 +89,17 @@ function extensionsOf(extensions: DerElement | undefined): ReadonlyMap<string, U
 function scopeOf(value: Uint8Array | undefined): RevocationScope | null {
   if (value === undefined) return null;
   let names: Uint8Array | null = null;
-  let leavesOutCas = false;
+  const limits = new Set<number>();
   for (const { tag, content } of elementsOf(readDer(value, TAG.sequence).content)) {
     const field = tag & 0x1f;
     if (field === DISTRIBUTION_POINT) names = content;
-    // A BOOLEAN that is false may be written out; the reasons are bits.
-    else if (field !== ONLY_CAS && content.some((octet) => octet !== 0)) leavesOutCas = true;
+    // A BOOLEAN that is false may be written out. Reasons count by being there, were there none of them (measured).
+    else if (field === ONLY_SOME_REASONS || content.some((octet) => octet !== 0)) limits.add(field);
   }
-  return { names, leavesOutCas };
+  const isUseless =
+    [...limits].some((field) => field !== ONLY_LEAVES && field !== ONLY_CAS) ||
+    (limits.has(ONLY_LEAVES) && limits.has(ONLY_CAS));
+  return { names, leavesOutCas: isUseless || limits.has(ONLY_LEAVES), isUseless };
 }
 
 /** The octets of a BIT STRING without unused bits. */

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { extension, hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
-import { makeCrl, type CrlOptions } from "../../test/support/crl-writer.ts";
+import { CRL_SCOPE, makeCrl, type CrlOptions, USELESS_SCOPES } from "../../test/support/crl-writer.ts";
 import { explicit, implicit, integer, pem, sequence } from "../../test/support/der.ts";
 import { outcomeOf } from "../../test/support/outcome.ts";
 import { issueClient, makeCa } from "../../test/support/pki.ts";
@@ -140,6 +140,19 @@ describe("a trust store", () => {
       expect(outcome({ crlPem: crlPem + makeCrl({ ca: root }) })).toBe("accepted");
     },
   );
+
+  // That OpenSSL refuses every client below is a kind of test/matrix/client-certificates-on-the-wire.test.ts.
+  it.each(USELESS_SCOPES)("is refused with a CRL %s, whether of an anchor or of a CA below", (_, scope) => {
+    const useless = makeCrl({ ca: intermediate, extensions: [scope] });
+    expect(outcome({ crlPem: crl + useless })).toEqual(["RuleViolation /crlPem crl-missing"]);
+    expect(outcome({ crlPem: useless + crl + makeCrl({ ca: intermediate }) })).toBe("accepted");
+    expect(outcome(withCrl({ extensions: [scope] }))).toEqual(["RuleViolation /crlPem crl-missing"]);
+  });
+
+  it("is taken with a CRL of an intermediate for leaves alone, or for CAs alone", () => {
+    for (const scope of [CRL_SCOPE.leaves, CRL_SCOPE.cas])
+      expect(outcome({ crlPem: crl + makeCrl({ ca: intermediate, extensions: [scope] }) })).toBe("accepted");
+  });
 
   it.each([
     ["CAs, whose leaves another CRL covers", scoped(implicit(2, yes))],

@@ -42,7 +42,7 @@ const CRLS = "/crlPem";
  * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, weak RSA keys, CRLs that are
  *   unreadable, without nextUpdate, deltas, or signed by another key.
  * @throws RuleViolation when a CRL is out of date, or stands beside an anchor that is no root; when no anchor has a CRL
- *   while others have; too many certificates.
+ *   while others have, or a CA below them has only CRLs that are for no certificate; too many certificates.
  * @throws TooLarge when a field is over its cap.
  */
 export function parseTrustStore(
@@ -57,6 +57,7 @@ export function parseTrustStore(
     ...lists.flatMap((list, at) => dateIssues({ list, position: at + 1 }, nowMs)),
     ...(lists.length === 0 ? [] : certificates.flatMap(rootIssues)),
     ...coverageIssues(certificates, lists),
+    ...uselessIssues(certificates, lists),
   ];
   if (violations.length > 0) throw new RuleViolation(violations);
   return newTrustStore(certificates, lists);
@@ -188,6 +189,22 @@ function coverageIssues(
   const message =
     "no complete CRL is of a certificate in this store: with CRLs each CA needs one that its own certificate is in the scope of, so nothing could pass";
   return [{ pointer: CRLS, code: "crl-missing", message }];
+}
+
+/** A CA below the roots whose only CRLs are of no use: none of its clients could pass. Those of anchors show in `crlUntil`. */
+function uselessIssues(
+  anchors: readonly UploadedCertificate[],
+  lists: readonly RevocationList[],
+): readonly Issue[] {
+  const served = new Set([
+    ...anchors.map(({ fields }) => comparableName(fields.subject)),
+    ...lists.filter(({ scope }) => scope?.isUseless !== true).map(({ issuer }) => comparableName(issuer)),
+  ]);
+  return lists.flatMap(({ issuer }, at) => {
+    if (served.has(comparableName(issuer))) return [];
+    const message = `CRL ${String(at + 1)} is the only kind of its issuer and is for some reasons, other issuers, attribute certificates, or leaves and CAs alone at once: no certificate is checked by it, so no client of that CA could pass`;
+    return [{ pointer: CRLS, code: "crl-missing", message }];
+  });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { explicit, integer, pem, sequence, time, tlv } from "./der.ts";
+import { explicit, implicit, integer, pem, sequence, time, tlv } from "./der.ts";
 import {
   extension,
   hoursFromNow,
@@ -22,6 +22,19 @@ export interface CrlOptions {
   /** Beside the CRL number. */
   readonly extensions?: readonly Uint8Array[];
 }
+
+const YES = Buffer.from([0xff]);
+const scope = (...fields: readonly Uint8Array[]) => extension("2.5.29.28", true, sequence(...fields));
+/** Issuing distribution points for a part of a CA's certificates (RFC 5280 section 5.2.5). */
+export const CRL_SCOPE = { leaves: scope(implicit(1, YES)), cas: scope(implicit(2, YES)) };
+/** Those of which OpenSSL takes no CRL for any certificate. */
+export const USELESS_SCOPES: readonly (readonly [string, Uint8Array])[] = [
+  ["for some reasons", scope(implicit(3, Buffer.from([6, 0x40])))],
+  ["for reasons of which there are none", scope(implicit(3, Buffer.from([0])))],
+  ["for certificates of others", scope(implicit(4, YES))],
+  ["for attribute certificates", scope(implicit(5, YES))],
+  ["for leaves alone and for CAs alone", scope(implicit(1, YES), implicit(2, YES))],
+];
 
 /** A CRL of the CA in PEM; `revoked` takes whole certificates in DER. Default: no one, for 7 days. */
 export function makeCrl(options: CrlOptions): string {

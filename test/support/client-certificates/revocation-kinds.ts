@@ -1,5 +1,5 @@
 import { hoursFromNow } from "../certificate-writer.ts";
-import { makeCrl } from "../crl-writer.ts";
+import { CRL_SCOPE, makeCrl, USELESS_SCOPES } from "../crl-writer.ts";
 import { makeCa } from "../pki.ts";
 import { bad, client, good, intermediate, root, stranger, type ClientCertificateKind } from "./kind.ts";
 
@@ -40,6 +40,33 @@ export const revocationKinds = (): readonly ClientCertificateKind[] => [
   bad("a CRL that another key signed", {
     leaf,
     crls: [ofRoot, makeCrl({ ca: { ...intermediate, privateKey: stranger.privateKey } })],
+  }),
+  good("a CRL of the intermediate for leaves", {
+    leaf,
+    crls: [ofRoot, makeCrl({ ca: intermediate, extensions: [CRL_SCOPE.leaves] })],
+  }),
+  good("a CRL of the root for CAs", {
+    leaf,
+    crls: [makeCrl({ ca: root, extensions: [CRL_SCOPE.cas] }), ofIntermediate],
+  }),
+  bad("a CRL of the root for leaves", {
+    leaf,
+    crls: [makeCrl({ ca: root, extensions: [CRL_SCOPE.leaves] }), ofIntermediate],
+  }),
+  // Trust stores with these are refused when written: core/certificate/trust-anchors.test.ts.
+  ...USELESS_SCOPES.map(([what, scope]) =>
+    bad(`a CRL of the intermediate ${what}`, {
+      leaf,
+      crls: [ofRoot, makeCrl({ ca: intermediate, extensions: [scope] })],
+    }),
+  ),
+  good("a CRL of the intermediate for some reasons beside a whole one", {
+    leaf,
+    crls: [
+      ofRoot,
+      ofIntermediate,
+      makeCrl({ ca: intermediate, extensions: USELESS_SCOPES.slice(0, 1).map(([, scope]) => scope) }),
+    ],
   }),
   bad("CRLs under an intermediate as the anchor", {
     leaf,
