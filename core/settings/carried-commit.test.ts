@@ -9,8 +9,8 @@ import {
   trustStoreRecord,
 } from "../../test/support/records.ts";
 import { commitOf } from "../../test/contract/store-under-test.ts";
-import { alongWith, isTouchedBy } from "./carried-commit.ts";
-import type { MxHostChange } from "./mx-host.ts";
+import { alongWith, carriedOver, isTouchedBy } from "./carried-commit.ts";
+import type { MxHost, MxHostChange } from "./mx-host.ts";
 import { logEntryOf } from "./log-entry.ts";
 import type { Commit, FeedEntry, LogEntry, RecordChange } from "./store.ts";
 import { actionOf } from "./log-entry.ts";
@@ -150,6 +150,117 @@ describe("a planned write is touched", () => {
   it.each(["update", "delete"] as const)("any, by an %s of a record that could not be read", (action) => {
     const commit = commitOf(planned.record, { uses: planned.uses });
     expect(isTouchedBy(commit, { action, record: elsewhere, hosts: [] })).toBe(true);
+  });
+});
+
+describe("a planned write whose MX host another has changed", () => {
+  const host = name("mx.example");
+  const item = (domainCount: number, parts: Partial<MxHost> = {}): MxHost => ({
+    host,
+    account: "default",
+    certificateId: null,
+    domainCount,
+    ...parts,
+  });
+  const change = (before: MxHost | null, after: MxHost | null): MxHostChange => ({ host, before, after });
+  const withX = { certificateId: X, certificateRevision: 3 };
+  const ofOther = { account: "other" };
+  const both: DomainParts = { mxHosts: ["mx.example"] };
+  const carriedPast = (planOf: Partial<Commit>, hosts: readonly MxHostChange[]): Commit | null => {
+    const plan = commitOf(domain("a.example", null, both), { expectedHead: 7, ...planOf });
+    const entry = logEntryOf(commitOf(domain("b.example", null, both), { expectedHead: 7, hosts }));
+    return carriedOver(plan, { entries: [{ kind: "entry", entry }], head: 8 });
+  };
+
+  it.each<[string, MxHostChange, MxHostChange | null, MxHostChange | null]>([
+    [
+      "is the second where both claim it",
+      change(null, item(1)),
+      change(null, item(1)),
+      change(item(1), item(2)),
+    ],
+    [
+      "is planned again behind another account's claim",
+      change(null, item(1)),
+      change(null, item(1, ofOther)),
+      null,
+    ],
+    [
+      "is planned again where it claims with a certificate",
+      change(null, item(1, withX)),
+      change(null, item(1)),
+      null,
+    ],
+    [
+      "is planned again where the other claims with one",
+      change(null, item(1)),
+      change(null, item(1, withX)),
+      null,
+    ],
+    ["is planned again where it claims for others too", change(null, item(2)), change(null, item(1)), null],
+    ["is planned again behind one that names it unclaimed", change(null, item(2)), null, null],
+    ["is recounted", change(item(4), item(5)), change(item(4), item(5)), change(item(5), item(6))],
+    [
+      "is recounted behind one that leaves",
+      change(item(4), item(5)),
+      change(item(4), item(3)),
+      change(item(3), item(4)),
+    ],
+    [
+      "is recounted where it leaves",
+      change(item(4), item(3)),
+      change(item(4), item(5)),
+      change(item(5), item(4)),
+    ],
+    [
+      "is recounted where it was read a write later than its head",
+      change(item(5), item(6)),
+      change(item(4), item(5)),
+      change(item(5), item(6)),
+    ],
+    [
+      "is recounted where the host has a certificate, whose revision the store sets",
+      change(item(4, withX), item(5, { certificateId: X })),
+      change(item(4, withX), item(5, withX)),
+      change(item(5, withX), item(6, { certificateId: X })),
+    ],
+    ["is planned again where it would be the last", change(item(2), item(1)), change(item(2), item(1)), null],
+    ["is planned again where it was the last", change(item(1), null), change(item(1), item(2)), null],
+    ["is planned again behind the last", change(item(1), item(2)), change(item(1), null), null],
+    [
+      "is planned again where it sets a certificate",
+      change(item(4), item(4, { certificateId: X })),
+      change(item(4), item(5)),
+      null,
+    ],
+    [
+      "is planned again behind one that sets a certificate",
+      change(item(4), item(5)),
+      change(item(4), item(5, withX)),
+      null,
+    ],
+    [
+      "is the same behind one that names it and counts no more",
+      change(item(4), item(5)),
+      null,
+      change(item(4), item(5)),
+    ],
+  ])("%s", (_, plan, stored, expected) => {
+    const carried = carriedPast({ hosts: [plan] }, stored === null ? [] : [stored]);
+    expect(carried?.hosts ?? null).toEqual(expected && [expected]);
+  });
+
+  it("rests on the item as the other has left it", () => {
+    const hostsRead = [{ host, item: item(4) }];
+    const carried = carriedPast({ hostsRead }, [change(item(4), item(5))]);
+    expect(carried).toMatchObject({ expectedHead: 8, hostsRead: [{ host, item: item(5) }] });
+    expect(carriedPast({ hostsRead }, [change(item(4), item(5, withX))])).toBeNull();
+    expect(carriedPast({ hostsRead: [{ host, item: null }] }, [change(null, item(1))])).toBeNull();
+  });
+
+  it("is planned again where it did not read the item: another account's, which is damaged", () => {
+    expect(carriedPast({}, [change(item(4, ofOther), item(5, ofOther))])).toBeNull();
+    expect(carriedPast({}, [])).toBeNull();
   });
 });
 

@@ -90,8 +90,7 @@ function countedAfter(planned: MxHostChange, stored: MxHostChange | undefined): 
   if (isFirstClaim(planned) && isFirstClaim(stored) && after?.account === stored.after?.account) {
     return { host, before: stored.after, after: stored.after && { ...stored.after, domainCount: 2 } };
   }
-  if (!isCount(planned) || !isCount(stored) || before?.domainCount !== stored.before?.domainCount)
-    return null;
+  if (!isCount(planned) || !isCount(stored)) return null;
   const domainCount =
     (after?.domainCount ?? 0) - (before?.domainCount ?? 0) + (stored.after?.domainCount ?? 0);
   // The last domain but one has gone: now this one is the last.
@@ -102,13 +101,12 @@ function countedAfter(planned: MxHostChange, stored: MxHostChange | undefined): 
 const isFirstClaim = ({ before, after }: MxHostChange): boolean =>
   before === null && after?.certificateId === null && after.domainCount === 1;
 
-/** Whether nothing but the number of domains changes. */
+/** Whether nothing but the number of domains changes: as long as the certificate is the same, its revision is. */
 const isCount = ({ before, after }: MxHostChange): boolean =>
   before !== null &&
   after !== null &&
   before.account === after.account &&
-  before.certificateId === after.certificateId &&
-  before.certificateRevision === after.certificateRevision;
+  before.certificateId === after.certificateId;
 
 /**
  * The commit with those of the writers behind that hold after it, as each would be built at its turn: all that come before
