@@ -344,6 +344,17 @@ describe("a write that is offered to other writers", () => {
     expect(readOffered(change(text))).toBeNull();
     expect(readOffered(undefined)).toBeNull();
   });
+
+  it("is nothing when no writer could store it: it would fail the writes of all who read it", () => {
+    const [commit] = commits;
+    if (commit === undefined) throw new TypeError("no commit");
+    const written = JSON.parse(offeredText(commit));
+    const without = { ...written, record: { ...written.record, before: null, after: null } };
+    expect(readOffered(JSON.stringify(written))).not.toBeNull();
+    expect(readOffered(JSON.stringify(without))).toBeNull();
+    const ofAnother = { ...written, record: { ...written.record, id: "another.example" } };
+    expect(readOffered(JSON.stringify(ofAnother))).toBeNull();
+  });
 });
 
 describe("items that a release has really written (test/skew)", () => {

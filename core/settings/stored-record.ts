@@ -227,27 +227,31 @@ const change = z.object({
     .optional(),
 });
 
+/** Applied to another record than it names, a change would be of settings that nobody wrote. */
+const isOfItsOwn = ({ record, hosts }: z.infer<typeof change>): boolean => {
+  const isOwn = [record.before, record.after].every((each) => each === null || recordKey(each) === record.id);
+  return isOwn && hosts.every(({ host, after }) => after === null || after.host === host);
+};
+
 const logEntry = change
   .extend({ revision: takenRevision, action: z.enum(CHANGE_ACTIONS) })
-  // Applied to another record than it names, an entry would change settings that nobody wrote.
-  .refine(({ record, hosts, revision }) => {
-    const isOwn = [record.before, record.after].every(
-      (each) => each === null || recordKey(each) === record.id,
-    );
-    const areOwn = hosts.every(({ host, after }) => after === null || after.host === host);
-    return isOwn && areOwn && (record.after === null || record.after.revision === revision);
-  });
+  .refine(isOfItsOwn)
+  .refine(({ record, revision }) => record.after === null || record.after.revision === revision);
 
-const offeredCommit = change.extend({
-  hostsRead: z.array(z.object({ host: domainName, item: mxHost.nullable() })).optional(),
-  uses: z.array(
-    z.discriminatedUnion("kind", [
-      z.object({ kind: z.literal("certificate"), id: certificateId, delta: z.int() }),
-      z.object({ kind: z.literal("trust-store"), id: trustStoreId, delta: z.int() }),
-    ]),
-  ),
-  expectedHead: z.int().min(0),
-});
+/** What another writer could store: one that it could not would fail the write of each who took it along. */
+const offeredCommit = change
+  .extend({
+    hostsRead: z.array(z.object({ host: domainName, item: mxHost.nullable() })).optional(),
+    uses: z.array(
+      z.discriminatedUnion("kind", [
+        z.object({ kind: z.literal("certificate"), id: certificateId, delta: z.int() }),
+        z.object({ kind: z.literal("trust-store"), id: trustStoreId, delta: z.int() }),
+      ]),
+    ),
+    expectedHead: z.int().min(0),
+  })
+  .refine(isOfItsOwn)
+  .refine(({ record: { before, after } }) => before !== null || after !== null);
 
 const recordKey = (record: { readonly id: string } | { readonly name: string }): string =>
   "id" in record ? record.id : record.name;
