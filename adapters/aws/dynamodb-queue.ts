@@ -19,8 +19,8 @@ import { HEAD_KEY, logKey, offerKey, offersRange, QUEUE_KEY, ticketOf } from "./
 const FORGOTTEN_AT = 100;
 /** More find no room in one transaction. */
 const OFFERS_AT_ONCE = 25;
-/** Of characters: a larger one would leave little room for others. */
-const MAX_OFFER_LENGTH = 32_768;
+/** A larger one would leave little room for others: a transaction takes 4 MB, and has each offer in it up to three times. */
+const MAX_OFFER_BYTES = 32_768;
 /** Long after its writer has ended. */
 const OFFER_KEPT_SECONDS = 3_600;
 const WITHDRAW_TRIES = 5;
@@ -74,9 +74,10 @@ export class DynamoDbQueue implements WriterQueue {
 
   async offer({ ticket, commit }: OfferedWrite): Promise<boolean> {
     const json = offeredText(commit);
-    if (json.length > MAX_OFFER_LENGTH) return false;
+    if (Buffer.byteLength(json) > MAX_OFFER_BYTES) return false;
     const expiresAt = Math.floor(Date.parse(commit.at) / 1000) + OFFER_KEPT_SECONDS;
-    await this.#table.put({
+    // Repeated after an answer that was lost, it must not offer again what was stored meanwhile.
+    await this.#table.putNew({
       ...keyItem(offerKey(ticket)),
       json: { S: json },
       [TABLE_DEFINITION.timeToLive]: { N: String(expiresAt) },

@@ -5,6 +5,7 @@ import {
   type BatchGetItemCommandOutput,
   BatchWriteItemCommand,
   type CancellationReason,
+  ConditionalCheckFailedException,
   DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
@@ -12,6 +13,7 @@ import {
   QueryCommand,
   TransactGetItemsCommand,
   TransactionCanceledException,
+  TransactionConflictException,
   type TransactWriteItem,
   TransactWriteItemsCommand,
   UpdateItemCommand,
@@ -168,6 +170,27 @@ export class DynamoDbTable {
   async put(item: Item): Promise<void> {
     const command = { TableName: this.#name, Item: item };
     await this.#calls.call((abortSignal) => this.#client.send(new PutItemCommand(command), { abortSignal }));
+  }
+
+  /**
+   * Where there is no item yet; one that is there stays as it is: it may come from a try of this call that had no answer, and
+   * may have been changed since.
+   */
+  async putNew(item: Item): Promise<void> {
+    const { partitionKey } = TABLE_DEFINITION;
+    const command = {
+      TableName: this.#name,
+      Item: item,
+      ConditionExpression: `attribute_not_exists(${partitionKey})`,
+    };
+    // A transaction that is at the item has found it there.
+    const isThere = [ConditionalCheckFailedException.name, TransactionConflictException.name];
+    try {
+      const send = new PutItemCommand(command);
+      await this.#calls.call((abortSignal) => this.#client.send(send, { abortSignal }), isThere);
+    } catch (error) {
+      if (!(error instanceof Error && isThere.includes(error.name))) throw error;
+    }
   }
 
   async delete(key: ItemKey): Promise<void> {

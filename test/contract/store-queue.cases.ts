@@ -333,9 +333,21 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.line({ offer: 2 })).toMatchObject({ head: 1, storedAt: null });
   });
 
+  it("offers no write again that was stored or taken back: a request that had no answer is repeated", async () => {
+    const { queue, own, second, third, along } = await threeWriters(subject());
+    await subject().store.commit({ ...own, along: along.slice(0, 1) });
+    expect(await queue.withdraw(3)).toBeNull();
+    for (const [index, commit] of [second, third].entries()) await queue.offer({ ticket: index + 2, commit });
+    expect(await queue.offersAfter(1)).toEqual([]);
+    expect(await queue.line({ offer: 2 })).toMatchObject({ storedAt: 2 });
+    expect(await queue.withdraw(2)).toBe(2);
+  });
+
   it("makes no offer of a very large write", async () => {
     const { queue, second } = await threeWriters(subject());
-    expect(await queue.offer({ ticket: 2, commit: { ...second, actor: "x".repeat(200_000) } })).toBe(false);
+    // In octets, as the store counts.
+    for (const actor of ["x".repeat(40_000), "\u4e00".repeat(15_000)])
+      expect(await queue.offer({ ticket: 2, commit: { ...second, actor } })).toBe(false);
   });
 
   it("shows who has left, and forgets them behind the one served", { timeout: 30_000 }, async () => {
