@@ -23,6 +23,11 @@ const elsewhereAt = (revision: number) => {
   const record = { kind: "domain", id: other.name, before: null, after: other } as const;
   return { kind: "entry", entry: logEntryOf({ ...commitAt(revision - 1), record }) } as const;
 };
+/** A feed of such writes alone. */
+const shownElsewhere = (state: { readonly head: number }) => async (revision: number) => ({
+  entries: Array.from({ length: state.head - revision }, (_, index) => elsewhereAt(revision + 1 + index)),
+  head: state.head,
+});
 const line = (parts: Partial<WriterLine>): WriterLine => ({
   head: 0,
   served: 0,
@@ -293,8 +298,33 @@ describe("a write that waits behind others", () => {
   it("settles its offer when it is stored at its own turn", async () => {
     const { time, state, commits, write } = behindTwo();
     const other = time.sleep(50).then(() => Object.assign(state, { head: 2, served: 2 }));
-    await time.run(Promise.all([writeWithQueue(write), other]));
+    const store = { ...write.store, changesAfter: shownElsewhere(state) };
+    await time.run(Promise.all([writeWithQueue({ ...write, store }), other]));
     expect(commits.map(({ ticket, offered }) => [ticket, offered])).toEqual([[3, 3]]);
+  });
+
+  it("takes its offer back before it is planned again: it has one plan at a time", async () => {
+    const { time, state, offers, builds, commits, build, write } = behindTwo();
+    const other = time.sleep(50).then(() => Object.assign(state, { head: 2, served: 2 }));
+    const rebuilt = (head: number) => {
+      if (head === 2) expect([...offers]).toEqual([]);
+      return build(head);
+    };
+    await time.run(Promise.all([writeWithQueue({ ...write, build: rebuilt }), other]));
+    expect(builds).toEqual([0, 2]);
+    expect(commits.map(({ ticket, offered }) => [ticket, offered])).toEqual([[3, undefined]]);
+  });
+
+  it("is not planned upon its own write, which the line does not show yet", async () => {
+    const { time, state, builds, storedAt, commits, write } = behindTwo();
+    const other = time.sleep(50).then(() => {
+      storedAt.set(3, 3);
+      return Object.assign(state, { head: 3, served: 3 });
+    });
+    const queue = { ...write.queue, line: async () => ({ ...(await write.queue.line()), storedAt: null }) };
+    const [entry] = await time.run(Promise.all([writeWithQueue({ ...write, queue }), other]));
+    expect(entry).toEqual(logEntryOf(commitAt(2)));
+    expect({ builds, commits }).toEqual({ builds: [0], commits: [] });
   });
 
   it("takes its offer back at its deadline", async () => {
@@ -350,7 +380,8 @@ describe("a writer that may store its own writes alone", () => {
       offers.set(3, commitAt(1));
       Object.assign(state, { head: 1, served: 1, taken: 3 });
     })();
-    await time.run(Promise.all([writeWithQueue({ ...write, storesOffers: false }), other]));
+    const store = { ...write.store, changesAfter: shownElsewhere(state) };
+    await time.run(Promise.all([writeWithQueue({ ...write, store, storesOffers: false }), other]));
     expect(commits.map(({ ticket, offered, along }) => [ticket, offered, along])).toEqual([
       [2, 2, undefined],
     ]);

@@ -76,7 +76,7 @@ interface BuiltBefore {
 /** A writer in the queue. */
 interface Waiting {
   readonly ticket: number;
-  /** What it has offered; null = nothing, or it was too large. */
+  /** What it has offered; null = nothing, or it was too large, or was taken back. */
   offered: Commit | null;
 }
 
@@ -113,7 +113,14 @@ async function commitWith(
     const { line, before, isPatient, pauseMs } = known ?? (await look(built));
     if (waiting.offered !== null && line.storedAt !== null) return entryOf(waiting.offered, line.storedAt);
     const isTurn = before === 0 || !isPatient;
-    if (isTurn || isFirst || before <= BUILT_AHEAD) built = await builtAt(line, built, write);
+    if (isTurn || isFirst || before <= BUILT_AHEAD) {
+      const carried = await carriedAt(line, built, write);
+      // It would be planned upon its own write, where another has stored what it offers: a line need not show that at once.
+      const stored = carried === null && isTurn ? await withdrawn(waiting, write) : null;
+      if (stored !== null) return stored;
+      // While it is offered, those before see for themselves whether it holds.
+      built = carried ?? (waiting.offered === null ? await write.build(line.head) : built);
+    }
     if (isFirst && !isTurn && built !== null) await offer(waiting, built, write);
     // Only at the head that `line` shows: at a later one, a later ticket may have been served already.
     const isReady = isTurn && built?.expectedHead === line.head;
@@ -147,6 +154,16 @@ async function offer(waiting: Waiting, commit: Commit, { queue }: QueuedWrite): 
   if (!(await queue.offer({ ticket, commit }))) waiting.offered = null;
 }
 
+/** Takes the offer back, if there is one. @returns the entry of one that was stored */
+async function withdrawn(waiting: Waiting, { queue }: QueuedWrite): Promise<LogEntry | null> {
+  const { ticket, offered } = waiting;
+  if (offered === null) return null;
+  const storedAt = await queue.withdraw(ticket);
+  if (storedAt !== null) return entryOf(offered, storedAt);
+  waiting.offered = null;
+  return null;
+}
+
 function inQueue(commit: Commit, { served }: WriterLine, { ticket, offered }: Waiting): Commit {
   return {
     ...commit,
@@ -168,17 +185,15 @@ async function tryCommit(
   }
 }
 
-/** The write at the head, or at a later one. */
-async function builtAt(
+/** The write at the head, or at a later one; null = it is to be built. */
+async function carriedAt(
   { head, entry }: WriterLine,
   built: Commit | null,
-  { store, build }: QueuedWrite,
-): Promise<Commit> {
-  if (built === null) return build(head);
-  if (built.expectedHead >= head) return built;
+  { store }: QueuedWrite,
+): Promise<Commit | null> {
+  if (built === null || built.expectedHead >= head) return built;
   const isNext = entry !== null && built.expectedHead + 1 === head;
-  const carried = isNext ? carriedOver(built, { entries: [entry], head }) : await carriedToHead(store, built);
-  return carried ?? build(head);
+  return isNext ? carriedOver(built, { entries: [entry], head }) : carriedToHead(store, built);
 }
 
 /** Longer or shorter than `aboutMs` by up to this part of it. */
