@@ -320,6 +320,38 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.line({ offer: 3 })).toMatchObject({ head: 2, served: 2, storedAt: null });
   });
 
+  it.each<[string, (second: Commit, third: Commit) => Commit, number]>([
+    ["the record of one before", (second) => ({ ...second, hosts: [] }), 2],
+    ["a host as it was before", (second, third) => ({ ...third, hosts: second.hosts }), 2],
+    [
+      "the absence of a host",
+      ({ hosts }, third) => ({
+        ...third,
+        hosts: [],
+        hostsRead: hosts.map(({ host }) => ({ host, item: null })),
+      }),
+      2,
+    ],
+    [
+      "a host as one before has left it",
+      ({ hosts }, third) => ({
+        ...third,
+        hosts: [],
+        hostsRead: hosts.map(({ host, after }) => ({ host, item: after })),
+      }),
+      3,
+    ],
+  ])("judges an offer by those before it: %s", async (_, change, head) => {
+    const { queue, own, second, third, along } = await threeWriters(subject());
+    const commit = { ...change(second, third), expectedHead: 2 };
+    await subject().store.commit({ ...own, along: [...along.slice(0, 1), { ticket: 3, commit }] });
+    expect(await queue.line({ offer: 3 })).toMatchObject({
+      head,
+      served: head,
+      storedAt: head === 3 ? 3 : null,
+    });
+  });
+
   it("takes no offer that gives a host to another account", async () => {
     const { store } = subject();
     const { queue, own, along } = await threeWriters(subject());
