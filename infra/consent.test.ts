@@ -23,6 +23,7 @@ const IN_FORCE = {
   POSTERN_ROLE: "primary",
   POSTERN_ALARM_EMAIL: "ops@example.net",
   POSTERN_ZONES: "2",
+  POSTERN_CLIENT_ADDRESS: "proxy-v2",
 } satisfies Record<ConsentVariable, string>;
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -55,6 +56,19 @@ describe("a deployment", () => {
     expect(() =>
       requireConsent({ before: {}, after: valuesOf(readSettings("pr-1", {})), consent: [] }),
     ).not.toThrow();
+  });
+
+  it("is compared with PROXY headers in a stage whose release had no other way", () => {
+    const { POSTERN_CLIENT_ADDRESS: _, ...before } = valuesOf(readSettings("production", IN_FORCE));
+    const upgrade = (environment: Variables) => (): void => {
+      const settings = readSettings("production", { ...IN_FORCE, ...environment });
+      requireConsent({ before, after: valuesOf(settings), consent: settings.consent });
+    };
+    expect(upgrade({ POSTERN_CLIENT_ADDRESS: "" })).toThrow(
+      "POSTERN_CLIENT_ADDRESS: in force is proxy-v2; this deployment has preserve",
+    );
+    expect(upgrade({ POSTERN_CLIENT_ADDRESS: "", POSTERN_CONSENT: "POSTERN_CLIENT_ADDRESS" })).not.toThrow();
+    expect(upgrade({})).not.toThrow();
   });
 
   it("is not compared with what an older release did not write down", () => {

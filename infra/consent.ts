@@ -16,6 +16,7 @@ export function valuesOf(settings: Settings): ValuesInForce {
     POSTERN_DELIVERY: deliveryText(settings.delivery),
     POSTERN_DELIVERY_ALLOW: listText([...networks, ...names]),
     POSTERN_POSTMASTER: edge.POSTMASTER ?? "none",
+    POSTERN_CLIENT_ADDRESS: settings.clientAddress,
     POSTERN_ZONES: String(settings.zones),
     POSTERN_API_AUTH: authorizer.kind,
     POSTERN_JWT_ISSUER: jwt.issuer,
@@ -53,8 +54,16 @@ export class ChangeWithoutConsent extends Error {
   override readonly name = "ChangeWithoutConsent";
 }
 
+/** Values in force in a stage whose release did not know the variable, where the default was another one. */
+const BEFORE_THE_VARIABLE: Readonly<Partial<Record<ConsentVariable, string>>> = {
+  POSTERN_CLIENT_ADDRESS: "proxy-v2",
+};
+
 export interface Change {
-  /** What the last deployment put in force; a variable that it did not know is absent, and is not compared. */
+  /**
+   * What the last deployment put in force; empty before the first one. A variable that it did not know is absent, and is not
+   * compared unless BEFORE_THE_VARIABLE has its value.
+   */
   readonly before: Readonly<Partial<Record<ConsentVariable, string>>>;
   readonly after: ValuesInForce;
   /** Variables that `POSTERN_CONSENT` names. */
@@ -68,7 +77,8 @@ export interface Change {
  * @throws WrongSetting for a stage that would lose a zone, whatever the consent.
  * @throws WrongSetting for consent to a variable that does not change: left in a file, it would let the next change pass.
  */
-export function requireConsent({ before, after, consent }: Change): void {
+export function requireConsent({ before: written, after, consent }: Change): void {
+  const before = Object.keys(written).length === 0 ? written : { ...BEFORE_THE_VARIABLE, ...written };
   // The provider replaces a load balancer that loses a zone, and the new one cannot have addresses that the old one still has.
   if (Number(before.POSTERN_ZONES ?? 0) > Number(after.POSTERN_ZONES))
     throw new WrongSetting("POSTERN_ZONES", `is ${before.POSTERN_ZONES ?? ""}, and cannot become less`);

@@ -56,6 +56,12 @@ export const DEPLOY_VARIABLES = {
     defaultText: "1024",
     meaning: "MB of the schedule's function, 128 to 10240; the backup holds all domains",
   },
+  POSTERN_CLIENT_ADDRESS: {
+    defaultText: "preserve",
+    meaning:
+      "how edges learn a client's address: `preserve`, as the source of its packets; `proxy-v2`, by PROXY headers, only after AWS Support has set `on_first_ack`; see [Clients' addresses](#clients-addresses)",
+    needsConsent: true,
+  },
   POSTERN_ZONES: {
     defaultText: "3 in production, else 2",
     meaning: "zones of edges, load balancer and addresses, 2 to 6; a region with two needs 2",

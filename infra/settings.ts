@@ -47,6 +47,10 @@ export type ApiAuthorizer =
 export const DEPLOYMENT_ROLES = ["primary", "standby", "takeover"] as const;
 export type DeploymentRole = (typeof DEPLOYMENT_ROLES)[number];
 
+/** How edges learn a client's address. `preserve`: as the source of its packets; `proxy-v2`: by the balancer's PROXY header. */
+const CLIENT_ADDRESSES = ["preserve", "proxy-v2"] as const;
+type ClientAddress = (typeof CLIENT_ADDRESSES)[number];
+
 export interface Settings {
   readonly isProduction: boolean;
   readonly zones: number;
@@ -58,6 +62,7 @@ export interface Settings {
   /** Connections of an edge at one time. */
   readonly connections: number;
   readonly sizes: Sizes;
+  readonly clientAddress: ClientAddress;
   readonly authorizer: ApiAuthorizer;
   readonly apiDomain: string | null;
   /** null = the stage's own. */
@@ -142,6 +147,7 @@ export function readSettings(stage: string, environment: Environment): Settings 
       otherwise: 2_000,
     }),
     sizes: readSizes({ given, isProduction, wrong: (name, reason) => new WrongSetting(name, reason) }),
+    clientAddress: clientAddress(given),
     authorizer: authorizer(given),
     apiDomain: hostName("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN")),
     table: tableName(given("POSTERN_TABLE")),
@@ -246,6 +252,13 @@ function deliveryPlace(value: string | null, key: string | null): Delivery {
         throw wrong("must hold no password; put the URL in a SecureString and give ssm:/its-name");
       return { kind: "next-hop", url: describeRoute(route) };
   }
+}
+
+function clientAddress(given: Given): ClientAddress {
+  const named = given("POSTERN_CLIENT_ADDRESS") ?? "preserve";
+  const way = CLIENT_ADDRESSES.find((each) => each === named);
+  if (way !== undefined) return way;
+  throw new WrongSetting("POSTERN_CLIENT_ADDRESS", `must be one of ${CLIENT_ADDRESSES.join(", ")}`);
 }
 
 function roleOf(given: Given): Pick<Settings, "role" | "standbyRegion"> {

@@ -27,7 +27,7 @@ const IDLE_SECONDS = 6_000;
 
 /** What SST's own load balancer leaves open or does not ask for. */
 export const balancerTransforms = (
-  { isProduction }: Settings,
+  { isProduction, clientAddress }: Settings,
   network: Network,
   captureListener: CapturedResource["captureFrom"],
 ) => ({
@@ -36,10 +36,11 @@ export const balancerTransforms = (
     captureListener(options);
   },
   target: (args: aws.lb.TargetGroupArgs): undefined => {
-    args.proxyProtocolV2 = true;
-    // The client's address comes in the header. With the balancer's own as the packet's source, the edges' group can
-    // admit the balancer alone.
-    args.preserveClientIp = "false";
+    // By default a header is sent with the client's first octets, and an SMTP client waits for the greeting (ADR 0026). A group
+    // that is named in a rule is matched by the balancer's traffic, whatever the source of its packets.
+    const byHeader = clientAddress === "proxy-v2";
+    args.proxyProtocolV2 = byHeader;
+    args.preserveClientIp = String(!byHeader);
     args.deregistrationDelay = ENDING.deregisterSeconds;
     args.connectionTermination = false;
     // By default a target that fails its checks has all its connections reset. An edge that drains fails them on purpose, and one
@@ -61,6 +62,8 @@ export const balancerTransforms = (
     // AWS rejects one that faces the internet in a VPC whose internet gateway is not attached yet.
     options.dependsOn = [network.vpc];
     args.enableDeletionProtection = isProduction;
+    // An IPv6 client would have the balancer's own address at an edge, which has IPv4 alone.
+    args.ipAddressType = "ipv4";
     // Two edges in three zones: a zone without one must reach the others'.
     args.enableCrossZoneLoadBalancing = true;
     args.subnetMappings = network.vpc.publicSubnets.apply((subnets) =>

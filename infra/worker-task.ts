@@ -20,7 +20,7 @@ import type { Table } from "./table.ts";
 
 /** Ports of a task. Nothing reaches them but the load balancer. */
 export const PORTS = { smtp: 2525, health: 8081 } as const;
-/** On loopback alone: the shared listener cannot take PROXY headers, so mail comes through one of SMTP_LISTENERS. */
+/** On loopback alone: the shared listener cannot take PROXY headers. Mail comes through one of SMTP_LISTENERS either way, by one name. */
 const SHARED_PORT = 2526;
 
 /**
@@ -47,14 +47,13 @@ export function environmentOf(
   settings: Settings,
   { network, table, storage }: WorkerParts,
 ): WorkerEnvironment {
-  const listener = { name: "mx", host: "0.0.0.0", port: PORTS.smtp, proxyProtocol: true } as const;
   const delivery = deliveryOf(settings, storage);
   return {
     ...readerEnvironment(table, storage),
     SMTP_NAME: settings.smtpName,
     SMTP_HOST: "127.0.0.1",
     SMTP_PORT: String(SHARED_PORT),
-    SMTP_LISTENERS: network.cidr.apply((cidr) => JSON.stringify([{ ...listener, proxyFrom: [cidr] }])),
+    SMTP_LISTENERS: network.cidr.apply((cidr) => JSON.stringify([listenerOf(settings, cidr)])),
     // The address of HEALTH_PORT too; a worker on its own has no API.
     API_HOST: "0.0.0.0",
     HEALTH_PORT: String(PORTS.health),
@@ -69,6 +68,12 @@ export function environmentOf(
     ...(delivery === null ? {} : { DELIVERY: delivery }),
     ...settings.edge,
   };
+}
+
+/** What the load balancer sends to. It must expect a PROXY header exactly when the target group sends one. */
+function listenerOf({ clientAddress }: Settings, cidr: string): object {
+  const listener = { name: "mx", host: "0.0.0.0", port: PORTS.smtp };
+  return clientAddress === "proxy-v2" ? { ...listener, proxyProtocol: true, proxyFrom: [cidr] } : listener;
 }
 
 /** null = it comes from a parameter, as a secret. */

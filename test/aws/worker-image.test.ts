@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
 import { isUnpacked } from "../../scripts/unpack-sst.ts";
 import { edgeContainer } from "../infra/checks/stack-reader.ts";
-import { synthesise } from "../infra/harness/synthesise.ts";
+import { synthesiseEach } from "../infra/harness/synthesise.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestBucket, TEST_KMS_KEY_ID, type TestBucket } from "../support/aws/test-bucket.ts";
 import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
@@ -21,9 +21,17 @@ const SKIPPED =
 const isWanted = process.env["POSTERN_IMAGE"] === "required";
 if (!isWanted) process.stderr.write(`${SKIPPED}\n`);
 
+type Limits = Readonly<Record<string, number>>;
+
 const BUILD_MS = 900_000;
 const RUN_MS = 300_000;
 const CLIENT = "192.0.2.7";
+
+/** Ways in which edges learn a client's address (`POSTERN_CLIENT_ADDRESS`). */
+const WAYS = ["preserve", "proxy-v2"] as const;
+type Way = (typeof WAYS)[number];
+/** What the load balancer sends before the client's octets. */
+const FIRST = { preserve: {}, "proxy-v2": { first: proxyV2For(CLIENT) } } as const;
 
 describe.runIf(isWanted)("the requirements of the image's run", () => {
   it("are met: SST is unpacked, and there are emulators of AWS", () => {
@@ -34,18 +42,21 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
 
 (isWanted ? describeOnAws : describe.skipIf(true))("worker/Dockerfile, built and run as ECS would", () => {
   let image: WorkerImage;
-  let container: Container;
+  const containers = new Map<Way, Container>();
   let table: TestTable;
   let bucket: TestBucket;
   let worker: WorkerProcess | null = null;
   let running: RunningTask | null = null;
 
   beforeAll(async () => {
-    const stack = await synthesise({
+    const list = WAYS.map((way) => ({
       stage: "production",
-      environment: { POSTERN_SMTP_NAME: "mx.example.net" },
-    });
-    container = parseContainer(edgeContainer(stack));
+      environment: { POSTERN_SMTP_NAME: "mx.example.net", POSTERN_CLIENT_ADDRESS: way },
+    }));
+    for await (const stack of synthesiseEach(list)) {
+      const way = WAYS[containers.size];
+      if (way !== undefined) containers.set(way, parseContainer(edgeContainer(stack)));
+    }
     image = await buildWorkerImage();
   }, BUILD_MS);
   afterAll(async () => image.remove(), BUILD_MS);
@@ -62,10 +73,11 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
   });
 
   /** The synthesised variables, but for what belongs to the machine: addresses, ports, names of AWS's resources. */
-  function environment(limits: Readonly<Record<string, number>>): Readonly<Record<string, string>> {
+  function environment(container: Container, limits: Limits): Readonly<Record<string, string>> {
     const given = Object.fromEntries(container.environment.map(({ name, value }) => [name, value]));
-    const [mx] = JSON.parse(given["SMTP_LISTENERS"] ?? "[]") as readonly object[];
-    const listener = { ...mx, host: "127.0.0.1", port: 0, proxyFrom: ["127.0.0.1/32"] };
+    const [mx] = JSON.parse(given["SMTP_LISTENERS"] ?? "[]") as readonly { readonly proxyFrom?: unknown }[];
+    const from = mx?.proxyFrom === undefined ? {} : { proxyFrom: ["127.0.0.1/32"] };
+    const listener = { ...mx, host: "127.0.0.1", port: 0, ...from };
     return {
       ...given,
       ...sdkEnvironment(),
@@ -80,8 +92,10 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
     };
   }
 
-  async function start(limits: Readonly<Record<string, number>> = {}) {
-    const process: ChildProcess = await startTask(image, container, environment(limits));
+  async function start(way: Way, limits: Limits = {}) {
+    const container = containers.get(way);
+    if (container === undefined) throw new Error(`${way} was not synthesised`);
+    const process: ChildProcess = await startTask(image, container, environment(container, limits));
     const started = new WorkerProcess(() => process);
     worker = started;
     await started.logged("started");
@@ -89,7 +103,7 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
     running = task;
     const revision = await requireTls();
     await started.inForce(revision);
-    return { worker: started, task, healthPort: await started.healthPort() };
+    return { worker: started, task, container, healthPort: await started.healthPort() };
   }
 
   async function requireTls(): Promise<number> {
@@ -110,8 +124,8 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
   }
 
   /** A client behind the load balancer whose next line is the message's first. */
-  async function inData(port: number): Promise<SmtpClient> {
-    const client = await SmtpClient.connect(port, { first: proxyV2For(CLIENT) });
+  async function inData(way: Way, port: number): Promise<SmtpClient> {
+    const client = await SmtpClient.connect(port, FIRST[way]);
     await client.reply();
     await client.say("EHLO client.example");
     expect(await client.say("MAIL FROM:<a@client.example>")).toMatch(/^530 5\.7\.0 /);
@@ -129,10 +143,10 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
     return bytes.join("");
   };
 
-  it(
-    "starts without root, rights or a disk, passes its checks, and takes mail by PROXY header and STARTTLS until it ends",
-    async () => {
-      const { worker: started, task, healthPort } = await start();
+  it.each(WAYS)(
+    "starts without root, rights or a disk, passes its checks, and takes mail by %s and STARTTLS until it ends",
+    async (way) => {
+      const { worker: started, task, container, healthPort } = await start(way);
       expect(task.status()).toMatchObject({
         Uid: expect.stringMatching(/^1000\t1000\t1000\t1000$/) as string,
       });
@@ -148,12 +162,12 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
       await task.run(...check.slice(1));
       expect(await answerTo(healthPort, proxyV2({ command: 0, family: 0 }))).toMatch(/^HTTP\/1\.1 200 /);
 
-      const client = await inData(await started.port("mx"));
+      const client = await inData(way, await started.port("mx"));
       expect(await client.say("Subject: first\r\n\r\nhello\r\n.")).toMatch(/^250 2\.0\.0 /);
       await task.signal("TERM");
       await started.ready((ready) => ready["draining"] === true && ready["ready"] === false, "draining");
       await task.run(...check.slice(1));
-      const late = await inData(await started.port("mx"));
+      const late = await inData(way, await started.port("mx"));
       expect(await late.say("Subject: late\r\n\r\nhello\r\n.")).toMatch(/^250 2\.0\.0 /);
       client.close();
       late.close();
@@ -168,8 +182,8 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
   it(
     "drains on SIGTERM: the message in flight is taken, then 421 and exit code 0",
     async () => {
-      const { worker: started, task } = await start({ acceptAfterTermMs: 0 });
-      const client = await inData(await started.port("mx"));
+      const { worker: started, task } = await start("preserve", { acceptAfterTermMs: 0 });
+      const client = await inData("preserve", await started.port("mx"));
       await task.signal("TERM");
       await started.logged("stopping");
       expect(await client.say("Subject: last\r\n\r\nhello\r\n.")).toMatch(/^250 2\.0\.0 /);

@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { CHECKS } from "./checks/all-checks.ts";
+import { CHECKS as DEFAULT_CHECKS } from "./checks/all-checks.ts";
+import { PROXY_CHECKS } from "./checks/client-address.ts";
+import type { Checks } from "./checks/stack-reader.ts";
+import { CLIENT_ADDRESS_FAULTS } from "./faults/client-address.ts";
 import { DATA_FAULTS } from "./faults/data.ts";
 import { EDGE_FAULTS } from "./faults/edge.ts";
 import { FUNCTION_FAULTS } from "./faults/functions.ts";
@@ -12,10 +15,12 @@ import type { Faults } from "./faults/planted.ts";
 import type { Stack } from "./harness/stack.ts";
 import { synthesiseEach } from "./harness/synthesise.ts";
 
+const CHECKS: Checks = { ...DEFAULT_CHECKS, ...PROXY_CHECKS };
 const FAULTS: Faults = {
   ...DATA_FAULTS,
   ...ROLE_FAULTS,
   ...EDGE_FAULTS,
+  ...CLIENT_ADDRESS_FAULTS,
   ...FUNCTION_FAULTS,
   ...ORDER_FAULTS,
   ...OUTPUT_FAULTS,
@@ -40,7 +45,9 @@ describe.skipIf(!inject("isSstUnpacked"))("a planted fault is caught:", () => {
   async function synthesiseWith(names: readonly string[]): Promise<void> {
     const list = names.flatMap((name) => {
       const fault = FAULTS[name];
-      return fault === undefined ? [] : [{ ...PRODUCTION, patches: [fault] }];
+      if (fault === undefined) return [];
+      const environment = { ...PRODUCTION.environment, ...fault.environment };
+      return [{ ...PRODUCTION, environment, patches: [fault] }];
     });
     let index = 0;
     for await (const stack of synthesiseEach(list)) {

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { FARGATE_MEMORY } from "../../infra/sizes.ts";
 import { PLATFORM } from "./harness/program.ts";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
+import { PROXY_CHECKS } from "./checks/client-address.ts";
 import { expectAuthorizedBy } from "./checks/functions.ts";
 import { parametersOf } from "./checks/outputs.ts";
 import { expectMailIsWrittenWhereGranted } from "./checks/roles.ts";
@@ -46,6 +47,7 @@ const CHOICES = {
     POSTERN_API_MEMORY: "512",
     POSTERN_SCHEDULE_MEMORY: "3008",
   },
+  proxy: { POSTERN_CLIENT_ADDRESS: "proxy-v2" },
   restored: { POSTERN_TABLE: "restored-settings" },
   alarms: { POSTERN_ALARM_EMAIL: "ops@example.com", POSTERN_API_DOMAIN: "api.example.net" },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -85,6 +87,11 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     // A policy of IAM would let no one in.
     expect(allOf(stack, "iam/policy:Policy")).toEqual([]);
     expect(parametersOf(stack)["api-policy"]).toBe(undefined);
+  });
+
+  it.each(Object.entries(PROXY_CHECKS))("%s", (_name, holds) => {
+    expect.hasAssertions();
+    holds(stackOf("proxy"));
   });
 
   it("a next hop with a password is a secret, which the execution role alone may read", () => {

@@ -1,4 +1,5 @@
 import { ALARM_CHECKS } from "./alarms.ts";
+import { CLIENT_ADDRESS_CHECKS } from "./client-address.ts";
 import { DATA_CHECKS } from "./data.ts";
 import { EDGE_CHECKS } from "./edge.ts";
 import { ENVIRONMENT_CHECKS } from "./environment.ts";
@@ -13,6 +14,7 @@ export const CHECKS: Checks = {
   ...DATA_CHECKS,
   ...ROLE_CHECKS,
   ...EDGE_CHECKS,
+  ...CLIENT_ADDRESS_CHECKS,
   ...FUNCTION_CHECKS,
   ...ENVIRONMENT_CHECKS,
   ...ALARM_CHECKS,

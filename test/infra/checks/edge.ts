@@ -90,15 +90,6 @@ export const EDGE_CHECKS: Checks = {
       egress: [],
     });
   },
-  "the client's address comes in a PROXY header of version 2": (stack) => {
-    expect(target(stack)).toMatchObject({
-      targetType: "ip",
-      protocol: "TCP",
-      port: 2525,
-      proxyProtocolV2: true,
-      preserveClientIp: "false",
-    });
-  },
   "the load balancer forgets no connection before the edge ends it": (stack) => {
     const { limits } = parseConfig(withoutSst(edgeEnvironment(stack)), { cwd: "/app", hostName: null });
     const listener = onlyOne(stack, "lb/listener:Listener").inputs;

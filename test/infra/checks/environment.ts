@@ -61,22 +61,6 @@ export const ENVIRONMENT_CHECKS: Checks = {
     expect(config.delivery).toEqual(parseOperatorDelivery(environment["DELIVERY"] ?? ""));
     expect(config.limits).toMatchObject({ acceptAfterTermMs: 60_000, drainMs: 100_000 });
   },
-  "an edge takes mail on the load balancer's port, from the network of the stage, by PROXY header": (
-    stack,
-  ) => {
-    const { listeners } = parseConfig(withoutSst(edgeEnvironment(stack)), { cwd: "/app", hostName: null });
-    const target = onlyOne(stack, "lb/targetGroup:TargetGroup").inputs;
-    const reachable = listeners.filter(({ host }) => host !== "127.0.0.1");
-    expect(reachable).toEqual([
-      {
-        name: "mx",
-        host: "0.0.0.0",
-        port: target["port"],
-        dedicatedTo: null,
-        proxyFrom: [at(onlyOne(stack, "ec2/vpc:Vpc").inputs, "cidrBlock")],
-      },
-    ]);
-  },
   "no variable holds a secret": (stack) => {
     const secret = Object.entries(VARIABLES).flatMap(([name, variable]) =>
       "secret" in variable ? [name] : [],

@@ -49,12 +49,6 @@ export const EDGE_FAULTS: Faults = {
     replace: "",
     caughtBy: "the network's default group admits nothing",
   },
-  "the client's address is that of the load balancer": {
-    file: BALANCER,
-    find: "args.proxyProtocolV2 = true;",
-    replace: "",
-    caughtBy: "the client's address comes in a PROXY header of version 2",
-  },
   "a sender does not receive the reply to a slow delivery": {
     file: BALANCER,
     find: "args.tcpIdleTimeoutSeconds = IDLE_SECONDS;",

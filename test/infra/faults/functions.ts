@@ -111,20 +111,6 @@ export const FUNCTION_FAULTS: Faults = {
     replace: 'API_HOST: "127.0.0.1"',
     caughtBy: "an edge has variables of its schema, and starts with them",
   },
-  "an edge believes PROXY headers of the whole world": {
-    file: TASK,
-    find: "proxyFrom: [cidr]",
-    replace: 'proxyFrom: ["0.0.0.0/0"]',
-    caughtBy:
-      "an edge takes mail on the load balancer's port, from the network of the stage, by PROXY header",
-  },
-  "an edge takes mail without a PROXY header": {
-    file: TASK,
-    find: 'SMTP_HOST: "127.0.0.1"',
-    replace: 'SMTP_HOST: "0.0.0.0"',
-    caughtBy:
-      "an edge takes mail on the load balancer's port, from the network of the stage, by PROXY header",
-  },
   "a secret is a variable": {
     file: TASK,
     find: "API_HOST:",
