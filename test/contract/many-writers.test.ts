@@ -121,7 +121,9 @@ describe("instances that share nothing but the store, at 4 ms a read and 20 ms a
         await time.sleep(1_500);
       }
     };
-    const [rates] = await Promise.all([measure(10, (domain) => `mx.${domain}`), crashing()]);
+    // Not waited for: the clock stops with the last instance.
+    void crashing();
+    const rates = await measure(10, (domain) => `mx.${domain}`);
     expect(rates.unavailable).toBe(0);
     expect(rates.writesPerSecond).toBeGreaterThan(30);
   });
