@@ -237,6 +237,28 @@ describe("certificates of an upload that the leaf does not need", () => {
     });
   });
 
+  it("are left out from the millisecond at which they end", () => {
+    const end = Math.ceil(nowMs / 1000) * 1000;
+    const sent = {
+      ...upload({ ca: below }),
+      chainPem: below.certificatePem + crossSigned({ notAfter: new Date(end) }).certificatePem,
+    };
+    const leftOut = [end - 1, end].map(
+      (at) =>
+        parsePemBundle({ ...bundle, ...sent }, { nowMs: at }).leftOut?.map(({ reason }) => reason) ?? [],
+    );
+    expect(leftOut).toEqual([[], ["expired"]]);
+  });
+
+  it("are a leaf of the same key that is sent as a part of the chain", () => {
+    const before = issueServer({ names, ca: below });
+    const { leftOut } = parsePemBundle(
+      { ...bundle, ...upload({ ca: below }), chainPem: below.certificatePem + before.certificatePem },
+      { nowMs },
+    );
+    expect(leftOut).toMatchObject([{ subject: "CN=mx.example", reason: "not-needed" }]);
+  });
+
   it("serve an ECDSA and an RSA leaf each with its own chain, in whatever order", () => {
     const [ecdsa, rsa] = [upload({ ca: below }), upload({ ca: twin, keyType: "rsa-2048" })];
     const made = parsePemBundle(

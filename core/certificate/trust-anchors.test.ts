@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { extension, hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
+import { basicConstraints, extension, hoursFromNow, newKey } from "../../test/support/certificate-writer.ts";
 import { CRL_SCOPE, makeCrl, type CrlOptions, USELESS_SCOPES } from "../../test/support/crl-writer.ts";
 import { explicit, implicit, integer, pem, sequence } from "../../test/support/der.ts";
 import { outcomeOf } from "../../test/support/outcome.ts";
@@ -158,6 +158,14 @@ describe("a trust store", () => {
     ["CAs, whose leaves another CRL covers", scoped(implicit(2, yes))],
     ["what its empty issuing distribution point leaves open", scoped(implicit(1, Buffer.from([0])))],
   ])("is taken with a CRL of %s", (_, crlPem) => expect(outcome({ crlPem })).toBe("accepted"));
+
+  it("is taken with a CRL at a distribution point that the root has", () => {
+    const pointed = makeCa({
+      extensions: [basicConstraints(true), extension("2.5.29.31", false, sequence(sequence(point)))],
+    });
+    const crlPem = makeCrl({ ca: pointed, extensions: [extension("2.5.29.28", true, sequence(point))] });
+    expect(outcome({ certificatesPem: pointed.rootPem, crlPem })).toBe("accepted");
+  });
 
   const certificates = "InvalidInput /certificatesPem";
   const crls = "InvalidInput /crlPem";

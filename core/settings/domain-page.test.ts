@@ -62,8 +62,8 @@ function start(
       );
     },
   };
-  const list = (limit: number, after?: string) =>
-    domainPage(store, { account: "default", certificateId: X }, { limit, after });
+  const list = (limit: number, after?: string, account = "default") =>
+    domainPage(store, { account, certificateId: X }, { limit, after });
   return { list, read, names };
 }
 
@@ -100,6 +100,12 @@ describe("a page of the domains that serve a certificate", () => {
     } while (after !== undefined);
     expect(found).toEqual(names.slice(3_990));
     expect(pages).toBe(4);
+  });
+
+  it("has no domain whose host is another account's", async () => {
+    const { list } = start(60, () => true, 60);
+    expect((await list(60)).items).toHaveLength(60);
+    expect(await list(60, undefined, "other")).toMatchObject({ items: [], next: null });
   });
 
   it("asks the store a few times, also where one domain is left to find", async () => {

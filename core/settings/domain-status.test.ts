@@ -282,6 +282,12 @@ describe("a default certificate at an edge", () => {
   });
   const good = own("2027-11-24T12:00:00.000Z");
   const ended = own("2026-11-24T12:00:00.000Z");
+  const ofOthers = (ended.certificates ?? []).map((each) => ({
+    ...each,
+    certificateId: certificateId(2),
+    version: 1,
+  }));
+  const besideOthers = { certificates: [...ofOthers, ...(good.certificates ?? [])] };
   const host = name("mx.example.com");
   const named: DomainParts = { mxHosts: [host] };
   const itemOf = (account: string, served: CertificateId | null) =>
@@ -296,6 +302,7 @@ describe("a default certificate at an edge", () => {
       ["default-certificate-expiring"],
     ],
     ["that ends a moment later", facts([edge(1, own("2026-12-24T12:00:00.001Z"))]), []],
+    ["that is good, beside a certificate of others that has ended", facts([edge(1, besideOthers)]), []],
     ["that has ended at a lost edge", facts([edge(1, good), edge(2, { ...ended, state: "lost" })]), []],
     [
       "that has ended, at a host without a certificate",

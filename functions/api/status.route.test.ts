@@ -133,6 +133,9 @@ describe("the list of edges", () => {
     const ours = (await api.expect(201, "POST", "/v1/certificates", { body })).json.id as CertificateId;
     const theirs = (await api.expect(201, "POST", "/v1/certificates", { body, token: OTHER_TOKEN })).json
       .id as CertificateId;
+    // It is among the problems alone.
+    const neverLoaded = (await api.expect(201, "POST", "/v1/certificates", { body })).json
+      .id as CertificateId;
     await api.expect(201, "PUT", "/v1/domains/own.example", { body: {}, token: OTHER_TOKEN });
     const at = {
       version: 1,
@@ -145,7 +148,7 @@ describe("the list of edges", () => {
     const live = await report(api, {
       listeners: [SHARED, dedicated("own.example")],
       certificates: [ours, theirs, null].map((certificateId) => ({ certificateId, ...at })),
-      certificateProblems: [ours, theirs].map((certificateId) => ({
+      certificateProblems: [ours, theirs, neverLoaded].map((certificateId) => ({
         certificateId,
         version: 2,
         reason: "key-missing" as const,
@@ -171,9 +174,15 @@ describe("the list of edges", () => {
       ours,
       null,
     ]);
-    expect(shown.certificateProblems).toEqual([
-      { certificateId: ours, version: 2, reason: "key-missing", problem: "gone", serves: null },
-    ]);
+    expect(shown.certificateProblems).toEqual(
+      [ours, neverLoaded].map((certificateId) => ({
+        certificateId,
+        version: 2,
+        reason: "key-missing",
+        problem: "gone",
+        serves: null,
+      })),
+    );
     expect(shown.listeners).toEqual([SHARED]);
     expect(text).not.toMatch(/own\.example|secret\.example/);
     expect(text).not.toContain(theirs);
