@@ -315,6 +315,18 @@ describe("a write that waits behind others", () => {
     expect(commits.map(({ ticket, offered }) => [ticket, offered])).toEqual([[3, undefined]]);
   });
 
+  it("is not planned again before its turn while it is offered", async () => {
+    const { time, state, builds, write } = behindTwo();
+    const others = (async () => {
+      for (const served of [1, 2]) {
+        await time.sleep(50);
+        Object.assign(state, { head: served, served });
+      }
+    })();
+    await time.run(Promise.all([writeWithQueue(write), others]));
+    expect(builds).toEqual([0, 2]);
+  });
+
   it("is not planned upon its own write, which the line does not show yet", async () => {
     const { time, state, builds, storedAt, commits, write } = behindTwo();
     const other = time.sleep(50).then(() => {
