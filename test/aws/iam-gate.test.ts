@@ -1,14 +1,18 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { DynamoDbStore } from "../../adapters/aws/dynamodb-store.ts";
+import { DynamoDbTable } from "../../adapters/aws/dynamodb-table.ts";
+import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { endToEndCases } from "../contract/end-to-end.cases.ts";
-import { leastRightsCases } from "../contract/least-rights.cases.ts";
+import { leastRightsCases, type Places } from "../contract/least-rights.cases.ts";
 import { edgeEnvironment, functionEnvironment } from "../infra/checks/stack-reader.ts";
 import { ACCOUNT } from "../infra/harness/engine.ts";
 import type { Stack } from "../infra/harness/stack.ts";
 import { synthesise } from "../infra/harness/synthesise.ts";
 import { hasEndpoints } from "../support/aws/on-aws.ts";
 import { ProductOnAws } from "../support/aws/product-on-aws.ts";
-import { createTestBucket, type TestBucket } from "../support/aws/test-bucket.ts";
+import { createTestBucket } from "../support/aws/test-bucket.ts";
 import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
 import {
   bucketEncryption,
@@ -76,7 +80,8 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
   let uses: readonly ServiceUse[];
   let gate: Gate;
   let product: ProductOnAws;
-  let places: { readonly table: TestTable; readonly keys: TestBucket; readonly mail: TestBucket };
+  let places: Places;
+  const clients: DynamoDBClient[] = [];
 
   beforeAll(async () => {
     const environment = { POSTERN_SMTP_NAME: "mx.example.net" };
@@ -104,7 +109,8 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
       createTestBucket(edge["KEY_BUCKET"]),
       createTestBucket(mail),
     ]);
-    places = { table, keys, mail: mailBucket };
+    const stores = { api: storeAs(ROLES.api, table), schedule: storeAs(ROLES.schedule, table) };
+    places = { table, keys, mail: mailBucket, stores };
     const { DATA_DIR: _, ...task } = edge;
     product = await ProductOnAws.start({
       api: { ...functionEnvironment(stack, "ApiHandler"), ...behindGate(ROLES.api) },
@@ -113,6 +119,7 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
     });
   });
   afterAll(async () => {
+    for (const client of clients) client.destroy();
     await product.close();
     await gate.close();
     await Promise.all([places.table.delete(), places.keys.delete(), places.mail.delete()]);
@@ -125,6 +132,12 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
     AWS_ENDPOINT_URL_ACM: gate.endpoint,
     AWS_ACCESS_KEY_ID: role,
   });
+  const storeAs = (role: string, { name }: TestTable): DynamoDbStore => {
+    const credentials = { accessKeyId: role, secretAccessKey: "unused" };
+    const client = new DynamoDBClient({ endpoint: gate.endpoint, credentials });
+    clients.push(client);
+    return new DynamoDbStore(new DynamoDbTable(client, name, new ServiceCalls("settings store")));
+  };
   const rightsOf = (role: string): Rights => roles.get(role)?.rights ?? NOTHING;
   /** What the programs asked for in the run, and what AWS's services ask for in the role's name. */
   const askedBy = (role: string): readonly Ask[] => [

@@ -8,11 +8,15 @@ import {
 import { expect, it } from "vitest";
 import { keyItem } from "../../adapters/aws/dynamodb-table.ts";
 import { recordKey } from "../../adapters/aws/table-keys.ts";
+import { withThoseBehind } from "../../core/settings/carried-commit.ts";
+import type { Store, WriterQueue } from "../../core/settings/store.ts";
 import type { ProductOnAws } from "../support/aws/product-on-aws.ts";
 import type { TestBucket } from "../support/aws/test-bucket.ts";
 import type { TestTable } from "../support/aws/test-table.ts";
 import { waitUntil } from "../support/peers/wait-until.ts";
 import { issueServer, makeCa } from "../support/pki.ts";
+import { certificateId, certificateRecord, domainRecord } from "../support/records.ts";
+import { commitOf, Writer } from "./store-under-test.ts";
 
 const HOST = "mx1.example.org";
 const HERE = { "if-match": "*" };
@@ -23,6 +27,8 @@ export interface Places {
   readonly table: TestTable;
   readonly keys: TestBucket;
   readonly mail: TestBucket;
+  /** The settings store as the role of each function reaches it. */
+  readonly stores: { readonly api: Store; readonly schedule: Store };
 }
 
 /** What the product needs rights for and a usual day does not show. The cases build on one another. */
@@ -149,11 +155,66 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     expect(restored).toMatchObject({ status: 200, json: { contentSha256: first.contentSha256 } });
   });
 
+  it("queues, offers and withdraws a write in each writer's role, and stores those of others in the API's", async () => {
+    const { api, schedule } = places().stores;
+    const [queue, ofSchedule] = [await queueOf(api), await queueOf(schedule)];
+    const writer = new Writer(api);
+    const at = new Date().toISOString();
+    const id = certificateId(1);
+    await writer.putCertificate(certificateRecord({ id }));
+    const planned = async (name: string) => {
+      const after = domainRecord({ name, mxHosts: [`mx.${name}`] });
+      return { ...(await writer.planDomain(after.name, after, await api.head())), at };
+    };
+    /** What sweeps change. */
+    const renewed = async (label: string) => {
+      const before = await schedule.getCertificate(id);
+      const record = { kind: "certificate", id, before, after: certificateRecord({ id, label }) } as const;
+      return commitOf(record, { at, expectedHead: await schedule.head() });
+    };
+
+    const own = await planned("first.example");
+    const ticket = await queue.enter();
+    const renewal = { ticket: await ofSchedule.enter(), commit: await renewed("one") };
+    const other = { ticket: await queue.enter(), commit: await planned("third.example") };
+    expect(await ofSchedule.offer(renewal)).toBe(true);
+    expect(await queue.offer(other)).toBe(true);
+    const line = await queue.line();
+    const all = await withThoseBehind({ ...own, ticket }, { line, ticket }, { store: api, queue });
+    const { revision } = await api.commit(all);
+    expect((await ofSchedule.line({ offer: renewal.ticket })).storedAt).toBe(revision + 1);
+    expect(await ofSchedule.withdraw(renewal.ticket)).toBe(revision + 1);
+    expect(await queue.withdraw(other.ticket)).toBe(revision + 2);
+
+    for (const [role, commit] of [
+      [queue, await planned("fourth.example")],
+      [ofSchedule, await renewed("two")],
+    ] as const) {
+      const withdrawn = { ticket: await role.enter(), commit };
+      await role.offer(withdrawn);
+      expect(await role.withdraw(withdrawn.ticket)).toBeNull();
+      await role.leave(withdrawn.ticket);
+    }
+    const last = { ticket: await ofSchedule.enter(), commit: await renewed("three") };
+    await ofSchedule.offer(last);
+    await schedule.commit({ ...last.commit, ticket: last.ticket, offered: last.ticket });
+    expect(await api.getCertificate(id)).toMatchObject({ label: "three", revision: revision + 3 });
+    for (const { record } of [own, other.commit])
+      if (record.kind === "domain") await writer.deleteDomain(record.id);
+    await writer.deleteCertificate(id);
+  });
+
   it("takes the report of an edge back that ends", async () => {
     expect((await product().ask("GET /v1/edges")).json.items).toHaveLength(1);
     expect(await product().worker.end()).toEqual({ code: 0 });
     expect((await product().ask("GET /v1/edges")).json.items).toEqual([]);
   });
+}
+
+async function queueOf(store: Store): Promise<WriterQueue> {
+  const queue = await store.queue();
+  if (queue === null) throw new TypeError("the store has no queue");
+  return queue;
 }
 
 async function orderFor(product: ProductOnAws, host: string): Promise<string> {
