@@ -135,6 +135,15 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
     expect((await other.getMxHosts([mx1])).get(mx1)).not.toHaveProperty("isDamaged");
   });
 
+  it("has the certificate of its own domains while another host of another certificate has lost it too", async () => {
+    const writer = await settle(subject());
+    const { other, spoil } = subject();
+    await writer.putDomain({ name: b, mxHosts: [mx2], server: { certificateId: Y } });
+    for (const host of [mx1, mx2]) await spoil("mx-host", host, "certificateId");
+    const hosts = await other.getMxHosts([mx1, mx2]);
+    expect([hosts.get(mx1)?.certificateId, hosts.get(mx2)?.certificateId]).toEqual([X, Y]);
+  });
+
   it("is not replaced by what was planned before another write replaced it", async () => {
     const writer = await settle(subject());
     const { store, spoil } = subject();
