@@ -69,7 +69,6 @@ const quoted = (text: string): string => JSON.stringify(text);
 const isCovered = (names: readonly string[], host: DomainName): boolean =>
   names.some((name) => coversHost(name, host));
 
-/** The certificate's names do not cover these hosts that use it. */
 /**
  * The hosts that serve a certificate and would lose their name with new names. A host was covered when it took the
  * certificate, so that none is read while every old name stays: one certificate may serve 100,000 hosts.
@@ -85,6 +84,7 @@ export async function hostsMissedBy(
   return hosts.map(({ host }) => host).filter((host) => !isCovered(after, host));
 }
 
+/** The certificate's names do not cover these hosts that use it. */
 export function missingNameIssues(pointer: string, hosts: readonly DomainName[]): Issue[] {
   if (hosts.length === 0) return [];
   const shown = hosts.slice(0, 5).join(", ");
