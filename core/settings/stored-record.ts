@@ -227,7 +227,7 @@ const change = z.object({
     .optional(),
 });
 
-/** Applied to another record than it names, a change would be of settings that nobody wrote. */
+/** Applied to another record than it names, an entry would change settings that no write was about. */
 const isOfItsOwn = ({ record, hosts }: z.infer<typeof change>): boolean => {
   const isOwn = [record.before, record.after].every((each) => each === null || recordKey(each) === record.id);
   return isOwn && hosts.every(({ host, after }) => after === null || after.host === host);
