@@ -10,8 +10,8 @@ const FOREIGN_TO_FUNCTIONS = "^(worker|local|infra)/|(^|/)node_modules/(smtp-ser
 /** What infra/ may run: pure rules, what each program reads its environment by, and the table of the edges' metrics. */
 const PARSERS = [
   "^core/",
-  "^worker/(metric-table|cloudwatch-metrics)[.]ts$",
-  "^(worker/config|functions/api/api-config|adapters/aws/aws-config)[.]ts$",
+  "^worker/telemetry/(metric-table|cloudwatch-metrics)[.]ts$",
+  "^(worker/config/config|functions/api/api-config|adapters/aws/aws-config)[.]ts$",
 ];
 
 const RULES = [
@@ -61,7 +61,7 @@ const RULES = [
     name: "lambdas-take-the-edge-context",
     comment: "What is written must load at the edges: it is tried in the very context that they build.",
     from: { path: LAMBDAS },
-    to: { path: FOREIGN_TO_FUNCTIONS, pathNot: "^worker/edge/edge-context[.]ts$" },
+    to: { path: FOREIGN_TO_FUNCTIONS, pathNot: "^worker/tls/edge-context[.]ts$" },
   },
   {
     name: "worker-and-functions-do-not-meet",

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SMTPServer } from "smtp-server";
-import { decodeMaterial } from "../core/certificate/serving-material.ts";
+import { decodeMaterial } from "../core/x509/serving-material.ts";
 import { serveParent } from "./measured-process.ts";
 
 /*

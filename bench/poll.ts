@@ -6,8 +6,8 @@ import { DynamoDbTable, type Item, keyItem } from "../adapters/aws/dynamodb-tabl
 import { ServiceCalls } from "../adapters/aws/service-calls.ts";
 import { TABLE_DEFINITION } from "../adapters/aws/table-definition.ts";
 import { HEAD_KEY, listKeyOf, recordKey } from "../adapters/aws/table-keys.ts";
-import type { DomainRecord } from "../core/settings/domain.ts";
-import type { Store } from "../core/settings/store.ts";
+import type { DomainRecord } from "../core/record/domain.ts";
+import type { Store } from "../core/store/store.ts";
 import { Writer } from "../test/contract/store-under-test.ts";
 import { startEmulators } from "../test/support/aws/start-emulators.ts";
 import { createTestTable } from "../test/support/aws/test-table.ts";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { type Database, openDatabase } from "../adapters/local/database.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
-import type { DomainRecord } from "../core/settings/domain.ts";
-import type { Store } from "../core/settings/store.ts";
+import type { DomainRecord } from "../core/record/domain.ts";
+import type { Store } from "../core/store/store.ts";
 import { BUILT_AT, domainRecord } from "../test/support/records.ts";
 
 /*

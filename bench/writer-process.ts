@@ -1,12 +1,12 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openAwsStores } from "../adapters/aws/aws-stores.ts";
-import { createIdSource } from "../core/certificate/ids.ts";
+import { createIdSource } from "../core/name/ids.ts";
 import { Unavailable } from "../core/errors.ts";
-import { DomainService } from "../core/settings/domain-service.ts";
-import { domainInput } from "../core/settings/domain-schema.ts";
-import { parseDocument } from "../core/settings/input-fields.ts";
-import { UNCONDITIONAL } from "../core/settings/write-condition.ts";
+import { DomainService } from "../core/management/domain-service.ts";
+import { domainInput } from "../core/management/domain-schema.ts";
+import { parseDocument } from "../core/management/input-fields.ts";
+import { UNCONDITIONAL } from "../core/store/write-condition.ts";
 import { name } from "../test/support/records.ts";
 
 /** One process of bench/writers.ts: instances of the API that share nothing but the table. */

@@ -1,4 +1,4 @@
-import { FAILING_AFTER_MS } from "../worker/metric-table.ts";
+import { FAILING_AFTER_MS } from "../worker/telemetry/metric-table.ts";
 import type { Replication } from "./copies.ts";
 import { type LogMetric, patternOf, SCHEDULE_LOG_METRICS } from "./log-metrics.ts";
 import { edgeMetric, metricsNamespace } from "./metrics.ts";

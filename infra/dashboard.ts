@@ -1,6 +1,6 @@
-import { CLOUDWATCH_DIMENSION, cloudWatchNames } from "../worker/cloudwatch-metrics.ts";
-import type { MetricRow } from "../worker/metric-registry.ts";
-import { METRICS } from "../worker/metric-table.ts";
+import { CLOUDWATCH_DIMENSION, cloudWatchNames } from "../worker/telemetry/cloudwatch-metrics.ts";
+import type { MetricRow } from "../worker/telemetry/metric-registry.ts";
+import { METRICS } from "../worker/telemetry/metric-table.ts";
 import { SCHEDULE_LOG_METRICS } from "./log-metrics.ts";
 import { metricsNamespace } from "./metrics.ts";
 

@@ -1,6 +1,6 @@
 import type { awsConfigSchema } from "../adapters/aws/aws-config.ts";
 import type { apiConfigSchema } from "../functions/api/api-config.ts";
-import type { VariableName as WorkerVariable } from "../worker/config-variables.ts";
+import type { VariableName as WorkerVariable } from "../worker/config/config-variables.ts";
 import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";

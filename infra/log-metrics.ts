@@ -4,7 +4,7 @@ export interface LogMetric {
   readonly values: Readonly<Record<string, `$.${string}` | number>>;
 }
 
-/** What the schedule logs (functions/schedule/sweeps.ts). The edges write metrics of their own (worker/metric-table.ts). */
+/** What the schedule logs (functions/schedule/sweeps.ts). The edges write metrics of their own (worker/telemetry/metric-table.ts). */
 export const SCHEDULE_LOG_METRICS = {
   /** Days until the first certificate in use expires; none in use logs no `soonestDays`, and counts as nothing. */
   daysLeft: { name: "CertificateDaysLeft", values: { "expiry-swept": "$.soonestDays" } },

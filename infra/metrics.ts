@@ -1,5 +1,5 @@
-import { CLOUDWATCH_DIMENSION } from "../worker/cloudwatch-metrics.ts";
-import type { METRICS } from "../worker/metric-table.ts";
+import { CLOUDWATCH_DIMENSION } from "../worker/telemetry/cloudwatch-metrics.ts";
+import type { METRICS } from "../worker/telemetry/metric-table.ts";
 
 type Row = Extract<
   (typeof METRICS)[keyof typeof METRICS],

@@ -1,6 +1,6 @@
 import { awsConfigSchema } from "../adapters/aws/aws-config.ts";
 import { describeRoute } from "../core/delivery/route.ts";
-import { parseDomainName } from "../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../core/name/domain-name.ts";
 import { InvalidInput } from "../core/errors.ts";
 import {
   type ConsentVariable,
@@ -10,7 +10,7 @@ import {
   WrongSetting,
 } from "./deploy-variables.ts";
 import { readSizes, type Sizes } from "./sizes.ts";
-import { type Config, parseConfig, WrongConfig } from "../worker/config.ts";
+import { type Config, parseConfig, WrongConfig } from "../worker/config/config.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 /** The value of a variable; null = it is not set. */

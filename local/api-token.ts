@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { codeOf, readIfThere, writeDurably } from "./durable-file.ts";
-import { StartFailure } from "../worker/start-failure.ts";
+import { StartFailure } from "../worker/process/start-failure.ts";
 
 export interface ApiToken {
   /** Secret. */

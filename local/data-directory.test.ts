@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { obtainApiToken } from "./api-token.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { fullHostName } from "./host-name.ts";
-import { StartFailure } from "../worker/start-failure.ts";
+import { StartFailure } from "../worker/process/start-failure.ts";
 
 let root = "";
 beforeEach(() => {

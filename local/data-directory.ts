@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { makeDirectory } from "../adapters/local/make-directory.ts";
 import { codeOf } from "./durable-file.ts";
-import { EXIT_NOT_NOW, StartFailure } from "../worker/start-failure.ts";
+import { EXIT_NOT_NOW, StartFailure } from "../worker/process/start-failure.ts";
 
 /** Names of everything in DATA_DIR. The one table of them. */
 export const DATA_FILES = {

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createSelfSigned } from "../core/certificate/self-signed.ts";
+import { createSelfSigned } from "../core/x509/self-signed.ts";
 import { hoursFromNow, newKey } from "../test/support/certificate-writer.ts";
 import { pem } from "../test/support/der.ts";
 import { issueServer, makeCa } from "../test/support/pki.ts";
-import { parseDomainName } from "../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../core/name/domain-name.ts";
 import { type DefaultCertificate, obtainDefaultCertificate } from "./default-certificate.ts";
 
 const DAY_MS = 24 * 3600 * 1000;

@@ -1,15 +1,15 @@
 import { X509Certificate } from "node:crypto";
 import { chmodSync } from "node:fs";
-import { validity } from "../core/certificate/certificate.ts";
-import type { CertificateMaterial } from "../core/certificate/key-vault.ts";
-import { parsePemBundle } from "../core/certificate/pem-bundle.ts";
-import { isCertificateLabel, isPrivateKeyLabel, readPem } from "../core/certificate/pem.ts";
-import type { NewCertificate } from "../core/certificate/serving-material.ts";
-import type { DomainName } from "../core/domain-name/domain-name.ts";
+import { validity } from "../core/record/certificate.ts";
+import type { CertificateMaterial } from "../core/store/key-vault.ts";
+import { parsePemBundle } from "../core/x509/pem-bundle.ts";
+import { isCertificateLabel, isPrivateKeyLabel, readPem } from "../core/x509/pem.ts";
+import type { NewCertificate } from "../core/x509/serving-material.ts";
+import type { DomainName } from "../core/name/domain-name.ts";
 import { InvalidInput, type Issue, RuleViolation } from "../core/errors.ts";
 import { codeOf, readIfThere, writeDurably } from "./durable-file.ts";
-import { makeOwnCertificate } from "../worker/own-certificate.ts";
-import { StartFailure } from "../worker/start-failure.ts";
+import { makeOwnCertificate } from "../worker/tls/own-certificate.ts";
+import { StartFailure } from "../worker/process/start-failure.ts";
 
 /** The edge's own certificate: what is served where the settings name none. Secret: `material`. */
 export interface DefaultCertificate {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
-import { parseDomainName } from "../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../core/name/domain-name.ts";
 import { type FirstScreen, firstScreen } from "./first-screen.ts";
 
 const shared: ReportedListener = {

@@ -7,17 +7,17 @@ import {
   type OpenSslChainVerifier,
 } from "../adapters/openssl/openssl-chain-verifier.ts";
 import { createSmtpDelivery } from "../adapters/smtp/smtp-delivery.ts";
-import { createIdSource } from "../core/certificate/ids.ts";
+import { createIdSource } from "../core/name/ids.ts";
 import type { Clock } from "../core/clock.ts";
 import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
 import type { Endpoint } from "../core/delivery/next-hop-policy.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
-import { type Config, describeConfig } from "../worker/config.ts";
+import { type Config, describeConfig } from "../worker/config/config.ts";
 import { startEdge } from "../worker/edge/edge.ts";
-import type { Log } from "../worker/log.ts";
-import type { ShutdownStep } from "../worker/shutdown.ts";
-import { StartFailure } from "../worker/start-failure.ts";
+import type { Log } from "../worker/telemetry/log.ts";
+import type { ShutdownStep } from "../worker/process/shutdown.ts";
+import { StartFailure } from "../worker/process/start-failure.ts";
 import { startWorker, type Worker } from "../worker/worker.ts";
 import { type ApiToken, obtainApiToken } from "./api-token.ts";
 import { type DataDirectory, openDataDirectory } from "./data-directory.ts";

@@ -3,9 +3,9 @@ import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log } from "../worker/log.ts";
-import type { ShutdownStep } from "../worker/shutdown.ts";
-import { StartFailure } from "../worker/start-failure.ts";
+import type { Log } from "../worker/telemetry/log.ts";
+import type { ShutdownStep } from "../worker/process/shutdown.ts";
+import { StartFailure } from "../worker/process/start-failure.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { watchStoreFile } from "./store-file.ts";
 

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { StartFailure } from "../worker/start-failure.ts";
+import { StartFailure } from "../worker/process/start-failure.ts";
 import { type DataDirectory, DATA_FILES } from "./data-directory.ts";
 import { codeOf } from "./durable-file.ts";
 

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { type Config, EXIT_WRONG_CONFIG, parseConfig, WrongConfig } from "../worker/config.ts";
-import { helpText } from "../worker/config-variables.ts";
-import { runProcess } from "../worker/process.ts";
+import { type Config, EXIT_WRONG_CONFIG, parseConfig, WrongConfig } from "../worker/config/config.ts";
+import { helpText } from "../worker/config/config-variables.ts";
+import { runProcess } from "../worker/process/process.ts";
 import { readIfThere } from "./durable-file.ts";
 import { firstScreen } from "./first-screen.ts";
 import { fullHostName } from "./host-name.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
-import { materialName, trustName, type VaultName } from "../core/certificate/key-vault.ts";
+import { materialName, trustName, type VaultName } from "../core/store/key-vault.ts";
 import { Unavailable } from "../core/errors.ts";
 import { certificateId, certificateRecord, name, trustStoreRecord } from "../test/support/records.ts";
 import { contents, ScriptedStore } from "../test/support/settings-feed.ts";

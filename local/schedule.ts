@@ -1,10 +1,10 @@
 import type { FileKeyVault } from "../adapters/local/file-key-vault.ts";
-import { KEPT_MS } from "../core/certificate/key-clean-up.ts";
+import { KEPT_MS } from "../core/management/key-clean-up.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Sweep, SWEEP_MINUTES } from "../core/schedule.ts";
-import type { Store } from "../core/settings/store.ts";
+import type { Store } from "../core/store/store.ts";
 import { runSweep, type ScheduleFields } from "../functions/schedule/sweeps.ts";
-import type { Log } from "../worker/log.ts";
+import type { Log } from "../worker/telemetry/log.ts";
 
 /**
  * Sweeps that have something to do on one machine. No `backup`: it serves edges that cannot read a table, and here the edge is

@@ -2,8 +2,8 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import type { EdgeId } from "../core/certificate/ids.ts";
-import { createSelfSigned } from "../core/certificate/self-signed.ts";
+import type { EdgeId } from "../core/name/ids.ts";
+import { createSelfSigned } from "../core/x509/self-signed.ts";
 import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
 import type { EdgeReport } from "../core/edge-report/edge-reports.ts";
 import { NotFound, Unavailable } from "../core/errors.ts";
@@ -13,10 +13,10 @@ import { contents, domainAtLevel, levelEntry, ScriptedStore } from "../test/supp
 import { waitUntil } from "../test/support/peers/wait-until.ts";
 import { embeddedMetrics } from "../test/support/cloudwatch.ts";
 import { SmtpClient } from "../test/support/smtp-client.ts";
-import { parseConfig } from "./config.ts";
+import { parseConfig } from "./config/config.ts";
 import { startEdge } from "./edge/edge.ts";
-import type { LogEvent } from "./log.ts";
-import { StartFailure } from "./start-failure.ts";
+import type { LogEvent } from "./telemetry/log.ts";
+import { StartFailure } from "./process/start-failure.ts";
 import { startWorker, type Worker } from "./worker.ts";
 
 const EDGE_ID = `edge_${"0".repeat(26)}` as EdgeId;

@@ -1,27 +1,27 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { boundedReport } from "../core/edge-report/bounded-report.ts";
-import type { EdgeId } from "../core/certificate/ids.ts";
-import type { CertificateMaterial, KeyVault } from "../core/certificate/key-vault.ts";
+import type { EdgeId } from "../core/name/ids.ts";
+import type { CertificateMaterial, KeyVault } from "../core/store/key-vault.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DeliveryRoute, DeliveryTarget } from "../core/delivery/delivery.ts";
 import { describeRoute, parseApiDelivery } from "../core/delivery/route.ts";
 import { type EdgeReport, type EdgeReports, REPORT_INTERVAL_MS } from "../core/edge-report/edge-reports.ts";
 import type { ClientChainVerifier } from "../core/policy/chain-verifier.ts";
 import { createTrustResolver } from "../core/policy/trust.ts";
-import type { DomainRecord } from "../core/settings/domain.ts";
-import type { Store } from "../core/settings/store.ts";
-import type { Config } from "./config.ts";
+import type { DomainRecord } from "../core/record/domain.ts";
+import type { Store } from "../core/store/store.ts";
+import type { Config } from "./config/config.ts";
 import type { Edge, EdgeListener, EdgeOptions } from "./edge/edge-options.ts";
-import { createCloudWatchMetrics } from "./cloudwatch-metrics.ts";
-import { createDeliveryHealth } from "./delivery-health.ts";
-import { createEdgeLog } from "./edge-log.ts";
+import { createCloudWatchMetrics } from "./telemetry/cloudwatch-metrics.ts";
+import { createDeliveryHealth } from "./telemetry/delivery-health.ts";
+import { createEdgeLog } from "./telemetry/edge-log.ts";
 import { type HealthServer, type HealthServerOptions, startHealthServer } from "./health/health-server.ts";
-import { type Readiness, readinessOf } from "./health/readiness.ts";
+import { type Readiness, readinessOf } from "./telemetry/readiness.ts";
 import type { HealthRefusal } from "./health/take-off-proxy-headers.ts";
-import type { Limits } from "./limits.ts";
-import type { Log } from "./log.ts";
-import { METRICS_INTERVAL_MS, publishMetrics } from "./metric-publisher.ts";
-import { METRICS } from "./metric-table.ts";
+import type { Limits } from "./config/limits.ts";
+import type { Log } from "./telemetry/log.ts";
+import { METRICS_INTERVAL_MS, publishMetrics } from "./telemetry/metric-publisher.ts";
+import { METRICS } from "./telemetry/metric-table.ts";
 import {
   type GaugeSources,
   type Metrics,
@@ -29,12 +29,12 @@ import {
   countPoll,
   createMetrics,
   setGauges,
-} from "./metrics.ts";
-import type { EdgeEvent, EdgeEventSink } from "./session/events.ts";
+} from "./telemetry/metrics.ts";
+import type { EdgeEvent, EdgeEventSink } from "./event/edge-event.ts";
 import { createEdgeReporter, type EdgeReporter, type ReportEvent } from "./settings/edge-reporter.ts";
 import type { BackupSource } from "./settings/poller.ts";
 import { createSettingsFollower, type SettingsFollower } from "./settings/settings-follower.ts";
-import { bindFailure } from "./start-failure.ts";
+import { bindFailure } from "./process/start-failure.ts";
 
 export interface WorkerOptions {
   readonly config: Config;

@@ -9,15 +9,15 @@ import {
   RequestCertificateCommand,
   type RequestCertificateCommandInput,
 } from "@aws-sdk/client-acm";
-import type { ValidationRecord } from "../../core/certificate/certificate.ts";
+import type { ValidationRecord } from "../../core/record/certificate.ts";
 import type {
   CertificateIssuer,
   CertificateOrder,
   IssuedKeyType,
   OrderState,
-} from "../../core/certificate/certificate-issuer.ts";
-import { continuingChain } from "../../core/certificate/exported-chain.ts";
-import type { PemBundle } from "../../core/certificate/pem-bundle.ts";
+} from "../../core/management/certificate-issuer.ts";
+import { continuingChain } from "../../core/x509/exported-chain.ts";
+import type { PemBundle } from "../../core/x509/pem-bundle.ts";
 import { timestamp } from "../../core/clock.ts";
 import { NotFound, RuleViolation, StateConflict, Unavailable } from "../../core/errors.ts";
 import { CLIENT_OPTIONS } from "./aws-clients.ts";

@@ -1,6 +1,6 @@
 import type { EdgeReports } from "../../core/edge-report/edge-reports.ts";
-import { type BackupRevision, checkNotLost } from "../../core/settings/lost-settings.ts";
-import type { Store } from "../../core/settings/store.ts";
+import { type BackupRevision, checkNotLost } from "../../core/store/lost-settings.ts";
+import type { Store } from "../../core/store/store.ts";
 import type { AwsConfig } from "./aws-config.ts";
 import { createDynamoDbClient } from "./aws-clients.ts";
 import { DynamoDbEdgeReports } from "./dynamodb-edge-reports.ts";
@@ -24,7 +24,7 @@ export interface AwsStores {
 
 /**
  * `now`: milliseconds since the epoch by this machine; it is corrected by the store's own clock. `firstWriteAsksBackup`: a write
- * to an empty table is rejected where the backup has settings (core/settings/lost-settings.ts).
+ * to an empty table is rejected where the backup has settings (core/store/lost-settings.ts).
  */
 export function openAwsStores(
   config: Omit<AwsConfig, "STORE">,

@@ -1,8 +1,8 @@
 import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
 import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
-import type { MxHost, MxHostChange, MxHostRead } from "../../core/settings/mx-host.ts";
-import type { Commit, LogEntry, OfferedWrite, UseChange } from "../../core/settings/store.ts";
-import { logEntryOf, replacedRevision } from "../../core/settings/log-entry.ts";
+import type { MxHost, MxHostChange, MxHostRead } from "../../core/record/mx-host.ts";
+import type { Commit, LogEntry, OfferedWrite, UseChange } from "../../core/store/store.ts";
+import { logEntryOf, replacedRevision } from "../../core/store/log-entry.ts";
 import {
   type Action,
   type Condition,

@@ -1,4 +1,4 @@
-import { type EdgeId, isEdgeId } from "../../core/certificate/ids.ts";
+import { type EdgeId, isEdgeId } from "../../core/name/ids.ts";
 import {
   type EdgeReport,
   type EdgeReports,

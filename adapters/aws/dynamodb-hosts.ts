@@ -1,9 +1,9 @@
-import type { CertificateId } from "../../core/certificate/ids.ts";
-import { isCertificateId } from "../../core/certificate/ids.ts";
-import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
-import { damagedHost, type HostEvidence } from "../../core/settings/damaged-host.ts";
-import type { MxHost } from "../../core/settings/mx-host.ts";
-import { readDomain, readOrReport } from "../../core/settings/stored-record.ts";
+import type { CertificateId } from "../../core/name/ids.ts";
+import { isCertificateId } from "../../core/name/ids.ts";
+import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import { damagedHost, type HostEvidence } from "../../core/store/damaged-host.ts";
+import type { MxHost } from "../../core/record/mx-host.ts";
+import { readDomain, readOrReport } from "../../core/store/stored-record.ts";
 import { mxHostOf } from "./dynamodb-load.ts";
 import { domainsNaming } from "./dynamodb-names.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";

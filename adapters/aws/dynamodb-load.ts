@@ -1,14 +1,14 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
-import type { MxHost } from "../../core/settings/mx-host.ts";
-import type { LogEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/settings/store.ts";
+import type { MxHost } from "../../core/record/mx-host.ts";
+import type { LogEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {
   readCertificate,
   readDomain,
   readMxHost,
   readOrReport,
   readTrustStore,
-} from "../../core/settings/stored-record.ts";
+} from "../../core/store/stored-record.ts";
 import { mapAtMost } from "./at-most.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import { entriesUpTo, type Head, readHead } from "./dynamodb-log.ts";

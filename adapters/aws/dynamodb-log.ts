@@ -1,5 +1,5 @@
-import type { ChangeFeed, FeedEntry } from "../../core/settings/store.ts";
-import { readFeedEntry } from "../../core/settings/stored-record.ts";
+import type { ChangeFeed, FeedEntry } from "../../core/store/store.ts";
+import { readFeedEntry } from "../../core/store/stored-record.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import { HEAD_KEY, logRange, revisionOf } from "./table-keys.ts";
 

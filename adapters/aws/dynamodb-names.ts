@@ -1,5 +1,5 @@
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import { readDomain, readOrReport } from "../../core/settings/stored-record.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import { readDomain, readOrReport } from "../../core/store/stored-record.ts";
 import { mapAtMost } from "./at-most.ts";
 import { type DynamoDbTable, type Item, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import {

@@ -1,6 +1,6 @@
 import { Unavailable } from "../../core/errors.ts";
-import type { LookWith, OfferedWrite, WriterLine, WriterQueue } from "../../core/settings/store.ts";
-import { offeredText, readOffered } from "../../core/settings/stored-record.ts";
+import type { LookWith, OfferedWrite, WriterLine, WriterQueue } from "../../core/store/store.ts";
+import { offeredText, readOffered } from "../../core/store/stored-record.ts";
 import { feedEntryOf } from "./dynamodb-log.ts";
 import {
   type Action,

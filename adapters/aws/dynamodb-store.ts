@@ -1,10 +1,10 @@
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts";
-import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import type { DomainRecord } from "../../core/settings/domain.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../../core/name/ids.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
 import { Unavailable } from "../../core/errors.ts";
-import { isOneMoment, type MxHost } from "../../core/settings/mx-host.ts";
+import { isOneMoment, type MxHost } from "../../core/record/mx-host.ts";
 import type {
   ChangeFeed,
   Commit,
@@ -19,13 +19,8 @@ import type {
   UnreadableRecord,
   UseChange,
   WriterQueue,
-} from "../../core/settings/store.ts";
-import {
-  readCertificate,
-  readDomain,
-  readOrReport,
-  readTrustStore,
-} from "../../core/settings/stored-record.ts";
+} from "../../core/store/store.ts";
+import { readCertificate, readDomain, readOrReport, readTrustStore } from "../../core/store/stored-record.ts";
 import { commitTo } from "./dynamodb-commit.ts";
 import { hostOfItem, hostsOfItems } from "./dynamodb-hosts.ts";
 import { loadContents } from "./dynamodb-load.ts";
@@ -49,7 +44,7 @@ export class DynamoDbStore implements Store {
   /**
    * `maxActions`: what one transaction may hold, for tests of what finds no room there. `now`: milliseconds since the epoch,
    * to know which log entries cannot have expired; a day matters, and no less. `beforeFirstWrite`: rejects where an empty
-   * table is no new one (core/settings/lost-settings.ts).
+   * table is no new one (core/store/lost-settings.ts).
    */
   constructor(
     table: DynamoDbTable,

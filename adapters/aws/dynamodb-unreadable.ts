@@ -1,13 +1,13 @@
-import { isTrustStoreId } from "../../core/certificate/ids.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import type { RecordKind, UnreadableRecord } from "../../core/settings/store.ts";
+import { isTrustStoreId } from "../../core/name/ids.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { RecordKind, UnreadableRecord } from "../../core/store/store.ts";
 import {
   namesOfDomain,
   readCertificate,
   readDomain,
   readOrReport,
   readTrustStore,
-} from "../../core/settings/stored-record.ts";
+} from "../../core/store/stored-record.ts";
 import { mapAtMost } from "./at-most.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";

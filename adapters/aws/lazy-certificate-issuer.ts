@@ -2,8 +2,8 @@ import type {
   CertificateIssuer,
   CertificateOrder,
   OrderState,
-} from "../../core/certificate/certificate-issuer.ts";
-import type { PemBundle } from "../../core/certificate/pem-bundle.ts";
+} from "../../core/management/certificate-issuer.ts";
+import type { PemBundle } from "../../core/x509/pem-bundle.ts";
 import { ServiceCalls } from "./service-calls.ts";
 
 /** ACM, whose client is loaded by the first call: few requests are about certificates, and fewer about its. */

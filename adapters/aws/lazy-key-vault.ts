@@ -1,5 +1,5 @@
-import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
-import type { VaultInventory } from "../../core/certificate/key-clean-up.ts";
+import type { KeyVault, VaultName } from "../../core/store/key-vault.ts";
+import type { VaultInventory } from "../../core/management/key-clean-up.ts";
 
 /** A vault that is opened by the first call: S3's client costs as much to import as all code of the API's own. */
 export class LazyKeyVault implements KeyVault, VaultInventory {

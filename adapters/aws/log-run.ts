@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
-import type { LogEntry } from "../../core/settings/store.ts";
+import type { LogEntry } from "../../core/store/store.ts";
 import { allEntriesUpTo, type Head } from "./dynamodb-log.ts";
 import { type DynamoDbTable, numberOf } from "./dynamodb-table.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";

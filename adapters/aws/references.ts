@@ -1,5 +1,5 @@
-import type { DomainRecord } from "../../core/settings/domain.ts";
-import type { Commit, UnreadableRecord } from "../../core/settings/store.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
+import type { Commit, UnreadableRecord } from "../../core/store/store.ts";
 import { domainOfTrustStoreKey, domainOnHostKey, hostOfCertificateKey, type ItemKey } from "./table-keys.ts";
 
 /**

@@ -17,7 +17,7 @@ import type {
   Mailbox,
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
-import { isSafeAddress, mailboxText } from "../../core/delivery/mailbox-text.ts";
+import { isSafeAddress, mailboxText } from "../../core/name/mailbox.ts";
 import { brokenOff, refused } from "../../core/delivery/refusals.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 

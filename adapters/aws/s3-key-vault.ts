@@ -10,7 +10,7 @@ import {
   type PutObjectCommandInput,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
+import type { KeyVault, VaultName } from "../../core/store/key-vault.ts";
 import { InvalidInput, NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
 import { type ServiceCalls, TryAgain } from "./service-calls.ts";
 

@@ -3,14 +3,14 @@ import { buffer } from "node:stream/consumers";
 import { constants, createGunzip, createGzip, gunzipSync } from "node:zlib";
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { Unreadable } from "../../core/errors.ts";
-import type { BackupRevision } from "../../core/settings/lost-settings.ts";
+import type { BackupRevision } from "../../core/store/lost-settings.ts";
 import {
   backupLines,
   readBackupHead,
   readBackupLines,
   type SnapshotBackup,
   type SnapshotBackups,
-} from "../../core/settings/snapshot-backup.ts";
+} from "../../core/store/snapshot-backup.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
 /** The one object there is; the versions before it are S3's to keep. */

@@ -16,7 +16,7 @@ export interface CallLimits {
   readonly tryMs: number;
 }
 
-/** A write is tried for 10 s in all (core/settings/write.ts); a Lambda function has 30 s. */
+/** A write is tried for 10 s in all (core/store/write.ts); a Lambda function has 30 s. */
 const LIMITS: CallLimits = { deadlineMs: 8_000, tryMs: 3_000 };
 const FIRST_BACKOFF_MS = 25;
 const MAX_BACKOFF_MS = 1_000;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { CertificateId, EdgeId, TrustStoreId } from "../../core/certificate/ids.ts";
-import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
-import type { RecordKind, UnreadableItem } from "../../core/settings/store.ts";
+import type { CertificateId, EdgeId, TrustStoreId } from "../../core/name/ids.ts";
+import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import type { RecordKind, UnreadableItem } from "../../core/store/store.ts";
 
 /*
  * Every key of the table, and nothing else writes one:

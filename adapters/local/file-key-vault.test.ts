@@ -16,8 +16,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cleanUpKeys } from "../../core/certificate/key-clean-up.ts";
-import { materialName, trustName } from "../../core/certificate/key-vault.ts";
+import { cleanUpKeys } from "../../core/management/key-clean-up.ts";
+import { materialName, trustName } from "../../core/store/key-vault.ts";
 import { StateConflict, Unavailable, Unreadable } from "../../core/errors.ts";
 import { keyVaultContract } from "../../test/contract/key-vault.contract.ts";
 import { certificateId } from "../../test/support/records.ts";

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { constants, lstatSync, unlinkSync } from "node:fs";
 import { type FileHandle, link, lstat, mkdir, open, readdir, rmdir, unlink, utimes } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import type { VaultInventory } from "../../core/certificate/key-clean-up.ts";
-import type { KeyVault, VaultName } from "../../core/certificate/key-vault.ts";
+import type { VaultInventory } from "../../core/management/key-clean-up.ts";
+import type { KeyVault, VaultName } from "../../core/store/key-vault.ts";
 import {
   InvalidInput,
   NotFound,

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { MailTransaction } from "../../core/delivery/delivery.ts";
-import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 import {
   type DeliveredMail,
   type DeliveryUnderTest,

@@ -12,7 +12,7 @@ import type {
   Mailbox,
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
-import { isSafeAddress, mailboxText } from "../../core/delivery/mailbox-text.ts";
+import { isSafeAddress, mailboxText } from "../../core/name/mailbox.ts";
 import { brokenOff, type DeliveryRefusal, refused } from "../../core/delivery/refusals.ts";
 import { createMaildir, syncDirectory } from "./maildir-directories.ts";
 

@@ -1,8 +1,8 @@
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import type { MxHost, MxHostChange } from "../../core/settings/mx-host.ts";
-import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/settings/store.ts";
-import { logEntryOf, replacedRevision } from "../../core/settings/log-entry.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { MxHost, MxHostChange } from "../../core/record/mx-host.ts";
+import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/store/store.ts";
+import { logEntryOf, replacedRevision } from "../../core/store/log-entry.ts";
 import type { Database, Row } from "./database.ts";
 import { hostOfRow } from "./sqlite-load.ts";
 

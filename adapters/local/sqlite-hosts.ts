@@ -1,7 +1,7 @@
-import { isCertificateId } from "../../core/certificate/ids.ts";
-import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
-import { damagedHost, type HostEvidence } from "../../core/settings/damaged-host.ts";
-import type { MxHost } from "../../core/settings/mx-host.ts";
+import { isCertificateId } from "../../core/name/ids.ts";
+import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import { damagedHost, type HostEvidence } from "../../core/store/damaged-host.ts";
+import type { MxHost } from "../../core/record/mx-host.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
 import { hostOfRow } from "./sqlite-load.ts";
 

@@ -1,13 +1,13 @@
 import { setImmediate } from "node:timers/promises";
-import { createInterner } from "../../core/settings/interner.ts";
-import type { StoreContents, UnreadableItem } from "../../core/settings/store.ts";
+import { createInterner } from "../../core/snapshot/interner.ts";
+import type { StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {
   readCertificate,
   readDomain,
   readMxHost,
   readOrReport,
   readTrustStore,
-} from "../../core/settings/stored-record.ts";
+} from "../../core/store/stored-record.ts";
 import { type Connection, type Database, integer, type Row, text } from "./database.ts";
 
 /**

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { UnreadableItem } from "../../core/settings/store.ts";
+import type { UnreadableItem } from "../../core/store/store.ts";
 import { storeContract } from "../../test/contract/store.contract.ts";
 import type { HostAttribute, StoreUnderTest } from "../../test/contract/store-under-test.ts";
 import { type Database, openDatabase } from "./database.ts";

@@ -1,10 +1,10 @@
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import { type CertificateId, isTrustStoreId, type TrustStoreId } from "../../core/certificate/ids.ts";
-import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import { type CertificateId, isTrustStoreId, type TrustStoreId } from "../../core/name/ids.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { timestamp } from "../../core/clock.ts";
-import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
-import type { DomainRecord } from "../../core/settings/domain.ts";
-import type { MxHost } from "../../core/settings/mx-host.ts";
+import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
+import type { MxHost } from "../../core/record/mx-host.ts";
 import type {
   ChangeFeed,
   Commit,
@@ -18,14 +18,14 @@ import type {
   StoreContents,
   UnreadableRecord,
   UseChange,
-} from "../../core/settings/store.ts";
+} from "../../core/store/store.ts";
 import {
   readCertificate,
   readDomain,
   readFeedEntry,
   readOrReport,
   readTrustStore,
-} from "../../core/settings/stored-record.ts";
+} from "../../core/store/stored-record.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
 import { commitTo, TABLE_OF, useCountOf } from "./sqlite-commit.ts";
 import { hostsOfRows } from "./sqlite-hosts.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { certificateUsedBy, type UsedBy } from "../../core/certificate/certificate-view.ts";
-import { trustStoreUsedBy } from "../../core/certificate/trust-store-view.ts";
+import { certificateUsedBy, type UsedBy } from "../../core/management/certificate-view.ts";
+import { trustStoreUsedBy } from "../../core/management/trust-store-view.ts";
 import {
   certificateId,
   certificateRecord,

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import { readPem } from "../../core/certificate/pem.ts";
-import { isSignedBy } from "../../core/certificate/signature-algorithm.ts";
+import { readPem } from "../../core/x509/pem.ts";
+import { isSignedBy } from "../../core/x509/signature-algorithm.ts";
 import type { ChainQuestion, ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import { indexTrust, type NamedCertificate, pathMaterial } from "../../core/policy/trust-index.ts";
 

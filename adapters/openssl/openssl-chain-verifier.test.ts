@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readCertificateFields } from "../../core/certificate/certificate-fields.ts";
+import { readCertificateFields } from "../../core/x509/certificate-fields.ts";
 import type { ChainQuestion, ChainVerdict } from "../../core/policy/chain-verifier.ts";
 import { trustOf } from "../../test/support/client-certificates/kind.ts";
 import { hoursFromNow } from "../../test/support/certificate-writer.ts";

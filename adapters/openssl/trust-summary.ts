@@ -1,5 +1,5 @@
-import type { CertificateFields } from "../../core/certificate/certificate-fields.ts";
-import { MalformedDer } from "../../core/certificate/der.ts";
+import type { CertificateFields } from "../../core/x509/certificate-fields.ts";
+import { MalformedDer } from "../../core/x509/der.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import { indexTrust, namedCertificate } from "../../core/policy/trust-index.ts";
 

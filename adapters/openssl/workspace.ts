@@ -1,6 +1,6 @@
 import { access, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writePem } from "../../core/certificate/pem.ts";
+import { writePem } from "../../core/x509/pem.ts";
 import type { ChainQuestion, ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import type { CertificatePath } from "./certificate-paths.ts";
 import type { VerifyFiles } from "./verify-command.ts";

@@ -7,7 +7,7 @@ import type {
   MailTransaction,
   NextHopRoute,
 } from "../../core/delivery/delivery.ts";
-import { isSafeAddress, isSourceRoute, mailboxText } from "../../core/delivery/mailbox-text.ts";
+import { isSafeAddress, isSourceRoute, mailboxText } from "../../core/name/mailbox.ts";
 import { brokenOff, type DeliveryRefusal, type Refusal, refused } from "../../core/delivery/refusals.ts";
 import { DotStuffing } from "./dot-stuffing.ts";
 import { sizeLimit } from "./extensions.ts";

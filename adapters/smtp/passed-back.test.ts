@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 import { lmtpRefusal, passedBack } from "./passed-back.ts";
 
 describe("a refusal of the next hop, passed back", () => {

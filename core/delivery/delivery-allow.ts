@@ -1,7 +1,7 @@
 import ipaddr from "ipaddr.js";
-import { type NamePattern, parseNamePattern, toDomainName, wildcardOf } from "../domain-name/domain-name.ts";
+import { type NamePattern, parseNamePattern, toDomainName, wildcardOf } from "../name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
-import { canonicalAddress, isInNetwork } from "../network/client-address.ts";
+import { canonicalAddress, isInNetwork } from "../name/client-address.ts";
 
 /** `DELIVERY_ALLOW`: what next hops set through the API may resolve to beside public addresses. */
 export interface DeliveryAllow {

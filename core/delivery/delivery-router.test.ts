@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseDomainName } from "../domain-name/domain-name.ts";
+import { parseDomainName } from "../name/domain-name.ts";
 import type { DeliveryRoute, DeliveryTarget, MailTransaction } from "./delivery.ts";
 import { createDeliveryRouter } from "./delivery-router.ts";
 import { parseOperatorDelivery } from "./route.ts";

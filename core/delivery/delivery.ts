@@ -1,4 +1,4 @@
-import type { DomainName } from "../domain-name/domain-name.ts";
+import type { DomainName } from "../name/domain-name.ts";
 
 /** A mailbox as it came in RCPT: the local part byte for byte (UTF-8), the domain canonical. */
 export interface Mailbox {

@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { canonicalAddress } from "../network/client-address.ts";
+import { canonicalAddress } from "../name/client-address.ts";
 import type { NextHopRoute } from "./delivery.ts";
 import { type DeliveryAllow, isAllowed } from "./delivery-allow.ts";
 

@@ -1,9 +1,9 @@
 import ipaddr from "ipaddr.js";
-import { parseDomainName, toDomainName } from "../domain-name/domain-name.ts";
+import { parseDomainName, toDomainName } from "../name/domain-name.ts";
 import { InvalidInput, type Issue } from "../errors.ts";
-import { canonicalAddress } from "../network/client-address.ts";
-import type { DeliverySettings, DeliveryTls } from "../settings/domain.ts";
-import { DELIVERY_TLS } from "../settings/domain.ts";
+import { canonicalAddress } from "../name/client-address.ts";
+import type { DeliverySettings, DeliveryTls } from "../record/domain.ts";
+import { DELIVERY_TLS } from "../record/domain.ts";
 import type { DeliveryRoute, NextHopRoute } from "./delivery.ts";
 
 type Credentials = NonNullable<NextHopRoute["credentials"]>;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseDomainName } from "../domain-name/domain-name.ts";
+import { parseDomainName } from "../name/domain-name.ts";
 import {
   clientStatement,
   posternTlsHeader,

@@ -1,5 +1,5 @@
-import type { DomainName } from "../domain-name/domain-name.ts";
-import { canonicalAddress } from "../network/client-address.ts";
+import type { DomainName } from "../name/domain-name.ts";
+import { canonicalAddress } from "../name/client-address.ts";
 import type { ClientCertificateResult } from "../policy/verdict.ts";
 import type { Mailbox } from "./delivery.ts";
 

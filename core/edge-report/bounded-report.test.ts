@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { certificateId } from "../../test/support/records.ts";
-import type { EdgeId } from "../certificate/ids.ts";
+import type { EdgeId } from "../name/ids.ts";
 import { boundedReport } from "./bounded-report.ts";
 import type { ServedCertificate } from "./edge-reports.ts";
 

@@ -1,7 +1,7 @@
-import type { CertificateId, EdgeId } from "../certificate/ids.ts";
+import type { CertificateId, EdgeId } from "../name/ids.ts";
 import type { Timestamp } from "../clock.ts";
-import type { DomainName } from "../domain-name/domain-name.ts";
-import type { UnreadableItem } from "../settings/store.ts";
+import type { DomainName } from "../name/domain-name.ts";
+import type { UnreadableItem } from "../store/store.ts";
 
 export interface ReportedListener {
   readonly name: string;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { certificateId } from "../../test/support/records.ts";
-import type { EdgeId } from "../certificate/ids.ts";
+import type { EdgeId } from "../name/ids.ts";
 import { readEdgeReport } from "./stored-report.ts";
 
 const ID = `edge_${"0".repeat(26)}` as EdgeId;

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { type CertificateId, type EdgeId, isCertificateId } from "../certificate/ids.ts";
+import { type CertificateId, type EdgeId, isCertificateId } from "../name/ids.ts";
 import { timestamp } from "../clock.ts";
-import { type DomainName, toDomainName } from "../domain-name/domain-name.ts";
-import { ITEM_KINDS } from "../settings/store.ts";
+import { type DomainName, toDomainName } from "../name/domain-name.ts";
+import { ITEM_KINDS } from "../store/store.ts";
 import { parseStoredJson } from "../stored-json.ts";
 import {
   CERTIFICATE_PROBLEM_REASONS,

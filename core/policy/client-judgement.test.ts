@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { trustOf } from "../../test/support/client-certificates/kind.ts";
 import { issueClient, makeCa } from "../../test/support/pki.ts";
-import { readPeerCertificate } from "../certificate/peer-certificate.ts";
+import { readPeerCertificate } from "../x509/peer-certificate.ts";
 import type { ChainVerdict } from "./chain-verifier.ts";
 import { judgeClient } from "./client-judgement.ts";
 

@@ -1,4 +1,4 @@
-import type { ClientCertificateSettings } from "../settings/domain.ts";
+import type { ClientCertificateSettings } from "../record/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
 import type { PeerCertificate } from "./facts.ts";
 import { mayHaveSeveralPaths } from "./trust-index.ts";

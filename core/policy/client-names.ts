@@ -1,5 +1,5 @@
-import { type DomainName, wildcardOf } from "../domain-name/domain-name.ts";
-import type { ClientCertificateSettings } from "../settings/domain.ts";
+import { type DomainName, wildcardOf } from "../name/domain-name.ts";
+import type { ClientCertificateSettings } from "../record/domain.ts";
 
 /**
  * Whether an allowed name accepts a certificate's dNSName. An exact name matches itself only. `*.x` matches a name one

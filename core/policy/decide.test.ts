@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { domainRecord } from "../../test/support/records.ts";
-import type { DomainName } from "../domain-name/domain-name.ts";
-import type { DomainRecord, TlsException, TlsSettings } from "../settings/domain.ts";
+import type { DomainName } from "../name/domain-name.ts";
+import type { DomainRecord, TlsException, TlsSettings } from "../record/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
 import { decide, verdictWithoutSettings } from "./decide.ts";
 import type { HandshakeVerdict, PeerCertificate, SessionFacts, TlsFacts } from "./facts.ts";

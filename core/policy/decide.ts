@@ -1,6 +1,6 @@
 import type { Mailbox } from "../delivery/delivery.ts";
-import { mailboxKey, mailboxText } from "../delivery/mailbox-text.ts";
-import { isInNetwork } from "../network/client-address.ts";
+import { mailboxKey, mailboxText } from "../name/mailbox.ts";
+import { isInNetwork } from "../name/client-address.ts";
 import type {
   ClientCertificateMode,
   DomainRecord,
@@ -8,9 +8,9 @@ import type {
   ExceptionMatch,
   MinVersion,
   TlsLevel,
-} from "../settings/domain.ts";
-import { isInForce } from "../settings/domain-group.ts";
-import { withException } from "../settings/rules.ts";
+} from "../record/domain.ts";
+import { isInForce } from "../snapshot/domain-group.ts";
+import { withException } from "../management/rules.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
 import { type ClientJudgement, judgeClient } from "./client-judgement.ts";
 import { allowedNameAccepts, nameAccepted } from "./client-names.ts";

@@ -1,4 +1,4 @@
-import type { DomainName } from "../domain-name/domain-name.ts";
+import type { DomainName } from "../name/domain-name.ts";
 
 /** What decides which domains a connection can reach. */
 export interface ListenerView {

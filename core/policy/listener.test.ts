@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { contents, domainAtLevel } from "../../test/support/settings-feed.ts";
-import type { DomainName } from "../domain-name/domain-name.ts";
-import type { ClientCertificateMode, DomainRecord, TlsException, TlsLevel } from "../settings/domain.ts";
-import { buildSnapshot } from "../settings/snapshot.ts";
+import type { DomainName } from "../name/domain-name.ts";
+import type { ClientCertificateMode, DomainRecord, TlsException, TlsLevel } from "../record/domain.ts";
+import { buildSnapshot } from "../snapshot/snapshot.ts";
 import { asksForCertificate, mailNeedsTls, offersStarttls, reachableDomain } from "./listener.ts";
 
 const name = (text: string) => text as DomainName;

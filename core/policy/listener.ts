@@ -1,7 +1,7 @@
-import type { DomainName } from "../domain-name/domain-name.ts";
-import { countsOf, type DomainCounts, NO_DOMAIN } from "../settings/domain-group.ts";
-import type { DomainRecord } from "../settings/domain.ts";
-import type { HostView, Snapshot } from "../settings/snapshot-view.ts";
+import type { DomainName } from "../name/domain-name.ts";
+import { countsOf, type DomainCounts, NO_DOMAIN } from "../snapshot/domain-group.ts";
+import type { DomainRecord } from "../record/domain.ts";
+import type { HostView, Snapshot } from "../snapshot/snapshot-view.ts";
 import type { ListenerView } from "./facts.ts";
 
 /** A listener among its edge's listeners, under one snapshot: what it offers before any recipient is known. */

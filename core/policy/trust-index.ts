@@ -1,7 +1,7 @@
-import { readCertificateFields, type CertificateFields } from "../certificate/certificate-fields.ts";
-import { comparableName } from "../certificate/distinguished-name.ts";
-import { readPem } from "../certificate/pem.ts";
-import { readRevocationList, type RevocationList } from "../certificate/revocation-list.ts";
+import { readCertificateFields, type CertificateFields } from "../x509/certificate-fields.ts";
+import { comparableName } from "../x509/distinguished-name.ts";
+import { readPem } from "../x509/pem.ts";
+import { readRevocationList, type RevocationList } from "../x509/revocation-list.ts";
 import type { ResolvedTrust } from "./chain-verifier.ts";
 
 /** A certificate with its names as `comparableName` gives them: equal wherever OpenSSL takes two names for one. */

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { makeCa, type TestCa } from "../../test/support/pki.ts";
 import { trustStoreRecord } from "../../test/support/records.ts";
 import { contents } from "../../test/support/settings-feed.ts";
-import type { TrustStoreId } from "../certificate/ids.ts";
-import { buildSnapshot } from "../settings/snapshot.ts";
+import type { TrustStoreId } from "../name/ids.ts";
+import { buildSnapshot } from "../snapshot/snapshot.ts";
 import { createTrustResolver } from "./trust.ts";
 
 const block = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`;

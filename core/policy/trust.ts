@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { readCertificateFields, spkiPinOf } from "../certificate/certificate-fields.ts";
-import { readPem } from "../certificate/pem.ts";
-import type { TrustStoreContent } from "../certificate/trust-store.ts";
-import type { ClientTrust } from "../settings/domain.ts";
-import type { Snapshot } from "../settings/snapshot-view.ts";
+import { readCertificateFields, spkiPinOf } from "../x509/certificate-fields.ts";
+import { readPem } from "../x509/pem.ts";
+import type { TrustStoreContent } from "../record/trust-store.ts";
+import type { ClientTrust } from "../record/domain.ts";
+import type { Snapshot } from "../snapshot/snapshot-view.ts";
 import type { ResolvedTrust } from "./chain-verifier.ts";
 
 const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { AcmCertificates, type Advance } from "../../core/certificate/acm-certificates.ts";
-import { isCertificateId } from "../../core/certificate/ids.ts";
+import { AcmCertificates, type Advance } from "../../core/management/acm-certificates.ts";
+import { isCertificateId } from "../../core/name/ids.ts";
 import { Unavailable } from "../../core/errors.ts";
-import type { Store } from "../../core/settings/store.ts";
+import type { Store } from "../../core/store/store.ts";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
 import { TestIssuer } from "../../test/support/test-issuer.ts";
 import type { ApiDependencies } from "./app.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
-import { trustStoreInput } from "../../core/certificate/certificate-input.ts";
+import { trustStoreInput } from "../../core/management/certificate-input.ts";
 
 // Read as JSON, as a client does.
 type Json = ReturnType<typeof JSON.parse>;

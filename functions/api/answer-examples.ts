@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { EXAMPLE_CA } from "../../core/certificate/certificate-input.ts";
+import { EXAMPLE_CA } from "../../core/management/certificate-input.ts";
 import type {
   certificateListResponse,
   certificateResponse,

@@ -4,7 +4,7 @@ import { type ApiUnderTest, type RequestOptions, startApi, TOKEN } from "../../t
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { Unavailable } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
-import type { Store } from "../../core/settings/store.ts";
+import type { Store } from "../../core/store/store.ts";
 
 const DOMAIN = "/v1/domains/example.com";
 

@@ -2,14 +2,14 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
-import type { CertificateIssuer } from "../../core/certificate/certificate-issuer.ts";
-import type { MakeSelfSigned } from "../../core/certificate/self-signed-request.ts";
-import type { WriteEffects } from "../../core/settings/write.ts";
+import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
+import type { MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
+import type { WriteEffects } from "../../core/store/write.ts";
 import { InvalidInput } from "../../core/errors.ts";
-import { DomainService } from "../../core/settings/domain-service.ts";
-import { StatusService } from "../../core/settings/status-service.ts";
-import { issuesOf } from "../../core/settings/schema-issues.ts";
-import type { ServiceDependencies } from "../../core/settings/service-dependencies.ts";
+import { DomainService } from "../../core/management/domain-service.ts";
+import { StatusService } from "../../core/management/status-service.ts";
+import { issuesOf } from "../../core/management/schema-issues.ts";
+import type { ServiceDependencies } from "../../core/management/service-dependencies.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./api-log.ts";
 import type { Authenticate } from "./caller.ts";
@@ -42,7 +42,7 @@ export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "ma
 
 /** The PKI library is two thirds as large as all that is left: loaded by the requests that need it. */
 const makeSelfSigned: MakeSelfSigned = async (request, context) => {
-  const { createSelfSigned } = await import("../../core/certificate/self-signed.ts");
+  const { createSelfSigned } = await import("../../core/x509/self-signed.ts");
   return createSelfSigned(request, context);
 };
 
@@ -83,11 +83,11 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routeDomains(app, domains);
   routeTls(app, domains);
   const certificates = loadedOnce(async () => {
-    const { CertificateService } = await import("../../core/certificate/certificate-service.ts");
+    const { CertificateService } = await import("../../core/management/certificate-service.ts");
     return new CertificateService(services);
   });
   const trustStores = loadedOnce(async () => {
-    const { TrustStoreService } = await import("../../core/certificate/trust-store-service.ts");
+    const { TrustStoreService } = await import("../../core/management/trust-store-service.ts");
     return new TrustStoreService(services);
   });
   routeCertificates(app, certificates);

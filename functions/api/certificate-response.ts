@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/certificate/certificate.ts";
-import { LEFT_OUT_REASONS } from "../../core/certificate/certificate-chain.ts";
-import { CLIENT_USAGES, PREVIOUS_CONTENTS } from "../../core/certificate/trust-store.ts";
+import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/record/certificate.ts";
+import { LEFT_OUT_REASONS } from "../../core/x509/certificate-chain.ts";
+import { CLIENT_USAGES, PREVIOUS_CONTENTS } from "../../core/record/trust-store.ts";
 import { recordsOf, revision, time, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);

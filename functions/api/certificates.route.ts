@@ -1,11 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { CERTIFICATE_STATES } from "../../core/certificate/certificate.ts";
+import { CERTIFICATE_STATES } from "../../core/record/certificate.ts";
 import {
   certificateDocument,
   certificateInput,
   materialInput,
-} from "../../core/certificate/certificate-input.ts";
-import type { CertificateService } from "../../core/certificate/certificate-service.ts";
+} from "../../core/management/certificate-input.ts";
+import type { CertificateService } from "../../core/management/certificate-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
 import { certificateListResponse, certificateResponse } from "./certificate-response.ts";

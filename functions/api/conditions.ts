@@ -1,5 +1,5 @@
 import { InvalidInput, StaleRevision } from "../../core/errors.ts";
-import type { WriteCondition } from "../../core/settings/write-condition.ts";
+import type { WriteCondition } from "../../core/store/write-condition.ts";
 
 /** The entity tag of a record and of its parts: always strong. */
 export const entityTag = (revision: number): string => `"${revision}"`;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { InvalidInput } from "../../core/errors.ts";
-import type { Page } from "../../core/settings/store.ts";
+import type { Page } from "../../core/store/store.ts";
 
 const CHECK_BYTES = 12;
 

@@ -7,9 +7,9 @@ import {
   NAME_MATCHES,
   PURPOSES,
   TLS_LEVELS,
-} from "../../core/settings/domain.ts";
-import { ITEM_KINDS } from "../../core/settings/store.ts";
-import { WARNING_CODES } from "../../core/settings/warning.ts";
+} from "../../core/record/domain.ts";
+import { ITEM_KINDS } from "../../core/store/store.ts";
+import { WARNING_CODES } from "../../core/record/warning.ts";
 
 /** Strict everywhere: an answer that says more than is declared fails its test. */
 const names = z.array(z.string()).readonly();

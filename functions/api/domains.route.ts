@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { CertificateId } from "../../core/certificate/ids.ts";
-import { domainInput, tlsInput } from "../../core/settings/domain-schema.ts";
-import type { DomainService } from "../../core/settings/domain-service.ts";
+import type { CertificateId } from "../../core/name/ids.ts";
+import { domainInput, tlsInput } from "../../core/management/domain-schema.ts";
+import type { DomainService } from "../../core/management/domain-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";

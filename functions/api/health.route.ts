@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import * as z from "zod";
 import { Unavailable } from "../../core/errors.ts";
-import type { Store } from "../../core/settings/store.ts";
+import type { Store } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { answers, unauthenticatedProblems } from "./route-parts.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { CAPS } from "../../core/limits.ts";
-import { RECORD_KINDS } from "../../core/settings/store.ts";
-import { domainNameInput } from "../../core/settings/input-fields.ts";
+import { RECORD_KINDS } from "../../core/store/store.ts";
+import { domainNameInput } from "../../core/management/input-fields.ts";
 
 export const nameParameter = z.object({ name: domainNameInput });
 

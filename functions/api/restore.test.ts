@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
-import { cleanUpKeys } from "../../core/certificate/key-clean-up.ts";
-import { trustName } from "../../core/certificate/key-vault.ts";
+import { cleanUpKeys } from "../../core/management/key-clean-up.ts";
+import { trustName } from "../../core/store/key-vault.ts";
 import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
 import { hoursFromNow } from "../../test/support/certificate-writer.ts";
 import { makeCrl } from "../../test/support/crl-writer.ts";

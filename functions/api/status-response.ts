@@ -5,8 +5,8 @@ import {
   ENFORCEMENTS,
   MIN_VERSIONS,
   TLS_LEVELS,
-} from "../../core/settings/domain.ts";
-import { CHANGE_ACTIONS, ITEM_KINDS, type RECORD_KINDS } from "../../core/settings/store.ts";
+} from "../../core/record/domain.ts";
+import { CHANGE_ACTIONS, ITEM_KINDS, type RECORD_KINDS } from "../../core/store/store.ts";
 import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
 import { listOf, loggedDomain, revision, time, warningResponse } from "./domain-response.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
-import type { CertificateId, EdgeId } from "../../core/certificate/ids.ts";
-import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import type { CertificateId, EdgeId } from "../../core/name/ids.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 import type { EdgeReport, ReportedListener } from "../../core/edge-report/edge-reports.ts";
 
 const DOMAIN = "/v1/domains/example.com";

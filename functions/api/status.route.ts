@@ -1,8 +1,8 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { loggedCertificate } from "../../core/certificate/certificate-view.ts";
-import { CHANGE_ORDERS } from "../../core/settings/change-log.ts";
-import type { StatusService } from "../../core/settings/status-service.ts";
-import type { LogEntry } from "../../core/settings/store.ts";
+import { loggedCertificate } from "../../core/management/certificate-view.ts";
+import { CHANGE_ORDERS } from "../../core/management/change-log.ts";
+import type { StatusService } from "../../core/management/status-service.ts";
+import type { LogEntry } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
 import { answers, problems, security } from "./route-parts.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { certificateInput } from "../../core/certificate/certificate-input.ts";
+import { certificateInput } from "../../core/management/certificate-input.ts";
 import { StaleRevision } from "../../core/errors.ts";
-import { domainInput } from "../../core/settings/domain-schema.ts";
-import { issuesOf } from "../../core/settings/schema-issues.ts";
+import { domainInput } from "../../core/management/domain-schema.ts";
+import { issuesOf } from "../../core/management/schema-issues.ts";
 import { declaredRoutes } from "../../test/support/api-answer.ts";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";

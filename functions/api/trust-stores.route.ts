@@ -3,8 +3,8 @@ import {
   restoreInput,
   trustStoreDocument,
   trustStoreInput,
-} from "../../core/certificate/certificate-input.ts";
-import type { TrustStoreService } from "../../core/certificate/trust-store-service.ts";
+} from "../../core/management/certificate-input.ts";
+import type { TrustStoreService } from "../../core/management/trust-store-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
 import { trustStoreListResponse, trustStoreResponse } from "./certificate-response.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
-import { materialName, trustName } from "../../core/certificate/key-vault.ts";
+import { materialName, trustName } from "../../core/store/key-vault.ts";
 import { Writer } from "../../test/contract/store-under-test.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";

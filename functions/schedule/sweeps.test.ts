@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Advance } from "../../core/certificate/acm-certificates.ts";
-import type { AcmOrder, CertificateRecord } from "../../core/certificate/certificate.ts";
-import type { CertificateId } from "../../core/certificate/ids.ts";
-import { materialName, type VaultName } from "../../core/certificate/key-vault.ts";
+import type { Advance } from "../../core/management/acm-certificates.ts";
+import type { AcmOrder, CertificateRecord } from "../../core/record/certificate.ts";
+import type { CertificateId } from "../../core/name/ids.ts";
+import { materialName, type VaultName } from "../../core/store/key-vault.ts";
 import { Unavailable } from "../../core/errors.ts";
-import type { SnapshotBackup } from "../../core/settings/snapshot-backup.ts";
+import type { SnapshotBackup } from "../../core/store/snapshot-backup.ts";
 import { certificateId, certificateRecord, name } from "../../test/support/records.ts";
 import { contents, ScriptedStore } from "../../test/support/settings-feed.ts";
 import { readScheduleEvent } from "./schedule-event.ts";

@@ -1,10 +1,10 @@
-import type { AcmCertificates } from "../../core/certificate/acm-certificates.ts";
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import { expiryOf } from "../../core/certificate/expiry.ts";
-import { cleanUpKeys, type KeyCleanUpOptions } from "../../core/certificate/key-clean-up.ts";
+import type { AcmCertificates } from "../../core/management/acm-certificates.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import { expiryOf } from "../../core/management/expiry.ts";
+import { cleanUpKeys, type KeyCleanUpOptions } from "../../core/management/key-clean-up.ts";
 import type { Sweep } from "../../core/schedule.ts";
-import { backUp, type BackUpPorts } from "../../core/settings/back-up.ts";
-import type { StoreContents } from "../../core/settings/store.ts";
+import { backUp, type BackUpPorts } from "../../core/management/back-up.ts";
+import type { StoreContents } from "../../core/store/store.ts";
 import type { ScheduleTask } from "./schedule-event.ts";
 
 export interface ScheduleDependencies extends Pick<BackUpPorts, "store"> {

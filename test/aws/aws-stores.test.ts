@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
 import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
-import { lostSettingsProblem } from "../../core/settings/lost-settings.ts";
+import { lostSettingsProblem } from "../../core/store/lost-settings.ts";
 import { keyVaultContract } from "../contract/key-vault.contract.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestBucket, TEST_KMS_KEY_ID } from "../support/aws/test-bucket.ts";

@@ -7,7 +7,7 @@ import { DynamoDbTable } from "../../adapters/aws/dynamodb-table.ts";
 import { type CallLimits, ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { serviceClock } from "../../adapters/aws/service-clock.ts";
 import { Contention, StaleRevision, Unavailable } from "../../core/errors.ts";
-import type { Commit, Store } from "../../core/settings/store.ts";
+import type { Commit, Store } from "../../core/store/store.ts";
 import { edgeId } from "../contract/edge-reports.contract.ts";
 import { commitOf, sorted, Writer, wholeLog } from "../contract/store-under-test.ts";
 import {

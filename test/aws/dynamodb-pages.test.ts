@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
 import { recordKey } from "../../adapters/aws/table-keys.ts";
-import type { Store } from "../../core/settings/store.ts";
+import type { Store } from "../../core/store/store.ts";
 import { eventually, readableEntries, wholeLog, Writer } from "../contract/store-under-test.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestTable, type TestTable } from "../support/aws/test-table.ts";

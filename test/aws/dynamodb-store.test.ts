@@ -1,6 +1,6 @@
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
 import { keyOfItem } from "../../adapters/aws/table-keys.ts";
-import type { UnreadableItem } from "../../core/settings/store.ts";
+import type { UnreadableItem } from "../../core/store/store.ts";
 import { storeContract } from "../contract/store.contract.ts";
 import type { HostAttribute } from "../contract/store-under-test.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
 import { Contention, Unavailable } from "../../core/errors.ts";
-import type { LogEntry } from "../../core/settings/store.ts";
+import type { LogEntry } from "../../core/store/store.ts";
 import { readableEntries, replay, sorted, wholeLog, Writer } from "../contract/store-under-test.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestTable } from "../support/aws/test-table.ts";

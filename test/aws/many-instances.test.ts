@@ -6,7 +6,7 @@ import { DynamoDbStore } from "../../adapters/aws/dynamodb-store.ts";
 import { DynamoDbTable } from "../../adapters/aws/dynamodb-table.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { Contention, Unavailable } from "../../core/errors.ts";
-import type { LogEntry } from "../../core/settings/store.ts";
+import type { LogEntry } from "../../core/store/store.ts";
 import { wholeLog, Writer } from "../contract/store-under-test.ts";
 import { startFaultProxy } from "../support/aws/fault-proxy.ts";
 import { describeBehindProxy } from "../support/aws/on-aws.ts";

@@ -7,7 +7,7 @@ import { DynamoDbTable } from "../../adapters/aws/dynamodb-table.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { takeOver } from "../../adapters/aws/take-over.ts";
 import { NotFound, Unavailable } from "../../core/errors.ts";
-import type { LogEntry, Store } from "../../core/settings/store.ts";
+import type { LogEntry, Store } from "../../core/store/store.ts";
 import { createFreshness } from "../../worker/settings/freshness.ts";
 import { type PollEvent, pollSettings } from "../../worker/settings/poller.ts";
 import { createSnapshotHolder } from "../../worker/settings/snapshot-holder.ts";

@@ -11,7 +11,7 @@ import { createS3Client } from "../../adapters/aws/s3-client.ts";
 import { createS3Delivery } from "../../adapters/aws/s3-delivery.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import type { DeliveryTarget, MailTransaction } from "../../core/delivery/delivery.ts";
-import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 import { type DeliveredMail, deliveryTargetContract } from "../contract/delivery-target.contract.ts";
 import { type FaultProxy, s3Error, startFaultProxy } from "../support/aws/fault-proxy.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { CLIENT_OPTIONS } from "../../adapters/aws/aws-clients.ts";
 import { S3KeyVault } from "../../adapters/aws/s3-key-vault.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
-import { type KeyVault, materialName } from "../../core/certificate/key-vault.ts";
+import { type KeyVault, materialName } from "../../core/store/key-vault.ts";
 import { StateConflict, Unavailable, Unreadable } from "../../core/errors.ts";
 import { type Fault, type FaultProxy, s3Error, startFaultProxy } from "../support/aws/fault-proxy.ts";
 import { describeBehindProxy } from "../support/aws/on-aws.ts";

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { createS3Client } from "../../adapters/aws/s3-client.ts";
 import { S3KeyVault } from "../../adapters/aws/s3-key-vault.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
-import { materialName, trustName } from "../../core/certificate/key-vault.ts";
+import { materialName, trustName } from "../../core/store/key-vault.ts";
 import { keyVaultContract } from "../contract/key-vault.contract.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestBucket, TEST_KMS_KEY_ID, type TestBucket } from "../support/aws/test-bucket.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CertificateIssuer } from "../../core/certificate/certificate-issuer.ts";
-import { parsePemBundle } from "../../core/certificate/pem-bundle.ts";
+import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
+import { parsePemBundle } from "../../core/x509/pem-bundle.ts";
 import { NotFound } from "../../core/errors.ts";
 import { certificateId } from "../support/records.ts";
 
@@ -19,7 +19,7 @@ export interface CertificateIssuerContract {
 
 const names = ["mx.example.com", "*.mail.example.com"];
 
-/** What every implementation of the port CertificateIssuer does (core/certificate/certificate-issuer.ts). */
+/** What every implementation of the port CertificateIssuer does (core/management/certificate-issuer.ts). */
 export function certificateIssuerContract(contract: CertificateIssuerContract): void {
   describe(`the certificate issuer ${contract.name}`, () => {
     let subject: CertificateIssuerUnderTest;

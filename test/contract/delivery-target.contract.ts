@@ -6,7 +6,7 @@ import type {
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { MessageRefused } from "../../core/delivery/refusals.ts";
-import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 
 /** One message as the other side has it for good. */
 export interface DeliveredMail {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createIdSource, type EdgeId } from "../../core/certificate/ids.ts";
+import { createIdSource, type EdgeId } from "../../core/name/ids.ts";
 import {
   type EdgeReport,
   type EdgeReports,

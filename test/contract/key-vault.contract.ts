@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { VaultInventory } from "../../core/certificate/key-clean-up.ts";
-import { type KeyVault, materialName, trustName, type VaultName } from "../../core/certificate/key-vault.ts";
+import type { VaultInventory } from "../../core/management/key-clean-up.ts";
+import { type KeyVault, materialName, trustName, type VaultName } from "../../core/store/key-vault.ts";
 import { NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
 import { certificateId } from "../support/records.ts";
 
@@ -33,7 +33,7 @@ async function namesBefore(vault: VaultInventory, epochMs: number): Promise<Vaul
   return names;
 }
 
-/** What every implementation of the port KeyVault does (core/certificate/key-vault.ts). */
+/** What every implementation of the port KeyVault does (core/store/key-vault.ts). */
 export function keyVaultContract(contract: KeyVaultContract): void {
   describe(`the key vault on ${contract.name}`, () => {
     let subject: KeyVaultUnderTest;

@@ -8,8 +8,8 @@ import {
 import { expect, it } from "vitest";
 import { keyItem } from "../../adapters/aws/dynamodb-table.ts";
 import { recordKey } from "../../adapters/aws/table-keys.ts";
-import { withThoseBehind } from "../../core/settings/carried-commit.ts";
-import type { Store, WriterQueue } from "../../core/settings/store.ts";
+import { withThoseBehind } from "../../core/store/carried-commit.ts";
+import type { Store, WriterQueue } from "../../core/store/store.ts";
 import type { ProductOnAws } from "../support/aws/product-on-aws.ts";
 import type { TestBucket } from "../support/aws/test-bucket.ts";
 import type { TestTable } from "../support/aws/test-table.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Unreadable } from "../../core/errors.ts";
-import type { BackupRevision } from "../../core/settings/lost-settings.ts";
-import type { SnapshotBackup, SnapshotBackups } from "../../core/settings/snapshot-backup.ts";
+import type { BackupRevision } from "../../core/store/lost-settings.ts";
+import type { SnapshotBackup, SnapshotBackups } from "../../core/store/snapshot-backup.ts";
 import {
   BUILT_AT,
   certificateId,
@@ -41,7 +41,7 @@ const everyKind: SnapshotBackup = {
   },
 };
 
-/** What every implementation of the port SnapshotBackups does (core/settings/snapshot-backup.ts). */
+/** What every implementation of the port SnapshotBackups does (core/store/snapshot-backup.ts). */
 export function snapshotBackupsContract(contract: SnapshotBackupsContract): void {
   describe(`snapshot backups on ${contract.name}`, () => {
     let subject: SnapshotBackupsUnderTest;

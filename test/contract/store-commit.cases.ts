@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
-import type { MxHost } from "../../core/settings/mx-host.ts";
-import type { Commit, Store } from "../../core/settings/store.ts";
+import type { MxHost } from "../../core/record/mx-host.ts";
+import type { Commit, Store } from "../../core/store/store.ts";
 import {
   certificateId,
   certificateRecord,

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Contention, RuleViolation, StaleRevision, StateConflict } from "../../core/errors.ts";
-import type { LogEntry, Store } from "../../core/settings/store.ts";
+import type { LogEntry, Store } from "../../core/store/store.ts";
 import {
   certificateId,
   certificateRecord,

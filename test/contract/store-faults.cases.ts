@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { StaleRevision, Unreadable } from "../../core/errors.ts";
-import { readHosts } from "../../core/settings/host-reads.ts";
-import { planWrite } from "../../core/settings/plan-write.ts";
-import { plannedOf } from "../../core/settings/unreadable-record.ts";
+import { readHosts } from "../../core/management/host-reads.ts";
+import { planWrite } from "../../core/management/plan-write.ts";
+import { plannedOf } from "../../core/management/unreadable-record.ts";
 import {
   certificateId,
   certificateRecord,

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import type { DomainFilter, Page, PageRequest, Store } from "../../core/settings/store.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { DomainFilter, Page, PageRequest, Store } from "../../core/store/store.ts";
 import {
   certificateId,
   certificateRecord,

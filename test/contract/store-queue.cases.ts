@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Contention } from "../../core/errors.ts";
-import { alongWith, carriedToHead } from "../../core/settings/carried-commit.ts";
-import type { Commit, OfferedWrite, Store, WriterQueue } from "../../core/settings/store.ts";
+import { alongWith, carriedToHead } from "../../core/store/carried-commit.ts";
+import type { Commit, OfferedWrite, Store, WriterQueue } from "../../core/store/store.ts";
 import {
   certificateId,
   certificateRecord,

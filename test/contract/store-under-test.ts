@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { vi } from "vitest";
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts";
-import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import type { CertificateId, TrustStoreId } from "../../core/name/ids.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
 import { RuleViolation } from "../../core/errors.ts";
-import type { DomainRecord } from "../../core/settings/domain.ts";
-import { readHosts } from "../../core/settings/host-reads.ts";
-import { planWrite, type WritePlan } from "../../core/settings/plan-write.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
+import { readHosts } from "../../core/management/host-reads.ts";
+import { planWrite, type WritePlan } from "../../core/management/plan-write.ts";
 import type {
   Commit,
   FeedEntry,
@@ -15,8 +15,8 @@ import type {
   RecordChange,
   Store,
   UnreadableItem,
-} from "../../core/settings/store.ts";
-import { commitWithRetry, type WriteEffects } from "../../core/settings/write.ts";
+} from "../../core/store/store.ts";
+import { commitWithRetry, type WriteEffects } from "../../core/store/write.ts";
 import { BUILT_AT, certificateId, type DomainParts, domainRecord, trustStoreId } from "../support/records.ts";
 
 export type HostAttribute = "account" | "certificateId" | "domainCount";

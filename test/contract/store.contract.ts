@@ -9,7 +9,7 @@ import { listCases } from "./store-list.cases.ts";
 import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
 
 /**
- * What every implementation of the port Store does (core/settings/store.ts). Only the port is used, and what
+ * What every implementation of the port Store does (core/store/store.ts). Only the port is used, and what
  * StoreUnderTest adds to it.
  */
 export function storeContract(contract: StoreContract): void {

@@ -1,7 +1,7 @@
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import { parseNamePattern } from "../../core/domain-name/domain-name.ts";
-import type { DomainRecord, ExceptionMatch, TlsException, TlsSettings } from "../../core/settings/domain.ts";
-import type { UnreadableItem } from "../../core/settings/store.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import { parseNamePattern } from "../../core/name/domain-name.ts";
+import type { DomainRecord, ExceptionMatch, TlsException, TlsSettings } from "../../core/record/domain.ts";
+import type { UnreadableItem } from "../../core/store/store.ts";
 import { CAS, isClientKind, pinOf } from "../support/client-kinds.ts";
 import { issueServer } from "../support/pki.ts";
 import { certificateId, domainRecord, name, trustStoreId } from "../support/records.ts";

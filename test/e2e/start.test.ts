@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, write
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { helpText } from "../../worker/config-variables.ts";
+import { helpText } from "../../worker/config/config-variables.ts";
 import { SmtpClient } from "../support/smtp-client.ts";
 import { endAll, newDataDir, PosternProcess, withPostern } from "./postern-process.ts";
 

@@ -3,7 +3,7 @@ import {
   type ClientHelloResult,
   ClientHelloParser,
   MAX_CLIENT_HELLO_BYTES,
-} from "../../worker/edge/client-hello.ts";
+} from "../../worker/tls/client-hello.ts";
 import { captureClientHello, inRecordsOf, messageOf, record } from "../support/client-hellos.ts";
 import { fuzz, type SeededRandom } from "../support/seeded-random.ts";
 

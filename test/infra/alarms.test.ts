@@ -1,16 +1,21 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import { materialName } from "../../core/certificate/key-vault.ts";
-import type { StoreContents } from "../../core/settings/store.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import { materialName } from "../../core/store/key-vault.ts";
+import type { StoreContents } from "../../core/store/store.ts";
 import { createLambdaLog } from "../../functions/lambda-log.ts";
 import type { Sweep } from "../../core/schedule.ts";
 import { runTask } from "../../functions/schedule/sweeps.ts";
-import { createCloudWatchMetrics } from "../../worker/cloudwatch-metrics.ts";
-import { createDeliveryHealth } from "../../worker/delivery-health.ts";
-import { readinessOf } from "../../worker/health/readiness.ts";
-import { METRICS } from "../../worker/metric-table.ts";
-import { countEdgeEvent, createMetrics, type GaugeSources, setGauges } from "../../worker/metrics.ts";
-import type { EdgeEvent } from "../../worker/session/events.ts";
+import { createCloudWatchMetrics } from "../../worker/telemetry/cloudwatch-metrics.ts";
+import { createDeliveryHealth } from "../../worker/telemetry/delivery-health.ts";
+import { readinessOf } from "../../worker/telemetry/readiness.ts";
+import { METRICS } from "../../worker/telemetry/metric-table.ts";
+import {
+  countEdgeEvent,
+  createMetrics,
+  type GaugeSources,
+  setGauges,
+} from "../../worker/telemetry/metrics.ts";
+import type { EdgeEvent } from "../../worker/event/edge-event.ts";
 import type { ReportEvent } from "../../worker/settings/edge-reporter.ts";
 import {
   type Alarm,

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { readPeerCertificate } from "../../core/certificate/peer-certificate.ts";
+import { readPeerCertificate } from "../../core/x509/peer-certificate.ts";
 import { clientCertificateKinds } from "../support/client-certificates/all-kinds.ts";
 import { handshakeWith } from "../support/client-handshake.ts";
 

@@ -3,7 +3,7 @@ import {
   createOpenSslChainVerifier,
   type OpenSslChainVerifier,
 } from "../../adapters/openssl/openssl-chain-verifier.ts";
-import type { TrustStoreId } from "../../core/certificate/ids.ts";
+import type { TrustStoreId } from "../../core/name/ids.ts";
 import { clientCertificateKinds } from "../support/client-certificates/all-kinds.ts";
 import type { ClientCertificateKind } from "../support/client-certificates/kind.ts";
 import { CAS } from "../support/client-kinds.ts";

@@ -4,7 +4,7 @@ import {
   type ClientCertificateMode,
   TLS_LEVELS,
   type TlsLevel,
-} from "../../core/settings/domain.ts";
+} from "../../core/record/domain.ts";
 import { endEverything } from "../support/peers/endings.ts";
 import { describeWith } from "../support/peers/needs.ts";
 import { type Product, startProduct } from "../support/peers/product.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { ClientCertificateMode, Enforcement, TlsLevel } from "../../core/settings/domain.ts";
+import type { ClientCertificateMode, Enforcement, TlsLevel } from "../../core/record/domain.ts";
 import { endEverything } from "../support/peers/endings.ts";
 import { describeWith } from "../support/peers/needs.ts";
 import { type Postfix, startPostfix } from "../support/peers/postfix.ts";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, it } from "vitest";
-import { domainInput } from "../../core/settings/domain-schema.ts";
+import { domainInput } from "../../core/management/domain-schema.ts";
 import { DEPLOY_VARIABLES, isConsentVariable } from "../../infra/deploy-variables.ts";
 import { readText, ROOT, sourceFiles } from "./source-files.ts";
 

@@ -3,9 +3,9 @@ import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { type Reason, REASONS, rowOf } from "../../core/policy/reason.ts";
-import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/settings/warning.ts";
-import { VARIABLES } from "../../worker/config-variables.ts";
-import { LIMIT_TABLE } from "../../worker/limits.ts";
+import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/record/warning.ts";
+import { VARIABLES } from "../../worker/config/config-variables.ts";
+import { LIMIT_TABLE } from "../../worker/config/limits.ts";
 import { VERDICT_REPLIES } from "../../worker/session/reply.ts";
 import { readText, ROOT, sourceFiles } from "./source-files.ts";
 

@@ -7,12 +7,12 @@ import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
 import { type Database, openDatabase } from "../../adapters/local/database.ts";
 import { SqliteEdgeReports } from "../../adapters/local/sqlite-edge-reports.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
-import type { LoadAtEdge } from "../../core/certificate/edge-context.ts";
-import { createIdSource } from "../../core/certificate/ids.ts";
+import type { LoadAtEdge } from "../../core/management/load-at-edge.ts";
+import { createIdSource } from "../../core/name/ids.ts";
 import type { ApiEvent } from "../../functions/api/api-log.ts";
 import { type ApiDependencies, createApp } from "../../functions/api/app.ts";
 import { bearerAuthentication } from "../../functions/api/caller.ts";
-import { loadAtEdgeWith } from "../../worker/edge/edge-context.ts";
+import { loadAtEdgeWith } from "../../worker/tls/edge-context.ts";
 import { type CheckedAnswer, checkedAnswer } from "./api-answer.ts";
 
 export const TOKEN = "postern_test-token-of-the-default-account";

@@ -1,5 +1,5 @@
 import { MAIL_BUCKET_LIMITS } from "../../adapters/aws/mail-bucket.ts";
-import type { LIMIT_TABLE, LimitName, Limits } from "../../worker/limits.ts";
+import type { LIMIT_TABLE, LimitName, Limits } from "../../worker/config/limits.ts";
 
 type TimeLimit = {
   [Name in LimitName]: (typeof LIMIT_TABLE)[Name]["unit"] extends "ms" ? Name : never;

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";
 import { createMaildirDelivery } from "../../adapters/local/maildir.ts";
 import type { MailTransaction } from "../../core/delivery/delivery.ts";
-import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 
 const [, , directory = "", run = ""] = process.argv;
 const target = createMaildirDelivery({ clock: { now: () => Date.now() } });

@@ -2,7 +2,7 @@ import { createSmtpDelivery, type SmtpDeliveryOptions } from "../../adapters/smt
 import type { DeliveryReply, DeliveryTarget, MailTransaction } from "../../core/delivery/delivery.ts";
 import { NOTHING_ALLOWED } from "../../core/delivery/delivery-allow.ts";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
-import { parseDomainName } from "../../core/domain-name/domain-name.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 import { type FakeNextHop, type FakeNextHopOptions, startFakeNextHop } from "./fake-next-hop.ts";
 import { issueServer, makeCa } from "./pki.ts";
 

@@ -1,8 +1,8 @@
-import type { CertificateRecord } from "../../core/certificate/certificate.ts";
-import { type CertificateId, createIdSource, type TrustStoreId } from "../../core/certificate/ids.ts";
-import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
-import { type DomainName, parseDomainName } from "../../core/domain-name/domain-name.ts";
-import type { DomainRecord, TlsSettings } from "../../core/settings/domain.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import { type CertificateId, createIdSource, type TrustStoreId } from "../../core/name/ids.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
+import { type DomainName, parseDomainName } from "../../core/name/domain-name.ts";
+import type { DomainRecord, TlsSettings } from "../../core/record/domain.ts";
 
 /** Builders of stored records: everything at its default (semantics.md section 1), and what a test is about on top. */
 

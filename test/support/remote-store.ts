@@ -1,5 +1,5 @@
 import { Contention } from "../../core/errors.ts";
-import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "../../core/settings/store.ts";
+import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "../../core/store/store.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** How long requests take, as measured of DynamoDB from a Lambda function in its region. */

@@ -1,5 +1,5 @@
-import { type DomainName, parseDomainName } from "../../core/domain-name/domain-name.ts";
-import type { DomainRecord, TlsLevel } from "../../core/settings/domain.ts";
+import { type DomainName, parseDomainName } from "../../core/name/domain-name.ts";
+import type { DomainRecord, TlsLevel } from "../../core/record/domain.ts";
 import type {
   ChangeFeed,
   FeedEntry,
@@ -7,7 +7,7 @@ import type {
   RecordChange,
   Store,
   StoreContents,
-} from "../../core/settings/store.ts";
+} from "../../core/store/store.ts";
 import { BUILT_AT, domainRecord } from "./records.ts";
 
 /** A domain with defaults at one level; enough for what polls and reports. */

@@ -1,10 +1,10 @@
-import type { ValidationRecord } from "../../core/certificate/certificate.ts";
+import type { ValidationRecord } from "../../core/record/certificate.ts";
 import type {
   CertificateIssuer,
   CertificateOrder,
   OrderState,
-} from "../../core/certificate/certificate-issuer.ts";
-import type { PemBundle } from "../../core/certificate/pem-bundle.ts";
+} from "../../core/management/certificate-issuer.ts";
+import type { PemBundle } from "../../core/x509/pem-bundle.ts";
 import { NotFound, Unavailable } from "../../core/errors.ts";
 import { issueServer, makeCa } from "./pki.ts";
 

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { canonicalAddress, clientKey, isInNetwork } from "../../core/network/client-address.ts";
-import type { LimitName } from "../limits.ts";
-import type { AcceptRefusal } from "../session/events.ts";
+import { canonicalAddress, clientKey, isInNetwork } from "../../core/name/client-address.ts";
+import type { LimitName } from "../config/limits.ts";
+import type { AcceptRefusal } from "../event/edge-event.ts";
 import { REPLIES, type SmtpReply } from "../session/reply.ts";
 import type { RunningSession, SmtpProtocol } from "../session/smtp-protocol.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";

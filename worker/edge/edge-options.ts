@@ -1,8 +1,8 @@
-import type { KeyVault, CertificateMaterial } from "../../core/certificate/key-vault.ts";
+import type { KeyVault, CertificateMaterial } from "../../core/store/key-vault.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { LongLines } from "../../core/delivery/line-ends.ts";
 import type { DeliveryRoute, DeliveryTarget, Mailbox } from "../../core/delivery/delivery.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
 import type {
   CertificateProblem,
   ReportedListener,
@@ -10,10 +10,10 @@ import type {
 } from "../../core/edge-report/edge-reports.ts";
 import type { ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
 import type { TrustResolver } from "../../core/policy/trust.ts";
-import type { DomainRecord } from "../../core/settings/domain.ts";
-import type { Snapshot } from "../../core/settings/snapshot-view.ts";
-import type { Limits } from "../limits.ts";
-import type { EdgeEventSink } from "../session/events.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { Limits } from "../config/limits.ts";
+import type { EdgeEventSink } from "../event/edge-event.ts";
 
 /** One address to listen on. */
 export interface EdgeListener {

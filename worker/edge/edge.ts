@@ -2,11 +2,11 @@ import type { CertificateProblem, ReportedListener } from "../../core/edge-repor
 import { ByteBudget } from "../session/byte-budget.ts";
 import { createSmtpProtocol } from "../session/smtp-connection.ts";
 import { AcceptLoop } from "./accept.ts";
-import { createCertificateSource } from "./certificate-source.ts";
+import { createCertificateSource } from "../tls/certificate-source.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
-import { cipherList } from "./edge-context.ts";
+import { cipherList } from "../tls/edge-context.ts";
 import type { Edge, EdgeListener, EdgeOptions } from "./edge-options.ts";
-import { createSecureContexts } from "./secure-contexts.ts";
+import { createSecureContexts } from "../tls/secure-contexts.ts";
 
 /**
  * Binds every listener and starts serving.

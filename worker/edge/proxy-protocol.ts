@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
-import { canonicalAddress } from "../../core/network/client-address.ts";
+import { canonicalAddress } from "../../core/name/client-address.ts";
 
 /** What a PROXY header says of the client (HAProxy's "The PROXY protocol", versions 1 and 2). */
 export type ProxyHeader =

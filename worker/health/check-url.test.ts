@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { proxyV2 } from "../../test/support/proxy-headers.ts";
 import { type HealthServer, startHealthServer } from "./health-server.ts";
-import { readinessOf } from "./readiness.ts";
+import { readinessOf } from "../telemetry/readiness.ts";
 
 const SCRIPT = join(import.meta.dirname, "check-url.sh");
 const EMPTY = { listeners: 1, revision: null, staleForMs: 0, draining: false, chainVerifier: true };

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type HealthServer, startHealthServer } from "./health-server.ts";
-import { readinessOf, type WorkerState } from "./readiness.ts";
+import { readinessOf, type WorkerState } from "../telemetry/readiness.ts";
 
 const READY: WorkerState = { listeners: 1, revision: 3, staleForMs: 0, draining: false, chainVerifier: true };
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { DEFAULT_LIMITS } from "../limits.ts";
-import type { Readiness } from "./readiness.ts";
+import { DEFAULT_LIMITS } from "../config/limits.ts";
+import type { Readiness } from "../telemetry/readiness.ts";
 import { shareConnections } from "./share-connections.ts";
 import { type HealthRefusal, takeOffProxyHeaders } from "./take-off-proxy-headers.ts";
 

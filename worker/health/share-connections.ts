@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { clientKey } from "../../core/network/client-address.ts";
+import { clientKey } from "../../core/name/client-address.ts";
 
 interface ShareOptions {
   /** Connections open at one time. */

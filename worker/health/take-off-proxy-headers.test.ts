@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { addressBlock, proxyV2, proxyV2For } from "../../test/support/proxy-headers.ts";
 import { waitUntil } from "../../test/support/peers/wait-until.ts";
 import { type HealthServer, startHealthServer } from "./health-server.ts";
-import { readinessOf } from "./readiness.ts";
+import { readinessOf } from "../telemetry/readiness.ts";
 import type { HealthRefusal } from "./take-off-proxy-headers.ts";
 
 const READY = { listeners: 1, revision: 3, staleForMs: 0, draining: false, chainVerifier: true };

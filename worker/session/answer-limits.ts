@@ -1,4 +1,4 @@
-import type { LimitName, Limits } from "../limits.ts";
+import type { LimitName, Limits } from "../config/limits.ts";
 import type { SessionLog } from "./session-log.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { DEFAULT_LIMITS } from "../limits.ts";
+import { DEFAULT_LIMITS } from "../config/limits.ts";
 import { DataDeadline, PromptDeadline, type WatchedStream } from "./deadlines.ts";
 
 beforeEach(() => vi.useFakeTimers());

@@ -1,4 +1,4 @@
-import type { Limits } from "../limits.ts";
+import type { Limits } from "../config/limits.ts";
 
 /**
  * The time that a client may take for its next command, and for its whole session; both absolute. One timer for each

@@ -12,9 +12,9 @@ import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { domainRecord, name } from "../../test/support/records.ts";
 import { SmtpClient } from "../../test/support/smtp-client.ts";
 import { startTestEdge } from "../../test/support/test-edge.ts";
-import { createEdgeLog } from "../edge-log.ts";
-import { createLog } from "../log.ts";
-import { countEdgeEvent, createMetrics } from "../metrics.ts";
+import { createEdgeLog } from "../telemetry/edge-log.ts";
+import { createLog } from "../telemetry/log.ts";
+import { countEdgeEvent, createMetrics } from "../telemetry/metrics.ts";
 
 const trusted = makeCa();
 const DAY_MS = 86_400_000;

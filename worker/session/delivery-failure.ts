@@ -1,7 +1,7 @@
 import type { DeliveryReply, DeliveryRoute } from "../../core/delivery/delivery.ts";
 import { describeRoute } from "../../core/delivery/route.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import type { EdgeEvent } from "./events.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { EdgeEvent } from "../event/edge-event.ts";
 import { replyKey } from "./reply.ts";
 import type { AcceptedConnection } from "./session-context.ts";
 

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Limits } from "../limits.ts";
+import type { Limits } from "../config/limits.ts";
 import { DataDeadline, type WatchedStream } from "./deadlines.ts";
 import type { EndingLimit, SmtpReply } from "./reply.ts";
 

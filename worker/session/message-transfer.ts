@@ -3,10 +3,10 @@ import type { DeliveryReply } from "../../core/delivery/delivery.ts";
 import { describeRoute } from "../../core/delivery/route.ts";
 import { clientStatement, posternTlsHeader, receivedHeader } from "../../core/delivery/trace-headers.ts";
 import type { TlsFacts } from "../../core/policy/facts.ts";
-import type { LimitName } from "../limits.ts";
+import type { LimitName } from "../config/limits.ts";
 import type { ClientGreeting } from "./client-greeting.ts";
 import { deliveryFailed } from "./delivery-failure.ts";
-import type { EdgeEvent } from "./events.ts";
+import type { EdgeEvent } from "../event/edge-event.ts";
 import { IncomingMessage, type MessageFailure } from "./message.ts";
 import { messageOk, passedBack, REPLIES, replyKey, type SmtpReply } from "./reply.ts";
 import type { AcceptedConnection, SessionServices } from "./session-context.ts";
@@ -24,7 +24,7 @@ export interface MessageTransfer {
   readonly log: SessionLog;
 }
 
-/** Refusals of a message that are limits of worker/limits.ts, by what is answered. */
+/** Refusals of a message that are limits of worker/config/limits.ts, by what is answered. */
 const LIMIT_OF_REPLY: ReadonlyMap<string, LimitName> = new Map([
   ["552 5.3.4", "maxMessageBytes"],
   ["554 5.4.6", "maxReceivedHeaders"],

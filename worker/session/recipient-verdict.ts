@@ -1,11 +1,11 @@
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
 import type { ChainVerdict, ClientChainVerifier, ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import { decide, verdictWithoutSettings } from "../../core/policy/decide.ts";
 import type { SessionFacts } from "../../core/policy/facts.ts";
 import { type ListenerSituation, reachableDomain } from "../../core/policy/listener.ts";
 import type { TrustResolver } from "../../core/policy/trust.ts";
 import type { Verdict } from "../../core/policy/verdict.ts";
-import type { DomainRecord } from "../../core/settings/domain.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
 
 export interface JudgedRecipient {
   readonly verdict: Verdict;

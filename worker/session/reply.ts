@@ -1,7 +1,7 @@
-import type { DomainRecord } from "../../core/settings/domain.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
 import type { Reason } from "../../core/policy/reason.ts";
 import type { Circumstance, Verdict } from "../../core/policy/verdict.ts";
-import type { LimitName } from "../limits.ts";
+import type { LimitName } from "../config/limits.ts";
 import { printable } from "./printable.ts";
 
 /** One SMTP reply: RFC 5321 section 4.2 code, and text that begins with an RFC 3463 code. Printable ASCII, one line. */

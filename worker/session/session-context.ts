@@ -1,8 +1,8 @@
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
 import type { ListenerView } from "../../core/policy/facts.ts";
-import type { Snapshot } from "../../core/settings/snapshot-view.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { EdgeOptions } from "../edge/edge-options.ts";
-import type { SecureContexts } from "../edge/secure-contexts.ts";
+import type { SecureContexts } from "../tls/secure-contexts.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 
 /** What all sessions of an edge share. */

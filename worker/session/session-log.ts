@@ -1,9 +1,14 @@
 import { timestamp } from "../../core/clock.ts";
 import type { PeerCertificate, TlsFacts } from "../../core/policy/facts.ts";
 import type { Verdict } from "../../core/policy/verdict.ts";
-import type { LimitName } from "../limits.ts";
+import type { LimitName } from "../config/limits.ts";
 import { printable } from "./printable.ts";
-import type { RecordedCertificate, RecordedRecipient, SessionEnd, SessionRecord } from "./session-record.ts";
+import type {
+  RecordedCertificate,
+  RecordedRecipient,
+  SessionEnd,
+  SessionRecord,
+} from "../event/session-record.ts";
 
 /** What never changes during a session. */
 export interface SessionIdentity {

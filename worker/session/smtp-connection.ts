@@ -3,12 +3,12 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
-import type { Limits } from "../limits.ts";
+import type { Limits } from "../config/limits.ts";
 import { type Counting, hasRefusedEnough, limitPassed } from "./answer-limits.ts";
 import { type ClientGreeting, greetingOf } from "./client-greeting.ts";
 import { readCommandLine } from "./command-line.ts";
 import { PromptDeadline } from "./deadlines.ts";
-import type { EdgeEventSink } from "./events.ts";
+import type { EdgeEventSink } from "../event/edge-event.ts";
 import { receiveMessage } from "./message-reception.ts";
 import type { CommandAnswer } from "./refused-group.ts";
 import { type EndingLimit, LIMIT_REPLIES, linesOfReply, REPLIES, type SmtpReply } from "./reply.ts";
@@ -16,7 +16,7 @@ import { Session, type StarttlsOffer } from "./session.ts";
 import type { SessionServices } from "./session-context.ts";
 import { smtpOptions } from "./smtp-options.ts";
 import type { RunningSession, SmtpProtocol } from "./smtp-protocol.ts";
-import { type UpgradeOptions, upgradeToTls } from "./tls-upgrade.ts";
+import { type UpgradeOptions, upgradeToTls } from "../tls/tls-upgrade.ts";
 
 /** smtp-server reads its options through `_server`; a connection points to the one that shows STARTTLS or does not. */
 interface Servers {

@@ -1,4 +1,4 @@
-import { type DomainName, toDomainName } from "../../core/domain-name/domain-name.ts";
+import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import type { ListenerView, SessionFacts, TlsFacts } from "../../core/policy/facts.ts";
 
 export interface TransactionFactsParts {

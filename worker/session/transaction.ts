@@ -7,7 +7,7 @@ import type {
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { sameRoute } from "../../core/delivery/route.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
 import type { SessionFacts } from "../../core/policy/facts.ts";
 import type { ClientCertificateResult } from "../../core/policy/verdict.ts";
 

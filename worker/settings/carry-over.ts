@@ -1,8 +1,8 @@
-import type { CertificateId, TrustStoreId } from "../../core/certificate/ids.ts";
-import type { DomainName } from "../../core/domain-name/domain-name.ts";
-import type { MxHost } from "../../core/settings/mx-host.ts";
-import type { Snapshot } from "../../core/settings/snapshot-view.ts";
-import type { StoreContents, UnreadableItem } from "../../core/settings/store.ts";
+import type { CertificateId, TrustStoreId } from "../../core/name/ids.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { MxHost } from "../../core/record/mx-host.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { StoreContents, UnreadableItem } from "../../core/store/store.ts";
 
 /**
  * A full load in which every record that cannot be read has the version that was in force here before it

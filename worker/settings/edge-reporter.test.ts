@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { EdgeId } from "../../core/certificate/ids.ts";
+import type { EdgeId } from "../../core/name/ids.ts";
 import type { EdgeReport } from "../../core/edge-report/edge-reports.ts";
 import { Unavailable } from "../../core/errors.ts";
 import { createEdgeReporter, type ReportEvent } from "./edge-reporter.ts";

@@ -1,9 +1,9 @@
-import type { TrustStoreRecord } from "../../core/certificate/trust-store.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { Unavailable } from "../../core/errors.ts";
-import { lostSettings } from "../../core/settings/lost-settings.ts";
-import { applyEntries, buildSnapshot, withTrustContents } from "../../core/settings/snapshot.ts";
-import type { Snapshot } from "../../core/settings/snapshot-view.ts";
-import type { ChangeFeed, FeedEntry, Store, StoreContents } from "../../core/settings/store.ts";
+import { lostSettings } from "../../core/store/lost-settings.ts";
+import { applyEntries, buildSnapshot, withTrustContents } from "../../core/snapshot/snapshot.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { ChangeFeed, FeedEntry, Store, StoreContents } from "../../core/store/store.ts";
 import { withPreviousVersions } from "./carry-over.ts";
 import type { Freshness } from "./freshness.ts";
 import type { SnapshotHolder } from "./snapshot-holder.ts";

@@ -1,10 +1,10 @@
 import { setTimeout as sleepFor } from "node:timers/promises";
-import type { KeyVault } from "../../core/certificate/key-vault.ts";
-import type { Snapshot } from "../../core/settings/snapshot-view.ts";
-import type { Store, UnreadableItem } from "../../core/settings/store.ts";
-import type { Log } from "../log.ts";
+import type { KeyVault } from "../../core/store/key-vault.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { Store, UnreadableItem } from "../../core/store/store.ts";
+import type { Log } from "../telemetry/log.ts";
 import { createFreshness } from "./freshness.ts";
-import { createPollLog } from "./poll-log.ts";
+import { createPollLog } from "../telemetry/poll-log.ts";
 import { type BackupSource, type PollEvent, pollSettings } from "./poller.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
 import { createTrustContentLoader } from "./trust-content-loader.ts";

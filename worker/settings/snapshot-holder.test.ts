@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { buildSnapshot } from "../../core/settings/snapshot.ts";
+import { buildSnapshot } from "../../core/snapshot/snapshot.ts";
 import { contents } from "../../test/support/settings-feed.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
 

@@ -1,4 +1,4 @@
-import type { Snapshot } from "../../core/settings/snapshot-view.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 
 /** How a snapshot came about, which decides whether its revision may be lower than the one held. */
 export type SnapshotOrigin = "continuation" | "full-load";

@@ -1,7 +1,7 @@
-import { type KeyVault, trustName } from "../../core/certificate/key-vault.ts";
-import { decodeTrustStoreContent } from "../../core/certificate/trust-store-content.ts";
-import type { TrustStoreContent, TrustStoreRecord } from "../../core/certificate/trust-store.ts";
-import type { UnreadableItem } from "../../core/settings/store.ts";
+import { type KeyVault, trustName } from "../../core/store/key-vault.ts";
+import { decodeTrustStoreContent } from "../../core/x509/trust-store-content.ts";
+import type { TrustStoreContent, TrustStoreRecord } from "../../core/record/trust-store.ts";
+import type { UnreadableItem } from "../../core/store/store.ts";
 
 type NamedContent = Pick<TrustStoreRecord, "id" | "contentSha256">;
 

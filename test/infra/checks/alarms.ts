@@ -1,9 +1,9 @@
 import { expect } from "vitest";
 import { type LogMetric, patternOf, SCHEDULE_LOG_METRICS } from "../../../infra/log-metrics.ts";
-import { CLOUDWATCH_DIMENSION, cloudWatchNames } from "../../../worker/cloudwatch-metrics.ts";
-import { parseLimits } from "../../../worker/limits.ts";
-import type { MetricRow } from "../../../worker/metric-registry.ts";
-import { METRICS } from "../../../worker/metric-table.ts";
+import { CLOUDWATCH_DIMENSION, cloudWatchNames } from "../../../worker/telemetry/cloudwatch-metrics.ts";
+import { parseLimits } from "../../../worker/config/limits.ts";
+import type { MetricRow } from "../../../worker/telemetry/metric-registry.ts";
+import { METRICS } from "../../../worker/telemetry/metric-table.ts";
 import type { Resource, Stack } from "../harness/stack.ts";
 import {
   allOf,

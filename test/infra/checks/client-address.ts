@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { parseConfig } from "../../../worker/config.ts";
+import { parseConfig } from "../../../worker/config/config.ts";
 import type { Stack } from "../harness/stack.ts";
 import { parametersOf } from "./outputs.ts";
 import { at, type Checks, edgeEnvironment, onlyOne, withoutSst } from "./stack-reader.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
-import { parseConfig } from "../../../worker/config.ts";
+import { parseConfig } from "../../../worker/config/config.ts";
 import { longestSilenceMs } from "../../support/client-silence.ts";
-import { DEFAULT_LIMITS } from "../../../worker/limits.ts";
+import { DEFAULT_LIMITS } from "../../../worker/config/limits.ts";
 import type { Stack } from "../harness/stack.ts";
 import {
   allOf,

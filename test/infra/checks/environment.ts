@@ -2,8 +2,8 @@ import { expect } from "vitest";
 import { awsConfigSchema } from "../../../adapters/aws/aws-config.ts";
 import { parseOperatorDelivery } from "../../../core/delivery/route.ts";
 import { apiConfigSchema } from "../../../functions/api/api-config.ts";
-import { parseConfig } from "../../../worker/config.ts";
-import { VARIABLES } from "../../../worker/config-variables.ts";
+import { parseConfig } from "../../../worker/config/config.ts";
+import { VARIABLES } from "../../../worker/config/config-variables.ts";
 import type { Stack } from "../harness/stack.ts";
 import {
   at,

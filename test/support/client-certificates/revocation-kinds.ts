@@ -53,7 +53,7 @@ export const revocationKinds = (): readonly ClientCertificateKind[] => [
     leaf,
     crls: [makeCrl({ ca: root, extensions: [CRL_SCOPE.leaves] }), ofIntermediate],
   }),
-  // Trust stores with these are refused when written: core/certificate/trust-anchors.test.ts.
+  // Trust stores with these are refused when written: core/x509/trust-anchors.test.ts.
   ...USELESS_SCOPES.map(([what, scope]) =>
     bad(`a CRL of the intermediate ${what}`, {
       leaf,

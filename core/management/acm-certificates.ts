@@ -1,0 +1,158 @@
+import type { Actor } from "../actor.ts";
+import { timestamp } from "../clock.ts";
+import { NotFound, RuleViolation, StateConflict, Unavailable } from "../errors.ts";
+import { CAPS } from "../limits.ts";
+import { hostsMissedBy, missingNameIssues } from "./record-rules.ts";
+import { commitAlone, commitUnder } from "./record-write.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+import type { LogEntry } from "../store/store.ts";
+import type { AcmOrder, CertificateRecord } from "../record/certificate.ts";
+import type { AcmInput } from "./certificate-input.ts";
+import type { CertificateIssuer, OrderState } from "./certificate-issuer.ts";
+import { checkLoads } from "./load-at-edge.ts";
+import type { CertificateId } from "../name/ids.ts";
+import { putNextMaterial } from "../store/next-material.ts";
+import { parsePemBundle } from "../x509/pem-bundle.ts";
+import { encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
+
+/** Who changes certificates that nobody asked to be changed at this moment. */
+const SCHEDULE = "schedule";
+const NOT_ANSWERING = "ACM does not answer now; this is as it was seen last";
+
+export type AcmDependencies = Pick<
+  ServiceDependencies,
+  "store" | "vault" | "clock" | "loadAtEdge" | "retry"
+> & {
+  readonly issuer: CertificateIssuer;
+};
+
+/** What `advance` found. */
+export type Advance = "unchanged" | "noted" | "exported" | "gone";
+
+/** Certificates that ACM issues: ordered, described until issued, exported into versions of the same certificate. */
+export class AcmCertificates {
+  readonly #deps: AcmDependencies;
+
+  constructor(deps: AcmDependencies) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Orders, and gives what is to be stored of it. Asked again with the same id, it is the same order.
+   * @throws RuleViolation
+   */
+  async order(id: CertificateId, { names, keyType }: AcmInput): Promise<AcmOrder> {
+    if (names.length > CAPS.acmNames) {
+      const message = `holds more than ${CAPS.acmNames} names`;
+      throw new RuleViolation([{ pointer: "/names", code: "too-many", message }]);
+    }
+    const arn = await this.#deps.issuer.order({ id, names, keyType });
+    const placed: AcmOrder = { arn, status: "pending", validation: [], problem: null };
+    const seen = await this.#deps.issuer.describe(arn).catch(() => null);
+    // Whatever else it is by now, the schedule brings its material.
+    return seen === null ? placed : { ...placed, validation: seen.validation };
+  }
+
+  /** Ends an order that came to nothing here: it would be charged for, and serve nobody. Never rejects. */
+  async withdraw({ arn }: AcmOrder): Promise<void> {
+    await this.#deps.issuer.delete(arn).catch(() => undefined);
+  }
+
+  /** @throws StateConflict (`in-use`), Unavailable */
+  async delete({ arn }: AcmOrder): Promise<void> {
+    await this.#deps.issuer.delete(arn);
+  }
+
+  /** The record as ACM has it at this moment, for whoever waits for it; nothing is stored. */
+  async seenNow(record: CertificateRecord): Promise<CertificateRecord> {
+    const { acm } = record;
+    if (acm?.status !== "pending") return record;
+    const state = await this.#describe(acm.arn).catch((error: unknown) => {
+      if (error instanceof Unavailable) return null;
+      throw error;
+    });
+    if (state === null) return { ...record, acm: { ...acm, problem: NOT_ANSWERING } };
+    if (state.kind !== "issued") return { ...record, acm: orderOf(acm.arn, state) };
+    return { ...record, acm: { ...acm, problem: "issued by ACM; it is exported within minutes" } };
+  }
+
+  /**
+   * Brings a stored certificate to what ACM has: notes its records and problems, and exports what was issued or renewed into a
+   * new version. @throws Unavailable; RuleViolation or InvalidInput when what was exported cannot be served
+   */
+  async advance(id: CertificateId): Promise<Advance> {
+    const record = await this.#deps.store.getCertificate(id);
+    if (record?.acm === undefined) return "gone";
+    const state = await this.#describe(record.acm.arn);
+    const acm = orderOf(record.acm.arn, state);
+    if (state.kind === "issued" && !hasLeafUntil(record, state.notAfter)) {
+      await this.#export(id, acm);
+      return "exported";
+    }
+    if (JSON.stringify(acm) === JSON.stringify(record.acm)) return "unchanged";
+    await this.#commit(id, async (before) => ({ ...before, acm }));
+    return "noted";
+  }
+
+  async #export(id: CertificateId, acm: AcmOrder): Promise<void> {
+    const bundle = await this.#deps.issuer.export(acm.arn);
+    const made = parsePemBundle(bundle, { nowMs: this.#deps.clock.now() });
+    checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
+    const bytes = encodeMaterial(made.material);
+    let stored: CertificateRecord["material"] = null;
+    await this.#commit(id, async (before) => {
+      await this.#checkHosts(before, made);
+      if (stored === null || stored.version <= (before.material?.version ?? 0))
+        stored = await putNextMaterial(this.#deps.vault, before, bytes);
+      return { ...before, acm, names: made.names, keys: made.keys, material: stored };
+    });
+  }
+
+  /** A renewal carries the same names; one that did not would cut hosts off that serve it. */
+  async #checkHosts({ id, names: before }: CertificateRecord, { names }: NewCertificate): Promise<void> {
+    const missed = await hostsMissedBy(this.#deps.store, id, { before, after: names });
+    const issues = missingNameIssues("/names", missed);
+    if (issues.length > 0) throw new RuleViolation(issues);
+  }
+
+  async #describe(arn: string): Promise<OrderState> {
+    try {
+      return await this.#deps.issuer.describe(arn);
+    } catch (error) {
+      if (!(error instanceof NotFound)) throw error;
+      return { kind: "failed", validation: [], problem: "it was deleted at ACM" };
+    }
+  }
+
+  #commit(
+    id: CertificateId,
+    change: (before: CertificateRecord) => Promise<CertificateRecord>,
+  ): Promise<LogEntry> {
+    return commitUnder(this.#deps, async (expectedHead) => {
+      const before = await this.#deps.store.getCertificate(id);
+      if (before === null) throw new StateConflict("in-use", "the certificate was deleted meanwhile");
+      const at = timestamp(this.#deps.clock.now());
+      const after = { ...(await change(before)), updatedAt: at, updatedBy: SCHEDULE };
+      const actor: Actor = { account: before.account, name: SCHEDULE };
+      return commitAlone({ kind: "certificate", id, before, after }, { actor, at, expectedHead });
+    });
+  }
+}
+
+function orderOf(arn: string, state: OrderState): AcmOrder {
+  const { validation } = state;
+  switch (state.kind) {
+    case "pending":
+      return { arn, status: "pending", validation, problem: null };
+    case "issued":
+      return { arn, status: "issued", validation, problem: state.problem };
+    case "failed":
+      return { arn, status: "failed", validation, problem: state.problem };
+    default:
+      return state satisfies never;
+  }
+}
+
+/** ACM tells the end of the newest leaf; a certificate's own dates are whole seconds. */
+const hasLeafUntil = ({ keys }: CertificateRecord, notAfter: string): boolean =>
+  keys.some((key) => Date.parse(key.notAfter) === Date.parse(notAfter));

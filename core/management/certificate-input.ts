@@ -1,0 +1,187 @@
+import * as z from "zod";
+import { CAPS } from "../limits.ts";
+import { distinct, ignoredInput, labelInput, namePatternInput } from "./input-fields.ts";
+import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
+import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "../x509/self-signed-request.ts";
+
+/** Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day. */
+const MAX_DAYS = 3650;
+
+/** Where PEM goes in an example. */
+const EXAMPLE = {
+  certificate: "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n",
+  key: "-----BEGIN PRIVATE KEY-----\nMIGH…\n-----END PRIVATE KEY-----\n",
+};
+
+/** A real CA until 2126, so that examples are taken as they stand. Its key was thrown away; nothing trusts it. */
+export const EXAMPLE_CA = [
+  "-----BEGIN CERTIFICATE-----",
+  "MIIBiTCCAS6gAwIBAgIILmE/Ki0ZWV4wCgYIKoZIzj0EAwIwJzEQMA4GA1UEChMH",
+  "UGFydG5lcjETMBEGA1UEAxMKUGFydG5lciBDQTAgFw0yNjAxMDEwMDAwMDBaGA8y",
+  "MTI2MDEwMTAwMDAwMFowJzEQMA4GA1UEChMHUGFydG5lcjETMBEGA1UEAxMKUGFy",
+  "dG5lciBDQTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABKZITftrNb9gRlJGUbxa",
+  "ewktI1Deh44jOEQ9EUv5FaehStawfMPbYW3ZBT2nR0pQX/Y7AalEHkafdar/r58A",
+  "cr6jQjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgEGMB0GA1UdDgQW",
+  "BBSULRTbZQBaoOC2id00nc8F3i3FfzAKBggqhkjOPQQDAgNJADBGAiEAvloMaLo4",
+  "YYYy9ubArCHOSMX6xpL1X/CU7arMb9khRMACIQDof27X432C8uD7msI3HiFBeMO9",
+  "qwXhfp/uuZzPRcYtOg==",
+  "-----END CERTIFICATE-----",
+  "",
+].join("\n");
+
+const pem = z.string().min(1);
+
+const pemFields = {
+  certificatePem: pem.meta({ description: "the leaf first; may hold its chain" }),
+  chainPem: pem.optional().meta({
+    description: "intermediates; those that the leaf does not need are left out and named in the answer",
+  }),
+  privateKeyPassphrase: z.string().min(1).optional().meta({ writeOnly: true }),
+};
+
+const selfSigned = z
+  .strictObject({
+    source: z.literal("self-signed"),
+    names: distinct(namePatternInput, CAPS.selfSignedNames).min(1),
+    keyType: z.enum(SELF_SIGNED_KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
+    days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
+    label: labelInput,
+  })
+  .meta({
+    id: "SelfSignedCertificateInput",
+    description: "a certificate that Postern makes and signs with its own key",
+    examples: [{ source: "self-signed", names: ["mx1.example.org"], keyType: "ecdsa-p256", label: "mx1" }],
+  });
+
+const uploaded = z
+  .strictObject({
+    source: z.literal("pem"),
+    ...pemFields,
+    privateKeyPem: pem.meta({ writeOnly: true }),
+    label: labelInput,
+  })
+  .meta({
+    id: "PemCertificateInput",
+    description: "a certificate of a CA, with its key",
+    examples: [{ source: "pem", certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
+  });
+
+/** What ACM takes: names as octets of ASCII, the first of which becomes the subject's common name. */
+const ACM_FIRST_NAME_OCTETS = 64;
+
+const acm = z
+  .strictObject({
+    source: z.literal("acm"),
+    names: distinct(namePatternInput, CAPS.acmNames)
+      .min(1)
+      .refine(([first = ""]) => first.length <= ACM_FIRST_NAME_OCTETS, {
+        message: `the first name may have ${ACM_FIRST_NAME_OCTETS} characters at most`,
+        path: [0],
+      }),
+    keyType: z.enum(ISSUED_KEY_TYPES).default("ecdsa-p256"),
+    acceptCharges: z.literal(true).meta({
+      description: "AWS charges for each name of an exportable certificate, at issue and at each renewal",
+    }),
+    label: labelInput,
+  })
+  .meta({
+    id: "AcmCertificateInput",
+    description: "an exportable certificate that AWS Certificate Manager issues; on AWS alone",
+    examples: [{ source: "acm", names: ["mx1.example.org"], acceptCharges: true }],
+  });
+export type AcmInput = z.output<typeof acm>;
+
+export const certificateInput = z.discriminatedUnion("source", [selfSigned, uploaded, acm]).meta({
+  id: "CertificateInput",
+  description: "where the certificate comes from",
+  examples: [{ source: "self-signed", names: ["mx1.example.org"], keyType: "ecdsa-p256", label: "mx1" }],
+});
+export type CertificateInput = z.output<typeof certificateInput>;
+
+/** New material of a certificate; without a key, the one that is here already is used again. */
+export const materialInput = z
+  .strictObject({
+    source: z.literal("pem").default("pem"),
+    ...pemFields,
+    privateKeyPem: pem.optional().meta({ writeOnly: true }),
+  })
+  .meta({
+    id: "CertificateMaterialInput",
+    description: "the next version of a certificate",
+    examples: [{ certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
+  });
+export type MaterialInput = z.output<typeof materialInput>;
+
+/** Fields of a shown certificate that are as they are; a patch may repeat them. */
+export const FIXED_FIELDS = ["id", "source", "names", "version"] as const;
+
+/** A shown certificate as a patch leaves it: only the label is written. */
+export const certificateDocument = z.strictObject({
+  label: labelInput,
+  ...Object.fromEntries(
+    [
+      ...FIXED_FIELDS,
+      "notBefore",
+      "notAfter",
+      "keys",
+      "account",
+      "state",
+      "reason",
+      "validation",
+      "usedBy",
+      "revision",
+      "createdAt",
+      "updatedAt",
+      "updatedBy",
+      "warnings",
+      "leftOut",
+    ].map((field) => [field, ignoredInput]),
+  ),
+});
+
+export const trustStoreInput = z
+  .strictObject({
+    label: labelInput,
+    certificatesPem: pem.meta({ description: `at most ${CAPS.trustStoreCertificates} certificates` }),
+    crlPem: pem.nullable().default(null),
+  })
+  .meta({
+    id: "TrustStoreInput",
+    description: "CAs that may vouch for clients",
+    examples: [{ label: "partners", certificatesPem: EXAMPLE_CA }],
+  });
+export type TrustStoreInput = z.output<typeof trustStoreInput>;
+
+/** What replaces a trust store: what was read may be sent back. */
+export const trustStoreDocument = z
+  .strictObject({
+    ...trustStoreInput.shape,
+    id: ignoredInput,
+    account: ignoredInput,
+    contentSha256: ignoredInput,
+    anchors: ignoredInput,
+    crls: ignoredInput,
+    previous: ignoredInput,
+    usedBy: ignoredInput,
+    revision: ignoredInput,
+    createdAt: ignoredInput,
+    updatedAt: ignoredInput,
+    updatedBy: ignoredInput,
+    warnings: ignoredInput,
+  })
+  .meta({
+    id: "TrustStoreDocument",
+    description: "CAs that may vouch for clients; what was read may be sent back",
+    examples: [{ label: "partners", certificatesPem: EXAMPLE_CA }],
+  });
+
+/** Which earlier content of a trust store comes back. */
+export const restoreInput = z
+  .strictObject({
+    revision: z.int().min(1).meta({ description: "one of `previous`" }),
+  })
+  .meta({
+    id: "TrustStoreRestoreInput",
+    description: "the revision whose content comes back; label and users stay",
+    examples: [{ revision: 3 }],
+  });

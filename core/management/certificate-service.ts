@@ -1,0 +1,351 @@
+import type { Actor } from "../actor.ts";
+import { timestamp } from "../clock.ts";
+import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unreadable } from "../errors.ts";
+import { CAPS } from "../limits.ts";
+import { parseDocument } from "./input-fields.ts";
+import { mergePatch } from "./merge-patch.ts";
+import { hostsMissedBy, missingNameIssues } from "./record-rules.ts";
+import {
+  commitAlone,
+  commitChange,
+  commitUnder,
+  type RecordTarget,
+  saysTheSame,
+  type Unchanged,
+} from "./record-write.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+import type { Commit, Page, PageRequest, UnreadableRecord } from "../store/store.ts";
+import { cannotBeRead, readStored } from "./unreadable-record.ts";
+import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../store/write-condition.ts";
+import { sha256Hex } from "../x509/certificate-fields.ts";
+import { AcmCertificates } from "./acm-certificates.ts";
+import type { CertificateRecord, CertificateState } from "../record/certificate.ts";
+import {
+  type AcmInput,
+  certificateDocument,
+  type CertificateInput,
+  FIXED_FIELDS,
+  type MaterialInput,
+} from "./certificate-input.ts";
+import { certificateUsedBy, type CertificateView, certificateView, namingUsers } from "./certificate-view.ts";
+import { checkLoads } from "./load-at-edge.ts";
+import { type CertificateId, isCertificateId } from "../name/ids.ts";
+import { type CertificateMaterial, isHeld, materialName } from "../store/key-vault.ts";
+import { putNextMaterial } from "../store/next-material.ts";
+import { parsePemBundle } from "../x509/pem-bundle.ts";
+import { decodeMaterial, encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
+
+type NewRecord = Pick<CertificateRecord, "id" | "label" | "source" | "names" | "keys" | "material" | "acm">;
+
+interface CertificateChange {
+  readonly id: CertificateId;
+  readonly before: CertificateRecord | null;
+  readonly after: CertificateRecord | null;
+  readonly expectedHead: number;
+  readonly replaced?: UnreadableRecord | undefined;
+}
+
+/** What a write finds: the record, or that it cannot be read. */
+interface Present {
+  readonly id: CertificateId;
+  readonly before: CertificateRecord | null;
+  readonly replaced: UnreadableRecord | undefined;
+}
+
+/** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
+export class CertificateService {
+  readonly #deps: ServiceDependencies;
+  readonly #acm: AcmCertificates | null;
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps;
+    this.#acm = deps.issuer === null ? null : new AcmCertificates({ ...deps, issuer: deps.issuer });
+  }
+
+  /** One that waits to be issued is shown as ACM has it now. @throws NotFound */
+  async get(actor: Actor, id: string): Promise<CertificateView> {
+    const record = await this.#own(actor, id);
+    return this.#view((await this.#acm?.seenNow(record)) ?? record);
+  }
+
+  /** A page may be short or empty before the end: states are computed by the clock. */
+  async list(
+    actor: Actor,
+    state: CertificateState | undefined,
+    page: PageRequest,
+  ): Promise<Page<CertificateView>> {
+    const { items, unreadable, next } = await this.#deps.store.listCertificates(actor.account, page);
+    const views: CertificateView[] = [];
+    for (const record of items) views.push(await this.#view(record));
+    const shown = views.filter((view) => state === undefined || view.state === state);
+    return { items: shown, unreadable: state === undefined ? unreadable : [], next };
+  }
+
+  /** Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not have it. */
+  async chainPem(actor: Actor, id: string): Promise<{ pem: string; revision: number }> {
+    const record = await this.#own(actor, id);
+    const { keys } = await this.#material(record);
+    const pem = keys.map(({ certificateChainPem }) => certificateChainPem).join("");
+    return { pem, revision: record.revision };
+  }
+
+  /** @throws InvalidInput, RuleViolation, TooLarge: see `parsePemBundle` */
+  async create(actor: Actor, input: CertificateInput): Promise<CertificateView> {
+    const { ids, vault } = this.#deps;
+    if (input.source === "acm") return this.#order(actor, input);
+    const made = await this.#make(input);
+    const id = ids.certificate();
+    const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
+    const { names, keys } = made;
+    const view = await this.#add(actor, { id, ...input, names, keys, material: { version: 1, sha256 } });
+    return withLeftOut(view, made);
+  }
+
+  async #order(actor: Actor, input: AcmInput): Promise<CertificateView> {
+    if (this.#acm === null) {
+      const message = "this deployment has no ACM: it runs on AWS alone";
+      throw new RuleViolation([{ pointer: "/source", code: "no-issuer", message }]);
+    }
+    const id = this.#deps.ids.certificate();
+    const acm = await this.#acm.order(id, input);
+    try {
+      return await this.#add(actor, { id, ...input, keys: [], material: null, acm });
+    } catch (error) {
+      await this.#acm.withdraw(acm);
+      throw error;
+    }
+  }
+
+  #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
+    const after = this.#new(actor, made);
+    return this.#commit(UNCONDITIONAL, async (expectedHead) =>
+      this.#change(actor, { id: made.id, before: null, after, expectedHead }),
+    );
+  }
+
+  #new(actor: Actor, { id, label, source, names, keys, material, acm }: NewRecord): CertificateRecord {
+    const at = timestamp(this.#deps.clock.now());
+    return {
+      id,
+      account: actor.account,
+      label,
+      source,
+      names,
+      keys,
+      material,
+      ...(acm === undefined ? {} : { acm }),
+      revision: 0,
+      createdAt: at,
+      updatedAt: at,
+      updatedBy: actor.name,
+    };
+  }
+
+  /**
+   * A new version of the same certificate, on every host that uses it. Without a key, the present one must fit.
+   * @throws RuleViolation when a host that uses it is not covered any more; NotFound; as `create`; as the condition
+   */
+  async putMaterial(
+    target: RecordTarget,
+    input: MaterialInput,
+    condition: WriteCondition,
+  ): Promise<CertificateView> {
+    const present = await this.#stored(target, condition);
+    if (present.before?.acm !== undefined) {
+      const message = "its material comes from ACM; another certificate can take its place on the hosts";
+      throw new RuleViolation([{ pointer: "", code: "issued-by-acm", message }]);
+    }
+    const existing =
+      input.privateKeyPem === undefined ? (await this.#material(readable(present))).keys : undefined;
+    const made = this.#parse(input, existing);
+    const bytes = encodeMaterial(made.material);
+    let stored: CertificateRecord["material"] = null;
+    const view = await this.#commit(condition, async (expectedHead) => {
+      const { id, before, replaced } = await this.#stored(target, condition);
+      const { names, keys } = made;
+      const { source } = input;
+      if (before !== null && (await this.#isServed(before, { ...made, source, sha256: sha256Hex(bytes) })))
+        return { unchanged: before };
+      await this.#checkHosts(id, before, made);
+      const material = before?.material ?? null;
+      if (stored === null || stored.version <= (material?.version ?? 0))
+        stored = await putNextMaterial(this.#deps.vault, { id, material }, bytes);
+      const record = before ?? this.#new(target.actor, { id, label: null, source, names, keys, material });
+      const after = { ...record, source, names, keys, material: stored };
+      return this.#change(target.actor, { id, before, after, expectedHead, replaced });
+    });
+    return withLeftOut(view, made);
+  }
+
+  /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
+  async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
+    return this.#commit(condition, async (expectedHead) => {
+      const before = readable(await this.#stored(target, condition));
+      const shown = await this.#view(before);
+      const merged = mergePatch(shown, patch);
+      const { label } = parseDocument(certificateDocument, merged);
+      checkFixed(shown, merged);
+      if (label === before.label) return { unchanged: before };
+      const after = { ...before, label };
+      return this.#change(target.actor, { id: before.id, before, after, expectedHead });
+    });
+  }
+
+  /** @throws StateConflict (`in-use`); NotFound; as the condition */
+  async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
+    const found = await this.#stored(target, condition);
+    const { id } = found;
+    await namingUsers(
+      async () => {
+        await this.#endOrder(found.before);
+        await commitUnder(this.#deps, async (expectedHead) => {
+          const { before, replaced } = await this.#stored(target, condition);
+          return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
+        });
+      },
+      () => certificateUsedBy(this.#deps.store, { id, account: target.actor.account }),
+    );
+  }
+
+  /** Before the record goes: a deletion that fails half-way is asked for again, and no order is left that nobody knows of. */
+  async #endOrder(record: CertificateRecord | null): Promise<void> {
+    if (record === null) return;
+    const { id, acm } = record;
+    if (acm === undefined || this.#acm === null) return;
+    const uses = await this.#deps.store.useCount("certificate", id);
+    if (uses > 0) throw new StateConflict("in-use", `${uses} MX hosts serve the certificate`);
+    await this.#acm.delete(acm);
+  }
+
+  async #make(input: Exclude<CertificateInput, AcmInput>): Promise<NewCertificate> {
+    if (input.source === "pem") return this.#parse(input);
+    if (input.names.length > CAPS.selfSignedNames)
+      throw tooManyNames(`holds more than ${CAPS.selfSignedNames} names`);
+    const made = await this.#deps.makeSelfSigned(input, { nowMs: this.#deps.clock.now() });
+    checkLoads(this.#deps.loadAtEdge, "/keyType", made.material);
+    // As an upload may be no larger: clients cut a handshake of over 100 KB, and a log entry has to fit an item of DynamoDB.
+    if (made.material.keys.some(({ certificateChainPem }) => isTooLarge(certificateChainPem)))
+      throw tooManyNames(`makes a certificate of over ${CAPS.certificatePemBytes} bytes of PEM`);
+    return made;
+  }
+
+  #parse(input: MaterialInput, existingKeys?: CertificateMaterial["keys"]): NewCertificate {
+    const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys });
+    checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
+    return made;
+  }
+
+  /** Whether this very material is in service already, and the vault still has it. */
+  async #isServed(
+    { id, material, source, names, keys }: CertificateRecord,
+    made: Pick<CertificateRecord, "source" | "names" | "keys"> & { readonly sha256: string },
+  ): Promise<boolean> {
+    if (material?.sha256 !== made.sha256) return false;
+    const isSame = saysTheSame(
+      { source, names, keys },
+      { source: made.source, names: made.names, keys: made.keys },
+    );
+    return isSame && isHeld(this.#deps.vault, materialName(id, material.version), made.sha256);
+  }
+
+  async #checkHosts(
+    id: CertificateId,
+    before: CertificateRecord | null,
+    { names }: NewCertificate,
+  ): Promise<void> {
+    const missed = await hostsMissedBy(this.#deps.store, id, { before: before?.names ?? null, after: names });
+    const issues = missingNameIssues("/certificatePem", missed);
+    if (issues.length > 0) throw new RuleViolation(issues);
+  }
+
+  async #material({ id, material }: CertificateRecord): Promise<CertificateMaterial> {
+    if (material === null) throw new NotFound("the certificate is not issued yet");
+    try {
+      return decodeMaterial(await this.#deps.vault.get(materialName(id, material.version), material.sha256));
+    } catch (error) {
+      // The record is there: its material missing is our trouble, not an unknown certificate.
+      if (error instanceof NotFound) throw new Unreadable(`material of ${id} is missing`, { cause: error });
+      throw error;
+    }
+  }
+
+  #change(actor: Actor, { id, before, after, ...about }: CertificateChange): Commit {
+    const at = timestamp(this.#deps.clock.now());
+    const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
+    return commitAlone({ kind: "certificate", id, before, after: written }, { actor, at, ...about });
+  }
+
+  async #commit(
+    condition: WriteCondition,
+    build: (expectedHead: number) => Promise<Commit | Unchanged<CertificateRecord>>,
+  ): Promise<CertificateView> {
+    const done = await commitChange(this.#deps, build);
+    if ("unchanged" in done) return this.#view(done.unchanged);
+    const { record } = done;
+    if (record.kind !== "certificate" || record.after === null)
+      throw new TypeError("the store logged another write than it was given");
+    return this.#view(record.after);
+  }
+
+  async #view(record: CertificateRecord): Promise<CertificateView> {
+    const { store, clock } = this.#deps;
+    return certificateView(record, await certificateUsedBy(store, record), clock.now());
+  }
+
+  /** What is stored, where the request may write it. @throws NotFound; as the condition */
+  async #stored(target: RecordTarget, condition: WriteCondition): Promise<Present> {
+    const found = await this.#find(target);
+    checkCondition(condition, found.before ?? found.replaced ?? null);
+    return found;
+  }
+
+  async #own(actor: Actor, id: string): Promise<CertificateRecord> {
+    return readable(await this.#find({ actor, id }));
+  }
+
+  /** @throws NotFound */
+  async #find({ actor: { account }, id }: RecordTarget): Promise<Present> {
+    if (!isCertificateId(id)) throw absent();
+    const { store } = this.#deps;
+    const found = await readStored(store, { kind: "certificate", id, account }, () =>
+      store.getCertificate(id),
+    );
+    if (found === null) throw absent();
+    if ("record" in found) {
+      if (found.record.account !== account) throw absent();
+      return { id, before: found.record, replaced: undefined };
+    }
+    if (!found.unreadable.isOwn) throw absent();
+    return { id, before: null, replaced: found.unreadable };
+  }
+}
+
+const withLeftOut = (view: CertificateView, { leftOut }: NewCertificate): CertificateView =>
+  leftOut === undefined ? view : { ...view, leftOut };
+
+const absent = (): NotFound => new NotFound("there is no such certificate");
+
+/** @throws Unreadable */
+function readable({ before, replaced }: Present): CertificateRecord {
+  if (before !== null) return before;
+  throw replaced === undefined ? absent() : cannotBeRead(replaced);
+}
+
+function checkFixed(shown: CertificateView, merged: unknown): void {
+  const document: object = typeof merged === "object" && merged !== null ? merged : {};
+  const changed = FIXED_FIELDS.filter(
+    (field) => JSON.stringify(Reflect.get(document, field)) !== JSON.stringify(shown[field]),
+  );
+  if (changed.length === 0) return;
+  const issues: Issue[] = changed.map((field) => ({
+    pointer: `/${field}`,
+    code: "read-only",
+    message: "cannot be changed by a patch; new material is PUT at /material",
+  }));
+  throw new InvalidInput("Only the label of a certificate can be patched.", issues);
+}
+
+const isTooLarge = (pem: string): boolean => Buffer.byteLength(pem) > CAPS.certificatePemBytes;
+
+const tooManyNames = (message: string): RuleViolation =>
+  new RuleViolation([{ pointer: "/names", code: "too-many", message }]);

@@ -1,0 +1,229 @@
+import { type Actor, OPERATOR_ACCOUNT } from "../actor.ts";
+import type { CertificateId } from "../name/ids.ts";
+import { timestamp } from "../clock.ts";
+import type { DomainName } from "../name/domain-name.ts";
+import { RuleViolation, StateConflict, TooLarge, Unreadable } from "../errors.ts";
+import { CAPS } from "../limits.ts";
+import type { DomainRecord, DomainSettings } from "../record/domain.ts";
+import { type NamedHosts, readHosts } from "./host-reads.ts";
+import type { MxHost } from "../record/mx-host.ts";
+import { planWrite, type WritePlan } from "./plan-write.ts";
+import { referenceIssues } from "./record-rules.ts";
+import { expiredExceptionIssues, settingsIssues } from "./rules.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+import {
+  type Commit,
+  type DomainWithHosts,
+  MOVED_DOMAINS_NAMED,
+  type MovedDomains,
+  type Store,
+  type UnreadableRecord,
+} from "../store/store.ts";
+import { plannedOf } from "./unreadable-record.ts";
+import { isOperatorHost } from "./warnings.ts";
+import type { WriteCondition } from "../store/write-condition.ts";
+
+export interface WriteOptions {
+  readonly condition: WriteCondition;
+  /** `?sharedHosts=move`: the certificate of MX hosts that other domains of the account name may change too. */
+  readonly moveSharedHosts: boolean;
+}
+
+interface DomainWriteRequest extends WriteOptions {
+  readonly actor: Actor;
+  readonly stored: DomainWithHosts | null;
+  /** A stored record that cannot be read and that the write takes the place of; `stored` is null. */
+  readonly replaced?: UnreadableRecord | undefined;
+  /** The stored settings as they are shown. */
+  readonly current: DomainSettings | null;
+  readonly settings: DomainSettings;
+  readonly expectedHead: number;
+}
+
+export interface PreparedWrite {
+  readonly commit: Commit;
+  /** The items of the domain's hosts as they are once it is stored. */
+  readonly finalHosts: ReadonlyMap<DomainName, MxHost>;
+}
+
+/**
+ * Judges one write of a domain against what is stored, and says what to store.
+ *
+ * @throws RuleViolation; StateConflict (`shared-host`, `host-taken`); TooLarge; Unavailable.
+ */
+export async function prepareDomainWrite(
+  deps: ServiceDependencies,
+  request: DomainWriteRequest,
+): Promise<PreparedWrite> {
+  const { actor, stored, settings, expectedHead } = request;
+  const before = stored?.domain ?? null;
+  const at = timestamp(deps.clock.now());
+  const after: DomainRecord = {
+    ...settings,
+    account: actor.account,
+    // The store sets it to the revision that the write takes.
+    revision: 0,
+    createdAt: before?.createdAt ?? at,
+    updatedAt: at,
+    updatedBy: actor.name,
+  };
+  const issues = [
+    ...settingsIssues(settings),
+    ...expiredExceptionIssues(settings, { current: request.current, nowMs: deps.clock.now() }),
+  ];
+  // Over a cap, the reads below would have no bound.
+  if (issues.length > 0) throw new RuleViolation(issues);
+  checkSize(after);
+  const { certificateId } = settings.tls.server;
+  const planned =
+    request.replaced === undefined ? stored : await plannedOf(deps.store, actor.account, request.replaced);
+  const found = await readHosts(deps.store, planned, after);
+  // The operator's account may give its own host a certificate.
+  const operatorHosts = actor.account === OPERATOR_ACCOUNT ? NO_HOSTS : deps.operatorHosts;
+  const reservedHosts = settings.mxHosts.filter(
+    (host) => !found.hosts.has(host) && isOperatorHost(operatorHosts, host),
+  );
+  const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, reservedHosts, ...found });
+  const finalHosts = hostsAfter(after, found.hosts, plan);
+  // First of all: whether a host of ours would be covered must not tell the operator's hosts from another account's.
+  checkTaken(operatorHosts, { certificateId, plan });
+  await checkReferences(deps, request, { plan, finalHosts });
+  const movedDomains = await sharingDomains(deps.store, after, { before: planned, plan });
+  if (movedDomains !== undefined && !request.moveSharedHosts) throw sharedHost(plan, movedDomains);
+  return {
+    commit: {
+      record: { kind: "domain", id: settings.name, before, after },
+      replaced: request.replaced,
+      hosts: plan.hosts,
+      hostsRead: plan.hostsRead,
+      movedDomains,
+      uses: plan.uses,
+      account: actor.account,
+      actor: actor.name,
+      at,
+      expectedHead,
+    },
+    finalHosts,
+  };
+}
+
+const NO_HOSTS: ReadonlySet<string> = new Set();
+
+function checkSize(record: DomainRecord): void {
+  if (Buffer.byteLength(JSON.stringify(record)) <= CAPS.domainRecordBytes) return;
+  const message = `the domain is over ${CAPS.domainRecordBytes} bytes`;
+  throw new TooLarge(message, [{ pointer: "", code: "too-large", message }]);
+}
+
+function hostsAfter(
+  { mxHosts }: DomainSettings,
+  stored: ReadonlyMap<DomainName, MxHost>,
+  plan: WritePlan,
+): ReadonlyMap<DomainName, MxHost> {
+  const changed = new Map(plan.hosts.map(({ host, after }) => [host, after]));
+  return new Map(
+    mxHosts.flatMap((host) => {
+      const item = changed.has(host) ? changed.get(host) : stored.get(host);
+      return item ? [[host, item] as const] : [];
+    }),
+  );
+}
+
+async function checkReferences(
+  { store, clock }: ServiceDependencies,
+  { actor, current, settings }: DomainWriteRequest,
+  { plan, finalHosts }: { plan: WritePlan; finalHosts: ReadonlyMap<DomainName, MxHost> },
+): Promise<void> {
+  const { certificateId } = settings.tls.server;
+  const { trustStoreIds } = settings.tls.clientCertificate.trust;
+  const newlyServed = plan.hosts.some(
+    (change) =>
+      change.after?.certificateId === certificateId && change.before?.certificateId !== certificateId,
+  );
+  const certificateIsNew = newlyServed || current?.tls.server.certificateId !== certificateId;
+  const certificate =
+    certificateId === null
+      ? null
+      : await readUnlessKept(!certificateIsNew, () => store.getCertificate(certificateId));
+  const keptIds = current?.tls.clientCertificate.trust.trustStoreIds ?? [];
+  const trustStores = await Promise.all(
+    trustStoreIds.map((id) => readUnlessKept(keptIds.includes(id), () => store.getTrustStore(id))),
+  );
+  const issues = referenceIssues(settings, {
+    account: actor.account,
+    certificate,
+    certificateIsNew,
+    hosts: [...finalHosts.values()].filter(({ account }) => account === actor.account),
+    trustStores,
+    trustIsNew: current === null || judgesClients(current) !== judgesClients(settings),
+    nowMs: clock.now(),
+  });
+  if (issues.length > 0) throw new RuleViolation(issues);
+}
+
+/** A record that the domain named before and that cannot be read does not lock the domain's other settings. */
+async function readUnlessKept<T>(
+  isKept: boolean,
+  read: () => Promise<T | null>,
+): Promise<T | null | "unreadable"> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof Unreadable && isKept) return "unreadable";
+    throw error;
+  }
+}
+
+const judgesClients = ({ tls }: DomainSettings): string =>
+  JSON.stringify([tls.clientCertificate, tls.exceptions]);
+
+/** The same words for a host of another account and for one of the operator: neither may be told from the other. */
+function checkTaken(
+  operatorHosts: ReadonlySet<string>,
+  { certificateId, plan }: { certificateId: CertificateId | null; plan: WritePlan },
+): void {
+  if (certificateId === null) return;
+  const operators = plan.hosts.filter(
+    ({ host, before, after }) =>
+      after?.certificateId === certificateId &&
+      before?.certificateId !== certificateId &&
+      isOperatorHost(operatorHosts, host),
+  );
+  const taken = [...plan.foreignHosts, ...operators.map(({ host }) => host)];
+  if (taken.length === 0) return;
+  const message = `MX host ${taken.toSorted().join(", ")} is not this account's, so its certificate cannot be set here; leave certificateId null`;
+  const pointer = "/tls/server/certificateId";
+  throw new StateConflict("host-taken", message, [{ pointer, code: "host-taken", message }]);
+}
+
+/** The other domains whose certificate the write changes; undefined = none. */
+async function sharingDomains(
+  store: Store,
+  { account, name: written }: DomainRecord,
+  { before, plan }: { readonly before: NamedHosts | null; readonly plan: WritePlan },
+): Promise<MovedDomains | undefined> {
+  const { sharedHosts } = plan;
+  if (sharedHosts.length === 0) return undefined;
+  // One more than is named: the written domain may be among them.
+  const found = await store.firstDomainsOnHosts(account, sharedHosts, MOVED_DOMAINS_NAMED + 1);
+  const others = found.names.filter((name) => name !== written);
+  const names = others.slice(0, MOVED_DOMAINS_NAMED);
+  if (found.isAll) return { count: others.length, names };
+  // A host counts its domains itself; those of several may be the same.
+  const counts = plan.hosts
+    .filter(({ host }) => sharedHosts.includes(host))
+    .map(
+      (change) => (change.before?.domainCount ?? 0) - Number(before?.domain.mxHosts.includes(change.host)),
+    );
+  const count = Math.max(others.length + 1, ...counts);
+  return sharedHosts.length === 1 ? { count, names } : { count, isAtLeast: true, names };
+}
+
+function sharedHost({ sharedHosts }: WritePlan, { count, isAtLeast }: MovedDomains): StateConflict {
+  const number = isAtLeast === true ? `at least ${count}` : count;
+  const which = count === 1 ? "1 other domain serves" : `${number} other domains serve`;
+  const message = `this changes the certificate that ${which} on ${sharedHosts.join(", ")}; repeat with ?sharedHosts=move to change it for all of them`;
+  return new StateConflict("shared-host", message, [
+    { pointer: "/tls/server/certificateId", code: "shared-host", message },
+  ]);
+}

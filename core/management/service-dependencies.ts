@@ -1,0 +1,25 @@
+import type { IdSource } from "../name/ids.ts";
+import type { LoadAtEdge } from "./load-at-edge.ts";
+import type { KeyVault } from "../store/key-vault.ts";
+import type { CertificateIssuer } from "./certificate-issuer.ts";
+import type { MakeSelfSigned } from "../x509/self-signed-request.ts";
+import type { Clock } from "../clock.ts";
+import type { EdgeReports } from "../edge-report/edge-reports.ts";
+import type { Store } from "../store/store.ts";
+import type { WriteEffects } from "../store/write.ts";
+
+/** What the services of the API work with. */
+export interface ServiceDependencies {
+  readonly store: Store;
+  readonly vault: KeyVault;
+  readonly edgeReports: EdgeReports;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to OPERATOR_ACCOUNT. */
+  readonly operatorHosts: ReadonlySet<string>;
+  readonly makeSelfSigned: MakeSelfSigned;
+  readonly loadAtEdge: LoadAtEdge;
+  /** null = no certificates are issued here: the local stack has no ACM. */
+  readonly issuer: CertificateIssuer | null;
+  readonly retry: WriteEffects;
+}

@@ -1,0 +1,132 @@
+import ipaddr from "ipaddr.js";
+import { parseApiDelivery } from "../delivery/route.ts";
+import { type DomainName, toDomainName } from "../name/domain-name.ts";
+import { canonicalLocalPart, isSafeAddress } from "../name/mailbox.ts";
+import { InvalidInput } from "../errors.ts";
+
+/**
+ * Formats of single fields of a domain. Each checks that a text is the one canonical spelling, so that what was
+ * written is what is read back and what is compared.
+ *
+ * @throws InvalidInput with a sentence for people; where there is a canonical spelling, the message shows it.
+ */
+export type FormatCheck = (text: string) => void;
+
+/** Characters that no text of a document holds: see checkPlainText. */
+const HIDING = String.raw`\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069`;
+
+/**
+ * Patterns for JSON Schema: they match every text that the check of the format takes, and tell callers most of what it does not
+ * take. The check decides, since a pattern knows no canonical spelling.
+ */
+export const PATTERNS = {
+  cidr: String.raw`^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}/(?:3[0-2]|[12]?[0-9])|[0-9a-f:]*::?[0-9a-f:]*/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`,
+  timestamp: String.raw`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z$`,
+  pin: "^sha256//[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
+  nextHop: String.raw`^(?:smtps?|lmtp)://[a-z0-9.:\[\]-]+$`,
+  mailbox: String.raw`^[^\r\n]+@[a-z0-9.-]+$`,
+  plainText: `^[^${HIDING}]*$`,
+  /** A plain text that is not blank. */
+  statement: `^[^${HIDING}]*[^${HIDING}\\s][^${HIDING}]*$`,
+} as const;
+
+/** An IPv4 or IPv6 network: RFC 5952 text, host bits zero. IPv4-mapped networks are written as IPv4. */
+export const checkCidr: FormatCheck = (text) => {
+  const canonical = canonicalCidr(text);
+  if (canonical === text) return;
+  throw new InvalidInput(
+    canonical === null
+      ? "is not a network in CIDR notation, such as 192.0.2.0/24 or 2001:db8::/32"
+      : `must be written in canonical form with host bits zero: ${JSON.stringify(canonical)}`,
+  );
+};
+
+function canonicalCidr(text: string): string | null {
+  // A bare address is shown as the network of one host, which is what was meant.
+  const [address = "", bits, ...rest] = text.split("/");
+  if (rest.length > 0 || address.includes("%") || !isAddress(address)) return null;
+  const parsed = ipaddr.parse(address);
+  const mapped = parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress();
+  const length = parsed.kind() === "ipv4" ? 32 : 128;
+  const prefix = bits === undefined ? length : Number(/^\d{1,3}$/.exec(bits)?.[0] ?? Number.NaN);
+  if (!(prefix <= length) || (mapped && prefix < 96)) return null;
+  if (parsed instanceof ipaddr.IPv4)
+    return `${ipaddr.IPv4.networkAddressFromCIDR(`${parsed.toString()}/${prefix}`).toString()}/${prefix}`;
+  if (mapped) return canonicalCidr(`${parsed.toIPv4Address().toString()}/${prefix - 96}`);
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${prefix}`).toString()}/${prefix}`;
+}
+
+/** ipaddr.js alone reads `010.0.0.1` as octal and `1` as an address; senders of such text mean something else. */
+const isAddress = (text: string): boolean =>
+  ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(":") && ipaddr.IPv6.isValid(text));
+
+/** RFC 3339 section 5.6 in UTC, capital `T` and `Z`, at most nanoseconds. */
+const DATE_TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?Z$/;
+
+export const checkTimestamp: FormatCheck = (text) => {
+  const seconds = DATE_TIME.exec(text)?.[1];
+  const time = Date.parse(text);
+  // V8 reads 30 February as 2 March and hour 24 as the next day, so the text is compared with what was read.
+  if (seconds !== undefined && !Number.isNaN(time) && new Date(time).toISOString().startsWith(seconds))
+    return;
+  throw new InvalidInput("is not a time in UTC as RFC 3339 writes it, such as 2027-01-31T00:00:00Z");
+};
+
+const PIN = /^sha256\/\/([A-Za-z0-9+/]{43}=)$/;
+
+/** `sha256//` and canonical base64 (RFC 4648 section 3.5: unused bits zero) of 32 octets. */
+export const checkPin: FormatCheck = (text) => {
+  const digest = PIN.exec(text)?.[1];
+  if (digest !== undefined && Buffer.from(digest, "base64").toString("base64") === digest) return;
+  throw new InvalidInput(
+    "is not a pin: sha256// and the base64 of the SHA-256 of a SubjectPublicKeyInfo (44 characters)",
+  );
+};
+
+/**
+ * A next hop of the API: scheme, host, and a port where it is not the scheme's own; never credentials, path or query.
+ * LMTP has no port of its own (RFC 2033 section 5 only forbids 25). The message never quotes the text, which may hold
+ * a password.
+ */
+export const checkNextHop: FormatCheck = (text) => {
+  const route = parseApiDelivery({ nextHop: text, tls: "require" });
+  if (route.kind !== "smtp" && route.kind !== "smtps" && route.kind !== "lmtp")
+    throw new InvalidInput("must be smtp://, smtps:// or lmtp://");
+  const host = route.host.includes(":") ? `[${route.host}]` : route.host;
+  const withoutPort = `${route.kind}://${host}`;
+  if (text === `${withoutPort}:${route.port}` || (text === withoutPort && route.kind !== "lmtp")) return;
+  throw new InvalidInput(
+    text === withoutPort
+      ? "needs a port: LMTP has none of its own"
+      : "must be scheme://host or scheme://host:port in canonical form, and nothing else",
+  );
+};
+
+/** RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets. */
+const MAX_MAILBOX_OCTETS = 254;
+
+/** A mailbox as RFC 5321 section 4.1.2 writes it: A-label domain, quotes only where they are needed. */
+export const checkMailbox: FormatCheck = (text) => {
+  const at = text.lastIndexOf("@");
+  const localPart = canonicalLocalPart(text.slice(0, Math.max(at, 0)));
+  const domain = domainOfMailbox(text);
+  const canonical = localPart === null || domain === null ? null : `${localPart}@${domain}`;
+  if (canonical === null || !isSafeAddress(canonical) || Buffer.byteLength(canonical) > MAX_MAILBOX_OCTETS)
+    throw new InvalidInput("is not a mailbox, such as tlsrpt@example.com");
+  checkPlainText(canonical);
+  if (canonical !== text)
+    throw new InvalidInput(`must be written in canonical form: ${JSON.stringify(canonical)}`);
+};
+
+/** The domain of a mailbox; null = none. */
+export const domainOfMailbox = (mailbox: string): DomainName | null =>
+  toDomainName(mailbox.slice(mailbox.lastIndexOf("@") + 1));
+
+/** No text of ours holds control or format characters that hide or reorder it in a log or a terminal. */
+export const checkPlainText: FormatCheck = (text) => {
+  if (/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(text))
+    throw new InvalidInput("holds control characters or characters that change the direction of text");
+  // Texts are shown to every reader, and logged as changes. RFC 7468 section 2; OpenSSH's, PGP's and PuTTY's own forms.
+  if (/BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File/i.test(text))
+    throw new InvalidInput("holds a private key; take that key out of use, since it was sent as a text");
+};

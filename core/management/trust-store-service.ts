@@ -1,0 +1,279 @@
+import type { Actor } from "../actor.ts";
+import { type Timestamp, timestamp } from "../clock.ts";
+import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import { certificatesOf, crlsOf } from "../policy/trust.ts";
+import { pointingAt } from "./pointing-into.ts";
+import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./record-rules.ts";
+import {
+  commitAlone,
+  commitChange,
+  commitUnder,
+  type RecordTarget,
+  saysTheSame,
+  type Unchanged,
+} from "./record-write.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+import type { Commit, Page, PageRequest, UnreadableRecord } from "../store/store.ts";
+import { cannotBeRead, readStored } from "./unreadable-record.ts";
+import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
+import { namingUsers } from "./certificate-view.ts";
+import type { TrustStoreInput } from "./certificate-input.ts";
+import { keptContent, notKept, previousOf } from "./earlier-content.ts";
+import { checkLoads } from "./load-at-edge.ts";
+import { isTrustStoreId, type TrustStoreId } from "../name/ids.ts";
+import { isHeld, trustName } from "../store/key-vault.ts";
+import { type NewTrustStore, parseTrustStore } from "../x509/trust-anchors.ts";
+import { decodeTrustStoreContent } from "../x509/trust-store-content.ts";
+import type { TrustStoreContent, TrustStoreRecord } from "../record/trust-store.ts";
+import { trustStoreUsedBy, type TrustStoreSummary, type TrustStoreView } from "./trust-store-view.ts";
+
+interface TrustStoreChange {
+  readonly id: TrustStoreId;
+  readonly before: TrustStoreRecord | null;
+  readonly after: TrustStoreRecord | null;
+  /** Absent = now. */
+  readonly at?: Timestamp;
+  readonly expectedHead: number;
+  readonly replaced?: UnreadableRecord | undefined;
+}
+
+/** What a write finds: the record, or that it cannot be read. */
+interface Present {
+  readonly id: TrustStoreId;
+  readonly before: TrustStoreRecord | null;
+  readonly replaced: UnreadableRecord | undefined;
+}
+
+/** Only a CA that may issue for clients vouches under these. */
+const STRICTEST = { names: { match: "list", allowed: [] }, purpose: "clientAuth" } as const;
+
+/** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
+export class TrustStoreService {
+  readonly #deps: ServiceDependencies;
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps;
+  }
+
+  /** @throws NotFound; Unreadable when the vault does not have its content. */
+  async get(actor: Actor, id: string): Promise<TrustStoreView> {
+    const record = await this.#own(actor, id);
+    return this.#view(record, await this.#content(record));
+  }
+
+  async list(actor: Actor, page: PageRequest): Promise<Page<TrustStoreSummary>> {
+    const { store } = this.#deps;
+    const { items, unreadable, next } = await store.listTrustStores(actor.account, page);
+    const summaries: TrustStoreSummary[] = [];
+    for (const record of items) summaries.push({ ...record, usedBy: await trustStoreUsedBy(store, record) });
+    return { items: summaries, unreadable, next };
+  }
+
+  /** @throws InvalidInput, RuleViolation, TooLarge: see `parseTrustStore` */
+  async create(actor: Actor, input: TrustStoreInput): Promise<TrustStoreView> {
+    const made = this.#parse(input);
+    await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
+    const id = this.#deps.ids.trustStore();
+    const after = this.#new(actor, id, { ...made, label: input.label });
+    return this.#commit(made.content, async (expectedHead) =>
+      this.#change(actor, { id, before: null, after, expectedHead }),
+    );
+  }
+
+  #new(
+    actor: Actor,
+    id: TrustStoreId,
+    { label, contentSha256, anchors, crls }: NewTrustStore & Pick<TrustStoreInput, "label">,
+  ): TrustStoreRecord {
+    const at = timestamp(this.#deps.clock.now());
+    return {
+      id,
+      account: actor.account,
+      label,
+      contentSha256,
+      anchors,
+      crls,
+      previous: [],
+      revision: 0,
+      createdAt: at,
+      updatedAt: at,
+      updatedBy: actor.name,
+    };
+  }
+
+  /**
+   * Replaces label and content.
+   * @throws RuleViolation when nothing could pass any more at a domain that requires a certificate; NotFound; as
+   *   `create`; as the condition
+   */
+  async put(
+    target: RecordTarget,
+    input: TrustStoreInput,
+    condition: WriteCondition,
+  ): Promise<TrustStoreView> {
+    await this.#stored(target, condition);
+    return this.#replace(target, { ...this.#parse(input), label: input.label }, condition);
+  }
+
+  /**
+   * Brings back the certificates and CRLs of a revision in `previous`; the label stays.
+   * @throws Gone when that content is not kept; NotFound when the trust store has not had that revision; as `put`
+   */
+  async restore(target: RecordTarget, revision: number, condition: WriteCondition): Promise<TrustStoreView> {
+    const { before, replaced } = await this.#stored(target, condition);
+    if (replaced !== undefined) throw cannotBeRead(replaced);
+    if (before === null) throw absent();
+    const content = await this.#earlierContent(before, revision);
+    return pointingAt("/revision", () => this.#replace(target, this.#parse(content), condition));
+  }
+
+  async #earlierContent(record: TrustStoreRecord, revision: number): Promise<TrustStoreContent> {
+    const kept = keptContent(record, revision);
+    try {
+      return await this.#content({ id: record.id, contentSha256: kept.contentSha256 });
+    } catch (error) {
+      // Written by a release that does not know `previous`, whose clean-up took the object away.
+      if (error instanceof Unreadable && error.cause instanceof NotFound) throw notKept(record, revision);
+      throw error;
+    }
+  }
+
+  /** @param made with the new label; absent = it stays. */
+  async #replace(
+    target: RecordTarget,
+    made: NewTrustStore & { readonly label?: string | null },
+    condition: WriteCondition,
+  ): Promise<TrustStoreView> {
+    const { anchors, crls, contentSha256 } = made;
+    const { vault } = this.#deps;
+    const isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
+    let isPut = false;
+    return this.#commit(made.content, async (expectedHead) => {
+      const { id, before, replaced } = await this.#stored(target, condition);
+      const { label = before?.label ?? null } = made;
+      const record = before ?? this.#new(target.actor, id, { ...made, label });
+      const at = timestamp(this.#deps.clock.now());
+      const previous = previousOf(record, { contentSha256, at });
+      const after = { ...record, label, anchors, crls, contentSha256, previous };
+      if (before !== null && isThere && saysTheSame(before, after)) return { unchanged: before };
+      // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away.
+      if (!isPut) await vault.put(trustName(contentSha256), made.contentBytes);
+      isPut = true;
+      await this.#checkDomains(after);
+      return this.#change(target.actor, { id, before, after, at, expectedHead, replaced });
+    });
+  }
+
+  /** @throws StateConflict (`in-use`); NotFound; as the condition */
+  async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
+    const { id } = await this.#stored(target, condition);
+    await namingUsers(
+      () =>
+        commitUnder(this.#deps, async (expectedHead) => {
+          const { before, replaced } = await this.#stored(target, condition);
+          return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
+        }),
+      () => trustStoreUsedBy(this.#deps.store, { id }),
+    );
+  }
+
+  #parse({ certificatesPem, crlPem }: TrustStoreContent): NewTrustStore {
+    const made = parseTrustStore({ certificatesPem, crlPem }, { nowMs: this.#deps.clock.now() });
+    const { loadAtEdge } = this.#deps;
+    checkLoads(loadAtEdge, "/certificatesPem", { anchorsPem: certificatesOf(made.content.certificatesPem) });
+    checkLoads(loadAtEdge, "/crlPem", { crlsPem: crlsOf(made.content.crlPem) });
+    return made;
+  }
+
+  async #checkDomains(changed: TrustStoreRecord): Promise<void> {
+    const { store, clock } = this.#deps;
+    // As long as it vouches under the strictest names and purpose, no domain that names it is left with nothing: none is read.
+    if (vouches(changed, STRICTEST, clock.now())) return;
+    for (const domain of await store.domainsOfTrustStore(changed.id)) {
+      const ids = domain.tls.clientCertificate.trust.trustStoreIds;
+      const stores = await Promise.all(
+        ids.map(async (id) => (id === changed.id ? changed : this.#vouching(id))),
+      );
+      if (!nothingCanPass(domain, stores, clock.now())) continue;
+      const message = `nothing could pass at ${domain.name}, which requires a client certificate: ${NOTHING_VOUCHES}`;
+      throw new RuleViolation([{ pointer: "/certificatesPem", code: "nothing-can-pass", message }]);
+    }
+  }
+
+  /** One that cannot be read is not what lets nothing pass. */
+  async #vouching(id: TrustStoreId): Promise<TrustStoreRecord | null> {
+    try {
+      return await this.#deps.store.getTrustStore(id);
+    } catch (error) {
+      if (error instanceof Unreadable) return null;
+      throw error;
+    }
+  }
+
+  async #content({
+    id,
+    contentSha256,
+  }: Pick<TrustStoreRecord, "id" | "contentSha256">): Promise<TrustStoreContent> {
+    try {
+      return decodeTrustStoreContent(await this.#deps.vault.get(trustName(contentSha256), contentSha256));
+    } catch (error) {
+      // The record is there: its content missing is our trouble, not an unknown trust store.
+      if (error instanceof NotFound) throw new Unreadable(`content of ${id} is missing`, { cause: error });
+      throw error;
+    }
+  }
+
+  #change(actor: Actor, { id, before, after, ...about }: TrustStoreChange): Commit {
+    const { at = timestamp(this.#deps.clock.now()) } = about;
+    const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
+    return commitAlone({ kind: "trust-store", id, before, after: written }, { ...about, actor, at });
+  }
+
+  async #commit(
+    content: TrustStoreContent,
+    build: (expectedHead: number) => Promise<Commit | Unchanged<TrustStoreRecord>>,
+  ): Promise<TrustStoreView> {
+    const done = await commitChange(this.#deps, build);
+    if ("unchanged" in done) return this.#view(done.unchanged, content);
+    const { record } = done;
+    if (record.kind !== "trust-store" || record.after === null)
+      throw new TypeError("the store logged another write than it was given");
+    return this.#view(record.after, content);
+  }
+
+  async #view(record: TrustStoreRecord, content: TrustStoreContent): Promise<TrustStoreView> {
+    return { ...record, ...content, usedBy: await trustStoreUsedBy(this.#deps.store, record) };
+  }
+
+  /** What is stored, where the request may write it. @throws NotFound; as the condition */
+  async #stored(target: RecordTarget, condition: WriteCondition): Promise<Present> {
+    const found = await this.#find(target);
+    checkCondition(condition, found.before ?? found.replaced ?? null);
+    return found;
+  }
+
+  /** @throws NotFound; Unreadable */
+  async #own(actor: Actor, id: string): Promise<TrustStoreRecord> {
+    const { before, replaced } = await this.#find({ actor, id });
+    if (before !== null) return before;
+    throw replaced === undefined ? absent() : cannotBeRead(replaced);
+  }
+
+  /** @throws NotFound */
+  async #find({ actor: { account }, id }: RecordTarget): Promise<Present> {
+    if (!isTrustStoreId(id)) throw absent();
+    const { store } = this.#deps;
+    const found = await readStored(store, { kind: "trust-store", id, account }, () =>
+      store.getTrustStore(id),
+    );
+    if (found === null) throw absent();
+    if ("record" in found) {
+      if (found.record.account !== account) throw absent();
+      return { id, before: found.record, replaced: undefined };
+    }
+    if (!found.unreadable.isOwn) throw absent();
+    return { id, before: null, replaced: found.unreadable };
+  }
+}
+
+const absent = (): NotFound => new NotFound("there is no such trust store");

@@ -1,0 +1,86 @@
+import { EXPIRING_WITHIN_MS } from "./certificate.ts";
+
+/** Everything that may be said of a domain that is set as it was asked for, and may still surprise. */
+export const WARNING_CODES = [
+  "rfc3207-public-mx",
+  "enforcement-observe",
+  "certificate-self-signed",
+  "certificate-expiring",
+  "certificate-expired",
+  "certificate-not-yet-valid",
+  "certificate-failed",
+  "certificate-unreadable",
+  "default-certificate-lacks-host",
+  "mx-hosts-differ",
+  "mx-host-unreadable",
+  "client-certificate-asked",
+  "client-certificate-anybody",
+  "public-roots-client-auth",
+  "exception-expiring",
+  "exception-expired",
+  "exception-never-matches",
+  "exception-shadowed",
+  "exception-without-effect",
+  "trust-store-unreadable",
+  "trust-anchor-expiring",
+  "trust-anchor-expired",
+  "trust-anchor-not-yet-valid",
+  "trust-anchor-limited",
+  "trust-anchors-share-name",
+  "crl-expiring",
+  "crl-expired",
+  "crl-missing",
+  "delivery-opportunistic",
+  // Only in the status, which knows the edges.
+  "level-none-on-shared-listener",
+  "not-served",
+  "no-live-edge",
+  "edge-stale",
+  "settings-unreadable",
+  "settings-unreadable-at-edge",
+  "certificate-problem-at-edge",
+  "certificate-not-loaded-at-edge",
+  "default-certificate-expiring",
+  "default-certificate-expired",
+  "chain-verifier-missing",
+] as const;
+export type WarningCode = (typeof WARNING_CODES)[number];
+
+/**
+ * Warnings that an operator may acknowledge at a domain: each tells of a choice that the settings make on purpose, and is right
+ * as long as they make it. Those of time, of other records and of edges stay: acknowledged once, they would hide the next fault.
+ */
+export const ACKNOWLEDGEABLE_CODES = [
+  "rfc3207-public-mx",
+  "enforcement-observe",
+  "mx-hosts-differ",
+  "client-certificate-asked",
+  "client-certificate-anybody",
+] as const satisfies readonly WarningCode[];
+
+export const isAcknowledgeable = (code: string): code is (typeof ACKNOWLEDGEABLE_CODES)[number] =>
+  ACKNOWLEDGEABLE_CODES.some((each) => each === code);
+
+export interface Warning {
+  readonly code: WarningCode;
+  readonly message: string;
+}
+
+export const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
+
+interface EndingWords {
+  readonly expired: WarningCode;
+  readonly expiring: WarningCode;
+  readonly text: string;
+  readonly withinMs?: number;
+}
+
+export function ending(
+  end: string,
+  nowMs: number,
+  { expired, expiring, text, withinMs }: EndingWords,
+): Warning[] {
+  const leftMs = Date.parse(end) - nowMs;
+  if (leftMs <= 0) return warning(expired, text);
+  return leftMs <= (withinMs ?? EXPIRING_WITHIN_MS) ? warning(expiring, text) : [];
+}

@@ -1,0 +1,68 @@
+import { NotFound, Unreadable } from "../errors.ts";
+import type { CertificateId } from "../name/ids.ts";
+import type { KeyType } from "../record/certificate.ts";
+
+/** One key pair ready for use: the leaf first in the chain, no root needed. Secret. */
+export interface KeyMaterial {
+  readonly keyType: KeyType;
+  /** PKCS #8, not encrypted. */
+  readonly privateKeyPem: string;
+  /** Leaf and intermediates, in order. */
+  readonly certificateChainPem: string;
+}
+
+/** What `keys/<certificate>/<version>` holds, as JSON. */
+export interface CertificateMaterial {
+  readonly keys: readonly KeyMaterial[];
+}
+
+/** The name of a stored object; the only two shapes there are. */
+export type VaultName = `keys/${string}/${number}` | `trust/${string}`;
+
+export const materialName = (id: CertificateId, version: number): VaultName => `keys/${id}/${version}`;
+export const trustName = (sha256: string): VaultName => `trust/${sha256}`;
+
+/**
+ * Holds what must not lie in the settings store: private keys, and trust-store content named by hash.
+ *
+ * Every implementation passes test/contract/key-vault.contract.ts.
+ */
+export interface KeyVault {
+  /**
+   * Writes an object once, durably: when this resolves, a crash does not lose it. Called before the transaction that
+   * names it. Writing the same bytes again is not an error, and makes the object young again: a clean-up leaves it.
+   *
+   * @returns the SHA-256 of the bytes, lower-case hex.
+   * @throws StateConflict (`already-exists`) when the name holds other bytes.
+   * @throws Unavailable when the vault does not answer.
+   */
+  put(name: VaultName, content: Uint8Array): Promise<string>;
+  /**
+   * @throws NotFound when there is no such object.
+   * @throws Unreadable when its SHA-256 is not `sha256`.
+   * @throws Unavailable when the vault does not answer.
+   */
+  get(name: VaultName, sha256: string): Promise<Uint8Array>;
+  /**
+   * Removes an object that was last written before a moment; for objects that no record names. One that has been written
+   * again since stays: its writer is about to name it.
+   *
+   * @returns false when it is younger, or absent.
+   */
+  delete(name: VaultName, epochMs: number): Promise<boolean>;
+}
+
+/** Whether the vault has an object as its record names it. @throws Unavailable */
+export async function isHeld(
+  vault: Pick<KeyVault, "get">,
+  name: VaultName,
+  sha256: string,
+): Promise<boolean> {
+  try {
+    await vault.get(name, sha256);
+    return true;
+  } catch (error) {
+    if (error instanceof NotFound || error instanceof Unreadable) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,67 @@
+import { shownRecord } from "../management/domain-view.ts";
+import { type MxHost, withCertificateRevision } from "../record/mx-host.ts";
+import type { ChangeAction, Commit, LogEntry, RecordChange } from "./store.ts";
+import { readFeedEntry } from "./stored-record.ts";
+
+/**
+ * What a commit is written as: the log entry at the revision it takes, and the record with that revision in it.
+ *
+ * @throws TypeError for what could not be read back: stored, it would be a record that no write can change any more, so a
+ * writer that is laxer than stored-record.ts must not get that far.
+ */
+export function logEntryOf(commit: Commit): LogEntry {
+  const entry = entryAt(commit.expectedHead + 1, commit);
+  const back = readFeedEntry(entry.revision, entry);
+  if (back.kind === "unreadable") throw new TypeError(`a write could not be read back: ${back.item.problem}`);
+  return entry;
+}
+
+function entryAt(revision: number, commit: Commit): LogEntry {
+  return {
+    revision,
+    at: commit.at,
+    account: commit.account,
+    actor: commit.actor,
+    action: actionOf(commit),
+    record: withRevision(asRead(commit), revision),
+    hosts: commit.hosts.map((change) => withCertificateRevision(change, revision)),
+    ...(commit.movedDomains === undefined ? {} : { movedDomains: commit.movedDomains }),
+  };
+}
+
+/** The change with `before` as a reader saw it. */
+function asRead({ record, hosts, hostsRead }: Commit): RecordChange {
+  if (record.kind !== "domain" || record.before === null || hostsRead === undefined) return record;
+  const read = [
+    ...hosts.map(({ host, before }): [string, MxHost | null] => [host, before]),
+    ...hostsRead.map(({ host, item }): [string, MxHost | null] => [host, item]),
+  ];
+  const items = new Map(read.flatMap(([, item]) => (item === null ? [] : [[item.host, item] as const])));
+  return { ...record, before: shownRecord(record.before, items) };
+}
+
+/** @throws TypeError for a change of nothing to nothing, which is a bug. */
+export function actionOf({ record, replaced }: Pick<Commit, "record" | "replaced">): ChangeAction {
+  const { before, after, id } = record;
+  if (before === null && after === null && replaced === undefined)
+    throw new TypeError(`a write of ${id} neither starts nor ends with a record`);
+  if (before === null && replaced === undefined) return "create";
+  return after === null ? "delete" : "update";
+}
+
+/** The revision of the stored record that a commit takes the place of; undefined = there must be none. */
+export const replacedRevision = ({ record, replaced }: Pick<Commit, "record" | "replaced">) =>
+  record.before?.revision ?? replaced?.revision;
+
+function withRevision(change: RecordChange, revision: number): RecordChange {
+  switch (change.kind) {
+    case "domain":
+      return { ...change, after: change.after && { ...change.after, revision } };
+    case "certificate":
+      return { ...change, after: change.after && { ...change.after, revision } };
+    case "trust-store":
+      return { ...change, after: change.after && { ...change.after, revision } };
+    default:
+      return change satisfies never;
+  }
+}

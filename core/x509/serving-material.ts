@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { Unreadable } from "../errors.ts";
+import { parseStoredJson } from "../stored-json.ts";
+import type { LeftOutCertificate } from "./certificate-chain.ts";
+import { type CertificateKey, KEY_TYPES } from "../record/certificate.ts";
+import type { CertificateMaterial } from "../store/key-vault.ts";
+
+/** A certificate as made or uploaded, checked, and not stored yet. `material` is secret. */
+export interface NewCertificate {
+  /** At most one ECDSA and one RSA, ECDSA first. */
+  readonly keys: readonly CertificateKey[];
+  /** dNSNames that every leaf carries, canonical. */
+  readonly names: readonly string[];
+  readonly material: CertificateMaterial;
+  /** Certificates of an upload that are not served; absent = none. */
+  readonly leftOut?: readonly LeftOutCertificate[];
+}
+
+const MATERIAL = z.object({
+  keys: z
+    .array(
+      z.object({
+        keyType: z.enum(KEY_TYPES),
+        privateKeyPem: z.string().min(1),
+        certificateChainPem: z.string().min(1),
+      }),
+    )
+    .min(1)
+    .max(2),
+});
+
+/** The bytes of `keys/<certificate>/<version>`. The same material always gives the same bytes. */
+export function encodeMaterial(material: CertificateMaterial): Uint8Array {
+  return Buffer.from(JSON.stringify(MATERIAL.parse(material)), "utf8");
+}
+
+/**
+ * Reads stored material back. Fields of later releases are ignored.
+ *
+ * @throws Unreadable when the bytes are not material; neither message nor cause holds any of them.
+ */
+export function decodeMaterial(bytes: Uint8Array): CertificateMaterial {
+  const parsed = MATERIAL.safeParse(parseStoredJson(bytes));
+  if (!parsed.success) throw new Unreadable("stored certificate material cannot be read by this release");
+  return parsed.data;
+}

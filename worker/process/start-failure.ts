@@ -1,0 +1,46 @@
+import { EXIT_WRONG_CONFIG } from "../config/config.ts";
+import type { VariableName } from "../config/config-variables.ts";
+
+/** An address is taken or not ours, or DATA_DIR is in use: right in itself, wrong at this moment. */
+export const EXIT_NOT_NOW = 1;
+
+/** The process cannot start as it is told to. The message is one line for a person: the variable and the reason. */
+export class StartFailure extends Error {
+  override readonly name = "StartFailure";
+  readonly exitCode: number;
+  constructor(
+    variable: VariableName,
+    reason: string,
+    options: { readonly cause?: unknown; readonly exitCode?: number } = {},
+  ) {
+    super(`${variable}: ${reason}`, { cause: options.cause });
+    this.exitCode = options.exitCode ?? EXIT_WRONG_CONFIG;
+  }
+}
+
+/** What a socket is to be bound to, and the variables that say so. */
+export interface BindPlace {
+  readonly host: string;
+  readonly port: number;
+  readonly hostVariable: VariableName;
+  readonly portVariable: VariableName;
+}
+
+const BIND_REASONS: Readonly<Record<string, { readonly blames: "host" | "port"; readonly reason: string }>> =
+  {
+    EADDRINUSE: { blames: "port", reason: "is in use already" },
+    EACCES: { blames: "port", reason: "may not be bound by this user" },
+    EADDRNOTAVAIL: { blames: "host", reason: "is not an address of this machine" },
+    ENOTFOUND: { blames: "host", reason: "is not a name that this machine knows" },
+  };
+
+/** What binding a socket threw, with the variable to change; any other error as it is. */
+export function bindFailure(place: BindPlace, error: unknown): unknown {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return error;
+  const { host, port, hostVariable, portVariable } = place;
+  const known = BIND_REASONS[String(error.code)];
+  const variable = known?.blames === "host" ? hostVariable : portVariable;
+  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const reason = known?.reason ?? `cannot be bound (${String(error.code)})`;
+  return new StartFailure(variable, `${address} ${reason}`, { cause: error, exitCode: EXIT_NOT_NOW });
+}

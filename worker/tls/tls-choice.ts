@@ -1,0 +1,94 @@
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
+import { asksForCertificate, type ListenerSituation, sniHost } from "../../core/policy/listener.ts";
+import type { TrustResolver } from "../../core/policy/trust.ts";
+import type { ClientTrust, DomainRecord } from "../../core/record/domain.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+
+/** What one handshake is made of. */
+export interface TlsChoice {
+  /** The MX host whose context it is; null = the edge's default. */
+  readonly host: DomainName | null;
+  /** null = the edge's default certificate. */
+  readonly certificate: CertificateRecord | null;
+  /** What the handshake verifies against and names in its CertificateRequest; null = nobody, judged afterwards. */
+  readonly trust: ResolvedTrust | null;
+  readonly ask: boolean;
+}
+
+/**
+ * Chooses by SNI what a handshake presents and asks for. Never fails: an absent, unknown or literal name gets the default
+ * (MTA-STS and DANE clients rely on it).
+ */
+export function chooseTls(
+  situation: ListenerSituation,
+  sni: DomainName | null,
+  resolver: TrustResolver,
+): TlsChoice {
+  const ask = asksForCertificate(situation, sni);
+  const { dedicatedTo } = situation.listener;
+  if (dedicatedTo !== null) return chooseDedicated(situation, { dedicatedTo, sni, ask, resolver });
+  const { snapshot } = situation;
+  const host = sniHost(situation, sni);
+  if (host === null) return { host: null, certificate: null, trust: null, ask };
+  return {
+    host: host.host,
+    certificate: host.certificateId === null ? null : (snapshot.certificate(host.certificateId) ?? null),
+    trust: ask ? handshakeTrust(snapshot, host.domains.commonTrust(), resolver) : null,
+    ask,
+  };
+}
+
+interface Dedicated {
+  readonly dedicatedTo: DomainName;
+  readonly sni: DomainName | null;
+  readonly ask: boolean;
+  readonly resolver: TrustResolver;
+}
+
+/** A dedicated listener presents its domain's certificate whatever the SNI. */
+function chooseDedicated(
+  { snapshot }: ListenerSituation,
+  { dedicatedTo, sni, ask, resolver }: Dedicated,
+): TlsChoice {
+  const domain = snapshot.domain(dedicatedTo);
+  if (domain === undefined || domain === "unusable")
+    return { host: null, certificate: null, trust: null, ask };
+  const known = sni !== null && domain.mxHosts.includes(sni);
+  return {
+    host: known ? sni : (domain.mxHosts[0] ?? null),
+    certificate: dedicatedCertificate(snapshot, domain, sni),
+    trust: ask && known ? handshakeTrust(snapshot, domain.tls.clientCertificate.trust, resolver) : null,
+    ask,
+  };
+}
+
+/** That of the host asked for, else of the first of the domain's hosts that has one. */
+function dedicatedCertificate(
+  snapshot: Snapshot,
+  domain: DomainRecord,
+  sni: DomainName | null,
+): CertificateRecord | null {
+  const hosts = sni !== null && domain.mxHosts.includes(sni) ? [sni] : domain.mxHosts;
+  for (const name of hosts) {
+    const id = snapshot.host(name)?.certificateId ?? null;
+    const certificate = id === null ? undefined : snapshot.certificate(id);
+    if (certificate !== undefined) return certificate;
+  }
+  return null;
+}
+
+/**
+ * A trust goes into the handshake only when it is one for all who ask, and small: public roots would swell the
+ * CertificateRequest from 0.9 to 12.7 KB, and with pins clients that choose by the list would send nothing.
+ */
+function handshakeTrust(
+  snapshot: Snapshot,
+  trust: ClientTrust | null,
+  resolver: TrustResolver,
+): ResolvedTrust | null {
+  if (trust === null || trust.publicRoots || trust.pins.length > 0) return null;
+  const resolved = resolver.resolve(snapshot, trust);
+  return resolved.unusable || resolved.anchorsPem.length === 0 ? null : resolved;
+}
