@@ -14,6 +14,14 @@ export default defineConfig({
   test: {
     // Two cores in CI; more processes only make deadlines of the tests fire late.
     maxWorkers: 2,
+    // By `npm run coverage`, of what runs in the tests' own processes: start and composition are run by e2e, apart from them.
+    coverage: {
+      provider: "v8",
+      include: ["{core,adapters,functions,worker,local}/**/*.ts"],
+      exclude: ["**/*.test.ts"],
+      reporter: ["text-summary", "html"],
+      reportsDirectory: "coverage",
+    },
     projects: [
       {
         test: {

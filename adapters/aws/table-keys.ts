@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CertificateId, EdgeId, TrustStoreId } from "../../core/name/ids.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
-import type { RecordKind, UnreadableItem } from "../../core/store/store.ts";
+import type { RecordKind } from "../../core/store/store.ts";
 
 /*
  * Every key of the table, and nothing else writes one:
@@ -184,7 +184,3 @@ const isLess = (a: string, b: string): boolean => Buffer.compare(Buffer.from(a),
 const accountPart = (account: string): string => digest(account).subarray(0, 16).toString("hex");
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-
-/** The key of what an unreadable item may be: for tests and for repair by hand. */
-export const keyOfItem = (kind: UnreadableItem["kind"], id: string): ItemKey =>
-  kind === "log-entry" ? logKey(Number(id)) : recordKey(kind, id);

@@ -10,6 +10,3 @@ export const REASONS = [
   "client-certificate-name",
 ] as const;
 export type Reason = (typeof REASONS)[number];
-
-/** The row of a reason, 1 to 8. */
-export const rowOf = (reason: Reason): number => REASONS.indexOf(reason) + 1;

@@ -1,5 +1,5 @@
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
-import { keyOfItem } from "../../adapters/aws/table-keys.ts";
+import { logKey, recordKey } from "../../adapters/aws/table-keys.ts";
 import type { UnreadableItem } from "../../core/store/store.ts";
 import { storeContract } from "../contract/store.contract.ts";
 import type { HostAttribute } from "../contract/store-under-test.ts";
@@ -18,7 +18,7 @@ function spoil(
   id: string,
   attribute: HostAttribute = "domainCount",
 ): Promise<void> {
-  const key = keyOfItem(kind, id);
+  const key = kind === "log-entry" ? logKey(Number(id)) : recordKey(kind, id);
   if (kind === "mx-host") return table.set(key, attribute, SPOILED[attribute]);
   return table.set(key, "json", { S: "{" });
 }

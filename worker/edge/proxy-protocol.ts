@@ -26,7 +26,6 @@ const FIXED_V2_BYTES = 16;
 const MAX_V1_BYTES = 107;
 /** Addresses and TLVs of v2; a network load balancer sends under 100. */
 const MAX_V2_PAYLOAD_BYTES = 4_096;
-export const MAX_PROXY_HEADER_BYTES = FIXED_V2_BYTES + MAX_V2_PAYLOAD_BYTES;
 
 const COMMAND_LOCAL = 0x20;
 const COMMAND_PROXY = 0x21;

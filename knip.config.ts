@@ -1,0 +1,43 @@
+import type { KnipConfig } from "knip";
+
+/**
+ * Dead code, twice. `knip` starts from everything that is run, tests included, and wants each export to have an importer.
+ * `knip --production` starts from what is shipped, deployed or builds what is (the patterns that end in "!"), and finds what
+ * only tests use: an export that its own file uses may be exported for a test.
+ */
+const isProduction = process.argv.includes("--production");
+
+const config: KnipConfig = {
+  entry: [
+    "local/{main,try}.ts!",
+    "worker/main.ts!",
+    "functions/*/lambda.ts!",
+    "sst.config.ts!",
+    "scripts/bundles.ts!",
+    "scripts/!(bundles).ts",
+    "bench/*.ts",
+    "test/**/*.test.ts",
+    // Started as processes.
+    "test/infra/harness/synthesis-process.ts",
+    "test/support/aws/function-program.ts",
+  ],
+  project: [
+    "{core,adapters,functions,worker,local,infra}/**/*.ts!",
+    "scripts/bundles.ts!",
+    "!**/*.test.ts!",
+    "scripts/!(bundles).ts",
+    "{bench,test}/**/*.ts",
+  ],
+  // A type that only its own file's exports mention is still part of what they say.
+  ignoreExportsUsedInFile: isProduction || { interface: true, type: true },
+  ignoreDependencies: [
+    // dependency-cruiser loads it as its parser, by name.
+    "@swc/core",
+    // The copy in SST's unpacked platform, which alone knows SST's resources.
+    "@pulumi/pulumi",
+  ],
+  // Programs of Debian's packages, which test/peers talks to.
+  ignoreBinaries: ["openssl", "postfix", "swaks"],
+};
+
+export default config;
