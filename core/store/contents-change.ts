@@ -43,8 +43,11 @@ export function contentsAfter(contents: StoreContents, entries: readonly FeedEnt
 }
 
 function applyEntry(items: Items, { record, hosts }: LogEntry): void {
-  for (const { host, after } of hosts) put(items.mxHosts, host, after);
   // A readable version takes the place of the one that was not.
+  for (const { host, after } of hosts) {
+    put(items.mxHosts, host, after);
+    items.unreadable.delete(itemKey({ kind: "mx-host", id: host }));
+  }
   items.unreadable.delete(itemKey(record));
   switch (record.kind) {
     case "domain":
