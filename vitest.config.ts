@@ -8,6 +8,8 @@ const shared = {
   globals: false,
   pool: "forks",
   restoreMocks: true,
+  // How long a condition is waited for: no claim about speed, so that a busy machine changes nothing.
+  expect: { poll: { interval: 10, timeout: 15 * SECOND_MS } },
 } as const;
 
 export default defineConfig({

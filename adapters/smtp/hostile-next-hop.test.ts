@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import type { DeliveryPhase, DeliveryReply } from "../../core/delivery/delivery.ts";
+import { untilIdle } from "../../test/support/event-loop.ts";
 import { DROP, type FakeNextHopOptions, HANG, type Step } from "../../test/support/fake-next-hop.ts";
 import { attempt, hopTls, messageOf, roomyLimits, said } from "../../test/support/next-hop-delivery.ts";
 
@@ -83,9 +84,8 @@ describe.each(phases.filter(([phase]) => phase !== IN_MESSAGE))("a next hop that
         clearInterval(timer);
       });
     };
-    const started = performance.now();
+    // An octet that gained time would keep the next hop connected for as long as it drips.
     expect(await outcome(at(drip), shortLimits)).toBe(`${BROKEN} (timeout)`);
-    expect(performance.now() - started).toBeLessThan(3000);
   });
 });
 
@@ -118,7 +118,7 @@ describe("a next hop that answers what was not asked", () => {
     // The pause lets what was sent with the 354 arrive before the dot goes out.
     const message = async function* () {
       yield Buffer.from("Subject: x\r\n\r\n");
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await untilIdle();
       yield Buffer.from("hello\r\n");
     };
     const { recipients, message: reply } = await attempt({ hop, message: message() });
@@ -129,7 +129,7 @@ describe("a next hop that answers what was not asked", () => {
     const hop = { lmtp: true, duringData: { octets: 5, step: "550 5.7.1 no" } };
     const message = async function* () {
       yield Buffer.from("Subject: x\r\n\r\n");
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await untilIdle();
       yield Buffer.from("hello\r\n");
     };
     const result = await attempt({ route: "lmtp://127.0.0.1:PORT", hop, message: message() });

@@ -42,6 +42,17 @@ describe("an interner", () => {
     expect(twice).toEqual([...many, ...many].map((_, index) => `n ${index % many.length}`));
   });
 
+  it("shares the first 10,000 different settings and no more, so that its table stays bounded", () => {
+    const interner = createInterner();
+    const withReason = (n: number) =>
+      domainRecord({ exceptions: [{ match: { clientCidr: "192.0.2.0/24" }, reason: `n ${n}` }] }).tls;
+    const first = Array.from({ length: 10_001 }, (_, n) => interner.tls(withReason(n)));
+    const isShared = (n: number) => interner.tls(withReason(n)) === first[n];
+    expect([isShared(0), isShared(9_999), isShared(10_000)]).toEqual([true, true, false]);
+    // A new table for what comes later would grow without bound as well.
+    expect(interner.tls(withReason(10_000))).not.toBe(interner.tls(withReason(10_000)));
+  });
+
   it("makes equal settings and equal host lists one object, frozen where it is shared by settings", () => {
     const interner = createInterner();
     const [first, second] = ["a.example", "b.example"].map((name) =>

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { contentsAfter } from "../../core/settings/contents-change.ts";
-import type { MxHostChange } from "../../core/settings/mx-host.ts";
-import { applyEntries, buildSnapshot, FeedGap } from "../../core/settings/snapshot.ts";
-import type { Snapshot } from "../../core/settings/snapshot-view.ts";
-import type { FeedEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/settings/store.ts";
+import { contentsAfter } from "../../core/store/contents-change.ts";
+import type { MxHostChange } from "../../core/record/mx-host.ts";
+import { applyEntries, buildSnapshot, FeedGap } from "../../core/snapshot/snapshot.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { FeedEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {
   certificateId,
   certificateRecord,

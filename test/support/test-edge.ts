@@ -30,7 +30,7 @@ export interface TestSettings {
 }
 
 /** A snapshot of these settings. A host serves the certificate of the first domain that names it with one. */
-function snapshotOf(settings: TestSettings): Snapshot {
+export function snapshotOf(settings: TestSettings): Snapshot {
   const { revision = 17, domains = [], certificates = [], trustStores = [], unreadable = [] } = settings;
   const hosts = new Map<string, MxHost>();
   for (const { account, mxHosts, tls } of domains) {
@@ -132,13 +132,9 @@ export interface TestEdge {
 const DEFAULT_NAME = "edge.example.net";
 const ownCertificate = issueServer({ names: [DEFAULT_NAME] });
 
-/** The whole edge on loopback, with settings in memory and a delivery that records. */
-export async function startTestEdge(options: TestEdgeOptions = {}): Promise<TestEdge> {
-  const { settings = {}, listeners = [{}], limits, recording, ...rest } = options;
-  const events: EdgeEvent[] = [];
-  const delivery = recording ?? recordingDelivery();
-  let snapshot = settings === null ? null : snapshotOf(settings);
-  const edge = await startEdge({
+/** Options of an edge that a test is not about. */
+export const edgeDefaults = () =>
+  ({
     name: DEFAULT_NAME,
     postmaster: null,
     ciphers: null,
@@ -149,9 +145,20 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
     defaultCertificate: materialOf(ownCertificate),
     trust: createTrustResolver([]),
     chainVerifier: null,
-    delivery,
     routeOf: () => parseOperatorDelivery("maildir:/nowhere"),
     clock: { now: () => Date.now() },
+  }) satisfies Partial<EdgeOptions>;
+
+/** The whole edge on loopback, with settings in memory and a delivery that records. */
+export async function startTestEdge(options: TestEdgeOptions = {}): Promise<TestEdge> {
+  const { settings = {}, listeners = [{}], limits, recording, ...rest } = options;
+  const events: EdgeEvent[] = [];
+  const waiting: (() => void)[] = [];
+  const delivery = recording ?? recordingDelivery();
+  let snapshot = settings === null ? null : snapshotOf(settings);
+  const edge = await startEdge({
+    ...edgeDefaults(),
+    delivery,
     ...rest,
     limits: { ...DEFAULT_LIMITS, ...limits },
     listeners: listeners.map((listener, index) => ({
@@ -166,6 +173,7 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
     onEvent: (event) => {
       events.push(event);
       options.onEvent?.(event);
+      for (const wake of waiting.splice(0)) wake();
     },
   });
   const seen: TestEdge["seen"] = (kind) => events.filter((event) => event.kind === kind) as never;
@@ -183,12 +191,11 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
       snapshot = next === null ? null : snapshotOf(next);
     },
     async record(index = 0) {
-      for (let wait = 0; wait < 500; wait += 1) {
+      for (;;) {
         const ended = seen("session-ended")[index];
         if (ended !== undefined) return ended.record;
-        await new Promise((resolve) => void setTimeout(resolve, 10));
+        await new Promise<void>((resolve) => void waiting.push(resolve));
       }
-      throw new Error("no session ended");
     },
     stop: () => edge.drain(0),
   };

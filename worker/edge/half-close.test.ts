@@ -6,6 +6,7 @@ import { createMaildirDelivery } from "../../adapters/local/maildir.ts";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { captureClientHello } from "../../test/support/client-hellos.ts";
 import { startFakeNextHop } from "../../test/support/fake-next-hop.ts";
+import { gate } from "../../test/support/gate.ts";
 import { createTarget } from "../../test/support/next-hop-delivery.ts";
 import { proxyV2For } from "../../test/support/proxy-headers.ts";
 import { issueServer } from "../../test/support/pki.ts";
@@ -55,19 +56,6 @@ async function repliesToTheEnd(client: SmtpClient): Promise<string> {
   for (let reply = await client.reply(); reply !== "closed"; reply = await client.reply())
     codes.push(reply.slice(0, 3));
   return codes.join(" ");
-}
-
-async function expectUntil(condition: () => boolean): Promise<void> {
-  for (let wait = 0; wait < 1_000 && !condition(); wait += 1) {
-    await new Promise((resolve) => void setTimeout(resolve, 10));
-  }
-  expect(condition()).toBe(true);
-}
-
-/** A promise and its resolve. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return { opened: promise, open: resolve };
 }
 
 /** How a client begins its session, and how it ends its side. */
@@ -129,7 +117,7 @@ describe.each(WAYS)("a client that closes its side %s", (_, begin, end) => {
     expect(edge.edge.stats().connections).toBe(0);
   });
 
-  it("while a recipient is judged hears the answer, and those to all that it had sent", async () => {
+  it("while a next hop is asked about a recipient hears the answer, and those to all that it had sent", async () => {
     const edge = await start();
     const slow = gate();
     edge.delivery.onRecipient = async () => {
@@ -161,7 +149,7 @@ describe.each(WAYS)("a client that closes its side %s", (_, begin, end) => {
     const edge = await start();
     const { client, endSide } = await begun(edge);
     client.write(`${ENVELOPE}DATA\r\nSubject: \0\r\n\r\nhal`);
-    await expectUntil(() => edge.seen("message-refused").length === 1);
+    await expect.poll(() => edge.seen("message-refused").length === 1).toBe(true);
     endSide();
     expect(await repliesToTheEnd(client)).toBe("250 250 354");
     expect(await edge.record()).toMatchObject({ messages: 0, end: "client-left" });
@@ -239,7 +227,7 @@ describe("a client that closes its side", () => {
     client.socket.pause();
     client.write(EHLO.repeat(100_000));
     client.halfClose();
-    await expectUntil(() => edge.seen("session-ended").length === 1);
+    await expect.poll(() => edge.seen("session-ended").length === 1).toBe(true);
     expect(await edge.record()).toMatchObject({ end: "limit", limit: "commandMs" });
     expect(edge.edge.stats().connections).toBe(0);
   });

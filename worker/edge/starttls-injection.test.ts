@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { untilIdle } from "../../test/support/event-loop.ts";
 import { domainRecord } from "../../test/support/records.ts";
 import { startTestEdge, type TestEdge } from "../../test/support/test-edge.ts";
 
@@ -43,7 +44,7 @@ describe("plaintext in one segment with STARTTLS", () => {
       heard += bytes.toString();
     });
     await once(secure, "secureConnect");
-    await new Promise((resolve) => void setTimeout(resolve, 30));
+    await untilIdle();
     // Whatever the edge said unasked, or remembers of an EHLO, would show here.
     secure.write("MAIL FROM:<a@client.example>\r\nQUIT\r\n");
     await once(secure, "close");

@@ -1,7 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NotFound, Unavailable } from "../../core/errors.ts";
-import { trustStoreRecord } from "../../test/support/records.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { StoreContents } from "../../core/store/store.ts";
+import {
+  certificateId,
+  certificateRecord,
+  domainRecord,
+  name,
+  trustStoreId,
+  trustStoreRecord,
+} from "../../test/support/records.ts";
 import {
   contents,
   domainAtLevel,
@@ -30,9 +39,9 @@ function start(
   const holder = createSnapshotHolder();
   const freshness = createFreshness({ monotonicNow: () => nowMs, silenceMs: 3_000 });
   const vault = {
-    get: async (name: string) => {
-      const bytes = vaultAnswers.get(name);
-      if (bytes === undefined) throw new NotFound(name);
+    get: async (key: string) => {
+      const bytes = vaultAnswers.get(key);
+      if (bytes === undefined) throw new NotFound(key);
       return bytes;
     },
   };
@@ -263,6 +272,7 @@ describe("given a store that fails", () => {
 });
 
 describe("given records that cannot be read", () => {
+  const HOST = name("mx.example.com");
   const problem = { kind: "domain", id: "example.com", problem: "not a domain record" } as const;
 
   it("keeps the version in force through a full load, and lists the item", async () => {
@@ -276,6 +286,56 @@ describe("given records that cannot be read", () => {
     expect(levelOf(poller.holder.current(), "example.com")).toBe("require");
     expect(levelOf(poller.holder.current(), "example.net")).toBe("accept");
     expect(poller.holder.current()?.unreadable).toEqual([problem]);
+  });
+
+  it.each([
+    [
+      "MX host",
+      { kind: "mx-host", id: HOST, problem: "bad" },
+      { mxHosts: [] },
+      (held: Snapshot | null) => held?.host(HOST)?.certificateId,
+      certificateId(1),
+    ],
+    [
+      "certificate",
+      { kind: "certificate", id: certificateId(1), problem: "bad" },
+      { certificates: [] },
+      (held: Snapshot | null) => held?.certificate(certificateId(1))?.material?.version,
+      7,
+    ],
+    [
+      "trust store",
+      { kind: "trust-store", id: trustStoreId(1), problem: "bad" },
+      { trustStores: [] },
+      (held: Snapshot | null) => held?.trustStore(trustStoreId(1))?.label,
+      "held",
+    ],
+  ] as const)("keeps the %s in force through a full load that cannot read it", async (...row) => {
+    const [, item, without, read, expected] = row;
+    const store = new ScriptedStore();
+    const whole: StoreContents = {
+      ...contents(3, [domainRecord({ name: "example.com", mxHosts: [HOST], revision: 3 })]),
+      mxHosts: [{ host: HOST, account: "default", certificateId: certificateId(1), domainCount: 1 }],
+      certificates: [certificateRecord({ material: { version: 7, sha256: "cd".repeat(32) } })],
+      trustStores: [trustStoreRecord({ label: "held" })],
+    };
+    store.contents = whole;
+    store.head = 3;
+    const poller = start(store);
+    await poller.nextPoll();
+    expect(read(poller.holder.current())).toBe(expected);
+    store.head = 9;
+    store.contents = { ...whole, revision: 9, ...without, unreadable: [item] };
+    for (let poll = 0; poll < 3; poll += 1) await poller.nextPoll();
+    const loaded = poller.holder.current();
+    expect([loaded?.revision, read(loaded)]).toEqual([9, expected]);
+    expect(loaded?.unreadable).toContainEqual(item);
+    // Once it is readable again, and gone, nothing is carried over.
+    store.head = 12;
+    store.contents = { ...whole, revision: 12, ...without };
+    for (let poll = 0; poll < 3; poll += 1) await poller.nextPoll();
+    await poller.end();
+    expect([poller.holder.current()?.revision, read(poller.holder.current()) ?? null]).toEqual([12, null]);
   });
 
   it("has no settings for a domain that was never readable", async () => {
