@@ -31,8 +31,6 @@ const config: KnipConfig = {
   // A type that only its own file's exports mention is still part of what they say.
   ignoreExportsUsedInFile: isProduction || { interface: true, type: true },
   ignoreDependencies: [
-    // dependency-cruiser loads it as its parser, by name.
-    "@swc/core",
     // The copy in SST's unpacked platform, which alone knows SST's resources.
     "@pulumi/pulumi",
   ],
