@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CertificateMaterial } from "../core/store/key-vault.ts";
-import { encodeMaterial } from "../core/x509/serving-material.ts";
+import { encodeMaterial, type CertificateMaterial } from "../core/x509/serving-material.ts";
 import { type Postfix, startPostfix } from "../test/support/peers/postfix.ts";
 import { issueClient, issueServer, makeCa, type TestCa } from "../test/support/pki.ts";
 import { materialOf } from "../test/support/test-edge.ts";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { type Database, openDatabase } from "../adapters/local/database.ts";
 import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import type { CertificateRecord } from "../core/record/certificate.ts";
-import { type CertificateMaterial, materialName, trustName } from "../core/store/key-vault.ts";
-import { encodeMaterial } from "../core/x509/serving-material.ts";
+import { materialName, trustName } from "../core/store/key-vault.ts";
+import { encodeMaterial, type CertificateMaterial } from "../core/x509/serving-material.ts";
 import type { TrustStoreRecord } from "../core/record/trust-store.ts";
 import type { DomainRecord } from "../core/record/domain.ts";
 import {

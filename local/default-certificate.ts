@@ -1,10 +1,9 @@
+import { validity } from "../core/management/certificate-state.ts";
 import { X509Certificate } from "node:crypto";
 import { chmodSync } from "node:fs";
-import { validity } from "../core/record/certificate.ts";
-import type { CertificateMaterial } from "../core/store/key-vault.ts";
 import { parsePemBundle } from "../core/x509/pem-bundle.ts";
 import { isCertificateLabel, isPrivateKeyLabel, readPem } from "../core/x509/pem.ts";
-import type { NewCertificate } from "../core/x509/serving-material.ts";
+import type { NewCertificate, CertificateMaterial } from "../core/x509/serving-material.ts";
 import type { DomainName } from "../core/name/domain-name.ts";
 import { InvalidInput, type Issue, RuleViolation } from "../core/errors.ts";
 import { codeOf, readIfThere, writeDurably } from "./durable-file.ts";

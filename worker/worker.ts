@@ -1,17 +1,23 @@
+import type { EdgeListener } from "./config/listener-config.ts";
+import type { CertificateMaterial } from "../core/x509/serving-material.ts";
 import { setTimeout as sleepFor } from "node:timers/promises";
-import { boundedReport } from "../core/edge-report/bounded-report.ts";
 import type { EdgeId } from "../core/name/ids.ts";
-import type { CertificateMaterial, KeyVault } from "../core/store/key-vault.ts";
+import type { KeyVault } from "../core/store/key-vault.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DeliveryRoute, DeliveryTarget } from "../core/delivery/delivery.ts";
 import { describeRoute, parseApiDelivery } from "../core/delivery/route.ts";
-import { type EdgeReport, type EdgeReports, REPORT_INTERVAL_MS } from "../core/edge-report/edge-reports.ts";
+import {
+  type EdgeReport,
+  type EdgeReports,
+  REPORT_INTERVAL_MS,
+  boundedReport,
+} from "../core/edge-report/edge-reports.ts";
 import type { ClientChainVerifier } from "../core/policy/chain-verifier.ts";
 import { createTrustResolver } from "../core/policy/trust.ts";
 import type { DomainRecord } from "../core/record/domain.ts";
 import type { Store } from "../core/store/store.ts";
 import type { Config } from "./config/config.ts";
-import type { Edge, EdgeListener, EdgeOptions } from "./edge/edge-options.ts";
+import type { Edge, EdgeOptions } from "./edge/edge-options.ts";
 import { createCloudWatchMetrics } from "./telemetry/cloudwatch-metrics.ts";
 import { createDeliveryHealth } from "./telemetry/delivery-health.ts";
 import { createEdgeLog } from "./telemetry/edge-log.ts";

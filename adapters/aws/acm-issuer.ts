@@ -1,3 +1,4 @@
+import { continuingChain } from "../../core/x509/certificate-chain.ts";
 import { randomBytes } from "node:crypto";
 import {
   ACMClient,
@@ -16,7 +17,6 @@ import type {
   IssuedKeyType,
   OrderState,
 } from "../../core/management/certificate-issuer.ts";
-import { continuingChain } from "../../core/x509/exported-chain.ts";
 import type { PemBundle } from "../../core/x509/pem-bundle.ts";
 import { timestamp } from "../../core/clock.ts";
 import { NotFound, RuleViolation, StateConflict, Unavailable } from "../../core/errors.ts";

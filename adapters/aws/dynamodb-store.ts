@@ -1,10 +1,11 @@
+import { isOneMoment } from "../../core/store/shown-domain.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../../core/name/ids.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { DomainRecord } from "../../core/record/domain.ts";
 import { Unavailable } from "../../core/errors.ts";
-import { isOneMoment, type MxHost } from "../../core/record/mx-host.ts";
+import { type MxHost } from "../../core/record/mx-host.ts";
 import type {
   ChangeFeed,
   Commit,

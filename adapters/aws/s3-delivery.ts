@@ -14,10 +14,9 @@ import type {
   DeliveryRoute,
   DeliveryTarget,
   DeliveryTransaction,
-  Mailbox,
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
-import { isSafeAddress, mailboxText } from "../../core/name/mailbox.ts";
+import { isSafeAddress, mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
 import { brokenOff, refused } from "../../core/delivery/refusals.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 

@@ -9,10 +9,9 @@ import type {
   DeliveryRoute,
   DeliveryTarget,
   DeliveryTransaction,
-  Mailbox,
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
-import { isSafeAddress, mailboxText } from "../../core/name/mailbox.ts";
+import { isSafeAddress, mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
 import { brokenOff, type DeliveryRefusal, refused } from "../../core/delivery/refusals.ts";
 import { createMaildir, syncDirectory } from "./maildir-directories.ts";
 

@@ -1,6 +1,6 @@
+import { trustStoreUsedBy } from "../../core/management/trust-store-view.ts";
 import { describe, expect, it, vi } from "vitest";
 import { certificateUsedBy, type UsedBy } from "../../core/management/certificate-view.ts";
-import { trustStoreUsedBy } from "../../core/management/trust-store-view.ts";
 import {
   certificateId,
   certificateRecord,

@@ -2,12 +2,11 @@ import type {
   DeliveryPhase,
   DeliveryReply,
   DeliveryTransaction,
-  Mailbox,
   MailParameters,
   MailTransaction,
   NextHopRoute,
 } from "../../core/delivery/delivery.ts";
-import { isSafeAddress, isSourceRoute, mailboxText } from "../../core/name/mailbox.ts";
+import { isSafeAddress, isSourceRoute, mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
 import { brokenOff, type DeliveryRefusal, type Refusal, refused } from "../../core/delivery/refusals.ts";
 import { DotStuffing } from "./dot-stuffing.ts";
 import { sizeLimit } from "./extensions.ts";

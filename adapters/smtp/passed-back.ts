@@ -1,5 +1,4 @@
-import type { Mailbox } from "../../core/delivery/delivery.ts";
-import { mailboxText } from "../../core/name/mailbox.ts";
+import { mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
 import { type DeliveryRefusal, refused } from "../../core/delivery/refusals.ts";
 import type { SmtpReply } from "./reply-parser.ts";
 

@@ -1,10 +1,4 @@
-import type { DomainName } from "../name/domain-name.ts";
-
-/** A mailbox as it came in RCPT: the local part byte for byte (UTF-8), the domain canonical. */
-export interface Mailbox {
-  readonly localPart: string;
-  readonly domain: DomainName;
-}
+import type { Mailbox } from "../name/mailbox.ts";
 
 /** Parameters of MAIL that are passed on (RFC 1870, 6152, 6531, 8689). */
 export interface MailParameters {

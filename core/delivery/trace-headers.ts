@@ -1,7 +1,7 @@
+import type { Mailbox } from "../name/mailbox.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import { canonicalAddress } from "../name/client-address.ts";
 import type { ClientCertificateResult } from "../policy/verdict.ts";
-import type { Mailbox } from "./delivery.ts";
 
 /** The field that tells the next hop what was seen of TLS. It is removed from every message that comes in. */
 export const TLS_FIELD = "Postern-TLS";

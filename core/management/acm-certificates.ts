@@ -1,3 +1,4 @@
+import { putNextMaterial } from "../store/key-vault.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, StateConflict, Unavailable } from "../errors.ts";
@@ -11,7 +12,6 @@ import type { AcmInput } from "./certificate-input.ts";
 import type { CertificateIssuer, OrderState } from "./certificate-issuer.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import type { CertificateId } from "../name/ids.ts";
-import { putNextMaterial } from "../store/next-material.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import { encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
 

@@ -1,8 +1,7 @@
 import { timestamp } from "../clock.ts";
 import { Unavailable, Unreadable } from "../errors.ts";
-import { contentsAfter } from "../store/contents-change.ts";
+import { contentsAfter, FeedGap } from "../store/apply-entries.ts";
 import { lostSettings } from "../store/lost-settings.ts";
-import { FeedGap } from "../snapshot/snapshot.ts";
 import type { SnapshotBackup, SnapshotBackups } from "../store/snapshot-backup.ts";
 import type { Store, StoreContents } from "../store/store.ts";
 

@@ -1,3 +1,4 @@
+import type { CertificateState } from "./certificate-state.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unreadable } from "../errors.ts";
@@ -19,7 +20,7 @@ import { cannotBeRead, readStored } from "./unreadable-record.ts";
 import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../store/write-condition.ts";
 import { sha256Hex } from "../x509/certificate-fields.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
-import type { CertificateRecord, CertificateState } from "../record/certificate.ts";
+import type { CertificateRecord } from "../record/certificate.ts";
 import {
   type AcmInput,
   certificateDocument,
@@ -30,10 +31,14 @@ import {
 import { certificateUsedBy, type CertificateView, certificateView, namingUsers } from "./certificate-view.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { type CertificateId, isCertificateId } from "../name/ids.ts";
-import { type CertificateMaterial, isHeld, materialName } from "../store/key-vault.ts";
-import { putNextMaterial } from "../store/next-material.ts";
+import { isHeld, materialName, putNextMaterial } from "../store/key-vault.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
-import { decodeMaterial, encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
+import {
+  decodeMaterial,
+  encodeMaterial,
+  type NewCertificate,
+  type CertificateMaterial,
+} from "../x509/serving-material.ts";
 
 type NewRecord = Pick<CertificateRecord, "id" | "label" | "source" | "names" | "keys" | "material" | "acm">;
 

@@ -1,14 +1,9 @@
+import { type CertificateState, certificateState, validity } from "./certificate-state.ts";
+import { type CertificateKey } from "../x509/key-type.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import { StateConflict } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import {
-  type CertificateKey,
-  type CertificateRecord,
-  type CertificateState,
-  certificateState,
-  type ValidationRecord,
-  validity,
-} from "../record/certificate.ts";
+import { type CertificateRecord, type ValidationRecord } from "../record/certificate.ts";
 import type { LeftOutCertificate } from "../x509/certificate-chain.ts";
 
 /** Domains that refer to a record: how many, and the first of them by name. */

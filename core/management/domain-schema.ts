@@ -1,3 +1,4 @@
+import { checkMailbox } from "../name/mailbox.ts";
 import * as z from "zod";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
@@ -23,8 +24,8 @@ import {
   plainText,
   storedId,
 } from "./input-fields.ts";
-import { ACKNOWLEDGEABLE_CODES, WARNING_CODES } from "../record/warning.ts";
-import { checkCidr, checkMailbox, checkNextHop, checkPin, checkTimestamp, PATTERNS } from "./text-formats.ts";
+import { ACKNOWLEDGEABLE_CODES, WARNING_CODES } from "../record/warning-code.ts";
+import { checkCidr, checkNextHop, checkPin, checkTimestamp, PATTERNS } from "./text-formats.ts";
 
 /**
  * What an operator may write of a domain, with the defaults of semantics.md section 1. Only whole documents pass

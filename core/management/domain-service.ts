@@ -1,3 +1,4 @@
+import { shownRecord, shownSettings } from "../store/shown-domain.ts";
 import type { Actor } from "../actor.ts";
 import type { CertificateId } from "../name/ids.ts";
 import { timestamp } from "../clock.ts";
@@ -13,11 +14,11 @@ import {
   tlsSettings,
 } from "./domain-schema.ts";
 import type { DomainRecord, DomainSettings, TlsSettings } from "../record/domain.ts";
-import { type DomainView, domainView, shownRecord, shownSettings } from "./domain-view.ts";
+import { type DomainView, domainView } from "./domain-view.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { planWrite } from "./plan-write.ts";
-import { pointingInto } from "./pointing-into.ts";
+import { pointingInto } from "./issue-pointers.ts";
 import { readHosts } from "./host-reads.ts";
 import { domainPage } from "./domain-page.ts";
 import { commitChange, commitUnder, saysTheSame } from "./record-write.ts";

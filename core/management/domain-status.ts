@@ -1,3 +1,4 @@
+import type { Warning } from "./warning.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, EdgeId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
@@ -17,7 +18,6 @@ import type {
 import { concerns, edgeWarnings } from "./edge-warnings.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import type { UnreadableItem } from "../store/store.ts";
-import type { Warning } from "../record/warning.ts";
 
 /** What is known of one domain, from the settings and from what the edges report. */
 export interface StatusFacts {

@@ -1,9 +1,10 @@
+import { ending, type Warning, warning } from "./warning.ts";
 import type { ReportedEdge, ServedCertificate } from "../edge-report/edge-reports.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import type { UnreadableItem } from "../store/store.ts";
-import { ending, type Warning, type WarningCode, warning } from "../record/warning.ts";
+import { type WarningCode } from "../record/warning-code.ts";
 
 interface DomainAndHosts {
   readonly domain: DomainRecord;

@@ -1,12 +1,13 @@
+import { ending, type Warning, warning } from "./warning.ts";
+import { withException } from "../policy/exception.ts";
 import { mailboxKey } from "../name/mailbox.ts";
 import { allowedNameAccepts } from "../policy/client-names.ts";
 import { isInForce } from "../snapshot/domain-group.ts";
 import { type DomainRecord, TLS_LEVELS, type TlsException } from "../record/domain.ts";
 import { nothingVouches } from "./record-rules.ts";
-import { trustsNobody, withException } from "./rules.ts";
+import { trustsNobody } from "./rules.ts";
 import { isSubnetOf } from "../name/client-address.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { ending, type Warning, warning } from "../record/warning.ts";
 
 /** An exception is `expiring` within this time: long enough to ask its owner. */
 const EXCEPTION_EXPIRING_WITHIN_MS = 7 * 24 * 3600 * 1000;

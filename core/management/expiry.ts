@@ -1,10 +1,6 @@
+import { certificateState, type CertificateState, validity } from "./certificate-state.ts";
 import type { StoreContents } from "../store/store.ts";
-import {
-  type CertificateRecord,
-  certificateState,
-  type CertificateState,
-  validity,
-} from "../record/certificate.ts";
+import { type CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId } from "../name/ids.ts";
 
 const DAY_MS = 24 * 3600 * 1000;

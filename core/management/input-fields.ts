@@ -1,9 +1,10 @@
+import { checkPlainText, type FormatCheck } from "../plain-text.ts";
 import * as z from "zod";
 import { NAME_PATTERN, parseDomainName, parseNamePattern } from "../name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { issuesOf } from "./schema-issues.ts";
-import { checkPlainText, type FormatCheck, PATTERNS } from "./text-formats.ts";
+import { PATTERNS } from "./text-formats.ts";
 
 /** Fields that the documents of several resources are made of. */
 

@@ -1,5 +1,5 @@
+import type { KeyMaterial } from "../x509/serving-material.ts";
 import { RuleViolation } from "../errors.ts";
-import type { KeyMaterial } from "../store/key-vault.ts";
 
 /** Contents of one TLS context at an edge. Secret: `keys`. */
 export interface EdgeContextContents {

@@ -1,3 +1,4 @@
+import * as z from "zod";
 /**
  * The document that a JSON merge patch makes of `target` (RFC 7396 section 2): null removes, an object is merged, anything
  * else replaces. Both are JSON values; neither is changed.
@@ -15,3 +16,35 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 
 const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * Schema of a merge patch (RFC 7396) of the documents of `document`: every member of every object may be absent, or null for
+ * its default, and none has a default of its own, since a default would set back what a patch leaves out. Lists are replaced
+ * whole. What the patch makes of the stored document is validated besides.
+ */
+export const patchOf = (document: z.ZodObject): z.ZodObject =>
+  z.strictObject(
+    Object.fromEntries(
+      Object.entries(document.shape).map(([name, member]) => [name, memberPatch(member as z.ZodType)]),
+    ),
+  );
+
+function memberPatch(member: z.ZodType): z.ZodType {
+  const { description, examples, readOnly } = member.meta() ?? {};
+  const inner = withoutWrappers(member);
+  const patch = inner instanceof z.ZodObject ? patchOf(inner) : inner;
+  const meta = { description, examples, readOnly };
+  return patch
+    .nullable()
+    .optional()
+    .meta(Object.fromEntries(Object.entries(meta).filter(([, value]) => value !== undefined)));
+}
+
+function withoutWrappers(schema: z.ZodType): z.ZodType {
+  const isWrapper =
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable;
+  return isWrapper ? withoutWrappers(schema.unwrap() as z.ZodType) : schema;
+}

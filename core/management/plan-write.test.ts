@@ -1,10 +1,11 @@
+import { certificateView } from "../store/shown-domain.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { certificateId, domainRecord, name, trustStoreId } from "../../test/support/records.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
-import { certificateView, type MxHost } from "../record/mx-host.ts";
+import { type MxHost } from "../record/mx-host.ts";
 import { planWrite, type WritePlan } from "./plan-write.ts";
 
 const [X, Y] = [certificateId(1), certificateId(2)];

@@ -1,7 +1,8 @@
+import { certificateView } from "../store/shown-domain.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { ClientTrust, DomainRecord } from "../record/domain.ts";
-import { certificateView, type MxHost, type MxHostChange, type MxHostRead } from "../record/mx-host.ts";
+import { type MxHost, type MxHostChange, type MxHostRead } from "../record/mx-host.ts";
 import type { UseChange } from "../store/store.ts";
 
 /** What a write rests on of a domain. */

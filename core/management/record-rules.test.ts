@@ -1,5 +1,5 @@
+import type { AnchorLimits } from "../x509/anchor-limits.ts";
 import { describe, expect, it } from "vitest";
-import type { AnchorLimits } from "../record/trust-store.ts";
 import type { ClientCertificateSettings } from "../record/domain.ts";
 import {
   certificateId,

@@ -1,13 +1,15 @@
-import { type CertificateRecord, certificateState, validity } from "../record/certificate.ts";
+import { certificateState, validity } from "./certificate-state.ts";
+import { withException } from "../policy/exception.ts";
+import type { AnchorLimits } from "../x509/anchor-limits.ts";
+import { type CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId } from "../name/ids.ts";
-import type { AnchorLimits, TrustStoreRecord } from "../record/trust-store.ts";
+import type { TrustStoreRecord } from "../record/trust-store.ts";
 import { coversHost, type DomainName } from "../name/domain-name.ts";
 import type { Issue } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { nameAccepted } from "../policy/client-names.ts";
 import type { ClientCertificateSettings, DomainSettings } from "../record/domain.ts";
 import type { MxHost } from "../record/mx-host.ts";
-import { withException } from "./rules.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a domain's settings refer to, as found when a write of it is judged. */

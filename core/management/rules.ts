@@ -1,4 +1,5 @@
-import { mailboxKey } from "../name/mailbox.ts";
+import { withException } from "../policy/exception.ts";
+import { mailboxKey, domainOfMailbox } from "../name/mailbox.ts";
 import type { Issue } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { CAPS } from "../limits.ts";
@@ -11,8 +12,7 @@ import {
   TLS_LEVELS,
   type TlsException,
 } from "../record/domain.ts";
-import { domainOfMailbox } from "./text-formats.ts";
-import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable } from "../record/warning.ts";
+import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable } from "../record/warning-code.ts";
 
 /**
  * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those that ask for
@@ -225,25 +225,6 @@ const exceptionKey = ({ match, level, clientCertificateMode, expiresAt }: TlsExc
     clientCertificateMode,
     expiresAt,
   ]);
-
-/** The domain's settings as they are where an exception matches. */
-export function withException(settings: DomainSettings, exception: TlsException): DomainSettings {
-  const { tls } = settings;
-  const level = exception.level ?? tls.server.level;
-  // Plaintext is taken for this mailbox, so no version of TLS may be refused: RFC 8460 section 3 has reporters ignore TLS failures.
-  const anyVersion = exception.match.recipient !== undefined && level !== "require";
-  return {
-    ...settings,
-    tls: {
-      ...tls,
-      server: { ...tls.server, level, minVersion: anyVersion ? "TLSv1.2" : tls.server.minVersion },
-      clientCertificate: {
-        ...tls.clientCertificate,
-        mode: exception.clientCertificateMode ?? tls.clientCertificate.mode,
-      },
-    },
-  };
-}
 
 const matchKeys = ({ match }: TlsException): string[] =>
   Object.entries(match).flatMap(([key, value]) => (value === undefined ? [] : key));

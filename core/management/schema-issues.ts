@@ -1,8 +1,7 @@
 import type * as z from "zod";
-import { cutText } from "../cut-text.ts";
-import type { Issue, RequestPart } from "../errors.ts";
+import { cutText } from "../plain-text.ts";
+import { type Issue, type RequestPart, toPointer } from "../errors.ts";
 import { isIssueCode, type IssueCode } from "../issue-code.ts";
-import { toPointer } from "../json-pointer.ts";
 
 /** What is wrong with a document or another part of a request, each at its own pointer; an unknown key points at itself. */
 export function issuesOf(error: z.core.$ZodError, part: RequestPart = "body"): Issue[] {

@@ -1,3 +1,4 @@
+import { shownRecord } from "../store/shown-domain.ts";
 import type { Actor } from "../actor.ts";
 import type { CertificateId, EdgeId } from "../name/ids.ts";
 import { type DomainName, toDomainName } from "../name/domain-name.ts";
@@ -9,7 +10,6 @@ import { type DomainStatus, domainStatus, unreadableDomainStatus } from "./domai
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts } from "../store/store.ts";
 import { readReferences } from "./surroundings.ts";
-import { shownRecord } from "./domain-view.ts";
 import { readStored } from "./unreadable-record.ts";
 import { domainWarnings } from "./warnings.ts";
 

@@ -1,10 +1,11 @@
+import { isOneMoment } from "../store/shown-domain.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import { Unreadable } from "../errors.ts";
 import type { DomainRecord, DomainSettings } from "../record/domain.ts";
-import { isOneMoment, type MxHost } from "../record/mx-host.ts";
+import { type MxHost } from "../record/mx-host.ts";
 import type { DomainWithHosts, Store } from "../store/store.ts";
 
 /** The records that some domains refer to, as far as they exist and can be read. */

@@ -1,15 +1,8 @@
+import { checkMailbox } from "../name/mailbox.ts";
+import { checkPlainText, type FormatCheck } from "../plain-text.ts";
 import { describe, expect, it } from "vitest";
 import { InvalidInput } from "../errors.ts";
-import {
-  checkCidr,
-  checkMailbox,
-  checkNextHop,
-  checkPin,
-  checkPlainText,
-  checkTimestamp,
-  type FormatCheck,
-  PATTERNS,
-} from "./text-formats.ts";
+import { checkCidr, checkNextHop, checkPin, checkTimestamp, PATTERNS } from "./text-formats.ts";
 
 const digest = (last: string): string => `sha256//${"A".repeat(42)}${last}=`;
 

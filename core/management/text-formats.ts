@@ -1,16 +1,7 @@
+import type { FormatCheck } from "../plain-text.ts";
 import ipaddr from "ipaddr.js";
 import { parseApiDelivery } from "../delivery/route.ts";
-import { type DomainName, toDomainName } from "../name/domain-name.ts";
-import { canonicalLocalPart, isSafeAddress } from "../name/mailbox.ts";
 import { InvalidInput } from "../errors.ts";
-
-/**
- * Formats of single fields of a domain. Each checks that a text is the one canonical spelling, so that what was
- * written is what is read back and what is compared.
- *
- * @throws InvalidInput with a sentence for people; where there is a canonical spelling, the message shows it.
- */
-export type FormatCheck = (text: string) => void;
 
 /** Characters that no text of a document holds: see checkPlainText. */
 const HIDING = String.raw`\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069`;
@@ -100,33 +91,4 @@ export const checkNextHop: FormatCheck = (text) => {
       ? "needs a port: LMTP has none of its own"
       : "must be scheme://host or scheme://host:port in canonical form, and nothing else",
   );
-};
-
-/** RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets. */
-const MAX_MAILBOX_OCTETS = 254;
-
-/** A mailbox as RFC 5321 section 4.1.2 writes it: A-label domain, quotes only where they are needed. */
-export const checkMailbox: FormatCheck = (text) => {
-  const at = text.lastIndexOf("@");
-  const localPart = canonicalLocalPart(text.slice(0, Math.max(at, 0)));
-  const domain = domainOfMailbox(text);
-  const canonical = localPart === null || domain === null ? null : `${localPart}@${domain}`;
-  if (canonical === null || !isSafeAddress(canonical) || Buffer.byteLength(canonical) > MAX_MAILBOX_OCTETS)
-    throw new InvalidInput("is not a mailbox, such as tlsrpt@example.com");
-  checkPlainText(canonical);
-  if (canonical !== text)
-    throw new InvalidInput(`must be written in canonical form: ${JSON.stringify(canonical)}`);
-};
-
-/** The domain of a mailbox; null = none. */
-export const domainOfMailbox = (mailbox: string): DomainName | null =>
-  toDomainName(mailbox.slice(mailbox.lastIndexOf("@") + 1));
-
-/** No text of ours holds control or format characters that hide or reorder it in a log or a terminal. */
-export const checkPlainText: FormatCheck = (text) => {
-  if (/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(text))
-    throw new InvalidInput("holds control characters or characters that change the direction of text");
-  // Texts are shown to every reader, and logged as changes. RFC 7468 section 2; OpenSSH's, PGP's and PuTTY's own forms.
-  if (/BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File/i.test(text))
-    throw new InvalidInput("holds a private key; take that key out of use, since it was sent as a text");
 };

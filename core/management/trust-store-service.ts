@@ -2,7 +2,7 @@ import type { Actor } from "../actor.ts";
 import { type Timestamp, timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
 import { certificatesOf, crlsOf } from "../policy/trust.ts";
-import { pointingAt } from "./pointing-into.ts";
+import { pointingAt } from "./issue-pointers.ts";
 import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./record-rules.ts";
 import {
   commitAlone,
@@ -18,14 +18,24 @@ import { cannotBeRead, readStored } from "./unreadable-record.ts";
 import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
 import { namingUsers } from "./certificate-view.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
-import { keptContent, notKept, previousOf } from "./earlier-content.ts";
+import {
+  keptContent,
+  notKept,
+  previousOf,
+  trustStoreUsedBy,
+  type TrustStoreSummary,
+  type TrustStoreView,
+} from "./trust-store-view.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { isTrustStoreId, type TrustStoreId } from "../name/ids.ts";
 import { isHeld, trustName } from "../store/key-vault.ts";
-import { type NewTrustStore, parseTrustStore } from "../x509/trust-anchors.ts";
-import { decodeTrustStoreContent } from "../x509/trust-store-content.ts";
-import type { TrustStoreContent, TrustStoreRecord } from "../record/trust-store.ts";
-import { trustStoreUsedBy, type TrustStoreSummary, type TrustStoreView } from "./trust-store-view.ts";
+import {
+  type NewTrustStore,
+  parseTrustStore,
+  type TrustStoreContent,
+  decodeTrustStoreContent,
+} from "../x509/trust-anchors.ts";
+import type { TrustStoreRecord } from "../record/trust-store.ts";
 
 interface TrustStoreChange {
   readonly id: TrustStoreId;

@@ -1,13 +1,15 @@
-import { type CertificateRecord, certificateState, validity } from "../record/certificate.ts";
+import { ending, type Warning, warning } from "./warning.ts";
+import { certificateState, validity } from "./certificate-state.ts";
+import type { AnchorLimits } from "../x509/anchor-limits.ts";
+import { type CertificateRecord } from "../record/certificate.ts";
 import { comparableText } from "../x509/distinguished-name.ts";
 import type { TrustStoreId } from "../name/ids.ts";
-import type { AnchorLimits, TrustStoreRecord } from "../record/trust-store.ts";
+import type { TrustStoreRecord } from "../record/trust-store.ts";
 import { type DomainName, wildcardOf } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { exceptionWarnings } from "./exception-warnings.ts";
 import { UNKNOWN_ACCOUNT } from "../record/mx-host.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { ending, type Warning, warning } from "../record/warning.ts";
 
 /** CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late. */
 const CRL_EXPIRING_WITHIN_MS = 3 * 24 * 3600 * 1000;

@@ -1,4 +1,12 @@
-import type { Mailbox } from "../delivery/delivery.ts";
+import { type FormatCheck, checkPlainText } from "../plain-text.ts";
+import { InvalidInput } from "../errors.ts";
+import { type DomainName, toDomainName } from "./domain-name.ts";
+
+/** A mailbox as it came in RCPT: the local part byte for byte (UTF-8), the domain canonical. */
+export interface Mailbox {
+  readonly localPart: string;
+  readonly domain: DomainName;
+}
 
 /** RFC 5321 section 4.5.3.1.3 allows 256; EAI names in UTF-8 are longer. */
 const LONGEST_ADDRESS = 1024;
@@ -20,7 +28,7 @@ function localPartValue(localPart: string): string | null {
  * The shortest spelling of a local part: quotes and backslashes only where they are needed (RFC 5321 section 4.1.2), upper and
  * lower case as they came. Null = no local part.
  */
-export function canonicalLocalPart(localPart: string): string | null {
+function canonicalLocalPart(localPart: string): string | null {
   const value = localPartValue(localPart);
   if (value === null || DOT_STRING.test(value)) return value;
   return `"${value.replace(/["\\]/g, "\\$&")}"`;
@@ -56,3 +64,23 @@ export function isSafeAddress(address: string): boolean {
  * domain that is written, so such an address must not reach a server that trusts us.
  */
 export const isSourceRoute = ({ localPart }: Mailbox): boolean => /[%!@]/.test(localPart);
+
+/** RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets. */
+const MAX_MAILBOX_OCTETS = 254;
+
+/** A mailbox as RFC 5321 section 4.1.2 writes it: A-label domain, quotes only where they are needed. */
+export const checkMailbox: FormatCheck = (text) => {
+  const at = text.lastIndexOf("@");
+  const localPart = canonicalLocalPart(text.slice(0, Math.max(at, 0)));
+  const domain = domainOfMailbox(text);
+  const canonical = localPart === null || domain === null ? null : `${localPart}@${domain}`;
+  if (canonical === null || !isSafeAddress(canonical) || Buffer.byteLength(canonical) > MAX_MAILBOX_OCTETS)
+    throw new InvalidInput("is not a mailbox, such as tlsrpt@example.com");
+  checkPlainText(canonical);
+  if (canonical !== text)
+    throw new InvalidInput(`must be written in canonical form: ${JSON.stringify(canonical)}`);
+};
+
+/** The domain of a mailbox; null = none. */
+export const domainOfMailbox = (mailbox: string): DomainName | null =>
+  toDomainName(mailbox.slice(mailbox.lastIndexOf("@") + 1));

@@ -1,6 +1,6 @@
+import type { PeerCertificate } from "../x509/peer-certificate.ts";
 import type { ClientCertificateSettings } from "../record/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
-import type { PeerCertificate } from "./facts.ts";
 import { mayHaveSeveralPaths } from "./trust-index.ts";
 
 /** Rows 6 and 7 for one certificate under one domain's trust. `pinned` has also passed row 8. */

@@ -1,3 +1,4 @@
+import type { HandshakeVerdict, PeerCertificate } from "../x509/peer-certificate.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { domainRecord } from "../../test/support/records.ts";
@@ -5,17 +6,12 @@ import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord, TlsException, TlsSettings } from "../record/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
 import { decide, verdictWithoutSettings } from "./decide.ts";
-import type { HandshakeVerdict, PeerCertificate, SessionFacts, TlsFacts } from "./facts.ts";
+import type { SessionFacts, TlsFacts } from "./facts.ts";
 import type { Verdict } from "./verdict.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
-const TRUST: ResolvedTrust = {
-  hash: "trust-a",
-  anchorsPem: ["PEM"],
-  crlsPem: [],
-  exemptPem: [],
-  unusable: false,
-};
+const NO_TRUST: ResolvedTrust = { hash: "", anchorsPem: [], crlsPem: [], exemptPem: [], unusable: false };
+const TRUST: ResolvedTrust = { ...NO_TRUST, hash: "trust-a", anchorsPem: ["PEM"] };
 const host = (text: string) => text as DomainName;
 
 /** The settings that rows 3 to 8 read, in one level. */

@@ -1,5 +1,5 @@
-import type { Mailbox } from "../delivery/delivery.ts";
-import { mailboxKey, mailboxText } from "../name/mailbox.ts";
+import { withException } from "./exception.ts";
+import { mailboxKey, mailboxText, type Mailbox } from "../name/mailbox.ts";
 import { isInNetwork } from "../name/client-address.ts";
 import type {
   ClientCertificateMode,
@@ -10,13 +10,11 @@ import type {
   TlsLevel,
 } from "../record/domain.ts";
 import { isInForce } from "../snapshot/domain-group.ts";
-import { withException } from "../management/rules.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
 import { type ClientJudgement, judgeClient } from "./client-judgement.ts";
 import { allowedNameAccepts, nameAccepted } from "./client-names.ts";
 import type { SessionFacts } from "./facts.ts";
-import type { Reason } from "./reason.ts";
-import type { Circumstance, ClientCertificateResult, Verdict } from "./verdict.ts";
+import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "./verdict.ts";
 
 export interface Question {
   readonly domain: DomainRecord;

@@ -1,7 +1,7 @@
+import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import { createHash } from "node:crypto";
 import { readCertificateFields, spkiPinOf } from "../x509/certificate-fields.ts";
 import { readPem } from "../x509/pem.ts";
-import type { TrustStoreContent } from "../record/trust-store.ts";
 import type { ClientTrust } from "../record/domain.ts";
 import type { Snapshot } from "../snapshot/snapshot-view.ts";
 import type { ResolvedTrust } from "./chain-verifier.ts";

@@ -1,5 +1,3 @@
-import type { Reason } from "./reason.ts";
-
 /** What is our trouble rather than the client's: the failure is then deferred even under `reject`. */
 export type Circumstance =
   /** Row 1: the snapshot is stale for more than 60 s. */
@@ -34,3 +32,16 @@ export interface Verdict {
   /** Detail for log and `evaluate`, never for the reply: OpenSSL's words. */
   readonly detail: string | null;
 }
+
+/** Why a recipient is not simply accepted: the rows of the verdict table (semantics.md section 3), in order. */
+export const REASONS = [
+  "relay-denied",
+  "settings-unusable",
+  "tls-required",
+  "tls-too-old",
+  "client-certificate-missing",
+  "client-certificate-untrusted",
+  "client-certificate-purpose",
+  "client-certificate-name",
+] as const;
+export type Reason = (typeof REASONS)[number];

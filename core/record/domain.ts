@@ -1,4 +1,4 @@
-import type { WarningCode } from "./warning.ts";
+import type { WarningCode } from "./warning-code.ts";
 import type { NamePattern, DomainName } from "../name/domain-name.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { Timestamp } from "../clock.ts";

@@ -1,6 +1,5 @@
 import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
-import type { DomainRecord } from "./domain.ts";
 
 /**
  * One name that clients ask for by SNI. A certificate belongs to the host, because SNI knows nothing else; the
@@ -39,62 +38,4 @@ export interface MxHostChange {
   readonly host: DomainName;
   readonly before: MxHost | null;
   readonly after: MxHost | null;
-}
-
-/**
- * A host item as the write at `revision` stores it. In the place of a damaged one it is a new item: what it was is not
- * logged, and its certificate counts as set now, since when it was set before is not known.
- */
-export function withCertificateRevision(change: MxHostChange, revision: number): MxHostChange {
-  const { host, before, after } = change;
-  if (before?.isDamaged === true)
-    return { host, before: null, after: after && { ...after, certificateRevision: revision } };
-  if (after === null) return change;
-  const isSame = before?.account === after.account && before.certificateId === after.certificateId;
-  // A host that comes without a certificate changes nothing that any domain shows.
-  const isBare = before === null && after.certificateId === null;
-  const { certificateRevision: _, ...item } = after;
-  const taken = isSame ? before.certificateRevision : isBare ? undefined : revision;
-  return { ...change, after: taken === undefined ? item : { ...item, certificateRevision: taken } };
-}
-
-type OwnHosts = ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateRevision">>;
-
-/**
- * The revision of a domain as its readers see it, and the only validator of it (docs/adr/0019): that of its record, or
- * of the certificate of one of its own hosts, whichever is the newest.
- */
-export function shownRevision(
-  { account, mxHosts, revision }: Pick<DomainRecord, "account" | "mxHosts" | "revision">,
-  hosts: OwnHosts,
-): number {
-  const own = mxHosts.flatMap((name) => {
-    const host = hosts.get(name);
-    return host?.account === account ? (host.certificateRevision ?? 0) : [];
-  });
-  return Math.max(revision, ...own);
-}
-
-/**
- * Whether record and hosts, read one after the other, show one moment: no host is newer than the record, and the
- * domain reads as the certificate that it was given last. Otherwise another domain has moved a host, or the reads met
- * a write.
- */
-export const isOneMoment = (domain: DomainRecord, hosts: ReadonlyMap<DomainName, MxHost>): boolean =>
-  shownRevision(domain, hosts) === domain.revision &&
-  certificateView(domain, hosts) === domain.tls.server.certificateId;
-
-/**
- * What a domain's `certificateId` reads as: the certificate of its first host that its own account owns.
- * Hosts of another account never show here.
- */
-export function certificateView(
-  domain: Pick<DomainRecord, "account" | "mxHosts">,
-  hosts: ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateId">>,
-): CertificateId | null {
-  for (const name of domain.mxHosts) {
-    const host = hosts.get(name);
-    if (host?.account === domain.account) return host.certificateId;
-  }
-  return null;
 }

@@ -1,6 +1,7 @@
+import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
-import type { TrustStoreContent, TrustStoreRecord } from "../record/trust-store.ts";
+import type { TrustStoreRecord } from "../record/trust-store.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import type { DomainGroup } from "./domain-group.ts";

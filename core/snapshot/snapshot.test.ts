@@ -1,3 +1,4 @@
+import { FeedGap } from "../store/apply-entries.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { contents, domainAtLevel, feedEntry, levelEntry, levelOf } from "../../test/support/settings-feed.ts";
@@ -5,7 +6,7 @@ import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { countsOf, type DomainCounts, NO_DOMAIN } from "./domain-group.ts";
-import { applyEntries, buildSnapshot, FeedGap } from "./snapshot.ts";
+import { applyEntries, buildSnapshot } from "./snapshot.ts";
 import type { HostView, Snapshot } from "./snapshot-view.ts";
 import type { FeedEntry } from "../store/store.ts";
 

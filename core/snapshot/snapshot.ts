@@ -1,6 +1,8 @@
+import { FeedGap } from "../store/apply-entries.ts";
+import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
-import type { TrustStoreContent, TrustStoreRecord } from "../record/trust-store.ts";
+import type { TrustStoreRecord } from "../record/trust-store.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { DomainGroup } from "./domain-group.ts";
@@ -9,11 +11,6 @@ import type { MxHost } from "../record/mx-host.ts";
 import { PersistentMap, PersistentMapBuilder } from "./persistent-map.ts";
 import type { HostView, Snapshot } from "./snapshot-view.ts";
 import type { FeedEntry, LogEntry, StoreContents, UnreadableItem } from "../store/store.ts";
-
-/** The entries are not revision+1, +2, …: poll again, and after a few times load everything. */
-export class FeedGap extends Error {
-  override readonly name = "FeedGap";
-}
 
 /** The domains of one MX host. Most hosts have one domain, and a group for each would be as large as the record. */
 type HostDomains = DomainRecord | DomainGroup;

@@ -1,20 +1,6 @@
-import { NotFound, Unreadable } from "../errors.ts";
+import type { CertificateRecord, MaterialReference } from "../record/certificate.ts";
+import { NotFound, Unreadable, StateConflict } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";
-import type { KeyType } from "../record/certificate.ts";
-
-/** One key pair ready for use: the leaf first in the chain, no root needed. Secret. */
-export interface KeyMaterial {
-  readonly keyType: KeyType;
-  /** PKCS #8, not encrypted. */
-  readonly privateKeyPem: string;
-  /** Leaf and intermediates, in order. */
-  readonly certificateChainPem: string;
-}
-
-/** What `keys/<certificate>/<version>` holds, as JSON. */
-export interface CertificateMaterial {
-  readonly keys: readonly KeyMaterial[];
-}
 
 /** The name of a stored object; the only two shapes there are. */
 export type VaultName = `keys/${string}/${number}` | `trust/${string}`;
@@ -64,5 +50,25 @@ export async function isHeld(
   } catch (error) {
     if (error instanceof NotFound || error instanceof Unreadable) return false;
     throw error;
+  }
+}
+
+/** Versions that a write that never came to its end may have left in the vault. */
+const VERSIONS_TRIED = 20;
+
+/** Stores material under the next free version: a write that was cut off may have left its own. @throws Unavailable */
+export async function putNextMaterial(
+  vault: Pick<KeyVault, "put">,
+  { id, material }: Pick<CertificateRecord, "id" | "material">,
+  bytes: Uint8Array,
+): Promise<MaterialReference> {
+  const present = material?.version ?? 0;
+  for (let version = present + 1; ; version++) {
+    try {
+      return { version, sha256: await vault.put(materialName(id, version), bytes) };
+    } catch (error) {
+      const taken = error instanceof StateConflict && error.code === "already-exists";
+      if (!taken || version > present + VERSIONS_TRIED) throw error;
+    }
   }
 }

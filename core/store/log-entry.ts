@@ -1,5 +1,5 @@
-import { shownRecord } from "../management/domain-view.ts";
-import { type MxHost, withCertificateRevision } from "../record/mx-host.ts";
+import { shownRecord } from "./shown-domain.ts";
+import type { MxHost, MxHostChange } from "../record/mx-host.ts";
 import type { ChangeAction, Commit, LogEntry, RecordChange } from "./store.ts";
 import { readFeedEntry } from "./stored-record.ts";
 
@@ -64,4 +64,21 @@ function withRevision(change: RecordChange, revision: number): RecordChange {
     default:
       return change satisfies never;
   }
+}
+
+/**
+ * A host item as the write at `revision` stores it. In the place of a damaged one it is a new item: what it was is not
+ * logged, and its certificate counts as set now, since when it was set before is not known.
+ */
+function withCertificateRevision(change: MxHostChange, revision: number): MxHostChange {
+  const { host, before, after } = change;
+  if (before?.isDamaged === true)
+    return { host, before: null, after: after && { ...after, certificateRevision: revision } };
+  if (after === null) return change;
+  const isSame = before?.account === after.account && before.certificateId === after.certificateId;
+  // A host that comes without a certificate changes nothing that any domain shows.
+  const isBare = before === null && after.certificateId === null;
+  const { certificateRevision: _, ...item } = after;
+  const taken = isSame ? before.certificateRevision : isBare ? undefined : revision;
+  return { ...change, after: taken === undefined ? item : { ...item, certificateRevision: taken } };
 }

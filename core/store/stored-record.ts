@@ -1,7 +1,10 @@
+import { checkMailbox } from "../name/mailbox.ts";
+import { CLIENT_USAGES } from "../x509/anchor-limits.ts";
+import { KEY_TYPES } from "../x509/key-type.ts";
 import * as z from "zod";
-import { CERTIFICATE_SOURCES, type CertificateRecord, KEY_TYPES } from "../record/certificate.ts";
+import { CERTIFICATE_SOURCES, type CertificateRecord } from "../record/certificate.ts";
 import { type CertificateId, isCertificateId, isTrustStoreId, type TrustStoreId } from "../name/ids.ts";
-import { CLIENT_USAGES, type TrustStoreRecord } from "../record/trust-store.ts";
+import { type TrustStoreRecord } from "../record/trust-store.ts";
 import { type DomainName, type NamePattern, toDomainName } from "../name/domain-name.ts";
 import { Unreadable } from "../errors.ts";
 import { parseStoredJson } from "../stored-json.ts";
@@ -25,8 +28,7 @@ import {
   type UnreadableItem,
   type UnreadableRecord,
 } from "./store.ts";
-import { checkMailbox } from "../management/text-formats.ts";
-import { isAcknowledgeable, type WarningCode } from "../record/warning.ts";
+import { isAcknowledgeable, type WarningCode } from "../record/warning-code.ts";
 
 /*
  * How stored items are read back, whatever release wrote them (test/skew holds real ones):

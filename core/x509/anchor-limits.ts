@@ -1,6 +1,18 @@
 import { contextTag, elementsOf, expectTag, readDer, readOid, TAG } from "./der.ts";
-import type { AnchorLimits } from "../record/trust-store.ts";
 import type { UploadedCertificate } from "./uploaded-certificate.ts";
+
+/** Use of a client certificate, by its extended key usages. */
+export const CLIENT_USAGES = ["clientAuth", "serverAuth"] as const;
+
+/** Limits of an anchor that is no CA, or a CA that may not issue for both usages. */
+export interface AnchorLimits {
+  /** False = it passes as the client's own certificate only, and vouches for no other. */
+  readonly isCa: boolean;
+  /** Usages that its extended key usages allow. */
+  readonly usages: readonly (typeof CLIENT_USAGES)[number][];
+  /** dNSNames of one that is no CA; null = a CA, or too many to keep. */
+  readonly dnsNames: readonly string[] | null;
+}
 
 const BASIC_CONSTRAINTS = "2.5.29.19";
 /** keyUsage and Netscape's certificate type: OpenSSL takes either for the mark of a CA where basicConstraints is absent. */

@@ -1,4 +1,5 @@
-import type { KeyObject } from "node:crypto";
+import { readPem } from "./pem.ts";
+import { type KeyObject, X509Certificate } from "node:crypto";
 import { type Timestamp, timestamp } from "../clock.ts";
 import type { Issue } from "../errors.ts";
 import { sha256Hex } from "./certificate-fields.ts";
@@ -112,3 +113,25 @@ const weakness = (certificate: UploadedCertificate, code: IssueCode, what: strin
   code,
   message: `certificate ${String(certificate.position)} ${what}`,
 });
+
+/**
+ * What of an exported chain goes out after the leaf: each certificate that issued the one before, in order, without a root at
+ * its end, which clients have or do not trust. ACM's chain holds more: roots, and cross-signed ones.
+ *
+ * @returns PEM, empty when nothing continues the leaf.
+ */
+export function continuingChain(leafPem: string, chainPem: string): string {
+  let last = new X509Certificate(leafPem);
+  const kept: string[] = [];
+  for (const { text } of readPem(chainPem, "/chainPem").blocks) {
+    const next = new X509Certificate(text);
+    if (!isIssued(last, next)) break;
+    if (isIssued(next, next)) break;
+    kept.push(next.toString());
+    last = next;
+  }
+  return kept.join("");
+}
+
+const isIssued = (certificate: X509Certificate, by: X509Certificate): boolean =>
+  certificate.checkIssued(by) && certificate.verify(by.publicKey);

@@ -1,4 +1,4 @@
-import { cutText } from "../cut-text.ts";
+import { cutText } from "../plain-text.ts";
 import { elementsOf, expectTag, MalformedDer, readDer, readOid, TAG, type DerElement } from "./der.ts";
 
 /** Short names of RFC 4514 section 3, and the two more that CAs use; any other type shows as its number. */

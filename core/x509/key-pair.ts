@@ -1,10 +1,10 @@
+import type { KeyMaterial } from "./serving-material.ts";
+import type { CertificateKey, KeyType } from "./key-type.ts";
 import { sign, verify, type KeyObject } from "node:crypto";
 import { timestamp } from "../clock.ts";
 import type { Issue } from "../errors.ts";
-import type { CertificateKey, KeyType } from "../record/certificate.ts";
 import type { CertificateChain } from "./certificate-chain.ts";
 import { sha256Hex, spkiPinOf } from "./certificate-fields.ts";
-import type { KeyMaterial } from "../store/key-vault.ts";
 import { writePem } from "./pem.ts";
 import type { UploadedCertificate } from "./uploaded-certificate.ts";
 

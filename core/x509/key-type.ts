@@ -1,6 +1,22 @@
+import type { Timestamp } from "../clock.ts";
 import type { KeyObject } from "node:crypto";
-import type { KeyType } from "../record/certificate.ts";
 import { elementsOf, expectTag, readDer, readOid, TAG } from "./der.ts";
+
+/** What a key pair is. Anything else is refused when it is uploaded. */
+export const KEY_TYPES = ["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"] as const;
+
+export type KeyType = (typeof KEY_TYPES)[number];
+
+/** The public side of one key pair of a certificate. Never key material. */
+export interface CertificateKey {
+  readonly keyType: KeyType;
+  /** SHA-256 of the DER leaf, lower-case hex. */
+  readonly fingerprintSha256: string;
+  /** `sha256//` and base64 of the SHA-256 of the SPKI. */
+  readonly spkiPin: string;
+  readonly notBefore: Timestamp;
+  readonly notAfter: Timestamp;
+}
 
 export interface KeyProblem {
   readonly code: "weak-key" | "unsupported-key";

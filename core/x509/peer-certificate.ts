@@ -1,6 +1,30 @@
-import type { PeerCertificate } from "../policy/facts.ts";
 import { readCertificateFields, sha256Hex, spkiPinOf, type CertificateFields } from "./certificate-fields.ts";
 import { distinguishedName } from "./distinguished-name.ts";
+
+/** OpenSSL's word on the client's chain in the handshake, good only for the trust it was given. */
+export interface HandshakeVerdict {
+  /** The `ResolvedTrust.hash` that the context was built from; null = the context trusted nobody. */
+  readonly trustHash: string | null;
+  readonly ok: boolean;
+  /** Its last error, not its only one: `CERT_HAS_EXPIRED`. For the log. */
+  readonly code: string | null;
+}
+
+/** A client's leaf certificate, parsed once after the handshake. */
+export interface PeerCertificate {
+  /** DER, leaf first, as sent. */
+  readonly chain: readonly Uint8Array[];
+  readonly spkiPin: string;
+  /** Epoch milliseconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** SAN dNSNames, canonical; wildcards as `*.x`; what is not a name is left out. Never the CN. */
+  readonly dnsNames: readonly string[];
+  readonly fingerprintSha256: string;
+  /** For the `Postern-TLS` header and the log: first dNSName, else the subject; printable ASCII. Identifies nobody. */
+  readonly subjectName: string;
+  readonly handshake: HandshakeVerdict;
+}
 
 /**
  * Bounds of a client's chain: what is kept of it. `openssl verify -verify_depth 6` uses at most 8 certificates; the

@@ -1,4 +1,4 @@
-import type { KeyType } from "../record/certificate.ts";
+import type { KeyType } from "./key-type.ts";
 import type { NewCertificate } from "./serving-material.ts";
 
 export const SELF_SIGNED_KEY_TYPES = [

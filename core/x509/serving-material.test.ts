@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Unreadable } from "../errors.ts";
-import type { CertificateMaterial } from "../store/key-vault.ts";
-import { decodeMaterial, encodeMaterial } from "./serving-material.ts";
+import { decodeMaterial, encodeMaterial, type CertificateMaterial } from "./serving-material.ts";
 
 const material: CertificateMaterial = {
   keys: [{ keyType: "ecdsa-p256", privateKeyPem: "a key", certificateChainPem: "a chain" }],

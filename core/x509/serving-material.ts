@@ -1,9 +1,22 @@
+import { type CertificateKey, KEY_TYPES, type KeyType } from "./key-type.ts";
 import { z } from "zod";
 import { Unreadable } from "../errors.ts";
 import { parseStoredJson } from "../stored-json.ts";
 import type { LeftOutCertificate } from "./certificate-chain.ts";
-import { type CertificateKey, KEY_TYPES } from "../record/certificate.ts";
-import type { CertificateMaterial } from "../store/key-vault.ts";
+
+/** One key pair ready for use: the leaf first in the chain, no root needed. Secret. */
+export interface KeyMaterial {
+  readonly keyType: KeyType;
+  /** PKCS #8, not encrypted. */
+  readonly privateKeyPem: string;
+  /** Leaf and intermediates, in order. */
+  readonly certificateChainPem: string;
+}
+
+/** What `keys/<certificate>/<version>` holds, as JSON. */
+export interface CertificateMaterial {
+  readonly keys: readonly KeyMaterial[];
+}
 
 /** A certificate as made or uploaded, checked, and not stored yet. `material` is secret. */
 export interface NewCertificate {

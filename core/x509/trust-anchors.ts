@@ -1,16 +1,47 @@
-import { timestamp } from "../clock.ts";
-import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts";
+import * as z from "zod";
+import { parseStoredJson } from "../stored-json.ts";
+import { timestamp, type Timestamp } from "../clock.ts";
+import { InvalidInput, RuleViolation, TooLarge, type Issue, Unreadable } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { CAPS } from "../limits.ts";
 import { sha256Hex } from "./certificate-fields.ts";
-import { anchorLimits } from "./anchor-limits.ts";
+import { anchorLimits, type AnchorLimits } from "./anchor-limits.ts";
 import { comparableName, distinguishedName } from "./distinguished-name.ts";
 import { chainKeyProblem } from "./key-type.ts";
 import { kindOf, type PemBlock, readPem, writePem } from "./pem.ts";
 import { readRevocationList, type RevocationList } from "./revocation-list.ts";
 import { isSignedBy, isStrongSignature } from "./signature-algorithm.ts";
-import type { CrlSummary, TrustAnchor, TrustStoreContent } from "../record/trust-store.ts";
 import { namesUses, readCertificates, type UploadedCertificate } from "./uploaded-certificate.ts";
+
+/** One trust anchor, for people: what a trust store shows of a certificate in it. */
+export interface TrustAnchor {
+  /** RFC 4514 text, control characters escaped. */
+  readonly subject: string;
+  readonly fingerprintSha256: string;
+  readonly notBefore: Timestamp;
+  readonly notAfter: Timestamp;
+  /**
+   * nextUpdate of the newest CRL in the store that this anchor's key signed; null = the store has CRLs and none is of this
+   * anchor. Absent = the store has no CRLs, or was written by a release that did not look.
+   */
+  readonly crlUntil?: Timestamp | null;
+  /** Absent = a CA without limits, or written by a release that did not look. */
+  readonly limits?: AnchorLimits;
+}
+
+/** One CRL, for people and for warnings. */
+export interface CrlSummary {
+  readonly issuer: string;
+  readonly thisUpdate: Timestamp;
+  /** A CRL without nextUpdate is refused when written. */
+  readonly nextUpdate: Timestamp;
+}
+
+/** What the object named by `contentSha256` holds, as JSON. */
+export interface TrustStoreContent {
+  readonly certificatesPem: string;
+  readonly crlPem: string | null;
+}
 
 /** A trust store as it is written. */
 export interface TrustStoreUpload {
@@ -277,3 +308,19 @@ function throwInvalid(issues: readonly Issue[]): void {
 
 const invalid = (issues: readonly Issue[]): InvalidInput =>
   new InvalidInput("the trust store cannot be used", issues);
+
+const CONTENT: z.ZodType<TrustStoreContent> = z.object({
+  certificatesPem: z.string().min(1),
+  crlPem: z.string().nullable(),
+});
+
+/**
+ * Reads back what `trust/<sha256>` holds. Fields of later releases are ignored.
+ *
+ * @throws Unreadable when the bytes are not the content of a trust store.
+ */
+export function decodeTrustStoreContent(bytes: Uint8Array): TrustStoreContent {
+  const parsed = CONTENT.safeParse(parseStoredJson(bytes));
+  if (!parsed.success) throw new Unreadable("stored trust-store content cannot be read by this release");
+  return parsed.data;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { startApi } from "../../test/support/api.ts";
-import { ACKNOWLEDGEABLE_CODES, WARNING_CODES } from "../../core/record/warning.ts";
+import { ACKNOWLEDGEABLE_CODES, WARNING_CODES } from "../../core/record/warning-code.ts";
 
 const DOMAIN = "/v1/domains/example.com";
 const HERE = { headers: { "If-Match": "*" } };

@@ -1,4 +1,4 @@
-import { cutText } from "../../core/cut-text.ts";
+import { cutText } from "../../core/plain-text.ts";
 
 /** What the API says to the log; never headers, bodies or queries, which may hold tokens, keys or passphrases. */
 export type ApiEvent =

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Actor, OPERATOR_ACCOUNT } from "../../core/actor.ts";
-import { cutText } from "../../core/cut-text.ts";
+import { cutText } from "../../core/plain-text.ts";
 import { clientKey } from "../../core/name/client-address.ts";
 import type { ApiAuth } from "./api-config.ts";
 import { type AuthenticationScheme, TooManyAttempts, Unauthenticated } from "./http-errors.ts";

@@ -1,7 +1,10 @@
+import { CERTIFICATE_STATES } from "../../core/management/certificate-state.ts";
+import { CLIENT_USAGES } from "../../core/x509/anchor-limits.ts";
+import { KEY_TYPES } from "../../core/x509/key-type.ts";
 import * as z from "zod";
-import { CERTIFICATE_SOURCES, CERTIFICATE_STATES, KEY_TYPES } from "../../core/record/certificate.ts";
+import { CERTIFICATE_SOURCES } from "../../core/record/certificate.ts";
 import { LEFT_OUT_REASONS } from "../../core/x509/certificate-chain.ts";
-import { CLIENT_USAGES, PREVIOUS_CONTENTS } from "../../core/record/trust-store.ts";
+import { PREVIOUS_CONTENTS } from "../../core/record/trust-store.ts";
 import { recordsOf, revision, time, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);

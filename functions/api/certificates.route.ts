@@ -1,5 +1,5 @@
+import { CERTIFICATE_STATES } from "../../core/management/certificate-state.ts";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { CERTIFICATE_STATES } from "../../core/record/certificate.ts";
 import {
   certificateDocument,
   certificateInput,

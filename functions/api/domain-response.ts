@@ -9,7 +9,7 @@ import {
   TLS_LEVELS,
 } from "../../core/record/domain.ts";
 import { ITEM_KINDS } from "../../core/store/store.ts";
-import { WARNING_CODES } from "../../core/record/warning.ts";
+import { WARNING_CODES } from "../../core/record/warning-code.ts";
 
 /** Strict everywhere: an answer that says more than is declared fails its test. */
 const names = z.array(z.string()).readonly();

@@ -1,6 +1,5 @@
-import { InvalidInput, type Issue, TooLarge } from "../../core/errors.ts";
+import { InvalidInput, type Issue, TooLarge, toPointer } from "../../core/errors.ts";
 import type { IssueCode } from "../../core/issue-code.ts";
-import { toPointer } from "../../core/json-pointer.ts";
 
 export type JsonValue =
   | null

@@ -16,7 +16,7 @@ import {
   Unavailable,
   Unreadable,
 } from "../../core/errors.ts";
-import { cutText } from "../../core/cut-text.ts";
+import { cutText } from "../../core/plain-text.ts";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { etagOf } from "./conditions.ts";

@@ -2,9 +2,8 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import * as z from "zod";
-import { cutText } from "../../core/cut-text.ts";
-import { InvalidInput, type Issue } from "../../core/errors.ts";
-import { toPointer } from "../../core/json-pointer.ts";
+import { cutText } from "../../core/plain-text.ts";
+import { InvalidInput, type Issue, toPointer } from "../../core/errors.ts";
 import type { ApiEnv } from "./api-env.ts";
 
 const MAX_SHOWN = 100;

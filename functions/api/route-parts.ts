@@ -1,6 +1,6 @@
+import { patchOf } from "../../core/management/merge-patch.ts";
 import type { MiddlewareHandler } from "hono";
 import { z } from "@hono/zod-openapi";
-import { patchOf } from "../../core/management/patch-schema.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { entityTag } from "./conditions.ts";
 import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";

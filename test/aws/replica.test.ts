@@ -1,3 +1,4 @@
+import { type PollEvent } from "../../worker/event/poll-event.ts";
 import { randomUUID } from "node:crypto";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -9,7 +10,7 @@ import { takeOver } from "../../adapters/aws/take-over.ts";
 import { NotFound, Unavailable } from "../../core/errors.ts";
 import type { LogEntry, Store } from "../../core/store/store.ts";
 import { createFreshness } from "../../worker/settings/freshness.ts";
-import { type PollEvent, pollSettings } from "../../worker/settings/poller.ts";
+import { pollSettings } from "../../worker/settings/poller.ts";
 import { createSnapshotHolder } from "../../worker/settings/snapshot-holder.ts";
 import { createTrustContentLoader } from "../../worker/settings/trust-content-loader.ts";
 import { replay, sorted, wholeLog, Writer } from "../contract/store-under-test.ts";

@@ -1,10 +1,6 @@
+import type { Mailbox } from "../../core/name/mailbox.ts";
 import { describe, expect, it } from "vitest";
-import type {
-  DeliveryRoute,
-  DeliveryTarget,
-  Mailbox,
-  MailTransaction,
-} from "../../core/delivery/delivery.ts";
+import type { DeliveryRoute, DeliveryTarget, MailTransaction } from "../../core/delivery/delivery.ts";
 import { MessageRefused } from "../../core/delivery/refusals.ts";
 import { parseDomainName } from "../../core/name/domain-name.ts";
 

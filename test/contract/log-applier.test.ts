@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { contentsAfter } from "../../core/store/contents-change.ts";
+import { contentsAfter, FeedGap } from "../../core/store/apply-entries.ts";
 import type { MxHostChange } from "../../core/record/mx-host.ts";
-import { applyEntries, buildSnapshot, FeedGap } from "../../core/snapshot/snapshot.ts";
+import { applyEntries, buildSnapshot } from "../../core/snapshot/snapshot.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { FeedEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {

@@ -1,7 +1,7 @@
+import { REASONS } from "../../core/policy/verdict.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { REASONS } from "../../core/policy/reason.ts";
 import { VERDICT_REPLIES } from "../../worker/session/reply.ts";
 import { parseDialog } from "./dialog-file.ts";
 import { expectDialog } from "./run-dialog.ts";

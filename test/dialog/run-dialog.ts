@@ -1,7 +1,7 @@
+import type { EdgeListener } from "../../worker/config/listener-config.ts";
 import type { ConnectionOptions } from "node:tls";
 import type { ChainVerdict } from "../../core/policy/chain-verifier.ts";
 import { parseApiDelivery, parseOperatorDelivery } from "../../core/delivery/route.ts";
-import type { EdgeListener } from "../../worker/edge/edge-options.ts";
 import { LIMIT_TABLE, type Limits } from "../../worker/config/limits.ts";
 import { isClientKind, presenting } from "../support/client-kinds.ts";
 import { proxyV2For } from "../support/proxy-headers.ts";

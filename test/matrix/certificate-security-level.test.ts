@@ -1,10 +1,10 @@
+import type { KeyMaterial } from "../../core/x509/serving-material.ts";
 import { execFileSync } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { connect, TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
-import type { KeyMaterial } from "../../core/store/key-vault.ts";
 import { parsePemBundle, type PemBundle } from "../../core/x509/pem-bundle.ts";
 import { parseTrustStore } from "../../core/x509/trust-anchors.ts";
 import { cipherList, createEdgeContext, loadAtEdgeWith } from "../../worker/tls/edge-context.ts";

@@ -1,9 +1,9 @@
+import { type Reason, REASONS } from "../../core/policy/verdict.ts";
 import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
-import { type Reason, REASONS } from "../../core/policy/reason.ts";
-import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/record/warning.ts";
+import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/record/warning-code.ts";
 import { VARIABLES } from "../../worker/config/config-variables.ts";
 import { LIMIT_TABLE } from "../../worker/config/limits.ts";
 import { VERDICT_REPLIES } from "../../worker/session/reply.ts";

@@ -1,3 +1,4 @@
+import type { PollEvent } from "../../worker/event/poll-event.ts";
 import { describe, expect, it } from "vitest";
 import type { DeliveryRoute } from "../../core/delivery/delivery.ts";
 import { name } from "../support/records.ts";
@@ -10,7 +11,6 @@ import { ACCEPT_REFUSALS, HANDSHAKE_FAILURES } from "../../worker/event/edge-eve
 import { SessionLog } from "../../worker/session/session-log.ts";
 import { SESSION_ENDS } from "../../worker/event/session-record.ts";
 import type { ReportEvent } from "../../worker/settings/edge-reporter.ts";
-import type { PollEvent } from "../../worker/settings/poller.ts";
 import { readText } from "./source-files.ts";
 
 const PAGE = readText("docs/logs-and-metrics.md");

@@ -1,8 +1,8 @@
+import type { Mailbox } from "../../core/name/mailbox.ts";
 import type {
   DeliveryReply,
   DeliveryRoute,
   DeliveryTarget,
-  Mailbox,
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { MessageRefused } from "../../core/delivery/refusals.ts";

@@ -2,26 +2,20 @@ import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { z } from "zod";
-import type { DeliveryRoute, Mailbox } from "../../core/delivery/delivery.ts";
+import type { DeliveryRoute } from "../../core/delivery/delivery.ts";
 import {
   type DeliveryAllow,
   NOTHING_ALLOWED,
   parseDeliveryAllow,
 } from "../../core/delivery/delivery-allow.ts";
 import type { LongLines } from "../../core/delivery/line-ends.ts";
-import { mailboxText } from "../../core/name/mailbox.ts";
+import { mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
 import { describeRoute, parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { type VariableName, VARIABLES } from "./config-variables.ts";
-import type { EdgeListener } from "../edge/edge-options.ts";
 import { parseLimits, type Limits } from "./limits.ts";
-import { parseListeners } from "./listener-config.ts";
-import {
-  describeSessionLogging,
-  parseSessionLogging,
-  type SessionLogging,
-} from "../telemetry/session-sampling.ts";
+import { parseListeners, type EdgeListener } from "./listener-config.ts";
 
 /** `EX_CONFIG` of sysexits(3): what a start with a wrong variable exits with. */
 export const EXIT_WRONG_CONFIG = 78;
@@ -254,3 +248,20 @@ function parseCiphers(value: string): string {
     throw new InvalidInput("OpenSSL knows no cipher suite in it");
   }
 }
+
+const SESSION_LOG_FORMS = "must be all, problems, or 1/n with n from 2 to 1000000";
+
+/** @throws InvalidInput */
+export function parseSessionLogging(value: string): SessionLogging {
+  if (value === "all" || value === "problems") return value;
+  const digits = /^1\/(?<count>[1-9]\d{0,6})$/.exec(value)?.groups?.["count"];
+  const oneIn = Number(digits);
+  if (digits === undefined || oneIn < 2 || oneIn > 1_000_000) throw new InvalidInput(SESSION_LOG_FORMS);
+  return { oneIn };
+}
+
+const describeSessionLogging = (logging: SessionLogging): string =>
+  typeof logging === "string" ? logging : `1/${String(logging.oneIn)}`;
+
+/** Of which sessions a line is logged; those with a problem always have one. */
+export type SessionLogging = "all" | "problems" | { readonly oneIn: number };

@@ -1,9 +1,24 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
-import { parseDomainName, toDomainName } from "../../core/name/domain-name.ts";
+import { parseDomainName, toDomainName, type DomainName } from "../../core/name/domain-name.ts";
 import { InvalidInput } from "../../core/errors.ts";
-import type { EdgeListener } from "../edge/edge-options.ts";
+
+/** One address to listen on. */
+export interface EdgeListener {
+  /** For logs, metrics and the status; unique among the edge's listeners. */
+  readonly name: string;
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  /** Serves this domain alone; null = shared. */
+  readonly dedicatedTo: DomainName | null;
+  /**
+   * Set = every connection begins with a PROXY header (v1 or v2) and only peers in one of these networks may send it;
+   * an empty list lets nobody in. null = no PROXY header is understood.
+   */
+  readonly proxyFrom: readonly string[] | null;
+}
 
 /** More than a machine has uses for; each is a socket of its own. */
 const MAX_LISTENERS = 100;

@@ -1,3 +1,4 @@
+import type { EdgeListener } from "../config/listener-config.ts";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -7,7 +8,7 @@ import type { AcceptRefusal } from "../event/edge-event.ts";
 import { REPLIES, type SmtpReply } from "../session/reply.ts";
 import type { RunningSession, SmtpProtocol } from "../session/smtp-protocol.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
-import type { EdgeListener, EdgeOptions } from "./edge-options.ts";
+import type { EdgeOptions } from "./edge-options.ts";
 import { type ProxyHeaderOutcome, readProxyHeader } from "./read-proxy-header.ts";
 
 export interface AcceptLoopOptions {

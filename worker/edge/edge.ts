@@ -1,3 +1,4 @@
+import type { EdgeListener } from "../config/listener-config.ts";
 import type { CertificateProblem, ReportedListener } from "../../core/edge-report/edge-reports.ts";
 import { ByteBudget } from "../session/byte-budget.ts";
 import { createSmtpProtocol } from "../session/smtp-connection.ts";
@@ -5,7 +6,7 @@ import { AcceptLoop } from "./accept.ts";
 import { createCertificateSource } from "../tls/certificate-source.ts";
 import { ConnectionLimits } from "./connection-limits.ts";
 import { cipherList } from "../tls/edge-context.ts";
-import type { Edge, EdgeListener, EdgeOptions } from "./edge-options.ts";
+import type { Edge, EdgeOptions } from "./edge-options.ts";
 import { createSecureContexts } from "../tls/secure-contexts.ts";
 
 /**

@@ -1,7 +1,6 @@
 import type { CertificateProblem } from "../../core/edge-report/edge-reports.ts";
 import type { DeliveryFailure, DeliveryPhase, DeliveryRoute } from "../../core/delivery/delivery.ts";
-import type { Reason } from "../../core/policy/reason.ts";
-import type { Circumstance, ClientCertificateResult, Verdict } from "../../core/policy/verdict.ts";
+import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "../../core/policy/verdict.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { LimitName } from "../config/limits.ts";
 import type { SessionRecord } from "./session-record.ts";

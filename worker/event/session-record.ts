@@ -1,5 +1,4 @@
-import type { Reason } from "../../core/policy/reason.ts";
-import type { Circumstance, ClientCertificateResult, Verdict } from "../../core/policy/verdict.ts";
+import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "../../core/policy/verdict.ts";
 import type { Timestamp } from "../../core/clock.ts";
 import type { LimitName } from "../config/limits.ts";
 

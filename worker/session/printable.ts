@@ -1,4 +1,4 @@
-import { cutText } from "../../core/cut-text.ts";
+import { cutText } from "../../core/plain-text.ts";
 
 /** Most texts: nothing to escape. */
 const PLAIN = /^[ -[\]-~]*$/;

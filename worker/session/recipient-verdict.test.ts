@@ -1,6 +1,7 @@
+import type { PeerCertificate } from "../../core/x509/peer-certificate.ts";
 import { describe, expect, it } from "vitest";
 import type { ChainQuestion, ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
-import type { PeerCertificate, SessionFacts } from "../../core/policy/facts.ts";
+import type { SessionFacts } from "../../core/policy/facts.ts";
 import type { ListenerSituation } from "../../core/policy/listener.ts";
 import { createTrustResolver } from "../../core/policy/trust.ts";
 import type { DomainRecord } from "../../core/record/domain.ts";

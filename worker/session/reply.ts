@@ -1,6 +1,5 @@
 import type { DomainRecord } from "../../core/record/domain.ts";
-import type { Reason } from "../../core/policy/reason.ts";
-import type { Circumstance, Verdict } from "../../core/policy/verdict.ts";
+import type { Circumstance, Verdict, Reason } from "../../core/policy/verdict.ts";
 import type { LimitName } from "../config/limits.ts";
 import { printable } from "./printable.ts";
 

@@ -1,5 +1,6 @@
+import type { PeerCertificate } from "../../core/x509/peer-certificate.ts";
 import { timestamp } from "../../core/clock.ts";
-import type { PeerCertificate, TlsFacts } from "../../core/policy/facts.ts";
+import type { TlsFacts } from "../../core/policy/facts.ts";
 import type { Verdict } from "../../core/policy/verdict.ts";
 import type { LimitName } from "../config/limits.ts";
 import { printable } from "./printable.ts";

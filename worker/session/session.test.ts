@@ -1,8 +1,9 @@
+import type { PeerCertificate } from "../../core/x509/peer-certificate.ts";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
 import type { ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
-import type { PeerCertificate, TlsFacts } from "../../core/policy/facts.ts";
+import type { TlsFacts } from "../../core/policy/facts.ts";
 import { gate } from "../../test/support/gate.ts";
 import { makeCa } from "../../test/support/pki.ts";
 import { domainRecord, name, trustStoreId } from "../../test/support/records.ts";
@@ -55,9 +56,7 @@ function begin(given: Given = {}) {
         clock: { now: () => NOW },
         delivery,
         ...rest,
-        listeners: [],
         limits: allLimits,
-        snapshot: () => snapshot,
         onEvent: (event) => events.push(event),
       },
       dedicatedDomains: new Set([name("dedicated.example")]),

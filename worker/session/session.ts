@@ -1,10 +1,11 @@
+import type { Mailbox } from "../../core/name/mailbox.ts";
 import type { Readable } from "node:stream";
-import type { DeliveryRoute, Mailbox, MailTransaction } from "../../core/delivery/delivery.ts";
+import type { DeliveryRoute, MailTransaction } from "../../core/delivery/delivery.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import type { TlsFacts } from "../../core/policy/facts.ts";
 import { type ListenerSituation, mailNeedsTls, offersStarttls } from "../../core/policy/listener.ts";
 import type { DomainRecord } from "../../core/record/domain.ts";
-import type { EdgeOptions } from "../edge/edge-options.ts";
+import type { SessionOptions } from "./session-context.ts";
 import type { ClientCurves } from "../tls/groups.ts";
 import { chooseTls } from "../tls/tls-choice.ts";
 import type { LimitName } from "../config/limits.ts";
@@ -68,7 +69,7 @@ export class Session {
     });
   }
 
-  get #options(): EdgeOptions {
+  get #options(): SessionOptions {
     return this.#services.options;
   }
 

@@ -1,9 +1,9 @@
+import type { Mailbox } from "../../core/name/mailbox.ts";
 import type {
   DeliveryReply,
   DeliveryRoute,
   DeliveryTarget,
   DeliveryTransaction,
-  Mailbox,
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { sameRoute } from "../../core/delivery/route.ts";

@@ -1,3 +1,4 @@
+import { type PollEvent } from "../event/poll-event.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NotFound, Unavailable } from "../../core/errors.ts";
@@ -20,7 +21,7 @@ import {
   ScriptedStore,
 } from "../../test/support/settings-feed.ts";
 import { createFreshness } from "./freshness.ts";
-import { type BackupSource, nextDelayMs, type PollEvent, pollSettings } from "./poller.ts";
+import { type BackupSource, nextDelayMs, pollSettings } from "./poller.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
 import { createTrustContentLoader } from "./trust-content-loader.ts";
 

@@ -1,3 +1,4 @@
+import { type PollEvent } from "../event/poll-event.ts";
 import { setTimeout as sleepFor } from "node:timers/promises";
 import type { KeyVault } from "../../core/store/key-vault.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
@@ -5,7 +6,7 @@ import type { Store, UnreadableItem } from "../../core/store/store.ts";
 import type { Log } from "../telemetry/log.ts";
 import { createFreshness } from "./freshness.ts";
 import { createPollLog } from "../telemetry/poll-log.ts";
-import { type BackupSource, type PollEvent, pollSettings } from "./poller.ts";
+import { type BackupSource, pollSettings } from "./poller.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
 import { createTrustContentLoader } from "./trust-content-loader.ts";
 

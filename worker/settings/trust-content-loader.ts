@@ -1,6 +1,6 @@
+import { type TrustStoreContent, decodeTrustStoreContent } from "../../core/x509/trust-anchors.ts";
 import { type KeyVault, trustName } from "../../core/store/key-vault.ts";
-import { decodeTrustStoreContent } from "../../core/x509/trust-store-content.ts";
-import type { TrustStoreContent, TrustStoreRecord } from "../../core/record/trust-store.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import type { UnreadableItem } from "../../core/store/store.ts";
 
 type NamedContent = Pick<TrustStoreRecord, "id" | "contentSha256">;

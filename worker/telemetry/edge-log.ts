@@ -1,6 +1,7 @@
+import { type SessionLogging } from "../config/config.ts";
 import type { Log } from "./log.ts";
 import type { EdgeEvent, EdgeEventSink } from "../event/edge-event.ts";
-import { createSessionSampling, type SessionLogging } from "./session-sampling.ts";
+import { createSessionSampling } from "./session-sampling.ts";
 
 /**
  * Logs what a person may look for later: one line a session, as far as `sessions` goes, and what no session shows.

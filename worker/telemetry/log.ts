@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { cutText } from "../../core/cut-text.ts";
+import { cutText } from "../../core/plain-text.ts";
 import type { LogLevel } from "../config/config.ts";
 
 /** Every event that is logged, with its level. The one table of their names. */

@@ -1,6 +1,6 @@
+import { REASONS } from "../../core/policy/verdict.ts";
 import { DELIVERY_FAILURES } from "../../core/delivery/delivery.ts";
 import { CERTIFICATE_PROBLEM_REASONS } from "../../core/edge-report/edge-reports.ts";
-import { REASONS } from "../../core/policy/reason.ts";
 import { LIMIT_TABLE } from "../config/limits.ts";
 import type { MetricTable } from "./metric-registry.ts";
 import { ACCEPT_REFUSALS, HANDSHAKE_FAILURES } from "../event/edge-event.ts";

@@ -1,11 +1,11 @@
+import type { UnreadableItem } from "../../core/store/store.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { PollEvent } from "../event/poll-event.ts";
 import type { DeliveryState } from "./delivery-health.ts";
-import type { EdgeStats } from "../edge/edge-options.ts";
 import type { Readiness } from "./readiness.ts";
 import { createMetricRegistry, type MetricRegistry } from "./metric-registry.ts";
 import { METRICS } from "./metric-table.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
-import type { PollEvent } from "../settings/poller.ts";
-import type { SettingsFollower } from "../settings/settings-follower.ts";
 
 export type Metrics = MetricRegistry<typeof METRICS>;
 
@@ -15,10 +15,20 @@ export function countPoll(metrics: Metrics, event: PollEvent): void {
   metrics.add("settingsPolls", { result: event.kind });
 }
 
+/** The settings in force, as the follower of the settings keeps them. */
+export interface SettingsState {
+  /** null = none was ever held. */
+  snapshot(): Snapshot | null;
+  /** 0 while the store answers. */
+  staleForMs(): number;
+  /** Stored items that are not in force as stored. */
+  unreadable(): readonly UnreadableItem[];
+}
+
 /** What is measured when somebody asks, rather than counted when it happens. */
 export interface GaugeSources {
   readonly release: string;
-  readonly settings: Pick<SettingsFollower, "snapshot" | "staleForMs" | "unreadable">;
+  readonly settings: SettingsState;
   readonly readiness: Pick<Readiness, "ready" | "draining" | "chainVerifier">;
   readonly edge: EdgeStats;
   readonly delivery: DeliveryState;
@@ -124,4 +134,17 @@ function countMessage(metrics: Metrics, event: MessageEvent): void {
     default:
       return event satisfies never;
   }
+}
+
+/** Numbers of this moment. */
+export interface EdgeStats {
+  readonly connections: number;
+  /** Octets of messages begun and not yet answered. */
+  readonly bytesInFlight: number;
+  readonly contexts: number;
+  /** Certificates of the settings whose present version does not load. */
+  readonly certificatesNotLoaded: number;
+  /** Where its leaves end at different times, the first end; null = there is no default certificate. */
+  readonly defaultCertificateNotAfterMs: number | null;
+  readonly draining: boolean;
 }

@@ -1,10 +1,10 @@
+import type { PollEvent } from "../event/poll-event.ts";
 import { describe, expect, it } from "vitest";
 import { buildSnapshot } from "../../core/snapshot/snapshot.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import { contents } from "../../test/support/settings-feed.ts";
 import type { LogEvent } from "./log.ts";
 import { createPollLog } from "./poll-log.ts";
-import type { PollEvent } from "../settings/poller.ts";
 
 const LOADED: PollEvent = { kind: "loaded", revision: 3, from: null, domains: 0, unreadable: 0 };
 const UNCHANGED: PollEvent = { kind: "unchanged", revision: 3 };

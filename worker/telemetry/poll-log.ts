@@ -1,7 +1,7 @@
+import type { PollEvent } from "../event/poll-event.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { UnreadableItem } from "../../core/store/store.ts";
 import type { Log } from "./log.ts";
-import type { PollEvent } from "../settings/poller.ts";
 
 export interface PollLogOptions {
   readonly log: Log;

@@ -1,8 +1,9 @@
+import { parseSessionLogging } from "../config/config.ts";
 import { describe, expect, it } from "vitest";
 import { InvalidInput } from "../../core/errors.ts";
 import { createEdgeLog } from "./edge-log.ts";
 import type { RecordedRecipient, SessionRecord } from "../event/session-record.ts";
-import { hasProblem, parseSessionLogging } from "./session-sampling.ts";
+import { hasProblem } from "./session-sampling.ts";
 
 const recipient: RecordedRecipient = {
   domain: "example.com",

@@ -1,22 +1,5 @@
-import { InvalidInput } from "../../core/errors.ts";
+import type { SessionLogging } from "../config/config.ts";
 import type { SessionRecord } from "../event/session-record.ts";
-
-/** Of which sessions a line is logged; those with a problem always have one. */
-export type SessionLogging = "all" | "problems" | { readonly oneIn: number };
-
-const ALLOWED = "must be all, problems, or 1/n with n from 2 to 1000000";
-
-/** @throws InvalidInput */
-export function parseSessionLogging(text: string): SessionLogging {
-  if (text === "all" || text === "problems") return text;
-  const digits = /^1\/(?<count>[1-9]\d{0,6})$/.exec(text)?.groups?.["count"];
-  const oneIn = Number(digits);
-  if (digits === undefined || oneIn < 2 || oneIn > 1_000_000) throw new InvalidInput(ALLOWED);
-  return { oneIn };
-}
-
-export const describeSessionLogging = (logging: SessionLogging): string =>
-  typeof logging === "string" ? logging : `1/${String(logging.oneIn)}`;
 
 /**
  * Whether a person may have to look into a session. A verdict that `observe` let pass is one: its line is how an operator

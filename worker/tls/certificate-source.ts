@@ -2,13 +2,12 @@ import { createHash, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { CertificateRecord, MaterialReference } from "../../core/record/certificate.ts";
 import type { CertificateId } from "../../core/name/ids.ts";
+import { type KeyVault, materialName } from "../../core/store/key-vault.ts";
 import {
+  decodeMaterial,
   type CertificateMaterial,
   type KeyMaterial,
-  type KeyVault,
-  materialName,
-} from "../../core/store/key-vault.ts";
-import { decodeMaterial } from "../../core/x509/serving-material.ts";
+} from "../../core/x509/serving-material.ts";
 import { type Clock, timestamp } from "../../core/clock.ts";
 import type {
   CertificateProblem,

@@ -1,7 +1,7 @@
+import type { KeyMaterial } from "../../core/x509/serving-material.ts";
 import { constants, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { EdgeContextContents, LoadAtEdge } from "../../core/management/load-at-edge.ts";
-import type { KeyMaterial } from "../../core/store/key-vault.ts";
 import { type ClientCurves, groupList } from "./groups.ts";
 
 /** All there are in TLS 1.3. Without one of them in `ciphers`, Node turns TLS 1.3 off. */

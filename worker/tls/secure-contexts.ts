@@ -1,7 +1,7 @@
+import type { CertificateMaterial } from "../../core/x509/serving-material.ts";
 import { createHash } from "node:crypto";
 import type { SecureContext } from "node:tls";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
-import type { CertificateMaterial } from "../../core/store/key-vault.ts";
 import type { CertificateProblem, ServedCertificate } from "../../core/edge-report/edge-reports.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";

@@ -1,8 +1,13 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { readPeerCertificate, PEER_CHAIN } from "../../core/x509/peer-certificate.ts";
+import {
+  readPeerCertificate,
+  PEER_CHAIN,
+  type HandshakeVerdict,
+  type PeerCertificate,
+} from "../../core/x509/peer-certificate.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
-import type { HandshakeVerdict, PeerCertificate, TlsFacts } from "../../core/policy/facts.ts";
+import type { TlsFacts } from "../../core/policy/facts.ts";
 import { type BadHello, versionName } from "./client-hello.ts";
 import { type ClientCurves, clientCurves } from "./groups.ts";
 import { type ClientHelloOutcome, readClientHello } from "./read-client-hello.ts";

@@ -10,8 +10,7 @@ import {
   name,
 } from "../../test/support/records.ts";
 import { contents, levelEntry } from "../../test/support/settings-feed.ts";
-import { contentsAfter } from "./contents-change.ts";
-import { FeedGap } from "../snapshot/snapshot.ts";
+import { contentsAfter, FeedGap } from "./apply-entries.ts";
 import type { Commit, RecordChange, StoreContents } from "./store.ts";
 
 const sorted = (found: StoreContents): StoreContents => ({

@@ -1,5 +1,9 @@
-import { FeedGap } from "../snapshot/snapshot.ts";
 import type { FeedEntry, LogEntry, StoreContents, UnreadableItem } from "./store.ts";
+
+/** The entries are not revision+1, +2, …: poll again, and after a few times load everything. */
+export class FeedGap extends Error {
+  override readonly name = "FeedGap";
+}
 
 interface Items {
   readonly domains: Map<string, StoreContents["domains"][number]>;

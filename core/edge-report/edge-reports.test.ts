@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { certificateId } from "../../test/support/records.ts";
 import type { EdgeId } from "../name/ids.ts";
-import { boundedReport } from "./bounded-report.ts";
-import type { ServedCertificate } from "./edge-reports.ts";
+import { type ServedCertificate, boundedReport } from "./edge-reports.ts";
 
 const certificate = (n: number, problem: string | null = null): ServedCertificate => ({
   certificateId: certificateId(n),

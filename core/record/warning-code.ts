@@ -1,5 +1,3 @@
-import { EXPIRING_WITHIN_MS } from "./certificate.ts";
-
 /** Everything that may be said of a domain that is set as it was asked for, and may still surprise. */
 export const WARNING_CODES = [
   "rfc3207-public-mx",
@@ -60,27 +58,3 @@ export const ACKNOWLEDGEABLE_CODES = [
 
 export const isAcknowledgeable = (code: string): code is (typeof ACKNOWLEDGEABLE_CODES)[number] =>
   ACKNOWLEDGEABLE_CODES.some((each) => each === code);
-
-export interface Warning {
-  readonly code: WarningCode;
-  readonly message: string;
-}
-
-export const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
-
-interface EndingWords {
-  readonly expired: WarningCode;
-  readonly expiring: WarningCode;
-  readonly text: string;
-  readonly withinMs?: number;
-}
-
-export function ending(
-  end: string,
-  nowMs: number,
-  { expired, expiring, text, withinMs }: EndingWords,
-): Warning[] {
-  const leftMs = Date.parse(end) - nowMs;
-  if (leftMs <= 0) return warning(expired, text);
-  return leftMs <= (withinMs ?? EXPIRING_WITHIN_MS) ? warning(expiring, text) : [];
-}

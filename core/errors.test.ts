@@ -1,5 +1,5 @@
+import { toPointer } from "./errors.ts";
 import { describe, expect, it } from "vitest";
-import { toPointer } from "./json-pointer.ts";
 
 describe("toPointer", () => {
   it.each([

@@ -1,0 +1,26 @@
+import { EXPIRING_WITHIN_MS } from "./certificate-state.ts";
+import type { WarningCode } from "../record/warning-code.ts";
+
+export interface Warning {
+  readonly code: WarningCode;
+  readonly message: string;
+}
+
+export const warning = (code: WarningCode, message: string): Warning[] => [{ code, message }];
+
+interface EndingWords {
+  readonly expired: WarningCode;
+  readonly expiring: WarningCode;
+  readonly text: string;
+  readonly withinMs?: number;
+}
+
+export function ending(
+  end: string,
+  nowMs: number,
+  { expired, expiring, text, withinMs }: EndingWords,
+): Warning[] {
+  const leftMs = Date.parse(end) - nowMs;
+  if (leftMs <= 0) return warning(expired, text);
+  return leftMs <= (withinMs ?? EXPIRING_WITHIN_MS) ? warning(expiring, text) : [];
+}
