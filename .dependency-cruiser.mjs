@@ -1,18 +1,53 @@
+import { CORE_FLOORS, PACKAGES, WORKER_FLOORS } from "./scripts/import-tables.ts";
+
 /** Who may import whom (docs/architecture.md). Run by scripts/check-imports.ts, which also counts. */
 
 const TEST = "[.]test[.]ts$|^test/";
 const CODE = "^(core|adapters|functions|worker|local|infra)/";
 /** The only files that pick adapters. */
 const LAMBDAS = "^functions/(api|schedule)/lambda[.]ts$";
-const COMPOSITION_ROOTS = [LAMBDAS, "^worker/main[.]ts$", "^local/"];
-const FOREIGN_TO_FUNCTIONS = "^(worker|local|infra)/|(^|/)node_modules/(smtp-server|nodemailer)/";
+const COMPOSITION_ROOTS = [LAMBDAS, "^worker/(main|compose-worker)[.]ts$", "^local/"];
+const FOREIGN_TO_FUNCTIONS = "^(worker|local|infra)/";
 
-/** What infra/ may run: pure rules, what each program reads its environment by, and the table of the edges' metrics. */
+/** Modules of the product that infra/ may run: rules, the parsers of each program's environment, tables of names. */
 const PARSERS = [
   "^core/",
   "^worker/telemetry/(metric-table|cloudwatch-metrics)[.]ts$",
   "^(worker/config/config|functions/api/api-config|adapters/aws/aws-config)[.]ts$",
 ];
+
+const filesOf = (folder) => `^${folder}/[^/]+$`;
+const literal = (text) => text.replaceAll(".", "[.]");
+
+/** No folder imports one after it. */
+function floorRules(room, floors) {
+  return floors.flatMap((floor, index) => {
+    const above = floors.slice(index + 1);
+    return above.length === 0
+      ? []
+      : {
+          name: `floors-of-${room}`,
+          comment: `A folder of ${room}/ imports only those before it: ${floors.join(" < ")}.`,
+          from: { path: `^${room}/${floor}/`, pathNot: TEST },
+          to: { path: `^${room}/(${above.join("|")})/` },
+        };
+  });
+}
+
+/** No folder imports a package or a built-in module that its row does not name. */
+const packageRules = Object.entries(PACKAGES).map(([folder, names]) => ({
+  name: "packages-of-each-folder",
+  comment: `${folder}/ imports ${names.length === 0 ? "no package" : names.join(", ")} (PACKAGES in scripts/import-tables.ts).`,
+  from: { path: filesOf(folder), pathNot: TEST },
+  to: {
+    dependencyTypes: ["core", "npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"],
+    pathNot: names.map((name) =>
+      name.startsWith("node:")
+        ? `^(node:)?${literal(name.slice("node:".length))}$`
+        : `(^|/)node_modules/${literal(name)}/`,
+    ),
+  },
+}));
 
 const RULES = [
   {
@@ -31,14 +66,33 @@ const RULES = [
     name: "core-is-pure",
     comment: "core/ decides; sockets, files, processes and clocks are handed to it.",
     from: { path: "^core/", pathNot: TEST },
-    to: {
-      pathNot: [
-        "^core/",
-        "^(node:)?(crypto|url)$",
-        "(^|/)node_modules/(zod|@peculiar/[^/]+|ipaddr[.]js|reflect-metadata)/",
-      ],
-    },
+    to: { path: "^(adapters|functions|worker|local|infra|scripts|bench)/" },
   },
+  {
+    name: "ground-of-core",
+    comment: "The files of core/ itself are below all of its folders.",
+    from: { path: filesOf("core"), pathNot: TEST },
+    to: { path: "^core/[^/]+/" },
+  },
+  ...floorRules("core", CORE_FLOORS),
+  {
+    name: "top-of-worker",
+    comment: "The files of worker/ itself compose its folders, and no folder imports them.",
+    from: { path: "^worker/[^/]+/", pathNot: TEST },
+    to: { path: filesOf("worker") },
+  },
+  ...floorRules("worker", WORKER_FLOORS),
+  {
+    name: "no-other-folder",
+    comment:
+      "A new folder takes its place in CORE_FLOORS, WORKER_FLOORS and PACKAGES of scripts/import-tables.ts.",
+    from: {
+      path: CODE,
+      pathNot: [TEST, ...Object.keys(PACKAGES).map(filesOf), "^infra/tooling/"],
+    },
+    to: {},
+  },
+  ...packageRules,
   {
     name: "adapters-see-core-only",
     comment: "An adapter implements a port of core/ and nothing else.",
@@ -47,7 +101,7 @@ const RULES = [
   },
   {
     name: "adapter-families-do-not-meet",
-    comment: "What two families share belongs to core/.",
+    comment: "Code that two families share belongs to core/.",
     from: { path: "^adapters/([^/]+)/", pathNot: TEST },
     to: { path: "^adapters/", pathNot: "^adapters/$1/" },
   },
@@ -59,7 +113,8 @@ const RULES = [
   },
   {
     name: "lambdas-take-the-edge-context",
-    comment: "What is written must load at the edges: it is tried in the very context that they build.",
+    comment:
+      "A certificate that is written must load at the edges, so it is tried in the context that they build.",
     from: { path: LAMBDAS },
     to: { path: FOREIGN_TO_FUNCTIONS, pathNot: "^worker/tls/edge-context[.]ts$" },
   },
@@ -67,29 +122,23 @@ const RULES = [
     name: "worker-and-functions-do-not-meet",
     comment: "API and edge run on different machines; they share core/ and the store.",
     from: { path: "^worker/" },
-    to: { path: "^(functions|local|infra)/|(^|/)node_modules/(hono|@hono)/" },
+    to: { path: "^(functions|local|infra)/" },
   },
   {
     name: "adapters-are-wired-in-composition-roots",
-    comment: "Everything else takes a port.",
+    comment: "Every other file takes a port.",
     from: { path: "^(core|functions|worker)/", pathNot: [TEST, ...COMPOSITION_ROOTS] },
     to: { path: "^adapters/" },
   },
   {
-    name: "smtp-server-in-the-session-room",
-    comment: "Its traps are known to one file of worker/session.",
-    from: { path: CODE, pathNot: [TEST, "^worker/session/"] },
-    to: { path: "(^|/)node_modules/smtp-server/" },
-  },
-  {
     name: "product-never-imports-tests",
-    comment: "Tests are not shipped.",
+    comment: "Tests, benchmarks and scripts are not shipped.",
     from: { path: CODE, pathNot: TEST },
-    to: { path: TEST },
+    to: { path: `${TEST}|^(bench|scripts)/` },
   },
   {
     name: "product-needs-no-dev-packages",
-    comment: "What runs in production is a dependency.",
+    comment: "A package that runs in production is a dependency.",
     from: { path: CODE, pathNot: TEST },
     to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
   },

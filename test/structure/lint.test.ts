@@ -31,6 +31,11 @@ const PLANTED: Readonly<Record<string, string>> = {
     "async function later(): Promise<boolean> { return true; }\nexport const go = (): number => { if (later()) { return 1; } return 2; };",
   "typescript(switch-exhaustiveness-check)":
     'export function of(level: "a" | "b"): number { switch (level) { case "a": return 1; } return 2; }',
+  "eslint(no-restricted-imports)": 'import { randomUUID } from "node:crypto";\nexport const id = randomUUID;',
+  "eslint(no-restricted-imports) of a namespace":
+    'import * as crypto from "node:crypto";\nexport const id = crypto.randomUUID;',
+  "eslint(no-restricted-imports) of the default":
+    'import crypto from "node:crypto";\nexport const id = crypto.randomUUID;',
   "eslint(no-console)": "console.log(1);",
   "eslint(eqeqeq)": "export const same = (a: string, b: string): boolean => a == b;",
 };
