@@ -1,34 +1,22 @@
-import { randomBytes } from "node:crypto";
-import { rootCertificates } from "node:tls";
-import { createMaildir } from "../adapters/local/maildir-directories.ts";
-import { createMaildirDelivery } from "../adapters/local/maildir.ts";
-import {
-  createOpenSslChainVerifier,
-  type OpenSslChainVerifier,
-} from "../adapters/openssl/openssl-chain-verifier.ts";
-import { createSmtpDelivery } from "../adapters/smtp/smtp-delivery.ts";
-import { createIdSource } from "../core/name/ids.ts";
+import type { OpenSslChainVerifier } from "../adapters/openssl/openssl-chain-verifier.ts";
 import type { Clock } from "../core/clock.ts";
-import { createDeliveryRouter } from "../core/delivery/delivery-router.ts";
-import type { Endpoint } from "../core/delivery/next-hop-policy.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
+import { composeWorker } from "../worker/compose-worker.ts";
 import { type Config, describeConfig } from "../worker/config/config.ts";
-import { startEdge } from "../worker/edge/edge.ts";
 import type { Log } from "../worker/telemetry/log.ts";
 import type { ShutdownStep } from "../worker/process/shutdown.ts";
-import { StartFailure } from "../worker/process/start-failure.ts";
-import { startWorker, type Worker } from "../worker/worker.ts";
+import type { Worker } from "../worker/worker.ts";
 import { type ApiToken, obtainApiToken } from "./api-token.ts";
 import { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 import { type DefaultCertificate, obtainDefaultCertificate } from "./default-certificate.ts";
-import { codeOf, removeIfThere, writeDurably } from "./durable-file.ts";
+import { removeIfThere, writeDurably } from "./durable-file.ts";
 import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
 import { checkDatabaseFile, checkEverWritten } from "./lost-settings.ts";
 import type { Running } from "./running.ts";
 import { startSchedule } from "./schedule.ts";
-import { type LocalStores, openStores } from "./local-stores.ts";
+import { openStores } from "./local-stores.ts";
 
 export interface LocalProductOptions {
   readonly config: Config;
@@ -85,8 +73,18 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   };
   const certificate = await obtainCertificate();
 
-  const verifier = await startVerifier(options, clock);
-  const worker = await startWorkerOn(options, { stores, verifier, certificate, clock });
+  const { worker, verifier } = await composeWorker(
+    {
+      config,
+      release,
+      clock,
+      ...stores,
+      defaultCertificate: certificate.material,
+      // A file made here is renewed in time, and one that the operator put there is served without a restart.
+      renewDefaultCertificate: async () => (await obtainCertificate()).material,
+    },
+    options,
+  );
   const api = await startLocalApi({ config, log, token: token.token, certificate, clock, worker, ...stores });
   addEnding({
     name: "traffic",
@@ -95,8 +93,6 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     },
   });
 
-  const renewal = keepCertificateFresh({ worker, log, obtainCertificate });
-  addEnding({ name: "renewal", run: async () => clearInterval(renewal) });
   const schedule = startSchedule({ ...stores, clock, log });
   addEnding({ name: "schedule", run: () => schedule.stop() });
 
@@ -114,99 +110,6 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     notes,
     hasSettings: isHeld,
   };
-}
-
-async function startVerifier(
-  { config, log, addEnding }: LocalProductOptions,
-  clock: Clock,
-): Promise<OpenSslChainVerifier> {
-  const verifier = await createOpenSslChainVerifier({
-    clock,
-    maxPerClientPerMinute: config.limits.maxChainVerificationsPerClient,
-  });
-  addEnding({ name: "chain verifier", run: () => verifier.close() });
-  if (!verifier.available) log("chain-verifier-missing", { problem: verifier.problem });
-  return verifier;
-}
-
-interface WorkerParts {
-  readonly stores: LocalStores;
-  readonly verifier: OpenSslChainVerifier;
-  readonly certificate: DefaultCertificate;
-  readonly clock: Clock;
-}
-
-async function startWorkerOn(
-  { config, release, log, writeLine, addEnding }: LocalProductOptions,
-  { stores, verifier, certificate, clock }: WorkerParts,
-): Promise<Worker> {
-  await checkDelivery(config, clock);
-  // AWS's client is half a second of start that nobody else pays for.
-  const s3 =
-    config.delivery.kind === "s3"
-      ? (await import("../adapters/aws/mail-bucket.ts")).openMailBucket(clock)
-      : undefined;
-  let ownListeners: readonly Endpoint[] = [];
-  const nextHop = createSmtpDelivery({
-    name: config.smtpName,
-    limits: config.limits,
-    allow: config.deliveryAllow,
-    ownListeners: () => ownListeners,
-  });
-  const worker = await startWorker({
-    config,
-    ...stores,
-    edgeId: createIdSource(() => clock.now(), randomBytes).edge(),
-    release,
-    delivery: createDeliveryRouter({ nextHop, s3, maildir: createMaildirDelivery({ clock }) }),
-    chainVerifier: verifier,
-    defaultCertificate: certificate.material,
-    publicRoots: rootCertificates,
-    clock,
-    log,
-    writeMetrics: writeLine,
-    startEdge,
-  });
-  ownListeners = worker.edge.listeners;
-  addEnding({
-    name: "worker",
-    run: async ({ hurry }) => {
-      await worker.drain(hurry);
-      await worker.stop();
-    },
-  });
-  return worker;
-}
-
-/** Once a day: a file made here is renewed in time, and one that the operator put there is served without a restart. */
-function keepCertificateFresh({
-  worker,
-  log,
-  obtainCertificate,
-}: {
-  readonly worker: Worker;
-  readonly log: Log;
-  readonly obtainCertificate: () => Promise<DefaultCertificate>;
-}): NodeJS.Timeout {
-  const renew = async (): Promise<void> => {
-    try {
-      worker.edge.replaceDefaultCertificate((await obtainCertificate()).material);
-    } catch (error) {
-      log("default-certificate-problem", { error });
-    }
-  };
-  return setInterval(() => void renew(), DAY_MS);
-}
-
-/** What would be found at the first message otherwise, by the client. */
-async function checkDelivery({ delivery }: Config, clock: Clock): Promise<void> {
-  if (delivery.kind !== "maildir") return;
-  try {
-    await createMaildir(delivery.directory, clock.now());
-  } catch (error) {
-    const reason = `${delivery.directory} cannot be used as a maildir (${String(codeOf(error))})`;
-    throw new StartFailure("DELIVERY", reason, { cause: error });
-  }
 }
 
 function describeRunning(config: Config, worker: Worker, api: HttpServer): Running {
