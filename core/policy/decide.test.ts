@@ -5,11 +5,12 @@ import { domainRecord } from "../../test/support/records.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord, TlsException, TlsSettings } from "../record/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
-import { decide, verdictWithoutSettings } from "./decide.ts";
-import type { SessionFacts, TlsFacts } from "./facts.ts";
+import { decide, type Decision } from "./decide.ts";
+import type { RecipientFacts, SessionFacts, TlsFacts } from "./facts.ts";
 import type { Verdict } from "./verdict.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
+const REQUIRE = { level: "require", mode: "require" } as const;
 const NO_TRUST: ResolvedTrust = { hash: "", anchorsPem: [], crlsPem: [], exemptPem: [], unusable: false };
 const TRUST: ResolvedTrust = { ...NO_TRUST, hash: "trust-a", anchorsPem: ["PEM"] };
 const host = (text: string) => text as DomainName;
@@ -68,13 +69,25 @@ const facts = (session: TlsFacts | null, change: Partial<SessionFacts> = {}): Se
   ...change,
 });
 
+const recipient = (session: SessionFacts, change: Partial<RecipientFacts> = {}): RecipientFacts => ({
+  session,
+  localPart: "x",
+  nowMs: NOW,
+  staleForMs: 0,
+  chain: null,
+  ...change,
+});
+
+const ask = (rule: Rule, session: SessionFacts, change: Partial<RecipientFacts> = {}): Decision =>
+  decide({ domain: domain(rule), trust: TRUST }, recipient(session, change));
+
 function verdict(
   rule: Rule,
   given: SessionFacts,
   chain: ChainVerdict | null = null,
   trust: ResolvedTrust = TRUST,
 ): Verdict {
-  const decision = decide({ domain: domain(rule), trust, facts: given, localPart: "x", nowMs: NOW, chain });
+  const decision = decide({ domain: domain(rule), trust }, recipient(given, { chain }));
   if (decision.kind !== "verdict") throw new Error("the chain verifier was asked for");
   return decision.verdict;
 }
@@ -83,15 +96,29 @@ const brief = ({ outcome, reason, circumstance }: Verdict): string =>
   [outcome, reason, circumstance].filter((part) => part !== null).join(" ");
 
 describe("rows 1 and 2: a recipient without settings", () => {
+  const CERTIFICATE = facts(tls({ peer: peer(UNJUDGED) }));
+
   it.each([
     ["absent", 0, "reject relay-denied"],
     ["absent", 60_000, "reject relay-denied"],
     ["absent", 60_001, "defer relay-denied stale"],
     ["unusable", 0, "defer settings-unusable"],
     ["unusable", 60_001, "defer settings-unusable"],
-  ] as const)("is judged when %s and stale for %d ms: %s", (entry, staleForMs, expected) =>
-    expect(brief(verdictWithoutSettings(entry, staleForMs))).toBe(expected),
-  );
+  ] as const)("whose domain is %s is judged at settings %d ms old: %s", (settings, staleForMs, expected) => {
+    for (const session of [facts(null), CERTIFICATE]) {
+      const decision = decide(settings, recipient(session, { staleForMs }));
+      expect(decision).toMatchObject({ verdict: { clientCertificate: "not-requested", exception: null } });
+      expect(decision.kind === "verdict" && brief(decision.verdict)).toBe(expected);
+    }
+  });
+
+  it("are the only rows that the age of the settings changes", () => {
+    const settings = { domain: domain(REQUIRE), trust: TRUST };
+    for (const session of [facts(null), CERTIFICATE, facts(tls({ peer: peer(OK) }))]) {
+      const fresh = decide(settings, recipient(session));
+      expect(decide(settings, recipient(session, { staleForMs: 86_400_000 }))).toEqual(fresh);
+    }
+  });
 });
 
 describe("rows 3 and 4: the server side of TLS", () => {
@@ -123,7 +150,6 @@ describe("rows 3 and 4: the server side of TLS", () => {
   );
 });
 
-const REQUIRE = { level: "require", mode: "require" } as const;
 const exception = (change: Partial<TlsException>): TlsException => ({ match: {}, reason: "test", ...change });
 const judged = (valid: boolean, clientAuth: boolean, serverAuth: boolean): ChainVerdict => ({
   kind: "judged",
@@ -205,29 +231,13 @@ describe("rows 5 to 8: the client's certificate", () => {
     ["a wider purpose may still pass", "clientAuthOrServerAuth", refused("INVALID_PURPOSE")],
     ["the last error may hide an earlier one", "clientAuth", refused("INVALID_PURPOSE")],
   ] as const)("asks the chain verifier when %s", (_, purpose, handshake) =>
-    expect(
-      decide({
-        domain: domain({ ...REQUIRE, purpose }),
-        trust: TRUST,
-        facts: facts(tls({ peer: peer(handshake) })),
-        localPart: "x",
-        nowMs: NOW,
-        chain: null,
-      }).kind,
-    ).toBe("chain-needed"),
+    expect(ask({ ...REQUIRE, purpose }, facts(tls({ peer: peer(handshake) }))).kind).toBe("chain-needed"),
   );
 
   it("asks the chain verifier about a chain that is longer than a path may be, though the handshake took it", () => {
     const ofLength = (length: number) => ({ chain: Array.from({ length }, () => new Uint8Array([1])) });
     const answer = (length: number, chain: ChainVerdict | null) =>
-      decide({
-        domain: domain(REQUIRE),
-        trust: TRUST,
-        facts: facts(tls({ peer: peer(OK, ofLength(length)) })),
-        localPart: "x",
-        nowMs: NOW,
-        chain,
-      });
+      ask(REQUIRE, facts(tls({ peer: peer(OK, ofLength(length)) })), { chain });
     expect(answer(7, null)).toMatchObject({ verdict: { outcome: "accept" } });
     expect(answer(8, null).kind).toBe("chain-needed");
     expect(answer(8, judged(true, true, false))).toMatchObject({ verdict: { outcome: "accept" } });
@@ -237,16 +247,9 @@ describe("rows 5 to 8: the client's certificate", () => {
   });
 
   it("never takes a handshake without trust for one under a domain's trust", () =>
-    expect(
-      decide({
-        domain: domain(REQUIRE),
-        trust: TRUST,
-        facts: facts(tls({ peer: peer({ trustHash: null, ok: true, code: null }) })),
-        localPart: "x",
-        nowMs: NOW,
-        chain: null,
-      }).kind,
-    ).toBe("chain-needed"));
+    expect(ask(REQUIRE, facts(tls({ peer: peer({ trustHash: null, ok: true, code: null }) }))).kind).toBe(
+      "chain-needed",
+    ));
 
   it("calls everybody untrusted when nobody is trusted, without the verifier", () =>
     expect(
@@ -439,8 +442,7 @@ describe("exceptions", () => {
     given: SessionFacts,
     chain: ChainVerdict | null = null,
   ): string => {
-    const question = { domain: domain(rule), trust: TRUST, facts: given, localPart, nowMs: NOW, chain };
-    const decision = decide(question);
+    const decision = ask(rule, given, { localPart, chain });
     return decision.kind === "verdict" ? brief(decision.verdict) : decision.kind;
   };
   const strict: Rule = { ...REQUIRE, minVersion: "TLSv1.3", exceptions: [forReports()] };

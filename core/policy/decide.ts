@@ -10,64 +10,80 @@ import type {
   TlsLevel,
 } from "../record/domain.ts";
 import { isInForce } from "../snapshot/domain-group.ts";
-import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
+import type { ResolvedTrust } from "./chain-verifier.ts";
 import { type ClientJudgement, judgeClient } from "./client-judgement.ts";
 import { allowedNameAccepts, nameAccepted } from "./client-names.ts";
-import type { SessionFacts } from "./facts.ts";
+import type { RecipientFacts, SessionFacts } from "./facts.ts";
 import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "./verdict.ts";
 
-export interface Question {
-  readonly domain: DomainRecord;
-  /** The domain's own trust under the connection's snapshot. */
-  readonly trust: ResolvedTrust;
-  readonly facts: SessionFacts;
-  /** The recipient's local part as the client wrote it. */
-  readonly localPart: string;
-  readonly nowMs: number;
-  /** The verifier's answer for this chain and trust; null = not asked. */
-  readonly chain: ChainVerdict | null;
-}
+/** Settings of a recipient's domain, as its listener serves them under the connection's snapshot. */
+export type RecipientSettings =
+  /** No domain that is served on this listener. */
+  | "absent"
+  /** Served, and its settings were never readable here. */
+  | "unusable"
+  | {
+      readonly domain: DomainRecord;
+      /** Resolved from the domain's own trust stores. */
+      readonly trust: ResolvedTrust;
+    };
 
 export type Decision =
   | { readonly kind: "verdict"; readonly verdict: Verdict }
   | { readonly kind: "chain-needed" };
 
-/** From this age of the last good contact a missing domain may just be unknown here: row 1 defers. */
-const STALE_AFTER_MS = 60_000;
-
-/** Rows 1 and 2: the domain is not served on this listener, or its settings were never readable here. */
-export function verdictWithoutSettings(entry: "absent" | "unusable", staleForMs: number): Verdict {
-  const base = { exception: null, clientCertificate: "not-requested", detail: null } as const;
-  if (entry === "unusable")
-    return { ...base, outcome: "defer", reason: "settings-unusable", circumstance: null };
-  return staleForMs > STALE_AFTER_MS
-    ? { ...base, outcome: "defer", reason: "relay-denied", circumstance: "stale" }
-    : { ...base, outcome: "reject", reason: "relay-denied", circumstance: null };
-}
-
 /**
- * Decides about one recipient of a domain with settings: rows 3 to 8 of semantics.md section 3, first failure wins.
+ * Decides about one recipient: the rows of semantics.md section 3, first failure wins.
  *
- * Answers `chain-needed` when the verdict hangs on the client's chain under this domain's trust and neither a pin nor the
+ * @returns `chain-needed` when the verdict depends on the client's chain under this domain's trust and neither a pin nor the
  * handshake settles it; ask the ClientChainVerifier and call again with its answer.
  */
-export function decide(question: Question): Decision {
+export function decide(settings: RecipientSettings, facts: RecipientFacts): Decision {
+  if (settings === "absent") return verdictOf(notServed(facts.staleForMs));
+  if (settings === "unusable") return verdictOf(SETTINGS_UNUSABLE);
+  const { domain, trust } = settings;
+  const question: Question = { ...facts, domain, trust };
   const client = judgePeer(question);
   switch (client.kind) {
     case "chain-needed":
       return client;
     case "not-judged":
-      return { kind: "verdict", verdict: judgeUnknown(question, client.detail) };
+      return verdictOf(judgeUnknown(question, client.detail));
     default:
-      return { kind: "verdict", verdict: judge(question, client) };
+      return verdictOf(judge(question, client));
   }
 }
+
+const verdictOf = (verdict: Verdict): Decision => ({ kind: "verdict", verdict });
+
+/** From this age of the settings a missing domain may only be unknown here: row 1 defers. */
+const STALE_AFTER_MS = 60_000;
+const WITHOUT_SETTINGS = { exception: null, clientCertificate: "not-requested", detail: null } as const;
+
+/** Row 1. */
+function notServed(staleForMs: number): Verdict {
+  const failed = { ...WITHOUT_SETTINGS, reason: "relay-denied" } as const;
+  return staleForMs > STALE_AFTER_MS
+    ? { ...failed, outcome: "defer", circumstance: "stale" }
+    : { ...failed, outcome: "reject", circumstance: null };
+}
+
+/** Row 2. */
+const SETTINGS_UNUSABLE: Verdict = {
+  ...WITHOUT_SETTINGS,
+  outcome: "defer",
+  reason: "settings-unusable",
+  circumstance: null,
+};
+
+/** Rows 3 to 8: a domain with settings, and what is known. */
+type Question = Exclude<RecipientSettings, string> & RecipientFacts;
 
 const ABSENT = { kind: "absent" } as const;
 type Judged = Exclude<ClientJudgement, { kind: "chain-needed" | "not-judged" }> | typeof ABSENT;
 
-function judgePeer({ domain, trust, facts, nowMs, chain }: Question): ClientJudgement | typeof ABSENT {
-  const peer = facts.tls?.peer ?? null;
+function judgePeer({ domain, trust, session, nowMs, chain }: Question): ClientJudgement | typeof ABSENT {
+  const peer = session.tls?.peer ?? null;
   if (peer === null) return ABSENT;
   const { tls } = domain;
   const inForce = tls.exceptions.filter((exception) => isInForce(exception, nowMs));
@@ -127,14 +143,14 @@ function ruleFor(question: Question, certificatePassed: boolean): Rule {
 }
 
 function holds(match: ExceptionMatch, question: Question, certificatePassed: boolean): boolean {
-  const { facts, domain, localPart } = question;
+  const { session, domain, localPart } = question;
   const { clientCidr, senderDomain, clientName, recipient } = match;
   if (!Object.values(match).some((value) => value !== undefined)) return false;
   if (recipient !== undefined && !isMailbox(recipient, { localPart, domain: domain.name })) return false;
-  if (clientCidr !== undefined && !isInNetwork(facts.clientAddress, clientCidr)) return false;
-  if (senderDomain !== undefined && facts.senderDomain !== senderDomain) return false;
+  if (clientCidr !== undefined && !isInNetwork(session.clientAddress, clientCidr)) return false;
+  if (senderDomain !== undefined && session.senderDomain !== senderDomain) return false;
   if (clientName === undefined) return true;
-  return certificatePassed && carries(facts.tls?.peer?.dnsNames ?? [], clientName);
+  return certificatePassed && carries(session.tls?.peer?.dnsNames ?? [], clientName);
 }
 
 const isMailbox = (expected: string, recipient: Mailbox): boolean =>
@@ -149,10 +165,10 @@ interface Failure {
 }
 
 function judge(question: Question, client: Judged): Verdict {
-  const { domain, facts } = question;
+  const { domain, session } = question;
   const rule = ruleFor(question, client.kind === "passed");
   const clientCertificate = clientResult(question, rule, client);
-  const failure = serverFailure(rule, facts) ?? clientFailure(rule, facts, clientCertificate);
+  const failure = serverFailure(rule, session) ?? clientFailure(rule, session, clientCertificate);
   return {
     ...answer(failure, domain.tls.enforcement),
     exception: rule.exception,
@@ -162,14 +178,14 @@ function judge(question: Question, client: Judged): Verdict {
 }
 
 /** Rows 3 and 4. */
-function serverFailure(rule: Rule, facts: SessionFacts): Failure | null {
-  if (facts.tls === null) {
+function serverFailure(rule: Rule, session: SessionFacts): Failure | null {
+  if (session.tls === null) {
     if (rule.level !== "require") return null;
-    return { reason: "tls-required", circumstance: facts.tlsPossible ? null : "tls-not-possible" };
+    return { reason: "tls-required", circumstance: session.tlsPossible ? null : "tls-not-possible" };
   }
-  if (rule.minVersion === "TLSv1.3" && facts.tls.protocol !== "TLSv1.3")
+  if (rule.minVersion === "TLSv1.3" && session.tls.protocol !== "TLSv1.3")
     return { reason: "tls-too-old", circumstance: null };
-  if (facts.tls.protocol !== "TLSv1.2" && facts.tls.protocol !== "TLSv1.3")
+  if (session.tls.protocol !== "TLSv1.2" && session.tls.protocol !== "TLSv1.3")
     return { reason: "tls-too-old", circumstance: null };
   return null;
 }
@@ -177,7 +193,7 @@ function serverFailure(rule: Rule, facts: SessionFacts): Failure | null {
 type Judgeable = Exclude<ClientCertificateResult, "not-judged">;
 
 /** What is recorded of the certificate under this rule: rows 5 to 8, whether or not they refuse. */
-function clientResult({ domain, facts }: Question, rule: Rule, client: Judged): Judgeable {
+function clientResult({ domain, session }: Question, rule: Rule, client: Judged): Judgeable {
   if (rule.mode === "none") return "not-requested";
   switch (client.kind) {
     case "absent":
@@ -186,8 +202,8 @@ function clientResult({ domain, facts }: Question, rule: Rule, client: Judged): 
     case "purpose":
       return client.kind;
     case "passed": {
-      const dnsNames = facts.tls?.peer?.dnsNames ?? [];
-      const named = client.pinned || nameAccepted(domain.tls.clientCertificate.names, dnsNames, facts.helo);
+      const dnsNames = session.tls?.peer?.dnsNames ?? [];
+      const named = client.pinned || nameAccepted(domain.tls.clientCertificate.names, dnsNames, session.helo);
       return named ? "verified" : "name";
     }
     default:
@@ -196,7 +212,7 @@ function clientResult({ domain, facts }: Question, rule: Rule, client: Judged): 
 }
 
 /** Rows 5 to 8. */
-function clientFailure(rule: Rule, facts: SessionFacts, result: Judgeable): Failure | null {
+function clientFailure(rule: Rule, session: SessionFacts, result: Judgeable): Failure | null {
   if (rule.mode !== "require") return null;
   switch (result) {
     case "not-requested":
@@ -205,7 +221,7 @@ function clientFailure(rule: Rule, facts: SessionFacts, result: Judgeable): Fail
     case "none":
       return {
         reason: "client-certificate-missing",
-        circumstance: facts.tls?.asked === false ? "not-asked" : null,
+        circumstance: session.tls?.asked === false ? "not-asked" : null,
       };
     case "untrusted":
       return { reason: "client-certificate-untrusted", circumstance: null };

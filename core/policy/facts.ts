@@ -1,5 +1,6 @@
 import type { PeerCertificate } from "../x509/peer-certificate.ts";
 import type { DomainName } from "../name/domain-name.ts";
+import type { ChainVerdict } from "./chain-verifier.ts";
 
 /** What decides which domains a connection can reach. */
 export interface ListenerView {
@@ -20,7 +21,7 @@ export interface TlsFacts {
   readonly peer: PeerCertificate | null;
 }
 
-/** All that is known of a connection at RCPT. Facts only grow, and are reset after STARTTLS (RFC 3207 section 4.2). */
+/** All that is known of a connection and its transaction at RCPT. Facts only grow, and are reset after STARTTLS (RFC 3207 section 4.2). */
 export interface SessionFacts {
   readonly listener: ListenerView;
   /** Canonical text of the client address: from the PROXY header where there is one, IPv4-mapped as IPv4. */
@@ -32,4 +33,16 @@ export interface SessionFacts {
   readonly helo: DomainName | null;
   /** Domain of MAIL FROM; null for `<>`. */
   readonly senderDomain: DomainName | null;
+}
+
+/** All that is known when one recipient is judged. */
+export interface RecipientFacts {
+  readonly session: SessionFacts;
+  /** The recipient's local part as the client wrote it. */
+  readonly localPart: string;
+  readonly nowMs: number;
+  /** Age of the settings: for how long the store could not be read; 0 while it can. */
+  readonly staleForMs: number;
+  /** The verifier's answer for this chain and trust; null = not asked. */
+  readonly chain: ChainVerdict | null;
 }

@@ -15,7 +15,7 @@ import { deliveryFailed } from "./delivery-failure.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
 import { parseMailParameters } from "./mail-parameters.ts";
 import { transferMessage } from "./message-transfer.ts";
-import { type JudgedRecipient, type NamedRecipient, RecipientJudge } from "./recipient-verdict.ts";
+import { type JudgedRecipient, type NamedRecipient, RecipientJudge } from "./recipient-judge.ts";
 import { type CommandAnswer, RefusedGroup } from "./refused-group.ts";
 import { passedBack, REPLIES, replyKey, type SmtpReply, verdictReply } from "./reply.ts";
 import type { AcceptedConnection, SessionServices } from "./session-context.ts";

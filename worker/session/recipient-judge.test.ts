@@ -10,7 +10,7 @@ import { makeCa } from "../../test/support/pki.ts";
 import { domainRecord, name, trustStoreId } from "../../test/support/records.ts";
 import { contents } from "../../test/support/settings-feed.ts";
 import { trustStoreOf } from "../../test/support/test-edge.ts";
-import { RecipientJudge } from "./recipient-verdict.ts";
+import { RecipientJudge } from "./recipient-judge.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const VALID: ChainVerdict = {

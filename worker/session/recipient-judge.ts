@@ -1,6 +1,6 @@
 import type { DomainName } from "../../core/name/domain-name.ts";
-import type { ChainVerdict, ClientChainVerifier, ResolvedTrust } from "../../core/policy/chain-verifier.ts";
-import { decide, verdictWithoutSettings } from "../../core/policy/decide.ts";
+import type { ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
+import { decide, type RecipientSettings } from "../../core/policy/decide.ts";
 import type { SessionFacts } from "../../core/policy/facts.ts";
 import { type ListenerSituation, reachableDomain } from "../../core/policy/listener.ts";
 import type { TrustResolver } from "../../core/policy/trust.ts";
@@ -43,27 +43,34 @@ export class RecipientJudge {
 
   async judge(
     situation: ListenerSituation,
-    facts: SessionFacts,
+    session: SessionFacts,
     { domain, localPart }: NamedRecipient,
   ): Promise<JudgedRecipient> {
-    const settings = domain === null ? "absent" : reachableDomain(situation, domain);
-    if (settings === "absent" || settings === "unusable") {
-      return { verdict: verdictWithoutSettings(settings, this.#options.staleForMs()), settings: null };
-    }
-    const trust = this.#options.trust.resolve(situation.snapshot, settings.tls.clientCertificate.trust);
-    const question = { domain: settings, trust, facts, localPart, nowMs: situation.nowMs };
-    const first = decide({ ...question, chain: null });
-    if (first.kind === "verdict") return { verdict: first.verdict, settings };
-    const second = decide({ ...question, chain: await this.#verify(facts, trust) });
-    // A decision that asks twice for the same chain would be a fault in core; nobody is let in by it.
+    const settings = this.#settingsOf(situation, domain);
+    const staleForMs = this.#options.staleForMs();
+    const facts = { session, localPart, nowMs: situation.nowMs, staleForMs };
+    const record = typeof settings === "string" ? null : settings.domain;
+    const first = decide(settings, { ...facts, chain: null });
+    if (first.kind === "verdict") return { verdict: first.verdict, settings: record };
+    const second = decide(settings, { ...facts, chain: await this.#verify(session, settings) });
+    // A decision that asks twice for the same chain would be a fault in core; it must not let a client in.
     if (second.kind === "chain-needed") throw new Error("the chain was judged and is needed still");
-    return { verdict: second.verdict, settings };
+    return { verdict: second.verdict, settings: record };
   }
 
-  #verify(facts: SessionFacts, trust: ResolvedTrust): Promise<ChainVerdict> {
+  #settingsOf(situation: ListenerSituation, name: DomainName | null): RecipientSettings {
+    const domain = name === null ? "absent" : reachableDomain(situation, name);
+    if (domain === "absent" || domain === "unusable") return domain;
+    const trust = this.#options.trust.resolve(situation.snapshot, domain.tls.clientCertificate.trust);
+    return { domain, trust };
+  }
+
+  #verify(session: SessionFacts, settings: RecipientSettings): Promise<ChainVerdict> {
     const { chainVerifier, clientKey, onTooMany } = this.#options;
-    const chain = facts.tls?.peer?.chain;
-    if (chainVerifier === null || chain === undefined) return Promise.resolve(NO_VERIFIER);
+    const chain = session.tls?.peer?.chain;
+    if (chainVerifier === null || chain === undefined || typeof settings === "string")
+      return Promise.resolve(NO_VERIFIER);
+    const { trust } = settings;
     this.#answers ??= new Map();
     const known = this.#answers.get(trust.hash);
     if (known !== undefined) return known;
