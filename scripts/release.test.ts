@@ -82,7 +82,7 @@ describe("release.ts prepare", () => {
     expect(FILES.map(read)).toEqual(before);
   });
 
-  it("rejects the version that is there", () => {
+  it("rejects the present version", () => {
     const { version } = json("package.json");
     expect(release("prepare", version).stderr).toBe(`release: version ${version} is not above ${version}\n`);
   });
