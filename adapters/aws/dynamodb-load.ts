@@ -1,7 +1,8 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
+import { changesOf, following, type ItemChange } from "../../core/store/log-applier.ts";
 import type { MxHost } from "../../core/record/mx-host.ts";
-import type { LogEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/store/store.ts";
+import type { LogEntry, StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {
   readCertificate,
   readDomain,
@@ -32,7 +33,7 @@ const OVERLAP_ENTRIES = 20;
 /** A replica is about a second behind; an alarm rings long before one of its partitions is this far behind (infra/alarms.ts). */
 const OVERLAP_MS = 15 * 60_000;
 
-type Value = NonNullable<RecordChange["after"]> | MxHost;
+type Value = NonNullable<ItemChange["after"]>;
 
 /** What is stored under one key, and since which revision. */
 interface Held {
@@ -148,38 +149,27 @@ async function followLog(
   throw new Unavailable(`a record of revision ${ahead} is here and the log ends at ${revision}`);
 }
 
-/** The entries that follow without a gap; null = one of them cannot be read. */
+/** The entries that follow, to the first gap; null = one of them cannot be read. */
 async function entriesAfter(table: DynamoDbTable, revision: number, end: number): Promise<LogEntry[] | null> {
+  const feed = await entriesUpTo(table, { after: revision, head: end, limit: ENTRIES_AT_ONCE });
   const entries: LogEntry[] = [];
-  for (const item of await entriesUpTo(table, { after: revision, head: end, limit: ENTRIES_AT_ONCE })) {
+  for (const item of following(revision, feed).entries) {
     if (item.kind === "unreadable") return null;
-    if (item.entry.revision !== revision + entries.length + 1) break;
     entries.push(item.entry);
   }
   return entries;
 }
 
 function applyEntry(held: Map<string, Held>, entry: LogEntry): void {
-  for (const write of writesOf(entry)) apply(held, entry.revision, write);
+  for (const change of changesOf(entry)) apply(held, entry.revision, change);
 }
 
-interface Write {
-  readonly kind: StoredKind;
-  readonly id: string;
-  readonly value: Value | null;
-}
-
-const writesOf = ({ record, hosts }: LogEntry): Write[] => [
-  { kind: record.kind, id: record.id, value: record.after },
-  ...hosts.map(({ host, after }): Write => ({ kind: "mx-host", id: host, value: after })),
-];
-
-function apply(held: Map<string, Held>, revision: number, { kind, id, value }: Write): void {
+function apply(held: Map<string, Held>, revision: number, { kind, id, after }: ItemChange): void {
   const { sk } = recordKey(kind, id);
   // What was read after this entry was written has it already.
   if ((held.get(sk)?.revision ?? 0) >= revision) return;
-  if (value === null) held.delete(sk);
-  else held.set(sk, { kind, revision, read: { value } });
+  if (after === null) held.delete(sk);
+  else held.set(sk, { kind, revision, read: { value: after } });
 }
 
 interface Overlap {
@@ -201,10 +191,10 @@ async function applyNewest(
   const until = Date.parse(newest.entries.at(-1)?.at ?? "") - OVERLAP_MS;
   for (let run = newest; ; ) {
     for (const entry of run.entries.toReversed()) {
-      const first = writesOf(entry).filter(({ kind, id }) => !decided.has(recordKey(kind, id).sk));
-      for (const write of first) {
-        decided.add(recordKey(write.kind, write.id).sk);
-        apply(held, entry.revision, write);
+      const first = changesOf(entry).filter(({ kind, id }) => !decided.has(recordKey(kind, id).sk));
+      for (const change of first) {
+        decided.add(recordKey(change.kind, change.id).sk);
+        apply(held, entry.revision, change);
       }
     }
     const [oldest] = run.entries;

@@ -50,6 +50,31 @@ describe("a backup", () => {
     expect(still.written).toEqual([]);
   });
 
+  it("keeps what it held of an item that everything was read without", async () => {
+    const item = { kind: "domain", id: "example.com", problem: "not JSON" } as const;
+    const damaged = { ...contents(9, []), unreadable: [item] };
+    const kept = { ...everything(3), revision: 9, unreadable: [item] };
+    const { store, written, run } = start(everything(3));
+    store.contents = damaged;
+    store.head = 9;
+    await run();
+    expect(written).toEqual([{ at, contents: kept }]);
+    // Read again, since what could not be read may be readable now, and still kept.
+    const later = start(kept);
+    later.store.contents = { ...damaged, revision: 12 };
+    await later.run();
+    expect(later.written).toEqual([{ at, contents: { ...kept, revision: 12 } }]);
+    const gone = start(kept);
+    gone.store.contents = contents(12, []);
+    await gone.run();
+    expect(gone.written).toEqual([{ at, contents: contents(12, []) }]);
+    // A store of an earlier time: the backup is not what was in force before.
+    const restored = start(everything(20));
+    restored.store.contents = damaged;
+    await restored.run();
+    expect(restored.written).toEqual([{ at, contents: damaged }]);
+  });
+
   it("is written when an item became unreadable or readable, and not while it stays so", async () => {
     const item = { kind: "domain", id: "b.example", problem: "not JSON" } as const;
     const [well, damaged] = [everything(3), { ...everything(3), unreadable: [item] }];

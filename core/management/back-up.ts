@@ -1,6 +1,6 @@
 import { timestamp } from "../clock.ts";
 import { Unavailable, Unreadable } from "../errors.ts";
-import { contentsAfter, FeedGap } from "../store/apply-entries.ts";
+import { contentsAfter, FeedGap, versionsIn, withPreviousVersions } from "../store/log-applier.ts";
 import { lostSettings } from "../store/lost-settings.ts";
 import type { SnapshotBackup, SnapshotBackups } from "../store/snapshot-backup.ts";
 import type { Store, StoreContents } from "../store/store.ts";
@@ -34,7 +34,7 @@ export async function backUp({ store, backups }: BackUpPorts, nowMs: number): Pr
   // What could not be read may be readable to this release.
   const followed =
     held === null || held.contents.unreadable.length > 0 ? null : await follow(store, held.contents);
-  const contents = followed ?? (await store.loadAll());
+  const contents = followed ?? (await loadAll(store, held?.contents ?? null));
   const lost = lostSettings(contents.revision, held?.contents.revision ?? null);
   if (lost !== null) throw new Unavailable(lost);
   const read = followed === null ? "everything" : "changes";
@@ -42,6 +42,14 @@ export async function backUp({ store, backups }: BackUpPorts, nowMs: number): Pr
   if (held !== null && saysTheSame(held.contents, contents)) return { at: held.at, contents, read };
   await backups.write({ at, contents });
   return { at, contents, read };
+}
+
+/** Everything, with the last backup's versions of items that cannot be read: an edge that starts from it keeps them in force. */
+async function loadAll(store: Pick<Store, "loadAll">, held: StoreContents | null): Promise<StoreContents> {
+  const contents = await store.loadAll();
+  // A store that was restored to an earlier time: what is held is not what was in force before.
+  if (held === null || held.revision > contents.revision) return contents;
+  return withPreviousVersions(contents, versionsIn(held));
 }
 
 /** One revision has one content, apart from what a release can read of it. */

@@ -1,4 +1,4 @@
-import { FeedGap } from "../store/apply-entries.ts";
+import { FeedGap } from "../store/log-applier.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { contents, domainAtLevel, feedEntry, levelEntry, levelOf } from "../../test/support/settings-feed.ts";

@@ -1,4 +1,13 @@
-import { FeedGap } from "../store/apply-entries.ts";
+import {
+  allFollowing,
+  type ContentsWith,
+  feedChangesOf,
+  type ItemChange,
+  itemKey,
+  type PreviousVersions,
+  type UnreadableChange,
+  withPreviousVersions,
+} from "../store/log-applier.ts";
 import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
@@ -10,7 +19,7 @@ import { createInterner, type Interner } from "./interner.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import { PersistentMap, PersistentMapBuilder } from "./persistent-map.ts";
 import type { HostView, Snapshot } from "./snapshot-view.ts";
-import type { FeedEntry, LogEntry, StoreContents, UnreadableItem } from "../store/store.ts";
+import type { FeedEntry, StoreContents, UnreadableItem } from "../store/store.ts";
 
 /** The domains of one MX host. Most hosts have one domain, and a group for each would be as large as the record. */
 type HostDomains = DomainRecord | DomainGroup;
@@ -20,31 +29,41 @@ type TrustContents = ReadonlyMap<string, TrustStoreContent>;
 interface Parts {
   readonly revision: number;
   readonly domains: DomainGroup;
-  /** Domains whose newest version cannot be read; only those without an earlier one are row 2. */
-  readonly unusable: PersistentMap<DomainName, UnreadableItem>;
-  /** Domains by MX host, whoever owns the host. */
+  /** Domains by MX host, of any account. */
   readonly groups: PersistentMap<DomainName, HostDomains>;
   /** Hosts with a certificate of the settings. Owner and count of a host are for writers only. */
   readonly hostCertificates: PersistentMap<DomainName, CertificateId>;
   readonly certificates: PersistentMap<CertificateId, CertificateRecord>;
   readonly trustStores: PersistentMap<TrustStoreId, TrustStoreRecord>;
   readonly trustContents: TrustContents;
-  /** By kind and id; a readable version of the same record takes its item out. */
+  /** By kind and id (`itemKey`); a readable version of the same item takes it out. */
   readonly unreadable: PersistentMap<string, UnreadableItem>;
   readonly interner: Interner;
 }
 
 const PARTS = new WeakMap<Snapshot, Parts>();
 
-/** Builds the snapshot of a full load. Unreadable domains are row 2 until a readable version comes. */
-export function buildSnapshot(contents: StoreContents, trustContents: TrustContents): Snapshot {
+/** What a snapshot keeps of a host: owner and count are for writers only. */
+type HostCertificate = Pick<MxHost, "host" | "certificateId">;
+
+/**
+ * Builds the snapshot of a full load.
+ *
+ * @param previous the snapshot in force before; an item that cannot be read keeps its version of it. Without one, an
+ *   unreadable domain is row 2 until a readable version comes.
+ */
+export function buildSnapshot(
+  loaded: StoreContents,
+  trustContents: TrustContents,
+  previous: Snapshot | null = null,
+): Snapshot {
   const interner = createInterner();
+  const contents: ContentsWith<HostCertificate> =
+    previous === null ? loaded : withPreviousVersions(loaded, versionsOf(partsOf(previous)));
   const domains = contents.domains.map((domain) => withSharedTls(domain, interner));
-  const unusable = contents.unreadable.filter((item) => item.kind === "domain");
   return view({
     revision: contents.revision,
     domains: DomainGroup.of(domains),
-    unusable: PersistentMap.from(unusable.map((item) => [item.id as DomainName, item] as const)),
     groups: domainsByHost(domains),
     hostCertificates: PersistentMap.from(certificatesOf(contents.mxHosts)),
     certificates: PersistentMap.fromValues(contents.certificates, ({ id }) => id),
@@ -54,6 +73,13 @@ export function buildSnapshot(contents: StoreContents, trustContents: TrustConte
     interner,
   });
 }
+
+const versionsOf = (parts: Parts): PreviousVersions<HostCertificate> => ({
+  domain: (name) => parts.domains.get(name),
+  mxHost: (host) => ({ host, certificateId: parts.hostCertificates.get(host) ?? null }),
+  certificate: (id) => parts.certificates.get(id),
+  trustStore: (id) => parts.trustStores.get(id),
+});
 
 /** A record that a store has shared already (`Interner.domain`) stays the object it is. */
 function withSharedTls(domain: DomainRecord, interner: Interner): DomainRecord {
@@ -77,7 +103,7 @@ function domainsByHost(domains: readonly DomainRecord[]): PersistentMap<DomainNa
   return byHost.build();
 }
 
-function* certificatesOf(hosts: readonly MxHost[]): Generator<readonly [DomainName, CertificateId]> {
+function* certificatesOf(hosts: readonly HostCertificate[]): Generator<readonly [DomainName, CertificateId]> {
   for (const { host, certificateId } of hosts) if (certificateId !== null) yield [host, certificateId];
 }
 
@@ -92,19 +118,14 @@ const groupOf = (domains: HostDomains): DomainGroup =>
  */
 export function applyEntries(
   snapshot: Snapshot,
-  entries: readonly FeedEntry[],
+  feed: readonly FeedEntry[],
   trustContents: TrustContents,
 ): Snapshot {
-  let parts: Parts = { ...partsOf(snapshot), trustContents };
-  for (const entry of entries) {
-    const revision = entry.kind === "entry" ? entry.entry.revision : entry.revision;
-    if (revision <= parts.revision) continue;
-    if (revision !== parts.revision + 1)
-      throw new FeedGap(`expected revision ${parts.revision + 1}, got ${revision}`);
-    parts =
-      entry.kind === "entry" ? applyEntry(parts, entry.entry) : applyUnreadable(parts, revision, entry.item);
-  }
-  return view(parts);
+  const before = partsOf(snapshot);
+  const { entries, revision } = allFollowing(before.revision, feed);
+  return view(
+    entries.flatMap(feedChangesOf).reduce<Parts>(withChange, { ...before, revision, trustContents }),
+  );
 }
 
 /** The same settings with trust-store contents that have become readable. */
@@ -112,30 +133,28 @@ export function withTrustContents(snapshot: Snapshot, trustContents: TrustConten
   return view({ ...partsOf(snapshot), trustContents });
 }
 
-function applyEntry(before: Parts, entry: LogEntry): Parts {
-  const parts = withRecord({ ...before, revision: entry.revision }, entry);
-  const hostCertificates = entry.hosts.reduce(
-    (hosts, { host, after }) => hosts.with(host, after?.certificateId ?? undefined),
-    parts.hostCertificates,
-  );
-  const written = [
-    itemKey(entry.record.kind, entry.record.id),
-    ...entry.hosts.map(({ host }) => itemKey("mx-host", host)),
-  ];
-  const unreadable = written.reduce((items, key) => items.with(key, undefined), parts.unreadable);
-  return { ...parts, hostCertificates, unreadable };
-}
-
-function withRecord(parts: Parts, { record }: LogEntry): Parts {
-  switch (record.kind) {
+function withChange(before: Parts, change: ItemChange | UnreadableChange): Parts {
+  if (change.kind === "unreadable") {
+    const { item } = change;
+    return { ...before, unreadable: before.unreadable.with(itemKey(item.kind, item.id), item) };
+  }
+  const parts = {
+    ...before,
+    unreadable: before.unreadable.with(itemKey(change.kind, change.id), undefined),
+  };
+  switch (change.kind) {
     case "domain":
-      return withDomain(parts, record.id, record.after);
+      return withDomain(parts, change.id, change.after);
     case "certificate":
-      return { ...parts, certificates: parts.certificates.with(record.id, record.after ?? undefined) };
+      return { ...parts, certificates: parts.certificates.with(change.id, change.after ?? undefined) };
     case "trust-store":
-      return { ...parts, trustStores: parts.trustStores.with(record.id, record.after ?? undefined) };
+      return { ...parts, trustStores: parts.trustStores.with(change.id, change.after ?? undefined) };
+    case "mx-host": {
+      const certificateId = change.after?.certificateId ?? undefined;
+      return { ...parts, hostCertificates: parts.hostCertificates.with(change.id, certificateId) };
+    }
     default:
-      return record satisfies never;
+      return change satisfies never;
   }
 }
 
@@ -150,21 +169,8 @@ function withDomain(parts: Parts, name: DomainName, stored: DomainRecord | null)
     );
     groups = groups.with(host, group.size === 0 ? undefined : group);
   }
-  return {
-    ...parts,
-    groups,
-    domains: parts.domains.with(name, after),
-    unusable: parts.unusable.with(name, undefined),
-  };
+  return { ...parts, groups, domains: parts.domains.with(name, after) };
 }
-
-function applyUnreadable(parts: Parts, revision: number, item: UnreadableItem): Parts {
-  const unreadable = parts.unreadable.with(itemKey(item.kind, item.id), item);
-  const unusable = item.kind === "domain" ? parts.unusable.with(item.id as DomainName, item) : parts.unusable;
-  return { ...parts, revision, unreadable, unusable };
-}
-
-const itemKey = (kind: string, id: string): string => `${kind} ${id}`;
 
 function view(parts: Parts): Snapshot {
   const host = (name: DomainName): HostView | undefined => {
@@ -177,7 +183,8 @@ function view(parts: Parts): Snapshot {
     revision: parts.revision,
     domains: parts.domains,
     domain: (name: DomainName) =>
-      parts.domains.get(name) ?? (parts.unusable.get(name) === undefined ? undefined : ("unusable" as const)),
+      parts.domains.get(name) ??
+      (parts.unreadable.get(itemKey("domain", name)) === undefined ? undefined : ("unusable" as const)),
     host,
     hosts: function* () {
       for (const name of parts.groups.keys()) {

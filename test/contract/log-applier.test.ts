@@ -1,9 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { contentsAfter, FeedGap } from "../../core/store/apply-entries.ts";
+import { contentsAfter, FeedGap } from "../../core/store/log-applier.ts";
 import type { MxHostChange } from "../../core/record/mx-host.ts";
 import { applyEntries, buildSnapshot } from "../../core/snapshot/snapshot.ts";
-import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { FeedEntry, RecordChange, StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {
   certificateId,
@@ -13,28 +12,7 @@ import {
   trustStoreId,
   trustStoreRecord,
 } from "../support/records.ts";
-import { contents, feedEntry } from "../support/settings-feed.ts";
-
-/** What log entries make of contents, as a full load and a snapshot both show it. */
-interface Shown {
-  readonly revision: number;
-  /** Name, or id, with the revision of the version in force. */
-  readonly domains: readonly string[];
-  readonly certificates: readonly string[];
-  readonly trustStores: readonly string[];
-  /** Hosts that a domain names, with the certificate that they present. */
-  readonly hosts: readonly string[];
-  readonly unreadable: readonly string[];
-}
-
-const shown = (snapshot: Snapshot): Shown => ({
-  revision: snapshot.revision,
-  domains: [...snapshot.domains.records()].map((domain) => `${domain.name} ${domain.revision}`).toSorted(),
-  certificates: [...snapshot.certificates()].map(({ id, revision }) => `${id} ${revision}`).toSorted(),
-  trustStores: [...snapshot.trustStores()].map(({ id, revision }) => `${id} ${revision}`).toSorted(),
-  hosts: [...snapshot.hosts()].map(({ host, certificateId: id }) => `${host} ${id ?? "default"}`).toSorted(),
-  unreadable: snapshot.unreadable.map(({ kind, id, problem }) => `${kind} ${id}: ${problem}`).toSorted(),
-});
+import { contents, feedEntry, shown } from "../support/settings-feed.ts";
 
 const NO_CONTENT = new Map();
 

@@ -1,5 +1,16 @@
+import fc from "fast-check";
 import { expect, it } from "vitest";
-import { certificateId, certificateRecord, name } from "../support/records.ts";
+import { applyEntries, buildSnapshot } from "../../core/snapshot/snapshot.ts";
+import { contentsAfter } from "../../core/store/log-applier.ts";
+import type { FeedEntry } from "../../core/store/store.ts";
+import {
+  certificateId,
+  certificateRecord,
+  name,
+  trustStoreId,
+  trustStoreRecord,
+} from "../support/records.ts";
+import { shown } from "../support/settings-feed.ts";
 import {
   readableEntries,
   sorted,
@@ -9,7 +20,7 @@ import {
   Writer,
 } from "./store-under-test.ts";
 
-const X = certificateId(1);
+const [X, Y, Z] = [certificateId(1), certificateId(2), certificateId(3)];
 
 export function feedCases(subject: () => StoreUnderTest): void {
   it("gives entries in order, at most as many as asked for, with the head", async () => {
@@ -102,4 +113,64 @@ export function feedCases(subject: () => StoreUnderTest): void {
     expect(contents.revision).toBe(5);
     expect(contents).toEqual(replay(await wholeLog(store), 5));
   });
+
+  it("leads from one full load to the next, of contents as of a snapshot, in pages of any size", {
+    timeout: 60_000,
+  }, async () => {
+    const { store, other, spoil } = subject();
+    const writer = new Writer(store);
+    for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
+    await writer.putTrustStore(trustStoreRecord({ id: trustStoreId(1) }));
+    const [before, after] = [fc.sample(ANY_WRITE, 15), fc.sample(ANY_WRITE, 25)];
+    for (const write of before) await write(writer);
+    await writer.putDomain({ name: "spoiled.example", mxHosts: [SPOILED], server: { certificateId: X } });
+    await spoil("mx-host", SPOILED);
+    await spoil("trust-store", trustStoreId(1));
+    const early = await other.loadAll();
+    for (const write of after) await write(writer);
+    // Takes the place of the host that cannot be read.
+    await writer.putDomain({ name: "spoiled.example", mxHosts: [SPOILED], server: { certificateId: Y } });
+    const feed: FeedEntry[] = [];
+    for (let { revision } = early; ; revision = early.revision + feed.length) {
+      const { entries } = await other.changesAfter(revision, 100);
+      if (entries.length === 0) break;
+      feed.push(...entries);
+    }
+    const late = await other.loadAll();
+    expect(late.unreadable.map(({ kind }) => kind)).toEqual(["trust-store"]);
+    for (const size of [1, 3, feed.length]) {
+      const pages = feed.map((_, index) => feed.slice(index * size, (index + 1) * size));
+      expect(sorted(pages.reduce(contentsAfter, early))).toEqual(sorted(late));
+      const followed = pages.reduce(
+        (snapshot, page) => applyEntries(snapshot, page, NO_CONTENTS),
+        buildSnapshot(early, NO_CONTENTS),
+      );
+      expect(shown(followed)).toEqual(shown(buildSnapshot(late, NO_CONTENTS)));
+    }
+  });
+}
+
+const NO_CONTENTS = new Map<string, never>();
+const SPOILED = "mx.spoiled.example";
+
+/** A write of one of a few records, which may be there or not. */
+const ANY_WRITE = fc
+  .record({
+    which: fc.constantFrom("domain", "domain", "domain", "certificate", "trust-store"),
+    name: fc.constantFrom("a.example", "b.example", "c.example"),
+    mxHosts: fc.uniqueArray(fc.constantFrom("mx1.example", "mx2.example", SPOILED), { maxLength: 2 }),
+    certificateId: fc.constantFrom(null, X, Y),
+    deletes: fc.boolean(),
+  })
+  .map(({ which, name: id, mxHosts, certificateId: served, deletes }) => async (writer: Writer) => {
+    if (which === "certificate") return writer.putCertificate(certificateRecord({ id: served ?? Z }));
+    if (which === "trust-store") return writeTrustStore(writer, deletes);
+    if (!deletes) return writer.putDomain({ name: id, mxHosts, server: { certificateId: served } });
+    return (await writer.store.getDomain(name(id))) === null ? null : writer.deleteDomain(name(id));
+  });
+
+async function writeTrustStore(writer: Writer, deletes: boolean): Promise<unknown> {
+  const id = trustStoreId(2);
+  if (!deletes) return writer.putTrustStore(trustStoreRecord({ id }));
+  return (await writer.store.getTrustStore(id)) === null ? null : writer.deleteTrustStore(id);
 }

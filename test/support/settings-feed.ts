@@ -1,5 +1,6 @@
 import { type DomainName, parseDomainName } from "../../core/name/domain-name.ts";
 import type { DomainRecord, TlsLevel } from "../../core/record/domain.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type {
   ChangeFeed,
   FeedEntry,
@@ -45,6 +46,27 @@ export const levelOf = (
   const domain = snapshot?.domain(parseDomainName(name));
   return typeof domain === "object" ? domain.tls.server.level : domain;
 };
+
+/** A snapshot by the revisions of its records, to compare one with another. */
+export interface Shown {
+  readonly revision: number;
+  /** Name, or id, with the revision of the version in force. */
+  readonly domains: readonly string[];
+  readonly certificates: readonly string[];
+  readonly trustStores: readonly string[];
+  /** Hosts that a domain names, with the certificate that they present. */
+  readonly hosts: readonly string[];
+  readonly unreadable: readonly string[];
+}
+
+export const shown = (snapshot: Snapshot): Shown => ({
+  revision: snapshot.revision,
+  domains: [...snapshot.domains.records()].map((domain) => `${domain.name} ${domain.revision}`).toSorted(),
+  certificates: [...snapshot.certificates()].map(({ id, revision }) => `${id} ${revision}`).toSorted(),
+  trustStores: [...snapshot.trustStores()].map(({ id, revision }) => `${id} ${revision}`).toSorted(),
+  hosts: [...snapshot.hosts()].map(({ host, certificateId: id }) => `${host} ${id ?? "default"}`).toSorted(),
+  unreadable: snapshot.unreadable.map(({ kind, id, problem }) => `${kind} ${id}: ${problem}`).toSorted(),
+});
 
 /** The reading side of a store whose answers a test sets by hand; an Error is thrown. */
 export class ScriptedStore implements Pick<Store, "changesAfter" | "loadAll"> {

@@ -5,7 +5,6 @@ import { lostSettings } from "../../core/store/lost-settings.ts";
 import { applyEntries, buildSnapshot, withTrustContents } from "../../core/snapshot/snapshot.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { ChangeFeed, FeedEntry, Store, StoreContents } from "../../core/store/store.ts";
-import { withPreviousVersions } from "./carry-over.ts";
 import type { Freshness } from "./freshness.ts";
 import type { SnapshotHolder } from "./snapshot-holder.ts";
 import type { TrustContentLoader } from "./trust-content-loader.ts";
@@ -189,19 +188,23 @@ async function loadBackup(
 }
 
 async function loadEverything(ports: PollerPorts, held: Snapshot): Promise<PollEvent> {
-  return putInForce(ports, withPreviousVersions(await ports.store.loadAll(), held), held);
+  return putInForce(ports, await ports.store.loadAll(), held);
 }
+
+const NO_CONTENTS = new Map<string, never>();
 
 async function putInForce(
   ports: PollerPorts,
   contents: StoreContents,
   held: Snapshot | null,
 ): Promise<PollEvent> {
-  const snapshot = buildSnapshot(contents, await ports.trustContents.load(contents.trustStores));
+  const built = buildSnapshot(contents, NO_CONTENTS, held);
+  // Also those of trust stores that cannot be read and keep the version held before.
+  const snapshot = withTrustContents(built, await ports.trustContents.load(built.trustStores()));
   const { revision } = snapshot;
   if (!ports.holder.replace(snapshot, "full-load")) {
     return { kind: "refused", revision, from: held?.revision ?? 0 };
   }
-  const counts = { domains: contents.domains.length, unreadable: contents.unreadable.length };
+  const counts = { domains: snapshot.domains.size, unreadable: snapshot.unreadable.length };
   return { kind: "loaded", revision, from: held?.revision ?? null, ...counts };
 }
