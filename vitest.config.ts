@@ -1,16 +1,25 @@
 import { defineConfig } from "vitest/config";
+import type { InlineConfig } from "vitest/node";
 
 const SECOND_MS = 1_000;
 
-/** What every project shares: no globals, and processes rather than threads, since signals and umask belong to a process. */
+/** First of every project's: gives a run its own temporary directory, and fails a run that leaves anything there. */
+const RUN_DIRECTORY = "test/support/run-directory.ts";
+
+/** Of every project. Processes rather than threads, since signals, umask and the working directory belong to a process. */
 const shared = {
   environment: "node",
   globals: false,
   pool: "forks",
   restoreMocks: true,
-  // How long a condition is waited for: no claim about speed, so that a busy machine changes nothing.
-  expect: { poll: { interval: 10, timeout: 15 * SECOND_MS } },
-} as const;
+  globalSetup: [RUN_DIRECTORY],
+  expect: {
+    // A test without an assertion proves nothing, however it returns.
+    requireAssertions: true,
+    // How long a condition is waited for: no claim about speed, so that a busy machine changes nothing.
+    poll: { interval: 10, timeout: 15 * SECOND_MS },
+  },
+} satisfies InlineConfig;
 
 export default defineConfig({
   test: {
@@ -28,9 +37,20 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: "core",
+          include: ["core/**/*.test.ts"],
+          // Without processes, sockets and files, so that threads, and modules loaded once for all, do for them.
+          pool: "threads",
+          isolate: false,
+          testTimeout: 20 * SECOND_MS,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: "unit",
           include: [
-            "{core,adapters,functions,worker,local,scripts,infra}/**/*.test.ts",
+            "{adapters,functions,worker,local,scripts,infra}/**/*.test.ts",
             "test/{contract,support,fuzz}/**/*.test.ts",
           ],
           testTimeout: 20 * SECOND_MS,
@@ -66,7 +86,7 @@ export default defineConfig({
           ...shared,
           name: "aws",
           include: ["test/aws/**/*.test.ts"],
-          globalSetup: ["test/support/aws/aws-setup.ts", "test/infra/harness/unpacked-sst.ts"],
+          globalSetup: [RUN_DIRECTORY, "test/support/aws/aws-setup.ts", "test/infra/harness/unpacked-sst.ts"],
           testTimeout: 120 * SECOND_MS,
           hookTimeout: 120 * SECOND_MS,
         },
@@ -76,7 +96,11 @@ export default defineConfig({
           ...shared,
           name: "infra",
           include: ["test/infra/**/*.test.ts"],
-          globalSetup: ["test/infra/harness/unpacked-sst.ts", "test/infra/linters/installed-linters.ts"],
+          globalSetup: [
+            RUN_DIRECTORY,
+            "test/infra/harness/unpacked-sst.ts",
+            "test/infra/linters/installed-linters.ts",
+          ],
           testTimeout: 120 * SECOND_MS,
           hookTimeout: 120 * SECOND_MS,
         },
@@ -86,7 +110,7 @@ export default defineConfig({
           ...shared,
           name: "document",
           include: ["test/document/**/*.test.ts"],
-          globalSetup: ["test/document/installed-document-tools.ts"],
+          globalSetup: [RUN_DIRECTORY, "test/document/installed-document-tools.ts"],
           testTimeout: 120 * SECOND_MS,
           hookTimeout: 120 * SECOND_MS,
         },
@@ -96,7 +120,7 @@ export default defineConfig({
           ...shared,
           name: "peers",
           include: ["test/peers/**/*.test.ts"],
-          globalSetup: ["test/support/peers/installed-peers.ts"],
+          globalSetup: [RUN_DIRECTORY, "test/support/peers/installed-peers.ts"],
           testTimeout: 120 * SECOND_MS,
           hookTimeout: 120 * SECOND_MS,
         },

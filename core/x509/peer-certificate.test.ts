@@ -176,7 +176,7 @@ describe("readPeerCertificate", () => {
   it("survives bytes of no shape at all", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
-        readPeerCertificate([bytes]);
+        expect(() => readPeerCertificate([bytes])).not.toThrow();
       }),
       { numRuns: 2000 },
     );

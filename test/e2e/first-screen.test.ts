@@ -1,17 +1,18 @@
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { endAll, newDataDir, withPostern } from "./postern-process.ts";
 
 let dataDir = "";
+let temporary = "";
 beforeEach(() => {
   dataDir = newDataDir();
+  temporary = newDataDir();
 });
 afterEach(async () => {
   await endAll();
-  rmSync(dataDir, { recursive: true, force: true });
+  for (const each of [dataDir, temporary]) rmSync(each, { recursive: true, force: true });
 });
 
 interface Ran {
@@ -22,9 +23,10 @@ interface Ran {
 /** As a person would paste it: another folder, a shell, no variables of ours. */
 async function paste(line: string): Promise<Ran> {
   const child = spawn("/bin/sh", ["-c", line], {
-    cwd: tmpdir(),
+    cwd: temporary,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"] },
+    // npm keeps a cache of compiled code in the temporary directory.
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], TMPDIR: temporary },
   });
   const [output, , [code]] = await Promise.all([
     text(child.stdout),

@@ -51,6 +51,7 @@ export class PosternProcess {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env["PATH"],
+        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
         TMPDIR: temporary,
         API_PORT: "0",
         SMTP_PORT: "0",

@@ -35,7 +35,8 @@ function variablesOf(
   symlinkSync(PLATFORM, join(folder, ".sst/platform"));
   writeFileSync(join(folder, "sst.config.ts"), CONFIG);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const environment = { PATH: process.env["PATH"], HOME: join(folder, "home") };
+  // SST leaves a log in the temporary directory.
+  const environment = { PATH: process.env["PATH"], HOME: join(folder, "home"), TMPDIR: folder };
   spawnSync(SST, ["diff", "--stage", "scratch"], {
     cwd: folder,
     env: { ...environment, SST_SKIP_DEPENDENCY_CHECK: "true", SST_TELEMETRY_DISABLED: "1", ...shell },

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll } from "vitest";
 import { z } from "zod";
 import { type Bundle, buildBundle } from "../../../scripts/bundles.ts";
 import { waitUntil } from "../peers/wait-until.ts";
@@ -16,13 +17,20 @@ const startedSchema = z.object({
   health: z.object({ port: z.number() }),
 });
 
-let built: Promise<Bundle> | null = null;
+let built: { readonly directory: string; readonly bundle: Promise<Bundle> } | null = null;
 
 /** The worker's bundle, away from every package of the checkout: what it needs must be in it. */
 export function workerBundle(): Promise<Bundle> {
-  built ??= buildBundle("worker", mkdtempSync(join(tmpdir(), "postern-worker-")));
-  return built;
+  const directory = built?.directory ?? mkdtempSync(join(tmpdir(), "postern-worker-"));
+  built ??= { directory, bundle: buildBundle("worker", directory) };
+  return built.bundle;
 }
+
+// At the end of each test file that uses this module.
+afterAll(() => {
+  if (built !== null) rmSync(built.directory, { recursive: true, force: true });
+  built = null;
+});
 
 /** The bundled worker as a process of its own, with the variables that a task has and nothing of ours beside them. */
 export class WorkerProcess {
@@ -104,6 +112,8 @@ function startBundle(
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"],
+      // Its own, since a process that is killed leaves its temporary files behind.
+      TMPDIR: directory,
       ...sdkEnvironment(),
       STORE: "dynamodb",
       SMTP_NAME: "gate.example",

@@ -50,11 +50,15 @@ export interface Product {
 /** @param env variables beside those that every product of the tests has. */
 export async function startProduct(env: Readonly<Record<string, string>> = {}): Promise<Product> {
   const dataDir = mkdtempSync(join(tmpdir(), "postern-data-"));
+  const temporary = mkdtempSync(join(tmpdir(), "postern-data-tmp-"));
   const child = spawn(process.execPath, [join(ROOT, "local/main.ts")], {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"] ?? "",
+      // Its own, since a process that is killed leaves its temporary files behind.
+      TMPDIR: temporary,
+      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
       API_PORT: "0",
       SMTP_PORT: "0",
       HEALTH_PORT: "0",
@@ -65,6 +69,7 @@ export async function startProduct(env: Readonly<Record<string, string>> = {}): 
       ...env,
     },
   });
+  child.once("close", () => rmSync(temporary, { recursive: true, force: true }));
   const output = { screen: "", log: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => void (output.screen += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => void (output.log += text));
