@@ -3,6 +3,9 @@ import type { InlineConfig } from "vitest/node";
 
 const SECOND_MS = 1_000;
 
+/** After this a test is taken for hung. No claim about speed: a busy machine takes ten times as long as a quiet one. */
+const HUNG_MS = 300 * SECOND_MS;
+
 /** First of every project's: gives a run its own temporary directory, and fails a run that leaves anything there. */
 const RUN_DIRECTORY = "test/support/run-directory.ts";
 
@@ -13,11 +16,13 @@ const shared = {
   pool: "forks",
   restoreMocks: true,
   globalSetup: [RUN_DIRECTORY],
+  testTimeout: HUNG_MS,
+  hookTimeout: HUNG_MS,
   expect: {
     // A test without an assertion proves nothing, however it returns.
     requireAssertions: true,
     // How long a condition is waited for: no claim about speed, so that a busy machine changes nothing.
-    poll: { interval: 10, timeout: 15 * SECOND_MS },
+    poll: { interval: 10, timeout: 60 * SECOND_MS },
   },
 } satisfies InlineConfig;
 
@@ -42,7 +47,6 @@ export default defineConfig({
           // Without processes, sockets and files, so that threads, and modules loaded once for all, do for them.
           pool: "threads",
           isolate: false,
-          testTimeout: 20 * SECOND_MS,
         },
       },
       {
@@ -53,7 +57,6 @@ export default defineConfig({
             "{adapters,functions,worker,local,scripts,infra}/**/*.test.ts",
             "test/{contract,support,fuzz}/**/*.test.ts",
           ],
-          testTimeout: 20 * SECOND_MS,
         },
       },
       {
@@ -61,7 +64,6 @@ export default defineConfig({
           ...shared,
           name: "structure",
           include: ["test/structure/**/*.test.ts"],
-          testTimeout: 60 * SECOND_MS,
         },
       },
       {
@@ -69,7 +71,6 @@ export default defineConfig({
           ...shared,
           name: "dialog",
           include: ["test/{dialog,matrix}/**/*.test.ts"],
-          testTimeout: 30 * SECOND_MS,
         },
       },
       {
@@ -77,8 +78,6 @@ export default defineConfig({
           ...shared,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          testTimeout: 60 * SECOND_MS,
-          hookTimeout: 60 * SECOND_MS,
         },
       },
       {
@@ -87,8 +86,6 @@ export default defineConfig({
           name: "aws",
           include: ["test/aws/**/*.test.ts"],
           globalSetup: [RUN_DIRECTORY, "test/support/aws/aws-setup.ts", "test/infra/harness/unpacked-sst.ts"],
-          testTimeout: 120 * SECOND_MS,
-          hookTimeout: 120 * SECOND_MS,
         },
       },
       {
@@ -101,8 +98,6 @@ export default defineConfig({
             "test/infra/harness/unpacked-sst.ts",
             "test/infra/linters/installed-linters.ts",
           ],
-          testTimeout: 120 * SECOND_MS,
-          hookTimeout: 120 * SECOND_MS,
         },
       },
       {
@@ -111,8 +106,6 @@ export default defineConfig({
           name: "document",
           include: ["test/document/**/*.test.ts"],
           globalSetup: [RUN_DIRECTORY, "test/document/installed-document-tools.ts"],
-          testTimeout: 120 * SECOND_MS,
-          hookTimeout: 120 * SECOND_MS,
         },
       },
       {
@@ -121,8 +114,6 @@ export default defineConfig({
           name: "peers",
           include: ["test/peers/**/*.test.ts"],
           globalSetup: [RUN_DIRECTORY, "test/support/peers/installed-peers.ts"],
-          testTimeout: 120 * SECOND_MS,
-          hookTimeout: 120 * SECOND_MS,
         },
       },
     ],

@@ -54,7 +54,7 @@ function start() {
       const found = lines.filter((line) => line["event"] === event);
       expect(found.length).toBeGreaterThanOrEqual(times);
       return found[times - 1];
-    });
+    }, 60_000);
   const put = async (object: VaultName, ageMs: number): Promise<void> => {
     await vault.put(object, Buffer.from(object));
     const at = new Date(clock.nowMs - ageMs);

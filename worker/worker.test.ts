@@ -77,7 +77,7 @@ const storeAt = (revision: number): ScriptedStore => {
 };
 
 const until = <T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> =>
-  waitUntil(ask, { what, timeoutMs: 5_000 });
+  waitUntil(ask, { what });
 
 async function answerToPlaintext(port: number): Promise<string> {
   const client = await SmtpClient.connect(port);

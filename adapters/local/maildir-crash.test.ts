@@ -60,4 +60,4 @@ it("has every acknowledged message, complete, however often the process is kille
     const [number = "", hash] = line.split(" ");
     expect(found.get(number), number).toBe(hash);
   }
-}, 120_000);
+});

@@ -38,9 +38,7 @@ async function acknowledged(
 }
 
 describe("several processes on one SQLite file", () => {
-  it("start at once on no file, and write one log without a gap or a double", {
-    timeout: 60_000,
-  }, async () => {
+  it("start at once on no file, and write one log without a gap or a double", async () => {
     const children = ["one", "two", "three"].map((prefix) => start(prefix, 40));
     const revisions = (await Promise.all(children.map((child) => acknowledged(child)))).flat();
     expect(children.map((child) => child.exitCode)).toEqual([0, 0, 0]);
@@ -53,9 +51,7 @@ describe("several processes on one SQLite file", () => {
     database.close();
   });
 
-  it("keep every write that was acknowledged when one is killed in the middle", {
-    timeout: 60_000,
-  }, async () => {
+  it("keep every write that was acknowledged when one is killed in the middle", async () => {
     const child = start("killed", 100_000);
     const revisions = await acknowledged(child, (count) => count >= 30);
     expect(child.signalCode).toBe("SIGKILL");

@@ -25,7 +25,7 @@ describeOnAws("on AWS", () => {
               );
               return Certificate?.Status === "ISSUED" ? true : undefined;
             },
-            { what: `${arn} is issued`, timeoutMs: 90_000, explain: () => "" },
+            { what: `${arn} is issued`, explain: () => "" },
           );
         },
         close: async () => client.destroy(),

@@ -118,10 +118,10 @@ describeBehindProxy("the store on DynamoDB", () => {
 
     it("is Unavailable at its deadline", async () => {
       proxy.always(TRANSACTION, { kind: "hang" });
-      const start = performance.now();
       const refused = openStore({ deadlineMs: 600, tryMs: 200 }).commit(createA);
       await expect(refused).rejects.toBeInstanceOf(Unavailable);
-      expect(performance.now() - start).toBeLessThan(2_000);
+      // As many tries as the deadline has room for.
+      expect(tokens().length).toBeLessThanOrEqual(3);
       expect(new Set(tokens()).size).toBe(1);
     });
   });

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
 import { Contention, Unavailable } from "../../core/errors.ts";
@@ -38,7 +38,8 @@ describeOnAws("a hundred writers of different records in four processes", () => 
         for (const entry of readableEntries(entries)) {
           if (entry.revision === seen.length + 1) seen.push(entry);
         }
-        await sleep(20);
+        // Lets the writers go on.
+        await setImmediate();
       }
       return seen;
     })();

@@ -106,16 +106,14 @@ describeOnAws("the bundled worker", () => {
     expect(await end("SIGTERM")).toEqual({ code: 0 });
   });
 
-  it("puts a change in force within the poll interval and a second", async () => {
+  it("puts a change in force for the next connection", async () => {
     await setLevel("accept");
     const { port, inForce } = bound(await start());
     await inForce(1);
     const lines = ["EHLO client.example", "MAIL FROM:<a@client.example>", "RCPT TO:<b@example.com>"] as const;
     expect((await hear(await port("mx"), ...lines)).at(-1)).toMatch(/^250 2\.1\.5 /);
     const revision = await setLevel("require");
-    const changedAt = performance.now();
     await inForce(revision);
-    expect(performance.now() - changedAt).toBeLessThan(1_100);
     expect((await hear(await port("mx"), ...lines)).slice(2)).toEqual([
       "530 5.7.0 Must issue a STARTTLS command first",
       "503 5.5.1 Send MAIL first",

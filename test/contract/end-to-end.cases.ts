@@ -52,7 +52,7 @@ export function endToEndCases(product: () => ProductOnAws): void {
         const isServed = served?.version === 1 && served.problem === null;
         return edge?.atRevision === true && edge.stale === false && isServed ? true : undefined;
       },
-      { what: "the edge has reported the revision and the certificate", timeoutMs: 20_000 },
+      { what: "the edge has reported the revision and the certificate" },
     );
   });
 
@@ -93,7 +93,7 @@ async function orderCertificate(product: ProductOnAws): Promise<string> {
       const { json } = await product.ask(`GET /v1/certificates/${id}`);
       return json.state === "active" ? true : undefined;
     },
-    { what: "the certificate of ACM is exported", timeoutMs: 60_000 },
+    { what: "the certificate of ACM is exported" },
   );
   return id;
 }

@@ -125,7 +125,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
             await other.put(name, content);
             expect(await namesBefore(vault, seenMs)).not.toContain(name);
           },
-          { timeout: 5_000, interval: 50 },
+          { timeout: 60_000, interval: 50 },
         );
         expect(await vault.delete(name, seenMs)).toBe(false);
         expect(Buffer.from(await other.get(name, hashOf(content))).equals(content)).toBe(true);

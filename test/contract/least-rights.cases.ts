@@ -226,7 +226,7 @@ async function orderFor(product: ProductOnAws, host: string): Promise<string> {
       const seen = await product.ask(`GET /v1/certificates/${json.id}`);
       return seen.json.state === "active" ? true : undefined;
     },
-    { what: "the certificate of ACM is exported", timeoutMs: 60_000 },
+    { what: "the certificate of ACM is exported" },
   );
   return json.id;
 }
@@ -267,6 +267,6 @@ async function uploadsBecome({ client, name }: TestBucket, count: number): Promi
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: name }));
       return Uploads.length === count ? true : undefined;
     },
-    { what: `${count} uploads are under way`, timeoutMs: 60_000 },
+    { what: `${count} uploads are under way` },
   );
 }

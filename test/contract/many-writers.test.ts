@@ -21,9 +21,7 @@ interface Rates {
   readonly requestsPerWrite: number;
 }
 
-describe("instances that share nothing but the store, at 4 ms a read and 20 ms a transaction", {
-  timeout: 60_000,
-}, () => {
+describe("instances that share nothing but the store, at 4 ms a read and 20 ms a transaction", () => {
   let database: Database;
   let time: VirtualTime;
   let remote: RemoteStore;

@@ -45,9 +45,7 @@ async function plan(writer: Writer, { kind, ...parts }: SomeWrite) {
 
 /** What is planned for a write is right as long as planning it again gives the same. */
 export function carriedCases(subject: () => StoreUnderTest): void {
-  it("is what planning at that head gives, whatever was written in between", {
-    timeout: 60_000,
-  }, async () => {
+  it("is what planning at that head gives, whatever was written in between", async () => {
     const { store } = subject();
     const writer = new Writer(store);
     for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
@@ -67,7 +65,7 @@ export function carriedCases(subject: () => StoreUnderTest): void {
     expect(outcomes.again).toBeGreaterThan(5);
   });
 
-  it("is what planning gives after the write that it is stored along with", { timeout: 60_000 }, async () => {
+  it("is what planning gives after the write that it is stored along with", async () => {
     const { store } = subject();
     const writer = new Writer(store);
     for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
@@ -382,7 +380,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
       expect(await queue.offer({ ticket: 2, commit: { ...second, actor } })).toBe(false);
   });
 
-  it("shows who has left, and forgets them behind the one served", { timeout: 30_000 }, async () => {
+  it("shows who has left, and forgets them behind the one served", async () => {
     const { store, other } = subject();
     const queue = await queueOf(store);
     for (let n = 0; n < 101; n += 1) await queue.enter();

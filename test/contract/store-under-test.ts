@@ -50,7 +50,7 @@ const EFFECTS: WriteEffects = {
 
 /** Lists may lag behind writes: what is expected of one holds after a while. */
 export const eventually = (check: () => Promise<void>): Promise<void> =>
-  vi.waitFor(check, { timeout: 5_000, interval: 20 });
+  vi.waitFor(check, { timeout: 60_000, interval: 20 });
 
 /** A commit of one record and nothing else; `parts` is what a test is about. */
 export function commitOf(record: RecordChange, parts: Partial<Commit> = {}): Commit {

@@ -1,5 +1,6 @@
 import type { EdgeListener } from "../../worker/config/listener-config.ts";
 import type { ConnectionOptions } from "node:tls";
+import { expect } from "vitest";
 import type { ChainVerdict } from "../../core/policy/chain-verifier.ts";
 import { parseApiDelivery, parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { LIMIT_TABLE, type Limits } from "../../worker/config/limits.ts";
@@ -16,6 +17,7 @@ type Directive = (words: readonly string[]) => unknown;
 
 /** Plays one dialog against an edge of its own. Rejects with the number of the line where they part. */
 export async function expectDialog(dialog: DialogFile): Promise<void> {
+  expect(dialog.steps, "a dialog without a step shows nothing").not.toEqual([]);
   const run = new DialogRun();
   try {
     for (const step of dialog.steps) await run.step(step);

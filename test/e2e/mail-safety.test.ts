@@ -118,17 +118,19 @@ describe("SIGTERM", () => {
   });
 
   it("is at once when a second signal comes", async () => {
-    await withPostern(dataDir, async (postern) => {
-      await ready(postern);
-      await inData(postern);
-      postern.signal("SIGTERM");
-      await postern.logged("stopping");
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      const before = performance.now();
-      postern.signal("SIGTERM");
-      expect(await postern.ended).toEqual({ code: 1, signal: null });
-      expect(performance.now() - before).toBeLessThan(2_000);
-    });
+    await withPostern(
+      dataDir,
+      async (postern) => {
+        await ready(postern);
+        await inData(postern);
+        postern.signal("SIGTERM");
+        await postern.logged("stopping");
+        postern.signal("SIGTERM");
+        expect(await postern.ended).toEqual({ code: 1, signal: null });
+      },
+      // Longer than this test may take: it does not end by itself.
+      { LIMITS: '{"drainMs":700000}' },
+    );
   });
 });
 

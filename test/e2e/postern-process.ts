@@ -8,7 +8,6 @@ import { httpUrl } from "../../local/running.ts";
 import { waitUntil } from "../support/peers/wait-until.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const WITHIN_MS = 20_000;
 
 export type LogLine = Readonly<Record<string, unknown>>;
 
@@ -157,7 +156,7 @@ export class PosternProcess {
   }
 
   #wait<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
-    return waitUntil(ask, { what, timeoutMs: WITHIN_MS, explain: () => `${this.#screen}\n${this.#log}` });
+    return waitUntil(ask, { what, explain: () => `${this.#screen}\n${this.#log}` });
   }
 }
 

@@ -17,10 +17,11 @@ describe.each(versions)("a client certificate in a %s handshake", (version) => {
   it.each(kinds)("is judged as its issuer meant it: $name", async (kind) => {
     const handshake = await handshakeWith(kind, { trust: kind.trust, version });
     expect(handshake.code === null).toBe(handshake.ok);
-    if (kind.handshakeOk === null) return;
-    expect(handshake.ok).toBe(kind.handshakeOk);
+    // Where OpenSSL may go either way, the code alone has to fit.
+    expect(handshake.ok).toBe(kind.handshakeOk ?? handshake.ok);
     // What row 7 alone refuses must be told from what row 6 refuses.
-    if (kind.valid && kind.purpose !== "clientAuth") expect(handshake.code).toBe(AMBIGUOUS);
+    if (kind.handshakeOk !== null && kind.valid && kind.purpose !== "clientAuth")
+      expect(handshake.code).toBe(AMBIGUOUS);
   });
 
   it.each(kinds)("arrives whole, in the order in which it was sent: $name", async (kind) => {

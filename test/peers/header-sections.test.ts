@@ -122,7 +122,6 @@ async function throughPostfix(name: string, message: string): Promise<string> {
   const directory = join(postfix.postfix.directory, "data/mail", name, "new");
   const file = await waitUntil(() => globSync(join(directory, "*"))[0], {
     what: `Postfix delivers to ${name}`,
-    timeoutMs: 20_000,
     explain: postfix.postfix.log,
   });
   return behindTrace(readFileSync(file, "latin1"));

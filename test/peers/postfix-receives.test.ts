@@ -142,7 +142,6 @@ function arrival(localPart: string, subject: string): Promise<string> {
     () => nextHop.mailbox(localPart).find((message) => message.includes(`Subject: ${subject}\n`)),
     {
       what: `"${subject}" arrives at ${localPart}`,
-      timeoutMs: 20_000,
       explain: nextHop.postfix.log,
     },
   );

@@ -270,7 +270,6 @@ describeWith(["postfix"])("a Postfix that sends through us", () => {
       () => (resultsAt(CACHED.domain).length >= 3 ? resultsAt(CACHED.domain) : undefined),
       {
         what: "three sessions are logged",
-        timeoutMs: 10_000,
       },
     );
     expect(results).toEqual(["verified", "verified", "verified"]);

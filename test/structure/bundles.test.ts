@@ -21,7 +21,7 @@ const built = new Map<BundleName, Bundle>();
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "postern-bundles-"));
   for (const name of names) built.set(name, await buildBundle(name, join(directory, name)));
-}, 60_000);
+});
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 

@@ -40,7 +40,19 @@ const PLANTED: Readonly<Record<string, string>> = {
   "eslint(eqeqeq)": "export const same = (a: string, b: string): boolean => a == b;",
 };
 
+/** The same of tests, which wait for events and conditions and never for a fixed time. */
+const PLANTED_IN_TESTS: Readonly<Record<string, string>> = {
+  "eslint(no-restricted-globals) by a sleep":
+    "export const later = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 30));",
+  "eslint(no-restricted-imports) by a sleep":
+    'import { setTimeout as sleep } from "node:timers/promises";\nexport const later = (): Promise<void> => sleep(30);',
+  "eslint(no-restricted-imports) by a scheduler":
+    'import { scheduler } from "node:timers/promises";\nexport const later = (): Promise<void> => scheduler.wait(30);',
+};
+
 const fileOf = (planted: string): string => `${planted.replaceAll(/[^a-z]+/gu, "-").replace(/-$/u, "")}.ts`;
+
+const testOf = (planted: string): string => fileOf(planted).replace(/\.ts$/u, ".test.ts");
 
 let directory = "";
 let answer: LintAnswer = { diagnostics: [] };
@@ -60,6 +72,8 @@ beforeAll(() => {
   mkdirSync(join(directory, "core"));
   for (const [rule, text] of Object.entries(PLANTED))
     writeFileSync(join(directory, "core", fileOf(rule)), text);
+  for (const [rule, text] of Object.entries(PLANTED_IN_TESTS))
+    writeFileSync(join(directory, "core", testOf(rule)), text);
   answer = JSON.parse(lint()) as LintAnswer;
 });
 
@@ -83,6 +97,11 @@ function lint(): string {
 describe("the linter", () => {
   it.each(Object.keys(PLANTED))("rejects what breaks %s", (planted) => {
     const found = answer.diagnostics.filter(({ filename }) => filename === `core/${fileOf(planted)}`);
+    expect(found.map(({ code }) => code)).toContain(planted.split(" ")[0]);
+  });
+
+  it.each(Object.keys(PLANTED_IN_TESTS))("rejects what breaks %s in a test", (planted) => {
+    const found = answer.diagnostics.filter(({ filename }) => filename === `core/${testOf(planted)}`);
     expect(found.map(({ code }) => code)).toContain(planted.split(" ")[0]);
   });
 });

@@ -21,9 +21,9 @@ const server = issueServer({ names: ["hop.example"], ca });
 export const hopTls = { key: server.privateKeyPem, cert: server.bundlePem, caPem: ca.rootPem } as const;
 
 export const roomyLimits = {
-  nextHopConnectMs: 10_000,
-  nextHopReplyMs: 10_000,
-  nextHopDotMs: 10_000,
+  nextHopConnectMs: 60_000,
+  nextHopReplyMs: 60_000,
+  nextHopDotMs: 60_000,
 } as const;
 
 /** A target that trusts our test CA, and resolves every name to loopback. */

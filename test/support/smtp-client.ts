@@ -72,7 +72,7 @@ export class SmtpClient {
   }
 
   /** The next whole reply. Rejects after `withinMs`: a test that waits for ever tells nothing. */
-  async hear(withinMs = 10_000): Promise<Heard> {
+  async hear(withinMs = 60_000): Promise<Heard> {
     const over = Date.now() + withinMs;
     for (;;) {
       const next = this.#heard.shift();

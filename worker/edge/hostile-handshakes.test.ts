@@ -31,7 +31,7 @@ const SHAPES: readonly (readonly [string, readonly Buffer[]])[] = [
 ];
 
 /** For what happens after an event of the other side, however busy the machine is. */
-const PATIENCE = { timeout: 15_000, interval: 5 };
+const PATIENCE = { timeout: 60_000, interval: 5 };
 
 async function afterStarttls(port: number): Promise<SmtpClient> {
   const client = await SmtpClient.connect(port);

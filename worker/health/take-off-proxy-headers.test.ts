@@ -111,7 +111,6 @@ describe("/ready behind a proxy", () => {
     socket.write(Buffer.concat([LOCAL, request("/ready", "keep-alive"), request("/live", "keep-alive")]));
     await waitUntil(() => (heard().match(/HTTP\/1\.1 200 /g)?.length === 2 ? true : undefined), {
       what: "two answers",
-      timeoutMs: 5_000,
     });
     socket.write(LOCAL);
     expect(await closed()).toMatch(/(?:HTTP\/1\.1 200 [\s\S]*){2}HTTP\/1\.1 400 /);
@@ -173,7 +172,7 @@ describe("a connection to the health server", () => {
     const refused = await start();
     const { socket } = await open();
     socket.end(LOCAL.subarray(0, 15));
-    await waitUntil(() => (refused.length > 0 ? true : undefined), { what: "its end", timeoutMs: 5_000 });
+    await waitUntil(() => (refused.length > 0 ? true : undefined), { what: "its end" });
     expect(refused).toEqual(["proxy-closed"]);
   });
 
@@ -184,7 +183,7 @@ describe("a connection to the health server", () => {
     held.socket.write(LOCAL.subarray(0, 15));
     await turn();
     reset.socket.resetAndDestroy();
-    await waitUntil(() => (refused.length > 0 ? true : undefined), { what: "the reset", timeoutMs: 5_000 });
+    await waitUntil(() => (refused.length > 0 ? true : undefined), { what: "the reset" });
     await server?.close();
     expect(await held.closed()).toBe("");
   });

@@ -8,8 +8,6 @@ import { z } from "zod";
 import { type Bundle, buildBundle } from "../../../scripts/bundles.ts";
 import { waitUntil } from "../peers/wait-until.ts";
 
-const WITHIN_MS = 30_000;
-
 type LogLine = Readonly<Record<string, unknown>>;
 
 const startedSchema = z.object({
@@ -98,7 +96,7 @@ export class WorkerProcess {
   }
 
   #wait<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
-    return waitUntil(ask, { what, timeoutMs: WITHIN_MS, explain: () => `${this.#errors}\n${this.#log}` });
+    return waitUntil(ask, { what, explain: () => `${this.#errors}\n${this.#log}` });
   }
 }
 

@@ -11,8 +11,6 @@ import { waitUntil } from "./wait-until.ts";
 const ROOT = join(import.meta.dirname, "../../..");
 const TOKEN = "token-of-the-tests";
 const POLL_INTERVAL_MS = 50;
-const STARTS_WITHIN_MS = 30_000;
-const HAPPENS_WITHIN_MS = 20_000;
 
 /** One line of the product's log. */
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -34,6 +32,8 @@ export interface Product {
   readonly change: (method: string, path: string, body: unknown) => Promise<ApiAnswer>;
   /** Creates a domain; the edge enforces it when this resolves. Throws when the API refuses. */
   readonly putDomain: (name: string, settings: unknown) => Promise<void>;
+  /** Waits until the edge enforces the settings of a revision. */
+  readonly inForce: (revision: number) => Promise<void>;
   /** The id of a new trust store. */
   readonly createTrustStore: (certificatesPem: string) => Promise<string>;
   /** The id of a new certificate for MX hosts. */
@@ -76,7 +76,6 @@ export async function startProduct(env: Readonly<Record<string, string>> = {}): 
   try {
     const running = await waitUntil(() => runningOrGone(child, dataDir), {
       what: "the product starts",
-      timeoutMs: STARTS_WITHIN_MS,
       explain: () => output.log,
     });
     const product = productOf({ child, dataDir, running, log: () => output.log });
@@ -109,7 +108,13 @@ function productOf(started: Started): Product {
       callApi(`${httpUrl(running.api)}${path}`, { method, headers, body });
   const api = call({});
   const log = (): readonly LogLine[] => parseLog(started.log());
-  const waiting = { timeoutMs: HAPPENS_WITHIN_MS, explain: started.log };
+  const waiting = { explain: started.log };
+  const inForce = async (revision: number): Promise<void> => {
+    await waitUntil(() => holdsRevision(healthUrl, revision), {
+      ...waiting,
+      what: `revision ${revision} in force`,
+    });
+  };
   return {
     pid: running.pid,
     dataDir,
@@ -120,11 +125,9 @@ function productOf(started: Started): Product {
     log,
     putDomain: async (name, settings) => {
       const { revision } = await created(api("PUT", `/v1/domains/${name}`, settings));
-      await waitUntil(() => holdsRevision(healthUrl, revision), {
-        ...waiting,
-        what: `revision ${revision} in force`,
-      });
+      await inForce(revision);
     },
+    inForce,
     createTrustStore: async (certificatesPem) =>
       (await created(api("POST", "/v1/trust-stores", { label: "tests", certificatesPem }))).id,
     createCertificate: async ({ certificatePem, chainPem, privateKeyPem }) => {
