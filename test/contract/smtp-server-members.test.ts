@@ -551,6 +551,7 @@ describe("members of smtp-server that worker/ relies on", () => {
     ["connection?._rcptIndex", "_rcptIndex"],
     ['connection["_xForward"]', "_xForward"],
     ["connection[`handler_${verb}`]", "handler_*"],
+    ['Reflect.get(connection, "_nextHandler")', "_nextHandler"],
     ["this.clientHostname", "clientHostname"],
     ["super.emitConnection", "emitConnection"],
     ["parser.dataBytes", "dataBytes"],

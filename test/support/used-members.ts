@@ -45,11 +45,21 @@ function namesIn(node: Node): readonly string[] {
     case "KeyValuePatternProperty":
     case "AssignmentPatternProperty":
       return nameOf(partOf(node, "key"));
+    case "CallExpression":
+      return namesOfReflect(node);
     case "TsIndexedAccessType":
       return nameOf(partOf(partOf(node, "indexType"), "literal"));
     default:
       return [];
   }
+}
+
+/** Of `Reflect.get(a, "name")` and its like. */
+function namesOfReflect(call: Node): readonly string[] {
+  if (partOf(partOf(call, "callee"), "object")["value"] !== "Reflect") return [];
+  return Object.values(partOf(call, "arguments"))
+    .filter(isNode)
+    .flatMap((argument) => nameOf(partOf(argument, "expression")));
 }
 
 /** Of `a.name` and `a["name"]`; of a template the beginning and `*`: `handler_*`. */
