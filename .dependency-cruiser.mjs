@@ -157,7 +157,7 @@ export default {
   options: {
     // Its TypeScript parser wants the API of TypeScript 6 and finds nothing under 7.
     parser: "swc",
-    // Our own code has no other; a test may call a function of its own `require`.
+    // Our own code has no other; a test may name one of its functions `require`.
     moduleSystems: ["es6"],
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },

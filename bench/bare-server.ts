@@ -5,7 +5,7 @@ import { decodeMaterial } from "../core/x509/serving-material.ts";
 import { serveParent } from "./measured-process.ts";
 
 /*
- * smtp-server as its manual starts it, with the same certificate and nothing of ours: what the worker is compared with.
+ * smtp-server as its manual starts it, with the same certificate and no code of Postern: the baseline of the worker.
  * `node bench/bare-server.ts directory [client-root.pem]`; with a root it asks for a client certificate.
  */
 const directory = process.argv[2] ?? ".";

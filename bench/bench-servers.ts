@@ -44,7 +44,7 @@ export function makeMaterial(directory: string, keyType: "ecdsa-p256" | "rsa-204
   };
 }
 
-/** The worker on settings of its own, below `directory`. */
+/** The worker with separate settings, below `directory`. */
 export async function startPostern(
   directory: string,
   material: BenchMaterial,

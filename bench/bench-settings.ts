@@ -19,7 +19,7 @@ import {
 /** Settings of a measurement, as `d<n>.example.net` with an MX host of the same name. */
 export interface BenchSettings {
   readonly domains: number;
-  /** MX hosts that all domains share, each domain has one of them; absent = each has its own, of its own name. */
+  /** MX hosts that all domains share, each domain has one of them; absent = each domain has an MX host of the same name. */
   readonly sharedHosts?: number;
   /** The first so many domains have a certificate of their own; the others present the edge's default. */
   readonly ownCertificates?: { readonly count: number; readonly material: CertificateMaterial };

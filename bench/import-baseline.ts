@@ -1,5 +1,5 @@
 /**
- * What an API of hono, zod-openapi and the DynamoDB client costs to import before there is a line of ours: the measure that
+ * What an API of hono, zod-openapi and the DynamoDB client costs to import before the first line of Postern: the measure that
  * bench/import-cpu.ts holds our functions against.
  */
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";

@@ -15,7 +15,7 @@ export interface Usage {
   readonly rssBytes: number;
 }
 
-/** A server in a process of its own, so that its CPU and memory are its own. */
+/** A server in a separate process, so that CPU and memory are measured for it alone. */
 export interface MeasuredServer extends ServerPorts {
   readonly pid: number;
   usage(): Promise<Usage>;

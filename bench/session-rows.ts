@@ -43,7 +43,7 @@ const cpuPerMegabyte = ({ server_cpu_s, bytes_out }: Load): number =>
  */
 const SESSIONS = ["-c", "64", "--src-count", "8", "-n", "2000", "--rate", "250"];
 
-/** The rows of the goals, each a load of its own. */
+/** The rows of the goals, each with a separate load. */
 export const ROWS: readonly BenchRow[] = [
   {
     name: "ecdsa",

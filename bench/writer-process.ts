@@ -16,7 +16,7 @@ export interface WriterOrder {
   readonly prefix: string;
   readonly instances: number;
   readonly seconds: number;
-  /** Each domain on an MX host of its own name, or all on one. */
+  /** Each domain on an MX host of the same name, or all on one. */
   readonly hosts: "own" | "shared";
 }
 

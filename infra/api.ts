@@ -14,7 +14,7 @@ import type { ApiAuthorizer, Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
-/** Answered to anybody: they say that the API lives, and what it is. */
+/** Answered without a token: they show that the API is alive, and its document. */
 const OPEN_ROUTES = ["GET /health/live", "GET /health/ready", "GET /openapi.json"] as const;
 
 /** Requests a second, and how many at once on top. The store takes some tens of writes a second (docs/deploy.md). */
@@ -56,7 +56,7 @@ export function createApi(settings: Settings, { table, storage }: ApiParts) {
       throttlingBurstLimit: OPEN_RATE.burstLimit,
     })),
   );
-  // What no other route takes, so that a path of tomorrow is closed before anybody thinks of it.
+  // The default route, so that a path that is added later is closed until it has an authorizer.
   api.route("$default", handler.arn, authorizationOf(api, settings.authorizer));
   return { api, handler };
 }

@@ -95,7 +95,7 @@ describe("a deployment", () => {
     expect(stopped).toThrow(`${name}: in force is ${before}; this deployment has ${after}`);
   });
 
-  it("is stopped when the role of a standby was forgotten, which would make a table of its own", () => {
+  it("is stopped when the role of a standby was forgotten, which would make a second table", () => {
     const standby = { POSTERN_SMTP_NAME: "mx2.example.net", POSTERN_ROLE: "standby" };
     const before = valuesOf(readSettings("production", standby));
     const stopped = (): void => deploy({ ...standby, POSTERN_ROLE: "" }, before);

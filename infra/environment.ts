@@ -11,7 +11,7 @@ type Environment<Name extends string> = Readonly<Partial<Record<Name, Text>>>;
 type AwsVariable = keyof (typeof awsConfigSchema)["shape"];
 type ApiVariable = keyof (typeof apiConfigSchema)["shape"];
 
-/** Variables of each program, by the names of its own schema: another name does not compile. */
+/** Variables of each program, by the names of its schema: another name does not compile. */
 export type ApiEnvironment = Environment<AwsVariable | ApiVariable>;
 export type ScheduleEnvironment = Environment<AwsVariable | "TLS_CIPHERS">;
 export type WorkerEnvironment = Environment<AwsVariable | WorkerVariable>;

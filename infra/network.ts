@@ -5,7 +5,7 @@ export function createNetwork({ zones, isProduction }: Settings) {
   const vpc = new sst.aws.Vpc("Network", {
     az: zonesOfRegion(zones),
     transform: {
-      // Nothing of ours uses the default group; whatever lands in it by mistake reaches nothing.
+      // No resource here uses the default group; a resource that lands in it by mistake reaches nothing.
       securityGroup: (args) => {
         args.ingress = [];
         args.egress = [];
@@ -23,7 +23,7 @@ export function createNetwork({ zones, isProduction }: Settings) {
     });
   }
   // An MX host must have address records (RFC 2181 section 10.3), at customers who cannot point an alias at a load
-  // balancer of ours: so its addresses must not change, whatever is replaced behind them.
+  // balancer: so its addresses must not change when a resource behind them is replaced.
   const addresses = Array.from(
     { length: zones },
     (_, index) => new aws.ec2.Eip(`SmtpAddress${index + 1}`, { domain: "vpc" }, { protect: isProduction }),

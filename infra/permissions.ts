@@ -178,7 +178,7 @@ const ACM_TAG = "postern:certificate";
 
 type AcmAction = "acm:DescribeCertificate" | "acm:ExportCertificate" | "acm:DeleteCertificate";
 
-/** The account's other certificates, and their keys, are none of ours. */
+/** The account's other certificates and keys do not belong to Postern. */
 export const acmCertificates = (actions: readonly AcmAction[]): readonly Permission[] => [
   { actions, resources: [anyCertificate()], conditions: [tagged("aws:ResourceTag")] },
 ];

@@ -23,7 +23,7 @@ export type Delivery =
       readonly kind: "bucket";
       readonly bucket: string;
       readonly prefix: string;
-      /** ARN of the KMS key that the bucket encrypts with; null = it has none of its own. */
+      /** ARN of the KMS key that the bucket encrypts with; null = it has no customer managed key. */
       readonly key: string | null;
     }
   | { readonly kind: "next-hop"; readonly url: string }
@@ -306,7 +306,7 @@ function authorizer(given: Given): ApiAuthorizer {
   const audiences = listOfAtMost("POSTERN_JWT_AUDIENCE", MOST_AUDIENCES, given);
   const scopes = listOfAtMost("POSTERN_JWT_SCOPES", MOST_SCOPES, given);
   if (kind === "iam") {
-    // Whoever sets them believes that tokens are checked.
+    // An operator who sets them believes that tokens are checked.
     const unused = JWT_VARIABLES.find((name) => given(name) !== null);
     if (unused !== undefined) throw new WrongSetting(unused, "means nothing without POSTERN_API_AUTH=jwt");
     return { kind };

@@ -7,7 +7,7 @@ export const PREFIXES = { keys: "keys/", trust: "trust/", backup: "backup/" } as
 
 /** After a key was replaced or removed, a mistake can be undone for this long. */
 const NONCURRENT_DAYS = 30;
-/** Of backups no old version is of use: the table has a history of its own. */
+/** No old version of a backup is of use: the table keeps its history (point-in-time recovery). */
 const BACKUPS = { prefix: PREFIXES.backup, days: 1 } as const;
 /** Where mail goes in the deployment's own bucket. */
 export const MAIL_PREFIX = "inbox";

@@ -148,7 +148,7 @@ const hardened = (container: Container): object => ({
   // 30 unless set: less than the edge needs to let transactions end.
   stopTimeout: ENDING.killSeconds,
   pseudoTerminal: false,
-  // The image has an init of its own.
+  // The image has an init process.
   linuxParameters: { initProcessEnabled: false, capabilities: { drop: ["ALL"] } },
   ulimits: [{ name: "nofile", softLimit: 65_535, hardLimit: 65_535 }],
   portMappings: Object.values(PORTS).map((containerPort) => ({ containerPort, protocol: "tcp" })),

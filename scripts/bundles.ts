@@ -39,7 +39,7 @@ const COMMON_JS = [
   'const __dirname = __fileURLToPath(new URL(".", import.meta.url));',
 ].join("");
 
-/** zod's messages in some fifty languages, which nobody here sets: a third of it, read and compiled at every cold start. */
+/** zod's messages in some fifty languages, which no program here sets: a third of it, read and compiled at every cold start. */
 const englishOnly: Plugin = {
   name: "english-only",
   setup(building) {

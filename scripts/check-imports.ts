@@ -4,7 +4,7 @@ import { transformSync } from "esbuild";
 import { cruise, type ICruiseResult, type IModule } from "dependency-cruiser";
 import extractDepcruiseOptions from "dependency-cruiser/config-utl/extract-depcruise-options";
 
-/** Every folder that holds TypeScript of ours; those that do not exist yet are left out. */
+/** Every folder that holds the repository's TypeScript; a missing one is left out. */
 const FOLDERS = ["core", "adapters", "functions", "worker", "local", "infra", "scripts", "bench", "test"];
 /** A run that sees fewer modules has not read the tree: with a wrong parser dependency-cruiser finds none and passes. */
 const FEWEST_MODULES = 50;
@@ -14,7 +14,7 @@ const TYPES_ONLY = "infra-takes-types-and-parsers";
 const SMTP_SERVER = /(?:^|\/)node_modules\/smtp-server\//u;
 
 export interface ImportsReport {
-  /** Modules of ours that were read. */
+  /** Modules of the repository that were read. */
   readonly modules: number;
   /** One sentence each; empty = every rule holds. */
   readonly faults: readonly string[];

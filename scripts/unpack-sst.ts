@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 /**
  * Unpacks SST's platform (its components, Pulumi and the AWS provider's SDK) to `.sst/platform`: what type-checking,
- * synthesising and deploying infra/ need and nobody else does. Takes packages from npm's registry alone, no AWS account.
+ * synthesising and deploying infra/ need and no other program does. Takes packages from npm's registry alone, no AWS account.
  *
  *   node scripts/unpack-sst.ts           does nothing when it is there already
  *   node scripts/unpack-sst.ts --check   only says whether it is there
@@ -75,7 +75,7 @@ function run(program: string, args: readonly string[], environment: Readonly<Rec
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     cwd: ROOT,
     encoding: "utf8",
-    // A registry that never answers would hold CI for ever: npm waits minutes for each of its tries.
+    // A registry that never answers would hold CI without end: npm waits minutes for each of its tries.
     timeout: STEP_MS,
     env: { ...process.env, ...environment },
   });

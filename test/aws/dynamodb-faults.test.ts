@@ -140,7 +140,7 @@ describeBehindProxy("the store on DynamoDB", () => {
       ],
       ["finds another record and head", ["ConditionalCheckFailed", "ConditionalCheckFailed"], StaleRevision],
       ["finds another head while throttled", ["ThrottlingError", "ConditionalCheckFailed"], Contention],
-    ])("that %s is told apart, and not repeated", async (_, codes, error) => {
+    ])("that %s maps to its error, and is not repeated", async (_, codes, error) => {
       proxy.inject(TRANSACTION, cancelled(...codes));
       const store = openStore();
       await expect(store.commit(createA)).rejects.toBeInstanceOf(error);

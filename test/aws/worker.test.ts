@@ -16,7 +16,7 @@ import { contents } from "../support/settings-feed.ts";
 import { SmtpClient } from "../support/smtp-client.ts";
 
 /** Nothing listens here: port 9 is discard, which no machine of today runs. */
-const NOBODY = "http://127.0.0.1:9";
+const UNREACHABLE = "http://127.0.0.1:9";
 const CLIENT = "192.0.2.7";
 const fromClient = { first: proxyV2({ payload: addressBlock(CLIENT, 40_000) }) };
 
@@ -130,7 +130,7 @@ describeOnAws("the bundled worker", () => {
     });
     const domains = [domainRecord({ name: "example.com", server: { level: "require" } })];
     await backups.write({ at: hourAgo, contents: contents(5, domains) });
-    const process = await start({ AWS_ENDPOINT_URL_DYNAMODB: NOBODY });
+    const process = await start({ AWS_ENDPOINT_URL_DYNAMODB: UNREACHABLE });
     const ready = await process.inForce(5);
     expect(ready).toMatchObject({ ready: true, revision: 5 });
     expect(ready["staleSeconds"]).toBeGreaterThanOrEqual(3_600);
@@ -160,8 +160,8 @@ describeOnAws("the bundled worker", () => {
     expect((await hear(await process.port("mx"), ...lines)).at(-1)).toMatch(/^250 2\.1\.5 /);
   });
 
-  it("that starts with neither store nor backup puts everybody off", async () => {
-    const process = await start({ AWS_ENDPOINT_URL_DYNAMODB: NOBODY });
+  it("that starts with neither store nor backup defers every client", async () => {
+    const process = await start({ AWS_ENDPOINT_URL_DYNAMODB: UNREACHABLE });
     await process.logged("settings-stale");
     expect(await hear(await process.port("mx"))).toEqual(["421 4.3.2 Not ready yet; try again later"]);
     await process.ready((ready) => ready["ready"] === false, "not ready");

@@ -37,7 +37,7 @@ const ACCEPTED = { kind: "accepted" } as const;
 
 async function* chunks(...parts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) {
-    // Each chunk comes in a turn of its own, as from a socket.
+    // Each chunk comes in a separate turn, as from a socket.
     await new Promise((resolve) => setImmediate(resolve));
     yield Buffer.from(part, "latin1");
   }

@@ -41,7 +41,7 @@ describe("instances that share nothing but the store, at 4 ms a read and 20 ms a
     const latencies: number[] = [];
     let unavailable = 0;
     const instance = async (index: number): Promise<void> => {
-      // An object of its own: turns within one process are by store.
+      // A separate object: turns within one process are by store.
       const writer = new Writer({ ...remote.store }, { now: time.now, sleep: time.sleep, random });
       for (let n = 0; time.now() < MEASURED_MS; n += 1) {
         const domain = `d${n}.i${index}.example`;

@@ -144,7 +144,7 @@ export function commitCases(subject: () => StoreUnderTest): void {
       commitOf({ kind: "domain", id: a.name, before: { ...a, revision: 3 }, after: null }),
     ],
     [
-      "creates a certificate that is there",
+      "creates a certificate that exists",
       commitOf({ kind: "certificate", id: X, before: null, after: certificateRecord({ id: X }) }),
     ],
     [

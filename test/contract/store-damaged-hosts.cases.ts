@@ -135,7 +135,7 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
     expect((await other.getMxHosts([mx1])).get(mx1)).not.toHaveProperty("isDamaged");
   });
 
-  it("has the certificate of its own domains while another host of another certificate has lost it too", async () => {
+  it("has the certificate of the domains that name it while another host of another certificate has lost it too", async () => {
     const writer = await settle(subject());
     const { other, spoil } = subject();
     await writer.putDomain({ name: b, mxHosts: [mx2], server: { certificateId: Y } });

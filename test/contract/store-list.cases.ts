@@ -47,7 +47,7 @@ export function listCases(subject: () => StoreUnderTest): void {
     });
     await eventually(async () => expect(await domainNames(store, {}, limit)).toEqual(five));
     expect(await domainNames(store, { account: "other" }, limit)).toEqual(["z.example"]);
-    expect(await domainNames(store, { account: "nobody" }, limit)).toEqual([]);
+    expect(await domainNames(store, { account: "absent" }, limit)).toEqual([]);
   });
 
   it("say whether there is a domain beside some, of whatever account", async () => {

@@ -213,7 +213,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.offersAfter(1)).toEqual(offered.slice(1));
   });
 
-  it("stores what was offered along with a commit, each at a revision of its own", async () => {
+  it("stores what was offered along with a commit, each at the next revision", async () => {
     const { queue, own, along } = await threeWriters(subject());
     const { store, other } = subject();
     expect((await store.commit({ ...own, along })).revision).toBe(1);

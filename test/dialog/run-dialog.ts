@@ -15,7 +15,7 @@ import { DialogSettings, oneOf, options } from "./dialog-settings.ts";
 
 type Directive = (words: readonly string[]) => unknown;
 
-/** Plays one dialog against an edge of its own. Rejects with the number of the line where they part. */
+/** Plays one dialog against a separate edge. Rejects with the number of the first line that differs. */
 export async function expectDialog(dialog: DialogFile): Promise<void> {
   expect(dialog.steps, "a dialog without a step shows nothing").not.toEqual([]);
   const run = new DialogRun();

@@ -20,7 +20,7 @@ interface Ran {
   readonly code: number | null;
 }
 
-/** As a person would paste it: another folder, a shell, no variables of ours. */
+/** As a person would paste it: another folder, a shell, none of Postern's variables. */
 async function paste(line: string): Promise<Ran> {
   const child = spawn("/bin/sh", ["-c", line], {
     cwd: temporary,

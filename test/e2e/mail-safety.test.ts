@@ -38,7 +38,7 @@ const planted = (how: string): string => {
 };
 
 describe("SIGTERM", () => {
-  it("lets a transaction in flight finish, takes nobody new, and exits 0", async () => {
+  it("lets a transaction in flight finish, takes no new connection, and exits 0", async () => {
     await withPostern(dataDir, async (postern) => {
       await ready(postern);
       const client = await inData(postern);

@@ -33,7 +33,7 @@ export async function endAll(): Promise<void> {
   for (const postern of running) await postern.end("SIGKILL");
 }
 
-/** `node local/main.ts` as a process of its own, on free ports. */
+/** `node local/main.ts` as a separate process, on free ports. */
 export class PosternProcess {
   readonly child: ChildProcess;
   readonly dataDir: string;

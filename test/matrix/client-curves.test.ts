@@ -94,7 +94,7 @@ describe("a client certificate on a curve that is not one for key exchange", () 
   it.each([
     { what: "the client does not offer", curve: "brainpoolP256r1", offers: OURS },
     { what: "has less than 112 bits or is a binary one", curve: "sect283r1", offers: [...OURS, "sect283r1"] },
-  ])("is a failure with a reason of its own where $what", async ({ curve, offers }) => {
+  ])("is a failure with a separate reason where $what", async ({ curve, offers }) => {
     await expect(send({ curve, offers })).rejects.toThrow();
     expect(edge.seen("handshake-failed").at(-1)).toMatchObject({
       why: "client-curve",

@@ -11,7 +11,10 @@ const VERSIONS = ["TLSv1.2", "TLSv1.3"] as const;
 const EARNED = [
   { earned: "without a certificate, at the same name", earnedWith: { servername: "mx.a.example" } },
   { earned: "without a certificate, at another name", earnedWith: { servername: "mx.b.example" } },
-  { earned: "without a certificate, at a name that asks nobody", earnedWith: { servername: "mx.c.example" } },
+  {
+    earned: "without a certificate, at a name that asks no client",
+    earnedWith: { servername: "mx.c.example" },
+  },
   { earned: "without a certificate, at no name", earnedWith: {} },
   {
     earned: "with another domain's certificate, at its name",

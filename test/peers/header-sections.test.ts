@@ -93,7 +93,7 @@ describeWith(["postfix"])("the header section of a message", () => {
       answers: { never: "550 5.7.1 never" },
       messageSizeLimit: 100_000,
       certificate: issueServer({ names: ["localhost"] }),
-      // Postfix adds no From, Date and Message-Id of its own.
+      // Postfix adds no From, Date and Message-Id.
       settings: { local_header_rewrite_clients: "" },
     });
     product = await startProduct();

@@ -61,9 +61,9 @@ describeWith(["postfix", "swaks"])("a Postfix that is our next hop", () => {
   it.each(WAYS)(
     "refuses one of two recipients, and the client hears its words, over $way",
     async ({ way }) => {
-      const answer = await send(way, ["ok", "nobody"], `one of two over ${way}`);
+      const answer = await send(way, ["ok", "absent"], `one of two over ${way}`);
       expect(answer.transcript).toMatch(/^<- {2}250 2\.1\.5 /mu);
-      expect(answer.transcript).toMatch(/^<\*\* 550 5\.1\.1 <nobody@mail\.example>: .*User unknown/mu);
+      expect(answer.transcript).toMatch(/^<\*\* 550 5\.1\.1 <absent@mail\.example>: .*User unknown/mu);
       expect(await arrival("ok", `one of two over ${way}`)).toContain("Delivered-To: ok@mail.example");
     },
   );

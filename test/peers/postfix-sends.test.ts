@@ -191,7 +191,7 @@ const settingsOf = (
   },
 });
 
-/** A line of master.cf for each way, and a transport of its own for each domain. */
+/** A line of master.cf for each way, and a separate transport for each domain. */
 const services = Object.entries(WAYS).map(([name, options]) => {
   const overrides = Object.entries(options).map(([option, value]) => ` -o ${option}=${value}`);
   return `${name} unix - - n - - smtp${overrides.join("")}`;

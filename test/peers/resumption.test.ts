@@ -99,7 +99,7 @@ describeWith(["openssl"])("a TLS session", () => {
     expect(replies[2]).toMatch(refusal);
   });
 
-  // Over TLS 1.3 OpenSSL sends tickets even with SSL_OP_NO_TICKET: they name a session that nobody keeps.
+  // Over TLS 1.3 OpenSSL sends tickets even with SSL_OP_NO_TICKET: they name a session that is not kept.
   it("is never offered a ticket over TLS 1.2", async () => {
     const report = await handshakeReport({
       port: product.smtpPort,

@@ -53,7 +53,7 @@ describeWith(["swaks"])("swaks", () => {
     expect(await product.arrival("one of two")).not.toContain("secure.example\r\nReceived");
   });
 
-  it("is told that a domain is not served here", async () => {
+  it("gets the reply that a domain is not served here", async () => {
     const { exitCode, transcript } = await send({ to: ["b@unknown.example"], tls: "always" });
     expect(transcript).toMatch(/^<~\* 550 5\.7\.1 unknown\.example /mu);
     expect(exitCode).toBe(24);
@@ -67,7 +67,7 @@ describeWith(["swaks"])("swaks", () => {
     expect(transcript).toMatch(answer);
   });
 
-  it("is offered no TLS on a listener of its own at level none, and mail passes in plaintext", async () => {
+  it("is offered no TLS on a dedicated listener at level none, and mail passes in plaintext", async () => {
     const to = [`b@${ALONE}`];
     const insisting = await send({ port: alonePort, to, tls: "always" });
     expect(insisting.exitCode).toBe(29);
@@ -76,7 +76,7 @@ describeWith(["swaks"])("swaks", () => {
     expect(relaxed.exitCode, relaxed.transcript).toBe(0);
   });
 
-  it("finds a domain with a listener of its own on no other listener", async () => {
+  it("finds a domain with a dedicated listener on no other listener", async () => {
     const { transcript } = await send({ to: [`b@${ALONE}`], tls: "always" });
     expect(transcript).toMatch(/^<~\* 550 5\.7\.1 alone\.example is not served here/mu);
   });

@@ -48,7 +48,7 @@ describe("worker/Dockerfile", () => {
     expect(Object.keys(manifest.devDependencies)).toContain("typescript");
   });
 
-  it("has openssl, an init that passes signals on, and a health check of its own", () => {
+  it("has openssl, an init that passes signals on, and a health check", () => {
     expect(named("RUN").flat()).toEqual(expect.arrayContaining(["openssl", "tini", "ca-certificates"]));
     expect(named("ENTRYPOINT").flat().join("")).toBe('["/usr/bin/tini","--"]');
     expect(named("HEALTHCHECK").flat().join(" ")).toContain("/live");

@@ -34,7 +34,7 @@ describe("core", () => {
     expect(files.length).toBeGreaterThan(20);
   });
 
-  it("has no clock, randomness, environment, timer, console or network of its own", () => {
+  it("has no clock, randomness, environment, timer, console or network", () => {
     const found = files.flatMap(({ path, text }) => effectsIn(text).map((effect) => `${path}:${effect}`));
     expect(found).toEqual([]);
   });

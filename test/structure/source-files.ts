@@ -10,7 +10,7 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** The files of ours that match one of the patterns, in order of path. */
+/** Tracked files that match one of the patterns, in order of path. */
 export function sourceFiles(...patterns: readonly string[]): readonly SourceFile[] {
   const exclude = ["**/node_modules/**", ".data/**"];
   return globSync(patterns, { cwd: ROOT, exclude })

@@ -28,7 +28,7 @@ export interface RequestOptions {
   readonly token?: string | null;
 }
 
-/** An API on an embedded store of its own, with the time in the test's hand. */
+/** An API on a separate embedded store, with the clock of the test. */
 export interface ApiUnderTest extends Omit<ApiDependencies, "authenticate" | "log"> {
   readonly app: ReturnType<typeof createApp>;
   readonly events: ApiEvent[];

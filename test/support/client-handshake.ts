@@ -4,7 +4,7 @@ import { connect, createSecureContext, TLSSocket, type SecureVersion } from "nod
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import { issueServer, makeCa } from "./pki.ts";
 
-/** What a TLS server learned of a client in a handshake that asked for a certificate and refused nobody. */
+/** What a TLS server learned of a client in a handshake that asked for a certificate and refused no client. */
 export interface ClientHandshake {
   /** OpenSSL's verdict; its code is the last error, not the only one. */
   readonly ok: boolean;

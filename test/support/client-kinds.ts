@@ -3,7 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import { EKU, hoursFromNow, newKey } from "./certificate-writer.ts";
 import { issueClient, makeCa, type IssuedCertificate } from "./pki.ts";
 
-/** CAs of the tests: `partner` is what domains trust, `stranger` nobody does. */
+/** CAs of the tests: domains trust `partner`, and none trusts `stranger`. */
 export const CAS = {
   partner: makeCa({ name: "Partner CA" }),
   other: makeCa({ name: "Other CA" }),
@@ -14,7 +14,7 @@ export const CAS = {
 export const CLIENT_NAME = "mail.partner.example";
 
 const names = [CLIENT_NAME];
-/** A key of its own for each: pins tell them apart. */
+/** A separate key for each: pins distinguish them. */
 const own = () => ({ key: newKey("ecdsa-p256") });
 
 /** Client certificates by what is wrong with them under the trust `partner` and the name CLIENT_NAME. */

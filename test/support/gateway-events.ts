@@ -13,7 +13,7 @@ export interface GatewayRequest {
 const DOMAIN = "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com";
 const STAGE = "$default";
 
-/** `requestContext.authorizer` behind an IAM authorizer, for a role that somebody assumed. */
+/** `requestContext.authorizer` behind an IAM authorizer, for an assumed role. */
 export const iamAuthorizer = (userArn = "arn:aws:sts::123456789012:assumed-role/operator/alice"): object => ({
   iam: {
     accessKey: "ASIAEXAMPLEEXAMPLE12",

@@ -47,7 +47,7 @@ export interface CaOptions {
 
 let caCount = 0;
 
-/** A root or, with `parent`, an intermediate CA with a key of its own. */
+/** A root or, with `parent`, an intermediate CA with a separate key. */
 export function makeCa(options: CaOptions = {}): TestCa {
   caCount += 1;
   const { name = `Test CA ${String(caCount)}`, parent, keyType = "ecdsa-p256", pathLength } = options;

@@ -21,7 +21,7 @@ export interface RecordingDelivery extends DeliveryTarget {
   readonly transactions: Delivered[];
   /** Those whose message came whole. */
   readonly messages: readonly Delivered[];
-  /** What the next hop says of a recipient; the default accepts everybody. */
+  /** What the next hop says of a recipient; the default accepts every recipient. */
   onRecipient: (mailbox: Mailbox) => DeliveryReply | Promise<DeliveryReply>;
   /** What it says after the dot. */
   onMessage: (content: string) => DeliveryReply | Promise<DeliveryReply>;

@@ -71,7 +71,7 @@ export class SmtpClient {
     this.#wake?.();
   }
 
-  /** The next whole reply. Rejects after `withinMs`: a test that waits for ever tells nothing. */
+  /** The next whole reply. Rejects after `withinMs`: a test that never ends shows no failure. */
   async hear(withinMs = 60_000): Promise<Heard> {
     const over = Date.now() + withinMs;
     for (;;) {

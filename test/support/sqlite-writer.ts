@@ -5,7 +5,7 @@ import { commitWithRetry } from "../../core/store/write.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /*
- * A process of its own that creates domains: `node sqlite-writer.ts <file> <prefix> <count>`. Each line it prints is a
+ * A separate process that creates domains: `node sqlite-writer.ts <file> <prefix> <count>`. Each line it prints is a
  * revision that was acknowledged.
  */
 const [file = "", prefix = "", count = "0"] = process.argv.slice(2);

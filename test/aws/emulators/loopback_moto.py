@@ -12,7 +12,7 @@ os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "1")
 
 from moto.server import ThreadedMotoServer
 
-# One line for each request, on a stream that nobody reads.
+# One line for each request, on a stream without a reader.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()

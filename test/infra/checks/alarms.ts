@@ -22,7 +22,7 @@ const ALARM = "cloudwatch/metricAlarm:MetricAlarm";
 const FILTER = "cloudwatch/logMetricFilter:LogMetricFilter";
 
 /**
- * Metrics of AWS's services and the set of dimensions that each is emitted with: an alarm on any other set waits for ever
+ * Metrics of AWS's services and the set of dimensions that each is emitted with: an alarm on any other set never fires
  * and never says so. From AWS's pages "CloudWatch metrics" of each service.
  */
 const EMITTED: Readonly<Record<string, readonly string[]>> = {
@@ -108,7 +108,7 @@ const EVENTS = [
 ];
 
 export const ALARM_CHECKS: Checks = {
-  "somebody hears of each thing that the product promises to tell": (stack) => {
+  "each event that the product promises to report has an alarm with a receiver": (stack) => {
     expect(
       allOf(stack, ALARM)
         .map(({ name }) => name)

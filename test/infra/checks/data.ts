@@ -91,7 +91,7 @@ export const DATA_CHECKS: Checks = {
       deletionWindowInDays: isProduction(stack) ? 30 : 7,
     });
   },
-  "every bucket answers over TLS alone, to whoever": (stack) => {
+  "every bucket answers over TLS alone, to every caller": (stack) => {
     for (const bucket of BUCKETS) {
       const policy = ofBucket(stack, bucket, "bucketPolicy:BucketPolicy", "Policy")["policy"];
       const [statement, ...more] = statementsOf(policy);
@@ -115,7 +115,7 @@ export const DATA_CHECKS: Checks = {
         "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "Lifecycle",
       )["rules"];
-      // Current versions never expire: they are keys in use, and mail that somebody still has to fetch.
+      // Current versions never expire: they are keys in use, and mail that is still to be fetched.
       expect(rules).toEqual([
         {
           id: expect.any(String),

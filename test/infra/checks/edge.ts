@@ -135,7 +135,7 @@ export const EDGE_CHECKS: Checks = {
     const drainSeconds = Number(at(limits, "drainMs")) / 1000;
     expect(killsAfter).toBeLessThanOrEqual(FARGATE_KILLS_AFTER_SECONDS);
     expect(drainSeconds + AFTER_DRAIN_SECONDS).toBeLessThanOrEqual(killsAfter);
-    // More than the default: what is in flight is somebody's mail.
+    // More than the default: transactions in flight carry mail.
     expect(drainSeconds).toBeGreaterThan(30);
     expect(at(target(stack), "connectionTermination")).toBe(false);
   },
@@ -165,7 +165,7 @@ export const EDGE_CHECKS: Checks = {
       waitForSteadyState: true,
     });
   },
-  "an edge runs as nobody in a file system that it cannot write, but for /tmp": (stack) => {
+  "an edge runs without rights in a file system that it cannot write, but for /tmp": (stack) => {
     expect(edgeContainer(stack)).toMatchObject({
       user: "1000",
       readonlyRootFilesystem: true,

@@ -53,7 +53,7 @@ export const ENVIRONMENT_CHECKS: Checks = {
   "an edge has variables of its schema, and starts with them": (stack) => {
     const environment = withoutSst(edgeEnvironment(stack));
     expectKnown(environment, [...STORES, ...Object.keys(VARIABLES)]);
-    // An edge writes no keys, so it is told of none to write them under.
+    // An edge writes no keys, so it gets no variable that names one.
     expect(environment["KEY_KMS_KEY_ID"]).toBe(undefined);
     expect(awsConfigSchema.omit({ KEY_KMS_KEY_ID: true }).parse(environment)).toMatchObject(ofStores(stack));
     const config = parseConfig(environment, { cwd: "/app", hostName: null });

@@ -77,7 +77,7 @@ export const FUNCTION_CHECKS: Checks = {
       expect(textAt(inputs, "target", "arn")).toMatch(/-ScheduleHandlerFunction-/u);
     }
   },
-  "a certificate that ACM has renewed is told of": (stack) => {
+  "a certificate that ACM has renewed starts the schedule": (stack) => {
     const rule = onlyOne(stack, "cloudwatch/eventRule:EventRule").inputs;
     expect(JSON.parse(textAt(rule, "eventPattern"))).toEqual({
       source: ["aws.acm"],
@@ -94,7 +94,7 @@ export const FUNCTION_CHECKS: Checks = {
     // Without it another account's rule could start the function.
     expect(textAt(permission.inputs, "sourceArn")).toMatch(/:123456789012:/u);
   },
-  "an operator is told what to put into the DNS": ({ outputs }) => {
+  "the outputs show an operator which DNS records to set": ({ outputs }) => {
     expect(outputs["api"]).toMatch(/^https:\/\//u);
     expect(outputs["loadBalancer"]).toMatch(/\.elb\./u);
     const records = listAt(outputs, "dns").map(String);

@@ -18,7 +18,7 @@ import {
 } from "./stack-reader.ts";
 
 const ROLE = "iam/role:Role";
-/** The tag is nobody's but the adapter's. */
+/** The adapter alone sets the tag. */
 const ISSUER = readFileSync(join(import.meta.dirname, "../../../adapters/aws/acm-issuer.ts"), "utf8");
 
 /** Every role there is, by who may take it. */
@@ -87,7 +87,7 @@ export function expectMailIsWrittenWhereGranted(stack: Stack): void {
 
 export const ROLE_CHECKS: Checks = {
   "an edge may write mail where it writes mail": expectMailIsWrittenWhereGranted,
-  "every role is taken by one service, and by nobody of the account": (stack) => {
+  "every role is assumed by one service, and by no principal of the account": (stack) => {
     const trusted = allOf(stack, ROLE).map(({ name, inputs }) => {
       const policy: unknown = inputs["assumeRolePolicy"];
       const document: unknown = typeof policy === "string" ? JSON.parse(policy) : policy;

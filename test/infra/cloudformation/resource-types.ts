@@ -1,6 +1,6 @@
 import { at, document, listOf, pascal, type Properties, type Rules, verbatim } from "./property-rules.ts";
 
-/** How a type of Pulumi's AWS provider is said in CloudFormation. */
+/** The CloudFormation type for a type of Pulumi's AWS provider. */
 export interface Translation {
   readonly type: string;
   readonly rules?: Rules;

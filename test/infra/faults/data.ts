@@ -49,7 +49,7 @@ export const DATA_FAULTS: Faults = {
     file: STORAGE,
     find: "enforceHttps: true",
     replace: "enforceHttps: false",
-    caughtBy: "every bucket answers over TLS alone, to whoever",
+    caughtBy: "every bucket answers over TLS alone, to every caller",
   },
   "a bucket is encrypted by S3's key": {
     file: STORAGE,

@@ -4,7 +4,7 @@ const NETWORK = "infra/network.ts";
 const WORKER = "infra/worker.ts";
 const TASK = "infra/worker-task.ts";
 const BALANCER = "infra/worker-balancer.ts";
-const HARDENED = "an edge runs as nobody in a file system that it cannot write, but for /tmp";
+const HARDENED = "an edge runs without rights in a file system that it cannot write, but for /tmp";
 const REACHES_EDGE = "nothing but the load balancer reaches an edge, on its two ports";
 const FORGETS = "the load balancer forgets no connection before the edge ends it";
 const STILL_SENT =
@@ -67,7 +67,7 @@ export const EDGE_FAULTS: Faults = {
     replace: 'protocol: "TCP"',
     caughtBy: "an edge gets mail while its /ready answers 200",
   },
-  "health is asked where nobody listens": {
+  "health is asked at a port without a listener": {
     file: BALANCER,
     find: "port: String(PORTS.health)",
     replace: 'port: "8080"',

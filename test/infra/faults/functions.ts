@@ -73,7 +73,7 @@ export const FUNCTION_FAULTS: Faults = {
     file: SCHEDULE,
     find: 'ACM Certificate Available"]',
     replace: 'ACM Certificate Expired"]',
-    caughtBy: "a certificate that ACM has renewed is told of",
+    caughtBy: "a certificate that ACM has renewed starts the schedule",
   },
   "the API has the wrong name of a variable": {
     file: API,
@@ -117,17 +117,17 @@ export const FUNCTION_FAULTS: Faults = {
     replace: 'API_TOKEN: "abc",\n    API_HOST:',
     caughtBy: "no variable holds a secret",
   },
-  "nobody hears that no edge takes mail": {
+  "no alarm reports that no edge takes mail": {
     file: ALARMS,
     find: 'alarm("NoEdge", {',
     replace: 'const _ = ("NoEdge", {',
-    caughtBy: "somebody hears of each thing that the product promises to tell",
+    caughtBy: "each event that the product promises to report has an alarm with a receiver",
   },
-  "alarms ring where nobody is": {
+  "alarms have no receiver": {
     file: ALARMS,
     find: "alarmActions: [topic.arn], okActions",
     replace: "alarmActions: [], okActions",
-    caughtBy: "somebody hears of each thing that the product promises to tell",
+    caughtBy: "each event that the product promises to report has an alarm with a receiver",
   },
   "an alarm has a dimension too few": {
     file: ALARMS,
@@ -218,6 +218,6 @@ export const FUNCTION_FAULTS: Faults = {
     file: "infra/deployment.ts",
     find: "<each domain>. MX 10 <its MX host>.",
     replace: "",
-    caughtBy: "an operator is told what to put into the DNS",
+    caughtBy: "the outputs show an operator which DNS records to set",
   },
 };

@@ -4,7 +4,7 @@ const API = "infra/api.ts";
 const SCHEDULE = "infra/schedule.ts";
 const PERMISSIONS = "infra/permissions.ts";
 const TASK = "infra/worker-task.ts";
-const TRUST = "every role is taken by one service, and by nobody of the account";
+const TRUST = "every role is assumed by one service, and by no principal of the account";
 const EDGE_GRANTS = "an edge reads settings and keys, writes its report, and delivers";
 
 /** Who may do what. Planted in production, one at a time. */

@@ -137,7 +137,7 @@ function patchMonitor(
 const QUIET_ROUNDS = 3;
 const ROUND_MS = 50;
 
-/** Resources are registered inside `apply` too, which nobody awaits. */
+/** Resources are registered inside `apply` too, which is not awaited. */
 async function untilQuiet(pulumi: Pulumi, resources: readonly Resource[]): Promise<void> {
   for (let quiet = 0, before = -1; quiet < QUIET_ROUNDS; ) {
     await pulumi.runtime.waitForRPCs?.();
@@ -169,7 +169,7 @@ interface Asked {
   readonly type: string;
   readonly name: string;
   readonly inputs: Inputs;
-  /** Of a resource that is there already and is only read. */
+  /** Of an existing resource that is only read. */
   readonly id?: string | undefined;
 }
 

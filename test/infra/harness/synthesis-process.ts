@@ -12,7 +12,7 @@ import type { Stack, SynthesisOptions } from "./stack.ts";
 const ANSWER_FD = 3;
 /** For one synthesis, on a machine that does other things too. */
 const GIVE_UP_MS = 120_000;
-/** An error of one resource leaves others waiting for ever; those that fail at the same moment are told too. */
+/** An error of one resource leaves others waiting without end; those that fail at the same moment are reported too. */
 const LAST_WORDS_MS = 200;
 
 async function synthesise(platform: Platform, options: SynthesisOptions): Promise<Stack> {

@@ -15,7 +15,7 @@ class SynthesisFailed extends Error {
 }
 
 /**
- * Runs sst.config.ts against SST's own components with Pulumi's engine replaced, in a process of its own: Pulumi and SST
+ * Runs sst.config.ts against SST's own components with Pulumi's engine replaced, in a separate process: Pulumi and SST
  * keep what they know in globals.
  *
  * @throws SynthesisFailed

@@ -20,7 +20,7 @@ export interface FunctionOptions {
   readonly aheadMs?: number;
 }
 
-/** A bundled function in a process of its own, with the variables that Lambda gives it and none of our own beside them. */
+/** A bundled function in a separate process, with the variables that Lambda gives it and no others. */
 export class FunctionProcess {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, Waiting>();

@@ -19,7 +19,7 @@ export interface TestTable {
   delete(): Promise<void>;
 }
 
-/** A table of its own, as table-definition.ts has it. */
+/** A separate table, as table-definition.ts has it. */
 export async function createTestTable(
   name = `postern-test-${randomUUID()}`,
   options: { readonly region?: string } = {},

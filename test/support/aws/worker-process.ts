@@ -30,7 +30,7 @@ afterAll(() => {
   built = null;
 });
 
-/** The bundled worker as a process of its own, with the variables that a task has and nothing of ours beside them. */
+/** The bundled worker as a separate process, with the variables that a task has and no others. */
 export class WorkerProcess {
   readonly child: ChildProcess;
   readonly ended: Promise<{ readonly code: number | null }>;
@@ -38,7 +38,7 @@ export class WorkerProcess {
   #log = "";
   #errors = "";
 
-  /** @param program the bundle, or a function that starts what runs it elsewhere, with an environment of its own. */
+  /** @param program the bundle, or a function that starts what runs it elsewhere, with a separate environment. */
   constructor(program: Bundle | (() => ChildProcess), environment: Readonly<Record<string, string>> = {}) {
     this.#directory = mkdtempSync(join(tmpdir(), "postern-task-"));
     this.child =

@@ -54,7 +54,7 @@ const pathConstraintKinds = (): readonly ClientCertificateKind[] => {
       leaf: leafUnder({ extensions: [basicConstraints(false), keyUsage(KEY_USAGE.digitalSignature)] }),
     }),
     bad("an issuer that says nothing of being a CA", { leaf: leafUnder({ extensions: [] }) }),
-    bad("an issuer that is somebody's leaf", issuedByLeaf()),
+    bad("an issuer that is a leaf", issuedByLeaf()),
     bad("an intermediate that may not sign certificates", {
       leaf: leafUnder({ extensions: [basicConstraints(true), keyUsage(KEY_USAGE.crlSign)] }),
     }),

@@ -234,7 +234,7 @@ const crlKinds = (): readonly ClientCertificateKind[] => {
       crls: [revoking(old), revoking(fresh, freshSerial)],
     }),
     bad("a CRL of the other key alone", { leaf: ofFresh, ...both, crls: [revoking(old)] }),
-    bad("a stale CRL of its own key beside a fresh one of the other", {
+    bad("a stale CRL of its key beside a fresh one of the other", {
       leaf: ofFresh,
       ...both,
       crls: [

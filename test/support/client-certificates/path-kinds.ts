@@ -66,7 +66,7 @@ const issuerKinds = (): readonly ClientCertificateKind[] => [
   }),
   bad("an unknown root with the name of the anchor", { leaf: client({ ca: twin }) }),
   good("two anchors of one name, one of them the issuer", { leaf, anchors: [twin, root] }),
-  bad("nobody trusted", { leaf, anchors: [] }),
+  bad("no CA trusted", { leaf, anchors: [] }),
   bad("a missing intermediate", { leaf, chain: [leaf.der] }),
   good("the root sent along", { leaf, chain: [...leaf.chain, root.der] }),
   good("a leaf under the root itself", { leaf: client({ ca: root }) }),

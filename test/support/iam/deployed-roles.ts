@@ -41,7 +41,7 @@ function managedPolicy(arn: string): readonly Statement[] {
   return [{ effect: "Allow", principals: [], actions, resources: ["*"], conditions: [] }];
 }
 
-/** Without a policy of its own a key leaves the judgement to IAM; another policy would decide here too. */
+/** Without a key policy a key leaves the judgement to IAM; another policy would decide here too. */
 function checkKeyPolicies(stack: Stack): void {
   for (const { name, inputs } of [...allOf(stack, "kms/key:Key"), ...allOf(stack, "kms/keyPolicy:KeyPolicy")])
     if (inputs["policy"] !== undefined) throw new Unmapped(`the policy of the key ${name}`);

@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { installedSslyze } from "./sslyze.ts";
 
-/** The programs that nobody here wrote and that test/peers talks to, by the Debian package that brings each. */
+/** The programs of other projects that test/peers talks to, by the Debian package that brings each. */
 export const PACKAGE_OF = {
   openssl: "openssl",
   swaks: "swaks",

@@ -5,7 +5,7 @@ import type { IssuedCertificate } from "../pki.ts";
 import { freePort } from "./free-port.ts";
 import { type Postfix, startPostfix } from "./postfix.ts";
 
-/** A Postfix that takes mail for one domain, as somebody's mail server behind Postern. */
+/** A Postfix that takes mail for one domain, as an operator's mail server behind Postern. */
 export interface NextHop {
   readonly postfix: Postfix;
   readonly port: number;

@@ -132,7 +132,7 @@ function writeConfiguration(
     smtputf8_enable: "no",
     // What comes back to a sender of the tests goes nowhere: the log says it all.
     transport_maps: "inline:{sender.example=discard:}",
-    // One connection a message, so that each message shows a handshake of its own.
+    // One connection a message, so that each message shows a separate handshake.
     smtp_connection_cache_on_demand: "no",
     ...settings,
   };

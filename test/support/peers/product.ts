@@ -20,7 +20,7 @@ export interface ApiAnswer {
   readonly body: unknown;
 }
 
-/** The real product as a child process: API and worker on free ports, everything it keeps in a directory of its own. */
+/** The real product as a child process: API and worker on free ports, everything it keeps in a separate directory. */
 export interface Product {
   readonly pid: number;
   readonly dataDir: string;
