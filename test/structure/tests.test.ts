@@ -27,7 +27,7 @@ const RULES: readonly Rule[] = [
         times: 2,
         why: "hooks of a file that is skipped without AWS",
       },
-      "test/aws/replica.test.ts": { times: 1, why: "behind the assertion of its own case" },
+      "test/aws/replica.test.ts": { times: 1, why: "behind the assertion of that case" },
       "test/document/sdk.test.ts": { times: 1, why: "a hook of a file that is skipped without its tools" },
       "test/e2e/mail-safety.test.ts": { times: 2, why: "senders that end when the product is killed" },
       "test/structure/classes.test.ts": { times: 1, why: "a walk through a syntax tree" },
