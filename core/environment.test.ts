@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { readEnvironment, WrongEnvironment } from "./environment.ts";
+import { readBoth, readEnvironment, WrongEnvironment } from "./environment.ts";
 
 const schema = z.object({
   TABLE_NAME: z.string().regex(/^[a-z]+$/, "must be the name of a table"),
@@ -24,5 +24,19 @@ describe("an environment", () => {
     expect(() => readEnvironment(schema, wrong)).toThrow(
       /^TABLE_NAME: must be the name of a table\nKEY_BUCKET: is not set\nMODE: must be a or b$/,
     );
+  });
+
+  it("that two programs read names the problems of both, and its values when there are none", () => {
+    const read = (environment: Record<string, string>) =>
+      readBoth(
+        () => readEnvironment(schema.pick({ TABLE_NAME: true }), environment),
+        () => readEnvironment(schema.pick({ KEY_BUCKET: true }), environment),
+      );
+    expect(read({ TABLE_NAME: "postern", KEY_BUCKET: "keys" })).toEqual([
+      { TABLE_NAME: "postern" },
+      { KEY_BUCKET: "keys" },
+    ]);
+    expect(() => read({})).toThrow(/^TABLE_NAME: is not set\nKEY_BUCKET: is not set$/);
+    expect(() => read({ TABLE_NAME: "postern" })).toThrow(/^KEY_BUCKET: is not set$/);
   });
 });

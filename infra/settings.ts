@@ -10,7 +10,8 @@ import {
   WrongSetting,
 } from "./deploy-variables.ts";
 import { readSizes, type Sizes } from "./sizes.ts";
-import { type Config, parseConfig, WrongConfig } from "../worker/config/config.ts";
+import { WrongEnvironment } from "../core/environment.ts";
+import { type Config, parseConfig } from "../worker/config/config.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 /** The value of a variable; null = it is not set. */
@@ -180,7 +181,7 @@ function parseEdgeConfig(variables: Readonly<Record<string, string>>): Config {
   try {
     return parseConfig(variables, { cwd: "/", hostName: null });
   } catch (error) {
-    const [problem] = error instanceof WrongConfig ? error.problems : [];
+    const [problem] = error instanceof WrongEnvironment ? error.problems : [];
     if (problem === undefined) throw error;
     throw new WrongSetting(`POSTERN_${problem.variable}` as DeployVariableName, problem.reason);
   }

@@ -54,8 +54,7 @@ export function environmentOf(
     SMTP_HOST: "127.0.0.1",
     SMTP_PORT: String(SHARED_PORT),
     SMTP_LISTENERS: network.cidr.apply((cidr) => JSON.stringify([listenerOf(settings, cidr)])),
-    // The address of HEALTH_PORT too; a worker on its own has no API.
-    API_HOST: "0.0.0.0",
+    HEALTH_HOST: "0.0.0.0",
     HEALTH_PORT: String(PORTS.health),
     // The only place that can be written; it dies with the task.
     DATA_DIR: "/tmp/postern",

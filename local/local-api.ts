@@ -8,16 +8,16 @@ import type { Store } from "../core/store/store.ts";
 import type { ApiEvent } from "../functions/api/api-log.ts";
 import { createApp } from "../functions/api/app.ts";
 import { bearerAuthentication } from "../functions/api/caller.ts";
-import type { Config } from "../worker/config/config.ts";
 import { loadAtEdgeWith } from "../worker/tls/edge-context.ts";
 import type { Log } from "../worker/telemetry/log.ts";
 import { bindFailure } from "../worker/process/start-failure.ts";
 import type { Worker } from "../worker/worker.ts";
 import type { DefaultCertificate } from "./default-certificate.ts";
+import type { LocalConfig } from "./local-config.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 
 export interface LocalApiOptions {
-  readonly config: Config;
+  readonly config: LocalConfig;
   readonly log: Log;
   readonly token: string;
   readonly certificate: DefaultCertificate;

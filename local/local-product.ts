@@ -3,7 +3,6 @@ import type { Clock } from "../core/clock.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
 import { composeWorker } from "../worker/compose-worker.ts";
-import { type Config, describeConfig } from "../worker/config/config.ts";
 import type { Log } from "../worker/telemetry/log.ts";
 import type { ShutdownStep } from "../worker/process/shutdown.ts";
 import type { Worker } from "../worker/worker.ts";
@@ -16,10 +15,11 @@ import { startLocalApi } from "./local-api.ts";
 import { checkDatabaseFile, checkEverWritten } from "./lost-settings.ts";
 import type { Running } from "./running.ts";
 import { startSchedule } from "./schedule.ts";
+import { describeLocalConfig, type LocalConfig } from "./local-config.ts";
 import { openStores } from "./local-stores.ts";
 
 export interface LocalProductOptions {
-  readonly config: Config;
+  readonly config: LocalConfig;
   readonly release: string;
   readonly log: Log;
   /** `--new`: empty settings are meant although DATA_DIR was used before. */
@@ -54,7 +54,7 @@ const WARN_BEFORE_MS = 30 * DAY_MS;
  */
 export async function startLocalProduct(options: LocalProductOptions): Promise<LocalProduct> {
   const { config, release, log, addEnding } = options;
-  log("starting", { release, pid: process.pid, node: process.version, config: describeConfig(config) });
+  log("starting", { release, pid: process.pid, node: process.version, config: describeLocalConfig(config) });
   const clock: Clock = { now: () => Date.now() };
   const data = openDataDirectory(config.dataDir);
   addEnding({ name: "lock", run: async () => data.release() });
@@ -112,13 +112,13 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   };
 }
 
-function describeRunning(config: Config, worker: Worker, api: HttpServer): Running {
+function describeRunning(config: LocalConfig, worker: Worker, api: HttpServer): Running {
   const [shared] = worker.edge.listeners;
   return {
     pid: process.pid,
     api: { host: config.apiHost, port: api.port },
     smtp: { host: shared?.address ?? "", port: shared?.port ?? 0 },
-    health: { host: config.apiHost, port: worker.healthPort },
+    health: { host: config.healthHost, port: worker.healthPort },
     smtpName: config.smtpName,
     maildir: config.delivery.kind === "maildir" ? config.delivery.directory : null,
     delivery: describeRoute(config.delivery),

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { type Config, EXIT_WRONG_CONFIG, parseConfig, WrongConfig } from "../worker/config/config.ts";
-import { helpText } from "../worker/config/config-variables.ts";
+import { EXIT_WRONG_ENVIRONMENT, WrongEnvironment } from "../core/environment.ts";
 import { runProcess } from "../worker/process/process.ts";
 import { readIfThere } from "./durable-file.ts";
 import { firstScreen } from "./first-screen.ts";
 import { fullHostName } from "./host-name.ts";
+import { helpText, type LocalConfig, parseLocalConfig } from "./local-config.ts";
 import { type LocalProduct, startLocalProduct } from "./local-product.ts";
 
 /**
@@ -19,12 +19,12 @@ const PACKAGE_DIR = resolve(import.meta.dirname, "..");
 process.stdout.on("error", () => undefined);
 const screen = (text: string): void => void process.stdout.write(text);
 
-function readConfig(): Config | null {
+function readConfig(): LocalConfig | null {
   const hostName = fullHostName(hostname(), hostsFile());
   try {
-    return parseConfig(process.env, { cwd: process.cwd(), hostName });
+    return parseLocalConfig(process.env, { cwd: process.cwd(), hostName });
   } catch (error) {
-    if (!(error instanceof WrongConfig)) throw error;
+    if (!(error instanceof WrongEnvironment)) throw error;
     screen(
       `Postern cannot start.\n\n${indented(error.message)}\n\nnpm start -- --help lists every variable.\n`,
     );
@@ -40,7 +40,7 @@ function hostsFile(): string {
   }
 }
 
-const run = (config: Config): Promise<void> =>
+const run = (config: LocalConfig): Promise<void> =>
   runProcess({
     logLevel: config.logLevel,
     logTo: 2,
@@ -54,7 +54,7 @@ const run = (config: Config): Promise<void> =>
   });
 
 function screenOf(
-  config: Config,
+  config: LocalConfig,
   { running, listeners, token, tokenPath, notes, hasSettings }: LocalProduct,
 ): string {
   return firstScreen({
@@ -83,6 +83,6 @@ if (process.argv.includes("--help")) {
   screen(helpText());
 } else {
   const config = readConfig();
-  if (config === null) process.exitCode = EXIT_WRONG_CONFIG;
+  if (config === null) process.exitCode = EXIT_WRONG_ENVIRONMENT;
   else await run(config);
 }

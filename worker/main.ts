@@ -5,9 +5,15 @@ import { createS3Client } from "../adapters/aws/s3-client.ts";
 import { S3SnapshotBackups } from "../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../adapters/aws/service-calls.ts";
 import type { Clock } from "../core/clock.ts";
-import { EXIT_WRONG_ENVIRONMENT, readEnvironment, WrongEnvironment } from "../core/environment.ts";
+import {
+  EXIT_WRONG_ENVIRONMENT,
+  readBoth,
+  readEnvironment,
+  type VariableProblem,
+  WrongEnvironment,
+} from "../core/environment.ts";
 import { composeWorker } from "./compose-worker.ts";
-import { type Config, describeConfig, parseConfig, WrongConfig } from "./config/config.ts";
+import { type Config, describeConfig, parseConfig } from "./config/config.ts";
 import { makeOwnCertificate } from "./tls/own-certificate.ts";
 import { type Starting, runProcess } from "./process/process.ts";
 import type { BackupSource } from "./settings/poller.ts";
@@ -32,30 +38,28 @@ interface Environment {
 
 const readStores = () => readEnvironment(storesSchema, process.env);
 
-/** null = it is wrong; every variable that is has been named. */
+/** null when a variable is wrong; each problem is then on standard error. */
 function readConfig(): Environment | null {
-  const wrong: string[] = [];
-  const attempt = <T>(read: () => T): T | null => {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof WrongConfig || error instanceof WrongEnvironment)) throw error;
-      wrong.push(error.message);
-      return null;
-    }
-  };
-  const config = attempt(readWorkerConfig);
-  const stores = attempt(readStores);
-  if (config !== null && stores !== null) return { config, stores };
-  process.stderr.write(`The worker cannot start.\n${wrong.join("\n")}\n`);
-  return null;
+  try {
+    const [config, stores] = readBoth(readWorkerConfig, readStores);
+    return { config, stores };
+  } catch (error) {
+    if (!(error instanceof WrongEnvironment)) throw error;
+    process.stderr.write(`The worker cannot start.\n${error.message}\n`);
+    return null;
+  }
 }
 
-/** The default of DELIVERY is a folder beside the settings: here it would be a disk that ends with the task, and all mail with it. */
 function readWorkerConfig(): Config {
   const config = parseConfig(process.env, { cwd: process.cwd(), hostName: hostname() });
-  if (process.env["DELIVERY"]) return config;
-  throw new WrongConfig([{ variable: "DELIVERY", reason: "is not set" }]);
+  const problems: VariableProblem[] = [];
+  // Its default is a folder beside the settings: here that is a disk that ends with the task, and all mail with it.
+  if (!process.env["DELIVERY"]) problems.push({ variable: "DELIVERY", reason: "is not set" });
+  // It was the address of HEALTH_PORT before HEALTH_HOST was. Ignored, the port would open to others, or close to its checks.
+  if (process.env["API_HOST"])
+    problems.push({ variable: "API_HOST", reason: "is not a variable of a worker; set HEALTH_HOST" });
+  if (problems.length > 0) throw new WrongEnvironment(problems);
+  return config;
 }
 
 async function start({ config, stores }: Environment, starting: Starting): Promise<void> {
@@ -85,7 +89,7 @@ async function start({ config, stores }: Environment, starting: Starting): Promi
   log("started", {
     release,
     listeners: worker.edge.listeners,
-    health: { host: config.apiHost, port: worker.healthPort },
+    health: { host: config.healthHost, port: worker.healthPort },
   });
 }
 

@@ -280,7 +280,7 @@ async function startHealth(
   metrics: Metrics,
   pages: Pick<HealthServerOptions, "readiness" | "metrics">,
 ): Promise<HealthServer> {
-  const { apiHost: host, healthPort: port, limits } = config;
+  const { healthHost: host, healthPort: port, limits } = config;
   const onRefused = (why: HealthRefusal): void => {
     metrics.add("healthConnectionsRefused", { reason: why });
     log("health-connection-refused", { why });
@@ -297,7 +297,7 @@ async function startHealth(
     const place = {
       host,
       port,
-      hostVariable: "API_HOST",
+      hostVariable: config.healthHostVariable,
       portVariable: "HEALTH_PORT",
     } as const;
     throw bindFailure(place, error);

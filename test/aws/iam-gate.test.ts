@@ -32,7 +32,7 @@ const ROLES = { api: "ApiHandlerRole", schedule: "ScheduleHandlerRole", worker: 
 const ON_LOOPBACK = {
   SMTP_PORT: "0",
   HEALTH_PORT: "0",
-  API_HOST: "127.0.0.1",
+  HEALTH_HOST: "127.0.0.1",
   SMTP_LISTENERS: JSON.stringify([
     { name: "mx", host: "127.0.0.1", port: 0, proxyProtocol: true, proxyFrom: ["127.0.0.1/32"] },
   ]),

@@ -81,7 +81,7 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
     return {
       ...given,
       ...sdkEnvironment(),
-      API_HOST: "127.0.0.1",
+      HEALTH_HOST: "127.0.0.1",
       HEALTH_PORT: "0",
       SMTP_PORT: "0",
       SMTP_LISTENERS: JSON.stringify([listener]),

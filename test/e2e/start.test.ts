@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, write
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { helpText } from "../../worker/config/config-variables.ts";
+import { helpText } from "../../local/local-config.ts";
 import { SmtpClient } from "../support/smtp-client.ts";
 import { endAll, newDataDir, PosternProcess, withPostern } from "./postern-process.ts";
 
@@ -80,6 +80,15 @@ describe("a start with a wrong environment", () => {
     expect(postern.screen).toContain(`SMTP_LISTENERS: ${host}:0 ${reason}`);
   });
 
+  it.each([
+    ["API_HOST", { API_HOST: "203.0.113.1" }],
+    ["HEALTH_HOST", { HEALTH_HOST: "203.0.113.1" }],
+  ])("ends and names %s when the health server cannot be on it", async (name, variables) => {
+    const postern = new PosternProcess(dataDir, variables);
+    expect((await postern.ended).code).toBe(1);
+    expect(postern.screen).toContain(`${name}: 203.0.113.1:0 is not an address of this machine`);
+  });
+
   it("ends and names SMTP_LISTENERS when one of its ports is taken", async () => {
     const { server, port } = await takenPort();
     const postern = new PosternProcess(dataDir, { SMTP_LISTENERS: JSON.stringify([{ port }]) });
@@ -87,6 +96,31 @@ describe("a start with a wrong environment", () => {
     server.close();
     expect(code).toBe(1);
     expect(postern.screen).toContain(`SMTP_LISTENERS: 127.0.0.1:${port} is in use already`);
+  });
+});
+
+describe("a worker on its own", () => {
+  const AWS = { STORE: "dynamodb", TABLE_NAME: "postern", KEY_BUCKET: "keys", DELIVERY: "s3://mail/in" };
+
+  it.each([
+    ["API_HOST: is not a variable of a worker; set HEALTH_HOST", { ...AWS, API_HOST: "0.0.0.0" }],
+    [
+      "API_HOST: is not a variable of a worker; set HEALTH_HOST",
+      { ...AWS, API_HOST: "127.0.0.1", HEALTH_HOST: "0.0.0.0" },
+    ],
+    ["DELIVERY: is not set", { ...AWS, DELIVERY: "" }],
+    ["HEALTH_HOST: must be an IP address or a host name", { ...AWS, HEALTH_HOST: "no host" }],
+    [
+      "LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent\nTABLE_NAME: is not set",
+      { ...AWS, LOG_LEVEL: "loud", TABLE_NAME: "" },
+    ],
+  ])("does not start, and says %j", (problems, variables) => {
+    const main = join(import.meta.dirname, "../../worker/main.ts");
+    const { status, stderr } = spawnSync(process.execPath, [main], {
+      env: { PATH: process.env["PATH"], SMTP_NAME: "gate.example", DATA_DIR: dataDir, ...variables },
+      encoding: "utf8",
+    });
+    expect([status, stderr]).toEqual([78, `The worker cannot start.\n${problems}\n`]);
   });
 });
 

@@ -4,7 +4,7 @@ import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/record/warning-code.ts";
-import { VARIABLES } from "../../worker/config/config-variables.ts";
+import { LOCAL_VARIABLES } from "../../local/local-config.ts";
 import { LIMIT_TABLE } from "../../worker/config/limits.ts";
 import { VERDICT_REPLIES } from "../../worker/session/reply.ts";
 import { readText, ROOT, sourceFiles } from "./source-files.ts";
@@ -13,10 +13,13 @@ const linesOf = (path: string): readonly string[] => readText(path).split("\n");
 const withCode = (text: string): string => text.replaceAll(/<[a-z]+>/gu, "`$&`");
 
 describe("docs/configuration.md", () => {
-  it.each(Object.entries(VARIABLES))("has the row of the variable %s", (name, { defaultText, meaning }) => {
-    const row = `| \`${name}\` | ${defaultText} | ${withCode(meaning)} |`;
-    expect(linesOf("docs/configuration.md")).toContain(row);
-  });
+  it.each(Object.entries(LOCAL_VARIABLES))(
+    "has the row of the variable %s",
+    (name, { defaultText, meaning }) => {
+      const row = `| \`${name}\` | ${defaultText} | ${withCode(meaning)} |`;
+      expect(linesOf("docs/configuration.md")).toContain(row);
+    },
+  );
 
   it.each(Object.entries(LIMIT_TABLE))(
     "has the row of the limit %s",
@@ -30,7 +33,7 @@ describe("docs/configuration.md", () => {
     const named = linesOf("docs/configuration.md").flatMap(
       (line) => /^\| `(?<name>\w+)` \|/u.exec(line)?.groups?.["name"] ?? [],
     );
-    const known = [...Object.keys(VARIABLES), ...Object.keys(LIMIT_TABLE)];
+    const known = [...Object.keys(LOCAL_VARIABLES), ...Object.keys(LIMIT_TABLE)];
     expect(named).toEqual(known);
   });
 });

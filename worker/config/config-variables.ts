@@ -7,10 +7,8 @@ export interface Variable {
   readonly secret?: true;
 }
 
-/** Every variable there is. The one table of their names: schema, `--help` and the docs' table are checked against it. */
-export const VARIABLES = {
-  API_HOST: { defaultText: "127.0.0.1", meaning: "address of the HTTP API and of HEALTH_PORT" },
-  API_PORT: { defaultText: "8080", meaning: "port of the HTTP API; 0 = any free one" },
+/** Variables of an edge. Its schema, `--help` and the table of docs/configuration.md are checked against this table. */
+export const WORKER_VARIABLES = {
   SMTP_HOST: { defaultText: "127.0.0.1", meaning: "address of the shared SMTP listener" },
   SMTP_PORT: { defaultText: "2525", meaning: "port of the shared SMTP listener; 0 = any free one" },
   SMTP_LISTENERS: {
@@ -26,13 +24,12 @@ export const VARIABLES = {
     defaultText: "none",
     meaning: "mailbox that gets mail to bare <postmaster> on a shared listener",
   },
+  HEALTH_HOST: {
+    defaultText: "API_HOST; 127.0.0.1 for a worker without the API",
+    meaning: "address of HEALTH_PORT",
+  },
   HEALTH_PORT: { defaultText: "8081", meaning: "port of /live, /ready and /metrics; 0 = any free one" },
   DATA_DIR: { defaultText: "./.data", meaning: "settings, keys, default certificate, token and mail" },
-  API_TOKEN: {
-    defaultText: "made at first start",
-    meaning: "bearer token with every scope; kept in DATA_DIR when not given here",
-    secret: true,
-  },
   DELIVERY: {
     defaultText: "maildir:${DATA_DIR}/mail",
     meaning:
@@ -67,24 +64,4 @@ export const VARIABLES = {
   LOG_LEVEL: { defaultText: "info", meaning: "trace, debug, info, warn, error, fatal or silent" },
 } as const satisfies Readonly<Record<string, Variable>>;
 
-export type VariableName = keyof typeof VARIABLES;
-
-/** What `npm start -- --help` prints. */
-export function helpText(): string {
-  const rows = Object.entries(VARIABLES).map(
-    ([name, { defaultText, meaning }]) =>
-      `  ${name.padEnd(26)} ${meaning}\n  ${"".padEnd(26)} default: ${defaultText}`,
-  );
-  return [
-    "Postern: the gate for incoming mail. API and SMTP worker in one process, settings kept in DATA_DIR.",
-    "",
-    "  npm start            starts it; stops on SIGTERM and Ctrl-C with no message lost",
-    "  npm start -- --new   the same with empty settings, where DATA_DIR was used and its settings database is gone",
-    "  npm start -- --help  this page",
-    "",
-    "Variables of the environment; a wrong one stops the start (exit code 78) with its name and the reason:",
-    "",
-    ...rows,
-    "",
-  ].join("\n");
-}
+export type VariableName = keyof typeof WORKER_VARIABLES;

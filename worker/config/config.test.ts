@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { type ConfigProblem, describeConfig, parseConfig, WrongConfig } from "./config.ts";
-import { helpText, VARIABLES } from "./config-variables.ts";
+import { type VariableProblem, WrongEnvironment } from "../../core/environment.ts";
+import { describeConfig, parseConfig } from "./config.ts";
+import { WORKER_VARIABLES } from "./config-variables.ts";
 
 const CONTEXT = { cwd: "/srv/postern", hostName: "mx.example.org" };
 const parse = (env: Record<string, string>) => parseConfig(env, CONTEXT);
 
-function problemsOf(env: Record<string, string>): readonly ConfigProblem[] {
+function problemsOf(env: Record<string, string>): readonly VariableProblem[] {
   try {
     parse(env);
   } catch (error) {
-    if (error instanceof WrongConfig) return error.problems;
+    if (error instanceof WrongEnvironment) return error.problems;
     throw error;
   }
   return [];
@@ -18,14 +19,12 @@ function problemsOf(env: Record<string, string>): readonly ConfigProblem[] {
 describe("the configuration", () => {
   it("has these defaults when nothing is set", () => {
     expect(parse({})).toMatchObject({
-      apiHost: "127.0.0.1",
-      apiPort: 8080,
       listeners: [{ name: "smtp", host: "127.0.0.1", port: 2525, dedicatedTo: null, proxyFrom: null }],
       smtpName: "mx.example.org",
       postmaster: null,
+      healthHost: "127.0.0.1",
       healthPort: 8081,
       dataDir: "/srv/postern/.data",
-      apiToken: null,
       delivery: { kind: "maildir", directory: "/srv/postern/.data/mail" },
       deliveryAllow: { networks: [], names: [] },
       pollIntervalMs: 1000,
@@ -37,7 +36,7 @@ describe("the configuration", () => {
   });
 
   it("takes an empty variable as not set", () => {
-    const empty = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, ""]));
+    const empty = Object.fromEntries(Object.keys(WORKER_VARIABLES).map((name) => [name, ""]));
     expect(parse(empty)).toEqual(parse({}));
   });
 
@@ -48,8 +47,6 @@ describe("the configuration", () => {
 
   it("reads every variable", () => {
     const config = parse({
-      API_HOST: "::1",
-      API_PORT: "0",
       SMTP_HOST: "0.0.0.0",
       SMTP_PORT: "25",
       SMTP_LISTENERS: JSON.stringify([
@@ -58,9 +55,9 @@ describe("the configuration", () => {
       ]),
       SMTP_NAME: "MX.Example.net.",
       POSTMASTER: "Admin+x@Example.com",
+      HEALTH_HOST: "::1",
       HEALTH_PORT: "9000",
       DATA_DIR: "data",
-      API_TOKEN: "abc-._~+/==",
       DELIVERY: "smtp://user:secret@next.example:2500",
       DELIVERY_ALLOW: "10.0.0.0/8, next.example",
       SETTINGS_POLL_INTERVAL_MS: "50",
@@ -73,8 +70,6 @@ describe("the configuration", () => {
       LOG_LEVEL: "debug",
     });
     expect(config).toMatchObject({
-      apiHost: "::1",
-      apiPort: 0,
       listeners: [
         { name: "smtp", host: "0.0.0.0", port: 25 },
         { name: "smtp-2", host: "0.0.0.0", port: 2526, dedicatedTo: "example.com", proxyFrom: null },
@@ -82,9 +77,9 @@ describe("the configuration", () => {
       ],
       smtpName: "mx.example.net",
       postmaster: { localPart: "Admin+x", domain: "example.com" },
+      healthHost: "::1",
       healthPort: 9000,
       dataDir: "/srv/postern/data",
-      apiToken: "abc-._~+/==",
       delivery: { kind: "smtp", host: "next.example", port: 2500, tls: "require" },
       deliveryAllow: { networks: ["10.0.0.0/8"], names: ["next.example"] },
       pollIntervalMs: 50,
@@ -99,12 +94,11 @@ describe("the configuration", () => {
   });
 
   it.each([
-    ["API_HOST", "no host"],
-    ["API_PORT", "65536"],
-    ["API_PORT", "-1"],
-    ["API_PORT", "80a"],
-    ["API_PORT", "1e3"],
     ["SMTP_HOST", "[::1]"],
+    ["SMTP_PORT", "65536"],
+    ["SMTP_PORT", "-1"],
+    ["SMTP_PORT", "80a"],
+    ["SMTP_PORT", "1e3"],
     ["SMTP_PORT", "smtp"],
     ["SMTP_LISTENERS", "{"],
     ["SMTP_LISTENERS", "{}"],
@@ -120,10 +114,9 @@ describe("the configuration", () => {
     ["SMTP_NAME", "127.0.0.1"],
     ["POSTMASTER", "postmaster"],
     ["POSTMASTER", "a b@example.com"],
+    ["HEALTH_HOST", "no host"],
     ["HEALTH_PORT", "x"],
     ["DATA_DIR", "a\0b"],
-    ["API_TOKEN", "two words"],
-    ["API_TOKEN", "naïve"],
     ["DELIVERY", "http://next.example"],
     ["DELIVERY_ALLOW", "10.0.0.0/99"],
     ["DELIVERY_ALLOW", "not_a_name"],
@@ -148,8 +141,14 @@ describe("the configuration", () => {
   });
 
   it("names every wrong variable at once, one a line", () => {
-    const error = new WrongConfig(problemsOf({ API_PORT: "x", LOG_LEVEL: "loud" }));
-    expect(error.message.split("\n").map((line) => line.split(":")[0])).toEqual(["API_PORT", "LOG_LEVEL"]);
+    const error = new WrongEnvironment(problemsOf({ SMTP_PORT: "x", LOG_LEVEL: "loud" }));
+    expect(error.message.split("\n").map((line) => line.split(":")[0])).toEqual(["SMTP_PORT", "LOG_LEVEL"]);
+  });
+
+  it("has no variable of the API: it neither takes nor shows one", () => {
+    const api = { API_HOST: "192.0.2.1", API_PORT: "1", API_TOKEN: "s3cret" };
+    expect(parse(api)).toEqual(parse({}));
+    expect(Object.keys(describeConfig(parse(api)))).toEqual(Object.keys(WORKER_VARIABLES));
   });
 
   it("says where in SMTP_LISTENERS and LIMITS the mistake is", () => {
@@ -158,24 +157,16 @@ describe("the configuration", () => {
   });
 
   it.each([
-    { API_TOKEN: "s3cret", DELIVERY: "smtp://user:s3cret@next.example:2500" },
-    { API_TOKEN: "s3cret s3cret", DELIVERY: "smtp://user:s3cret@next example:2500" },
+    { DELIVERY: "smtp://user:s3cret@next.example:2500" },
+    { DELIVERY: "smtp://user:s3cret@next example:2500" },
   ])("shows no secret, neither when it is printed nor in an error", (env) => {
     let shown: string;
     try {
       shown = JSON.stringify(describeConfig(parse(env)));
     } catch (error) {
-      shown = error instanceof WrongConfig ? error.message : "";
+      shown = error instanceof WrongEnvironment ? error.message : "";
     }
     expect(shown).toMatch(/DELIVERY/);
     expect(shown).not.toContain("s3cret");
-  });
-
-  it("is explained by --help, variable by variable", () => {
-    for (const [name, { defaultText, meaning }] of Object.entries(VARIABLES)) {
-      expect(helpText()).toContain(name);
-      expect(helpText()).toContain(defaultText);
-      expect(helpText()).toContain(meaning);
-    }
   });
 });

@@ -12,13 +12,11 @@ import type { LongLines } from "../../core/delivery/line-ends.ts";
 import { mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
 import { describeRoute, parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import { type Environment, readEnvironment, WrongEnvironment } from "../../core/environment.ts";
 import { InvalidInput } from "../../core/errors.ts";
-import { type VariableName, VARIABLES } from "./config-variables.ts";
+import type { VariableName } from "./config-variables.ts";
 import { parseLimits, type Limits } from "./limits.ts";
 import { parseListeners, type EdgeListener } from "./listener-config.ts";
-
-/** `EX_CONFIG` of sysexits(3): what a start with a wrong variable exits with. */
-export const EXIT_WRONG_CONFIG = 78;
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -28,18 +26,17 @@ export type LineEnds = (typeof LINE_ENDS)[number];
 
 const LONG_LINES = ["pass", "refuse"] as const satisfies readonly LongLines[];
 
-/** All that the environment decides, checked. Secret: `apiToken`, and credentials inside `delivery`. */
+/** An edge's environment, parsed. Secret: credentials inside `delivery`. */
 export interface Config {
-  readonly apiHost: string;
-  readonly apiPort: number;
   readonly listeners: readonly EdgeListener[];
   readonly smtpName: DomainName;
   readonly postmaster: Mailbox | null;
+  readonly healthHost: string;
+  /** Name of the variable that `healthHost` comes from, for an error. */
+  readonly healthHostVariable: string;
   readonly healthPort: number;
   /** Absolute. */
   readonly dataDir: string;
-  /** null = the one kept in DATA_DIR. */
-  readonly apiToken: string | null;
   readonly delivery: DeliveryRoute;
   readonly deliveryAllow: DeliveryAllow;
   readonly pollIntervalMs: number;
@@ -54,22 +51,7 @@ export interface Config {
   readonly logLevel: LogLevel;
 }
 
-export interface ConfigProblem {
-  readonly variable: VariableName;
-  readonly reason: string;
-}
-
-/** One or more variables are wrong. The message has a line for each: its name and the reason, never a secret. */
-export class WrongConfig extends Error {
-  override readonly name = "WrongConfig";
-  readonly problems: readonly ConfigProblem[];
-  constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map(({ variable, reason }) => `${variable}: ${reason}`).join("\n"));
-    this.problems = problems;
-  }
-}
-
-/** What the machine says, as arguments. */
+/** The machine as an argument. */
 export interface ConfigContext {
   readonly cwd: string;
   /** The FQDN, or null when the machine has none. */
@@ -77,11 +59,13 @@ export interface ConfigContext {
 }
 
 const text = z.string();
-const port = text
+/** Form of a variable that is a port. */
+export const portVariable = text
   .regex(/^\d{1,5}$/, "must be a port number from 0 to 65535")
   .transform(Number)
   .refine((number) => number <= 65_535, "must be a port number from 0 to 65535");
-const host = text.refine(
+/** Form of a variable that is an address, or the name of one. */
+export const hostVariable = text.refine(
   (value) => isIP(value) !== 0 || toDomainName(value) !== null,
   "must be an IP address or a host name",
 );
@@ -101,16 +85,14 @@ function read<T>(parse: (value: string) => T): z.ZodPipe<z.ZodString, z.ZodTrans
 
 /** Values as they stand in the environment. Defaults that need another variable are filled in by `parseConfig`. */
 const schema = z.object({
-  API_HOST: host.default("127.0.0.1"),
-  API_PORT: port.default(8080),
-  SMTP_HOST: host.default("127.0.0.1"),
-  SMTP_PORT: port.default(2525),
+  SMTP_HOST: hostVariable.default("127.0.0.1"),
+  SMTP_PORT: portVariable.default(2525),
   SMTP_LISTENERS: text.default("[]"),
   SMTP_NAME: read(parseSmtpName).optional(),
   POSTMASTER: read(parseMailbox).optional(),
-  HEALTH_PORT: port.default(8081),
+  HEALTH_HOST: hostVariable.default("127.0.0.1"),
+  HEALTH_PORT: portVariable.default(8081),
   DATA_DIR: text.refine((path) => !path.includes("\0"), "must be a path").default("./.data"),
-  API_TOKEN: text.regex(/^[A-Za-z0-9\-._~+/]{1,512}=*$/, "must be a bearer token (RFC 6750)").optional(),
   DELIVERY: read((value) => parseOperatorDelivery(value)).optional(),
   DELIVERY_ALLOW: read((value) => parseDeliveryAllow(value)).default(NOTHING_ALLOWED),
   SETTINGS_POLL_INTERVAL_MS: text
@@ -136,26 +118,19 @@ const schema = z.object({
 /**
  * Reads the environment. An empty variable counts as not set.
  *
- * @throws WrongConfig that names every wrong variable.
+ * @throws WrongEnvironment that names every wrong variable.
  */
-export function parseConfig(
-  env: Readonly<Record<string, string | undefined>>,
-  { cwd, hostName }: ConfigContext,
-): Config {
-  const given = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, env[name] || undefined]));
-  const parsed = schema.safeParse(given);
-  if (!parsed.success) throw new WrongConfig(parsed.error.issues.map(toProblem));
-  const values = parsed.data;
+export function parseConfig(environment: Environment, { cwd, hostName }: ConfigContext): Config {
+  const values = readEnvironment(schema, environment);
   const dataDir = resolve(cwd, values.DATA_DIR);
   return Object.freeze({
-    apiHost: values.API_HOST,
-    apiPort: values.API_PORT,
     listeners: listenersOf(values),
     smtpName: values.SMTP_NAME ?? toDomainName(hostName ?? "") ?? parseSmtpName("localhost"),
     postmaster: values.POSTMASTER ?? null,
+    healthHost: values.HEALTH_HOST,
+    healthHostVariable: "HEALTH_HOST",
     healthPort: values.HEALTH_PORT,
     dataDir,
-    apiToken: values.API_TOKEN ?? null,
     delivery: absoluteRoute(values.DELIVERY ?? { kind: "maildir", directory: join(dataDir, "mail") }, cwd),
     deliveryAllow: values.DELIVERY_ALLOW,
     pollIntervalMs: values.SETTINGS_POLL_INTERVAL_MS,
@@ -173,16 +148,14 @@ export function parseConfig(
 export function describeConfig(config: Config): Readonly<Record<VariableName, unknown>> {
   const [shared, ...more] = config.listeners;
   return {
-    API_HOST: config.apiHost,
-    API_PORT: config.apiPort,
     SMTP_HOST: shared?.host,
     SMTP_PORT: shared?.port,
     SMTP_LISTENERS: more,
     SMTP_NAME: config.smtpName,
     POSTMASTER: config.postmaster === null ? null : mailboxText(config.postmaster),
+    HEALTH_HOST: config.healthHost,
     HEALTH_PORT: config.healthPort,
     DATA_DIR: config.dataDir,
-    API_TOKEN: config.apiToken === null ? "kept in DATA_DIR" : "given",
     DELIVERY: describeRoute(config.delivery),
     DELIVERY_ALLOW: [...config.deliveryAllow.networks, ...config.deliveryAllow.names],
     SETTINGS_POLL_INTERVAL_MS: config.pollIntervalMs,
@@ -194,14 +167,6 @@ export function describeConfig(config: Config): Readonly<Record<VariableName, un
     METRICS_EMF: config.metricsNamespace,
     LOG_LEVEL: config.logLevel,
   };
-}
-
-function toProblem(issue: z.core.$ZodIssue): ConfigProblem {
-  // The schema has only fields of the table at its top, so the path begins with one.
-  const variable = String(issue.path[0]) as VariableName;
-  const prefix = `${variable}: `;
-  const reason = issue.message.startsWith(prefix) ? issue.message.slice(prefix.length) : issue.message;
-  return { variable, reason };
 }
 
 function listenersOf(values: z.output<typeof schema>): readonly EdgeListener[] {
@@ -216,7 +181,7 @@ function listenersOf(values: z.output<typeof schema>): readonly EdgeListener[] {
     return [shared, ...parseListeners(values.SMTP_LISTENERS, shared)];
   } catch (error) {
     if (!(error instanceof InvalidInput)) throw error;
-    throw new WrongConfig([{ variable: "SMTP_LISTENERS", reason: error.message }]);
+    throw new WrongEnvironment([{ variable: "SMTP_LISTENERS", reason: error.message }]);
   }
 }
 

@@ -1,5 +1,4 @@
-import { EXIT_WRONG_CONFIG } from "../config/config.ts";
-import type { VariableName } from "../config/config-variables.ts";
+import { EXIT_WRONG_ENVIRONMENT } from "../../core/environment.ts";
 
 /** An address is taken or not ours, or DATA_DIR is in use: right in itself, wrong at this moment. */
 export const EXIT_NOT_NOW = 1;
@@ -9,12 +8,12 @@ export class StartFailure extends Error {
   override readonly name = "StartFailure";
   readonly exitCode: number;
   constructor(
-    variable: VariableName,
+    variable: string,
     reason: string,
     options: { readonly cause?: unknown; readonly exitCode?: number } = {},
   ) {
     super(`${variable}: ${reason}`, { cause: options.cause });
-    this.exitCode = options.exitCode ?? EXIT_WRONG_CONFIG;
+    this.exitCode = options.exitCode ?? EXIT_WRONG_ENVIRONMENT;
   }
 }
 
@@ -22,8 +21,8 @@ export class StartFailure extends Error {
 export interface BindPlace {
   readonly host: string;
   readonly port: number;
-  readonly hostVariable: VariableName;
-  readonly portVariable: VariableName;
+  readonly hostVariable: string;
+  readonly portVariable: string;
 }
 
 const BIND_REASONS: Readonly<Record<string, { readonly blames: "host" | "port"; readonly reason: string }>> =

@@ -2,8 +2,9 @@ import { expect } from "vitest";
 import { awsConfigSchema } from "../../../adapters/aws/aws-config.ts";
 import { parseOperatorDelivery } from "../../../core/delivery/route.ts";
 import { apiConfigSchema } from "../../../functions/api/api-config.ts";
+import { LOCAL_VARIABLES } from "../../../local/local-config.ts";
 import { parseConfig } from "../../../worker/config/config.ts";
-import { VARIABLES } from "../../../worker/config/config-variables.ts";
+import { WORKER_VARIABLES } from "../../../worker/config/config-variables.ts";
 import type { Stack } from "../harness/stack.ts";
 import {
   at,
@@ -52,17 +53,17 @@ export const ENVIRONMENT_CHECKS: Checks = {
   },
   "an edge has variables of its schema, and starts with them": (stack) => {
     const environment = withoutSst(edgeEnvironment(stack));
-    expectKnown(environment, [...STORES, ...Object.keys(VARIABLES)]);
+    expectKnown(environment, [...STORES, ...Object.keys(WORKER_VARIABLES)]);
     // An edge writes no keys, so it gets no variable that names one.
     expect(environment["KEY_KMS_KEY_ID"]).toBe(undefined);
     expect(awsConfigSchema.omit({ KEY_KMS_KEY_ID: true }).parse(environment)).toMatchObject(ofStores(stack));
     const config = parseConfig(environment, { cwd: "/app", hostName: null });
-    expect(config).toMatchObject({ apiHost: "0.0.0.0", healthPort: 8081, dataDir: "/tmp/postern" });
+    expect(config).toMatchObject({ healthHost: "0.0.0.0", healthPort: 8081, dataDir: "/tmp/postern" });
     expect(config.delivery).toEqual(parseOperatorDelivery(environment["DELIVERY"] ?? ""));
     expect(config.limits).toMatchObject({ acceptAfterTermMs: 60_000, drainMs: 100_000 });
   },
   "no variable holds a secret": (stack) => {
-    const secret = Object.entries(VARIABLES).flatMap(([name, variable]) =>
+    const secret = Object.entries(LOCAL_VARIABLES).flatMap(([name, variable]) =>
       "secret" in variable ? [name] : [],
     );
     const given = withoutSst(edgeEnvironment(stack));

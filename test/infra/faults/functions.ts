@@ -107,14 +107,14 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "an edge answers health checks on loopback": {
     file: TASK,
-    find: 'API_HOST: "0.0.0.0"',
-    replace: 'API_HOST: "127.0.0.1"',
+    find: 'HEALTH_HOST: "0.0.0.0"',
+    replace: 'HEALTH_HOST: "127.0.0.1"',
     caughtBy: "an edge has variables of its schema, and starts with them",
   },
   "a secret is a variable": {
     file: TASK,
-    find: "API_HOST:",
-    replace: 'API_TOKEN: "abc",\n    API_HOST:',
+    find: "HEALTH_HOST:",
+    replace: 'API_TOKEN: "abc",\n    HEALTH_HOST:',
     caughtBy: "no variable holds a secret",
   },
   "no alarm reports that no edge takes mail": {

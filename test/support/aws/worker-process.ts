@@ -121,7 +121,7 @@ function startBundle(
       SMTP_LISTENERS: JSON.stringify([
         { name: "mx", host: "127.0.0.1", port: 0, proxyProtocol: true, proxyFrom: ["127.0.0.1/32"] },
       ]),
-      API_HOST: "127.0.0.1",
+      HEALTH_HOST: "127.0.0.1",
       HEALTH_PORT: "0",
       DATA_DIR: join(directory, "data"),
       SETTINGS_POLL_INTERVAL_MS: "100",

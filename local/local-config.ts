@@ -1,0 +1,96 @@
+/** The environment of `npm start`: the variables of the API beside those of the edge. */
+
+import { z } from "zod";
+import { type Environment, readBoth, readEnvironment } from "../core/environment.ts";
+import {
+  type Config,
+  type ConfigContext,
+  describeConfig,
+  hostVariable,
+  parseConfig,
+  portVariable,
+} from "../worker/config/config.ts";
+import { type Variable, WORKER_VARIABLES } from "../worker/config/config-variables.ts";
+
+/** Secret: `apiToken`. */
+export interface LocalConfig extends Config {
+  readonly apiHost: string;
+  readonly apiPort: number;
+  /** null = the one kept in DATA_DIR. */
+  readonly apiToken: string | null;
+}
+
+const API_VARIABLES = {
+  API_HOST: { defaultText: "127.0.0.1", meaning: "address of the HTTP API" },
+  API_PORT: { defaultText: "8080", meaning: "port of the HTTP API; 0 = any free one" },
+  API_TOKEN: {
+    defaultText: "made at first start",
+    meaning: "bearer token with every scope; kept in DATA_DIR when not given here",
+    secret: true,
+  },
+} as const satisfies Readonly<Record<string, Variable>>;
+
+type ApiVariableName = keyof typeof API_VARIABLES;
+
+/** All variables of `npm start`, in the order of `--help`. */
+export const LOCAL_VARIABLES = { ...API_VARIABLES, ...WORKER_VARIABLES } as const;
+
+const apiSchema = z.object({
+  API_HOST: hostVariable.default("127.0.0.1"),
+  API_PORT: portVariable.default(8080),
+  API_TOKEN: z
+    .string()
+    .regex(/^[A-Za-z0-9\-._~+/]{1,512}=*$/, "must be a bearer token (RFC 6750)")
+    .optional(),
+} satisfies Record<ApiVariableName, z.ZodType>);
+
+/**
+ * Reads the environment. Without HEALTH_HOST the health server is on API_HOST.
+ *
+ * @throws WrongEnvironment that names every wrong variable.
+ */
+export function parseLocalConfig(environment: Environment, context: ConfigContext): LocalConfig {
+  const [api, edge] = readBoth(
+    () => readEnvironment(apiSchema, environment),
+    () => parseConfig(environment, context),
+  );
+  return Object.freeze({
+    ...edge,
+    ...(environment["HEALTH_HOST"] ? {} : { healthHost: api.API_HOST, healthHostVariable: "API_HOST" }),
+    apiHost: api.API_HOST,
+    apiPort: api.API_PORT,
+    apiToken: api.API_TOKEN ?? null,
+  });
+}
+
+/** The configuration for the start's log line: by variable, without secrets. */
+export function describeLocalConfig(
+  config: LocalConfig,
+): Readonly<Record<keyof typeof LOCAL_VARIABLES, unknown>> {
+  return {
+    API_HOST: config.apiHost,
+    API_PORT: config.apiPort,
+    API_TOKEN: config.apiToken === null ? "kept in DATA_DIR" : "given",
+    ...describeConfig(config),
+  };
+}
+
+/** Text of `npm start -- --help`. */
+export function helpText(): string {
+  const rows = Object.entries(LOCAL_VARIABLES).map(
+    ([name, { defaultText, meaning }]) =>
+      `  ${name.padEnd(26)} ${meaning}\n  ${"".padEnd(26)} default: ${defaultText}`,
+  );
+  return [
+    "Postern: the gate for incoming mail. API and SMTP worker in one process, settings kept in DATA_DIR.",
+    "",
+    "  npm start            starts it; stops on SIGTERM and Ctrl-C with no message lost",
+    "  npm start -- --new   the same with empty settings, where DATA_DIR was used and its settings database is gone",
+    "  npm start -- --help  this page",
+    "",
+    "Variables of the environment; a wrong one stops the start (exit code 78) with its name and the reason:",
+    "",
+    ...rows,
+    "",
+  ].join("\n");
+}
