@@ -1,6 +1,6 @@
 import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
 import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
-import type { MxHost, MxHostChange, MxHostRead } from "../../core/record/mx-host.ts";
+import type { MxHost, MxHostChange, MxHostRead, StoredHostField } from "../../core/record/mx-host.ts";
 import type { Commit, LogEntry, OfferedWrite, UseChange } from "../../core/store/store.ts";
 import { logEntryOf, replacedRevision } from "../../core/store/log-entry.ts";
 import {
@@ -252,7 +252,7 @@ function hostAction({ change: { host, before, after }, revision }: HostWrite): A
   const key = recordKey("mx-host", host);
   const condition = before === null ? ABSENT : isAs(before);
   if (after === null) return { delete: key, condition };
-  const item = { ...keyItem(key), ...hostAttributes(after), revision: { N: String(revision) } };
+  const item = { ...keyItem(key), ...present(hostAttributes(after)), revision: { N: String(revision) } };
   return { put: item, condition };
 }
 
@@ -264,14 +264,26 @@ const hostCheck = ({ host, item }: MxHostRead): Action => ({
 const isSameItem = (a: MxHost | null, b: MxHost | null): boolean =>
   JSON.stringify(a && hostAttributes(a)) === JSON.stringify(b && hostAttributes(b));
 
-function hostAttributes(item: MxHost): Record<string, AttributeValue> {
-  const { account, certificateId, domainCount, certificateRevision } = item;
-  return {
-    account: { S: account },
-    domainCount: { N: String(domainCount) },
-    ...(certificateId === null ? {} : { certificateId: { S: certificateId } }),
-    ...(certificateRevision === undefined ? {} : { certificateRevision: { N: String(certificateRevision) } }),
-  };
+/** undefined = the item is without the attribute. */
+type HostAttributes = Readonly<Record<Exclude<StoredHostField, "host">, AttributeValue | undefined>>;
+
+const hostAttributes = ({
+  account,
+  certificateId,
+  domainCount,
+  certificateRevision,
+}: MxHost): HostAttributes => ({
+  account: { S: account },
+  domainCount: { N: String(domainCount) },
+  certificateId: certificateId === null ? undefined : { S: certificateId },
+  certificateRevision: certificateRevision === undefined ? undefined : { N: String(certificateRevision) },
+});
+
+function present(attributes: HostAttributes): Item {
+  const held = Object.entries(attributes).flatMap(([name, value]): [string, AttributeValue][] =>
+    value === undefined ? [] : [[name, value]],
+  );
+  return Object.fromEntries(held);
 }
 
 /** The attributes as `hostAttributes` writes them: the same values, and none where there is none. */
@@ -279,14 +291,12 @@ function isAs(item: MxHost): Condition {
   // What a damaged one holds cannot be told in a condition: the head's says that nothing was written since it was read.
   if (item.isDamaged === true) return { expression: "attribute_exists(pk)" };
   const attributes = hostAttributes(item);
-  const terms = HOST_ATTRIBUTES.map((name) =>
-    attributes[name] === undefined ? `attribute_not_exists(${name})` : `${name} = :${name}`,
+  const terms = Object.entries(attributes).map(([name, value]) =>
+    value === undefined ? `attribute_not_exists(${name})` : `${name} = :${name}`,
   );
-  const values = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`:${name}`, value]));
-  return { expression: terms.join(" AND "), values };
+  const values = Object.entries(present(attributes)).map(([name, value]) => [`:${name}`, value] as const);
+  return { expression: terms.join(" AND "), values: Object.fromEntries(values) };
 }
-
-const HOST_ATTRIBUTES = ["account", "domainCount", "certificateId", "certificateRevision"] as const;
 
 function useAction({ kind, id, delta }: UseChange): Action {
   const key = recordKey(kind, id);

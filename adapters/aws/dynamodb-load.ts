@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
 import { changesOf, following, type ItemChange } from "../../core/store/log-applier.ts";
-import type { MxHost } from "../../core/record/mx-host.ts";
+import type { MxHost, StoredHostField } from "../../core/record/mx-host.ts";
 import type { LogEntry, StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {
   readCertificate,
@@ -118,7 +118,7 @@ export const mxHostOf = (host: string, item: Item): MxHost =>
     certificateId: item["certificateId"] === undefined ? null : (textOf(item, "certificateId") ?? ""),
     domainCount: numberOf(item, "domainCount"),
     certificateRevision: numberOf(item, "certificateRevision"),
-  });
+  } satisfies Record<StoredHostField, unknown>);
 
 /**
  * Applies what was written since `from`, to the head or to the last entry before a gap in the log.

@@ -1,6 +1,6 @@
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
-import type { MxHost, MxHostChange } from "../../core/record/mx-host.ts";
+import type { MxHost, MxHostChange, StoredHostField } from "../../core/record/mx-host.ts";
 import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/store/store.ts";
 import { logEntryOf, replacedRevision } from "../../core/store/log-entry.ts";
 import type { Database, Row } from "./database.ts";
@@ -75,16 +75,21 @@ function writeHost(database: Database, { host, before, after }: MxHostChange, re
     database.run("DELETE FROM mx_host WHERE host = ?", host);
     return;
   }
+  const columns = HOST_FIELDS.map((field) => HOST_COLUMNS[field]);
   database.run(
-    `INSERT OR REPLACE INTO mx_host (host, account, certificate_id, domain_count, certificate_revision)
-     VALUES (?, ?, ?, ?, ?)`,
-    host,
-    after.account,
-    after.certificateId,
-    after.domainCount,
-    after.certificateRevision ?? null,
+    `INSERT OR REPLACE INTO mx_host (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
+    ...HOST_FIELDS.map((field) => after[field] ?? null),
   );
 }
+
+const HOST_COLUMNS = {
+  host: "host",
+  account: "account",
+  certificateId: "certificate_id",
+  domainCount: "domain_count",
+  certificateRevision: "certificate_revision",
+} as const satisfies Record<StoredHostField, string>;
+const HOST_FIELDS = Object.keys(HOST_COLUMNS) as StoredHostField[];
 
 function checkHost(database: Database, host: DomainName, item: MxHost | null): void {
   const stored = database.get("SELECT * FROM mx_host WHERE host = ?", host);
@@ -95,12 +100,7 @@ function checkHost(database: Database, host: DomainName, item: MxHost | null): v
 
 function isAs(stored: Row | undefined, item: MxHost | null): boolean {
   if (stored === undefined || item === null) return stored === undefined && item === null;
-  return (
-    stored["account"] === item.account &&
-    stored["certificate_id"] === item.certificateId &&
-    stored["domain_count"] === item.domainCount &&
-    stored["certificate_revision"] === (item.certificateRevision ?? null)
-  );
+  return HOST_FIELDS.every((field) => stored[HOST_COLUMNS[field]] === (item[field] ?? null));
 }
 
 function countUse(database: Database, { kind, id, delta }: UseChange): void {

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { StoredHostField } from "../../core/record/mx-host.ts";
 import { createInterner } from "../../core/snapshot/interner.ts";
 import type { StoreContents, UnreadableItem } from "../../core/store/store.ts";
 import {
@@ -80,4 +81,4 @@ const mxHostOf = (row: Row) =>
     certificateId: row["certificate_id"],
     domainCount: row["domain_count"],
     certificateRevision: row["certificate_revision"] ?? undefined,
-  });
+  } satisfies Record<StoredHostField, unknown>);

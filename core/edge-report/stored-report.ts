@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { type Every, schemaOf } from "../same-fields.ts";
 import { type CertificateId, type EdgeId, isCertificateId } from "../name/ids.ts";
 import { timestamp } from "../clock.ts";
 import { type DomainName, toDomainName } from "../name/domain-name.ts";
@@ -65,15 +66,18 @@ const reportBody = z.object({
   omitted: z.int().min(0).default(0),
 });
 
-const listBody = reportBody.pick({
+const STORED_BODY = schemaOf<Omit<EdgeReport, "id">>()(reportBody);
+
+const LIST_FIELDS = {
   certificates: true,
   certificateProblems: true,
   unreadable: true,
   omitted: true,
-});
+} as const;
+const listBody = reportBody.pick(LIST_FIELDS);
 
 /** The part of a report that grows with the settings, and changes with them alone. */
-export type ReportList = Pick<EdgeReport, "certificates" | "certificateProblems" | "unreadable" | "omitted">;
+export type ReportList = Pick<EdgeReport, keyof typeof LIST_FIELDS>;
 
 export interface SplitReport {
   /** A whole report too, for a reader that knows of no list: it says how many items it does not show. */
@@ -87,7 +91,7 @@ export function splitReport(report: EdgeReport): SplitReport {
   const hidden = certificates.length + certificateProblems.length + unreadable.length + omitted;
   return {
     heartbeat: { ...report, certificates: [], certificateProblems: [], unreadable: [], omitted: hidden },
-    list: { certificates, certificateProblems, unreadable, omitted },
+    list: { certificates, certificateProblems, unreadable, omitted } satisfies Every<ReportList>,
   };
 }
 
@@ -96,7 +100,7 @@ export function splitReport(report: EdgeReport): SplitReport {
  * enforce anything: left out, it would make "3 of 3 edges" of what is 3 of 4. `storedList`: that of a split report.
  */
 export function readEdgeReport(id: EdgeId, stored: unknown, storedList?: unknown): EdgeReport {
-  const result = reportBody.safeParse(parsed(stored));
+  const result = STORED_BODY.safeParse(parsed(stored));
   if (result.success) {
     const list = storedList === undefined ? null : listBody.safeParse(parsed(storedList));
     return { ...result.data, ...(list?.success === true ? list.data : {}), id };

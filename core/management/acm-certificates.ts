@@ -1,3 +1,4 @@
+import type { Every } from "../same-fields.ts";
 import { putNextMaterial } from "../store/key-vault.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
@@ -140,17 +141,9 @@ export class AcmCertificates {
 }
 
 function orderOf(arn: string, state: OrderState): AcmOrder {
-  const { validation } = state;
-  switch (state.kind) {
-    case "pending":
-      return { arn, status: "pending", validation, problem: null };
-    case "issued":
-      return { arn, status: "issued", validation, problem: state.problem };
-    case "failed":
-      return { arn, status: "failed", validation, problem: state.problem };
-    default:
-      return state satisfies never;
-  }
+  const { kind, validation } = state;
+  const problem = kind === "pending" ? null : state.problem;
+  return { arn, status: kind, validation, problem } satisfies Every<AcmOrder>;
 }
 
 /** ACM tells the end of the newest leaf; a certificate's own dates are whole seconds. */

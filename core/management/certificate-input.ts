@@ -1,4 +1,6 @@
 import * as z from "zod";
+import type { CertificateView } from "./certificate-view.ts";
+import type { TrustStoreView } from "./trust-store-view.ts";
 import { CAPS } from "../limits.ts";
 import { distinct, ignoredInput, labelInput, namePatternInput } from "./input-fields.ts";
 import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
@@ -118,26 +120,25 @@ export const FIXED_FIELDS = ["id", "source", "names", "version"] as const;
 /** A shown certificate as a patch leaves it: only the label is written. */
 export const certificateDocument = z.strictObject({
   label: labelInput,
-  ...Object.fromEntries(
-    [
-      ...FIXED_FIELDS,
-      "notBefore",
-      "notAfter",
-      "keys",
-      "account",
-      "state",
-      "reason",
-      "validation",
-      "usedBy",
-      "revision",
-      "createdAt",
-      "updatedAt",
-      "updatedBy",
-      "warnings",
-      "leftOut",
-    ].map((field) => [field, ignoredInput]),
-  ),
-});
+  id: ignoredInput,
+  source: ignoredInput,
+  names: ignoredInput,
+  version: ignoredInput,
+  notBefore: ignoredInput,
+  notAfter: ignoredInput,
+  keys: ignoredInput,
+  account: ignoredInput,
+  state: ignoredInput,
+  reason: ignoredInput,
+  validation: ignoredInput,
+  usedBy: ignoredInput,
+  revision: ignoredInput,
+  createdAt: ignoredInput,
+  updatedAt: ignoredInput,
+  updatedBy: ignoredInput,
+  warnings: ignoredInput,
+  leftOut: ignoredInput,
+} satisfies Record<keyof CertificateView | "warnings", z.ZodType>);
 
 export const trustStoreInput = z
   .strictObject({
@@ -168,7 +169,7 @@ export const trustStoreDocument = z
     updatedAt: ignoredInput,
     updatedBy: ignoredInput,
     warnings: ignoredInput,
-  })
+  } satisfies Record<keyof TrustStoreView | "warnings", z.ZodType>)
   .meta({
     id: "TrustStoreDocument",
     description: "CAs that may vouch for clients; what was read may be sent back",

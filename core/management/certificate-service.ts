@@ -1,3 +1,4 @@
+import type { Every } from "../same-fields.ts";
 import type { CertificateState } from "./certificate-state.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
@@ -138,12 +139,12 @@ export class CertificateService {
       names,
       keys,
       material,
-      ...(acm === undefined ? {} : { acm }),
+      acm,
       revision: 0,
       createdAt: at,
       updatedAt: at,
       updatedBy: actor.name,
-    };
+    } satisfies Every<CertificateRecord>;
   }
 
   /**

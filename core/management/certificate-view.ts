@@ -1,3 +1,4 @@
+import type { Every } from "../same-fields.ts";
 import { type CertificateState, certificateState, validity } from "./certificate-state.ts";
 import { type CertificateKey } from "../x509/key-type.ts";
 import type { DomainName } from "../name/domain-name.ts";
@@ -69,18 +70,13 @@ export function loggedCertificate(record: CertificateRecord): LoggedCertificate 
     source,
     names,
     ...validity(record),
-    keys: keys.map(({ keyType, fingerprintSha256, spkiPin, notAfter }) => ({
-      keyType,
-      fingerprintSha256,
-      spkiPin,
-      notAfter,
-    })),
+    keys: keys.map(({ notBefore: _notBefore, ...key }) => key),
     version: material?.version ?? null,
     revision,
     createdAt,
     updatedAt,
     updatedBy,
-  };
+  } satisfies Every<LoggedCertificate>;
 }
 
 export function certificateView(record: CertificateRecord, usedBy: UsedBy, nowMs: number): CertificateView {

@@ -1,9 +1,11 @@
 import { checkMailbox } from "../name/mailbox.ts";
 import * as z from "zod";
+import type { DomainView } from "./domain-view.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
 import { CAPS } from "../limits.ts";
+import { sameFields } from "../same-fields.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
   DELIVERY_TLS,
@@ -104,6 +106,8 @@ const acknowledgedInput = list(z.enum(WARNING_CODES), WARNING_CODES.length).meta
   examples: [["rfc3207-public-mx"]],
 });
 
+type ReadOnlyField = Exclude<keyof DomainView, keyof DomainSettings>;
+
 /** Fields that answers carry and requests may repeat: they are never looked at. */
 const READ_ONLY_FIELDS = {
   account: ignoredInput,
@@ -112,7 +116,7 @@ const READ_ONLY_FIELDS = {
   updatedAt: ignoredInput,
   updatedBy: ignoredInput,
   warnings: ignoredInput,
-};
+} satisfies Record<ReadOnlyField, z.ZodType>;
 
 export const domainInput = z
   .strictObject({
@@ -145,18 +149,20 @@ export function domainSettings(name: DomainName, input: DomainInput): DomainSett
     const message = `must be the name in the path, ${JSON.stringify(name)}, or be left out`;
     throw new InvalidInput(`name ${message}`, [{ pointer: "/name", code: "name-differs", message }]);
   }
-  const { mxHosts, delivery, acknowledgedWarnings } = input;
-  return { name, mxHosts, tls: tlsSettings(input.tls), delivery, acknowledgedWarnings };
+  return sameFields<DomainSettings>()({ ...withoutReadOnly(input), name });
 }
 
-export const tlsSettings = ({
-  server,
-  clientCertificate,
-  enforcement,
-  exceptions,
-}: TlsSettings): TlsSettings => ({
-  server,
-  clientCertificate,
-  enforcement,
-  exceptions,
-});
+export const tlsSettings = (input: TlsInput): TlsSettings =>
+  sameFields<TlsSettings>()(withoutReadOnly(input));
+
+function withoutReadOnly<T extends { readonly [K in ReadOnlyField]?: unknown }>({
+  account: _account,
+  revision: _revision,
+  createdAt: _createdAt,
+  updatedAt: _updatedAt,
+  updatedBy: _updatedBy,
+  warnings: _warnings,
+  ...settings
+}: T): Omit<T, ReadOnlyField> {
+  return settings;
+}

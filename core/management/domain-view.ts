@@ -1,5 +1,5 @@
 import type { Warning } from "./warning.ts";
-import { shownRevision, shownSettings } from "../store/shown-domain.ts";
+import { shownRecord } from "../store/shown-domain.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { domainWarnings, type WarningContext } from "./warnings.ts";
 
@@ -10,9 +10,6 @@ export interface DomainView extends DomainRecord {
 
 /** In the order of the API's page, whichever way the record came here. */
 export function domainView(domain: DomainRecord, context: WarningContext): DomainView {
-  const { account, createdAt, updatedAt, updatedBy } = domain;
-  const revision = shownRevision(domain, context.surroundings.hosts);
-  const { name, ...settings } = shownSettings(domain, context.surroundings.hosts);
-  const warnings = domainWarnings(domain, context);
-  return { name, account, ...settings, revision, createdAt, updatedAt, updatedBy, warnings };
+  const { name, account, ...others } = shownRecord(domain, context.surroundings.hosts);
+  return { name, account, ...others, warnings: domainWarnings(domain, context) };
 }

@@ -1,3 +1,4 @@
+import { sameFields } from "../same-fields.ts";
 import { type Actor, OPERATOR_ACCOUNT } from "../actor.ts";
 import type { CertificateId } from "../name/ids.ts";
 import { timestamp } from "../clock.ts";
@@ -58,7 +59,7 @@ export async function prepareDomainWrite(
   const { actor, stored, settings, expectedHead } = request;
   const before = stored?.domain ?? null;
   const at = timestamp(deps.clock.now());
-  const after: DomainRecord = {
+  const after = sameFields<DomainRecord>()({
     ...settings,
     account: actor.account,
     // The store sets it to the revision that the write takes.
@@ -66,7 +67,7 @@ export async function prepareDomainWrite(
     createdAt: before?.createdAt ?? at,
     updatedAt: at,
     updatedBy: actor.name,
-  };
+  });
   const issues = [
     ...settingsIssues(settings),
     ...expiredExceptionIssues(settings, { current: request.current, nowMs: deps.clock.now() }),

@@ -1,8 +1,9 @@
+import type { Every } from "../same-fields.ts";
 import { certificateView } from "../store/shown-domain.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { ClientTrust, DomainRecord } from "../record/domain.ts";
-import { type MxHost, type MxHostChange, type MxHostRead } from "../record/mx-host.ts";
+import type { MxHost, MxHostChange, MxHostRead, StoredHostField } from "../record/mx-host.ts";
 import type { UseChange } from "../store/store.ts";
 
 /** What a write rests on of a domain. */
@@ -120,7 +121,9 @@ function claim(write: DomainWrite, host: DomainName): [[DomainName, MxHost]] | n
   const item = write.hosts.get(host);
   const namedBefore = namesBefore(write, host);
   const certificateId = item !== undefined && namedBefore ? item.certificateId : write.certificateId;
-  return [[host, { host, account, certificateId, domainCount: othersOf(write, host) + 1 }]];
+  const domainCount = othersOf(write, host) + 1;
+  const claimed = { host, account, certificateId, domainCount } satisfies Every<Pick<MxHost, PlannedField>>;
+  return [[host, claimed]];
 }
 
 function release(item: MxHost | undefined): MxHost | null {
@@ -139,12 +142,18 @@ function othersOf(write: DomainWrite, host: DomainName): number {
   return Math.max(0, item.domainCount - (namesBefore(write, host) ? 1 : 0));
 }
 
-function isSameItem(a: MxHost | null, b: MxHost | null): boolean {
-  if (a?.isDamaged === true) return false;
-  return (
-    a?.account === b?.account && a?.certificateId === b?.certificateId && a?.domainCount === b?.domainCount
-  );
-}
+/** What a plan sets of an item; the revision of its certificate is the store's (`withCertificateRevision`). */
+type PlannedField = Exclude<StoredHostField, "certificateRevision">;
+const PLANNED = {
+  host: true,
+  account: true,
+  certificateId: true,
+  domainCount: true,
+} as const satisfies Record<PlannedField, true>;
+const PLANNED_FIELDS = Object.keys(PLANNED) as PlannedField[];
+
+const isSameItem = (a: MxHost | null, b: MxHost | null): boolean =>
+  a?.isDamaged !== true && PLANNED_FIELDS.every((field) => a?.[field] === b?.[field]);
 
 function changesForOthers(write: DomainWrite, change: MxHostChange): boolean {
   if (change.after === null) return false;

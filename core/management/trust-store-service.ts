@@ -1,6 +1,7 @@
 import type { Actor } from "../actor.ts";
 import { type Timestamp, timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import type { Every } from "../same-fields.ts";
 import { certificatesOf, crlsOf } from "../policy/trust.ts";
 import { pointingAt } from "./issue-pointers.ts";
 import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./record-rules.ts";
@@ -108,7 +109,7 @@ export class TrustStoreService {
       createdAt: at,
       updatedAt: at,
       updatedBy: actor.name,
-    };
+    } satisfies Every<TrustStoreRecord>;
   }
 
   /**

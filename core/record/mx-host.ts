@@ -24,6 +24,9 @@ export interface MxHost {
   readonly isDamaged?: true;
 }
 
+/** What a stored item has of an MX host. */
+export type StoredHostField = Exclude<keyof MxHost, "isDamaged">;
+
 /** Of a damaged host whose owner cannot be told: no account has this name, so it is another one's for all. */
 export const UNKNOWN_ACCOUNT = "";
 

@@ -1,3 +1,4 @@
+import type { Every } from "../same-fields.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord, TlsSettings } from "../record/domain.ts";
 
@@ -50,18 +51,19 @@ export function createInterner(): Interner {
 
   return {
     tls,
-    domain: (record) => ({
-      name: record.name,
-      account: text(record.account),
-      mxHosts: hosts(record.mxHosts),
-      tls: tls(record.tls),
-      delivery: record.delivery,
-      acknowledgedWarnings: record.acknowledgedWarnings,
-      revision: record.revision,
-      createdAt: text(record.createdAt),
-      updatedAt: text(record.updatedAt),
-      updatedBy: text(record.updatedBy),
-    }),
+    domain: (record) =>
+      ({
+        name: record.name,
+        account: text(record.account),
+        mxHosts: hosts(record.mxHosts),
+        tls: tls(record.tls),
+        delivery: record.delivery,
+        acknowledgedWarnings: record.acknowledgedWarnings,
+        revision: record.revision,
+        createdAt: text(record.createdAt),
+        updatedAt: text(record.updatedAt),
+        updatedBy: text(record.updatedBy),
+      }) satisfies Every<DomainRecord>,
   };
 }
 

@@ -85,16 +85,18 @@ function recounted(
  * nothing. null = it has to be planned again.
  */
 function countedAfter(planned: MxHostChange, stored: MxHostChange | undefined): MxHostChange | null {
-  const { host, before, after } = planned;
+  const { before, after } = planned;
   if (stored === undefined) return before === null ? null : planned;
   if (isFirstClaim(planned) && isFirstClaim(stored) && after?.account === stored.after?.account) {
-    return { host, before: stored.after, after: stored.after && { ...stored.after, domainCount: 2 } };
+    return { ...planned, before: stored.after, after: stored.after && { ...stored.after, domainCount: 2 } };
   }
   if (!isCount(planned) || !isCount(stored)) return null;
   const domainCount =
     (after?.domainCount ?? 0) - (before?.domainCount ?? 0) + (stored.after?.domainCount ?? 0);
   // The last domain but one has gone: now this one is the last.
-  return domainCount === 0 ? null : { host, before: stored.after, after: after && { ...after, domainCount } };
+  return domainCount === 0
+    ? null
+    : { ...planned, before: stored.after, after: after && { ...after, domainCount } };
 }
 
 /** Whether a host gets its first domain, and no certificate. */
@@ -156,7 +158,7 @@ export function alongWith(
     );
     if (carried === null) break;
     const commit = { ...carried, expectedHead: own.expectedHead + before.length };
-    along.push({ ticket: offer.ticket, commit });
+    along.push({ ...offer, commit });
     before.push(logEntryOf(commit));
   }
   return along;

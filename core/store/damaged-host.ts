@@ -1,14 +1,10 @@
+import type { Every } from "../same-fields.ts";
 import { type CertificateId, isCertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
-import { type MxHost, UNKNOWN_ACCOUNT } from "../record/mx-host.ts";
+import { type MxHost, type StoredHostField, UNKNOWN_ACCOUNT } from "../record/mx-host.ts";
 
 /** The attributes of a host item, whatever they hold; null or undefined = absent. */
-export interface HostAttributes {
-  readonly account: unknown;
-  readonly certificateId: unknown;
-  readonly domainCount: unknown;
-  readonly certificateRevision: unknown;
-}
+export type HostAttributes = Readonly<Record<Exclude<StoredHostField, "host">, unknown>>;
 
 /** What other items tell of a host; asked only for an attribute that cannot be read. */
 export interface HostEvidence {
@@ -41,9 +37,9 @@ export async function damagedHost(
     account,
     certificateId: isAbsent(named) ? null : isCertificate(named) ? named : await served(),
     domainCount: isCount(counted) ? counted : await count(),
-    ...(isCount(certificateRevision) ? { certificateRevision } : {}),
+    certificateRevision: isCount(certificateRevision) ? certificateRevision : undefined,
     isDamaged: true,
-  };
+  } satisfies Every<MxHost>;
 }
 
 const isAbsent = (value: unknown): boolean => value === null || value === undefined;

@@ -1,3 +1,4 @@
+import type { Every } from "../same-fields.ts";
 import { shownRecord } from "./shown-domain.ts";
 import type { MxHost, MxHostChange } from "../record/mx-host.ts";
 import type { ChangeAction, Commit, LogEntry, RecordChange } from "./store.ts";
@@ -25,8 +26,8 @@ function entryAt(revision: number, commit: Commit): LogEntry {
     action: actionOf(commit),
     record: withRevision(asRead(commit), revision),
     hosts: commit.hosts.map((change) => withCertificateRevision(change, revision)),
-    ...(commit.movedDomains === undefined ? {} : { movedDomains: commit.movedDomains }),
-  };
+    movedDomains: commit.movedDomains,
+  } satisfies Every<LogEntry>;
 }
 
 /** The change with `before` as a reader saw it. */
@@ -71,9 +72,9 @@ function withRevision(change: RecordChange, revision: number): RecordChange {
  * logged, and its certificate counts as set now, since when it was set before is not known.
  */
 function withCertificateRevision(change: MxHostChange, revision: number): MxHostChange {
-  const { host, before, after } = change;
+  const { before, after } = change;
   if (before?.isDamaged === true)
-    return { host, before: null, after: after && { ...after, certificateRevision: revision } };
+    return { ...change, before: null, after: after && { ...after, certificateRevision: revision } };
   if (after === null) return change;
   const isSame = before?.account === after.account && before.certificateId === after.certificateId;
   // A host that comes without a certificate changes nothing that any domain shows.

@@ -2,12 +2,13 @@ import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import type { DomainRecord, DomainSettings, TlsSettings } from "../record/domain.ts";
+import { sameFields } from "../same-fields.ts";
 
 /**
  * The revision of a domain as its readers see it, and the only validator of it (docs/adr/0019): that of its record, or
  * of the certificate of one of its own hosts, whichever is the newest.
  */
-export function shownRevision(
+function shownRevision(
   { account, mxHosts, revision }: Pick<DomainRecord, "account" | "mxHosts" | "revision">,
   hosts: OwnHosts,
 ): number {
@@ -55,16 +56,12 @@ export const shownRecord = (domain: DomainRecord, hosts: Hosts): DomainRecord =>
 
 /** The settings with the certificate that the domain's hosts serve, which is what a reader sees and a patch starts from. */
 export function shownSettings(domain: DomainRecord, hosts: Hosts): DomainSettings {
-  const { name, mxHosts, delivery, acknowledgedWarnings } = domain;
-  return { name, mxHosts, tls: shownTls(domain, hosts), delivery, acknowledgedWarnings };
+  const { account: _account, revision: _revision, ...rest } = shownRecord(domain, hosts);
+  const { createdAt: _createdAt, updatedAt: _updatedAt, updatedBy: _updatedBy, ...settings } = rest;
+  return sameFields<DomainSettings>()(settings);
 }
 
 function shownTls(domain: DomainRecord, hosts: Hosts): TlsSettings {
-  const { server, clientCertificate, enforcement, exceptions } = domain.tls;
-  return {
-    server: { ...server, certificateId: certificateView(domain, hosts) },
-    clientCertificate,
-    enforcement,
-    exceptions,
-  };
+  const { server, ...others } = domain.tls;
+  return { server: { ...server, certificateId: certificateView(domain, hosts) }, ...others };
 }

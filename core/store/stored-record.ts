@@ -7,6 +7,7 @@ import { type CertificateId, isCertificateId, isTrustStoreId, type TrustStoreId 
 import { type TrustStoreRecord } from "../record/trust-store.ts";
 import { type DomainName, type NamePattern, toDomainName } from "../name/domain-name.ts";
 import { Unreadable } from "../errors.ts";
+import { schemaOf } from "../same-fields.ts";
 import { parseStoredJson } from "../stored-json.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
@@ -250,6 +251,20 @@ const offeredCommit = change
   .refine(isOfItsOwn)
   .refine(({ record: { before, after } }) => before !== null || after !== null);
 
+/** A damaged host is one as it was read; what is logged and offered is what was stored. */
+type DamagedHost = "before.isDamaged" | "after.isDamaged";
+type OfferedCommit = Omit<Commit, "ticket" | "offered" | "along" | "replaced">;
+
+/** What is read, with every field of its type. */
+const STORED = {
+  domain: schemaOf<DomainRecord>()(domain),
+  certificate: schemaOf<CertificateRecord>()(certificate),
+  trustStore: schemaOf<TrustStoreRecord>()(trustStore),
+  mxHost: schemaOf<MxHost, "isDamaged">()(mxHost),
+  logEntry: schemaOf<LogEntry, `hosts.${DamagedHost}`>()(logEntry),
+  offered: schemaOf<OfferedCommit, `hosts.${DamagedHost}` | "hostsRead.item.isDamaged">()(offeredCommit),
+};
+
 const recordKey = (record: { readonly id: string } | { readonly name: string }): string =>
   "id" in record ? record.id : record.name;
 
@@ -270,19 +285,19 @@ interface StoredItem<T> {
 
 /** @throws Unreadable */
 export const readDomain = (key: string, stored: unknown): DomainRecord =>
-  readItem({ kind: "domain", key, stored, schema: domain, keyOf: recordKey });
+  readItem({ kind: "domain", key, stored, schema: STORED.domain, keyOf: recordKey });
 
 /** @throws Unreadable */
 export const readCertificate = (key: string, stored: unknown): CertificateRecord =>
-  readItem({ kind: "certificate", key, stored, schema: certificate, keyOf: recordKey });
+  readItem({ kind: "certificate", key, stored, schema: STORED.certificate, keyOf: recordKey });
 
 /** @throws Unreadable */
 export const readTrustStore = (key: string, stored: unknown): TrustStoreRecord =>
-  readItem({ kind: "trust-store", key, stored, schema: trustStore, keyOf: recordKey });
+  readItem({ kind: "trust-store", key, stored, schema: STORED.trustStore, keyOf: recordKey });
 
 /** @throws Unreadable */
 export const readMxHost = (key: string, stored: unknown): MxHost =>
-  readItem({ kind: "mx-host", key, stored, schema: mxHost, keyOf: (item) => item.host });
+  readItem({ kind: "mx-host", key, stored, schema: STORED.mxHost, keyOf: (item) => item.host });
 
 const namedByDomain = z.object({
   mxHosts: z.array(domainName),
@@ -305,7 +320,7 @@ export function readFeedEntry(revision: number, stored: unknown): FeedEntry {
       kind: "log-entry",
       key: String(revision),
       stored,
-      schema: logEntry,
+      schema: STORED.logEntry,
       keyOf: (read) => String(read.revision),
     });
     return { kind: "entry", entry };
@@ -321,7 +336,7 @@ export function offeredText(commit: Commit): string {
   const { record, expectedHead } = commit;
   // What stores it sets the revision of the record; a plan has none yet.
   const after = record.after && { ...record.after, revision: expectedHead + 1 };
-  return JSON.stringify(offeredCommit.parse({ ...commit, record: { ...record, after } }));
+  return JSON.stringify(STORED.offered.parse({ ...commit, record: { ...record, after } }));
 }
 
 /**
@@ -329,7 +344,7 @@ export function offeredText(commit: Commit): string {
  * here: stored without what this release drops, it would be another write.
  */
 export function readOffered(text: string | undefined): Commit | null {
-  const read = offeredCommit.safeParse(valueOf(text));
+  const read = STORED.offered.safeParse(valueOf(text));
   return read.success && JSON.stringify(read.data) === text ? read.data : null;
 }
 

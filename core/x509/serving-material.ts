@@ -1,6 +1,7 @@
 import { type CertificateKey, KEY_TYPES, type KeyType } from "./key-type.ts";
 import { z } from "zod";
 import { Unreadable } from "../errors.ts";
+import { schemaOf } from "../same-fields.ts";
 import { parseStoredJson } from "../stored-json.ts";
 import type { LeftOutCertificate } from "./certificate-chain.ts";
 
@@ -29,18 +30,20 @@ export interface NewCertificate {
   readonly leftOut?: readonly LeftOutCertificate[];
 }
 
-const MATERIAL = z.object({
-  keys: z
-    .array(
-      z.object({
-        keyType: z.enum(KEY_TYPES),
-        privateKeyPem: z.string().min(1),
-        certificateChainPem: z.string().min(1),
-      }),
-    )
-    .min(1)
-    .max(2),
-});
+const MATERIAL = schemaOf<CertificateMaterial>()(
+  z.object({
+    keys: z
+      .array(
+        z.object({
+          keyType: z.enum(KEY_TYPES),
+          privateKeyPem: z.string().min(1),
+          certificateChainPem: z.string().min(1),
+        }),
+      )
+      .min(1)
+      .max(2),
+  }),
+);
 
 /** The bytes of `keys/<certificate>/<version>`. The same material always gives the same bytes. */
 export function encodeMaterial(material: CertificateMaterial): Uint8Array {

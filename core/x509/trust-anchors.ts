@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { parseStoredJson } from "../stored-json.ts";
 import { timestamp, type Timestamp } from "../clock.ts";
+import { schemaOf } from "../same-fields.ts";
 import { InvalidInput, RuleViolation, TooLarge, type Issue, Unreadable } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { CAPS } from "../limits.ts";
@@ -309,10 +310,9 @@ function throwInvalid(issues: readonly Issue[]): void {
 const invalid = (issues: readonly Issue[]): InvalidInput =>
   new InvalidInput("the trust store cannot be used", issues);
 
-const CONTENT: z.ZodType<TrustStoreContent> = z.object({
-  certificatesPem: z.string().min(1),
-  crlPem: z.string().nullable(),
-});
+const CONTENT = schemaOf<TrustStoreContent>()(
+  z.object({ certificatesPem: z.string().min(1), crlPem: z.string().nullable() }),
+);
 
 /**
  * Reads back what `trust/<sha256>` holds. Fields of later releases are ignored.

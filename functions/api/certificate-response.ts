@@ -1,10 +1,13 @@
+import { schemaOf } from "../../core/same-fields.ts";
+import type { CertificateView, LoggedCertificate } from "../../core/management/certificate-view.ts";
+import type { TrustStoreSummary, TrustStoreView } from "../../core/management/trust-store-view.ts";
 import { CERTIFICATE_STATES } from "../../core/management/certificate-state.ts";
 import { CLIENT_USAGES } from "../../core/x509/anchor-limits.ts";
 import { KEY_TYPES } from "../../core/x509/key-type.ts";
 import * as z from "zod";
 import { CERTIFICATE_SOURCES } from "../../core/record/certificate.ts";
 import { LEFT_OUT_REASONS } from "../../core/x509/certificate-chain.ts";
-import { PREVIOUS_CONTENTS } from "../../core/record/trust-store.ts";
+import { PREVIOUS_CONTENTS, type TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { recordsOf, revision, time, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
@@ -72,10 +75,14 @@ export const certificateResponse = z
   })
   .meta({ id: "Certificate" });
 
-export const certificateListResponse = recordsOf(certificateResponse).meta({ id: "CertificateList" });
+export const certificateListResponse = recordsOf(schemaOf<CertificateView>()(certificateResponse)).meta({
+  id: "CertificateList",
+});
 
 /** A certificate as the change log keeps it. */
-export const loggedCertificateResponse = z.strictObject(certificateFields).meta({ id: "LoggedCertificate" });
+export const loggedCertificateResponse = schemaOf<LoggedCertificate>()(
+  z.strictObject(certificateFields).meta({ id: "LoggedCertificate" }),
+);
 
 const trustStoreFields = {
   id: z.string(),
@@ -118,13 +125,19 @@ const trustStoreFields = {
   ...written,
 };
 
-const trustStoreSummary = z.strictObject({ ...trustStoreFields, usedBy }).meta({ id: "TrustStoreSummary" });
+const trustStoreSummary = schemaOf<TrustStoreSummary>()(
+  z.strictObject({ ...trustStoreFields, usedBy }).meta({ id: "TrustStoreSummary" }),
+);
 
-export const trustStoreResponse = z
-  .strictObject({ ...trustStoreFields, usedBy, certificatesPem: z.string(), crlPem: z.string().nullable() })
-  .meta({ id: "TrustStore" });
+export const trustStoreResponse = schemaOf<TrustStoreView>()(
+  z
+    .strictObject({ ...trustStoreFields, usedBy, certificatesPem: z.string(), crlPem: z.string().nullable() })
+    .meta({ id: "TrustStore" }),
+);
 
 export const trustStoreListResponse = recordsOf(trustStoreSummary).meta({ id: "TrustStoreList" });
 
 /** A trust store as the change log keeps it: its content by hash alone. */
-export const loggedTrustStore = z.strictObject(trustStoreFields).meta({ id: "LoggedTrustStore" });
+export const loggedTrustStore = schemaOf<TrustStoreRecord>()(
+  z.strictObject(trustStoreFields).meta({ id: "LoggedTrustStore" }),
+);

@@ -1,12 +1,16 @@
 import * as z from "zod";
+import { schemaOf } from "../../core/same-fields.ts";
+import type { DomainView } from "../../core/management/domain-view.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
   DELIVERY_TLS,
+  type DomainRecord,
   ENFORCEMENTS,
   MIN_VERSIONS,
   NAME_MATCHES,
   PURPOSES,
   TLS_LEVELS,
+  type TlsSettings,
 } from "../../core/record/domain.ts";
 import { ITEM_KINDS } from "../../core/store/store.ts";
 import { WARNING_CODES } from "../../core/record/warning-code.ts";
@@ -33,23 +37,25 @@ const exceptionResponse = z.strictObject({
   expiresAt: z.string().optional(),
 });
 
-export const tlsResponse = z
-  .strictObject({
-    server: z.strictObject({
-      level: z.enum(TLS_LEVELS),
-      certificateId: z.string().nullable(),
-      minVersion: z.enum(MIN_VERSIONS),
-    }),
-    clientCertificate: z.strictObject({
-      mode: z.enum(CLIENT_CERTIFICATE_MODES),
-      trust: z.strictObject({ publicRoots: z.boolean(), trustStoreIds: names, pins: names }),
-      names: z.strictObject({ match: z.enum(NAME_MATCHES), allowed: names }),
-      purpose: z.enum(PURPOSES),
-    }),
-    enforcement: z.enum(ENFORCEMENTS),
-    exceptions: z.array(exceptionResponse).readonly(),
-  })
-  .meta({ id: "TlsSettings" });
+export const tlsResponse = schemaOf<TlsSettings>()(
+  z
+    .strictObject({
+      server: z.strictObject({
+        level: z.enum(TLS_LEVELS),
+        certificateId: z.string().nullable(),
+        minVersion: z.enum(MIN_VERSIONS),
+      }),
+      clientCertificate: z.strictObject({
+        mode: z.enum(CLIENT_CERTIFICATE_MODES),
+        trust: z.strictObject({ publicRoots: z.boolean(), trustStoreIds: names, pins: names }),
+        names: z.strictObject({ match: z.enum(NAME_MATCHES), allowed: names }),
+        purpose: z.enum(PURPOSES),
+      }),
+      enforcement: z.enum(ENFORCEMENTS),
+      exceptions: z.array(exceptionResponse).readonly(),
+    })
+    .meta({ id: "TlsSettings" }),
+);
 
 const deliveryResponse = z.strictObject({ nextHop: z.string(), tls: z.enum(DELIVERY_TLS) });
 
@@ -74,12 +80,14 @@ const domainFields = {
   ...written,
 };
 
-export const domainResponse = z
-  .strictObject({ ...domainFields, warnings: z.array(warningResponse).readonly() })
-  .meta({ id: "Domain" });
+export const domainResponse = schemaOf<DomainView>()(
+  z.strictObject({ ...domainFields, warnings: z.array(warningResponse).readonly() }).meta({ id: "Domain" }),
+);
 
 /** A domain as the change log keeps it. */
-export const loggedDomain = z.strictObject(domainFields).meta({ id: "LoggedDomain" });
+export const loggedDomain = schemaOf<DomainRecord>()(
+  z.strictObject(domainFields).meta({ id: "LoggedDomain" }),
+);
 
 export const listOf = <T extends z.ZodType>(item: T) =>
   z.strictObject({ items: z.array(item).readonly(), nextCursor: z.string().nullable() });

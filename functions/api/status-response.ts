@@ -1,12 +1,17 @@
 import * as z from "zod";
-import { CERTIFICATE_PROBLEM_REASONS } from "../../core/edge-report/edge-reports.ts";
+import type { DomainStatus } from "../../core/management/domain-status.ts";
+import type { LoggedCertificate } from "../../core/management/certificate-view.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
+import { CERTIFICATE_PROBLEM_REASONS, type ReportedEdge } from "../../core/edge-report/edge-reports.ts";
+import { schemaOf } from "../../core/same-fields.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
+  type DomainRecord,
   ENFORCEMENTS,
   MIN_VERSIONS,
   TLS_LEVELS,
 } from "../../core/record/domain.ts";
-import { CHANGE_ACTIONS, ITEM_KINDS, type RECORD_KINDS } from "../../core/store/store.ts";
+import { CHANGE_ACTIONS, ITEM_KINDS, type LogEntry, type RECORD_KINDS } from "../../core/store/store.ts";
 import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
 import { listOf, loggedDomain, revision, time, warningResponse } from "./domain-response.ts";
 
@@ -36,99 +41,106 @@ const certificateProblem = {
     .meta({ description: "the older version that stays in service; null = the edge's default certificate" }),
 };
 
-export const domainStatusResponse = z
-  .strictObject({
-    name: z.string(),
-    revision: revision.nullable().meta({ description: "null = the stored record cannot be read" }),
-    summary: z.string().meta({ examples: ["3 of 3 edges at revision 17", "0 edges"] }),
-    edges: z.strictObject({
-      live: z.array(edgeStatus).readonly(),
-      lost: z.array(edgeStatus).readonly().meta({ description: "not counted" }),
-      atRevision: z.int().min(0),
-    }),
-    listeners: z
-      .array(
-        z.strictObject({
-          listener: z.string(),
-          kind: z.enum(["shared", "dedicated"]),
-          edges: z.array(z.string()).readonly(),
-          effective: z
-            .strictObject({
-              level: z.enum(TLS_LEVELS),
-              minVersion: z.enum(MIN_VERSIONS),
-              clientCertificateMode: z.enum(CLIENT_CERTIFICATE_MODES),
-              enforcement: z.enum(ENFORCEMENTS),
-            })
-            .nullable()
-            .meta({ description: "null = not served here" }),
-          reasons: z
-            .array(
-              z.strictObject({
-                code: z.enum(["level-none-on-shared-listener", "served-by-dedicated-listener"]),
-                message: z.string(),
-              }),
-            )
-            .readonly(),
-        }),
-      )
-      .readonly(),
-    mxHosts: z
-      .array(
-        z.strictObject({
-          host: z.string(),
-          own: z.boolean().meta({ description: "false = not this account's; what it serves is not shown" }),
-          certificateId: z.string().nullable(),
-          version: z.int().nullable(),
-          served: z.array(z.strictObject({ edge: z.string(), ...atEdge })).readonly(),
-          problems: z.array(z.strictObject({ edge: z.string(), ...certificateProblem })).readonly(),
-        }),
-      )
-      .readonly(),
-    unreadable: z
-      .array(
-        z.strictObject({
-          kind: z.enum(ITEM_KINDS),
-          id: z.string(),
-          problem: z.string(),
-          edge: z.string().nullable().meta({ description: "null = the API itself cannot read it" }),
-        }),
-      )
-      .readonly(),
-    warnings: z.array(warningResponse).readonly(),
-  })
-  .meta({ id: "DomainStatus" });
-
-export const edgeListResponse = listOf(
+export const domainStatusResponse = schemaOf<DomainStatus>()(
   z
     .strictObject({
-      id: z.string(),
-      release: z.string(),
-      state: z.enum(["live", "lost"]),
+      name: z.string(),
+      revision: revision.nullable().meta({ description: "null = the stored record cannot be read" }),
+      summary: z.string().meta({ examples: ["3 of 3 edges at revision 17", "0 edges"] }),
+      edges: z.strictObject({
+        live: z.array(edgeStatus).readonly(),
+        lost: z.array(edgeStatus).readonly().meta({ description: "not counted" }),
+        atRevision: z.int().min(0),
+      }),
       listeners: z
         .array(
           z.strictObject({
-            name: z.string(),
-            address: z.string(),
-            port: z.int(),
-            domain: z.string().nullable(),
-            proxyProtocol: z.boolean(),
+            listener: z.string(),
+            kind: z.enum(["shared", "dedicated"]),
+            edges: z.array(z.string()).readonly(),
+            effective: z
+              .strictObject({
+                level: z.enum(TLS_LEVELS),
+                minVersion: z.enum(MIN_VERSIONS),
+                clientCertificateMode: z.enum(CLIENT_CERTIFICATE_MODES),
+                enforcement: z.enum(ENFORCEMENTS),
+              })
+              .nullable()
+              .meta({ description: "null = not served here" }),
+            reasons: z
+              .array(
+                z.strictObject({
+                  code: z.enum(["level-none-on-shared-listener", "served-by-dedicated-listener"]),
+                  message: z.string(),
+                }),
+              )
+              .readonly(),
           }),
         )
         .readonly(),
-      revision: z.int().min(0).nullable(),
-      certificates: z.array(z.strictObject({ certificateId: z.string().nullable(), ...atEdge })).readonly(),
-      certificateProblems: z
-        .array(z.strictObject({ certificateId: z.string(), ...certificateProblem }))
+      mxHosts: z
+        .array(
+          z.strictObject({
+            host: z.string(),
+            own: z.boolean().meta({ description: "false = not this account's; what it serves is not shown" }),
+            certificateId: z.string().nullable(),
+            version: z.int().nullable(),
+            served: z.array(z.strictObject({ edge: z.string(), ...atEdge })).readonly(),
+            problems: z.array(z.strictObject({ edge: z.string(), ...certificateProblem })).readonly(),
+          }),
+        )
         .readonly(),
-      stale: z.boolean(),
-      chainVerifier: z.boolean(),
-      omitted: z
-        .int()
-        .min(0)
-        .meta({ description: "certificates and unreadable items that did not fit into the report" }),
-      lastReportAt: time,
+      unreadable: z
+        .array(
+          z.strictObject({
+            kind: z.enum(ITEM_KINDS),
+            id: z.string(),
+            problem: z.string(),
+            edge: z.string().nullable().meta({ description: "null = the API itself cannot read it" }),
+          }),
+        )
+        .readonly(),
+      warnings: z.array(warningResponse).readonly(),
     })
-    .meta({ id: "Edge" }),
+    .meta({ id: "DomainStatus" }),
+);
+
+/** Items that an edge cannot read may be any account's: each domain's status shows its own. */
+export type ShownEdge = Omit<ReportedEdge, "unreadable">;
+
+export const edgeListResponse = listOf(
+  schemaOf<ShownEdge>()(
+    z
+      .strictObject({
+        id: z.string(),
+        release: z.string(),
+        state: z.enum(["live", "lost"]),
+        listeners: z
+          .array(
+            z.strictObject({
+              name: z.string(),
+              address: z.string(),
+              port: z.int(),
+              domain: z.string().nullable(),
+              proxyProtocol: z.boolean(),
+            }),
+          )
+          .readonly(),
+        revision: z.int().min(0).nullable(),
+        certificates: z.array(z.strictObject({ certificateId: z.string().nullable(), ...atEdge })).readonly(),
+        certificateProblems: z
+          .array(z.strictObject({ certificateId: z.string(), ...certificateProblem }))
+          .readonly(),
+        stale: z.boolean(),
+        chainVerifier: z.boolean(),
+        omitted: z
+          .int()
+          .min(0)
+          .meta({ description: "certificates and unreadable items that did not fit into the report" }),
+        lastReportAt: time,
+      })
+      .meta({ id: "Edge" }),
+  ),
 ).meta({ id: "EdgeList" });
 
 type RecordKind = (typeof RECORD_KINDS)[number];
@@ -175,7 +187,20 @@ const change = z
   ])
   .meta({ id: "Change" });
 
-export const changeListResponse = listOf(change)
+/** A log entry without its account, and with what changed at the MX hosts in the place of their items. */
+interface ShownChange extends Omit<LogEntry, "account" | "record" | "hosts"> {
+  readonly kind: RecordKind;
+  readonly resource: { readonly kind: RecordKind; readonly id: string };
+  readonly before: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
+  readonly after: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
+  readonly mxHosts: readonly {
+    readonly host: string;
+    readonly certificateBefore: string | null;
+    readonly certificateAfter: string | null;
+  }[];
+}
+
+export const changeListResponse = listOf(schemaOf<ShownChange>()(change))
   .extend({
     unreadable: z
       .array(z.strictObject({ revision, kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }))

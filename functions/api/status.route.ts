@@ -6,7 +6,12 @@ import type { LogEntry } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
 import { answers, problems, security } from "./route-parts.ts";
-import { changeListResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
+import {
+  changeListResponse,
+  domainStatusResponse,
+  edgeListResponse,
+  type ShownEdge,
+} from "./status-response.ts";
 
 const common = { tags: ["status"], security };
 
@@ -75,32 +80,12 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
 
   app.openapi(listEdges, async (c) => {
     const edges = await status.edges(c.get("actor"));
-    // Items that an edge cannot read may be anybody's: each domain's status shows its own.
     const items = edges.map(
-      ({
+      ({ unreadable: _unreadable, id, release, state, ...edge }): ShownEdge => ({
         id,
         release,
         state,
-        listeners,
-        revision,
-        certificates,
-        certificateProblems,
-        stale,
-        chainVerifier,
-        omitted,
-        lastReportAt,
-      }) => ({
-        id,
-        release,
-        state,
-        listeners,
-        revision,
-        certificates,
-        certificateProblems,
-        stale,
-        chainVerifier,
-        omitted,
-        lastReportAt,
+        ...edge,
       }),
     );
     return c.json({ items, nextCursor: null }, 200);
@@ -112,14 +97,13 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
   });
 }
 
-function changeView({ revision, at, actor, action, record, hosts, movedDomains }: LogEntry) {
+function changeView({ account: _account, record, hosts, revision, at, actor, action, ...others }: LogEntry) {
   const mxHosts = hosts.flatMap(({ host, before, after }) => {
     const certificateBefore = before?.certificateId ?? null;
     const certificateAfter = after?.certificateId ?? null;
     return certificateBefore === certificateAfter ? [] : { host, certificateBefore, certificateAfter };
   });
-  const moved = movedDomains === undefined ? {} : { movedDomains };
-  const entry = { revision, at, actor, action, mxHosts, ...moved };
+  const entry = { revision, at, actor, action, mxHosts, ...others };
   // Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even shown.
   switch (record.kind) {
     case "domain":
