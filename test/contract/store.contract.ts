@@ -4,6 +4,7 @@ import { concurrencyCases } from "./store-concurrency.cases.ts";
 import { damagedHostCases } from "./store-damaged-hosts.cases.ts";
 import { forgottenCases, reopenCases, unreadableCases } from "./store-faults.cases.ts";
 import { feedCases } from "./store-feed.cases.ts";
+import { fieldCases } from "./store-fields.cases.ts";
 import { absentQueueCases, carriedCases, queueCases } from "./store-queue.cases.ts";
 import { listCases } from "./store-list.cases.ts";
 import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
@@ -23,6 +24,7 @@ export function storeContract(contract: StoreContract): void {
     const subject = (): StoreUnderTest => current;
     describe("a commit", () => commitCases(subject));
     describe("reads and lists", () => listCases(subject));
+    describe("fields of records", () => fieldCases(subject));
     describe("the change feed", () => feedCases(subject));
     describe("writers at the same time", () => concurrencyCases(subject));
     describe("a plan that is carried to a later head", () => carriedCases(subject));

@@ -1,0 +1,265 @@
+import { expect, it } from "vitest";
+import * as z from "zod";
+import { certificateView } from "../../core/management/certificate-view.ts";
+import { EXAMPLE_CA } from "../../core/management/certificate-input.ts";
+import { domainInput } from "../../core/management/domain-schema.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import type { DomainSettings } from "../../core/record/domain.ts";
+import type { StoredHostField } from "../../core/record/mx-host.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
+import { applyEntries, buildSnapshot } from "../../core/snapshot/snapshot.ts";
+import { contentsAfter } from "../../core/store/log-applier.ts";
+import { backupLines, readBackupLines } from "../../core/store/snapshot-backup.ts";
+import type { Store, StoreContents } from "../../core/store/store.ts";
+import { startApi } from "../support/api.ts";
+import { BUILT_AT, certificateId, name, trustStoreId } from "../support/records.ts";
+import { readableEntries, type StoreUnderTest, Writer } from "./store-under-test.ts";
+
+/** T with every field set: an optional field without a value here does not compile. */
+type Whole<T> = T extends string | number | boolean
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly Whole<Item>[]
+    : { readonly [K in keyof T]-?: Whole<NonNullable<T[K]>> };
+
+const X = certificateId(1);
+const T = trustStoreId(1);
+const LATER = "2199-01-01T00:00:00.000Z";
+
+const CERTIFICATE: Whole<CertificateRecord> = {
+  id: X,
+  account: "default",
+  label: "every field",
+  source: "acm",
+  names: ["mx.fields.example"],
+  keys: [
+    {
+      keyType: "rsa-3072",
+      fingerprintSha256: "ab".repeat(32),
+      spkiPin: `sha256//${Buffer.alloc(32, 7).toString("base64")}`,
+      notBefore: "2026-01-01T00:00:00.000Z",
+      notAfter: LATER,
+    },
+  ],
+  material: { version: 3, sha256: "cd".repeat(32) },
+  acm: {
+    arn: "arn:aws:acm:eu-central-1:123456789012:certificate/1",
+    status: "issued",
+    validation: [{ domain: "mx.fields.example", name: "_a.mx.fields.example", value: "_b.acm.example" }],
+    problem: "the DNS record is missing",
+  },
+  revision: 1,
+  createdAt: BUILT_AT,
+  updatedAt: BUILT_AT,
+  updatedBy: "test",
+};
+
+const TRUST_STORE: Whole<TrustStoreRecord> = {
+  id: T,
+  account: "default",
+  label: "every field",
+  contentSha256: "ef".repeat(32),
+  anchors: [
+    {
+      subject: "CN=Example",
+      fingerprintSha256: "01".repeat(32),
+      notBefore: "2026-01-01T00:00:00.000Z",
+      notAfter: LATER,
+      crlUntil: LATER,
+      limits: { isCa: false, usages: ["clientAuth"], dnsNames: ["client.example"] },
+    },
+  ],
+  crls: [{ issuer: "CN=Example", thisUpdate: BUILT_AT, nextUpdate: LATER }],
+  previous: [{ revision: 1, contentSha256: "23".repeat(32), replacedAt: BUILT_AT }],
+  revision: 2,
+  createdAt: BUILT_AT,
+  updatedAt: BUILT_AT,
+  updatedBy: "test",
+};
+
+/** Together, the exceptions set every field of one; no field has its default. */
+const DOMAIN: DomainSettings = {
+  name: name("fields.example"),
+  mxHosts: [name("mx.fields.example")],
+  tls: {
+    server: { level: "require", certificateId: X, minVersion: "TLSv1.3" },
+    clientCertificate: {
+      mode: "require",
+      trust: {
+        publicRoots: true,
+        trustStoreIds: [T],
+        pins: [`sha256//${Buffer.alloc(32, 9).toString("base64")}`],
+      },
+      names: { match: "list", allowed: [name("client.example")] },
+      purpose: "clientAuth",
+    },
+    enforcement: "defer",
+    exceptions: [
+      {
+        match: { clientCidr: "192.0.2.0/24", senderDomain: name("partner.example") },
+        clientCertificateMode: "request",
+        reason: "moves to a new certificate",
+        expiresAt: LATER,
+      },
+      { match: { clientName: name("relay.example") }, level: "require", reason: "relays for others" },
+      {
+        match: { recipient: "tlsrpt@fields.example" },
+        level: "accept",
+        clientCertificateMode: "none",
+        reason: "reports of failed TLS",
+      },
+    ],
+  },
+  delivery: { nextHop: "smtp://mail.fields.example:2525", tls: "opportunistic" },
+  acknowledgedWarnings: ["rfc3207-public-mx"],
+};
+
+const HOST = {
+  host: name("mx.fields.example"),
+  account: "default",
+  certificateId: X,
+  domainCount: 1,
+  certificateRevision: 3,
+} as const satisfies Record<StoredHostField, unknown>;
+
+/** Every value that a document holds at a path, with lists looked through: `tls.exceptions.match.recipient`. */
+function valuesAt(document: unknown, path: readonly string[]): readonly unknown[] {
+  if (Array.isArray(document)) return document.flatMap((item) => valuesAt(item, path));
+  const [key, ...rest] = path;
+  if (key === undefined) return [document];
+  return typeof document === "object" && document !== null ? valuesAt(Reflect.get(document, key), rest) : [];
+}
+
+interface Leaf {
+  readonly path: string;
+  readonly default: unknown;
+}
+
+/** The fields of a schema that hold no others; fields that requests may only repeat are left out. */
+function leavesOf(schema: z.core.$ZodType, path: readonly string[] = [], initial?: unknown): readonly Leaf[] {
+  if (schema instanceof z.ZodDefault) return leavesOf(schema.unwrap(), path, schema.def.defaultValue);
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional || schema instanceof z.ZodNullable)
+    return leavesOf(schema.unwrap(), path, initial);
+  if (schema instanceof z.ZodArray && schema.element instanceof z.ZodObject)
+    return leavesOf(schema.element, path);
+  if (!(schema instanceof z.ZodObject)) return [{ path: path.join("."), default: initial }];
+  return Object.entries(schema.shape).flatMap(([key, field]) =>
+    field.meta()?.readOnly === true ? [] : leavesOf(field, [...path, key]),
+  );
+}
+
+const LEAVES = leavesOf(domainInput);
+
+/** Each copy of what the store holds, by the way on which it came. */
+async function copiesOf(store: Store): Promise<ReadonlyMap<string, StoreContents>> {
+  const { entries, head } = await store.changesAfter(0, 100);
+  const empty = { revision: 0, domains: [], mxHosts: [], certificates: [], trustStores: [], unreadable: [] };
+  const loaded = await store.loadAll();
+  const lines = backupLines({ contents: loaded, at: BUILT_AT });
+  const backup = await readBackupLines(
+    (async function* () {
+      yield* lines;
+    })(),
+  );
+  const snapshots = {
+    "the snapshot of a full load": buildSnapshot(loaded, new Map()),
+    "the snapshot by the log": applyEntries(buildSnapshot(empty, new Map()), entries, new Map()),
+  };
+  return new Map<string, StoreContents>([
+    ["a full load", loaded],
+    ["the log", contentsAfter(empty, entries)],
+    ["the backup", backup.contents],
+    ...Object.entries(snapshots).map(([way, snapshot]): [string, StoreContents] => [
+      way,
+      {
+        ...loaded,
+        revision: head,
+        domains: [...snapshot.domains.records()],
+        certificates: [...snapshot.certificates()],
+        trustStores: [...snapshot.trustStores()],
+      },
+    ]),
+  ]);
+}
+
+/** No field of a stored or shown record is lost on any way. */
+export function fieldCases(subject: () => StoreUnderTest): void {
+  it.each(LEAVES)("have a value other than the default in this test: $path", ({ path, default: initial }) => {
+    const values = valuesAt(DOMAIN, path.split("."));
+    expect(values.length).toBeGreaterThan(0);
+    for (const value of values) expect(value).not.toEqual(initial ?? null);
+    expect(values.some((value) => value !== undefined)).toBe(true);
+  });
+
+  it("are all stored, of a certificate and a trust store", async () => {
+    const { store } = subject();
+    const writer = new Writer(store);
+    await writer.putCertificate(CERTIFICATE);
+    await writer.putTrustStore(TRUST_STORE);
+    expect(await store.getCertificate(X)).toEqual(CERTIFICATE);
+    expect(await store.getTrustStore(T)).toEqual(TRUST_STORE);
+    for (const [way, contents] of await copiesOf(store)) {
+      expect(contents.certificates, way).toEqual([CERTIFICATE]);
+      expect(contents.trustStores, way).toEqual([TRUST_STORE]);
+    }
+  });
+
+  it("are all shown, of a certificate and a trust store", async () => {
+    const { store } = subject();
+    const writer = new Writer(store);
+    await writer.putCertificate(CERTIFICATE);
+    await writer.putTrustStore(TRUST_STORE);
+    const api = await startApi({ store });
+    const { json: shown } = await api.expect(200, "GET", `/v1/certificates/${X}`);
+    expect(shown).toEqual(certificateView(CERTIFICATE, { count: 0, domains: [] }, Date.now()));
+    const { keys, material, acm, ...others } = CERTIFICATE;
+    const { notBefore, ...key } = keys[0] ?? {};
+    expect(shown).toMatchObject({ ...others, notBefore, keys: [key], version: material.version });
+    expect(shown).toMatchObject({ validation: acm.validation, reason: acm.problem });
+    const { json: list } = await api.expect(200, "GET", "/v1/trust-stores");
+    expect(list).toMatchObject({ items: [TRUST_STORE] });
+    const { json: changes } = await api.expect(200, "GET", "/v1/changes");
+    expect(changes).toMatchObject({ items: [{ after: { ...others, keys: [key] } }, { after: TRUST_STORE }] });
+  });
+
+  it("are all kept, of a domain, through every way of the API and every copy of the store", async () => {
+    const { store } = subject();
+    const writer = new Writer(store);
+    await writer.putCertificate(CERTIFICATE);
+    await writer.putTrustStore(TRUST_STORE);
+    const api = await startApi({ store });
+    const path = `/v1/domains/${DOMAIN.name}`;
+    const changed = (enforcement: string) => ({ ...DOMAIN, tls: { ...DOMAIN.tls, enforcement } });
+    const headers = { "if-match": "*" };
+
+    const put = await api.expect(201, "PUT", path, { body: DOMAIN });
+    expect(put.json).toMatchObject(DOMAIN);
+    const body = { tls: { enforcement: "reject" } };
+    const patched = await api.expect(200, "PATCH", path, { body, headers });
+    expect(patched.json).toMatchObject(changed("reject"));
+    const patchedTls = await api.expect(200, "PATCH", `${path}/tls`, {
+      body: { enforcement: "observe" },
+      headers,
+    });
+    expect(patchedTls.json).toMatchObject(changed("observe").tls);
+    const putTls = await api.expect(200, "PUT", `${path}/tls`, { body: DOMAIN.tls, headers });
+    expect(putTls.json).toMatchObject(DOMAIN.tls);
+
+    expect((await api.expect(200, "GET", path)).json).toMatchObject(DOMAIN);
+    expect((await api.expect(200, "GET", `${path}/tls`)).json).toMatchObject(DOMAIN.tls);
+    expect((await api.expect(200, "GET", "/v1/domains")).json).toMatchObject({ items: [DOMAIN] });
+    const changes = await api.expect(200, "GET", "/v1/changes?after=5");
+    expect(changes.json).toMatchObject({ items: [{ before: changed("observe"), after: DOMAIN }] });
+
+    const record = await store.getDomain(DOMAIN.name);
+    expect(record).toMatchObject(DOMAIN);
+    expect((await store.getMxHosts([HOST.host])).get(HOST.host)).toEqual(HOST);
+    expect(readableEntries((await store.changesAfter(5, 1)).entries)).toMatchObject([
+      { record: { after: record } },
+    ]);
+    for (const [way, contents] of await copiesOf(store)) {
+      expect(contents.domains, way).toEqual([record]);
+      expect(contents.mxHosts, way).toEqual([HOST]);
+    }
+  });
+}
