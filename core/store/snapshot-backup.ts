@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { Timestamp } from "../clock.ts";
 import { Unreadable } from "../errors.ts";
+import { schemaOf } from "../same-fields.ts";
 import { parseStoredJson } from "../stored-json.ts";
 import { ITEM_KINDS, type StoreContents, type UnreadableItem } from "./store.ts";
 import { readCertificate, readDomain, readMxHost, readOrReport, readTrustStore } from "./stored-record.ts";
@@ -37,7 +38,9 @@ const itemSchema = z.object({
   item: z.unknown(),
 });
 const unreadableSchema = z.object({
-  unreadable: z.object({ kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }),
+  unreadable: schemaOf<UnreadableItem>()(
+    z.object({ kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }),
+  ),
 });
 const endSchema = z.object({ end: z.int().min(0) });
 

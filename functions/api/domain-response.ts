@@ -12,7 +12,7 @@ import {
   TLS_LEVELS,
   type TlsSettings,
 } from "../../core/record/domain.ts";
-import { ITEM_KINDS } from "../../core/store/store.ts";
+import { ITEM_KINDS, type UnreadableItem } from "../../core/store/store.ts";
 import { WARNING_CODES } from "../../core/record/warning-code.ts";
 
 /** Strict everywhere: an answer that says more than is declared fails its test. */
@@ -96,7 +96,11 @@ export const listOf = <T extends z.ZodType>(item: T) =>
 export const recordsOf = <T extends z.ZodType>(item: T) =>
   listOf(item).extend({
     unreadable: z
-      .array(z.strictObject({ kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }))
+      .array(
+        schemaOf<UnreadableItem>()(
+          z.strictObject({ kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }),
+        ),
+      )
       .readonly()
       .meta({ description: "records of this page that cannot be read; they can be replaced and deleted" }),
   });

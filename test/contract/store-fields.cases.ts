@@ -1,7 +1,6 @@
 import { expect, it } from "vitest";
 import * as z from "zod";
 import { certificateView } from "../../core/management/certificate-view.ts";
-import { EXAMPLE_CA } from "../../core/management/certificate-input.ts";
 import { domainInput } from "../../core/management/domain-schema.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import type { DomainSettings } from "../../core/record/domain.ts";
