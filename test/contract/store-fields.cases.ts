@@ -233,7 +233,12 @@ export function fieldCases(subject: () => StoreUnderTest): void {
 
     const put = await api.expect(201, "PUT", path, { body: DOMAIN });
     expect(put.json).toMatchObject(DOMAIN);
-    const body = { tls: { enforcement: "reject" } };
+    // One field of every object, so that each is merged.
+    const clientCertificate = { mode: "require", trust: { publicRoots: true }, names: { match: "list" } };
+    const body = {
+      tls: { server: { level: "require" }, clientCertificate, enforcement: "reject" },
+      delivery: { tls: "opportunistic" },
+    };
     const patched = await api.expect(200, "PATCH", path, { body, headers });
     expect(patched.json).toMatchObject(changed("reject"));
     const patchedTls = await api.expect(200, "PATCH", `${path}/tls`, {
