@@ -2,7 +2,7 @@ import { ACMClient, DescribeCertificateCommand } from "@aws-sdk/client-acm";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { AcmIssuer, createAcmClient } from "../../adapters/aws/acm-issuer.ts";
 import { CLIENT_OPTIONS } from "../../adapters/aws/aws-clients.ts";
-import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
+import { type CallLimits, ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { RuleViolation, StateConflict, Unavailable } from "../../core/errors.ts";
 import { certificateIssuerContract } from "../contract/certificate-issuer.contract.ts";
 import { type Fault, type FaultProxy, startFaultProxy } from "../support/aws/fault-proxy.ts";
@@ -41,6 +41,11 @@ const acmError = (name: string, status = 400): Fault => ({
   body: JSON.stringify({ __type: name, message: "injected" }),
 });
 
+/** For what is answered, however busy the machine is. */
+const PATIENT = { deadlineMs: 120_000, tryMs: 60_000 };
+/** For what is not. */
+const HASTY = { deadlineMs: 1_500, tryMs: 500 };
+
 describeOnAws("faults between us and ACM", () => {
   let proxy: FaultProxy;
   let client: ACMClient;
@@ -49,14 +54,15 @@ describeOnAws("faults between us and ACM", () => {
   beforeEach(async () => {
     proxy = await startFaultProxy(process.env["AWS_ENDPOINT_URL_ACM"] ?? "");
     client = new ACMClient({ ...CLIENT_OPTIONS, endpoint: proxy.endpoint });
-    const calls = new ServiceCalls("certificate issuer", { deadlineMs: 1_500, tryMs: 500 });
-    issuer = new AcmIssuer({ client, calls });
+    issuer = issuerWith(PATIENT);
   });
   afterEach(async () => {
     client.destroy();
     await proxy.close();
   });
 
+  const issuerWith = (limits: CallLimits): AcmIssuer =>
+    new AcmIssuer({ client, calls: new ServiceCalls("certificate issuer", limits) });
   const order = (names: readonly string[] = ["mx.example.com"]): Promise<string> => {
     n += 1;
     return issuer.order({ id: certificateId(Date.now() + 700_000 + n), names, keyType: "ecdsa-p256" });
@@ -109,7 +115,7 @@ describeOnAws("faults between us and ACM", () => {
   ])("is Unavailable, in the end, when %s", async (_, fault) => {
     const arn = await order();
     proxy.always("DescribeCertificate", fault);
-    await expect(issuer.describe(arn)).rejects.toBeInstanceOf(Unavailable);
+    await expect(issuerWith(HASTY).describe(arn)).rejects.toBeInstanceOf(Unavailable);
     await issuer.delete(arn);
   });
 

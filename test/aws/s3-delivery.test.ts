@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CLIENT_OPTIONS } from "../../adapters/aws/aws-clients.ts";
 import { createS3Client } from "../../adapters/aws/s3-client.ts";
 import { createS3Delivery } from "../../adapters/aws/s3-delivery.ts";
-import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
+import { type CallLimits, ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import type { DeliveryTarget, MailTransaction } from "../../core/delivery/delivery.ts";
 import { parseDomainName } from "../../core/name/domain-name.ts";
 import { type DeliveredMail, deliveryTargetContract } from "../contract/delivery-target.contract.ts";
@@ -86,8 +86,7 @@ describeOnAws("mail in a bucket", () => {
   beforeEach(async () => {
     bucket = await createTestBucket();
     proxy = await startFaultProxy(process.env["AWS_ENDPOINT_URL_S3"] ?? "");
-    const client = new S3Client({ ...CLIENT_OPTIONS, endpoint: proxy.endpoint, forcePathStyle: true });
-    target = open(client, { deadlineMs: 5_000, tryMs: 2_000 });
+    target = targetWith({ deadlineMs: 120_000, tryMs: 60_000 });
   });
   afterEach(async () => {
     await target.close();
@@ -95,6 +94,8 @@ describeOnAws("mail in a bucket", () => {
     await bucket.delete();
   });
 
+  const targetWith = (limits: CallLimits): DeliveryTarget =>
+    open(new S3Client({ ...CLIENT_OPTIONS, endpoint: proxy.endpoint, forcePathStyle: true }), limits);
   async function send(content: Buffer, { prefix = "", error }: { prefix?: string; error?: Error } = {}) {
     const mail = target.begin({ kind: "s3", bucket: bucket.name, prefix }, transaction);
     await mail.recipient(mailbox);
@@ -155,6 +156,8 @@ describeOnAws("mail in a bucket", () => {
       ["the bucket is gone", s3Error("NoSuchBucket", 404), "NoSuchBucket", "storage-missing"],
     ])("is deferred, never lost and never half there, when %s", async (__, fault, name, cause) => {
       proxy.always("PUT", fault);
+      await target.close();
+      target = targetWith({ deadlineMs: 6_000, tryMs: 3_000 });
       const reply = await send(randomBytes(bytes));
       expect(reply).toMatchObject({
         kind: "refused",

@@ -7,7 +7,7 @@ import { seededRandom } from "../support/seeded-random.ts";
 import { VirtualTime } from "../support/virtual-time.ts";
 import { wholeLog, Writer } from "./store-under-test.ts";
 
-const MEASURED_MS = 15_000;
+const MEASURED_MS = 7_500;
 /** Clients and DynamoDB Local on a small machine, as measured. */
 const TWO_PROCESSORS: Processors = { count: 2, readMs: 4, updateMs: 5, transactionMs: 25 };
 /** A service that a hundred writers ask for more than it can do. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -14,6 +14,7 @@ interface Run {
   readonly directory: string;
   readonly before: Readonly<Record<Variable, string | undefined>>;
   projects: number;
+  readonly discard: () => void;
 }
 
 /** NODE_COMPILE_CACHE: what one process of the run has compiled, the next does not; a third of the start of the product. */
@@ -38,21 +39,29 @@ export function setup({ vitest }: TestProject): () => void {
 
 function begin(withCoverage: boolean): Run {
   const directory = mkdtempSync(join(tmpdir(), PREFIX));
+  // Daemons of mail servers run as users of their own, and reach what is theirs below it.
+  chmodSync(directory, 0o711);
   const { TMPDIR, NODE_COMPILE_CACHE } = process.env;
   process.env["TMPDIR"] = directory;
   // What comes from the cache is counted less exactly.
   if (!withCoverage) process.env["NODE_COMPILE_CACHE"] = join(directory, COMPILED);
-  return { directory, before: { TMPDIR, NODE_COMPILE_CACHE }, projects: 0 };
+  // A run that is interrupted reaches no teardown.
+  const discard = (): void => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", discard);
+  return { directory, before: { TMPDIR, NODE_COMPILE_CACHE }, projects: 0, discard };
 }
 
-function end({ directory, before }: Run): void {
+function end({ directory, before, discard }: Run): void {
   delete holder.posternTestRun;
   for (const name of VARIABLES) {
     if (before[name] === undefined) delete process.env[name];
     else process.env[name] = before[name];
   }
-  const left = readdirSync(directory).filter((name) => name !== COMPILED);
-  rmSync(directory, { recursive: true, force: true });
+  const left = readdirSync(directory)
+    .filter((name) => name !== COMPILED)
+    .toSorted();
+  discard();
+  process.off("exit", discard);
   if (left.length > 0) throw new Error(`tests left in the temporary directory: ${named(left)}`);
 }
 

@@ -19,7 +19,7 @@ import { countEdgeEvent, createMetrics } from "../telemetry/metrics.ts";
 const trusted = makeCa();
 const DAY_MS = 86_400_000;
 /** For a next hop that is silent; every other one has the time that it needs. */
-const SHORT = { nextHopConnectMs: 300, nextHopReplyMs: 300, nextHopDotMs: 300 } as const;
+const SHORT = { nextHopConnectMs: 500, nextHopReplyMs: 500, nextHopDotMs: 500 } as const;
 
 type Issue = Parameters<typeof issueServer>[0];
 const certified = (issue: Issue): FakeNextHopOptions => {

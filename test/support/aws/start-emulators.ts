@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { EMULATORS, type InstalledEmulators, installEmulators } from "./install-emulators.ts";
@@ -40,6 +41,9 @@ export async function startEmulators(): Promise<RunningEmulators> {
 const startDynamoDb = ({ jars }: InstalledEmulators): Promise<Running> =>
   start("java", [
     `-Djava.library.path=${jars}`,
+    // Java looks at no TMPDIR, and keeps its counters in /tmp.
+    `-Djava.io.tmpdir=${tmpdir()}`,
+    "-XX:-UsePerfData",
     "-Xmx1g",
     // A test's minute is too short for the optimising compiler to be worth its work: the first hundred transactions take half the time.
     "-XX:TieredStopAtLevel=1",
