@@ -1,13 +1,13 @@
 import type { Every } from "../same-fields.ts";
-import { putNextMaterial } from "../store/key-vault.ts";
+import { materialPut } from "../store/key-vault.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, StateConflict, Unavailable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { hostsMissedBy, missingNameIssues } from "./record-rules.ts";
-import { commitAlone, commitUnder } from "./record-write.ts";
+import { commitAlone } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { LogEntry } from "../store/store.ts";
+import { commitWithRetry } from "../store/write.ts";
 import type { AcmOrder, CertificateRecord } from "../record/certificate.ts";
 import type { AcmInput } from "./certificate-input.ts";
 import type { CertificateIssuer, OrderState } from "./certificate-issuer.ts";
@@ -99,13 +99,11 @@ export class AcmCertificates {
     const bundle = await this.#deps.issuer.export(acm.arn);
     const made = parsePemBundle(bundle, { nowMs: this.#deps.clock.now() });
     checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
-    const bytes = encodeMaterial(made.material);
-    let stored: CertificateRecord["material"] = null;
+    const putMaterial = materialPut(this.#deps.vault, encodeMaterial(made.material));
     await this.#commit(id, async (before) => {
       await this.#checkHosts(before, made);
-      if (stored === null || stored.version <= (before.material?.version ?? 0))
-        stored = await putNextMaterial(this.#deps.vault, before, bytes);
-      return { ...before, acm, names: made.names, keys: made.keys, material: stored };
+      const material = await putMaterial(before);
+      return { ...before, acm, names: made.names, keys: made.keys, material };
     });
   }
 
@@ -125,18 +123,21 @@ export class AcmCertificates {
     }
   }
 
-  #commit(
+  async #commit(
     id: CertificateId,
     change: (before: CertificateRecord) => Promise<CertificateRecord>,
-  ): Promise<LogEntry> {
-    return commitUnder(this.#deps, async (expectedHead) => {
-      const before = await this.#deps.store.getCertificate(id);
+  ): Promise<void> {
+    const { store, clock, retry } = this.#deps;
+    const build = async (expectedHead: number) => {
+      const before = await store.getCertificate(id);
       if (before === null) throw new StateConflict("in-use", "the certificate was deleted meanwhile");
-      const at = timestamp(this.#deps.clock.now());
+      const at = timestamp(clock.now());
       const after = { ...(await change(before)), updatedAt: at, updatedBy: SCHEDULE };
       const actor: Actor = { account: before.account, name: SCHEDULE };
-      return commitAlone({ kind: "certificate", id, before, after }, { actor, at, expectedHead });
-    });
+      const commit = commitAlone({ kind: "certificate", id, before, after }, { actor, at, expectedHead });
+      return { commit, result: null };
+    };
+    await commitWithRetry(store, build, retry);
   }
 }
 

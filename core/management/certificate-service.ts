@@ -7,18 +7,10 @@ import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { hostsMissedBy, missingNameIssues } from "./record-rules.ts";
-import {
-  commitAlone,
-  commitChange,
-  commitUnder,
-  type RecordTarget,
-  saysTheSame,
-  type Unchanged,
-} from "./record-write.ts";
+import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Commit, Page, PageRequest, UnreadableRecord } from "../store/store.ts";
-import { cannotBeRead, readStored } from "./unreadable-record.ts";
-import { checkCondition, UNCONDITIONAL, type WriteCondition } from "../store/write-condition.ts";
+import type { Page, PageRequest } from "../store/store.ts";
+import type { WriteCondition } from "../store/write-condition.ts";
 import { sha256Hex } from "../x509/certificate-fields.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
@@ -32,7 +24,7 @@ import {
 import { certificateUsedBy, type CertificateView, certificateView, namingUsers } from "./certificate-view.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { type CertificateId, isCertificateId } from "../name/ids.ts";
-import { isHeld, materialName, putNextMaterial } from "../store/key-vault.ts";
+import { isHeld, materialName, materialPut } from "../store/key-vault.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import {
   decodeMaterial,
@@ -43,34 +35,26 @@ import {
 
 type NewRecord = Pick<CertificateRecord, "id" | "label" | "source" | "names" | "keys" | "material" | "acm">;
 
-interface CertificateChange {
-  readonly id: CertificateId;
-  readonly before: CertificateRecord | null;
-  readonly after: CertificateRecord | null;
-  readonly expectedHead: number;
-  readonly replaced?: UnreadableRecord | undefined;
-}
-
-/** What a write finds: the record, or that it cannot be read. */
-interface Present {
-  readonly id: CertificateId;
-  readonly before: CertificateRecord | null;
-  readonly replaced: UnreadableRecord | undefined;
-}
-
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
 export class CertificateService {
   readonly #deps: ServiceDependencies;
+  readonly #records: OwnRecords<CertificateId, CertificateRecord>;
   readonly #acm: AcmCertificates | null;
 
   constructor(deps: ServiceDependencies) {
     this.#deps = deps;
+    this.#records = new OwnRecords(deps, {
+      kind: "certificate",
+      isId: isCertificateId,
+      get: (id) => deps.store.getCertificate(id),
+      change: (id, before, after) => ({ kind: "certificate", id, before, after }),
+    });
     this.#acm = deps.issuer === null ? null : new AcmCertificates({ ...deps, issuer: deps.issuer });
   }
 
   /** One that waits to be issued is shown as ACM has it now. @throws NotFound */
   async get(actor: Actor, id: string): Promise<CertificateView> {
-    const record = await this.#own(actor, id);
+    const record = await this.#records.get({ actor, id });
     return this.#view((await this.#acm?.seenNow(record)) ?? record);
   }
 
@@ -89,7 +73,7 @@ export class CertificateService {
 
   /** Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not have it. */
   async chainPem(actor: Actor, id: string): Promise<{ pem: string; revision: number }> {
-    const record = await this.#own(actor, id);
+    const record = await this.#records.get({ actor, id });
     const { keys } = await this.#material(record);
     const pem = keys.map(({ certificateChainPem }) => certificateChainPem).join("");
     return { pem, revision: record.revision };
@@ -122,11 +106,9 @@ export class CertificateService {
     }
   }
 
-  #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
+  async #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
     const after = this.#new(actor, made);
-    return this.#commit(UNCONDITIONAL, async (expectedHead) =>
-      this.#change(actor, { id: made.id, before: null, after, expectedHead }),
-    );
+    return this.#view(await this.#records.write(actor, async () => ({ id: made.id, before: null, after })));
   }
 
   #new(actor: Actor, { id, label, source, names, keys, material, acm }: NewRecord): CertificateRecord {
@@ -156,7 +138,7 @@ export class CertificateService {
     input: MaterialInput,
     condition: WriteCondition,
   ): Promise<CertificateView> {
-    const present = await this.#stored(target, condition);
+    const present = await this.#records.findFor(target, condition);
     if (present.before?.acm !== undefined) {
       const message = "its material comes from ACM; another certificate can take its place on the hosts";
       throw new RuleViolation([{ pointer: "", code: "issued-by-acm", message }]);
@@ -165,49 +147,42 @@ export class CertificateService {
       input.privateKeyPem === undefined ? (await this.#material(readable(present))).keys : undefined;
     const made = this.#parse(input, existing);
     const bytes = encodeMaterial(made.material);
-    let stored: CertificateRecord["material"] = null;
-    const view = await this.#commit(condition, async (expectedHead) => {
-      const { id, before, replaced } = await this.#stored(target, condition);
+    const putMaterial = materialPut(this.#deps.vault, bytes);
+    const written = await this.#records.write(target.actor, async () => {
+      const { id, before, replaced } = await this.#records.findFor(target, condition);
       const { names, keys } = made;
       const { source } = input;
       if (before !== null && (await this.#isServed(before, { ...made, source, sha256: sha256Hex(bytes) })))
         return { unchanged: before };
       await this.#checkHosts(id, before, made);
-      const material = before?.material ?? null;
-      if (stored === null || stored.version <= (material?.version ?? 0))
-        stored = await putNextMaterial(this.#deps.vault, { id, material }, bytes);
+      const material = await putMaterial({ id, material: before?.material ?? null });
       const record = before ?? this.#new(target.actor, { id, label: null, source, names, keys, material });
-      const after = { ...record, source, names, keys, material: stored };
-      return this.#change(target.actor, { id, before, after, expectedHead, replaced });
+      return { id, before, after: { ...record, source, names, keys, material }, replaced };
     });
-    return withLeftOut(view, made);
+    return withLeftOut(await this.#view(written), made);
   }
 
   /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
   async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
-    return this.#commit(condition, async (expectedHead) => {
-      const before = readable(await this.#stored(target, condition));
+    const written = await this.#records.write(target.actor, async () => {
+      const before = readable(await this.#records.findFor(target, condition));
       const shown = await this.#view(before);
       const merged = mergePatch(shown, patch);
       const { label } = parseDocument(certificateDocument, merged);
       checkFixed(shown, merged);
       if (label === before.label) return { unchanged: before };
-      const after = { ...before, label };
-      return this.#change(target.actor, { id: before.id, before, after, expectedHead });
+      return { id: before.id, before, after: { ...before, label } };
     });
+    return this.#view(written);
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
-    const found = await this.#stored(target, condition);
-    const { id } = found;
+    const { id, before } = await this.#records.findFor(target, condition);
     await namingUsers(
       async () => {
-        await this.#endOrder(found.before);
-        await commitUnder(this.#deps, async (expectedHead) => {
-          const { before, replaced } = await this.#stored(target, condition);
-          return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
-        });
+        await this.#endOrder(before);
+        await this.#records.delete(target, condition);
       },
       () => certificateUsedBy(this.#deps.store, { id, account: target.actor.account }),
     );
@@ -275,67 +250,14 @@ export class CertificateService {
     }
   }
 
-  #change(actor: Actor, { id, before, after, ...about }: CertificateChange): Commit {
-    const at = timestamp(this.#deps.clock.now());
-    const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
-    return commitAlone({ kind: "certificate", id, before, after: written }, { actor, at, ...about });
-  }
-
-  async #commit(
-    condition: WriteCondition,
-    build: (expectedHead: number) => Promise<Commit | Unchanged<CertificateRecord>>,
-  ): Promise<CertificateView> {
-    const done = await commitChange(this.#deps, build);
-    if ("unchanged" in done) return this.#view(done.unchanged);
-    const { record } = done;
-    if (record.kind !== "certificate" || record.after === null)
-      throw new TypeError("the store logged another write than it was given");
-    return this.#view(record.after);
-  }
-
   async #view(record: CertificateRecord): Promise<CertificateView> {
     const { store, clock } = this.#deps;
     return certificateView(record, await certificateUsedBy(store, record), clock.now());
-  }
-
-  /** What is stored, where the request may write it. @throws NotFound; as the condition */
-  async #stored(target: RecordTarget, condition: WriteCondition): Promise<Present> {
-    const found = await this.#find(target);
-    checkCondition(condition, found.before ?? found.replaced ?? null);
-    return found;
-  }
-
-  async #own(actor: Actor, id: string): Promise<CertificateRecord> {
-    return readable(await this.#find({ actor, id }));
-  }
-
-  /** @throws NotFound */
-  async #find({ actor: { account }, id }: RecordTarget): Promise<Present> {
-    if (!isCertificateId(id)) throw absent();
-    const { store } = this.#deps;
-    const found = await readStored(store, { kind: "certificate", id, account }, () =>
-      store.getCertificate(id),
-    );
-    if (found === null) throw absent();
-    if ("record" in found) {
-      if (found.record.account !== account) throw absent();
-      return { id, before: found.record, replaced: undefined };
-    }
-    if (!found.unreadable.isOwn) throw absent();
-    return { id, before: null, replaced: found.unreadable };
   }
 }
 
 const withLeftOut = (view: CertificateView, { leftOut }: NewCertificate): CertificateView =>
   leftOut === undefined ? view : { ...view, leftOut };
-
-const absent = (): NotFound => new NotFound("there is no such certificate");
-
-/** @throws Unreadable */
-function readable({ before, replaced }: Present): CertificateRecord {
-  if (before !== null) return before;
-  throw replaced === undefined ? absent() : cannotBeRead(replaced);
-}
 
 function checkFixed(shown: CertificateView, merged: unknown): void {
   const document: object = typeof merged === "object" && merged !== null ? merged : {};

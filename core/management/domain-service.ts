@@ -17,15 +17,15 @@ import type { DomainRecord, DomainSettings, TlsSettings } from "../record/domain
 import { type DomainView, domainView } from "./domain-view.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { planWrite } from "./plan-write.ts";
+import { plannedOf, planWrite, readHosts } from "./plan-write.ts";
 import { pointingInto } from "./issue-pointers.ts";
-import { readHosts } from "./host-reads.ts";
 import { domainPage } from "./domain-page.ts";
-import { commitChange, commitUnder, saysTheSame } from "./record-write.ts";
+import { cannotBeRead, readStored, saysTheSame, type Stored } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { DomainWithHosts, LogEntry, Page, PageRequest } from "../store/store.ts";
+import type { Planned, Unchanged } from "../store/queued-write.ts";
+import type { Commit, DomainWithHosts, Page, PageRequest } from "../store/store.ts";
+import { commitWithRetry } from "../store/write.ts";
 import { readHostsOf, readReferences } from "./surroundings.ts";
-import { cannotBeRead, plannedOf, readStored, type Stored } from "./unreadable-record.ts";
 import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
 
 export interface DomainListing {
@@ -114,8 +114,8 @@ export class DomainService {
 
   /** @throws NotFound; what the condition throws */
   async delete({ actor, name }: DomainTarget, condition: WriteCondition): Promise<void> {
-    const { store, clock } = this.#deps;
-    await commitUnder(this.#deps, async (expectedHead) => {
+    const { store, clock, retry } = this.#deps;
+    const build = async (expectedHead: number): Promise<Planned<null>> => {
       const found = await this.#stored(actor, name);
       if (found === null || found === "foreign") throw absent(name);
       const isRead = "record" in found;
@@ -125,7 +125,7 @@ export class DomainService {
       const read = await readHosts(store, planned, null);
       const plan = planWrite({ before: planned.domain, after: null, certificateId: null, ...read });
       const { hosts, hostsRead, uses } = plan;
-      return {
+      const commit: Commit = {
         record: { kind: "domain", id: name, before, after: null },
         replaced: isRead ? undefined : found.unreadable,
         hosts,
@@ -136,7 +136,9 @@ export class DomainService {
         at: timestamp(clock.now()),
         expectedHead,
       };
-    });
+      return { commit, result: null };
+    };
+    await commitWithRetry(store, build, retry);
   }
 
   #writeTls(
@@ -160,9 +162,10 @@ export class DomainService {
     { actor, name }: DomainTarget,
     options: WriteOptions & { readonly creates: boolean; readonly produce: Produce },
   ): Promise<WrittenDomain> {
-    const { store, clock, operatorHosts } = this.#deps;
-    let finalHosts: DomainWithHosts["hosts"] = new Map();
-    const done = await commitChange(this.#deps, async (expectedHead) => {
+    const { store, retry } = this.#deps;
+    const build = async (
+      expectedHead: number,
+    ): Promise<Planned<DomainWithHosts> | Unchanged<DomainWithHosts>> => {
       const found = await this.#stored(actor, name);
       if (found === "foreign") throw foreign(name, options.creates);
       if (found === null && !options.creates) throw absent(name);
@@ -175,15 +178,12 @@ export class DomainService {
       const isNoChange = stored !== null && current !== null && saysTheSame(current, settings);
       if (isNoChange && !hasDamagedHost(stored)) return { unchanged: stored };
       const request = { ...options, actor, stored, replaced, current, settings, expectedHead };
-      const prepared = await prepareDomainWrite(this.#deps, request);
-      finalHosts = prepared.finalHosts;
-      return prepared.commit;
-    });
-    const isSame = "unchanged" in done;
-    const written = isSame ? done.unchanged : { domain: writtenDomain(done), hosts: finalHosts };
-    const surroundings = await readReferences(store, [written.domain], written.hosts);
-    const domain = domainView(written.domain, { surroundings, operatorHosts, nowMs: clock.now() });
-    return { domain, created: !isSame && done.action === "create" };
+      return prepareDomainWrite(this.#deps, request);
+    };
+    const { entry, result } = await commitWithRetry(store, build, retry);
+    const { revision } = entry ?? result.domain;
+    const domain = await this.#view({ ...result, domain: { ...result.domain, revision } });
+    return { domain, created: entry?.action === "create" };
   }
 
   async #stored(actor: Actor, name: DomainName): Promise<Stored<DomainWithHosts> | "foreign" | null> {
@@ -207,11 +207,6 @@ export class DomainService {
     const { operatorHosts, clock } = this.#deps;
     return domainView(domain, { surroundings, operatorHosts, nowMs: clock.now() });
   }
-}
-
-function writtenDomain({ record }: LogEntry): DomainRecord {
-  if (record.kind === "domain" && record.after !== null) return record.after;
-  throw new TypeError("the store logged another write than it was given");
 }
 
 /** Of a host that the write takes the place of: any other account's is left as it is. */

@@ -6,21 +6,19 @@ import type { DomainName } from "../name/domain-name.ts";
 import { RuleViolation, StateConflict, TooLarge, Unreadable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import type { DomainRecord, DomainSettings } from "../record/domain.ts";
-import { type NamedHosts, readHosts } from "./host-reads.ts";
 import type { MxHost } from "../record/mx-host.ts";
-import { planWrite, type WritePlan } from "./plan-write.ts";
+import { type NamedHosts, plannedOf, planWrite, readHosts, type WritePlan } from "./plan-write.ts";
 import { referenceIssues } from "./record-rules.ts";
 import { expiredExceptionIssues, settingsIssues } from "./rules.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
+import type { Planned } from "../store/queued-write.ts";
 import {
-  type Commit,
   type DomainWithHosts,
   MOVED_DOMAINS_NAMED,
   type MovedDomains,
   type Store,
   type UnreadableRecord,
 } from "../store/store.ts";
-import { plannedOf } from "./unreadable-record.ts";
 import { isOperatorHost } from "./warnings.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 
@@ -41,21 +39,16 @@ interface DomainWriteRequest extends WriteOptions {
   readonly expectedHead: number;
 }
 
-export interface PreparedWrite {
-  readonly commit: Commit;
-  /** The items of the domain's hosts as they are once it is stored. */
-  readonly finalHosts: ReadonlyMap<DomainName, MxHost>;
-}
-
 /**
  * Judges one write of a domain against what is stored, and says what to store.
  *
+ * @returns with the record as it is stored then, and the items of its hosts.
  * @throws RuleViolation; StateConflict (`shared-host`, `host-taken`); TooLarge; Unavailable.
  */
 export async function prepareDomainWrite(
   deps: ServiceDependencies,
   request: DomainWriteRequest,
-): Promise<PreparedWrite> {
+): Promise<Planned<DomainWithHosts>> {
   const { actor, stored, settings, expectedHead } = request;
   const before = stored?.domain ?? null;
   const at = timestamp(deps.clock.now());
@@ -104,7 +97,7 @@ export async function prepareDomainWrite(
       at,
       expectedHead,
     },
-    finalHosts,
+    result: { domain: after, hosts: finalHosts },
   };
 }
 

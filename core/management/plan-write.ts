@@ -4,7 +4,7 @@ import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { ClientTrust, DomainRecord } from "../record/domain.ts";
 import type { MxHost, MxHostChange, MxHostRead, StoredHostField } from "../record/mx-host.ts";
-import type { UseChange } from "../store/store.ts";
+import type { DomainWithHosts, Store, UnreadableRecord, UseChange } from "../store/store.ts";
 
 /** What a write rests on of a domain. */
 export interface PlannedDomain extends Pick<DomainRecord, "account" | "mxHosts"> {
@@ -13,7 +13,7 @@ export interface PlannedDomain extends Pick<DomainRecord, "account" | "mxHosts">
   };
 }
 
-/** One write of a domain, and what `readHosts` (host-reads.ts) found at the revision that it is validated against. */
+/** One write of a domain, and what `readHosts` found at the revision that it is validated against. */
 export interface DomainWrite {
   /** As stored; null = the write creates. */
   readonly before: PlannedDomain | null;
@@ -187,4 +187,49 @@ function trustStoreUses({ before, after }: DomainWrite): UseChange[] {
     id,
     delta: Number(wanted.has(id)) - Number(old.has(id)),
   }));
+}
+
+/** A domain and the items of its hosts. */
+export interface NamedHosts extends Pick<DomainWithHosts, "hosts"> {
+  readonly domain: Pick<DomainRecord, "mxHosts">;
+}
+
+/**
+ * Reads what `planWrite` needs to know of the MX hosts of one write. Those that the domain names already are known: the
+ * condition of the request was judged by them.
+ *
+ * @throws Unavailable when the store does not answer.
+ */
+export async function readHosts(
+  store: Pick<Store, "getMxHosts" | "domainsOnHosts">,
+  before: NamedHosts | null,
+  after: Pick<DomainRecord, "account" | "mxHosts"> | null,
+): Promise<Pick<DomainWrite, "hosts" | "othersNaming">> {
+  const known = before?.hosts ?? new Map<DomainName, MxHost>();
+  const added = [...new Set(after?.mxHosts)].filter((host) => before?.domain.mxHosts.includes(host) !== true);
+  const hosts = new Map([...known, ...(added.length === 0 ? [] : await store.getMxHosts(added))]);
+  const unclaimed = [...new Set(after?.mxHosts)].filter((host) => !hosts.has(host));
+  const othersNaming = new Map<DomainName, number>();
+  const found = { hosts, othersNaming };
+  if (after === null || unclaimed.length === 0) return found;
+
+  const othersOn = async (names: readonly DomainName[]): Promise<number> => {
+    const { count } = await store.domainsOnHosts(after.account, names, 1);
+    return names.some((name) => before?.domain.mxHosts.includes(name)) ? count - 1 : count;
+  };
+  // One read answers the ordinary case: nobody names these hosts. Only a host that another account has just given up
+  // can be named by domains that never claimed it, and then its claim counts them all.
+  if ((await othersOn(unclaimed)) === 0) return found;
+  for (const host of unclaimed) othersNaming.set(host, await othersOn([host]));
+  return found;
+}
+
+/** A domain that cannot be read as a write plans with it: what it names is given up. */
+export async function plannedOf(
+  store: Pick<Store, "getMxHosts">,
+  account: DomainRecord["account"],
+  { mxHosts, trustStoreIds }: UnreadableRecord,
+): Promise<NamedHosts & { readonly domain: PlannedDomain }> {
+  const domain = { account, mxHosts, tls: { clientCertificate: { trust: { trustStoreIds } } } };
+  return { domain, hosts: await store.getMxHosts(mxHosts) };
 }

@@ -10,7 +10,7 @@ import { type DomainStatus, domainStatus, unreadableDomainStatus } from "./domai
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts } from "../store/store.ts";
 import { readReferences } from "./surroundings.ts";
-import { readStored } from "./unreadable-record.ts";
+import { readStored } from "./record-write.ts";
 import { domainWarnings } from "./warnings.ts";
 
 /** What is in force, and what was changed, for one caller at a time. */

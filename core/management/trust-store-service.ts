@@ -1,22 +1,14 @@
 import type { Actor } from "../actor.ts";
-import { type Timestamp, timestamp } from "../clock.ts";
+import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
 import type { Every } from "../same-fields.ts";
 import { certificatesOf, crlsOf } from "../policy/trust.ts";
 import { pointingAt } from "./issue-pointers.ts";
 import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./record-rules.ts";
-import {
-  commitAlone,
-  commitChange,
-  commitUnder,
-  type RecordTarget,
-  saysTheSame,
-  type Unchanged,
-} from "./record-write.ts";
+import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Commit, Page, PageRequest, UnreadableRecord } from "../store/store.ts";
-import { cannotBeRead, readStored } from "./unreadable-record.ts";
-import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
+import type { Page, PageRequest } from "../store/store.ts";
+import type { WriteCondition } from "../store/write-condition.ts";
 import { namingUsers } from "./certificate-view.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
 import {
@@ -38,37 +30,27 @@ import {
 } from "../x509/trust-anchors.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
 
-interface TrustStoreChange {
-  readonly id: TrustStoreId;
-  readonly before: TrustStoreRecord | null;
-  readonly after: TrustStoreRecord | null;
-  /** Absent = now. */
-  readonly at?: Timestamp;
-  readonly expectedHead: number;
-  readonly replaced?: UnreadableRecord | undefined;
-}
-
-/** What a write finds: the record, or that it cannot be read. */
-interface Present {
-  readonly id: TrustStoreId;
-  readonly before: TrustStoreRecord | null;
-  readonly replaced: UnreadableRecord | undefined;
-}
-
 /** Only a CA that may issue for clients vouches under these. */
 const STRICTEST = { names: { match: "list", allowed: [] }, purpose: "clientAuth" } as const;
 
 /** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
 export class TrustStoreService {
   readonly #deps: ServiceDependencies;
+  readonly #records: OwnRecords<TrustStoreId, TrustStoreRecord>;
 
   constructor(deps: ServiceDependencies) {
     this.#deps = deps;
+    this.#records = new OwnRecords(deps, {
+      kind: "trust-store",
+      isId: isTrustStoreId,
+      get: (id) => deps.store.getTrustStore(id),
+      change: (id, before, after) => ({ kind: "trust-store", id, before, after }),
+    });
   }
 
   /** @throws NotFound; Unreadable when the vault does not have its content. */
   async get(actor: Actor, id: string): Promise<TrustStoreView> {
-    const record = await this.#own(actor, id);
+    const record = await this.#records.get({ actor, id });
     return this.#view(record, await this.#content(record));
   }
 
@@ -86,9 +68,8 @@ export class TrustStoreService {
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const id = this.#deps.ids.trustStore();
     const after = this.#new(actor, id, { ...made, label: input.label });
-    return this.#commit(made.content, async (expectedHead) =>
-      this.#change(actor, { id, before: null, after, expectedHead }),
-    );
+    const written = await this.#records.write(actor, async () => ({ id, before: null, after }));
+    return this.#view(written, made.content);
   }
 
   #new(
@@ -122,7 +103,7 @@ export class TrustStoreService {
     input: TrustStoreInput,
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
-    await this.#stored(target, condition);
+    await this.#records.findFor(target, condition);
     return this.#replace(target, { ...this.#parse(input), label: input.label }, condition);
   }
 
@@ -131,10 +112,8 @@ export class TrustStoreService {
    * @throws Gone when that content is not kept; NotFound when the trust store has not had that revision; as `put`
    */
   async restore(target: RecordTarget, revision: number, condition: WriteCondition): Promise<TrustStoreView> {
-    const { before, replaced } = await this.#stored(target, condition);
-    if (replaced !== undefined) throw cannotBeRead(replaced);
-    if (before === null) throw absent();
-    const content = await this.#earlierContent(before, revision);
+    const present = readable(await this.#records.findFor(target, condition));
+    const content = await this.#earlierContent(present, revision);
     return pointingAt("/revision", () => this.#replace(target, this.#parse(content), condition));
   }
 
@@ -158,32 +137,28 @@ export class TrustStoreService {
     const { anchors, crls, contentSha256 } = made;
     const { vault } = this.#deps;
     const isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
-    let isPut = false;
-    return this.#commit(made.content, async (expectedHead) => {
-      const { id, before, replaced } = await this.#stored(target, condition);
+    let put: Promise<string> | null = null;
+    const written = await this.#records.write(target.actor, async () => {
+      const { id, before, replaced } = await this.#records.findFor(target, condition);
       const { label = before?.label ?? null } = made;
       const record = before ?? this.#new(target.actor, id, { ...made, label });
       const at = timestamp(this.#deps.clock.now());
       const previous = previousOf(record, { contentSha256, at });
       const after = { ...record, label, anchors, crls, contentSha256, previous };
       if (before !== null && isThere && saysTheSame(before, after)) return { unchanged: before };
-      // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away.
-      if (!isPut) await vault.put(trustName(contentSha256), made.contentBytes);
-      isPut = true;
+      // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away. Once for all tries.
+      await (put ??= vault.put(trustName(contentSha256), made.contentBytes));
       await this.#checkDomains(after);
-      return this.#change(target.actor, { id, before, after, at, expectedHead, replaced });
+      return { id, before, after, at, replaced };
     });
+    return this.#view(written, made.content);
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
   async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
-    const { id } = await this.#stored(target, condition);
+    const { id } = await this.#records.findFor(target, condition);
     await namingUsers(
-      () =>
-        commitUnder(this.#deps, async (expectedHead) => {
-          const { before, replaced } = await this.#stored(target, condition);
-          return this.#change(target.actor, { id, before, after: null, expectedHead, replaced });
-        }),
+      () => this.#records.delete(target, condition),
       () => trustStoreUsedBy(this.#deps.store, { id }),
     );
   }
@@ -234,57 +209,7 @@ export class TrustStoreService {
     }
   }
 
-  #change(actor: Actor, { id, before, after, ...about }: TrustStoreChange): Commit {
-    const { at = timestamp(this.#deps.clock.now()) } = about;
-    const written = after && { ...after, updatedAt: at, updatedBy: actor.name };
-    return commitAlone({ kind: "trust-store", id, before, after: written }, { ...about, actor, at });
-  }
-
-  async #commit(
-    content: TrustStoreContent,
-    build: (expectedHead: number) => Promise<Commit | Unchanged<TrustStoreRecord>>,
-  ): Promise<TrustStoreView> {
-    const done = await commitChange(this.#deps, build);
-    if ("unchanged" in done) return this.#view(done.unchanged, content);
-    const { record } = done;
-    if (record.kind !== "trust-store" || record.after === null)
-      throw new TypeError("the store logged another write than it was given");
-    return this.#view(record.after, content);
-  }
-
   async #view(record: TrustStoreRecord, content: TrustStoreContent): Promise<TrustStoreView> {
     return { ...record, ...content, usedBy: await trustStoreUsedBy(this.#deps.store, record) };
   }
-
-  /** What is stored, where the request may write it. @throws NotFound; as the condition */
-  async #stored(target: RecordTarget, condition: WriteCondition): Promise<Present> {
-    const found = await this.#find(target);
-    checkCondition(condition, found.before ?? found.replaced ?? null);
-    return found;
-  }
-
-  /** @throws NotFound; Unreadable */
-  async #own(actor: Actor, id: string): Promise<TrustStoreRecord> {
-    const { before, replaced } = await this.#find({ actor, id });
-    if (before !== null) return before;
-    throw replaced === undefined ? absent() : cannotBeRead(replaced);
-  }
-
-  /** @throws NotFound */
-  async #find({ actor: { account }, id }: RecordTarget): Promise<Present> {
-    if (!isTrustStoreId(id)) throw absent();
-    const { store } = this.#deps;
-    const found = await readStored(store, { kind: "trust-store", id, account }, () =>
-      store.getTrustStore(id),
-    );
-    if (found === null) throw absent();
-    if ("record" in found) {
-      if (found.record.account !== account) throw absent();
-      return { id, before: found.record, replaced: undefined };
-    }
-    if (!found.unreadable.isOwn) throw absent();
-    return { id, before: null, replaced: found.unreadable };
-  }
 }
-
-const absent = (): NotFound => new NotFound("there is no such trust store");

@@ -183,7 +183,7 @@ export function isTouchedBy(
     case "domain": {
       const named = hostsNamedBy(own);
       if (hosts.some(({ host }) => named.has(host))) return true;
-      // Without a claim too: a host that no account holds is claimed for all who name it (host-reads.ts).
+      // Without a claim too: a host that no account holds is claimed for all who name it (plan-write.ts).
       if (record.kind === "domain") return [...hostsNamedBy(record)].some((host) => named.has(host));
       return commit.uses.some(({ id }) => id === record.id);
     }

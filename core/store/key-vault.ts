@@ -56,8 +56,24 @@ export async function isHeld(
 /** Versions that a write that never came to its end may have left in the vault. */
 const VERSIONS_TRIED = 20;
 
-/** Stores material under the next free version: a write that was cut off may have left its own. @throws Unavailable */
-export async function putNextMaterial(
+/**
+ * Puts the material of one write, which may be built several times: again only where another write has taken the version.
+ * The result rejects with Unavailable.
+ */
+export function materialPut(
+  vault: Pick<KeyVault, "put">,
+  bytes: Uint8Array,
+): (of: Pick<CertificateRecord, "id" | "material">) => Promise<MaterialReference> {
+  let last: MaterialReference | null = null;
+  return async (of) => {
+    if (last === null || last.version <= (of.material?.version ?? 0))
+      last = await putNextMaterial(vault, of, bytes);
+    return last;
+  };
+}
+
+/** Stores material under the next free version: a write that was cut off may have left its own. */
+async function putNextMaterial(
   vault: Pick<KeyVault, "put">,
   { id, material }: Pick<CertificateRecord, "id" | "material">,
   bytes: Uint8Array,

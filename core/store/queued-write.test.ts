@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { domainRecord } from "../../test/support/records.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
 import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } from "../errors.ts";
-import { waitingIn, writersBefore, writeWithQueue } from "./queued-write.ts";
+import { type Planned, waitingIn, writersBefore, writeWithQueue } from "./queued-write.ts";
 import type { Commit, LogEntry, LookWith, OfferedWrite, WriterLine } from "./store.ts";
 import { logEntryOf } from "./log-entry.ts";
 import { commitWithRetry } from "./write.ts";
@@ -83,9 +83,9 @@ function start(failures: readonly Error[] = []) {
       return logEntryOf(commit);
     },
   };
-  const build = async (head: number): Promise<Commit> => {
+  const build = async (head: number): Promise<Planned<string>> => {
     builds.push(head);
-    return commitAt(head);
+    return { commit: commitAt(head), result: `built at ${head}` };
   };
   const effects = { now: time.now, sleep: time.sleep, random: () => 0.5 };
   const write = {
@@ -115,7 +115,7 @@ describe("a write in the queue", () => {
   it("is stored under its ticket, at the head of its turn", async () => {
     const { time, state, commits, write } = start([new Contention("taken")]);
     Object.assign(state, { head: 7, served: 3, taken: 3 });
-    expect((await time.run(writeWithQueue(write))).revision).toBe(8);
+    expect((await time.run(writeWithQueue(write))).entry?.revision).toBe(8);
     expect(commits.map(({ ticket, expectedHead }) => [ticket, expectedHead])).toEqual([
       [4, 7],
       [4, 7],
@@ -137,11 +137,38 @@ describe("a write in the queue", () => {
     expect(time.now()).toBeLessThan(230);
   });
 
+  it("gives the result of the build that was stored, and not of one that lost", async () => {
+    const built: string[] = [];
+    const { time, build: first, write } = start([new StaleRevision("another write")]);
+    const build = async (head: number) => {
+      built.push(`build ${built.length + 1}`);
+      return { ...(await first(head)), result: built.at(-1) };
+    };
+    expect((await time.run(writeWithQueue({ ...write, build }))).result).toBe("build 2");
+  });
+
+  it("takes no ticket when nothing would change", async () => {
+    const { time, state, commits, write } = start();
+    const build = async () => ({ unchanged: "as it is" });
+    const written = await time.run(writeWithQueue({ ...write, build }));
+    expect(written).toEqual({ entry: null, result: "as it is" });
+    expect([state.taken, commits]).toEqual([0, []]);
+  });
+
+  it("leaves the queue when nothing would change any more at its turn", async () => {
+    const { time, state, commits, build, write } = start([new StaleRevision("another write")]);
+    let builds = 0;
+    const second = async (head: number) => ((builds += 1) > 1 ? { unchanged: "as it is" } : build(head));
+    const written = await time.run(writeWithQueue({ ...write, build: second }));
+    expect(written).toEqual({ entry: null, result: "as it is" });
+    expect([state.left, commits.length]).toEqual([new Set([1]), 1]);
+  });
+
   it("goes past writers who are never served, one by one", async () => {
     const { time, state, commits, write } = start();
     state.taken = 3;
     const entries = await time.run(Promise.all([writeWithQueue(write), writeWithQueue(write)]));
-    expect(entries.map(({ revision }) => revision)).toEqual([1, 2]);
+    expect(entries.map(({ entry }) => entry?.revision)).toEqual([1, 2]);
     expect(commits.map(({ ticket }) => ticket)).toEqual([4, 5]);
     expect(time.now()).toBeLessThan(1_000);
   });
@@ -150,7 +177,7 @@ describe("a write in the queue", () => {
     const { time, state, commits, write } = start();
     state.taken = crashed;
     const entries = await time.run(Promise.all([writeWithQueue(write), writeWithQueue(write)]));
-    expect(new Set(entries.map(({ revision }) => revision))).toEqual(new Set([1, 2]));
+    expect(new Set(entries.map(({ entry }) => entry?.revision))).toEqual(new Set([1, 2]));
     expect(commits[0]?.ticket).toBeGreaterThan(crashed);
     expect(time.now()).toBeLessThan(5_000);
   });
@@ -290,8 +317,8 @@ describe("a write that waits behind others", () => {
       storedAt.set(3, 3);
       Object.assign(state, { head: 3, served: 3 });
     })();
-    const [entry] = await time.run(Promise.all([writeWithQueue(write), other]));
-    expect(entry).toEqual(logEntryOf(commitAt(2)));
+    const [written] = await time.run(Promise.all([writeWithQueue(write), other]));
+    expect(written).toEqual({ entry: logEntryOf(commitAt(2)), result: "built at 0" });
     expect(commits).toEqual([]);
   });
 
@@ -334,8 +361,8 @@ describe("a write that waits behind others", () => {
       return Object.assign(state, { head: 3, served: 3 });
     });
     const queue = { ...write.queue, line: async () => ({ ...(await write.queue.line()), storedAt: null }) };
-    const [entry] = await time.run(Promise.all([writeWithQueue({ ...write, queue }), other]));
-    expect(entry).toEqual(logEntryOf(commitAt(2)));
+    const [written] = await time.run(Promise.all([writeWithQueue({ ...write, queue }), other]));
+    expect(written).toEqual({ entry: logEntryOf(commitAt(2)), result: "built at 0" });
     expect({ builds, commits }).toEqual({ builds: [0], commits: [] });
   });
 
@@ -349,8 +376,8 @@ describe("a write that waits behind others", () => {
   it("is stored and no failure, when another stored it as its time was over", async () => {
     const { time, state, storedAt, write } = behindTwo();
     const queue = { ...write.queue, withdraw: async () => 2 };
-    const { revision } = await time.run(writeWithQueue({ ...write, queue, deadline: 100 }));
-    expect(revision).toBe(2);
+    const { entry } = await time.run(writeWithQueue({ ...write, queue, deadline: 100 }));
+    expect(entry?.revision).toBe(2);
     expect(storedAt.size).toBe(0);
     expect(state.left).toEqual(new Set());
   });
@@ -359,7 +386,10 @@ describe("a write that waits behind others", () => {
     const { time, state, offers, build, write } = behindTwo();
     const replaced = { revision: 1, isOwn: true, problem: "", mxHosts: [], trustStoreIds: [] };
     const other = time.sleep(50).then(() => Object.assign(state, { head: 2, served: 2 }));
-    const rebuilt = async (head: number) => ({ ...(await build(head)), replaced });
+    const rebuilt = async (head: number) => ({
+      ...(await build(head)),
+      commit: { ...commitAt(head), replaced },
+    });
     await time.run(Promise.all([writeWithQueue({ ...write, build: rebuilt }), other]));
     expect([...offers]).toEqual([]);
   });

@@ -32,10 +32,30 @@ const PATIENCE_WRITES = 4;
 /** Bound of what the writers before add: hundreds that ended without leaving would otherwise outlast the time of each write. */
 const MOST_PATIENCE_BEFORE_MS = 3_000;
 
-export interface QueuedWrite {
+/** What a write stores, and what its writer needs of the build once it is stored. */
+export interface Planned<R> {
+  readonly commit: Commit;
+  readonly result: R;
+}
+
+/** A build that found nothing to change: no revision is taken, nothing is logged. */
+export interface Unchanged<R> {
+  readonly unchanged: R;
+}
+
+/** Reads and validates at a head. Called again when other writes have changed what it rests on. */
+export type Build<R> = (head: number) => Promise<Planned<R> | Unchanged<R>>;
+
+/** A write that has ended well: the entry as logged, with the result of the build that was stored; null = unchanged. */
+export interface Written<R> {
+  readonly entry: LogEntry | null;
+  readonly result: R;
+}
+
+export interface QueuedWrite<R> {
   readonly store: Pick<Store, "commit" | "changesAfter">;
   readonly queue: WriterQueue;
-  readonly build: (head: number) => Promise<Commit>;
+  readonly build: Build<R>;
   /** On the clock of `now`. */
   readonly deadline: number;
   readonly now: () => number;
@@ -61,57 +81,67 @@ export const waitingIn = (line: WriterLine): number => writersBefore(line, line.
  *
  * @throws Unavailable at the deadline; whatever `build` and `commit` throw passes.
  */
-export async function writeWithQueue(write: QueuedWrite): Promise<LogEntry> {
+export async function writeWithQueue<R>(write: QueuedWrite<R>): Promise<Written<R>> {
   const line = await write.queue.line();
   // One that has to wait is built behind its ticket, so that it does not come later for being built.
-  return waitAndCommit(waitingIn(line) > 0 ? null : { line, commit: await write.build(line.head) }, write);
+  if (waitingIn(line) > 0) return waitAndCommit(null, write);
+  const planned = await write.build(line.head);
+  return "unchanged" in planned ? unwritten(planned) : waitAndCommit({ line, planned }, write);
 }
 
+const unwritten = <R>({ unchanged }: Unchanged<R>): Written<R> => ({ entry: null, result: unchanged });
+
 /** What was built before the ticket was taken, and the line at that time: no one waited. */
-interface BuiltBefore {
+interface BuiltBefore<R> {
   readonly line: WriterLine;
-  readonly commit: Commit;
+  readonly planned: Planned<R>;
 }
 
 /** A writer in the queue. */
-interface Waiting {
+interface Waiting<R> {
   readonly ticket: number;
   /** What it has offered; null = nothing, or it was too large, or was taken back. */
-  offered: Commit | null;
+  offered: Planned<R> | null;
 }
 
-async function waitAndCommit(built: BuiltBefore | null, write: QueuedWrite): Promise<LogEntry> {
+async function waitAndCommit<R>(built: BuiltBefore<R> | null, write: QueuedWrite<R>): Promise<Written<R>> {
   const { queue } = write;
-  const waiting: Waiting = { ticket: await queue.enter(), offered: null };
+  const waiting: Waiting<R> = { ticket: await queue.enter(), offered: null };
   const { ticket } = waiting;
+  // Without it those behind wait for as long as their patience lasts, and no longer.
+  const leave = () => queue.leave(ticket).catch(() => undefined);
   try {
-    return await commitWith(waiting, built, write);
+    const written = await commitWith(waiting, built, write);
+    if (written.entry === null) await leave();
+    return written;
   } catch (error) {
     const { offered } = waiting;
     // A refusal holds although this may fail: what it rests on has changed, and no one stores an offer then.
     const storedAt = offered === null ? null : await queue.withdraw(ticket).catch(() => null);
-    if (offered !== null && storedAt !== null) return entryOf(offered, storedAt);
-    // Without it those behind wait for as long as their patience lasts, and no longer.
-    await queue.leave(ticket).catch(() => undefined);
+    if (offered !== null && storedAt !== null) return storedOffer(offered, storedAt);
+    await leave();
     throw error;
   }
 }
 
-const entryOf = (offered: Commit, storedAt: number): LogEntry =>
-  logEntryOf({ ...offered, expectedHead: storedAt - 1 });
+const storedOffer = <R>({ commit, result }: Planned<R>, storedAt: number): Written<R> => ({
+  entry: logEntryOf({ ...commit, expectedHead: storedAt - 1 }),
+  result,
+});
 
-async function commitWith(
-  waiting: Waiting,
-  builtBefore: BuiltBefore | null,
-  write: QueuedWrite,
-): Promise<LogEntry> {
+async function commitWith<R>(
+  waiting: Waiting<R>,
+  builtBefore: BuiltBefore<R> | null,
+  write: QueuedWrite<R>,
+): Promise<Written<R>> {
   const { ticket } = waiting;
   const look = observer(waiting, write);
-  let built = builtBefore?.commit ?? null;
+  let built = builtBefore?.planned ?? null;
   for (let [lost, isFirst] = [0, true]; ; isFirst = false) {
     const known = isFirst ? knownTurn(builtBefore, ticket) : null;
     const { line, before, isPatient, pauseMs } = known ?? (await look(built));
-    if (waiting.offered !== null && line.storedAt !== null) return entryOf(waiting.offered, line.storedAt);
+    if (waiting.offered !== null && line.storedAt !== null)
+      return storedOffer(waiting.offered, line.storedAt);
     const isTurn = before === 0 || !isPatient;
     if (isTurn || isFirst || before <= BUILT_AHEAD) {
       const carried = await carriedAt(line, built, write);
@@ -119,16 +149,19 @@ async function commitWith(
       const stored = carried === null && isTurn ? await withdrawn(waiting, write) : null;
       if (stored !== null) return stored;
       // While it is offered, those before see for themselves whether it holds.
-      built = carried ?? (waiting.offered === null ? await write.build(line.head) : built);
+      const planned = carried ?? (waiting.offered === null ? await write.build(line.head) : built);
+      if (planned !== null && "unchanged" in planned) return unwritten(planned);
+      built = planned;
     }
     if (isFirst && !isTurn && built !== null) await offer(waiting, built, write);
     // Only at the head that `line` shows: at a later one, a later ticket may have been served already.
-    const isReady = isTurn && built?.expectedHead === line.head;
+    const isReady = isTurn && built?.commit.expectedHead === line.head;
     if (isReady && built !== null) {
       const storesOffers = lost === 0 && write.storesOffers !== false;
-      const own = storesOffers ? await withThoseBehind(built, { line, ticket }, write) : built;
+      const { commit, result } = built;
+      const own = storesOffers ? await withThoseBehind(commit, { line, ticket }, write) : commit;
       const tried = await tryCommit(inQueue(own, line, waiting), write);
-      if ("entry" in tried) return tried.entry;
+      if ("entry" in tried) return { entry: tried.entry, result };
       if (!(tried.failure instanceof Contention)) built = null;
       lost += 1;
     }
@@ -139,32 +172,33 @@ async function commitWith(
 }
 
 /** The ticket is the next after those of a line in which no one waited: it is this writer's turn, and no one is behind it. */
-const knownTurn = (built: BuiltBefore | null, ticket: number): Look | null =>
+const knownTurn = <R>(built: BuiltBefore<R> | null, ticket: number): Look | null =>
   built?.line.taken === ticket - 1
     ? { line: { ...built.line, taken: ticket }, before: 0, isPatient: true, pauseMs: NEXT_POLL_MS }
     : null;
 
 /** Those before may store it too: the writer whose turn it is takes along what fits. */
-async function offer(waiting: Waiting, commit: Commit, { queue }: QueuedWrite): Promise<void> {
+async function offer<R>(waiting: Waiting<R>, planned: Planned<R>, { queue }: QueuedWrite<R>): Promise<void> {
+  const { commit } = planned;
   // An offer does not say what of the stored items cannot be read.
   if (commit.replaced !== undefined || commit.hosts.some(({ before }) => before?.isDamaged === true)) return;
   const { ticket } = waiting;
   // Known as offered before it is: when the answer is lost, the offer may be there.
-  waiting.offered = commit;
+  waiting.offered = planned;
   if (!(await queue.offer({ ticket, commit }))) waiting.offered = null;
 }
 
-/** Takes the offer back, if there is one. @returns the entry of one that was stored */
-async function withdrawn(waiting: Waiting, { queue }: QueuedWrite): Promise<LogEntry | null> {
+/** Takes the offer back, if there is one. @returns the write, if it was stored */
+async function withdrawn<R>(waiting: Waiting<R>, { queue }: QueuedWrite<R>): Promise<Written<R> | null> {
   const { ticket, offered } = waiting;
   if (offered === null) return null;
   const storedAt = await queue.withdraw(ticket);
-  if (storedAt !== null) return entryOf(offered, storedAt);
+  if (storedAt !== null) return storedOffer(offered, storedAt);
   waiting.offered = null;
   return null;
 }
 
-function inQueue(commit: Commit, { served }: WriterLine, { ticket, offered }: Waiting): Commit {
+function inQueue(commit: Commit, { served }: WriterLine, { ticket, offered }: Waiting<unknown>): Commit {
   return {
     ...commit,
     ...(served < ticket ? { ticket } : {}),
@@ -175,7 +209,7 @@ function inQueue(commit: Commit, { served }: WriterLine, { ticket, offered }: Wa
 /** @throws what is not worth another try. */
 async function tryCommit(
   commit: Commit,
-  { store }: QueuedWrite,
+  { store }: Pick<QueuedWrite<unknown>, "store">,
 ): Promise<{ readonly entry: LogEntry } | { readonly failure: unknown }> {
   try {
     return { entry: await store.commit(commit) };
@@ -186,21 +220,25 @@ async function tryCommit(
 }
 
 /** The write at the head, or at a later one; null = it is to be built. */
-async function carriedAt(
+async function carriedAt<R>(
   { head, entry }: WriterLine,
-  built: Commit | null,
-  { store }: QueuedWrite,
-): Promise<Commit | null> {
-  if (built === null || built.expectedHead >= head) return built;
-  const isNext = entry !== null && built.expectedHead + 1 === head;
-  return isNext ? carriedOver(built, { entries: [entry], head }) : carriedToHead(store, built);
+  built: Planned<R> | null,
+  { store }: QueuedWrite<R>,
+): Promise<Planned<R> | null> {
+  if (built === null || built.commit.expectedHead >= head) return built;
+  const { commit, result } = built;
+  const isNext = entry !== null && commit.expectedHead + 1 === head;
+  const carried = isNext
+    ? carriedOver(commit, { entries: [entry], head })
+    : await carriedToHead(store, commit);
+  return carried && { commit: carried, result };
 }
 
 /** Longer or shorter than `aboutMs` by up to this part of it. */
 async function pause(
   aboutMs: number,
   jitter: number,
-  { now, random, sleep, deadline }: QueuedWrite,
+  { now, random, sleep, deadline }: Pick<QueuedWrite<unknown>, "now" | "random" | "sleep" | "deadline">,
 ): Promise<void> {
   const ms = aboutMs * (1 + jitter * (2 * random() - 1));
   if (now() + ms >= deadline) throw tooManyWrites(new Contention("its turn did not come"));
@@ -228,13 +266,16 @@ interface Look {
 }
 
 /** Looks at the queue for this writer, who learns from it how fast it moves. */
-function observer(waiting: Waiting, { queue, now }: QueuedWrite): (built: Commit | null) => Promise<Look> {
+function observer<R>(
+  waiting: Waiting<R>,
+  { queue, now }: QueuedWrite<R>,
+): (built: Planned<R> | null) => Promise<Look> {
   let recent: { readonly head: number; readonly atMs: number }[] = [];
   let last = { seen: "", atMs: 0 };
   return async (built) => {
     const start = now();
     const line = await queue.line({
-      entry: built === null ? undefined : built.expectedHead + 1,
+      entry: built === null ? undefined : built.commit.expectedHead + 1,
       offer: waiting.offered === null ? undefined : waiting.ticket,
     });
     const atMs = now();

@@ -269,7 +269,7 @@ export interface Store {
   ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }>;
   /**
    * Names of the domains of `account` that name one of the hosts, the first `limit`, and how many there are. Strongly
-   * consistent for a host without an item: its claim counts them (host-reads.ts). Counting reads all their names.
+   * consistent for a host without an item: its claim counts them (plan-write.ts). Counting reads all their names.
    */
   domainsOnHosts(
     account: string,

@@ -54,14 +54,14 @@ function effects(random = 0.5): WriteEffects & { readonly pauses: number[] } {
   };
 }
 
-const build = (head: number) => Promise.resolve(commitAt(head));
+const build = (head: number) => Promise.resolve({ commit: commitAt(head), result: `built at ${head}` });
 const contention = () => new Contention("taken");
 
 describe("a write", () => {
   it("is built at the head and stored at once when nobody else writes", async () => {
     const time = effects();
-    const entry = await commitWithRetry(failing(), build, time);
-    expect(entry.revision).toBe(1);
+    const { entry } = await commitWithRetry(failing(), build, time);
+    expect(entry?.revision).toBe(1);
     expect(time.pauses).toEqual([]);
   });
 
@@ -119,11 +119,11 @@ describe("a write", () => {
           await new Promise(setImmediate);
           if (name === "c") throw new RuleViolation([]);
           running.push(`${name} commits`);
-          return commitAt(head);
+          return build(head);
         },
         effects(),
       ).then(
-        (entry) => entry.revision,
+        ({ entry }) => entry?.revision,
         (error: unknown) => error instanceof Error && error.name,
       );
     const outcomes = await Promise.all(["a", "b", "c", "d"].map(write));
@@ -142,9 +142,9 @@ describe("a write", () => {
     const paused = commitWithRetry(store, build, { ...effects(), sleep: () => asleep });
     const stuck = failing();
     void commitWithRetry(stuck, () => new Promise<never>(() => undefined), effects());
-    await expect(commitWithRetry(store, build, effects())).resolves.toHaveProperty("revision", 2);
+    await expect(commitWithRetry(store, build, effects())).resolves.toHaveProperty("entry.revision", 2);
     wake();
-    await expect(paused).resolves.toHaveProperty("revision", 2);
+    await expect(paused).resolves.toHaveProperty("entry.revision", 2);
   });
 
   it("gives up when its turn comes after its time", async () => {
@@ -192,17 +192,28 @@ describe("a write", () => {
     },
   );
 
+  it("ends without a revision when its build finds nothing to change", async () => {
+    const store = failing(contention());
+    const unlessMoved = async (head: number) => (head === 0 ? build(head) : { unchanged: "as it is" });
+    expect(await commitWithRetry(store, unlessMoved, effects())).toEqual({ entry: null, result: "as it is" });
+    expect(store.committed).toEqual([]);
+  });
+
+  it("gives the result of the build that was stored", async () => {
+    expect((await commitWithRetry(failing(contention()), build, effects())).result).toBe("built at 1");
+  });
+
   it("is built again when another write took the record", async () => {
     const store = failing(new StaleRevision("stale"), contention());
-    const entry = await commitWithRetry(store, build, effects());
-    expect(entry.revision).toBe(3);
+    const { entry } = await commitWithRetry(store, build, effects());
+    expect(entry?.revision).toBe(3);
   });
 });
 
 describe("a log entry", () => {
   it("takes the next revision, and so does the record in it", () => {
     const entry = logEntryOf(commitAt(41));
-    expect(entry.revision).toBe(42);
+    expect(entry?.revision).toBe(42);
     expect(entry.record.after?.revision).toBe(42);
     expect(entry).not.toHaveProperty("expectedHead");
   });

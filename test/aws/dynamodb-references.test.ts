@@ -6,8 +6,7 @@ import { DynamoDbTable } from "../../adapters/aws/dynamodb-table.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { Contention } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
-import { readHosts } from "../../core/management/host-reads.ts";
-import { planWrite } from "../../core/management/plan-write.ts";
+import { planWrite, readHosts } from "../../core/management/plan-write.ts";
 import type { Commit, Store } from "../../core/store/store.ts";
 import { listCases } from "../contract/store-list.cases.ts";
 import {

@@ -1,8 +1,6 @@
 import { expect, it } from "vitest";
 import { StaleRevision, Unreadable } from "../../core/errors.ts";
-import { readHosts } from "../../core/management/host-reads.ts";
-import { planWrite } from "../../core/management/plan-write.ts";
-import { plannedOf } from "../../core/management/unreadable-record.ts";
+import { plannedOf, planWrite, readHosts } from "../../core/management/plan-write.ts";
 import {
   certificateId,
   certificateRecord,

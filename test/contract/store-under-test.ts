@@ -6,8 +6,7 @@ import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import { RuleViolation } from "../../core/errors.ts";
 import type { DomainRecord } from "../../core/record/domain.ts";
-import { readHosts } from "../../core/management/host-reads.ts";
-import { planWrite, type WritePlan } from "../../core/management/plan-write.ts";
+import { planWrite, readHosts, type WritePlan } from "../../core/management/plan-write.ts";
 import type {
   Commit,
   FeedEntry,
@@ -126,8 +125,11 @@ export class Writer {
     });
   }
 
-  #commit(build: (head: number) => Promise<Commit>): Promise<LogEntry> {
-    return commitWithRetry(this.store, build, this.#effects);
+  async #commit(build: (head: number) => Promise<Commit>): Promise<LogEntry> {
+    const planned = async (head: number) => ({ commit: await build(head), result: null });
+    const { entry } = await commitWithRetry(this.store, planned, this.#effects);
+    if (entry === null) throw new TypeError("a planned write is stored");
+    return entry;
   }
 }
 

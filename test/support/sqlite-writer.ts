@@ -12,16 +12,19 @@ const [file = "", prefix = "", count = "0"] = process.argv.slice(2);
 const store = new SqliteStore(openDatabase(file));
 for (let n = 1; n <= Number(count); n += 1) {
   const after = domainRecord({ name: `${prefix}${n}.example` });
-  const entry = await commitWithRetry(
+  const { entry } = await commitWithRetry(
     store,
     async (expectedHead) => ({
-      record: { kind: "domain", id: after.name, before: await store.getDomain(after.name), after },
-      hosts: [],
-      uses: [],
-      account: after.account,
-      actor: prefix,
-      at: after.updatedAt,
-      expectedHead,
+      commit: {
+        record: { kind: "domain", id: after.name, before: await store.getDomain(after.name), after },
+        hosts: [],
+        uses: [],
+        account: after.account,
+        actor: prefix,
+        at: after.updatedAt,
+        expectedHead,
+      },
+      result: null,
     }),
     {
       now: () => performance.now(),
@@ -31,5 +34,5 @@ for (let n = 1; n <= Number(count); n += 1) {
       },
     },
   );
-  process.stdout.write(`${entry.revision}\n`);
+  process.stdout.write(`${entry?.revision}\n`);
 }
