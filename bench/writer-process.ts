@@ -6,7 +6,6 @@ import { Unavailable } from "../core/errors.ts";
 import { DomainService } from "../core/management/domain-service.ts";
 import { domainInput } from "../core/management/domain-schema.ts";
 import { parseDocument } from "../core/management/input-fields.ts";
-import { UNCONDITIONAL } from "../core/store/write-condition.ts";
 import { name } from "../test/support/records.ts";
 
 /** One process of bench/writers.ts: instances of the API that share nothing but the table. */
@@ -69,7 +68,7 @@ async function write({ table, seconds, hosts }: WriterOrder, prefix: string): Pr
     const input = parseDocument(domainInput, { mxHosts: [hosts === "own" ? domain : "mx.example"] });
     const start = performance.now();
     try {
-      const options = { condition: UNCONDITIONAL, moveSharedHosts: false };
+      const options = { condition: { matches: null, matchesNot: null }, moveSharedHosts: false };
       await service.put({ actor: ACTOR, name: name(domain) }, input, options);
       const now = performance.now();
       if (begin <= now && now < end) written += 1;

@@ -1,12 +1,11 @@
-import ipaddr from "ipaddr.js";
 import { type NamePattern, parseNamePattern, toDomainName, wildcardOf } from "../name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
-import { canonicalAddress, isInNetwork } from "../name/client-address.ts";
+import { canonicalAddress } from "../name/client-address.ts";
+import { isInAny, type Network, parseNetwork } from "../name/network.ts";
 
 /** `DELIVERY_ALLOW`: what next hops set through the API may resolve to beside public addresses. */
 export interface DeliveryAllow {
-  /** CIDR, host bits zero. */
-  readonly networks: readonly string[];
+  readonly networks: readonly Network[];
   /** Exact names, and `*.x` for one label under x. */
   readonly names: readonly NamePattern[];
 }
@@ -20,7 +19,7 @@ export const NOTHING_ALLOWED: DeliveryAllow = { networks: [], names: [] };
  * @throws InvalidInput naming the entry.
  */
 export function parseDeliveryAllow(text: string, variable = "DELIVERY_ALLOW"): DeliveryAllow {
-  const networks: string[] = [];
+  const networks: Network[] = [];
   const names: NamePattern[] = [];
   for (const entry of text.split(/[\s,]+/).filter((part) => part !== "")) {
     const network = networkOf(entry, variable);
@@ -34,24 +33,19 @@ export function parseDeliveryAllow(text: string, variable = "DELIVERY_ALLOW"): D
 export function isAllowed(allow: DeliveryAllow, host: string, addresses: readonly string[]): boolean {
   const name = canonicalAddress(host) === null ? toDomainName(host) : null;
   if (name !== null && allow.names.some((known) => known === name || known === wildcardOf(name))) return true;
-  return addresses.every((address) => allow.networks.some((network) => isInNetwork(address, network)));
+  return addresses.every((address) => isInAny(address, allow.networks));
 }
 
 /** Null = no network and no address. */
-function networkOf(entry: string, variable: string): string | null {
-  const address = canonicalAddress(entry);
-  if (address !== null && !entry.includes("%"))
-    return `${address}/${ipaddr.parse(address).kind() === "ipv4" ? "32" : "128"}`;
-  const [base = "", bits = "", ...more] = entry.split("/");
-  if (!/^\d{1,3}$/.test(bits) || more.length > 0 || !ipaddr.isValidCIDR(entry)) return null;
-  if (ipaddr.IPv4.isValid(base) && !ipaddr.IPv4.isValidFourPartDecimal(base)) return null;
-  const [network] = ipaddr.parseCIDR(entry);
-  // Addresses are compared as IPv4 wherever they can be, so an IPv4-mapped network would never match.
-  if (canonicalAddress(base) !== network.toString()) return null;
-  const first = (network.kind() === "ipv4" ? ipaddr.IPv4 : ipaddr.IPv6).networkAddressFromCIDR(entry);
-  if (first.toString() !== network.toString())
+function networkOf(entry: string, variable: string): Network | null {
+  const network = parseNetwork(entry);
+  const [base = "", bits] = entry.split("/");
+  if (network === null || bits === undefined) return network;
+  // An IPv4-mapped network: what its author takes it to match is not known.
+  if (base.includes(":") && !network.includes(":")) return null;
+  if (network.split("/")[0] !== canonicalAddress(base))
     throw refusal(variable, entry, "has host bits that are not zero");
-  return `${network.toString()}/${String(Number(bits))}`;
+  return network;
 }
 
 function nameOf(entry: string, variable: string): NamePattern {

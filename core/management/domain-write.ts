@@ -8,7 +8,7 @@ import { CAPS } from "../limits.ts";
 import type { DomainRecord, DomainSettings } from "../record/domain.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import { type NamedHosts, plannedOf, planWrite, readHosts, type WritePlan } from "./plan-write.ts";
-import { referenceIssues } from "./record-rules.ts";
+import { isOperatorHost, referenceIssues } from "./record-rules.ts";
 import { expiredExceptionIssues, settingsIssues } from "./rules.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Planned } from "../store/queued-write.ts";
@@ -19,7 +19,6 @@ import {
   type Store,
   type UnreadableRecord,
 } from "../store/store.ts";
-import { isOperatorHost } from "./warnings.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 
 export interface WriteOptions {

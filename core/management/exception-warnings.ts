@@ -6,7 +6,7 @@ import { isInForce } from "../snapshot/domain-group.ts";
 import { type DomainRecord, TLS_LEVELS, type TlsException } from "../record/domain.ts";
 import { nothingVouches } from "./record-rules.ts";
 import { trustsNobody } from "./rules.ts";
-import { isSubnetOf } from "../name/client-address.ts";
+import { isSubnetOf } from "../name/network.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** An exception is `expiring` within this time: long enough to ask its owner. */

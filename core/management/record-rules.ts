@@ -4,7 +4,7 @@ import type { AnchorLimits } from "../x509/anchor-limits.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
-import { coversHost, type DomainName } from "../name/domain-name.ts";
+import { coversHost, type DomainName, wildcardOf } from "../name/domain-name.ts";
 import type { Issue } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { nameAccepted } from "../policy/client-names.ts";
@@ -70,6 +70,10 @@ const quoted = (text: string): string => JSON.stringify(text);
 /** Whether a certificate's names cover a host. */
 const isCovered = (names: readonly string[], host: DomainName): boolean =>
   names.some((name) => coversHost(name, host));
+
+/** Whether the edge's default certificate names the host. */
+export const isOperatorHost = (operatorHosts: ReadonlySet<string>, host: DomainName): boolean =>
+  operatorHosts.has(host) || operatorHosts.has(wildcardOf(host) ?? host);
 
 /**
  * The hosts that serve a certificate and would lose their name with new names. A host was covered when it took the

@@ -1,7 +1,7 @@
 import type { FormatCheck } from "../plain-text.ts";
-import ipaddr from "ipaddr.js";
 import { parseApiDelivery } from "../delivery/route.ts";
 import { InvalidInput } from "../errors.ts";
+import { parseNetwork } from "../name/network.ts";
 
 /** Characters that no text of a document holds: see checkPlainText. */
 const HIDING = String.raw`\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069`;
@@ -23,7 +23,8 @@ export const PATTERNS = {
 
 /** An IPv4 or IPv6 network: RFC 5952 text, host bits zero. IPv4-mapped networks are written as IPv4. */
 export const checkCidr: FormatCheck = (text) => {
-  const canonical = canonicalCidr(text);
+  // Of a bare address it is the network of one host, which is what was meant.
+  const canonical = parseNetwork(text);
   if (canonical === text) return;
   throw new InvalidInput(
     canonical === null
@@ -31,25 +32,6 @@ export const checkCidr: FormatCheck = (text) => {
       : `must be written in canonical form with host bits zero: ${JSON.stringify(canonical)}`,
   );
 };
-
-function canonicalCidr(text: string): string | null {
-  // A bare address is shown as the network of one host, which is what was meant.
-  const [address = "", bits, ...rest] = text.split("/");
-  if (rest.length > 0 || address.includes("%") || !isAddress(address)) return null;
-  const parsed = ipaddr.parse(address);
-  const mapped = parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress();
-  const length = parsed.kind() === "ipv4" ? 32 : 128;
-  const prefix = bits === undefined ? length : Number(/^\d{1,3}$/.exec(bits)?.[0] ?? Number.NaN);
-  if (!(prefix <= length) || (mapped && prefix < 96)) return null;
-  if (parsed instanceof ipaddr.IPv4)
-    return `${ipaddr.IPv4.networkAddressFromCIDR(`${parsed.toString()}/${prefix}`).toString()}/${prefix}`;
-  if (mapped) return canonicalCidr(`${parsed.toIPv4Address().toString()}/${prefix - 96}`);
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${prefix}`).toString()}/${prefix}`;
-}
-
-/** ipaddr.js alone reads `010.0.0.1` as octal and `1` as an address; senders of such text mean something else. */
-const isAddress = (text: string): boolean =>
-  ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(":") && ipaddr.IPv6.isValid(text));
 
 /** RFC 3339 section 5.6 in UTC, capital `T` and `Z`, at most nanoseconds. */
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d{1,9})?Z$/;

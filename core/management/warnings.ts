@@ -5,11 +5,12 @@ import { type CertificateRecord } from "../record/certificate.ts";
 import { comparableText } from "../x509/distinguished-name.ts";
 import type { TrustStoreId } from "../name/ids.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
-import { type DomainName, wildcardOf } from "../name/domain-name.ts";
+import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { exceptionWarnings } from "./exception-warnings.ts";
 import { UNKNOWN_ACCOUNT } from "../record/mx-host.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { isOperatorHost } from "./record-rules.ts";
 
 /** CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late. */
 const CRL_EXPIRING_WITHIN_MS = 3 * 24 * 3600 * 1000;
@@ -54,10 +55,6 @@ function levelWarnings({ tls, mxHosts }: DomainRecord): Warning[] {
 /** Names that the public DNS does not have: RFC 6762, RFC 8375, RFC 9476, and ICANN's `internal`. */
 const isPublic = (host: DomainName): boolean =>
   host.includes(".") && !/\.(?:local|localhost|internal|home\.arpa|alt)$/.test(host);
-
-/** Whether the edge's default certificate names the host. */
-export const isOperatorHost = (operatorHosts: ReadonlySet<string>, host: DomainName): boolean =>
-  operatorHosts.has(host) || operatorHosts.has(wildcardOf(host) ?? host);
 
 function hostWarnings(domain: DomainRecord, context: WarningContext): Warning[] {
   const { hosts, certificates } = context.surroundings;

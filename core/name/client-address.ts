@@ -7,7 +7,7 @@ import ipaddr from "ipaddr.js";
  */
 export function canonicalAddress(text: string): string | null {
   if (DOTTED_QUAD.test(text)) return text;
-  const address = parse(text);
+  const address = parseAddress(text);
   return address === null ? null : address.toString();
 }
 
@@ -17,34 +17,16 @@ export function canonicalAddress(text: string): string | null {
  */
 export function clientKey(address: string): string {
   if (DOTTED_QUAD.test(address)) return address;
-  const parsed = parse(address);
+  const parsed = parseAddress(address);
   if (parsed === null || parsed.kind() === "ipv4") return address;
   return `${new ipaddr.IPv6([...parsed.toByteArray().slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]).toString()}/64`;
-}
-
-/** Whether an address lies in a network; both families, IPv4-mapped addresses as IPv4. False for anything unreadable. */
-export function isInNetwork(address: string, cidr: string): boolean {
-  const parsed = parse(address);
-  if (parsed === null) return false;
-  try {
-    const [network, bits] = ipaddr.parseCIDR(cidr);
-    if (network.kind() !== parsed.kind()) return false;
-    return parsed.match(network, bits);
-  } catch {
-    return false;
-  }
-}
-
-/** Whether every address of one network lies in the other; both in canonical CIDR notation. */
-export function isSubnetOf(inner: string, outer: string): boolean {
-  const bitsOf = (cidr: string): number => Number(cidr.slice(cidr.indexOf("/") + 1));
-  return bitsOf(inner) >= bitsOf(outer) && isInNetwork(inner.slice(0, inner.indexOf("/")), outer);
 }
 
 /** Four decimal parts as they are always written. Every connection and every header asks, so it does not go through the parser. */
 const DOTTED_QUAD = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
-function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
+/** An address without its zone, IPv4-mapped as IPv4; null = no IP address. */
+export function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   const bare = text.replace(/%.*$/, "");
   if (!ipaddr.isValid(bare) || (ipaddr.IPv4.isValid(bare) && !ipaddr.IPv4.isValidFourPartDecimal(bare)))
     return null;

@@ -1,6 +1,6 @@
 import { withException } from "./exception.ts";
 import { mailboxKey, mailboxText, type Mailbox } from "../name/mailbox.ts";
-import { isInNetwork } from "../name/client-address.ts";
+import { isInAny, type Network, parseNetwork } from "../name/network.ts";
 import type {
   ClientCertificateMode,
   DomainRecord,
@@ -142,12 +142,25 @@ function ruleFor(question: Question, certificatePassed: boolean): Rule {
   };
 }
 
+/** The network of each exception, parsed once: a snapshot keeps its records as they are. */
+const NETWORKS = new WeakMap<ExceptionMatch, readonly Network[]>();
+
+function networksOf(match: ExceptionMatch, clientCidr: string): readonly Network[] {
+  const known = NETWORKS.get(match);
+  if (known !== undefined) return known;
+  const network = parseNetwork(clientCidr);
+  const networks = network === null ? [] : [network];
+  NETWORKS.set(match, networks);
+  return networks;
+}
+
 function holds(match: ExceptionMatch, question: Question, certificatePassed: boolean): boolean {
   const { session, domain, localPart } = question;
   const { clientCidr, senderDomain, clientName, recipient } = match;
   if (!Object.values(match).some((value) => value !== undefined)) return false;
   if (recipient !== undefined && !isMailbox(recipient, { localPart, domain: domain.name })) return false;
-  if (clientCidr !== undefined && !isInNetwork(session.clientAddress, clientCidr)) return false;
+  if (clientCidr !== undefined && !isInAny(session.clientAddress, networksOf(match, clientCidr)))
+    return false;
   if (senderDomain !== undefined && session.senderDomain !== senderDomain) return false;
   if (clientName === undefined) return true;
   return certificatePassed && carries(session.tls?.peer?.dnsNames ?? [], clientName);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ConditionMissing, StaleRevision } from "../errors.ts";
-import { checkCondition, UNCONDITIONAL, type WriteCondition } from "./write-condition.ts";
+import { checkCondition, type WriteCondition } from "./write-condition.ts";
+
+const UNCONDITIONAL: WriteCondition = { matches: null, matchesNot: null };
 
 const matches = (...revisions: number[]): WriteCondition => ({ matches: revisions, matchesNot: null });
 const ANY: WriteCondition = { matches: "any", matchesNot: null };

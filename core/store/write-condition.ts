@@ -11,8 +11,6 @@ export interface WriteCondition {
   readonly matchesNot: Revisions | null;
 }
 
-export const UNCONDITIONAL: WriteCondition = { matches: null, matchesNot: null };
-
 /**
  * @param current the record as it is; null = absent.
  * @throws StaleRevision when the condition does not hold; ConditionMissing when an existing record would be written

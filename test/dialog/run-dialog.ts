@@ -2,6 +2,7 @@ import type { EdgeListener } from "../../worker/config/listener-config.ts";
 import type { ConnectionOptions } from "node:tls";
 import { expect } from "vitest";
 import type { ChainVerdict } from "../../core/policy/chain-verifier.ts";
+import { network } from "../support/records.ts";
 import { parseApiDelivery, parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { LIMIT_TABLE, type Limits } from "../../worker/config/limits.ts";
 import { isClientKind, presenting } from "../support/client-kinds.ts";
@@ -231,7 +232,7 @@ function listenerOf(listener: string, given: Readonly<Record<string, string>>): 
   return {
     name: listener,
     dedicatedTo: given["domain"] === undefined ? null : name(given["domain"]),
-    proxyFrom: given["proxy-from"] === undefined ? null : given["proxy-from"].split(","),
+    proxyFrom: given["proxy-from"] === undefined ? null : given["proxy-from"].split(",").map(network),
   };
 }
 

@@ -1,3 +1,4 @@
+import { type Network, parseNetwork } from "../../core/name/network.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import { type CertificateId, createIdSource, type TrustStoreId } from "../../core/name/ids.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
@@ -129,4 +130,11 @@ export function trustStoreRecord(parts: Partial<TrustStoreRecord> = {}): TrustSt
     updatedBy: "test",
     ...parts,
   };
+}
+
+/** @throws TypeError for a text that is no network. */
+export function network(text: string): Network {
+  const parsed = parseNetwork(text);
+  if (parsed === null) throw new TypeError(`${text} is no network`);
+  return parsed;
 }

@@ -110,6 +110,7 @@ describe("the configuration", () => {
     ["SMTP_LISTENERS", '[{"port":2526,"proxyProtocol":true}]'],
     ["SMTP_LISTENERS", '[{"port":2526,"proxyFrom":["10.0.0.0/8"]}]'],
     ["SMTP_LISTENERS", '[{"port":2526,"proxyProtocol":true,"proxyFrom":["10.0.0.0/33"]}]'],
+    ["SMTP_LISTENERS", '[{"port":2526,"proxyProtocol":true,"proxyFrom":["010.0.0.0/8"]}]'],
     ["SMTP_NAME", "not a name"],
     ["SMTP_NAME", "127.0.0.1"],
     ["POSTMASTER", "postmaster"],

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
-import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseDomainName, toDomainName, type DomainName } from "../../core/name/domain-name.ts";
+import { type Network, parseNetwork } from "../../core/name/network.ts";
 import { InvalidInput } from "../../core/errors.ts";
 
 /** One address to listen on. */
@@ -15,17 +15,17 @@ export interface EdgeListener {
   readonly dedicatedTo: DomainName | null;
   /**
    * Set = every connection begins with a PROXY header (v1 or v2) and only peers in one of these networks may send it;
-   * an empty list lets nobody in. null = no PROXY header is understood.
+   * an empty list rejects every peer. null = no PROXY header is understood.
    */
-  readonly proxyFrom: readonly string[] | null;
+  readonly proxyFrom: readonly Network[] | null;
 }
 
 /** More than a machine has uses for; each is a socket of its own. */
 const MAX_LISTENERS = 100;
 
 const network = z.string().transform((text, context) => {
-  const cidr = text.includes("/") ? text : `${text}/${isIP(text) === 6 ? 128 : 32}`;
-  if (ipaddr.isValidCIDR(cidr)) return cidr;
+  const parsed = parseNetwork(text);
+  if (parsed !== null) return parsed;
   context.addIssue({ code: "custom", message: "must be a network such as 10.0.0.0/8, or an IP address" });
   return z.NEVER;
 });

@@ -2,7 +2,8 @@ import type { EdgeListener } from "../config/listener-config.ts";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { canonicalAddress, clientKey, isInNetwork } from "../../core/name/client-address.ts";
+import { canonicalAddress, clientKey } from "../../core/name/client-address.ts";
+import { isInAny } from "../../core/name/network.ts";
 import type { LimitName } from "../config/limits.ts";
 import type { AcceptRefusal } from "../event/edge-event.ts";
 import { REPLIES, type SmtpReply } from "../session/reply.ts";
@@ -105,7 +106,7 @@ export class AcceptLoop {
     if (address === null) return void socket.destroy();
     const client: Client = { address, port: socket.remotePort ?? 0, isHealthCheck: false };
     if (listener.proxyFrom === null) return this.#open(socket, client);
-    if (!listener.proxyFrom.some((network) => isInNetwork(address, network))) {
+    if (!isInAny(address, listener.proxyFrom)) {
       return this.#refuse(socket, "proxy-peer", null);
     }
     this.#waiting.add(socket);

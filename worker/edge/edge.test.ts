@@ -6,7 +6,7 @@ import { untilIdle, untilStill } from "../../test/support/event-loop.ts";
 import { gate } from "../../test/support/gate.ts";
 import { issueClient, makeCa } from "../../test/support/pki.ts";
 import { proxyV2, proxyV2For } from "../../test/support/proxy-headers.ts";
-import { domainRecord, trustStoreId } from "../../test/support/records.ts";
+import { domainRecord, trustStoreId, network } from "../../test/support/records.ts";
 import { recordingDelivery } from "../../test/support/recording-delivery.ts";
 import { SmtpClient } from "../../test/support/smtp-client.ts";
 import { msUntilProbe } from "../../test/support/tcp-timers.ts";
@@ -86,7 +86,7 @@ describe("limits of connections", () => {
 
   it("count an IPv6 client as its /64, and clients behind a proxy apart", async () => {
     const edge = await start({
-      listeners: [{ proxyFrom: ["127.0.0.0/8"] }],
+      listeners: [{ proxyFrom: [network("127.0.0.0/8")] }],
       limits: { maxConnectionsPerClient: 1 },
     });
     const from = async (address: string): Promise<string> => {
@@ -129,7 +129,7 @@ describe("limits of connections", () => {
 
   it("let a load balancer's own checks through, counted apart and without a record", async () => {
     const edge = await start({
-      listeners: [{ proxyFrom: ["127.0.0.0/8"] }],
+      listeners: [{ proxyFrom: [network("127.0.0.0/8")] }],
       limits: { maxConnectionsPerClient: 1 },
     });
     const local = proxyV2({ command: 0, family: 0 });
@@ -162,7 +162,7 @@ describe("a session that ends", () => {
   });
 
   it("is not silent behind a proxy, which names the client, nor when we end it", async () => {
-    const edge = await start({ listeners: [{ proxyFrom: ["127.0.0.0/8"] }] });
+    const edge = await start({ listeners: [{ proxyFrom: [network("127.0.0.0/8")] }] });
     const client = await SmtpClient.connect(edge.port(), { first: proxyV2For("192.0.2.7") });
     expect(await client.reply()).toMatch(/^220 /);
     client.socket.end();

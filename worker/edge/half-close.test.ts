@@ -10,7 +10,7 @@ import { gate } from "../../test/support/gate.ts";
 import { createTarget } from "../../test/support/next-hop-delivery.ts";
 import { proxyV2For } from "../../test/support/proxy-headers.ts";
 import { issueServer } from "../../test/support/pki.ts";
-import { certificateId, domainRecord } from "../../test/support/records.ts";
+import { certificateId, domainRecord, network } from "../../test/support/records.ts";
 import { SmtpClient } from "../../test/support/smtp-client.ts";
 import {
   memoryVault,
@@ -212,7 +212,7 @@ describe("a client that closes its side", () => {
     ["before its PROXY header", Buffer.alloc(0), ""],
   ])("%s is ended", async (_, first, replies) => {
     const edge = await start({
-      listeners: [{ proxyFrom: ["127.0.0.0/8"] }],
+      listeners: [{ proxyFrom: [network("127.0.0.0/8")] }],
       limits: { proxyHeaderMs: 60_000 },
     });
     const client = await connected(edge, first);
