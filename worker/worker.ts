@@ -17,7 +17,7 @@ import { createTrustResolver } from "../core/policy/trust.ts";
 import type { DomainRecord } from "../core/record/domain.ts";
 import type { Store } from "../core/store/store.ts";
 import type { Config } from "./config/config.ts";
-import type { Edge, EdgeOptions } from "./edge/edge-options.ts";
+import type { Edge, EdgeOptions } from "./edge/edge.ts";
 import { createCloudWatchMetrics } from "./telemetry/cloudwatch-metrics.ts";
 import { createDeliveryHealth } from "./telemetry/delivery-health.ts";
 import { createEdgeLog } from "./telemetry/edge-log.ts";
@@ -222,21 +222,18 @@ async function startEdgeNamed(
   const { config, clock, vault, delivery, chainVerifier } = options;
   try {
     return await options.startEdge({
-      listeners: config.listeners,
       name: config.smtpName,
-      postmaster: config.postmaster,
+      listeners: config.listeners,
       limits: config.limits,
-      ciphers: config.tlsCiphers,
-      lineEnds: config.lineEnds,
-      longLines: config.longLines,
       snapshot: () => settings.snapshot(),
-      staleForMs: () => settings.staleForMs(),
-      vault,
-      defaultCertificate: options.defaultCertificate,
-      trust: createTrustResolver(options.publicRoots),
-      chainVerifier,
-      delivery,
-      routeOf: routesOf(config.delivery),
+      serving: { ciphers: config.tlsCiphers, vault, defaultCertificate: options.defaultCertificate },
+      judging: {
+        trust: createTrustResolver(options.publicRoots),
+        chainVerifier,
+        staleForMs: () => settings.staleForMs(),
+      },
+      messages: { lineEnds: config.lineEnds, longLines: config.longLines },
+      delivery: { target: delivery, routeOf: routesOf(config.delivery), postmaster: config.postmaster },
       clock,
       onEvent,
     });

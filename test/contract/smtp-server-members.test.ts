@@ -560,4 +560,10 @@ describe("members of smtp-server that worker/ relies on", () => {
     const text = `class Planted extends SMTPConnection { go() { return ${expression}; } }`;
     expect(usedMembers(text, "SMTPConnection")).toContain(name);
   });
+
+  it("are found in a subclass of a subclass, without those that the first declares", () => {
+    const text = `class First extends SMTPConnection { readonly mine = 1; }
+      class Second extends First { go() { return [this.mine, this.clientHostname]; } }`;
+    expect(usedMembers(text, "SMTPConnection")).toEqual(["clientHostname"]);
+  });
 });

@@ -10,8 +10,6 @@ const MAX_CLASS_LINES = 200;
 
 /** Classes that were longer when the rule came. A number may only fall, and its row goes with the last line too many. */
 const LONGER: Readonly<Record<string, number>> = {
-  EdgeConnection: 340,
-  Session: 289,
   CertificateService: 266,
   DynamoDbTable: 254,
   DynamoDbStore: 232,
@@ -78,7 +76,8 @@ describe("the length of a class", () => {
     expect(tooLong(classesOf(before + text.replace("  readonly é = 1;\n", "")))).toEqual([]);
   });
 
-  it("of an exception may not grow", () => {
-    expect(tooLong(classesOf(`class Session {\n${fields(288)}}\n`))).toHaveLength(1);
+  it.each(Object.entries(LONGER))("of %s, an exception, may not grow", (name, lines) => {
+    expect(tooLong(classesOf(`class ${name} {\n${fields(lines - 1)}}\n`))).toHaveLength(1);
+    expect(tooLong(classesOf(`class ${name} {\n${fields(lines - 2)}}\n`))).toEqual([]);
   });
 });

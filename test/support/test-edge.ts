@@ -5,6 +5,7 @@ import type { CertificateRecord } from "../../core/record/certificate.ts";
 import type { KeyVault, VaultName } from "../../core/store/key-vault.ts";
 import { encodeMaterial, type CertificateMaterial } from "../../core/x509/serving-material.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
+import type { DeliveryTarget } from "../../core/delivery/delivery.ts";
 import { parseOperatorDelivery } from "../../core/delivery/route.ts";
 import { NotFound, Unreadable } from "../../core/errors.ts";
 import { createTrustResolver } from "../../core/policy/trust.ts";
@@ -13,11 +14,13 @@ import type { MxHost } from "../../core/record/mx-host.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import { buildSnapshot } from "../../core/snapshot/snapshot.ts";
 import type { UnreadableItem } from "../../core/store/store.ts";
-import type { Edge, EdgeOptions } from "../../worker/edge/edge-options.ts";
-import { startEdge } from "../../worker/edge/edge.ts";
+import { type Edge, type EdgeOptions, type ServingOptions, startEdge } from "../../worker/edge/edge.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../worker/config/limits.ts";
 import type { EdgeEvent } from "../../worker/event/edge-event.ts";
 import type { SessionRecord } from "../../worker/event/session-record.ts";
+import type { MessageOptions } from "../../worker/session/message-transfer.ts";
+import type { DeliveryOptions } from "../../worker/session/recipient-admission.ts";
+import type { JudgingOptions } from "../../worker/session/recipient-judge.ts";
 import { issueServer, type IssuedCertificate } from "./pki.ts";
 import { certificateRecord, trustStoreRecord } from "./records.ts";
 import { type RecordingDelivery, recordingDelivery } from "./recording-delivery.ts";
@@ -109,7 +112,17 @@ export function materialOf(...keys: readonly IssuedCertificate[]): CertificateMa
   };
 }
 
-export interface TestEdgeOptions extends Partial<Omit<EdgeOptions, "limits" | "listeners" | "snapshot">> {
+/** Options of an edge that a test may set, ungrouped. */
+export interface EdgeOptionsForTests
+  extends Pick<EdgeOptions, "name" | "clock" | "onEvent">,
+    Omit<DeliveryOptions, "target">,
+    ServingOptions,
+    JudgingOptions,
+    MessageOptions {
+  readonly delivery: DeliveryTarget;
+}
+
+export interface TestEdgeOptions extends Partial<EdgeOptionsForTests> {
   readonly settings?: TestSettings | null;
   readonly listeners?: readonly Partial<EdgeListener>[];
   readonly limits?: Partial<Limits>;
@@ -149,7 +162,21 @@ export const edgeDefaults = () =>
     chainVerifier: null,
     routeOf: () => parseOperatorDelivery("maildir:/nowhere"),
     clock: { now: () => Date.now() },
-  }) satisfies Partial<EdgeOptions>;
+  }) satisfies Partial<EdgeOptionsForTests>;
+
+/** The same options, grouped as an edge and its sessions take them. */
+export function grouped(flat: Omit<EdgeOptionsForTests, "onEvent">) {
+  const { name, clock, ciphers, vault, defaultCertificate, trust, chainVerifier, staleForMs } = flat;
+  const { lineEnds, longLines, delivery: target, routeOf, postmaster } = flat;
+  return {
+    name,
+    clock,
+    serving: { ciphers, vault, defaultCertificate },
+    judging: { trust, chainVerifier, staleForMs },
+    messages: { lineEnds, longLines },
+    delivery: { target, routeOf, postmaster },
+  };
+}
 
 /** The whole edge on loopback, with settings in memory and a delivery that records. */
 export async function startTestEdge(options: TestEdgeOptions = {}): Promise<TestEdge> {
@@ -159,9 +186,7 @@ export async function startTestEdge(options: TestEdgeOptions = {}): Promise<Test
   const delivery = recording ?? recordingDelivery();
   let snapshot = settings === null ? null : snapshotOf(settings);
   const edge = await startEdge({
-    ...edgeDefaults(),
-    delivery,
-    ...rest,
+    ...grouped({ ...edgeDefaults(), delivery, ...rest }),
     limits: { ...DEFAULT_LIMITS, ...limits },
     listeners: listeners.map((listener, index) => ({
       name: `smtp-${String(index)}`,

@@ -21,12 +21,27 @@ const OF_NODE: ReadonlySet<string> = new Set(["_handle", "_tlsError"]);
  */
 export function usedMembers(text: string, className: string): readonly string[] {
   const found = new Set<string>();
+  const classes: Node[] = [];
   visit(parseSync(text, { syntax: "typescript", target: "es2024" }) as unknown as Node, (node) => {
     for (const name of namesIn(node)) if (INNER.test(name) && !OF_NODE.has(name)) found.add(name);
-    if (node["type"] === "ClassDeclaration" && partOf(node, "superClass")["value"] === className)
-      for (const name of inherited(node)) found.add(name);
+    if (node["type"] === "ClassDeclaration") classes.push(node);
   });
+  for (const name of inheritedBy(classes, className, new Set())) found.add(name);
   return [...found].toSorted();
+}
+
+/** Members that subclasses of a class take from it, and those of their subclasses, which also know what these declare. */
+function inheritedBy(
+  classes: readonly Node[],
+  className: unknown,
+  declaredAbove: ReadonlySet<string>,
+): readonly string[] {
+  const subclasses = classes.filter((each) => partOf(each, "superClass")["value"] === className);
+  return subclasses.flatMap((subclass) => {
+    const declared = new Set([...declaredAbove, ...declaredBy(subclass)]);
+    const own = inherited(subclass).filter((name) => !declaredAbove.has(name));
+    return [...own, ...inheritedBy(classes, partOf(subclass, "identifier")["value"], declared)];
+  });
 }
 
 function visit(node: Node, look: (node: Node) => void): void {
@@ -74,10 +89,20 @@ function nameOf(key: Node): readonly string[] {
     : [];
 }
 
+const membersOf = (subclass: Node): readonly Node[] => Object.values(partOf(subclass, "body")).filter(isNode);
+
+const declaredBy = (subclass: Node): ReadonlySet<string> =>
+  new Set(
+    membersOf(subclass)
+      .filter((member) => member["isOverride"] !== true)
+      .flatMap(namesIn),
+  );
+
 function inherited(subclass: Node): readonly string[] {
-  const members = Object.values(partOf(subclass, "body")).filter(isNode);
-  const overridden = members.filter((member) => member["isOverride"] === true).flatMap(namesIn);
-  const declared = new Set(members.filter((member) => member["isOverride"] !== true).flatMap(namesIn));
+  const overridden = membersOf(subclass)
+    .filter((member) => member["isOverride"] === true)
+    .flatMap(namesIn);
+  const declared = declaredBy(subclass);
   const taken: string[] = [];
   visit(subclass, (node) => {
     if (node["type"] === "SuperPropExpression") taken.push(...namesIn(node));

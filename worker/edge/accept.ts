@@ -4,19 +4,24 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { canonicalAddress, clientKey } from "../../core/name/client-address.ts";
 import { isInAny } from "../../core/name/network.ts";
+import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { LimitName } from "../config/limits.ts";
-import type { AcceptRefusal } from "../event/edge-event.ts";
+import type { AcceptRefusal, EdgeEventSink } from "../event/edge-event.ts";
 import { REPLIES, type SmtpReply } from "../session/reply.ts";
-import type { RunningSession, SmtpProtocol } from "../session/smtp-protocol.ts";
+import type { RunningSession } from "../session/conversation.ts";
+import type { SmtpProtocol } from "../session/smtp-connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
-import type { EdgeOptions } from "./edge-options.ts";
 import { type ProxyHeaderOutcome, readProxyHeader } from "./read-proxy-header.ts";
 
 export interface AcceptLoopOptions {
   readonly listener: EdgeListener;
-  readonly edge: EdgeOptions;
-  readonly limits: ConnectionLimits;
+  /** Shared by all listeners of the edge. */
+  readonly connections: ConnectionLimits;
+  readonly proxyHeaderMs: number;
   readonly protocol: SmtpProtocol;
+  /** The settings that a new connection takes; null = there are none yet. */
+  readonly snapshot: () => Snapshot | null;
+  readonly onEvent: EdgeEventSink;
 }
 
 /** How long a client that is turned away may take to read why. */
@@ -73,7 +78,7 @@ export class AcceptLoop {
     this.#server.listen(port, host);
     await once(this.#server, "listening");
     this.#server.on("error", (error) => {
-      this.#options.edge.onEvent({ kind: "internal-error", where: "listener", error });
+      this.#options.onEvent({ kind: "internal-error", where: "listener", error });
     });
     const address = this.#server.address();
     if (address === null || typeof address === "string") throw new TypeError("not a TCP listener");
@@ -94,11 +99,11 @@ export class AcceptLoop {
   }
 
   #accept(socket: Socket): void {
-    const { limits, listener, edge } = this.#options;
+    const { connections, listener, proxyHeaderMs } = this.#options;
     // What breaks a connection shows as 'close'.
     socket.on("error", () => undefined);
     if (this.#draining) return this.#refuse(socket, "draining", REPLIES.draining);
-    if (!limits.tryOpen()) return this.#refuseAt(socket, "maxConnections", REPLIES.tooManyConnections);
+    if (!connections.tryOpen()) return this.#refuseAt(socket, "maxConnections", REPLIES.tooManyConnections);
     this.#counted.add(socket);
     socket.once("close", () => this.#uncount(socket));
     const address = canonicalAddress(socket.remoteAddress ?? "");
@@ -110,14 +115,14 @@ export class AcceptLoop {
       return this.#refuse(socket, "proxy-peer", null);
     }
     this.#waiting.add(socket);
-    readProxyHeader(socket, edge.limits.proxyHeaderMs, (outcome) => {
+    readProxyHeader(socket, proxyHeaderMs, (outcome) => {
       this.#waiting.delete(socket);
       this.#afterProxyHeader(socket, client, outcome);
     });
   }
 
   #uncount(socket: Socket): void {
-    if (this.#counted.delete(socket)) this.#options.limits.close();
+    if (this.#counted.delete(socket)) this.#options.connections.close();
   }
 
   #afterProxyHeader(socket: Socket, proxy: Client, outcome: ProxyHeaderOutcome): void {
@@ -141,17 +146,17 @@ export class AcceptLoop {
   }
 
   #open(socket: Socket, { address, port, isHealthCheck }: Client): void {
-    const { edge, listener, limits, protocol } = this.#options;
-    const snapshot = edge.snapshot();
+    const { connections, listener, protocol, onEvent } = this.#options;
+    const snapshot = this.#options.snapshot();
     if (snapshot === null) return this.#refuse(socket, "no-snapshot", REPLIES.noSettings);
     const key = clientKey(address);
     if (!isHealthCheck) {
-      if (!limits.tryOpenFor(key)) {
+      if (!connections.tryOpenFor(key)) {
         return this.#refuseAt(socket, "maxConnectionsPerClient", REPLIES.tooManyConnectionsOfClient);
       }
-      socket.once("close", () => limits.closeFor(key));
+      socket.once("close", () => connections.closeFor(key));
     }
-    edge.onEvent({ kind: isHealthCheck ? "health-check" : "connection-accepted", listener: listener.name });
+    onEvent({ kind: isHealthCheck ? "health-check" : "connection-accepted", listener: listener.name });
     const connection = {
       // Node keeps random bytes ahead for UUIDs; each call of randomBytes is a system call.
       id: randomUUID().replaceAll("-", ""),
@@ -168,12 +173,12 @@ export class AcceptLoop {
   }
 
   #refuseAt(socket: Socket, limit: LimitName, reply: SmtpReply | null): void {
-    this.#options.edge.onEvent({ kind: "limit-hit", listener: this.#options.listener.name, limit });
+    this.#options.onEvent({ kind: "limit-hit", listener: this.#options.listener.name, limit });
     this.#turnAway(socket, reply);
   }
 
   #refuse(socket: Socket, why: AcceptRefusal, reply: SmtpReply | null): void {
-    this.#options.edge.onEvent({ kind: "connection-refused", listener: this.#options.listener.name, why });
+    this.#options.onEvent({ kind: "connection-refused", listener: this.#options.listener.name, why });
     this.#turnAway(socket, reply);
   }
 

@@ -3,7 +3,7 @@ import { describeRoute } from "../../core/delivery/route.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
 import { replyKey } from "./reply.ts";
-import type { AcceptedConnection } from "./session-context.ts";
+import type { AcceptedConnection } from "./accepted-connection.ts";
 
 /** What failed: one recipient, or the message for all of them. */
 export interface FailedDelivery {

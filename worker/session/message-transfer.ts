@@ -1,26 +1,47 @@
 import type { Readable } from "node:stream";
+import type { Clock } from "../../core/clock.ts";
 import type { DeliveryReply } from "../../core/delivery/delivery.ts";
+import type { LongLines } from "../../core/delivery/line-ends.ts";
 import { describeRoute } from "../../core/delivery/route.ts";
 import { clientStatement, posternTlsHeader, receivedHeader } from "../../core/delivery/trace-headers.ts";
 import type { TlsFacts } from "../../core/policy/facts.ts";
-import type { LimitName } from "../config/limits.ts";
-import type { ClientGreeting } from "./client-greeting.ts";
+import type { LimitName, Limits } from "../config/limits.ts";
+import type { EdgeEvent, EdgeEventSink } from "../event/edge-event.ts";
+import type { AcceptedConnection } from "./accepted-connection.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+import type { ClientGreeting } from "./client-command.ts";
 import { deliveryFailed } from "./delivery-failure.ts";
-import type { EdgeEvent } from "../event/edge-event.ts";
 import { IncomingMessage, type MessageFailure } from "./message.ts";
 import { messageOk, passedBack, REPLIES, replyKey, type SmtpReply } from "./reply.ts";
-import type { AcceptedConnection, SessionServices } from "./session-context.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { Transaction } from "./transaction.ts";
 
+/** How this edge treats the octets of a message. */
+export interface MessageOptions {
+  /** What a bare CR, a bare LF or a NUL leads to: `550 5.6.0`, or the line ends are made CRLF and NUL is dropped. */
+  readonly lineEnds: "refuse" | "normalise";
+  /** What a line over 998 octets leads to: it is passed on unchanged, or `550 5.6.0`. */
+  readonly longLines: LongLines;
+}
+
+export interface TransferServices {
+  /** SMTP_NAME, for `Received: by`. */
+  readonly name: string;
+  readonly limits: Limits;
+  readonly messages: MessageOptions;
+  readonly budget: ByteBudget;
+  readonly clock: Clock;
+  readonly onEvent: EdgeEventSink;
+}
+
 export interface MessageTransfer {
-  /** In `Received` and in the reply, for who looks for the message. */
+  /** Shown in `Received` and in the reply, by which the operator finds the message. */
   readonly id: string;
   readonly transaction: Transaction;
   readonly connection: AcceptedConnection;
   readonly greeting: ClientGreeting | null;
   readonly tls: TlsFacts | null;
-  readonly services: SessionServices;
+  readonly services: TransferServices;
   readonly log: SessionLog;
 }
 
@@ -36,16 +57,15 @@ const LIMIT_OF_REPLY: ReadonlyMap<string, LimitName> = new Map([
  */
 export async function transferMessage(stream: Readable, transfer: MessageTransfer): Promise<SmtpReply> {
   const { transaction, services } = transfer;
-  const { limits, lineEnds, longLines, clock, onEvent } = services.options;
+  const { limits, messages, budget, clock, onEvent } = services;
   const startedAtMs = clock.now();
   const incoming = new IncomingMessage(stream, traceHeaders(transfer, startedAtMs), {
     filter: {
       maxMessageBytes: limits.maxMessageBytes,
       maxReceivedHeaders: limits.maxReceivedHeaders,
-      lineEnds,
-      longLines,
+      ...messages,
     },
-    budget: services.budget,
+    budget,
   });
   const { log } = transfer;
   // Until it is accepted; whatever ends it.
@@ -106,7 +126,7 @@ function refused(reply: Extract<DeliveryReply, { kind: "refused" }>, transfer: M
   return passedBack(reply.code, reply.text);
 }
 
-const emit = ({ services }: MessageTransfer, event: EdgeEvent): void => services.options.onEvent(event);
+const emit = ({ services }: MessageTransfer, event: EdgeEvent): void => services.onEvent(event);
 
 /** `Received:` above `Postern-TLS:`, as octets. */
 function traceHeaders(transfer: MessageTransfer, receivedAtMs: number): Uint8Array {
@@ -116,7 +136,7 @@ function traceHeaders(transfer: MessageTransfer, receivedAtMs: number): Uint8Arr
     helo: greeting?.text ?? "",
     extended: greeting?.extended ?? false,
     clientAddress: connection.clientAddress,
-    serverName: services.options.name,
+    serverName: services.name,
     cipher: tls?.cipher ?? null,
     smtpUtf8: mail.parameters.smtpUtf8,
     id,

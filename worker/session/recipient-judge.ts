@@ -20,13 +20,19 @@ export interface NamedRecipient {
   readonly localPart: string;
 }
 
-export interface JudgeOptions {
+/** Means by which an edge judges recipients. */
+export interface JudgingOptions {
   readonly trust: TrustResolver;
+  /** null = chains are judged in the handshake only; a chain that the handshake does not settle is answered `451 4.7.5`. */
   readonly chainVerifier: ClientChainVerifier | null;
+  /** Age of the settings: for how long the store could not be read; 0 while it can. */
   readonly staleForMs: () => number;
-  /** Whom the verifier counts: an IPv6 client is its /64. */
+}
+
+export interface JudgeOptions extends JudgingOptions {
+  /** Client that the verifier counts: an IPv6 client is its /64. */
   readonly clientKey: string;
-  /** The verifier does no more for this client now. */
+  /** Called when the verifier accepts no more questions of this client now. */
   readonly onTooMany: () => void;
 }
 

@@ -8,22 +8,28 @@ import { gate } from "../../test/support/gate.ts";
 import { makeCa } from "../../test/support/pki.ts";
 import { domainRecord, name, trustStoreId } from "../../test/support/records.ts";
 import { recordingDelivery } from "../../test/support/recording-delivery.ts";
-import { edgeDefaults, snapshotOf, type TestSettings, trustStoreOf } from "../../test/support/test-edge.ts";
-import type { EdgeOptions } from "../edge/edge-options.ts";
+import {
+  type EdgeOptionsForTests,
+  edgeDefaults,
+  grouped,
+  snapshotOf,
+  type TestSettings,
+  trustStoreOf,
+} from "../../test/support/test-edge.ts";
 import { DEFAULT_LIMITS, type Limits } from "../config/limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
-import type { CommandAnswer } from "./refused-group.ts";
+import type { CommandAnswer } from "./refusals.ts";
 import { REPLIES } from "./reply.ts";
 import { Session } from "./session.ts";
-import type { AcceptedConnection } from "./session-context.ts";
+import type { AcceptedConnection } from "./accepted-connection.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const SETTINGS: TestSettings = {
   domains: [domainRecord({ name: "a.example" }), domainRecord({ name: "b.example" })],
 };
 
-interface Given extends Partial<Pick<EdgeOptions, "chainVerifier" | "postmaster" | "routeOf">> {
+interface Given extends Partial<Pick<EdgeOptionsForTests, "chainVerifier" | "postmaster" | "routeOf">> {
   readonly settings?: TestSettings;
   readonly limits?: Partial<Limits>;
   readonly connection?: Partial<AcceptedConnection>;
@@ -51,14 +57,9 @@ function begin(given: Given = {}) {
       ...connection,
     },
     {
-      options: {
-        ...edgeDefaults(),
-        clock: { now: () => NOW },
-        delivery,
-        ...rest,
-        limits: allLimits,
-        onEvent: (event) => events.push(event),
-      },
+      ...grouped({ ...edgeDefaults(), clock: { now: () => NOW }, delivery, ...rest }),
+      limits: allLimits,
+      onEvent: (event) => events.push(event),
       dedicatedDomains: new Set([name("dedicated.example")]),
       contexts: {
         usable,
@@ -120,9 +121,9 @@ describe("MAIL", () => {
   it("is refused in plaintext where STARTTLS is offered and every domain requires TLS, and taken in TLS", () => {
     const settings = { domains: [domainRecord({ name: "a.example", server: { level: "require" } })] };
     const { session } = greeted({ settings });
-    expect(session.starttlsOffer()).toBe("offered");
+    expect(session.tls.offer()).toBe("offered");
     expect(said(session.mail(MAIL))).toBe("530 5.7.0 command");
-    session.secured(tls(null), 1);
+    session.tls.secured(tls(null), 1);
     session.reset({ text: "client.example", extended: true });
     expect(said(session.mail(MAIL))).toBe("250 2.1.0 command");
   });
@@ -287,7 +288,7 @@ describe("a recipient whose chain is still being judged", () => {
       },
     };
     const begun = begin({ settings, chainVerifier });
-    begun.session.secured(tls(PEER), 1);
+    begun.session.tls.secured(tls(PEER), 1);
     begun.session.reset({ text: "client.example", extended: true });
     begun.session.mail(MAIL);
     const reply = begun.session.rcpt(rcpt("x@a.example"));
@@ -384,20 +385,20 @@ describe("STARTTLS", () => {
     ["no-certificate", "accept", false],
   ] as const)("is %s at level %s with a usable certificate: %s", (offer, level, usable) => {
     const settings = { domains: [domainRecord({ name: "a.example", server: { level } })] };
-    expect(greeted({ settings, usable: () => usable }).session.starttlsOffer()).toBe(offer);
+    expect(greeted({ settings, usable: () => usable }).session.tls.offer()).toBe(offer);
   });
 
   it("is decided once, at the first greeting", async () => {
     const answers = [Promise.resolve(false), true];
     const { session } = greeted({ usable: () => answers.shift() ?? true });
-    expect(await session.starttlsOffer()).toBe("no-certificate");
-    expect(session.starttlsOffer()).toBe("no-certificate");
+    expect(await session.tls.offer()).toBe("no-certificate");
+    expect(session.tls.offer()).toBe("no-certificate");
     expect(answers).toHaveLength(1);
   });
 
   it("is reported with protocol and certificate once the handshake is over", () => {
     const { session, events } = begin();
-    session.secured(tls(PEER), 12);
+    session.tls.secured(tls(PEER), 12);
     expect(events).toEqual([
       {
         kind: "handshake",
@@ -422,7 +423,7 @@ describe("STARTTLS", () => {
     const { session, events } = begin({ settings });
     const why = deadline === null ? "alert" : "timeout";
     const asked = sni === null ? null : name(sni);
-    session.handshakeFailed({ kind: "failed", why, deadline, sni: asked, named, offered: null, code: null });
+    session.tls.failed({ kind: "failed", why, deadline, sni: asked, named, offered: null, code: null });
     session.end(9);
     expect(events[0]).toMatchObject({ kind: "handshake-failed", session: "s1", why, sni: label });
     expect(events.slice(1, -1)).toEqual(

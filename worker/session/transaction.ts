@@ -7,8 +7,8 @@ import type {
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { sameRoute } from "../../core/delivery/route.ts";
-import type { DomainName } from "../../core/name/domain-name.ts";
-import type { SessionFacts } from "../../core/policy/facts.ts";
+import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import type { ListenerView, SessionFacts, TlsFacts } from "../../core/policy/facts.ts";
 import type { ClientCertificateResult } from "../../core/policy/verdict.ts";
 
 /** A recipient that the next hop has taken, with what its domain made of the client's certificate. */
@@ -18,7 +18,7 @@ export interface AcceptedRecipient {
   readonly clientCertificate: ClientCertificateResult;
 }
 
-/** One mail transaction: from MAIL to the reply to the dot. It goes one way; the first recipient chooses it. */
+/** One mail transaction: from MAIL to the reply to the dot. It has one route, which the first recipient chooses. */
 export class Transaction {
   readonly mail: MailTransaction;
   readonly facts: SessionFacts;
@@ -26,13 +26,19 @@ export class Transaction {
   readonly #accepted: AcceptedRecipient[] = [];
   #route: DeliveryRoute | null = null;
   #delivery: DeliveryTransaction | null = null;
-  /** Recipients that were refused or deferred, whoever did it. */
+  #over = false;
+  /** Recipients that were refused or deferred, here or by the next hop. */
   refused = 0;
 
   constructor(mail: MailTransaction, facts: SessionFacts, target: DeliveryTarget) {
     this.mail = mail;
     this.facts = facts;
     this.#target = target;
+  }
+
+  /** Aborted, or its message handed over. */
+  get isOver(): boolean {
+    return this.#over;
   }
 
   get accepted(): readonly AcceptedRecipient[] {
@@ -50,11 +56,11 @@ export class Transaction {
     );
   }
 
-  /** Offers a recipient on its way. `other-route` = this transaction already goes another one. */
+  /** Offers a recipient on its route. `other-route` = this transaction already has another one. */
   async offer(recipient: AcceptedRecipient, route: DeliveryRoute): Promise<DeliveryReply | "other-route"> {
     if (this.#route !== null && !sameRoute(this.#route, route)) {
       if (this.#accepted.length > 0) return "other-route";
-      // Nobody was taken on the first way, so it binds nobody.
+      // No recipient was accepted on the first route, so it binds none.
       this.#delivery?.abort();
       this.#delivery = null;
     }
@@ -68,10 +74,53 @@ export class Transaction {
   /** Hands the message over; ends the transaction. Only with an accepted recipient. */
   deliver(message: AsyncIterable<Uint8Array>): Promise<DeliveryReply> {
     if (this.#delivery === null) throw new Error("a message without a recipient");
+    this.#over = true;
     return this.#delivery.message(message);
   }
 
   abort(): void {
+    this.#over = true;
     this.#delivery?.abort();
+  }
+}
+
+export interface TransactionFactsParts {
+  readonly listener: ListenerView;
+  readonly clientAddress: string;
+  readonly tlsPossible: boolean;
+  readonly tls: TlsFacts | null;
+  /** EHLO name and sender's domain as the client wrote them; null = none. */
+  readonly heloText: string | null;
+  readonly senderDomainText: string | null;
+}
+
+/** Facts of one transaction. The two names are read when a rule asks for them first: most rules ask for neither. */
+export class TransactionFacts implements SessionFacts {
+  readonly listener: ListenerView;
+  readonly clientAddress: string;
+  readonly tlsPossible: boolean;
+  readonly tls: TlsFacts | null;
+  readonly #heloText: string | null;
+  readonly #senderDomainText: string | null;
+  #helo: DomainName | null | undefined;
+  #senderDomain: DomainName | null | undefined;
+
+  constructor(parts: TransactionFactsParts) {
+    this.listener = parts.listener;
+    this.clientAddress = parts.clientAddress;
+    this.tlsPossible = parts.tlsPossible;
+    this.tls = parts.tls;
+    this.#heloText = parts.heloText;
+    this.#senderDomainText = parts.senderDomainText;
+  }
+
+  get helo(): DomainName | null {
+    this.#helo ??= this.#heloText === null ? null : toDomainName(this.#heloText);
+    return this.#helo;
+  }
+
+  get senderDomain(): DomainName | null {
+    this.#senderDomain ??= this.#senderDomainText === null ? null : toDomainName(this.#senderDomainText);
+    return this.#senderDomain;
   }
 }
