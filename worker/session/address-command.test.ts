@@ -77,17 +77,12 @@ describe("parseAddressCommand", () => {
   it("never throws, and gives no path that could end a line or a bracket", () => {
     expect.hasAssertions();
     const octets = fc.uint8Array({ maxLength: 40 });
-    const hostile = fc.string({
-      unit: fc.constantFrom('"', "\\", ">", "<", "@", " ", "\r", "\n", "a", "[", "]", ":"),
-      maxLength: 30,
-    });
+    const unit = fc.constantFrom("a", "b", ".", '"', "\\", ">", "<", "@", " ", "\r", "\n", "[", "]", ":");
+    const part = fc.string({ unit, minLength: 1, maxLength: 4 });
+    const hostile = fc.tuple(part, part).map(([local, domain]) => Buffer.from(`${local}@${domain}`));
     fc.assert(
       fc.property(fc.oneof(octets, hostile), (content) => {
-        const bytes = Buffer.concat([
-          Buffer.from("RCPT TO:<"),
-          Buffer.from(content as Uint8Array),
-          Buffer.from(">"),
-        ]);
+        const bytes = Buffer.concat([Buffer.from("RCPT TO:<"), Buffer.from(content), Buffer.from(">")]);
         const parsed = parseAddressCommand(bytes, "RCPT TO");
         if (parsed.kind !== "path" || parsed.path.kind !== "mailbox") return;
         const { localPart, domain } = parsed.path;
