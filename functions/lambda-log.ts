@@ -1,25 +1,18 @@
 import { timestamp } from "../core/clock.ts";
-
-const LEVELS = ["info", "error", "silent"] as const;
-export type LambdaLogLevel = (typeof LEVELS)[number];
-
-/** One JSON object a line: what CloudWatch Logs keeps of a function. */
-export type LambdaLog = (
-  level: Exclude<LambdaLogLevel, "silent">,
-  fields: Readonly<Record<string, unknown>>,
-) => void;
+import { type Log, LOG_EVENTS, LOG_LEVELS, type LogLevel } from "../core/log-event.ts";
 
 export interface LambdaLogOptions {
   /** Lines below it are left out. */
-  readonly level: LambdaLogLevel;
+  readonly level: LogLevel;
   readonly now: () => number;
   readonly write: (line: string) => void;
 }
 
-/** No logging library: it would be a tenth of the API's bundle for one line of code. */
+/** The log of a function, for CloudWatch Logs. No logging library: it would be a tenth of the API's bundle. */
 export const createLambdaLog =
-  ({ level: lowest, now, write }: LambdaLogOptions): LambdaLog =>
-  (level, fields) => {
-    if (LEVELS.indexOf(level) < LEVELS.indexOf(lowest)) return;
-    write(`${JSON.stringify({ level, time: timestamp(now()), ...fields })}\n`);
+  ({ level: lowest, now, write }: LambdaLogOptions): Log =>
+  (event, fields) => {
+    const level = LOG_EVENTS[event];
+    if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(lowest)) return;
+    write(`${JSON.stringify({ level, time: timestamp(now()), event, ...fields })}\n`);
   };

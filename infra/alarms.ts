@@ -360,13 +360,11 @@ function alarmsOfTable(alarm: Alarm, { table }: AlarmParts): void {
 }
 
 function metricsOf(metrics: Readonly<Record<string, LogMetric>>, logGroupName: $util.Input<string>): void {
-  for (const { name, values } of Object.values(metrics)) {
-    for (const [event, value] of Object.entries(values)) {
-      new aws.cloudwatch.LogMetricFilter(`Schedule-${name}-${event}`, {
-        logGroupName,
-        pattern: patternOf(event),
-        metricTransformation: { namespace: metricsNamespace(), name, value: String(value) },
-      });
-    }
+  for (const { name, event, value } of Object.values(metrics)) {
+    new aws.cloudwatch.LogMetricFilter(`Schedule-${name}-${event}`, {
+      logGroupName,
+      pattern: patternOf(event),
+      metricTransformation: { namespace: metricsNamespace(), name, value: String(value) },
+    });
   }
 }

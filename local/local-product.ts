@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
 import { composeWorker } from "../worker/compose-worker.ts";
-import type { Log } from "../worker/telemetry/log.ts";
+import type { Log } from "../core/log-event.ts";
 import type { ShutdownStep } from "../worker/process/shutdown.ts";
 import type { Worker } from "../worker/worker.ts";
 import { type ApiToken, obtainApiToken } from "./api-token.ts";

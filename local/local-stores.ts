@@ -3,7 +3,7 @@ import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log } from "../worker/telemetry/log.ts";
+import type { Log } from "../core/log-event.ts";
 import type { ShutdownStep } from "../worker/process/shutdown.ts";
 import { StartFailure } from "../worker/process/start-failure.ts";
 import type { DataDirectory } from "./data-directory.ts";
@@ -60,7 +60,7 @@ async function open(path: string, { data, clock, log, addEnding }: LocalStoresOp
     try {
       store.removeOldEntries(clock.now());
     } catch (error) {
-      log("change-log-not-tidied", { error });
+      log("change-log-prune-failed", { error });
     }
   }, DAY_MS);
   addEnding({ name: "change log", run: async () => clearInterval(daily) });

@@ -3,8 +3,8 @@ import { KEPT_MS } from "../core/management/key-clean-up.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Sweep, SWEEP_MINUTES } from "../core/schedule.ts";
 import type { Store } from "../core/store/store.ts";
-import { runSweep, type ScheduleFields } from "../functions/schedule/sweeps.ts";
-import type { Log } from "../worker/telemetry/log.ts";
+import { runSweep } from "../functions/schedule/sweeps.ts";
+import type { Log } from "../core/log-event.ts";
 
 /**
  * Sweeps that have something to do on one machine. No `backup`: it serves edges that cannot read a table, and here the edge is
@@ -55,21 +55,9 @@ export function startSchedule(options: LocalScheduleOptions): LocalSchedule {
 async function run(sweep: Sweep, { store, vault, clock, log }: LocalScheduleOptions): Promise<void> {
   const now = (): number => clock.now();
   try {
-    await runSweep(sweep, { store, vault, backups: null, acm: null, now, log: logTo(log) });
+    await runSweep(sweep, { store, vault, backups: null, acm: null, now, log });
     if (sweep === "clean-up") await vault.removeLeftOvers(now() - KEPT_MS);
   } catch (error) {
     log("sweep-failed", { sweep, error });
   }
 }
-
-/** The level is that of the event's row. */
-const logTo =
-  (log: Log) =>
-  (_level: unknown, { event, ...fields }: ScheduleFields): void => {
-    // The others belong to backups, ACM and Lambda, which are not here.
-    if (isLocal(event)) log(event, fields);
-  };
-
-const LOCAL_EVENTS = ["certificate-expiring", "expiry-swept", "clean-up-swept", "clean-up-held-up"] as const;
-const isLocal = (event: ScheduleFields["event"]): event is (typeof LOCAL_EVENTS)[number] =>
-  LOCAL_EVENTS.some((each) => each === event);

@@ -15,7 +15,7 @@ import { embeddedMetrics } from "../test/support/cloudwatch.ts";
 import { SmtpClient } from "../test/support/smtp-client.ts";
 import { parseConfig } from "./config/config.ts";
 import { startEdge } from "./edge/edge.ts";
-import type { LogEvent } from "./telemetry/log.ts";
+import type { LogEvent } from "../core/log-event.ts";
 import { StartFailure } from "./process/start-failure.ts";
 import { startWorker, type Worker } from "./worker.ts";
 

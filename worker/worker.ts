@@ -25,7 +25,7 @@ import { type HealthServer, type HealthServerOptions, startHealthServer } from "
 import { type Readiness, readinessOf } from "./telemetry/readiness.ts";
 import type { HealthRefusal } from "./health/take-off-proxy-headers.ts";
 import type { Limits } from "./config/limits.ts";
-import type { Log } from "./telemetry/log.ts";
+import type { Log } from "../core/log-event.ts";
 import { METRICS_INTERVAL_MS, publishMetrics } from "./telemetry/metric-publisher.ts";
 import { METRICS } from "./telemetry/metric-table.ts";
 import {

@@ -22,13 +22,12 @@ const config = configOrExit(() => readEnvironment(schema, process.env));
 
 const now = (): number => Date.now();
 const clock: Clock = { now };
-const writeLine = createLambdaLog({
+const writeLog = createLambdaLog({
   level: config.LOG_LEVEL,
   now,
   write: (line) => void process.stdout.write(line),
 });
-const log: ApiLog = ({ event, ...fields }) =>
-  writeLine(event === "api-error" ? "error" : "info", { event, ...fields });
+const log: ApiLog = ({ event, ...fields }) => writeLog(event, fields);
 
 const { store, edgeReports, keyVault, backups } = openAwsStores(config, now, {
   firstWriteAsksBackup: true,

@@ -4,6 +4,7 @@ import type { AcmOrder, CertificateRecord } from "../../core/record/certificate.
 import type { CertificateId } from "../../core/name/ids.ts";
 import { materialName, type VaultName } from "../../core/store/key-vault.ts";
 import { Unavailable } from "../../core/errors.ts";
+import { LOG_EVENTS } from "../../core/log-event.ts";
 import type { SnapshotBackup } from "../../core/store/snapshot-backup.ts";
 import { certificateId, certificateRecord, name } from "../../test/support/records.ts";
 import { contents, ScriptedStore } from "../../test/support/settings-feed.ts";
@@ -65,7 +66,7 @@ function start(
       region: "eu-west-1",
       now: () => NOW,
       peakMemory: () => 512 * 1024 ** 2 + 1,
-      log: (level, fields) => lines.push({ level, ...fields }),
+      log: (logged, fields) => lines.push({ level: LOG_EVENTS[logged], event: logged, ...fields }),
     });
   const line = (event: string) => lines.find((each) => each["event"] === event);
   return { run, store, line, lines, advanced, written, deleted, takenOver };
@@ -90,9 +91,9 @@ describe("the schedule", () => {
     expect(takenOver).toEqual([]);
     await run({ takeOver: "eu-west-1" });
     expect(takenOver).toHaveLength(1);
-    expect(line("taken-over")).toEqual({
+    expect(line("region-taken-over")).toEqual({
       level: "info",
-      event: "taken-over",
+      event: "region-taken-over",
       region: "eu-west-1",
       revision: 18,
     });
@@ -105,14 +106,14 @@ describe("the schedule", () => {
     expect(line("backup-swept")).toMatchObject({ level: "info", revision: 4, read: "everything" });
   });
 
-  it("says how many days the first certificate in use has left, and names those that need somebody", async () => {
+  it("says how many days the first certificate in use has left, and names those that end soon", async () => {
     const soon = certificateRecord({ id: certificateId(2) });
     const keys = soon.keys.map((key) => ({ ...key, notAfter: "2026-12-04T12:00:00.000Z" }));
     const { run, line } = start([certificateRecord(), { ...soon, keys }]);
     await run({ sweep: "expiry" });
     expect(line("expiry-swept")).toMatchObject({ soonestDays: 10, active: 1, expiring: 1 });
     expect(line("certificate-expiring")).toMatchObject({
-      level: "error",
+      level: "warn",
       id: certificateId(2),
       daysLeft: 10,
       hosts: 1,
@@ -162,7 +163,7 @@ describe("the schedule", () => {
     );
     await expect(run({ sweep: "renewals" })).rejects.toBeInstanceOf(SweepFailed);
     expect(advanced).toHaveLength(2);
-    expect(line("certificate-not-advanced")).toMatchObject({ id: certificateId(2), error: "Unavailable" });
+    expect(line("certificate-update-failed")).toMatchObject({ id: certificateId(2), error: "Unavailable" });
     expect(line("renewals-swept")).toMatchObject({ exported: 1, failed: 1 });
   });
 
@@ -176,7 +177,7 @@ describe("the schedule", () => {
     held.store.contents = { ...contents(4, []), unreadable: [item] };
     await held.run({ sweep: "clean-up" });
     expect(held.deleted).toEqual([]);
-    expect(held.line("clean-up-held-up")).toMatchObject({ level: "error", unreadable: 1 });
+    expect(held.line("clean-up-skipped")).toMatchObject({ level: "error", unreadable: 1 });
   });
 
   it("fails when the store does not answer, so that it is tried again", async () => {

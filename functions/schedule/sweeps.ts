@@ -2,6 +2,7 @@ import type { AcmCertificates } from "../../core/management/acm-certificates.ts"
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import { expiryOf } from "../../core/management/expiry.ts";
 import { cleanUpKeys, type KeyCleanUpOptions } from "../../core/management/key-clean-up.ts";
+import type { Log } from "../../core/log-event.ts";
 import type { Sweep } from "../../core/schedule.ts";
 import { backUp, type BackUpPorts } from "../../core/management/back-up.ts";
 import type { StoreContents } from "../../core/store/store.ts";
@@ -14,7 +15,7 @@ export interface ScheduleDependencies extends Pick<BackUpPorts, "store"> {
   /** null = no certificates of ACM can be ordered here. */
   readonly acm: Pick<AcmCertificates, "advance"> | null;
   readonly now: () => number;
-  readonly log: (level: "info" | "error", fields: ScheduleFields) => void;
+  readonly log: Log;
 }
 
 /** What a function on AWS does beside the sweeps. */
@@ -26,21 +27,6 @@ interface TaskDependencies extends ScheduleDependencies {
   /** Region of this function. */
   readonly region: string;
 }
-
-/** Every event that a sweep logs. */
-type ScheduleEvent =
-  | "backup-swept"
-  | "certificate-expiring"
-  | "expiry-swept"
-  | "clean-up-swept"
-  | "clean-up-held-up"
-  | "certificate-exported"
-  | "certificate-not-advanced"
-  | "renewals-swept"
-  | "taken-over"
-  | "memory-measured";
-
-export type ScheduleFields = Readonly<Record<string, unknown>> & { readonly event: ScheduleEvent };
 
 /** Each certificate on its own: one that cannot be exported must not hold up the others. */
 export class SweepFailed extends Error {
@@ -58,10 +44,7 @@ export async function runTask(task: ScheduleTask, deps: TaskDependencies): Promi
     await doTask(task, deps);
   } finally {
     // Lambda measures no memory in a metric; a function that outgrows its own is only seen when it is killed.
-    deps.log("info", {
-      event: "memory-measured",
-      peakMemoryMegabytes: Math.ceil(deps.peakMemory() / 1024 ** 2),
-    });
+    deps.log("memory-measured", { peakMemoryMegabytes: Math.ceil(deps.peakMemory() / 1024 ** 2) });
   }
 }
 
@@ -101,8 +84,7 @@ async function readContents({ backups, ...deps }: ScheduleDependencies): Promise
   const startedAt = deps.now();
   const backup = await backUp({ backups, store: deps.store }, startedAt);
   const { revision, domains, unreadable } = backup.contents;
-  deps.log("info", {
-    event: "backup-swept",
+  deps.log("backup-swept", {
     revision,
     domains: domains.length,
     unreadable: unreadable.length,
@@ -116,10 +98,10 @@ async function readContents({ backups, ...deps }: ScheduleDependencies): Promise
 async function sweepExpiry(deps: ScheduleDependencies): Promise<void> {
   const contents = await readContents(deps);
   const { states, soonestDays, expiring, expired, reached } = expiryOf(contents, deps.now());
-  for (const certificate of expiring) deps.log("error", { event: "certificate-expiring", ...certificate });
+  for (const certificate of expiring) deps.log("certificate-expiring", { ...certificate });
   // No days where none is in use: a metric made of this line must not see a number.
   const days = soonestDays === null ? {} : { soonestDays };
-  deps.log("info", { event: "expiry-swept", ...states, ...days, expiredInUse: expired, reached });
+  deps.log("expiry-swept", { ...states, ...days, expiredInUse: expired, reached });
   const waiting = contents.certificates.filter(({ acm }) => acm?.status === "pending");
   await advanceAll(waiting, deps);
 }
@@ -143,19 +125,14 @@ async function available(arns: readonly string[], deps: ScheduleDependencies): P
 async function takeOver(region: string, deps: TaskDependencies): Promise<void> {
   if (region !== deps.region) throw new TypeError(`this function is in ${deps.region}, not in ${region}`);
   const revision = await deps.takeOver();
-  deps.log("info", { event: "taken-over", region, revision });
+  deps.log("region-taken-over", { region, revision });
 }
 
 async function sweepKeys(deps: ScheduleDependencies): Promise<void> {
   const { vault, store, now, log } = deps;
   const cleanUp = await cleanUpKeys({ vault, contents: () => store.loadAll(), nowMs: now() });
-  if (cleanUp.kind === "kept") log("error", { event: "clean-up-held-up", unreadable: cleanUp.unreadable });
-  else
-    log("info", {
-      event: "clean-up-swept",
-      deleted: cleanUp.deleted.length,
-      names: cleanUp.deleted.slice(0, 50),
-    });
+  if (cleanUp.kind === "kept") log("clean-up-skipped", { unreadable: cleanUp.unreadable });
+  else log("clean-up-swept", { deleted: cleanUp.deleted.length, names: cleanUp.deleted.slice(0, 50) });
 }
 
 async function advanceAll(
@@ -168,14 +145,14 @@ async function advanceAll(
     try {
       const advance = await acm.advance(id);
       counts[advance] += 1;
-      if (advance === "exported") log("info", { event: "certificate-exported", id });
+      if (advance === "exported") log("certificate-exported", { id });
     } catch (error) {
       counts.failed += 1;
       const { name, message } = error instanceof Error ? error : new Error(typeof error);
-      log("error", { event: "certificate-not-advanced", id, error: name, message });
+      log("certificate-update-failed", { id, error: name, message });
     }
   }
-  log("info", { event: "renewals-swept", ...counts });
+  log("renewals-swept", { ...counts });
   if (counts.failed > 0)
     throw new SweepFailed(`${counts.failed} certificates of ACM were not brought up to date`);
 }

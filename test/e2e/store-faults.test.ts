@@ -74,7 +74,7 @@ describe("given a domain that requires TLS and a database that breaks while the 
       await postern.ready(isStale, "the settings are stale");
       renameSync(join(dataDir, "away"), database());
       await postern.ready((ready) => !isStale(ready), "fresh again");
-      await postern.logged("settings-fresh");
+      await postern.logged("settings-recovered");
       await postern.inForce(await postern.setLevel("example.com", "accept"));
       expect(await answerToPlaintext(postern)).toMatch(/^250/);
     });

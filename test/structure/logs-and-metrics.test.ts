@@ -11,7 +11,8 @@ import { ACCEPT_REFUSALS, HANDSHAKE_FAILURES } from "../../worker/event/edge-eve
 import { SessionLog } from "../../worker/session/session-log.ts";
 import { SESSION_ENDS } from "../../worker/event/session-record.ts";
 import type { ReportEvent } from "../../worker/settings/edge-reporter.ts";
-import { readText } from "./source-files.ts";
+import { LOG_EVENTS } from "../../core/log-event.ts";
+import { readText, sourceFiles } from "./source-files.ts";
 
 const PAGE = readText("docs/logs-and-metrics.md");
 
@@ -156,5 +157,24 @@ describe("docs/logs-and-metrics.md", () => {
   ] as const)("names every value of the %s %s", (kind, first, values) => {
     const row = rowOf(kind === "field" ? FIELDS : LABELS, first);
     expect(values.filter((value) => !row.includes(`\`${value}\``))).toEqual([]);
+  });
+});
+
+describe("log events", () => {
+  const rows = tableUnder("| event | level | meaning |");
+
+  it("are the rows of docs/logs-and-metrics.md, in order, with their levels and a meaning", () => {
+    expect(rows.map(([event, level]) => [event, level])).toEqual(
+      Object.entries(LOG_EVENTS).map(([event, level]) => [`\`${event}\``, level]),
+    );
+    expect(rows.filter(([, , meaning = ""]) => !/^[a-z].{10,}/u.test(meaning))).toEqual([]);
+  });
+
+  it("are each logged: take one that no program logs out of core/log-event.ts", () => {
+    const code = sourceFiles("{adapters,functions,worker,local}/**/*.ts")
+      .filter(({ path }) => !path.endsWith(".test.ts"))
+      .map(({ text }) => text)
+      .join("\n");
+    expect(Object.keys(LOG_EVENTS).filter((event) => !code.includes(`"${event}"`))).toEqual([]);
   });
 });

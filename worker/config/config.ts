@@ -14,12 +14,10 @@ import { describeRoute, parseOperatorDelivery } from "../../core/delivery/route.
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import { type Environment, readEnvironment, WrongEnvironment } from "../../core/environment.ts";
 import { InvalidInput } from "../../core/errors.ts";
+import { LOG_LEVELS, type LogLevel } from "../../core/log-event.ts";
 import type { VariableName } from "./config-variables.ts";
 import { parseLimits, type Limits } from "./limits.ts";
 import { parseListeners, type EdgeListener } from "./listener-config.ts";
-
-export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export const LINE_ENDS = ["refuse", "normalise"] as const;
 export type LineEnds = (typeof LINE_ENDS)[number];

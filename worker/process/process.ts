@@ -1,6 +1,6 @@
 import { pino } from "pino";
-import type { LogLevel } from "../config/config.ts";
-import { createLog, type Log } from "../telemetry/log.ts";
+import type { Log, LogLevel } from "../../core/log-event.ts";
+import { createLog } from "../telemetry/log.ts";
 import {
   AT_ONCE,
   createShutdown,
@@ -97,9 +97,9 @@ function logShutdown(log: Log, event: ShutdownEvent): void {
     case "error-while-ending":
       return log("internal-error", { ...event.cause });
     case "step-failed":
-      return log("stop-step-failed", { step: event.step, error: event.error });
+      return log("shutdown-step-failed", { step: event.step, error: event.error });
     case "grace-over":
-      return log("stop-grace-over", { step: event.step });
+      return log("shutdown-timed-out", { step: event.step });
     case "ended":
       return log("stopped", { code: event.code });
     default:

@@ -3,7 +3,7 @@ import { setTimeout as sleepFor } from "node:timers/promises";
 import type { KeyVault } from "../../core/store/key-vault.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { Store, UnreadableItem } from "../../core/store/store.ts";
-import type { Log } from "../telemetry/log.ts";
+import type { Log } from "../../core/log-event.ts";
 import { createFreshness } from "./freshness.ts";
 import { createPollLog } from "../telemetry/poll-log.ts";
 import { type BackupSource, pollSettings } from "./poller.ts";

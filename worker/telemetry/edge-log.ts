@@ -1,5 +1,5 @@
 import { type SessionLogging } from "../config/config.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../../core/log-event.ts";
 import type { EdgeEvent, EdgeEventSink } from "../event/edge-event.ts";
 import { createSessionSampling } from "./session-sampling.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LogLevel } from "../config/config.ts";
+import type { LogLevel } from "../../core/log-event.ts";
 import { createLog } from "./log.ts";
 
 function logged(

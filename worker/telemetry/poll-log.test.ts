@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { buildSnapshot } from "../../core/snapshot/snapshot.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import { contents } from "../../test/support/settings-feed.ts";
-import type { LogEvent } from "./log.ts";
+import type { LogEvent } from "../../core/log-event.ts";
 import { createPollLog } from "./poll-log.ts";
 
 const LOADED: PollEvent = { kind: "loaded", revision: 3, from: null, domains: 0, unreadable: 0 };
@@ -31,7 +31,7 @@ describe("the log of polls", () => {
     const events = [LOADED, ...Array.from({ length: 100 }, () => FAILED), UNCHANGED, UNCHANGED];
     const logged = logOf(events);
     expect(logged.filter((event) => event === "settings-stale")).toHaveLength(7);
-    expect(logged.filter((event) => event === "settings-fresh")).toHaveLength(1);
+    expect(logged.filter((event) => event === "settings-recovered")).toHaveLength(1);
   });
 
   it("tells of unreadable items when there are any, and again only when they change", () => {

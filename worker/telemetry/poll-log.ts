@@ -1,7 +1,7 @@
 import type { PollEvent } from "../event/poll-event.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { UnreadableItem } from "../../core/store/store.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../../core/log-event.ts";
 
 export interface PollLogOptions {
   readonly log: Log;
@@ -28,7 +28,7 @@ export function createPollLog({ log, snapshot, staleForMs }: PollLogOptions): (e
   }
 
   function succeeded(): void {
-    if (failures > 0) log("settings-fresh", { revision: snapshot()?.revision ?? null, failures });
+    if (failures > 0) log("settings-recovered", { revision: snapshot()?.revision ?? null, failures });
     failures = 0;
     const items = snapshot()?.unreadable ?? [];
     if (items === unreadable || items.length + unreadable.length === 0) return;

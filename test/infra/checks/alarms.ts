@@ -83,14 +83,12 @@ const filtersOf = (stack: Stack): readonly Filter[] =>
 /** As infra/ declares them, with the log that each is read from. */
 function declaredFilters(stack: Stack): readonly Filter[] {
   const logGroup = textAt(functionNamed(stack, "ScheduleHandler").inputs, "loggingConfig", "logGroup");
-  return Object.values<LogMetric>(SCHEDULE_LOG_METRICS).flatMap(({ name, values }) =>
-    Object.entries(values).map(([event, value]) => ({
-      logGroup,
-      pattern: patternOf(event),
-      name,
-      value: String(value),
-    })),
-  );
+  return Object.values<LogMetric>(SCHEDULE_LOG_METRICS).map(({ name, event, value }) => ({
+    logGroup,
+    pattern: patternOf(event),
+    name,
+    value: String(value),
+  }));
 }
 
 const EDGE_METRICS: ReadonlySet<string> = new Set(
