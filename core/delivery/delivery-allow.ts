@@ -1,3 +1,4 @@
+/** DELIVERY_ALLOW: next hops that the API may name although their addresses are not public. */
 import { type NamePattern, parseNamePattern, toDomainName, wildcardOf } from "../name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
 import { canonicalAddress } from "../name/client-address.ts";

@@ -1,3 +1,4 @@
+/** The port that mail is handed to, and its routes, replies and failures. */
 import type { Mailbox } from "../name/mailbox.ts";
 
 /** Parameters of MAIL that are passed on (RFC 1870, 6152, 6531, 8689). */
@@ -133,7 +134,7 @@ export interface DeliveryTransaction {
   /** Offers one recipient; the next hop is connected to at the first. Never rejects. */
   recipient(mailbox: Mailbox): Promise<DeliveryReply>;
   /**
-   * Hands over the message, CRLF lines, dots not stuffed, headers of ours on top. `accepted` means that the next hop
+   * Hands over the message, CRLF lines, dots not stuffed, our headers on top. `accepted` means that the next hop
    * or durable storage has it for every accepted recipient. When `message` throws, nothing is delivered, and the
    * reply is `refused`: that of a MessageRefused, else `451 4.3.0`. Never rejects. Ends the transaction.
    */

@@ -35,11 +35,11 @@ type LineFate = "keep" | "mark" | "drop" | "end" | "body-starts";
  * go on after one would find a look-alike behind it; for readers that stop there, only body text is lost, of a
  * message that pretends.
  *
- * Our own fields go on top, so a first line that continues a field, or is none, would be read as part of ours. An
+ * Our own fields go on top, so a first line that continues a field, or is none, would be read as part of them. An
  * empty line goes before it then, as Postfix does, and all of it is body. But an mbox line and a field with octets over 127
  * in its name have a header section behind them that readers would lose: they become the value of X-Mailbox-Line.
  *
- * A next hop that breaks a line over 998 octets at a limit of its own can make a line begin anywhere in it (Sendmail, and
+ * A next hop that breaks a line over 998 octets at its own limit can make a line begin anywhere in it (Sendmail, and
  * Postfix towards the next server). So such a line counts as our field when its name is anywhere in it.
  */
 export class HeaderSection {

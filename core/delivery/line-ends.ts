@@ -1,3 +1,4 @@
+/** Line ends of a message: checked, or made CRLF. */
 import type { Refusal } from "./refusals.ts";
 
 const NUL = 0;

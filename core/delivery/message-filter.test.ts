@@ -252,7 +252,7 @@ describe("a message whose first line would be read as part of our own fields on 
     expect(run(octetByOctet(message))).toBe(`\r\n${message}`);
   });
 
-  it("is all body when removing a field of ours uncovers such a line", () => {
+  it("is all body when removing one of our fields uncovers such a line", () => {
     expect(run(["Postern-TLS: x\r\nno field\r\nA: b\r\n"])).toBe("\r\nno field\r\nA: b\r\n");
   });
 });
@@ -382,7 +382,7 @@ describe("the split into chunks", () => {
     );
   });
 
-  it("leaves no field of ours, and every clean line end as it was", () => {
+  it("leaves none of our fields, and every clean line end as it was", () => {
     fc.assert(
       fc.property(clean, (text) => {
         const header = run([text], { maxReceivedHeaders: 100 }).split("\r\n\r\n")[0] ?? "";

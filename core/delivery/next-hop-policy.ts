@@ -1,3 +1,4 @@
+/** Whether a next hop may be used, by the addresses of its name. */
 import ipaddr from "ipaddr.js";
 import { canonicalAddress } from "../name/client-address.ts";
 import type { NextHopRoute } from "./delivery.ts";
@@ -35,8 +36,8 @@ export type NextHopJudgement =
     };
 
 /**
- * Whether a route may be used, from what its name resolved to. One forbidden address is enough to refuse: whoever
- * answers for the name chooses the order.
+ * Whether a route may be used, from what its name resolved to. One forbidden address is enough to refuse: the
+ * owner of the name chooses the order.
  */
 export function judgeNextHop(facts: NextHopFacts): NextHopJudgement {
   const addresses = facts.addresses.map((address) => canonicalAddress(address));
@@ -47,7 +48,7 @@ export function judgeNextHop(facts: NextHopFacts): NextHopJudgement {
     return {
       kind: "refused",
       cause: "loop",
-      detail: `${own} port ${String(facts.route.port)} is a listener of ours`,
+      detail: `${own} port ${String(facts.route.port)} is one of our listeners`,
     };
   const { setBy, tls, credentials } = facts.route;
   if (setBy === "operator")

@@ -1,13 +1,14 @@
+/** Refusals of mail that cannot be handed on: their codes and texts. */
 import type { DeliveryDetails, DeliveryFailure, DeliveryReply } from "./delivery.ts";
 
-/** A refusal of ours, as the client reads it: no host, address or secret of the operator in it. */
+/** One of our refusals, as the client reads it: no host, address or secret of the operator in it. */
 interface RefusalText {
   readonly code: number;
   readonly text: string;
 }
 
 /**
- * Every answer of ours to mail that cannot be handed on (semantics.md section 4). What the next hop itself says is
+ * All our answers to mail that cannot be handed on (semantics.md section 4). What the next hop itself says is
  * passed back instead (adapters/smtp/passed-back.ts).
  */
 const REFUSAL_TEXT = {

@@ -1,3 +1,4 @@
+/** Routes of mail as text: parsed, compared and described. */
 import ipaddr from "ipaddr.js";
 import { parseDomainName, toDomainName } from "../name/domain-name.ts";
 import { InvalidInput, type Issue } from "../errors.ts";

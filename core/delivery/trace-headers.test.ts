@@ -129,7 +129,7 @@ describe("the Postern-TLS field", () => {
   });
 });
 
-describe("what is said of the client", () => {
+describe("the statement about the client", () => {
   const other = parseDomainName("example.net");
 
   it("is the verdict when all recipients share it", () => {

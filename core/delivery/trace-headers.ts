@@ -1,12 +1,13 @@
+/** Header fields that the edge puts on top of a message. */
 import type { Mailbox } from "../name/mailbox.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import { canonicalAddress } from "../name/client-address.ts";
 import type { ClientCertificateResult } from "../policy/verdict.ts";
 
-/** The field that tells the next hop what was seen of TLS. It is removed from every message that comes in. */
+/** The field that shows the next hop the TLS of the session. It is removed from every message that comes in. */
 export const TLS_FIELD = "Postern-TLS";
 
-/** What a message's `Received:` tells (RFC 5321 section 4.4). Nothing in it needs to be clean. */
+/** Contents of a message's `Received:` (RFC 5321 section 4.4). Nothing in it needs to be clean. */
 export interface ReceivedFacts {
   /** As the client gave it, an address literal with its brackets. */
   readonly helo: string;
@@ -24,7 +25,7 @@ export interface ReceivedFacts {
   readonly receivedAtMs: number;
 }
 
-/** What `Postern-TLS:` tells. */
+/** Contents of `Postern-TLS:`. */
 export interface TlsStatement {
   /** null = plaintext. */
   readonly tls: { readonly protocol: string; readonly cipher: string; readonly sni: string | null } | null;
@@ -123,7 +124,7 @@ function addressLiteral(text: string): string {
   return address.includes(":") ? `[IPv6:${address}]` : `[${address}]`;
 }
 
-/** `for` is optional, so an address with anything to quote, or that nobody can see whole, is left out. */
+/** `for` is optional, so an address with anything to quote, or too long to be shown whole, is left out. */
 function forClause({ recipients, smtpUtf8 }: ReceivedFacts): string | null {
   const [only, second] = recipients;
   if (only === undefined || second !== undefined) return null;

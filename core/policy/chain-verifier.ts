@@ -1,8 +1,10 @@
+/** The port that judges a client's chain under a domain's trust, and its questions and answers. */
+
 /** What may vouch for clients of one domain, resolved from its trust stores. */
 export interface ResolvedTrust {
   /** SHA-256 over anchors and CRLs, lower-case hex: two trusts with one hash judge alike. Pins are not part of it. */
   readonly hash: string;
-  /** PEM of every anchor; empty = nobody. Public roots are spelled out here. */
+  /** PEM of every anchor; empty = no client is trusted. Public roots are spelled out here. */
   readonly anchorsPem: readonly string[];
   /** PEM of every CRL, one in each: Node's `crl` reads only the first of a text. */
   readonly crlsPem: readonly string[];
@@ -23,7 +25,7 @@ export type ChainVerdict =
       readonly valid: boolean;
       /** Row 7: which purposes the whole path lets pass. Meaningless when not valid. */
       readonly clientAuth: boolean;
-      /** Looked at only when `clientAuth` is false: whoever may be a client is accepted under either setting. */
+      /** Looked at only when `clientAuth` is false: a certificate for clients is accepted under either setting. */
       readonly serverAuth: boolean;
       /** OpenSSL's names of what failed, for the log: `unable to get local issuer certificate`. */
       readonly detail: string | null;

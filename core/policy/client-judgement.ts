@@ -33,7 +33,7 @@ export interface ClientQuestion {
 
 /**
  * Judges a client's chain from the cheapest proof to the dearest: a pin of the leaf, the handshake's verdict where it was
- * given by the same trust, a trust with nobody in it, the verifier's answer.
+ * given by the same trust, a trust without anchors, the verifier's answer.
  */
 export function judgeClient({ peer, settings, trust, nowMs, chain }: ClientQuestion): ClientJudgement {
   if (settings.trust.pins.includes(peer.spkiPin) && peer.notBefore <= nowMs && nowMs <= peer.notAfter) {

@@ -1,3 +1,4 @@
+/** Row 8 of the verdict: names of a client certificate beside the names that a domain allows. */
 import { type DomainName, wildcardOf } from "../name/domain-name.ts";
 import type { ClientCertificateSettings } from "../record/domain.ts";
 

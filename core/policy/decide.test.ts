@@ -226,7 +226,7 @@ describe("rows 5 to 8: the client's certificate", () => {
   );
 
   it.each([
-    ["the handshake trusted nobody", "clientAuth", UNJUDGED],
+    ["the handshake trusted no anchor", "clientAuth", UNJUDGED],
     ["the handshake judged under another trust", "clientAuth", { ...OK, trustHash: "trust-b" }],
     ["a wider purpose may still pass", "clientAuthOrServerAuth", refused("INVALID_PURPOSE")],
     ["the last error may hide an earlier one", "clientAuth", refused("INVALID_PURPOSE")],
@@ -251,7 +251,7 @@ describe("rows 5 to 8: the client's certificate", () => {
       "chain-needed",
     ));
 
-  it("calls everybody untrusted when nobody is trusted, without the verifier", () =>
+  it("calls every client untrusted when there is no anchor, without the verifier", () =>
     expect(
       brief(
         verdict(REQUIRE, facts(tls({ peer: peer(OK) })), null, { ...TRUST, anchorsPem: [], hash: "none" }),
@@ -330,7 +330,7 @@ describe("rows 5 to 8: the client's certificate", () => {
     expect([result.outcome, result.reason, result.clientCertificate]).toEqual(["accept", null, recorded]);
   });
 
-  it("tells why a certificate did not pass, and nothing of one that nobody asked about", () => {
+  it("gives the reason why a certificate did not pass, and none for one that no rule asks about", () => {
     const expired = facts(tls({ peer: peer(refused("CERT_HAS_EXPIRED")) }));
     const clientAuth = { purpose: "clientAuth" } as const;
     expect(verdict({ ...REQUIRE, ...clientAuth }, expired).detail).toBe("CERT_HAS_EXPIRED");
@@ -344,7 +344,7 @@ describe("rows 5 to 8: the client's certificate", () => {
     expect(verdict(REQUIRE, facts(tls({ peer: peer(OK) }))).detail).toBeNull();
   });
 
-  it("does not judge a certificate that nobody asked about", () =>
+  it("does not judge a certificate that no rule asks about", () =>
     expect(verdict({ mode: "none" }, facts(tls({ peer: peer(UNJUDGED) }))).clientCertificate).toBe(
       "not-requested",
     ));
@@ -418,7 +418,7 @@ describe("exceptions", () => {
     ["verified, under another name", peer(OK, { dnsNames: ["x.example"] }), null, null],
     ["untrusted", peer(UNJUDGED), judged(false, false, false), null],
   ] as const)(
-    "by client name hold at a domain that asks nobody when the certificate is %s",
+    "by client name hold at a domain that asks for none when the certificate is %s",
     (_, given, chain, index) => {
       const rule: Rule = {
         level: "require",

@@ -1,3 +1,4 @@
+/** The verdict for one recipient: all eight rows of semantics.md section 3. */
 import { withException } from "./exception.ts";
 import { mailboxKey, mailboxText, type Mailbox } from "../name/mailbox.ts";
 import { isInAny, type Network, parseNetwork } from "../name/network.ts";

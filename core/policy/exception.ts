@@ -1,3 +1,4 @@
+/** A domain's settings where one of its exceptions matches. */
 import type { DomainSettings, TlsException } from "../record/domain.ts";
 
 /** The domain's settings as they are where an exception matches. */

@@ -1,3 +1,4 @@
+/** What is known of a connection, its transaction and a recipient when the recipient is judged. */
 import type { PeerCertificate } from "../x509/peer-certificate.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { ChainVerdict } from "./chain-verifier.ts";

@@ -155,7 +155,7 @@ describe("asksForCertificate", () => {
     ["the SNI of a domain that does not", mixed, null, [], "mx.b.example", false],
     ["an unknown SNI", mixed, null, [], "mx.x.example", true],
     ["no SNI", mixed, null, [], null, true],
-    ["no SNI where nobody wants one", [domain(B, "accept")], null, [], null, false],
+    ["no SNI where no domain wants one", [domain(B, "accept")], null, [], null, false],
     ["no SNI where who wants one is served elsewhere", mixed, null, [A], null, false],
     ["a host shared by one that wants one", shared, null, [], "mx.shared.example", true],
     ["a shared host whose wanting domain is served elsewhere", shared, null, [A], "mx.shared.example", false],

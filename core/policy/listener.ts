@@ -1,3 +1,4 @@
+/** What a listener serves, offers and asks for before any recipient is known. */
 import type { DomainName } from "../name/domain-name.ts";
 import { countsOf, type DomainCounts, NO_DOMAIN } from "../snapshot/domain-group.ts";
 import type { DomainRecord } from "../record/domain.ts";

@@ -1,3 +1,4 @@
+/** Certificates and CRLs by name, and how many paths they allow. */
 import { readCertificateFields, type CertificateFields } from "../x509/certificate-fields.ts";
 import { comparableName } from "../x509/distinguished-name.ts";
 import { readPem } from "../x509/pem.ts";

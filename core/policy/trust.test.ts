@@ -42,7 +42,7 @@ describe("a domain's trust", () => {
     expect(resolve([first]).anchorsPem).not.toContain(block("ROOT"));
     expect(resolve([first], true).anchorsPem).toContain(block("ROOT"));
   });
-  it("trusts nobody when nothing is named", () => expect(resolve([]).anchorsPem).toEqual([]));
+  it("has no anchors when nothing is named", () => expect(resolve([]).anchorsPem).toEqual([]));
   it("has one hash for the same content in any order, and another for any other content", () => {
     expect(resolve([second, first]).hash).toBe(resolve([first, second]).hash);
     const hashes = [
@@ -55,7 +55,7 @@ describe("a domain's trust", () => {
     expect(new Set(hashes.map(({ hash }) => hash)).size).toBe(hashes.length);
   });
   it.each(["trust_gone", "trust_unknown"])(
-    "is unusable when %s cannot be read, and trusts nobody then",
+    "is unusable when %s cannot be read, and has no anchors then",
     (id) => expect(resolve([first, id as TrustStoreId])).toMatchObject({ unusable: true, anchorsPem: [] }),
   );
 

@@ -1,3 +1,4 @@
+/** A domain's trust stores resolved to anchors and CRLs. */
 import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import { createHash } from "node:crypto";
 import { readCertificateFields, spkiPinOf } from "../x509/certificate-fields.ts";
@@ -44,7 +45,7 @@ function keyOf(certificatePem: string): string {
 
 /** Resolves a domain's trust to anchors and CRLs under one snapshot. */
 export interface TrustResolver {
-  /** `unusable` when a trust store or its content is not there: nobody is then accepted, and nobody is called untrusted. */
+  /** `unusable` when a trust store or its content is missing: no client is then accepted, and none is called untrusted. */
   resolve(snapshot: Snapshot, trust: ClientTrust): ResolvedTrust;
 }
 

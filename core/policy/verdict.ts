@@ -1,3 +1,5 @@
+/** The verdict for one recipient, and the closed lists that it is made of. */
+
 /** What is our trouble rather than the client's: the failure is then deferred even under `reject`. */
 export type Circumstance =
   /** Row 1: the snapshot is stale for more than 60 s. */
@@ -21,7 +23,7 @@ export type ClientCertificateResult =
 
 /** The verdict for one recipient. */
 export interface Verdict {
-  /** What the client hears. */
+  /** Kind of reply that the client receives. */
   readonly outcome: "accept" | "defer" | "reject";
   /** The first row that failed; under `observe` it is set although the outcome is `accept`. */
   readonly reason: Reason | null;

@@ -25,7 +25,7 @@ const idsOf = (group: DomainGroup) => group.commonTrust()?.trustStoreIds ?? null
 
 describe("the one trust of a group", () => {
   it.each([
-    ["of nobody", [], null],
+    ["of no domain", [], null],
     ["of a domain that does not ask", [asking("a.example", notAsking)], null],
     ["of one that asks", [asking("a.example")], [T1]],
     ["of two with the same", [asking("a.example"), asking("b.example")], [T1]],

@@ -1,3 +1,4 @@
+/** Domains counted by what they want of a connection, kept up to date without walking them. */
 import type { DomainName } from "../name/domain-name.ts";
 import type { ClientTrust, DomainRecord, TlsException } from "../record/domain.ts";
 import { PersistentMap } from "./persistent-map.ts";

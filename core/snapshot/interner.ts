@@ -1,3 +1,4 @@
+/** Equal settings held once (hash consing). */
 import type { Every } from "../same-fields.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord, TlsSettings } from "../record/domain.ts";
@@ -10,7 +11,7 @@ export interface Interner {
   domain(record: DomainRecord): DomainRecord;
 }
 
-/** Where every domain has settings of its own, a table of all their texts would be larger than they are. */
+/** Where every domain has different settings, a table of all their texts would be larger than they are. */
 const SHARED_SETTINGS = 10_000;
 
 /** Of texts and host lists only what was seen lately is known: a table of all would cost more than it saves. */

@@ -1,3 +1,5 @@
+/** An immutable map that shares its unchanged parts with the map that it was made from. */
+
 /** A shard grows to this before the map gets more of them: it is what a change copies. */
 const SHARD_SIZE = 256;
 const MOST_SHARDS = 1024;
@@ -32,7 +34,7 @@ export class PersistentMap<K extends string, V> {
     return filling.build();
   }
 
-  /** Takes the shards as they are: nobody may change them any more. */
+  /** Takes the shards as they are: they must not be changed any more. */
   static holding<K extends string, V>(size: number, shards: Shards<K, V>): PersistentMap<K, V> {
     return new PersistentMap(size, shards);
   }

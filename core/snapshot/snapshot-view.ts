@@ -1,3 +1,4 @@
+/** A snapshot as its readers see it. */
 import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";

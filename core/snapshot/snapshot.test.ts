@@ -81,7 +81,7 @@ describe("applyEntries", () => {
     expect(applyEntries(damaged, [written], NONE).unreadable).toEqual([]);
   });
 
-  it("gives a host the certificate of its item, whoever names it", () => {
+  it("gives a host the certificate of its item, whichever domain names it", () => {
     const host = name("mx.example");
     const certificateId = "cert_1" as CertificateId;
     const record = { ...domainAtLevel("a.example", "accept", 4), mxHosts: [host] };

@@ -1,3 +1,4 @@
+/** A snapshot: built from all records, and made anew from the entries of the change log. */
 import {
   allFollowing,
   type ContentsWith,

@@ -11,7 +11,7 @@ import { REPLIES, type SmtpReply } from "../session/reply.ts";
 import type { RunningSession } from "../session/conversation.ts";
 import type { SmtpProtocol } from "../session/smtp-connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
-import { type ProxyHeaderOutcome, readProxyHeader } from "./read-proxy-header.ts";
+import { type ProxyHeaderOutcome, readProxyHeader } from "./proxy-protocol.ts";
 
 export interface AcceptLoopOptions {
   readonly listener: EdgeListener;
@@ -85,7 +85,7 @@ export class AcceptLoop {
     return address;
   }
 
-  /** Accepts nobody any more; sessions end as soon as no transaction of theirs is open. */
+  /** Accepts no more connections; sessions end as soon as no transaction of theirs is open. */
   drain(): void {
     this.#draining = true;
     this.#server.close();

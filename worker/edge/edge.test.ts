@@ -187,7 +187,7 @@ describe("a message", () => {
     expect(await edge.record()).toMatchObject({ messages: 0, end: "client-left" });
   });
 
-  it("is delivered once when its client resets the connection after the dot, and the record still tells of it", async () => {
+  it("is delivered once when its client resets the connection after the dot, and the record still has it", async () => {
     const delivery = recordingDelivery();
     const slow = gate();
     delivery.onMessage = async () => {

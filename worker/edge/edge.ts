@@ -1,3 +1,4 @@
+/** An SMTP edge: its options, its listeners, its drain and its status. */
 import type { Clock } from "../../core/clock.ts";
 import type {
   CertificateProblem,

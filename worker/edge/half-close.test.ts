@@ -83,7 +83,7 @@ describe.each(WAYS)("a client that closes its side %s", (_, begin, end) => {
     return { client, endSide: () => end(client, () => raw.end()) };
   }
 
-  it("after its QUIT hears every reply and 221, and its message is delivered once", async () => {
+  it("after its QUIT receives every reply and 221, and its message is delivered once", async () => {
     const edge = await start();
     const slow = gate();
     edge.delivery.onMessage = async () => {
@@ -117,7 +117,7 @@ describe.each(WAYS)("a client that closes its side %s", (_, begin, end) => {
     expect(edge.edge.stats().connections).toBe(0);
   });
 
-  it("while a next hop is asked about a recipient hears the answer, and those to all that it had sent", async () => {
+  it("while a next hop is asked about a recipient receives the answer, and those to all that it had sent", async () => {
     const edge = await start();
     const slow = gate();
     edge.delivery.onRecipient = async () => {
@@ -175,7 +175,7 @@ describe("a client that closes its side", () => {
     expect(await edge.record()).toMatchObject({ end: "client-left" });
   });
 
-  it("with everything it has to say at once hears every reply", async () => {
+  it("that sends everything at once receives every reply", async () => {
     const edge = await start();
     const client = await connected(edge);
     client.write(`${EHLO}${ENVELOPE}DATA\r\n${MESSAGE}QUIT\r\n`);
@@ -301,7 +301,7 @@ describe("a client that closes its side in a handshake", () => {
 
 /** A slow next hop and the product's own deliveries. */
 describe("a client that closes its side behind its dot and QUIT", () => {
-  it("hears 250 once its message is in the maildir", async () => {
+  it("receives 250 once its message is in the maildir", async () => {
     const directory = await mkdtemp(join(tmpdir(), "postern-half-close-"));
     onTestFinished(() => rm(directory, { recursive: true }));
     const delivery = createMaildirDelivery({ clock: { now: () => Date.now() } });
@@ -313,7 +313,7 @@ describe("a client that closes its side behind its dot and QUIT", () => {
     expect(await readdir(join(directory, "new"))).toHaveLength(1);
   });
 
-  it.each(["smtp", "lmtp"] as const)("hears 250 once a slow next hop has it, by %s", async (scheme) => {
+  it.each(["smtp", "lmtp"] as const)("receives 250 once a slow next hop has it, by %s", async (scheme) => {
     const slow = gate();
     const hop = await startFakeNextHop({
       lmtp: scheme === "lmtp",

@@ -1,4 +1,5 @@
-import { isIPv4, isIPv6 } from "node:net";
+/** The PROXY header in front of a connection: read from a socket, and parsed. */
+import { isIPv4, isIPv6, type Socket } from "node:net";
 import { canonicalAddress } from "../../core/name/client-address.ts";
 
 /** What a PROXY header says of the client (HAProxy's "The PROXY protocol", versions 1 and 2). */
@@ -44,7 +45,7 @@ export function parseProxyHeader(bytes: Buffer): ProxyHeaderResult {
  * Whether a stream that begins with these bytes can begin with a header; false for every HTTP request as soon as it differs.
  * What may is for `parseProxyHeader` to judge.
  */
-export const mayBeProxyHeader = (bytes: Buffer): boolean =>
+const mayBeProxyHeader = (bytes: Buffer): boolean =>
   startsLike(bytes, SIGNATURE_V2) || startsLike(bytes, SIGNATURE_V1);
 
 /** Whether the bytes are a prefix of the signature or begin with all of it. */
@@ -108,4 +109,52 @@ const isPort = (text: string): boolean => /^(?:0|[1-9]\d{0,4})$/.test(text) && N
 function proxied(text: string, port: number): ProxyHeader | null {
   const address = text.includes("%") ? null : canonicalAddress(text);
   return address === null ? null : { kind: "proxied", address, port };
+}
+
+export type ProxyHeaderOutcome =
+  | { readonly kind: "header"; readonly header: ProxyHeader }
+  /** The stream begins with something else, all of which is unread again. */
+  | { readonly kind: "absent" }
+  | { readonly kind: "bad" }
+  | { readonly kind: "timeout" }
+  | { readonly kind: "closed" };
+
+/**
+ * Takes the PROXY header off a new socket and leaves everything after it unread. `done` is called once.
+ *
+ * @param deadlineMs Absolute, from this call.
+ */
+export function readProxyHeader(
+  socket: Socket,
+  deadlineMs: number,
+  done: (outcome: ProxyHeaderOutcome) => void,
+): void {
+  let bytes: Buffer = Buffer.alloc(0);
+  const timer = setTimeout(() => finish({ kind: "timeout" }), deadlineMs);
+  const onClosed = (): void => finish({ kind: "closed" });
+
+  function finish(outcome: ProxyHeaderOutcome): void {
+    clearTimeout(timer);
+    socket.off("readable", onReadable);
+    for (const event of ["end", "close", "error"]) socket.off(event, onClosed);
+    done(outcome);
+  }
+
+  function onReadable(): void {
+    for (let chunk: unknown = socket.read(); Buffer.isBuffer(chunk); chunk = socket.read()) {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      if (!mayBeProxyHeader(bytes)) {
+        socket.unshift(bytes);
+        return finish({ kind: "absent" });
+      }
+      const result = parseProxyHeader(bytes);
+      if (result.kind === "bad") return finish(result);
+      if (result.kind === "more") continue;
+      if (bytes.length > result.length) socket.unshift(bytes.subarray(result.length));
+      return finish(result);
+    }
+  }
+
+  for (const event of ["end", "close", "error"]) socket.once(event, onClosed);
+  socket.on("readable", onReadable);
 }

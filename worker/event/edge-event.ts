@@ -1,3 +1,4 @@
+/** All events of an edge, as one closed union. */
 import type { CertificateProblem } from "../../core/edge-report/edge-reports.ts";
 import type { DeliveryFailure, DeliveryPhase, DeliveryRoute } from "../../core/delivery/delivery.ts";
 import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "../../core/policy/verdict.ts";
@@ -37,7 +38,7 @@ export const HANDSHAKE_FAILURES = [
 export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
 
 /**
- * All that the edge tells of itself while it works. A closed list: metrics count by `kind` and the closed fields, logs
+ * All events of an edge while it works. A closed list: metrics count by `kind` and the closed fields, logs
  * take what they need. Free text in it is escaped and bounded already.
  */
 export type EdgeEvent =

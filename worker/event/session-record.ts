@@ -1,3 +1,4 @@
+/** The record that each session leaves in the log. */
 import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "../../core/policy/verdict.ts";
 import type { Timestamp } from "../../core/clock.ts";
 import type { LimitName } from "../config/limits.ts";

@@ -110,7 +110,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     "content-length": Buffer.byteLength(answer.body),
     "cache-control": "no-store",
     ...(answer.status === 405 ? { allow: "GET, HEAD" } : {}),
-    // A body that nobody reads would be parsed as the next request.
+    // A body that is not read would be parsed as the next request.
     ...(answer.status === 405 ? { connection: "close" } : {}),
   });
   response.end(request.method === "HEAD" ? undefined : answer.body);

@@ -46,7 +46,7 @@ async function open(): Promise<{ readonly socket: Socket; heard(): string; close
 const request = (path: string, connection = "close"): Buffer =>
   Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 10.0.0.9:8081\r\nConnection: ${connection}\r\n\r\n`);
 
-/** One turn of the event loop and its reads, so that what follows is a segment of its own. */
+/** One turn of the event loop and its reads, so that the next write is a separate segment. */
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 async function answerTo(...segments: readonly Buffer[]): Promise<string> {

@@ -1,6 +1,7 @@
+/** PROXY headers in front of HTTP, for the health checks of load balancers. */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
-import { type ProxyHeaderOutcome, readProxyHeader } from "../edge/read-proxy-header.ts";
+import { type ProxyHeaderOutcome, readProxyHeader } from "../edge/proxy-protocol.ts";
 
 /** Why a connection to the health server was closed before HTTP began. */
 export type HealthRefusal =

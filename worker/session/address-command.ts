@@ -1,3 +1,5 @@
+/** The argument of MAIL and RCPT: its path and its parameters, byte for byte. */
+
 /** The path of MAIL or RCPT as it came (RFC 5321 section 4.1.2), source routes dropped. */
 export type Path =
   | { readonly kind: "null" }

@@ -1,3 +1,4 @@
+/** One conversation with a client, and the wire that it is held over. */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Limits } from "../config/limits.ts";

@@ -81,7 +81,7 @@ describe("DataDeadline", () => {
     expect(passed).toEqual(["dataMinBytesPerSecond"]);
   });
 
-  it("takes the mean since 354, so a client that was fast may pause, and not for ever", () => {
+  it("takes the mean since 354, so a client that was fast may pause, but not without end", () => {
     const { passed, stream } = started();
     feed(stream, 30, 1_000);
     feed(stream, 29, 0);

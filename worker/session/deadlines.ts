@@ -1,3 +1,4 @@
+/** Deadlines of a session: for its next command, for the whole of it, and for a message. */
 import type { Limits } from "../config/limits.ts";
 
 /**

@@ -1,3 +1,4 @@
+/** A message from DATA's 354 to its dot: deadlines, size, and the rest of a message that was refused early. */
 import type { Readable } from "node:stream";
 import type { Limits } from "../config/limits.ts";
 import { DataDeadline, type WatchedStream } from "./deadlines.ts";
@@ -19,7 +20,7 @@ export interface ReceptionOptions {
 /** How far a message over the size limit is read on, so that its sender can hear 552 rather than a reset. */
 const OVERRUN_BYTES = 1_048_576;
 
-/** From `354` to the reply; null = nobody is there to hear one. Never rejects. */
+/** From `354` to the reply; null = the client can no longer receive one. Never rejects. */
 export async function receiveMessage(
   stream: MessageStream,
   { limits, transfer, cutAt, isOpen }: ReceptionOptions,

@@ -1,3 +1,4 @@
+/** A message of a transaction on its way to the delivery, with its trace headers and its reply. */
 import type { Readable } from "node:stream";
 import type { Clock } from "../../core/clock.ts";
 import type { DeliveryReply } from "../../core/delivery/delivery.ts";

@@ -6,7 +6,7 @@ import { passedBack, REPLIES, type SmtpReply } from "./reply.ts";
 
 /** Why a message did not pass, when it was not the delivery that refused it. */
 export type MessageFailure =
-  /** Something in it, or too much mail at this moment: `reply` is what the client hears. */
+  /** Something in it, or too much mail at this moment: `reply` is the answer to the client. */
   | { readonly kind: "refused"; readonly reply: SmtpReply }
   /** The client left, or was cut. */
   | { readonly kind: "broken-off" };

@@ -139,7 +139,7 @@ describe("the judge of a connection's recipients", () => {
     expect(settings?.name).toBe("a.example");
   });
 
-  it("asks the verifier once for each trust, whoever asks it at the same time", async () => {
+  it("asks the verifier once for each trust, also for recipients judged at the same time", async () => {
     const { verdictOn, questions } = judgeWith({ answers: [VALID, INVALID] });
     const together = await Promise.all(["a.example", "b.example"].map((domain) => verdictOn(domain)));
     expect(together).toEqual(["accept", "accept"]);

@@ -1,3 +1,4 @@
+/** Every SMTP reply of the edge, as tables: for verdicts, for commands, for limits. */
 import type { DomainRecord } from "../../core/record/domain.ts";
 import type { Circumstance, Verdict, Reason } from "../../core/policy/verdict.ts";
 import type { LimitName } from "../config/limits.ts";
@@ -100,9 +101,9 @@ function askBySni({ domain, settings }: Parameters<Text>[0]): string {
 }
 
 /**
- * What a refused or deferred recipient hears.
+ * The reply to a refused or deferred recipient.
  *
- * @param recipientDomain as the client wrote it, when it is no domain name of ours.
+ * @param recipientDomain as the client wrote it, when it is no domain name.
  * @param settings null in rows 1 and 2.
  */
 export function verdictReply(
@@ -132,7 +133,7 @@ function reply(code: number, enhanced: string, text: string): SmtpReply {
   return { code, text: `${enhanced} ${text}`.slice(0, MAX_TEXT) };
 }
 
-/** Every other answer of ours. */
+/** All our other replies. */
 export const REPLIES = {
   mailNeedsTls: reply(530, "5.7.0", "Must issue a STARTTLS command first"),
   starttlsUnavailable: reply(454, "4.7.0", "TLS is not available now; try again later"),

@@ -37,7 +37,7 @@ interface Given extends Partial<Pick<EdgeOptionsForTests, "chainVerifier" | "pos
   readonly usable?: () => boolean | Promise<boolean>;
 }
 
-/** A session without a socket, and what it tells. */
+/** A session without a socket, and its events. */
 function begin(given: Given = {}) {
   const { settings = SETTINGS, limits, connection, usable = () => true, ...rest } = given;
   const events: EdgeEvent[] = [];

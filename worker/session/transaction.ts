@@ -1,3 +1,4 @@
+/** One mail transaction, and the facts that its recipients are judged by. */
 import type { Mailbox } from "../../core/name/mailbox.ts";
 import type {
   DeliveryReply,

@@ -1,3 +1,4 @@
+/** Server certificates and keys from the vault, checked and held in memory. */
 import { createHash, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { CertificateRecord, MaterialReference } from "../../core/record/certificate.ts";

@@ -1,3 +1,4 @@
+/** The TLS context of an edge: suites, signatures, groups, anchors and CRLs, as OpenSSL takes them. */
 import type { KeyMaterial } from "../../core/x509/serving-material.ts";
 import { constants, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";

@@ -1,3 +1,4 @@
+/** Groups for key exchange, and curves of clients' certificates. */
 import type { ClientHello } from "./client-hello.ts";
 
 /** Groups for key exchange, in our order. */

@@ -8,7 +8,7 @@ export type ClientHelloOutcome =
   | { readonly kind: "closed" };
 
 /**
- * Reads a ClientHello from a socket that nobody else reads, and puts every byte back, so that a TLSSocket on top of it
+ * Reads a ClientHello from a socket without another reader, and puts every byte back, so that a TLSSocket on top of it
  * finds the stream as it came. `done` is called once, in the tick of the last byte: nothing is lost if it wraps the socket at once.
  *
  * @param deadlineMs Absolute, from this call.
@@ -40,7 +40,7 @@ export function readClientHello(
     }
   }
 
-  // Closed while the command before STARTTLS was answered: no event tells of it any more.
+  // Closed while the command before STARTTLS was answered: no event reports it any more.
   if (socket.readableEnded) return onClosed();
   for (const event of ["end", "close", "error"]) socket.once(event, onClosed);
   socket.on("readable", onReadable);

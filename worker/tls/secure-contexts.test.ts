@@ -135,7 +135,7 @@ describe("secure contexts", () => {
   it.each([
     ["an anchor", { anchorsPem: ["not a certificate"] }],
     ["a CRL", { crlsPem: ["not a CRL"] }],
-  ])("trust nobody where %s cannot be read, and are no worse otherwise", async (_, broken) => {
+  ])("trust no client where %s cannot be read, and are no worse otherwise", async (_, broken) => {
     const { contexts } = bench();
     const serving = await contexts.get(choice({ trust: { ...trust, ...broken } }), others());
     expect(serving?.trustHash).toBeNull();
@@ -264,7 +264,7 @@ describe("secure contexts", () => {
   it.each([
     ["anchors", { ...trust, anchorsPem: ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"] }],
     ["CRLs", { ...trust, crlsPem: ["-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----"] }],
-  ])("trust nobody when the %s do not load", async (_what, broken) => {
+  ])("trust no client when the %s do not load", async (_what, broken) => {
     const { contexts, events } = bench();
     const serving = await contexts.get(choice({ trust: broken }), others());
     expect(serving?.trustHash).toBeNull();

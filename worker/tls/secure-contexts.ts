@@ -25,7 +25,7 @@ export interface ContextChoice extends TlsChoice {
 /** A context ready for a handshake, and the trust that its verdict will be good for. */
 export interface ServingContext {
   readonly context: SecureContext;
-  /** null = it trusts nobody: OpenSSL's verdict says nothing. */
+  /** null = it trusts no anchor: OpenSSL's verdict has no meaning. */
   readonly trustHash: string | null;
 }
 
@@ -97,7 +97,7 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
       try {
         return { context: createContext(parts), trustHash: parts.trust.hash };
       } catch {
-        // Anchors or CRLs that do not load: the certificate serves on, the chain is judged afterwards, by nobody's trust.
+        // Anchors or CRLs that do not load: the certificate serves on, the chain is judged after the handshake.
         onEvent({ kind: "context", outcome: "failed", cached: cache.size });
       }
     }
@@ -162,7 +162,7 @@ async function firstThatLoads(
   return null;
 }
 
-/** Names that share the default certificate and trust nobody share a context: nothing in it is theirs. */
+/** Names that share the default certificate and have no trust share a context: nothing in it differs. */
 function cacheKey(choice: ContextChoice, material: LoadedMaterial): string {
   const isDefault = material.certificateId === null && choice.trust === null;
   return `${isDefault ? "" : (choice.host ?? "")} ${material.key} ${choice.trust?.hash ?? ""} ${choice.clientCurves}`;

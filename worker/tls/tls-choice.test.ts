@@ -131,7 +131,7 @@ describe("the trust of a handshake", () => {
     },
     { title: "no SNI", domains: [asking("a.example", 1)], sni: null, anchors: null },
     { title: "an unknown SNI", domains: [asking("a.example", 1)], sni: "elsewhere.example", anchors: null },
-    { title: "nobody who asks", domains: [quiet("a.example")], sni: MX, anchors: null },
+    { title: "no domain that asks", domains: [quiet("a.example")], sni: MX, anchors: null },
   ])("with $title", ({ domains, sni, anchors }) => {
     const { trust } = choose(situation(domains), sni);
     expect(trust?.anchorsPem.map((pem) => pem.trim()) ?? null).toEqual(
@@ -165,7 +165,7 @@ describe("asking", () => {
     expect(choose(situation(mixed), sni).ask).toBe(ask);
   });
 
-  it("takes no notice of a domain that has a listener of its own", () => {
+  it("takes no notice of a domain that has a dedicated listener", () => {
     const given = situation(mixed, { dedicated: ["a.example"] });
     expect(choose(given, null).ask).toBe(false);
     expect(choose(given, "mx.a.example").ask).toBe(false);

@@ -12,7 +12,7 @@ export interface TlsChoice {
   readonly host: DomainName | null;
   /** null = the edge's default certificate. */
   readonly certificate: CertificateRecord | null;
-  /** What the handshake verifies against and names in its CertificateRequest; null = nobody, judged afterwards. */
+  /** What the handshake verifies against and names in its CertificateRequest; null = no anchors, judged after the handshake. */
   readonly trust: ResolvedTrust | null;
   readonly ask: boolean;
 }

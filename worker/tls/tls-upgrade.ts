@@ -1,3 +1,4 @@
+/** The handshake on an accepted socket: from the ClientHello to the facts that are kept of it. */
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import {
@@ -49,7 +50,7 @@ export type UpgradeOutcome =
   | FailedHandshake;
 
 /**
- * Turns a plaintext socket that nobody reads into a TLS socket: reads the ClientHello, lets the caller choose by its name,
+ * Turns a plaintext socket without a reader into a TLS socket: reads the ClientHello, lets the caller choose by its name,
  * and makes the handshake. Calls `done` once.
  *
  * @returns a function that gives up at once, whatever the stage.
