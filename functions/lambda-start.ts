@@ -1,3 +1,5 @@
+/** The start of a Lambda function with a wrong environment. */
+
 import { writeSync } from "node:fs";
 import { EXIT_WRONG_ENVIRONMENT, WrongEnvironment } from "../core/environment.ts";
 

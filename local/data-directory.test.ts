@@ -42,7 +42,7 @@ describe("DATA_DIR", () => {
 
   it("is left as it is when it is a folder with something in it, and says so", () => {
     chmodSync(root, 0o755);
-    writeFileSync(join(root, "of-somebody"), "");
+    writeFileSync(join(root, "of-another-program"), "");
     for (let start = 0; start < 2; start += 1) {
       const data = openDataDirectory(root);
       expect([modeOf(root), data.isOpenToOthers]).toEqual([0o755, true]);

@@ -1,3 +1,5 @@
+/** DATA_DIR: the names of its files, its rights and its lock. */
+
 import { accessSync, chmodSync, constants, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -57,7 +59,7 @@ function prepareDirectory(path: string): boolean {
     if (!found.isDirectory()) throw new StartFailure("DATA_DIR", `${path} is not a directory`);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     if ((found.mode & 0o077) === 0) return false;
-    // DATA_DIR=/tmp or =. is somebody's folder, and closing it would lock others out.
+    // DATA_DIR=/tmp or =. is a folder that others use, and closing it would lock them out.
     if (readdirSync(path).length > 0) return true;
     chmodSync(path, 0o700);
     return false;

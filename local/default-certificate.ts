@@ -97,7 +97,7 @@ function dateProblem({ material, leftOut = [] }: NewCertificate, nowMs: number):
   return problems.length === 0 ? null : [...new Set(problems)].join("; ");
 }
 
-/** Only a file of ours is renewed; what is wrong with it is then no reason to stop. */
+/** Only a file that Postern made is renewed; a problem of it is then no reason to stop. */
 function mustRenew(text: string, { name, nowMs }: DefaultCertificateOptions): boolean {
   if (!text.startsWith(MADE_HERE)) return false;
   try {

@@ -1,3 +1,5 @@
+/** Files that are replaced whole and survive a crash. */
+
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -13,9 +13,9 @@ export interface FirstScreen {
   /** The folder of package.json. */
   readonly packageDir: string;
   readonly dataDir: string;
-  /** Where DATA_DIR is when nobody says so. */
+  /** The default of DATA_DIR. */
   readonly defaultDataDir: string;
-  /** What a person should know at once. */
+  /** Facts that a person should know at once. */
   readonly notes: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export function firstScreen(screen: FirstScreen): string {
   return [
     screen.hasSettings
       ? "Postern is running."
-      : "Postern has started WITHOUT SETTINGS: they could not be read, and no mail is taken until they are.",
+      : "Postern has started WITHOUT SETTINGS: they could not be read, and no mail is accepted until they are.",
     "",
     ...rows.map(([name = "", value = ""]) => `  ${name.padEnd(10)}  ${value}`),
     "",

@@ -29,7 +29,7 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** As bound. */
   readonly port: number;
-  /** Accepts nobody any more and resolves when requests in progress are answered, or cut after `REQUEST_TIMEOUT_MS`. */
+  /** Accepts no more connections, and resolves when requests in progress are answered, or cut after `REQUEST_TIMEOUT_MS`. */
   close(): Promise<void>;
 }
 
@@ -112,7 +112,7 @@ function requestListener({ fetch, onRefused, onError }: HttpServerOptions) {
       }
       const refusal = refuse({
         code: "internal",
-        detail: "The log has the cause under this request id.",
+        detail: "The log has the cause under this requestId.",
         reason: "internal",
       });
       onError(error, refusal.refused.requestId);
@@ -153,7 +153,7 @@ function answerWhatNodeRefuses(server: Server, onRefused: HttpServerOptions["onR
   });
 }
 
-/** Whoever does not read the answer, or does not hang up after it, does not keep the socket. */
+/** A client that does not read the answer, or does not close after it, does not keep the socket. */
 function endWith(socket: Duplex, text: string): void {
   socket.on("error", () => undefined);
   socket.end(text, () => void socket.destroy());

@@ -36,13 +36,13 @@ export interface LocalProduct {
   readonly listeners: readonly ReportedListener[];
   readonly token: ApiToken;
   readonly tokenPath: string;
-  /** What a person should know at once. */
+  /** Facts that a person should know at once. */
   readonly notes: readonly string[];
   /** False = nothing is enforced yet: the settings could not be read. */
   readonly hasSettings: boolean;
 }
 
-/** Settings in DATA_DIR are read within milliseconds; a start does not wait for ever where they cannot be. */
+/** Settings in DATA_DIR are read within milliseconds; a start does not wait longer where they cannot be read. */
 const FIRST_SNAPSHOT_WITHIN_MS = 10_000;
 const DAY_MS = 24 * 3600 * 1000;
 const WARN_BEFORE_MS = 30 * DAY_MS;
@@ -134,9 +134,8 @@ function notesOf(found: {
 }): readonly string[] {
   const { data, verifier, certificate, isHeld, clock } = found;
   const notes: string[] = [];
-  if (!isHeld) notes.push("the settings could not be read yet; mail is put off with 421 until they are");
-  if (data.isOpenToOthers)
-    notes.push(`others may look into ${data.path}; what is kept there is closed to them`);
+  if (!isHeld) notes.push("the settings could not be read yet; mail is deferred with 421 until they are");
+  if (data.isOpenToOthers) notes.push(`other users may list ${data.path}; they cannot read the files in it`);
   if (!verifier.available) {
     notes.push(`client certificates are judged in the handshake only (${verifier.problem ?? "no openssl"})`);
   }

@@ -1,3 +1,5 @@
+/** Detection of a DATA_DIR that was used and has lost its settings. */
+
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { StartFailure } from "../worker/process/start-failure.ts";

@@ -15,7 +15,7 @@ import { type LocalProduct, startLocalProduct } from "./local-product.ts";
  */
 
 const PACKAGE_DIR = resolve(import.meta.dirname, "..");
-// Whoever read the screen may be gone (`npm start | head`): that must not end the mail.
+// The reader of the screen may have ended (`npm start | head`): that must not stop the mail.
 process.stdout.on("error", () => undefined);
 const screen = (text: string): void => void process.stdout.write(text);
 

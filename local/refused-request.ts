@@ -1,3 +1,5 @@
+/** Requests that end before the API sees them: their status, problem and log line. */
+
 import { randomUUID } from "node:crypto";
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import { PROBLEM_TYPE, type ProblemCode, problemText, statusOf } from "../functions/api/problem.ts";
@@ -50,7 +52,7 @@ const BY_CODE: ReadonlyMap<string, { readonly code: ProblemCode; readonly detail
     CONNECTION_NEEDED,
     {
       code: "request-timeout",
-      detail: "all connections are in use, and this one waited for its request; try again",
+      detail: "too many connections, and this one sent no complete request; try again",
     },
   ],
   ["HPE_HEADER_OVERFLOW", { code: "header-too-large", detail: "the header is over 16 KB" }],

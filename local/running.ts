@@ -1,3 +1,5 @@
+/** Addresses of the running process, as kept in running.json and as shown. */
+
 import { join } from "node:path";
 import { z } from "zod";
 import { DATA_FILES } from "./data-directory.ts";

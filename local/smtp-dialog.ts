@@ -22,7 +22,7 @@ export class SmtpDialog {
     this.#follow(socket);
   }
 
-  /** @throws when nobody listens there, or the greeting does not come. */
+  /** @throws when the connection is refused, or no greeting arrives. */
   static async connect(
     at: { readonly host: string; readonly port: number },
     print: (line: string) => void,

@@ -14,7 +14,7 @@ export interface StoreFile {
 
 /**
  * A process that has a deleted file open goes on reading and writing it, and SQLite serves pages from memory over a
- * damaged one: mail would be judged by settings that nobody can change any more, and changes would be gone at the next
+ * damaged one: mail would be judged by settings that cannot be changed any more, and changes would be gone at the next
  * start. So the file is looked at before each call (10 µs).
  */
 export function watchStoreFile(path: string): StoreFile {

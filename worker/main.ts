@@ -19,7 +19,7 @@ import { type Starting, runProcess } from "./process/process.ts";
 import type { BackupSource } from "./settings/poller.ts";
 import manifest from "../package.json" with { type: "json" };
 
-/** The SMTP worker on AWS, a process of its own: where its adapters are chosen. The log is on standard output. */
+/** The SMTP worker as a process on AWS: its settings come from DynamoDB and S3, and its log is on standard output. */
 
 /** An edge writes no keys, so it needs no key of KMS to write them under. */
 const storesSchema = awsConfigSchema.partial({ KEY_KMS_KEY_ID: true });

@@ -164,7 +164,7 @@ describe("a worker with settings", () => {
     expect(logged.filter((event) => event === "settings-stale").length).toBeGreaterThan(0);
   });
 
-  it("drains: not ready, nobody new, 421 to who is idle; then takes its report away", async () => {
+  it("drains: not ready, no new connections, 421 to idle sessions; then removes its report", async () => {
     const { smtpPort, health, reports, worker: started } = await start(storeAt(3));
     await started.firstSnapshot;
     const idle = await SmtpClient.connect(smtpPort);

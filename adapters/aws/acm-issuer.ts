@@ -36,7 +36,7 @@ const TAG = "postern:certificate";
 /** As base64url: ACM takes no #, $ or % in a passphrase. */
 const PASSPHRASE_BYTES = 32;
 
-/** Names that ACM will not take, and why, in the words of its own errors. */
+/** Names that ACM will not take, and why, in the words of its errors. */
 const REFUSED_NAMES: ReadonlySet<string> = new Set([
   "InvalidDomainValidationOptionsException",
   "InvalidParameterException",

@@ -1,3 +1,5 @@
+/** Clients of AWS's SDK and the options that all of them share. */
+
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 
 /**

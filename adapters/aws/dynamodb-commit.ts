@@ -1,3 +1,5 @@
+/** One write as DynamoDB transactions: the record, its references, its log entry and the head. */
+
 import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
 import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
 import type { MxHost, MxHostChange, MxHostRead, StoredHostField } from "../../core/record/mx-host.ts";

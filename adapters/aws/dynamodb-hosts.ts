@@ -1,3 +1,5 @@
+/** MX hosts as items of the table. */
+
 import type { CertificateId } from "../../core/name/ids.ts";
 import { isCertificateId } from "../../core/name/ids.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";

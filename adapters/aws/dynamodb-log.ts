@@ -1,3 +1,5 @@
+/** Reads of the change log and its head. */
+
 import type { ChangeFeed, FeedEntry } from "../../core/store/store.ts";
 import { readFeedEntry } from "../../core/store/stored-record.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
@@ -66,7 +68,7 @@ export interface EntryRange {
 
 /**
  * Entries behind `after` up to `head`, fewer than `limit` where one request reads no more (1 MB). A strongly consistent
- * Query may show an entry before its predecessor: whoever applies them checks that they continue without a gap.
+ * Query may show an entry before its predecessor: code that applies them must check that they continue without a gap.
  */
 export async function entriesUpTo(
   table: DynamoDbTable,

@@ -1,3 +1,5 @@
+/** Domains that name a host: reads of the references. */
+
 import type { DomainName } from "../../core/name/domain-name.ts";
 import { readDomain, readOrReport } from "../../core/store/stored-record.ts";
 import { mapAtMost } from "./at-most.ts";

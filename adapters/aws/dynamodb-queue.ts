@@ -113,7 +113,7 @@ export class DynamoDbQueue implements WriterQueue {
 const STORED_AT = "storedAt";
 const IS_OFFERED: Condition = { expression: `attribute_exists(json) AND attribute_not_exists(${STORED_AT})` };
 
-/** Takes an offer that is there and not stored yet, together with what stores it. */
+/** Marks an open offer as stored, in the transaction that stores it. */
 export const offerAction = (ticket: number, revision: number): Action => ({
   update: offerKey(ticket),
   set: `SET ${STORED_AT} = :revision REMOVE json`,

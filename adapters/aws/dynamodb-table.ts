@@ -1,3 +1,5 @@
+/** The table behind the SDK: requests, conditions and pages, with errors as those of core/. */
+
 import {
   type AttributeValue,
   BatchGetItemCommand,
@@ -173,7 +175,7 @@ export class DynamoDbTable {
   }
 
   /**
-   * Where there is no item yet; one that is there stays as it is: it may come from a try of this call that had no answer, and
+   * Only where no item exists. An existing one is not changed: it may come from a try of this call that had no answer, and
    * may have been changed since.
    */
   async putNew(item: Item): Promise<void> {

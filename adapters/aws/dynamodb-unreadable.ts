@@ -1,3 +1,5 @@
+/** Items that cannot be read, as records that a later write can replace. */
+
 import { isTrustStoreId } from "../../core/name/ids.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { RecordKind, UnreadableRecord } from "../../core/store/store.ts";

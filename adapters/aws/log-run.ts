@@ -1,3 +1,5 @@
+/** The newest entries of the change log without a gap, for a list in descending order. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
 import type { LogEntry } from "../../core/store/store.ts";

@@ -1,3 +1,5 @@
+/** References between records: the changes that a write makes to them. */
+
 import type { DomainRecord } from "../../core/record/domain.ts";
 import type { Commit, UnreadableRecord } from "../../core/store/store.ts";
 import { domainOfTrustStoreKey, domainOnHostKey, hostOfCertificateKey, type ItemKey } from "./table-keys.ts";

@@ -42,7 +42,7 @@ interface Place {
 
 /**
  * DeliveryTarget for `s3://` routes: `<id>.json` with envelope and facts, then `<id>.eml`. The second makes the message exist,
- * whole or not at all; a `.json` alone is a message that never came to its end, and whoever reads the bucket passes it over.
+ * whole or not at all; a `.json` alone is a message that was not completed, and readers of the bucket must ignore it.
  * Nothing is ever deleted or read, so that a role which may only put objects is enough.
  */
 export function createS3Delivery(options: S3DeliveryOptions): DeliveryTarget {

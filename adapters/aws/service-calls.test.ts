@@ -80,7 +80,7 @@ describe("a call", () => {
   it.each([
     ["a request that can never work", answered("ValidationException", 400), []],
     ["what the caller expects", answered("PreconditionFailed", 412), ["PreconditionFailed"]],
-    ["a mistake of ours", new TypeError("x is not a function"), []],
+    ["an error in our own code", new TypeError("x is not a function"), []],
   ])("passes %s on", async (_, error, expected) => {
     const { tries, send } = failing(error);
     await expect(new ServiceCalls("store", {}, effects()).call(send, expected)).rejects.toBe(error);

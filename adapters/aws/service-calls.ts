@@ -1,3 +1,5 @@
+/** Calls to an AWS service: deadline, retries and errors as those of core/. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
 
@@ -98,7 +100,7 @@ export class ServiceCalls {
 
   #translated(error: unknown, expected: readonly string[]): unknown {
     if (!isOfService(error) || expected.includes(error.name)) return error;
-    // A request that can never work is a mistake of ours.
+    // A request that can never work is an error in our own code.
     if (error.name === "ValidationException") return error;
     return new Unavailable(`the ${this.#service} refuses our requests`, { cause: error });
   }

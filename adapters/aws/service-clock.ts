@@ -12,7 +12,7 @@ const CUT_MS = 500;
 
 /**
  * The service's clock, from the `Date` header of every answer (RFC 9110 section 6.6.1): right to about a second, however
- * wrong this machine's clock is. DynamoDB has no time of its own that a write could store.
+ * wrong this machine's clock is. DynamoDB has no clock that a write could store the time of.
  */
 export function serviceClock(client: DynamoDBClient, ownNow: () => number): HeardClock {
   let aheadMs: number | null = null;

@@ -1,3 +1,5 @@
+/** Keys of the table's items. The one place that builds or reads a key. */
+
 import { createHash } from "node:crypto";
 import type { CertificateId, EdgeId, TrustStoreId } from "../../core/name/ids.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
@@ -180,7 +182,7 @@ function namesRange(pk: string, before: string, { prefix = "", after }: NameFilt
 /** As DynamoDB orders text: by the octets of UTF-8. */
 const isLess = (a: string, b: string): boolean => Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
 
-/** 128 bits are enough: nobody chooses accounts to collide with another, and they could not if they tried. */
+/** 128 bits are enough: callers do not choose accounts, and a collision could not be found. */
 const accountPart = (account: string): string => digest(account).subarray(0, 16).toString("hex");
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

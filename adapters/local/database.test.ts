@@ -188,7 +188,7 @@ describe("a transaction", () => {
     }
   });
 
-  it("does not call a mistake of ours unavailable", () => {
+  it("does not report an error in our own code as unavailable", () => {
     expect(() => open(":memory:").run("SELECT * FROM nowhere")).not.toThrow(Unavailable);
     expect(() => open(":memory:").run("SELECT * FROM nowhere")).toThrow("no such table");
   });

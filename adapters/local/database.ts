@@ -1,3 +1,5 @@
+/** SQLite by Node: connections, transactions, errors as those of core/. */
+
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";

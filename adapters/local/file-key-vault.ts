@@ -138,7 +138,7 @@ export class FileKeyVault implements KeyVault, VaultInventory {
       await mkdir(directory, { mode: 0o700 }).catch((error: unknown) => {
         if (codeOf(error) !== "EEXIST") throw error;
       });
-      // Also when it was there: whoever made it may have died before this line.
+      // Also when it existed: the process that made it may have ended before this line.
       await syncDirectory(dirname(directory));
     }
     await this.#checkDirectories(name);
@@ -180,7 +180,7 @@ function unlinkOlder(path: string, epochMs: number): boolean {
 
 const isVaultName = (text: string): text is VaultName => NAME.test(text);
 
-/** The whole object under a name of its own first: at no moment does the real name hold a part of it. */
+/** The whole object under a temporary name first, so that the real name never holds a part of it. */
 async function writeOnce(path: string, content: Uint8Array): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(12).toString("hex")}.tmp`);
   try {
@@ -260,7 +260,7 @@ async function answered<T>(action: () => Promise<T>): Promise<T> {
 }
 
 function codeOf(error: unknown): unknown {
-  // StateConflict has a `code` of its own; system errors carry a call as well.
+  // StateConflict has a `code` too; only system errors carry a call as well.
   return error instanceof Error && "code" in error && "syscall" in error ? error.code : undefined;
 }
 

@@ -50,7 +50,7 @@ it("has every acknowledged message, complete, however often the process is kille
       .replace(/^Return-Path: .*\r\nDelivered-To: .*\r\n/, "");
     const number = /^Subject: (\S+)\r\n/.exec(content)?.[1] ?? `unreadable: ${name}`;
     expect(found.has(number)).toBe(false);
-    // Whoever reads mail from `new` never sees half of one, acknowledged or not.
+    // A reader of `new` never sees half of a message, acknowledged or not.
     const lines = 1 + ((Number(number.split("-").at(-1)) * 997) % 3000);
     expect(content).toBe(`Subject: ${number}\r\n\r\n${`${number}\r\n`.repeat(lines)}`);
     found.set(number, createHash("sha256").update(content).digest("hex"));

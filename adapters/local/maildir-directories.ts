@@ -1,8 +1,10 @@
+/** Directories of a maildir: made, and cleared of abandoned files. */
+
 import { open, readdir, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { makeDirectory } from "./make-directory.ts";
 
-/** https://cr.yp.to/proto/maildir.html: what was not touched for 36 hours is nobody's. */
+/** https://cr.yp.to/proto/maildir.html: a file that was not touched for 36 hours is abandoned. */
 const ABANDONED_MS = 36 * 3_600_000;
 
 /** Makes a maildir for its owner alone, durably, and sweeps what dead processes left in `tmp`. */

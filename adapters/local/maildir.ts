@@ -1,3 +1,5 @@
+/** Delivery to a maildir. */
+
 import { randomBytes } from "node:crypto";
 import { open, rename, unlink } from "node:fs/promises";
 import { hostname } from "node:os";

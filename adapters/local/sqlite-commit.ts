@@ -1,3 +1,5 @@
+/** One write as a transaction of SQLite. */
+
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { MxHost, MxHostChange, StoredHostField } from "../../core/record/mx-host.ts";

@@ -1,3 +1,5 @@
+/** MX hosts as rows of the database. */
+
 import { isCertificateId } from "../../core/name/ids.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import { damagedHost, type HostEvidence } from "../../core/store/damaged-host.ts";

@@ -1,3 +1,5 @@
+/** Reads of all settings at one revision. */
+
 import { setImmediate } from "node:timers/promises";
 import type { StoredHostField } from "../../core/record/mx-host.ts";
 import { createInterner } from "../../core/snapshot/interner.ts";
@@ -12,7 +14,7 @@ import {
 import { type Connection, type Database, integer, type Row, text } from "./database.ts";
 
 /**
- * Reads everything at one revision: `Store.loadAll`. From a file it reads by a connection of its own, lets the process
+ * Reads everything at one revision: `Store.loadAll`. From a file it reads by a separate connection, lets the process
  * serve others after every `rowsAtOnce` rows, and does not hold up writers. A database in memory has only one
  * connection and is read without a pause.
  */

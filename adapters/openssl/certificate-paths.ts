@@ -1,3 +1,5 @@
+/** Paths of signatures from a leaf to its anchors, where CAs share a name. */
+
 import { X509Certificate } from "node:crypto";
 import { readPem } from "../../core/x509/pem.ts";
 import { isSignedBy } from "../../core/x509/signature-algorithm.ts";

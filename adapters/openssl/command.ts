@@ -1,3 +1,5 @@
+/** The openssl command as a child process with bounds. */
+
 import { spawn } from "node:child_process";
 
 /** How a child process ended. */

@@ -18,7 +18,7 @@ describe("a gate", () => {
     return { leave: () => staying.resolve(undefined), result };
   };
 
-  it("gives a place to the one who waited longest, and to nobody else meanwhile", async () => {
+  it("gives a free place to the caller that waited longest, and to no other", async () => {
     log.length = 0;
     const gate = new Gate({ places: 1, queueLength: 10, waitMs: 10_000 });
     const [first, second, third] = ["first", "second", "third"].map((name) => visit(gate, name));

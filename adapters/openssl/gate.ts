@@ -19,7 +19,7 @@ export class Gate {
       return await work();
     } finally {
       const next = this.#waiting.shift();
-      // The place goes from hand to hand, so nobody can slip in between.
+      // The place is handed over, so no other caller can take it in between.
       if (next === undefined) this.#taken -= 1;
       else next(true);
     }

@@ -103,7 +103,7 @@ describe("the openssl chain verifier", () => {
     ]);
   });
 
-  it("shows openssl the leaf alone, what came after it, the anchors and the CRLs, in files of its own", async () => {
+  it("shows openssl the leaf alone, what came after it, the anchors and the CRLs, in separate files", async () => {
     const crls = [makeCrl({ ca: root }), makeCrl({ ca: intermediate })];
     const files: Record<string, string> = {};
     const modes: number[] = [];
@@ -163,7 +163,7 @@ describe("the openssl chain verifier", () => {
 
   describe("answers without a run", () => {
     it.each<[string, () => ChainQuestion]>([
-      ["a trust of nobody", () => ({ ...question, trust: trustOf([]) })],
+      ["an empty trust", () => ({ ...question, trust: trustOf([]) })],
       ["an issuer that is not trusted", () => ({ ...question, trust: trustOf([makeCa().rootPem]) })],
       ["no certificate", () => ({ ...question, chain: [] })],
       ["a leaf that cannot be read", () => ({ ...question, chain: [Buffer.from("x"), ...leaf.chain] })],
@@ -171,7 +171,7 @@ describe("the openssl chain verifier", () => {
         "a leaf with bytes after its end",
         () => ({ ...question, chain: [Buffer.concat([leaf.der, Buffer.from([0])])] }),
       ],
-    ])("that nobody is trusted with %s", async (_case, asked) => {
+    ])("that no certificate is trusted with %s", async (_case, asked) => {
       for (let times = 0; times < 20; times += 1)
         expect(await ask(asked())).toMatchObject({ kind: "judged", valid: false });
       expect(runs).toEqual([]);
@@ -323,7 +323,7 @@ describe("the openssl chain verifier", () => {
     });
   });
 
-  it("goes on in a new directory when somebody cleaned up the old one", async () => {
+  it("goes on in a new directory when the old one was removed", async () => {
     await ask();
     const before = await privateDirectory();
     await rm(before, { recursive: true });
@@ -332,7 +332,7 @@ describe("the openssl chain verifier", () => {
     expect(await privateDirectory()).not.toBe(before);
   });
 
-  it("writes the files of a trust again when somebody removed them", async () => {
+  it("writes the files of a trust again when they were removed", async () => {
     answer = async (args) => {
       const anchors = await readFile(args[args.indexOf("-trusted") + 1] ?? "").catch(() => null);
       return anchors === null ? { ...VERSION, code: 1, stdout: "" } : okFor(args);

@@ -1,3 +1,5 @@
+/** ClientChainVerifier by `openssl verify`. */
+
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import type { Clock } from "../../core/clock.ts";

@@ -11,7 +11,7 @@ import { MAX_PATHS } from "./certificate-paths.ts";
 import type { CommandResult, RunCommand } from "./command.ts";
 import { createOpenSslChainVerifier, type OpenSslChainVerifier } from "./openssl-chain-verifier.ts";
 
-/** One certificate more for a CA's name and key: each is a path of its own. */
+/** One certificate more for a CA's name and key: each is another path. */
 const again = (ca: TestCa): TestCa =>
   makeCa({
     name: ca.subject,
@@ -130,7 +130,7 @@ describe("a chain with several paths to an anchor", () => {
     expect(await ask(asked)).toMatchObject({ kind: "judged", valid: false });
   });
 
-  it("leaves no file of its own behind", async () => {
+  it("leaves no file behind", async () => {
     await ask(question([ca, again(ca)], [makeCrl({ ca })]));
     const [directory = ""] = await readdir(temporaryDirectory);
     const left = await readdir(join(temporaryDirectory, directory));

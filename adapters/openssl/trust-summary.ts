@@ -1,3 +1,5 @@
+/** Facts of a trust that decide a chain without a run of openssl. */
+
 import type { CertificateFields } from "../../core/x509/certificate-fields.ts";
 import { MalformedDer } from "../../core/x509/der.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";

@@ -23,7 +23,7 @@ const EXPIRED = "error 10 at 0 depth lookup: certificate has expired";
 const OK: VerifyOutcome = { kind: "ok" };
 
 describe("the arguments of openssl verify", () => {
-  it("use nobody's trust but the domain's, at the depth and level of the design", () => {
+  it("use the domain's trust alone, at the depth and level of the design", () => {
     const files = { anchors: "A", crls: null, leaf: "L", issuers: null };
     expect(verifyArguments(files, "sslclient").join(" ")).toBe(
       "verify -no-CAfile -no-CApath -no-CAstore -trusted A -partial_chain -verify_depth 6 -auth_level 2 -purpose sslclient L",

@@ -1,3 +1,5 @@
+/** Arguments of `openssl verify`, and the verdict in its output. */
+
 import type { ChainVerdict } from "../../core/policy/chain-verifier.ts";
 import type { CommandResult } from "./command.ts";
 
@@ -43,7 +45,7 @@ export type VerifyOutcome =
 
 /**
  * A finding stands at the start of its line; above it comes the subject, where openssl escapes control characters, so
- * that no certificate can write a line of its own. A finding about the path of a CRL's signer has a prefix.
+ * that no certificate can write a line. A finding about the path of a CRL's signer has a prefix.
  */
 const FINDING = /^(\[CRL path\] )?error (\d+) at (\d+) depth lookup: (.*)$/;
 
@@ -73,7 +75,7 @@ const INVALID_PURPOSE = 26;
  * The verdict from a run for `sslclient` and, when that failed for its purpose alone, one for `sslserver`.
  * Row 6 is every finding that is not about purpose; row 7 is purpose.
  *
- * @param runs `server` null = not run: whoever may be a client is accepted under either setting.
+ * @param runs `server` null = not run: a certificate that a client may use is accepted under either setting.
  */
 export function chainVerdict(client: VerifyOutcome, server: VerifyOutcome | null): ChainVerdict {
   for (const outcome of [client, server]) {

@@ -1,3 +1,5 @@
+/** Extensions in a next hop's reply to EHLO. */
+
 import type { SmtpReply } from "./reply-parser.ts";
 
 /** What a server offers in its answer to EHLO or LHLO: keyword in upper case, and its parameters. */

@@ -3,7 +3,7 @@ import type { DeliveryFailure, DeliveryPhase } from "../../core/delivery/deliver
 import { GarbledReply, ReplyParser, type SmtpReply } from "./reply-parser.ts";
 import { NextHopTrouble } from "./trouble.ts";
 
-/** How long the polite end of a connection may take; nobody waits for it. */
+/** How long QUIT and its reply may take; no caller waits for them. */
 const QUIT_MS = 2000;
 
 interface Waiter {
@@ -91,7 +91,7 @@ export class HopConnection {
     return this.#socket;
   }
 
-  /** @throws NextHopTrouble when the connection failed, or a reply is there that nobody asked for. */
+  /** @throws NextHopTrouble when the connection failed, or a reply arrived that no command asked for. */
   #refuseUnasked(): void {
     if (!this.#parser.isEmpty)
       this.#fail(this.#trouble("protocol", "a reply came that no command asked for"));

@@ -1,3 +1,5 @@
+/** A session with a next hop, from the connection to the first MAIL. */
+
 import type { Socket } from "node:net";
 import type { DeliveryFailure, DeliveryPhase, NextHopRoute } from "../../core/delivery/delivery.ts";
 import { type Extensions, NO_EXTENSIONS, offersAuthPlain, parseExtensions } from "./extensions.ts";

@@ -27,7 +27,7 @@ export interface TransactionOptions {
 
 const ACCEPTED: DeliveryReply = { kind: "accepted" };
 
-/** One mail transaction passed through to a next hop: a session of its own, opened at the first recipient. */
+/** One mail transaction passed through to a next hop: a separate session, opened at the first recipient. */
 export class HopTransaction implements DeliveryTransaction {
   readonly #options: TransactionOptions;
   /** The session with MAIL accepted, or the answer to every recipient. */

@@ -1,3 +1,5 @@
+/** Addresses of a next hop, looked up and held against the policy. */
+
 import { promises as dns } from "node:dns";
 import { isIP } from "node:net";
 import type { DeliveryAllow } from "../../core/delivery/delivery-allow.ts";
@@ -17,7 +19,7 @@ export interface AddressPolicy {
 
 type AllowedNextHop = Extract<NextHopJudgement, { kind: "allowed" }>;
 
-/** Nobody needs more, and each costs a part of the time to connect. */
+/** More are not needed, and each costs a part of the time to connect. */
 const MAX_ADDRESSES = 8;
 
 /**

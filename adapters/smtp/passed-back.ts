@@ -1,3 +1,5 @@
+/** Replies of a next hop as the replies that the client receives. */
+
 import { mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
 import { type DeliveryRefusal, refused } from "../../core/delivery/refusals.ts";
 import type { SmtpReply } from "./reply-parser.ts";

@@ -44,7 +44,7 @@ describe("replies of a server", () => {
     ["have a line that is too long and never ends", `250 ${"a".repeat(REPLY_BOUNDS.lineOctets)}`],
     ["have too many lines", "250-a\r\n".repeat(REPLY_BOUNDS.lines + 1)],
     ["are too long in all", `250-${"a".repeat(2000)}\r\n`.repeat(33)],
-    ["are many that nobody asked for", `250 ${"a".repeat(1000)}\r\n`.repeat(300)],
+    ["are many that no command asked for", `250 ${"a".repeat(1000)}\r\n`.repeat(300)],
   ])("are garbled when they %s", (_, text) => {
     expect(() => parse([text])).toThrow(GarbledReply);
     expect(() => parse(text.match(/.{1,7}/gs) ?? [])).toThrow(GarbledReply);

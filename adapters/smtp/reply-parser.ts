@@ -72,7 +72,7 @@ export class ReplyParser {
     this.#waiting.push({ reply: { code, lines: this.#lines }, octets: this.#octets });
     this.#waitingOctets += this.#octets;
     if (this.#waitingOctets > REPLY_BOUNDS.waitingOctets)
-      throw new GarbledReply("replies came that nobody asked for");
+      throw new GarbledReply("replies arrived that no command asked for");
     this.#lines = [];
     this.#code = null;
     this.#octets = 0;

@@ -1,3 +1,5 @@
+/** TCP connections to a next hop, one address after another. */
+
 import { connect, type Socket } from "node:net";
 import type { DeliveryFailure } from "../../core/delivery/delivery.ts";
 import { NextHopTrouble } from "./trouble.ts";

@@ -1,3 +1,5 @@
+/** TLS with a next hop, as a client. */
+
 import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { isIP } from "node:net";

@@ -1,3 +1,5 @@
+/** Failures of a next hop, as one error with the facts for log and reply. */
+
 import type { DeliveryDetails, DeliveryFailure } from "../../core/delivery/delivery.ts";
 import { type DeliveryRefusal, type Refusal, refused } from "../../core/delivery/refusals.ts";
 

@@ -132,7 +132,7 @@ describe("a certificate of ACM", () => {
     expect((await api.expect(200, "GET", path)).json.version).toBeNull();
   });
 
-  it("that failed says why, serves nobody anew, and can be deleted", async () => {
+  it("that failed shows why, cannot be assigned, and can be deleted", async () => {
     const { api, issuer, place, advance } = await start();
     const { id, arn, path } = await place();
     issuer.set(arn, { kind: "failed", validation: [], problem: "ACM could not issue it (CAA_ERROR)" });
@@ -189,7 +189,7 @@ describe("a certificate of ACM", () => {
     expect(issuer.arns).toEqual([]);
   });
 
-  it("takes no material from anybody else", async () => {
+  it("takes no material from other sources", async () => {
     const { api, place } = await start();
     const { path } = await place();
     const body = { certificatePem: "x", privateKeyPem: "y" };
@@ -210,7 +210,7 @@ describe("a certificate of ACM", () => {
     await api.expect(503, "POST", "/v1/certificates", { body: order });
   });
 
-  it("is withdrawn when it cannot be stored: nobody would know of what it costs", async () => {
+  it("is withdrawn when it cannot be stored: it would cost money without a record of it", async () => {
     const failing = (store: Store): Store =>
       new Proxy(store, {
         get: (target, key) =>

@@ -1,3 +1,5 @@
+/** Examples of answers in the OpenAPI document. */
+
 import type * as z from "zod";
 import { EXAMPLE_CA } from "../../core/management/certificate-input.ts";
 import type {
@@ -227,7 +229,7 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   ChangeList: changes,
 };
 
-/** Where the answer of one operation differs, or has no schema of its own. */
+/** Where the answer of one operation differs, or has no schema. */
 export const OPERATION_EXAMPLES: Readonly<Record<string, unknown>> = {
   getLiveness: { status: "live" },
   getReadiness: { status: "ready" },

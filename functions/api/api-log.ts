@@ -1,3 +1,5 @@
+/** Events that the API logs, and their texts without secrets. */
+
 import { cutText } from "../../core/plain-text.ts";
 
 /** What the API says to the log; never headers, bodies or queries, which may hold tokens, keys or passphrases. */

@@ -233,7 +233,7 @@ describe("paths that there are not", () => {
 });
 
 describe("a request", () => {
-  it("has an id of ours in the answer and in one log event, whatever the client sent", async () => {
+  it("has our own id in the answer and in one log event, for any id that the client sent", async () => {
     const api = await startApi();
     const headers = { "X-Request-Id": "from-the-client" };
     const first = await api.expect(200, "GET", "/v1/domains", { headers });

@@ -99,8 +99,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
 
   app.notFound((c) => {
     const allow = allowedMethods(app.routes, c.req.path);
-    if (allow === null)
-      return answerProblem(c, { code: "not-found", detail: "there is nothing at this path" });
+    if (allow === null) return answerProblem(c, { code: "not-found", detail: "no resource at this path" });
     const detail = `this path takes ${allow}`;
     return answerProblem(c, { code: "method-not-allowed", detail, headers: { Allow: allow } });
   });

@@ -45,7 +45,7 @@ describe("a bearer token", () => {
     "Bearer First-Token",
     "Basic first-token",
     "Bearer first-token,",
-  ])("%j is nobody", (header) => expect(() => start().from(header)).toThrow(Unauthenticated));
+  ])("%j is not a caller", (header) => expect(() => start().from(header)).toThrow(Unauthenticated));
 
   it("that is wrong too often makes its client wait, and a right one passes all the same", () => {
     const api = start();

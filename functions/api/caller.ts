@@ -1,3 +1,5 @@
+/** Authentication: the caller of a request by bearer token, or by API Gateway. */
+
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Actor, OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { cutText } from "../../core/plain-text.ts";
@@ -62,8 +64,8 @@ const SCHEME_OF = {
 
 /**
  * Callers by what API Gateway's authorizer found (payload 2.0), and by nothing that a request itself can say: headers,
- * query and body come from the client. An event that another kind of authorizer let pass, or none, is of nobody: the
- * stage is set up differently from what API_AUTH says.
+ * query and body come from the client. An event that another kind of authorizer let pass, or none, has no caller: the
+ * stage is set up differently from API_AUTH.
  */
 export function gatewayAuthentication(auth: ApiAuth): Authenticate {
   return (_request, env) => {

@@ -1,3 +1,5 @@
+/** Schemas of certificates and trust stores in answers. */
+
 import { schemaOf } from "../../core/same-fields.ts";
 import type { CertificateView, LoggedCertificate } from "../../core/management/certificate-view.ts";
 import type { TrustStoreSummary, TrustStoreView } from "../../core/management/trust-store-view.ts";

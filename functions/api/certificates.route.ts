@@ -1,3 +1,5 @@
+/** Routes of certificates. */
+
 import { CERTIFICATE_STATES } from "../../core/management/certificate-state.ts";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import {

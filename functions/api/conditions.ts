@@ -1,3 +1,5 @@
+/** Entity tags and conditional requests (RFC 9110 section 13). */
+
 import { InvalidInput, StaleRevision } from "../../core/errors.ts";
 import type { WriteCondition } from "../../core/store/write-condition.ts";
 
@@ -11,7 +13,7 @@ export const etagOf = ({ revision }: { readonly revision: number }) => ({ ETag: 
 const LISTED_TAG = /(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)/y;
 /** Empty elements of a list are ignored (RFC 9110 section 5.6.1.2). */
 const EMPTY_ELEMENTS = /[ \t,]*/y;
-/** Revisions as we write them; any other tag is none of ours. */
+/** Revisions as we write them; any other tag is not from here. */
 const REVISION = /^[1-9]\d{0,15}$/;
 
 /**

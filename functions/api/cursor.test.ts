@@ -6,7 +6,7 @@ import { decodeCursor, encodeCursor } from "./cursor.ts";
 const LIST = ["domains", "default", "prefix", undefined];
 
 describe("cursors", () => {
-  it("come back as the key they were made of, whatever it is", () => {
+  it("are read back as the key that they were made of, for any key", () => {
     fc.assert(
       fc.property(
         fc.string({ unit: "binary" }).filter((text) => text.isWellFormed()),

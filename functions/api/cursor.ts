@@ -1,3 +1,5 @@
+/** Cursors of lists. */
+
 import { createHash } from "node:crypto";
 import { InvalidInput } from "../../core/errors.ts";
 import type { Page } from "../../core/store/store.ts";

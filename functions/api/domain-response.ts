@@ -1,3 +1,5 @@
+/** Schemas of domains in answers. */
+
 import * as z from "zod";
 import { schemaOf } from "../../core/same-fields.ts";
 import type { DomainView } from "../../core/management/domain-view.ts";

@@ -24,7 +24,7 @@ describe("PUT of a domain", () => {
     expect(created.headers.get("etag")).toBe('"1"');
     const read = await api.expect(200, "GET", DOMAIN);
     expect(read.json).toEqual(created.json);
-    // Whoever keeps what a write answered and compares it with a later read sees no difference.
+    // A client that keeps the answer of a write and compares it with a later read sees no difference.
     expect(JSON.stringify(read.json)).toBe(JSON.stringify(created.json));
     expect(read.headers.get("etag")).toBe('"1"');
   });

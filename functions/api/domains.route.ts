@@ -1,3 +1,5 @@
+/** Routes of domains and their TLS settings. */
+
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CertificateId } from "../../core/name/ids.ts";
 import { domainInput, tlsInput } from "../../core/management/domain-schema.ts";

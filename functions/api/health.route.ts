@@ -1,3 +1,5 @@
+/** Routes of health checks. */
+
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import * as z from "zod";
 import { Unavailable } from "../../core/errors.ts";

@@ -7,7 +7,7 @@ export type AuthenticationScheme = "Bearer" | "AWS4-HMAC-SHA256";
 export class Unauthenticated extends Error {
   override readonly name = "Unauthenticated";
   readonly scheme: AuthenticationScheme;
-  /** RFC 6750 section 3.1: `invalid_token` is said only when there was one. */
+  /** RFC 6750 section 3.1: `invalid_token` is sent only when a token was presented. */
   readonly presented: boolean;
   constructor(presented: boolean, scheme: AuthenticationScheme = "Bearer") {
     super(NEEDED[scheme][presented ? "invalid" : "absent"]);

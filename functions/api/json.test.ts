@@ -98,7 +98,7 @@ describe("parseJson", () => {
     expect(refusal(`"${"\\\\".repeat(500_000)}`).message).toContain("not closed");
   });
 
-  it("keeps __proto__ as a key of its own", () => {
+  it("keeps __proto__ as an own key", () => {
     const value = parseJson('{"__proto__":{"polluted":1}}');
     expect(Object.keys(Object(value))).toEqual(["__proto__"]);
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype);

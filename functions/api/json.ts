@@ -1,3 +1,5 @@
+/** JSON of requests: bounded, without duplicate keys. */
+
 import { InvalidInput, type Issue, TooLarge, toPointer } from "../../core/errors.ts";
 import type { IssueCode } from "../../core/issue-code.ts";
 
@@ -178,7 +180,7 @@ class JsonReader {
       code,
       message: `${what} (line ${line}, column ${column})`,
     };
-    return new InvalidInput(`The body is not JSON that can be taken: ${issue.message}.`, [issue]);
+    return new InvalidInput(`The body is not acceptable JSON: ${issue.message}.`, [issue]);
   }
 }
 

@@ -134,14 +134,17 @@ describe("the caller", () => {
     ["jwt", undefined, "Bearer"],
     ["jwt", iamAuthorizer(), "Bearer"],
     ["jwt", { jwt: { claims: {} } }, "Bearer"],
-  ] as const)("of an event with API_AUTH=%s and the authorizer %j is nobody", async (auth, found, scheme) => {
-    const { ask } = await start(auth);
-    const request = found === undefined ? {} : { authorizer: found };
-    const { statusCode, headers, body } = await ask({ method: "GET", path: "/v1/domains", ...request });
-    expect(statusCode).toBe(401);
-    expect(headers["www-authenticate"]).toBe(`${scheme} realm="postern"`);
-    expect(problemResponse.parse(JSON.parse(body)).errors).toEqual([]);
-  });
+  ] as const)(
+    "of an event with API_AUTH=%s and the authorizer %j has no caller",
+    async (auth, found, scheme) => {
+      const { ask } = await start(auth);
+      const request = found === undefined ? {} : { authorizer: found };
+      const { statusCode, headers, body } = await ask({ method: "GET", path: "/v1/domains", ...request });
+      expect(statusCode).toBe(401);
+      expect(headers["www-authenticate"]).toBe(`${scheme} realm="postern"`);
+      expect(problemResponse.parse(JSON.parse(body)).errors).toEqual([]);
+    },
+  );
 
   it("is nothing that the request itself says", async () => {
     const { ask } = await start();
@@ -161,7 +164,7 @@ describe("the caller", () => {
     expect(JSON.parse(created.body)).toMatchObject({ account: "default", updatedBy: "alice" });
   });
 
-  it("is nobody's business on /health, which no authorizer guards", async () => {
+  it("is not needed on /health, which no authorizer guards", async () => {
     const { ask } = await start();
     expect(await ask({ method: "GET", path: "/health/ready" })).toMatchObject({ statusCode: 200 });
     expect(await ask({ method: "GET", path: "/health/live" })).toMatchObject({ statusCode: 200 });

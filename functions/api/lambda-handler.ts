@@ -1,3 +1,5 @@
+/** Events of API Gateway as requests, and responses as its answers. */
+
 import { randomUUID } from "node:crypto";
 import type { Hono } from "hono";
 import { type ApiGatewayRequestContextV2, handle, type LambdaEvent } from "hono/aws-lambda";
@@ -95,7 +97,7 @@ function refuse(event: GatewayEvent, log: ApiLog): GatewayAnswer {
   return {
     statusCode: status,
     headers: { "content-type": PROBLEM_TYPE, "cache-control": "no-store", "x-request-id": requestId },
-    body: problemText({ code, detail: "this method or a header of it cannot be taken" }, requestId),
+    body: problemText({ code, detail: "the method or a header is malformed" }, requestId),
     isBase64Encoded: false,
   };
 }

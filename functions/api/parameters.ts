@@ -1,3 +1,5 @@
+/** Schemas of path and query parameters. */
+
 import { z } from "@hono/zod-openapi";
 import { CAPS } from "../../core/limits.ts";
 import { RECORD_KINDS } from "../../core/store/store.ts";

@@ -1,3 +1,5 @@
+/** Errors as problem documents (RFC 9457). The one table of problems. */
+
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -22,30 +24,33 @@ import type { ApiEnv } from "./api-env.ts";
 import { etagOf } from "./conditions.ts";
 import { TooManyAttempts, Unauthenticated, UnsupportedMediaType } from "./http-errors.ts";
 
-/** Every problem there is. `type` of the answer is `urn:postern:problem:` and the key. */
+/**
+ * Problems of the API: status and title. `type` of the answer is `urn:postern:problem:` and the key. Titles are the standard phrases
+ * of HTTP; where several types share a status, each has a phrase for its own case.
+ */
 const PROBLEMS = {
-  "invalid-request": [400, "The request cannot be understood"],
-  unauthenticated: [401, "Valid credentials are needed"],
-  "not-found": [404, "There is no such thing here"],
-  "method-not-allowed": [405, "This method is not for this path"],
-  "request-timeout": [408, "The request took too long"],
-  "name-taken": [409, "The name is taken"],
-  "in-use": [409, "It is in use"],
-  "shared-host": [409, "Other domains share the MX host"],
-  "host-taken": [409, "The MX host is not this account's"],
-  "already-exists": [409, "It exists already"],
-  unreadable: [409, "Stored content cannot be read"],
+  "invalid-request": [400, "Bad request"],
+  unauthenticated: [401, "Unauthorized"],
+  "not-found": [404, "Not found"],
+  "method-not-allowed": [405, "Method not allowed"],
+  "request-timeout": [408, "Request timeout"],
+  "name-taken": [409, "Name already taken"],
+  "in-use": [409, "Resource in use"],
+  "shared-host": [409, "MX host shared with other domains"],
+  "host-taken": [409, "MX host already taken"],
+  "already-exists": [409, "Resource already exists"],
+  unreadable: [409, "Stored content unreadable"],
   gone: [410, "Gone"],
-  "stale-revision": [412, "The condition does not hold"],
-  "too-large": [413, "Too large"],
-  "unsupported-media-type": [415, "Another media type is needed"],
-  "rule-violation": [422, "The settings are not allowed together"],
-  "condition-missing": [428, "A condition is needed"],
-  "too-many-attempts": [429, "Too many failed attempts"],
-  "header-too-large": [431, "The header is too large"],
-  internal: [500, "Unexpected error"],
+  "stale-revision": [412, "Precondition failed"],
+  "too-large": [413, "Content too large"],
+  "unsupported-media-type": [415, "Unsupported media type"],
+  "rule-violation": [422, "Unprocessable content"],
+  "condition-missing": [428, "Precondition required"],
+  "too-many-attempts": [429, "Too many requests"],
+  "header-too-large": [431, "Request header fields too large"],
+  internal: [500, "Internal server error"],
   "storage-full": [507, "Insufficient storage"],
-  unavailable: [503, "Not available now"],
+  unavailable: [503, "Service unavailable"],
 } as const satisfies Readonly<Record<string, readonly [ContentfulStatusCode, string]>>;
 
 const typeOf = (code: string): string => `urn:postern:problem:${code}`;
@@ -53,7 +58,7 @@ const typeOf = (code: string): string => `urn:postern:problem:${code}`;
 export type ProblemCode = keyof typeof PROBLEMS;
 export type StatusOf<C extends ProblemCode> = (typeof PROBLEMS)[C][0];
 
-/** An error as it is answered. */
+/** An error, ready for its answer. */
 export interface Problem {
   readonly code: ProblemCode;
   readonly detail: string;
@@ -61,7 +66,7 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** More than this many mistakes tell a reader nothing new, and answers stay bounded. */
+/** A reader needs no more, and answers stay bounded. */
 const MAX_ERRORS = 50;
 
 /** RFC 9457, with `errors` as RFC 6901 pointers. */
@@ -148,14 +153,14 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ConditionMissing)
     return { code: "condition-missing", detail: error.message, headers: presentTag(error) };
   if (error instanceof StorageFull)
-    return { code: "storage-full", detail: `${error.message}: nothing can be written until there is` };
+    return { code: "storage-full", detail: `${error.message}: writes fail until space is free` };
   if (error instanceof Unavailable)
     return {
       code: "unavailable",
-      detail: "Something that this needs did not answer in time; try again.",
+      detail: "A service that the API depends on did not answer in time; try again.",
       headers: { "Retry-After": RETRY_AFTER_SECONDS },
     };
-  return httpProblemOf(error) ?? { code: "internal", detail: "The log has the cause under this request id." };
+  return httpProblemOf(error) ?? { code: "internal", detail: "The log has the cause under this requestId." };
 }
 
 const presentTag = ({ revision }: StaleRevision | ConditionMissing): Record<string, string> =>
@@ -182,9 +187,9 @@ function httpProblemOf(error: unknown): Problem | null {
     const header = error.accepted.includes("patch") ? "Accept-Patch" : "Accept";
     return { code: "unsupported-media-type", detail: error.message, headers: { [header]: error.accepted } };
   }
-  // Thrown by hono itself; our own border comes first, so only its status is of use.
+  // Thrown by hono itself; our own border comes first, so only its status is used.
   if (error instanceof HTTPException && error.status === 415)
-    return { code: "unsupported-media-type", detail: "the body has another media type than this takes" };
+    return { code: "unsupported-media-type", detail: "the media type of the body is not supported here" };
   if (error instanceof HTTPException && error.status >= 400 && error.status < 500)
     return { code: "invalid-request", detail: "the request is malformed" };
   return null;

@@ -1,3 +1,5 @@
+/** Rejection of unknown query parameters. */
+
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";

@@ -1,3 +1,5 @@
+/** Request bodies: media type, bounded read. */
+
 import { InvalidInput, TooLarge } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
 import { UnsupportedMediaType } from "./http-errors.ts";
@@ -15,7 +17,7 @@ export type BodyMediaType = "application/json" | "application/merge-patch+json";
 export async function readJsonText(request: Request, expected: BodyMediaType): Promise<string> {
   const bytes = await readBounded(request, CAPS.requestBytes);
   if (bytes.byteLength === 0)
-    throw new InvalidInput("The body is empty; a JSON document is needed.", [
+    throw new InvalidInput("The request body is empty; send a JSON document.", [
       { pointer: "", code: "empty-body", message: "a JSON document is needed" },
     ]);
   if (!isMediaType(request.headers.get("content-type"), expected)) throw new UnsupportedMediaType(expected);
@@ -42,8 +44,8 @@ async function readBounded(request: Request, limit: number): Promise<Uint8Array>
     }
   } catch (error) {
     if (error instanceof TooLarge) throw error;
-    // Whoever hangs up in the middle is no fault of ours, and must not look like one in the log.
-    throw new InvalidInput("The body broke off.", [
+    // A client that disconnects is not an error of the API, and must not look like one in the log.
+    throw new InvalidInput("The request body is incomplete.", [
       { pointer: "", code: "incomplete-body", message: "the body ends before its length" },
     ]);
   }

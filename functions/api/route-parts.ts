@@ -1,3 +1,5 @@
+/** Parts that routes share: bodies, answers, problems, conditions. */
+
 import { patchOf } from "../../core/management/merge-patch.ts";
 import type { MiddlewareHandler } from "hono";
 import { z } from "@hono/zod-openapi";

@@ -1,3 +1,5 @@
+/** Schemas of status, edges and the change log in answers. */
+
 import * as z from "zod";
 import type { DomainStatus } from "../../core/management/domain-status.ts";
 import type { LoggedCertificate } from "../../core/management/certificate-view.ts";

@@ -67,7 +67,7 @@ describe("the status of a domain", () => {
     await report(api, { listeners: [SHARED, dedicated("own.example")] });
     const level = async () => (await statusOf(api)).listeners[0].effective.level;
     expect(await level()).toBe("none");
-    // Served by a listener of its own there, so not on the shared one.
+    // Served by a dedicated listener there, so not on the shared one.
     await api.expect(201, "PUT", "/v1/domains/own.example", { body: {}, token: OTHER_TOKEN });
     expect(await level()).toBe("none");
     await api.expect(201, "PUT", "/v1/domains/b.example", { body: {}, token: OTHER_TOKEN });

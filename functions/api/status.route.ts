@@ -1,3 +1,5 @@
+/** Routes of status, edges and the change log. */
+
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { loggedCertificate } from "../../core/management/certificate-view.ts";
 import { CHANGE_ORDERS } from "../../core/management/change-log.ts";

@@ -1,3 +1,5 @@
+/** Routes of trust stores. */
+
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import {
   restoreInput,

@@ -10,7 +10,7 @@ export type ScheduleTask =
 
 const ACM_ARN = /^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate\/[A-Za-z0-9-]+$/;
 
-/** @throws TypeError for an event that no rule of ours sends. */
+/** @throws TypeError for an event that no rule of the stage sends. */
 export function readScheduleEvent(event: unknown): ScheduleTask {
   const { sweep, takeOver, source, resources, "detail-type": type } = fieldsOf(event);
   if (typeof takeOver === "string") return { kind: "take-over", region: takeOver };

@@ -1,3 +1,5 @@
+/** Tasks of the schedule: sweeps, events of ACM, and the take-over by a region. */
+
 import type { AcmCertificates } from "../../core/management/acm-certificates.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import { expiryOf } from "../../core/management/expiry.ts";

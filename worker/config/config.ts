@@ -1,3 +1,5 @@
+/** Configuration of an edge, parsed from its environment. */
+
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { createSecureContext } from "node:tls";

@@ -1,3 +1,5 @@
+/** Limits of an edge: names, defaults, units and reasons. */
+
 import { z } from "zod";
 import { InvalidInput, type Issue } from "../../core/errors.ts";
 

@@ -1,3 +1,5 @@
+/** Listeners of an edge, parsed from SMTP_LISTENERS. */
+
 import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDomainName, toDomainName, type DomainName } from "../../core/name/domain-name.ts";
@@ -20,7 +22,7 @@ export interface EdgeListener {
   readonly proxyFrom: readonly Network[] | null;
 }
 
-/** More than a machine has uses for; each is a socket of its own. */
+/** More than a machine needs; each is a socket. */
 const MAX_LISTENERS = 100;
 
 const network = z.string().transform((text, context) => {

@@ -10,7 +10,7 @@ import {
 } from "./shutdown.ts";
 import { StartFailure } from "./start-failure.ts";
 
-/** What a process is given while it starts. */
+/** Services for a process that starts. */
 export interface Starting {
   readonly log: Log;
   /** Takes a line that goes where the log goes, with its newline. */
@@ -28,14 +28,14 @@ export interface ProcessOptions {
   /** The limit `drainMs`. */
   readonly drainMs: number;
   readonly start: (starting: Starting) => Promise<void>;
-  /** Told, beside the log, why it did not start. */
+  /** Receives the reason, besides the log, when it did not start. */
   readonly onFailure: (reason: string) => void;
 }
 
 /** Beyond `drainMs`: for what comes after the last transaction. */
 const GRACE_MARGIN_MS = 5_000;
 const EXIT_ERROR = 1;
-/** Log lines that nobody reads are dropped past this, rather than stop the mail. */
+/** Log lines that no process reads are dropped beyond this, rather than stop the mail. */
 const MAX_UNWRITTEN_LOG_BYTES = 16 * 1024 * 1024;
 const LAST_LINES_WITHIN_MS = 500;
 

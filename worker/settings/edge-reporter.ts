@@ -1,3 +1,5 @@
+/** The report of an edge to the store, at an interval and on changes. */
+
 import type { EdgeReport, EdgeReports } from "../../core/edge-report/edge-reports.ts";
 
 export interface EdgeReporterOptions {
@@ -20,7 +22,7 @@ export interface EdgeReporter {
   changed(): void;
   /**
    * Reports at once, on every change and every interval until `signal` aborts, then takes the report away: an edge
-   * that ended in good order is not `lost`. A failed report is told and tried again. Never rejects.
+   * that ended in good order is not `lost`. A failed report is an event, and is tried again. Never rejects.
    */
   run(signal: AbortSignal): Promise<void>;
 }

@@ -1,3 +1,5 @@
+/** Polls of the change log. */
+
 import type { PollEvent } from "../event/poll-event.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { Unavailable } from "../../core/errors.ts";
@@ -117,7 +119,7 @@ async function followFeed(ports: PollerPorts, held: Snapshot): Promise<PollEvent
     try {
       next = applyEntries(snapshot, feed.entries, trustContents);
     } catch (error) {
-      // Not only FeedGap: an entry that cannot be applied must not hold the edge at its revision for ever.
+      // Not only FeedGap: an entry that cannot be applied must not hold the edge at its revision.
       return gapAt(snapshot, feed, error);
     }
     if (next.revision === snapshot.revision) return gapAt(snapshot, feed, null);

@@ -1,3 +1,5 @@
+/** The snapshot in force. */
+
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 
 /** How a snapshot came about, which decides whether its revision may be lower than the one held. */
@@ -10,7 +12,7 @@ export type SnapshotListener = (snapshot: Snapshot, previous: Snapshot | null) =
  * The settings in force for new connections. Never empties: once a snapshot is held, there is always one.
  */
 export interface SnapshotHolder {
-  /** null = none was ever held; nobody is served. */
+  /** null = none was ever held, and no client is served. */
   current(): Snapshot | null;
   /**
    * Puts a snapshot in force.

@@ -13,7 +13,7 @@ export interface TrustContentLoader {
   /**
    * The contents of these trust stores, as far as they can be had; what was loaded once is not read again, and what
    * is no longer named is forgotten. A content that cannot be loaded is left out, so that its trust is unusable and
-   * accepts nobody, and stands in `unreadable` until a later call succeeds. Never rejects.
+   * accepts no certificate, and stands in `unreadable` until a later call succeeds. Never rejects.
    */
   load(stores: Iterable<NamedContent>): Promise<ReadonlyMap<string, TrustStoreContent>>;
   /** What the last call could not load. */
@@ -56,7 +56,7 @@ export function createTrustContentLoader(
             onError(item, content);
         }
       });
-      // The same contents stay the same object, so that nobody rebuilds what did not change.
+      // The same contents stay the same object, so that indexes of unchanged contents are not rebuilt.
       if (!sameKeys(contents, loaded)) contents = loaded;
       unreadable = failed;
       return contents;

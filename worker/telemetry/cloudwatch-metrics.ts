@@ -1,3 +1,5 @@
+/** Metrics as lines in CloudWatch's embedded metric format. */
+
 import type {
   CloudWatchRow,
   MetricRegistry,
@@ -15,7 +17,7 @@ const OTHER = "other";
 export interface CloudWatchOptions<Table extends MetricTable> {
   readonly table: Table;
   readonly namespace: string;
-  /** Searchable in the log, and no dimension: a task that ends would leave a metric of its own behind. */
+  /** Searchable in the log, and no dimension: each task that ends would leave a metric behind. */
   readonly edgeId: string;
 }
 

@@ -1,3 +1,5 @@
+/** Whether deliveries to the edge's own next hop succeed. */
+
 import { FAILING_AFTER_MS } from "./metric-table.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
 

@@ -48,7 +48,7 @@ export interface MetricRegistry<Table extends MetricTable> {
 
 /**
  * Series of one metric. A label can follow the settings (the MX host of a failed handshake) or a next hop's reply
- * codes; past this number everything new is counted under `other`, so that nobody outside can fill memory or the
+ * codes; past this number everything new is counted under `other`, so that no client can fill memory or the
  * monitoring system.
  */
 export const MAX_SERIES = 500;

@@ -1,3 +1,5 @@
+/** All metrics of an edge. The one table of their names. */
+
 import { REASONS } from "../../core/policy/verdict.ts";
 import { DELIVERY_FAILURES } from "../../core/delivery/delivery.ts";
 import { CERTIFICATE_PROBLEM_REASONS } from "../../core/edge-report/edge-reports.ts";

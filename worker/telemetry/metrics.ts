@@ -1,3 +1,5 @@
+/** Counts and gauges of an edge, from its events and its state. */
+
 import type { UnreadableItem } from "../../core/store/store.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { PollEvent } from "../event/poll-event.ts";
@@ -25,7 +27,7 @@ export interface SettingsState {
   unreadable(): readonly UnreadableItem[];
 }
 
-/** What is measured when somebody asks, rather than counted when it happens. */
+/** Sources of gauges: measured at each scrape, not counted as events. */
 export interface GaugeSources {
   readonly release: string;
   readonly settings: SettingsState;

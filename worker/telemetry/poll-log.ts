@@ -13,8 +13,8 @@ export interface PollLogOptions {
 const MAX_ITEMS = 20;
 
 /**
- * Logs what polls found. A store that stays away is told at its first failure and then ever more rarely, so that a
- * night without it is a few lines; that it is back is told once.
+ * Logs what polls found. An unreachable store is logged at its first failure and then at
+ * every doubling of the failures, so that a night without it is a few lines; its recovery is logged once.
  */
 export function createPollLog({ log, snapshot, staleForMs }: PollLogOptions): (event: PollEvent) => void {
   let unreadable: readonly UnreadableItem[] = [];
