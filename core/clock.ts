@@ -1,4 +1,4 @@
-/** Wall-clock time as an argument, so that pure code has no clock of its own. */
+/** Wall-clock time as an argument, so that pure code reads no clock. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;

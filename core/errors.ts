@@ -3,7 +3,7 @@ import type { IssueCode } from "./issue-code.ts";
 /** Part of a request that an issue is in. */
 export type RequestPart = "body" | "query" | "path" | "header";
 
-/** One thing wrong in a request: where (RFC 6901 pointer into the part), what (its code), and a sentence. */
+/** A mistake in a request: where (RFC 6901 pointer into the part), what (its code), and a sentence. */
 export interface Issue {
   /** The body where absent. */
   readonly in?: RequestPart;
@@ -45,7 +45,7 @@ export class TooLarge extends Error {
   }
 }
 
-/** Absent, or another account's: the two are not told apart. Maps to HTTP 404. */
+/** Absent, or another account's: the answer is the same. Maps to HTTP 404. */
 export class NotFound extends Error {
   override readonly name = "NotFound";
   readonly issues: readonly Issue[];
@@ -55,7 +55,7 @@ export class NotFound extends Error {
   }
 }
 
-/** Was there and is not kept any more. Maps to HTTP 410; the issue says what may be asked for. */
+/** A revision that existed and is no longer kept. Maps to HTTP 410; the issue names what is kept. */
 export class Gone extends Error {
   override readonly name = "Gone";
   readonly issue: Issue;

@@ -7,7 +7,7 @@ export const ISSUE_CODES = {
   required: "a member that has no default is absent",
   "invalid-type": "another JSON type is needed",
   "invalid-value": "not one of the values that are allowed here",
-  "invalid-format": "the text does not have the form that is asked for",
+  "invalid-format": "the text does not match the required format",
   "too-small": "a number, text or list below its minimum",
   "too-big": "a number, text or list above its maximum",
   "unknown-field": "a member or query parameter that is not known here",

@@ -12,11 +12,11 @@ export const cutText = (text: string, limit: number): string =>
  */
 export type FormatCheck = (text: string) => void;
 
-/** No text of ours holds control or format characters that hide or reorder it in a log or a terminal. */
+/** No text may hold control or format characters that hide or reorder it in a log or a terminal. */
 export const checkPlainText: FormatCheck = (text) => {
   if (/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(text))
     throw new InvalidInput("holds control characters or characters that change the direction of text");
   // Texts are shown to every reader, and logged as changes. RFC 7468 section 2; OpenSSH's, PGP's and PuTTY's own forms.
   if (/BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File/i.test(text))
-    throw new InvalidInput("holds a private key; take that key out of use, since it was sent as a text");
+    throw new InvalidInput("holds a private key; replace that key, since it was sent as plain text");
 };

@@ -7,7 +7,7 @@ export const SWEEP_MINUTES = {
   backup: 5,
   /** States of certificates, and the metric that the alarm watches. */
   expiry: 60,
-  /** Renewals of ACM that no event told of. */
+  /** Renewals of ACM for which no event arrived. */
   renewals: 24 * 60,
   /** Objects older than a day that no record names. */
   "clean-up": 24 * 60,

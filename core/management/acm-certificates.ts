@@ -16,9 +16,9 @@ import type { CertificateId } from "../name/ids.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import { encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
 
-/** Who changes certificates that nobody asked to be changed at this moment. */
+/** Actor recorded for changes made by the scheduler. */
 const SCHEDULE = "schedule";
-const NOT_ANSWERING = "ACM does not answer now; this is as it was seen last";
+const NOT_ANSWERING = "ACM does not answer; this is the last known state";
 
 export type AcmDependencies = Pick<
   ServiceDependencies,
@@ -54,7 +54,7 @@ export class AcmCertificates {
     return seen === null ? placed : { ...placed, validation: seen.validation };
   }
 
-  /** Ends an order that came to nothing here: it would be charged for, and serve nobody. Never rejects. */
+  /** Deletes an order that has no record here: it would be charged for and never serve. Never rejects. */
   async withdraw({ arn }: AcmOrder): Promise<void> {
     await this.#deps.issuer.delete(arn).catch(() => undefined);
   }
@@ -64,7 +64,7 @@ export class AcmCertificates {
     await this.#deps.issuer.delete(arn);
   }
 
-  /** The record as ACM has it at this moment, for whoever waits for it; nothing is stored. */
+  /** The record with the present state of its order at ACM, for a caller that waits for it; nothing is stored. */
   async seenNow(record: CertificateRecord): Promise<CertificateRecord> {
     const { acm } = record;
     if (acm?.status !== "pending") return record;

@@ -1,5 +1,11 @@
 import type { Every } from "../same-fields.ts";
-import type { CertificateState } from "./certificate-state.ts";
+import {
+  type CertificateState,
+  certificateUsedBy,
+  certificateView,
+  type CertificateView,
+  namingUsers,
+} from "./certificate-view.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unreadable } from "../errors.ts";
@@ -21,7 +27,6 @@ import {
   FIXED_FIELDS,
   type MaterialInput,
 } from "./certificate-input.ts";
-import { certificateUsedBy, type CertificateView, certificateView, namingUsers } from "./certificate-view.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { type CertificateId, isCertificateId } from "../name/ids.ts";
 import { isHeld, materialName, materialPut } from "../store/key-vault.ts";
@@ -93,7 +98,7 @@ export class CertificateService {
 
   async #order(actor: Actor, input: AcmInput): Promise<CertificateView> {
     if (this.#acm === null) {
-      const message = "this deployment has no ACM: it runs on AWS alone";
+      const message = "ACM is available only on AWS; use source pem or self-signed";
       throw new RuleViolation([{ pointer: "/source", code: "no-issuer", message }]);
     }
     const id = this.#deps.ids.certificate();
@@ -140,7 +145,8 @@ export class CertificateService {
   ): Promise<CertificateView> {
     const present = await this.#records.findFor(target, condition);
     if (present.before?.acm !== undefined) {
-      const message = "its material comes from ACM; another certificate can take its place on the hosts";
+      const message =
+        "ACM issues its material, which cannot be replaced; set another certificate on the domains instead";
       throw new RuleViolation([{ pointer: "", code: "issued-by-acm", message }]);
     }
     const existing =
@@ -188,7 +194,7 @@ export class CertificateService {
     );
   }
 
-  /** Before the record goes: a deletion that fails half-way is asked for again, and no order is left that nobody knows of. */
+  /** Before the record is deleted: a deletion that fails half-way can be repeated, and no order is left without a record. */
   async #endOrder(record: CertificateRecord | null): Promise<void> {
     if (record === null) return;
     const { id, acm } = record;
@@ -268,7 +274,7 @@ function checkFixed(shown: CertificateView, merged: unknown): void {
   const issues: Issue[] = changed.map((field) => ({
     pointer: `/${field}`,
     code: "read-only",
-    message: "cannot be changed by a patch; new material is PUT at /material",
+    message: "cannot be changed by a patch; send new material with PUT to /material",
   }));
   throw new InvalidInput("Only the label of a certificate can be patched.", issues);
 }

@@ -48,7 +48,7 @@ const exceptionInput = z.strictObject({
     recipient: checked(checkMailbox)
       .optional()
       .meta({
-        description: "one mailbox of this domain; upper and lower case are not told apart",
+        description: "one mailbox of this domain; letter case does not matter",
         pattern: PATTERNS.mailbox,
         maxLength: 254,
         examples: ["tlsrpt@example.com"],

@@ -215,7 +215,7 @@ const hasDamagedHost = ({ domain, hosts }: DomainWithHosts): boolean =>
 
 const shown = ({ domain, hosts }: DomainWithHosts): DomainRecord => shownRecord(domain, hosts);
 
-const absent = (name: DomainName): NotFound => new NotFound(`there is no domain ${name}`);
+const absent = (name: DomainName): NotFound => new NotFound(`domain ${name} not found`);
 
 function foreign(name: DomainName, creates: boolean): NotFound | StateConflict {
   if (!creates) return absent(name);

@@ -255,7 +255,7 @@ describe("what edges give reason to warn of", () => {
       facts([edge(1)], { server: { level: "none" } }, { sharedWithOthers: new Set([id(1)]) }),
       ["level-none-on-shared-listener"],
     ],
-    ["no chain verifier where nobody is asked", facts([edge(1, { chainVerifier: false })]), []],
+    ["no chain verifier where no client is asked", facts([edge(1, { chainVerifier: false })]), []],
     [
       "no chain verifier where clients are asked",
       facts([edge(1, { chainVerifier: false })], asks),

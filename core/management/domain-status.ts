@@ -43,7 +43,7 @@ export interface EffectiveSettings {
 export type EffectReason =
   /** `none` cannot be literal where others are served too: TLS is not demanded, mail over TLS is taken. */
   | "level-none-on-shared-listener"
-  /** The domain has a listener of its own at this edge, so it is row 1 on every other. */
+  /** The domain has its own listener at this edge, so it is row 1 on every other. */
   | "served-by-dedicated-listener";
 
 /** One listener of the live edges; edges that show the same of it are put together. */
@@ -202,7 +202,7 @@ function listenerStatus(
   const kind = listener.domain === null ? ("shared" as const) : ("dedicated" as const);
   const status = { listener: listener.name, kind, edges: [edge.id] };
   if (kind === "shared" && edge.listeners.some((each) => each.domain === domain.name)) {
-    const message = `${domain.name} has a listener of its own at this edge; here its mail is refused as relaying`;
+    const message = `${domain.name} has its own listener at this edge; its mail is rejected here as relaying`;
     return { ...status, effective: null, reasons: [{ code: "served-by-dedicated-listener", message }] };
   }
   const { server, clientCertificate, enforcement } = domain.tls;

@@ -78,7 +78,7 @@ export async function prepareDomainWrite(
   );
   const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, reservedHosts, ...found });
   const finalHosts = hostsAfter(after, found.hosts, plan);
-  // First of all: whether a host of ours would be covered must not tell the operator's hosts from another account's.
+  // Before the other rules: their errors would reveal whether a host is the operator's or another account's.
   checkTaken(operatorHosts, { certificateId, plan });
   await checkReferences(deps, request, { plan, finalHosts });
   const movedDomains = await sharingDomains(deps.store, after, { before: planned, plan });
@@ -170,7 +170,7 @@ async function readUnlessKept<T>(
 const judgesClients = ({ tls }: DomainSettings): string =>
   JSON.stringify([tls.clientCertificate, tls.exceptions]);
 
-/** The same words for a host of another account and for one of the operator: neither may be told from the other. */
+/** One message for a host of another account and for one of the operator: a caller must not learn which it is. */
 function checkTaken(
   operatorHosts: ReadonlySet<string>,
   { certificateId, plan }: { certificateId: CertificateId | null; plan: WritePlan },
@@ -184,7 +184,7 @@ function checkTaken(
   );
   const taken = [...plan.foreignHosts, ...operators.map(({ host }) => host)];
   if (taken.length === 0) return;
-  const message = `MX host ${taken.toSorted().join(", ")} is not this account's, so its certificate cannot be set here; leave certificateId null`;
+  const message = `MX host ${taken.toSorted().join(", ")} does not belong to this account, so its certificate cannot be set here; leave certificateId null`;
   const pointer = "/tls/server/certificateId";
   throw new StateConflict("host-taken", message, [{ pointer, code: "host-taken", message }]);
 }

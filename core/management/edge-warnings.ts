@@ -45,7 +45,10 @@ export function edgeWarnings(
   listeners: readonly Effect[],
 ): Warning[] {
   if (live.length === 0)
-    return warning("no-live-edge", "no edge has reported within 30 s: nothing says that this is in force");
+    return warning(
+      "no-live-edge",
+      "no edge has reported within 30 s: whether these settings are in force is not known",
+    );
   const { mode } = facts.domain.tls.clientCertificate;
   const stale = live.filter((edge) => edge.stale);
   const unreadable = live.filter((edge) => edge.unreadable.some((item) => concerns(facts, item)));
@@ -114,7 +117,7 @@ function defaultCertificateWarnings(live: readonly ReportedEdge[], nowMs: number
   });
 }
 
-/** Senders are shown the default certificate where the host has none of its own, or where there is no host. */
+/** Senders receive the default certificate where the host has none, or where the domain names no host. */
 function presentsDefault({ domain, hosts }: DomainAndHosts): boolean {
   if (domain.mxHosts.length === 0) return true;
   return domain.mxHosts.some((host) => {

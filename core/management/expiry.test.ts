@@ -19,7 +19,7 @@ const host = (text: string, n: number | null) => ({
 });
 
 describe("the expiry of certificates", () => {
-  it("is that of the first to expire on a host; one that nobody serves wakes nobody up", () => {
+  it("is that of the first to expire on a host; one that no host serves does not count", () => {
     const found = expiryOf(
       {
         certificates: [

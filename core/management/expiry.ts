@@ -1,11 +1,11 @@
-import { certificateState, type CertificateState, validity } from "./certificate-state.ts";
+import { certificateState, type CertificateState, validity } from "./certificate-view.ts";
 import type { StoreContents } from "../store/store.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId } from "../name/ids.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** A certificate on MX hosts that somebody must see to. */
+/** A certificate on MX hosts that needs attention. */
 export interface ExpiringCertificate {
   readonly id: CertificateId;
   readonly account: string;

@@ -39,7 +39,7 @@ export const namePatternInput = parsed(parseNamePattern).meta({
   examples: ["*.example.com"],
 });
 
-/** An id of any shape is only looked up: one that is not stored is 422, whatever it looks like. */
+/** An id of any shape is only looked up: one that is not stored is 422 in either case. */
 export const storedId = <T extends string>(example: string) =>
   z
     .string()
@@ -92,5 +92,5 @@ export const ignoredInput = z
 export function parseDocument<T extends z.ZodType>(schema: T, document: unknown): z.output<T> {
   const result = schema.safeParse(document);
   if (result.success) return result.data;
-  throw new InvalidInput("The document does not have the form that is asked for.", issuesOf(result.error));
+  throw new InvalidInput("The document does not match the schema.", issuesOf(result.error));
 }

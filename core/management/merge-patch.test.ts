@@ -24,7 +24,7 @@ describe("mergePatch", () => {
     expect(mergePatch(JSON.parse(target), JSON.parse(patch))).toEqual(JSON.parse(expected));
   });
 
-  it("keeps __proto__ as a key of its own", () => {
+  it("keeps __proto__ as an ordinary key", () => {
     const merged = mergePatch({}, JSON.parse('{"__proto__":{"level":"none"}}'));
     expect(Object.keys(Object(merged))).toEqual(["__proto__"]);
     expect(Object(merged).level).toBeUndefined();

@@ -19,7 +19,7 @@ const isObject = (value: unknown): value is object =>
 
 /**
  * Schema of a merge patch (RFC 7396) of the documents of `document`: every member of every object may be absent, or null for
- * its default, and none has a default of its own, since a default would set back what a patch leaves out. Lists are replaced
+ * its default, and none has its own default, since a default would set back what a patch leaves out. Lists are replaced
  * whole. What the patch makes of the stored document is validated besides.
  */
 export const patchOf = (document: z.ZodObject): z.ZodObject =>

@@ -25,7 +25,7 @@ const item = (
 
 const items = (...list: MxHost[]): Map<DomainName, MxHost> => new Map(list.map((each) => [each.host, each]));
 const onHosts = (...mxHosts: string[]): DomainRecord => domainRecord({ mxHosts });
-const nobody: ReadonlyMap<DomainName, number> = new Map();
+const noOthers: ReadonlyMap<DomainName, number> = new Map();
 
 /** `[["mx.example", 1, X]]`: the items that a plan leaves behind, null for one that goes. */
 const left = (plan: WritePlan) =>
@@ -38,7 +38,7 @@ describe("claims of a write", () => {
       after: onHosts("a.example", "b.example"),
       certificateId: X,
       hosts: items(),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(plan)).toEqual([
       ["a.example", 1, X],
@@ -54,7 +54,7 @@ describe("claims of a write", () => {
       after: null,
       certificateId: null,
       hosts: items(item("a.example", X), item("b.example", X, 3)),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(plan)).toEqual([
       ["a.example", null, null],
@@ -67,7 +67,7 @@ describe("claims of a write", () => {
   it("touches no host when mxHosts and the certificate as viewed stay, whatever the stored field says", () => {
     const before = domainRecord({ mxHosts: ["a.example", "b.example"], server: { certificateId: Y } });
     const hosts = items(item("a.example", X, 2), item("b.example", Y, 2));
-    const plan = planWrite({ before, after: { ...before }, certificateId: X, hosts, othersNaming: nobody });
+    const plan = planWrite({ before, after: { ...before }, certificateId: X, hosts, othersNaming: noOthers });
     expect(plan.hosts).toEqual([]);
     expect(plan.sharedHosts).toEqual([]);
     expect(plan.uses).toEqual([{ kind: "certificate", id: X, delta: 0 }]);
@@ -76,7 +76,7 @@ describe("claims of a write", () => {
   it("sets a new certificate for all hosts of the domain and moves the uses", () => {
     const before = onHosts("a.example", "b.example");
     const hosts = items(item("a.example", X), item("b.example", Y));
-    const plan = planWrite({ before, after: before, certificateId: Y, hosts, othersNaming: nobody });
+    const plan = planWrite({ before, after: before, certificateId: Y, hosts, othersNaming: noOthers });
     expect(left(plan)).toEqual([["a.example", 1, Y]]);
     expect(plan.uses).toEqual([
       { kind: "certificate", id: Y, delta: 1 },
@@ -87,7 +87,7 @@ describe("claims of a write", () => {
   it("sets hosts back to the default certificate", () => {
     const before = onHosts("a.example");
     const hosts = items(item("a.example", X));
-    const plan = planWrite({ before, after: before, certificateId: null, hosts, othersNaming: nobody });
+    const plan = planWrite({ before, after: before, certificateId: null, hosts, othersNaming: noOthers });
     expect(left(plan)).toEqual([["a.example", 1, null]]);
     expect(plan.uses).toEqual([{ kind: "certificate", id: X, delta: -1 }]);
   });
@@ -98,7 +98,7 @@ describe("claims of a write", () => {
       after: onHosts("a.example", "b.example", "c.example"),
       certificateId: X,
       hosts: items(item("a.example", X), item("b.example", Y, 2)),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(plan)).toEqual([["c.example", 1, X]]);
     expect(plan.sharedHosts).toEqual([]);
@@ -110,7 +110,7 @@ describe("claims of a write", () => {
       after: onHosts("other.example", "b.example", "a.example"),
       certificateId: X,
       hosts: items(item("other.example", null, 1, "stranger"), item("a.example", X), item("b.example", Y)),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(plan)).toEqual([["b.example", 1, X]]);
   });
@@ -121,7 +121,7 @@ describe("claims of a write", () => {
       after: onHosts("b.example", "a.example"),
       certificateId: X,
       hosts: items(item("a.example", X), item("b.example", Y, 2)),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(plan)).toEqual([["b.example", 2, X]]);
     expect(plan.sharedHosts).toEqual(["b.example"]);
@@ -133,7 +133,7 @@ describe("claims of a write", () => {
       after: onHosts("b.example", "a.example"),
       certificateId: Y,
       hosts: items(item("a.example", X), item("b.example", Y)),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(plan)).toEqual([["a.example", 1, Y]]);
   });
@@ -149,7 +149,7 @@ describe("claims of a write", () => {
         item("c.example", X, 1),
         item("d.example", Y, 5),
       ),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(plan.sharedHosts).toEqual(["b.example", "c.example"]);
   });
@@ -160,7 +160,7 @@ describe("claims of a write", () => {
       after: onHosts("a.example"),
       certificateId: X,
       hosts: items(item("a.example", X, 4)),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(plan)).toEqual([["a.example", 5, X]]);
     expect(plan.sharedHosts).toEqual([]);
@@ -170,11 +170,17 @@ describe("claims of a write", () => {
     const hosts = items(item("a.example", X, 1, "other"), item("b.example", null));
     const after = onHosts("a.example", "b.example");
     for (const wanted of [null, Y]) {
-      const plan = planWrite({ before: null, after, certificateId: wanted, hosts, othersNaming: nobody });
+      const plan = planWrite({ before: null, after, certificateId: wanted, hosts, othersNaming: noOthers });
       expect(plan.foreignHosts).toEqual(["a.example"]);
       expect(left(plan)).toEqual([["b.example", 2, wanted]]);
     }
-    const gone = planWrite({ before: after, after: null, certificateId: null, hosts, othersNaming: nobody });
+    const gone = planWrite({
+      before: after,
+      after: null,
+      certificateId: null,
+      hosts,
+      othersNaming: noOthers,
+    });
     expect(left(gone)).toEqual([["b.example", null, null]]);
     expect(gone.foreignHosts).toEqual([]);
   });
@@ -199,11 +205,17 @@ describe("claims of a write", () => {
       after: twice,
       certificateId: X,
       hosts: items(),
-      othersNaming: nobody,
+      othersNaming: noOthers,
     });
     expect(left(made)).toEqual([["a.example", 1, X]]);
     const hosts = items(item("a.example", X, 2));
-    const gone = planWrite({ before: twice, after: null, certificateId: null, hosts, othersNaming: nobody });
+    const gone = planWrite({
+      before: twice,
+      after: null,
+      certificateId: null,
+      hosts,
+      othersNaming: noOthers,
+    });
     expect(left(gone)).toEqual([["a.example", 1, X]]);
   });
 });
@@ -233,7 +245,13 @@ describe("uses of trust stores", () => {
       ],
     ],
   ] as const)("%s", (_, before, after, expected) => {
-    const { uses } = planWrite({ before, after, certificateId: null, hosts: items(), othersNaming: nobody });
+    const { uses } = planWrite({
+      before,
+      after,
+      certificateId: null,
+      hosts: items(),
+      othersNaming: noOthers,
+    });
     expect(uses.map((use) => [use.id, use.delta])).toEqual(expected);
   });
 });

@@ -217,7 +217,7 @@ export async function readHosts(
     const { count } = await store.domainsOnHosts(after.account, names, 1);
     return names.some((name) => before?.domain.mxHosts.includes(name)) ? count - 1 : count;
   };
-  // One read answers the ordinary case: nobody names these hosts. Only a host that another account has just given up
+  // One read answers the ordinary case: no other domain names these hosts. Only a host that another account has just given up
   // can be named by domains that never claimed it, and then its claim counts them all.
   if ((await othersOn(unclaimed)) === 0) return found;
   for (const host of unclaimed) othersNaming.set(host, await othersOn([host]));

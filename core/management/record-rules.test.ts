@@ -111,7 +111,7 @@ describe("nothing can pass", () => {
     ["but one anchor is good", requiring, [store([-1, 1])], false],
     ["but one trust store is", requiring, [store([-1]), store([1])], false],
     ["but one CRL is fresh", requiring, [store([9], [-1, 1])], false],
-    ["but nobody is required", requesting, [store([-1])], false],
+    ["but no certificate is required", requesting, [store([-1])], false],
     ["but there are public roots", trusting({ publicRoots: true }), [store([-1])], false],
     ["but there are pins", trusting({ pins: ["sha256//x"] }), [store([-1])], false],
     ["but one trust store cannot be read", requiring, [store([-1]), null], false],

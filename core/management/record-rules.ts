@@ -1,4 +1,4 @@
-import { certificateState, validity } from "./certificate-state.ts";
+import { certificateState, validity } from "./certificate-view.ts";
 import { withException } from "../policy/exception.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
@@ -49,7 +49,7 @@ function certificateIssues({ tls }: DomainSettings, references: References): Iss
       {
         pointer: CERTIFICATE_POINTER,
         code: "unknown-certificate",
-        message: `there is no certificate ${quoted(id)}`,
+        message: `certificate ${quoted(id)} not found`,
       },
     ];
   const missed = hosts.filter(
@@ -126,7 +126,7 @@ function trustIssues(
     const store = trustStores[index];
     if (store === "unreadable" || store?.account === account) return [];
     const pointer = `${TRUST_POINTER}/trustStoreIds/${index}`;
-    return { pointer, code: "unknown-trust-store", message: `there is no trust store ${quoted(id)}` };
+    return { pointer, code: "unknown-trust-store", message: `trust store ${quoted(id)} not found` };
   });
   if (unknown.length > 0 || !trustIsNew) return unknown;
   return nothingCanPass(settings, trustStores, nowMs)
@@ -147,7 +147,7 @@ export const NOTHING_VOUCHES =
 /** What of a trust store says whether it can vouch for a client. */
 type Vouching = Pick<TrustStoreRecord, "anchors" | "crls">;
 
-/** Mode `require`, own or by an exception, over trust stores of which none can vouch for anybody any more. */
+/** Mode `require`, own or by an exception, over trust stores of which none can vouch for any client. */
 export function nothingCanPass(
   settings: DomainSettings,
   trustStores: readonly (Vouching | null | "unreadable")[],
@@ -200,7 +200,7 @@ function canPass(
   { names, purpose }: Pick<ClientCertificateSettings, "names" | "purpose">,
 ): boolean {
   if (usages.length === 0 || (purpose === "clientAuth" && !usages.includes("clientAuth"))) return false;
-  // A client says in EHLO what it likes, so any name of its own will do there.
+  // A client chooses its EHLO name, so any name of its certificate will do there.
   if (isCa || dnsNames === null || names.match === "any") return true;
   if (names.match === "helo") return dnsNames.some((each) => !each.startsWith("*."));
   return nameAccepted(names, dnsNames, null);

@@ -92,7 +92,7 @@ export class OwnRecords<Id extends string, R extends OwnedRecord> {
     const found = isId(id) ? await readStored(this.#deps.store, { kind, id, account }, () => get(id)) : null;
     const isOwn =
       found !== null && ("record" in found ? found.record.account === account : found.unreadable.isOwn);
-    if (!isId(id) || found === null || !isOwn) throw new NotFound(`there is no such ${NAMES[kind]}`);
+    if (!isId(id) || found === null || !isOwn) throw new NotFound(`${NAMES[kind]} not found`);
     if ("record" in found) return { id, before: found.record, replaced: undefined };
     return { id, before: null, replaced: found.unreadable };
   }

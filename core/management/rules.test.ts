@@ -52,7 +52,7 @@ describe("settings of one domain", () => {
       }),
     ],
     [
-      "public roots with helo while nobody is required",
+      "public roots with helo while no certificate is required",
       domain(client("request", { trust: { publicRoots: true } })),
     ],
     [
@@ -102,12 +102,12 @@ describe("settings of one domain", () => {
       ["client-certificate-without-hosts /tls/clientCertificate/mode"],
     ],
     [
-      "an empty list, also while nobody is asked",
+      "an empty list, also while no client is asked",
       domain({ clientCertificate: { names: { match: "list" } } }),
       ["list-empty /tls/clientCertificate/names/allowed"],
     ],
     [
-      "public roots with any name, also while nobody is asked",
+      "public roots with any name, also while no client is asked",
       domain({ clientCertificate: { trust: { publicRoots: true }, names: { match: "any" } } }),
       ["public-roots-any-name /tls/clientCertificate/trust/publicRoots"],
     ],

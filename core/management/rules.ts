@@ -68,7 +68,7 @@ const OWN_RULES: readonly OwnRule[] = [
     code: "client-certificate-without-required-tls",
     broken: (settings) => modeOf(settings) === "require" && levelOf(settings) === "accept",
     pointer: POINTER.mode,
-    message: "mode require needs level require: a sender in plaintext would walk around the certificate",
+    message: "mode require needs level require: a sender in plaintext would bypass the certificate",
     exceptionFields: ["clientCertificateMode", "level"],
   },
   {

@@ -14,7 +14,7 @@ function toIssues(issue: z.core.$ZodIssue): Issue[] {
     return issue.keys.map((key) => ({
       pointer: toPointer([...issue.path, key]),
       code: "unknown-field",
-      message: `${JSON.stringify(cutText(key, 100))} is not a field here`,
+      message: `${JSON.stringify(cutText(key, 100))} is not a known field`,
     }));
   return [{ pointer: toPointer(issue.path), code: codeOf(issue), message: messageOf(issue) }];
 }
@@ -57,7 +57,7 @@ function messageOf(issue: z.core.$ZodIssue): string {
       return issue.message.startsWith("Invalid ") ? "has the wrong format" : issue.message;
     case "unrecognized_keys":
     case "invalid_key":
-      return "is not a field here";
+      return "is not a known field";
     case "invalid_element":
       return "holds an invalid item";
     default:

@@ -28,10 +28,10 @@ export class StatusService {
     const found = await this.#readDomain(name);
     if (found instanceof Unreadable) {
       const known = await store.getUnreadable("domain", name, actor.account);
-      if (known?.isOwn === false) throw new NotFound(`there is no domain ${name}`);
+      if (known?.isOwn === false) throw new NotFound(`domain ${name} not found`);
       return unreadableDomainStatus(name, found.message, edges);
     }
-    if (found?.domain.account !== actor.account) throw new NotFound(`there is no domain ${name}`);
+    if (found?.domain.account !== actor.account) throw new NotFound(`domain ${name} not found`);
     const { hosts } = found;
     // A certificate that another domain has moved here is a change too: edges are asked whether they have it.
     const domain = shownRecord(found.domain, hosts);

@@ -58,7 +58,7 @@ export const checkPin: FormatCheck = (text) => {
 
 /**
  * A next hop of the API: scheme, host, and a port where it is not the scheme's own; never credentials, path or query.
- * LMTP has no port of its own (RFC 2033 section 5 only forbids 25). The message never quotes the text, which may hold
+ * LMTP has no default port (RFC 2033 section 5 only forbids 25). The message never quotes the text, which may hold
  * a password.
  */
 export const checkNextHop: FormatCheck = (text) => {
@@ -70,7 +70,7 @@ export const checkNextHop: FormatCheck = (text) => {
   if (text === `${withoutPort}:${route.port}` || (text === withoutPort && route.kind !== "lmtp")) return;
   throw new InvalidInput(
     text === withoutPort
-      ? "needs a port: LMTP has none of its own"
+      ? "needs a port: LMTP has no default port"
       : "must be scheme://host or scheme://host:port in canonical form, and nothing else",
   );
 };

@@ -26,7 +26,7 @@ export function keptContent(
   const kept = record.previous.find((each) => each.revision === revision);
   if (kept !== undefined) return kept;
   if (revision < record.revision) throw notKept(record, revision);
-  const message = `there is no such revision of ${record.id}: ${whatIsKept(record)}`;
+  const message = `revision ${revision} of ${record.id} not found: ${whatIsKept(record)}`;
   throw new NotFound(message, { issues: [{ pointer: "/revision", code: "unknown-revision", message }] });
 }
 
@@ -47,7 +47,7 @@ export interface TrustStoreSummary extends TrustStoreRecord {
 
 export interface TrustStoreView extends TrustStoreSummary, TrustStoreContent {}
 
-/** Only domains of its own account can name a trust store, and it counts them itself. */
+/** Only domains of the same account can name a trust store, and it counts them itself. */
 export async function trustStoreUsedBy(
   store: Pick<Store, "useCount" | "firstDomainsOfTrustStore">,
   { id }: Pick<TrustStoreRecord, "id">,

@@ -1,4 +1,4 @@
-import { EXPIRING_WITHIN_MS } from "./certificate-state.ts";
+import { EXPIRING_WITHIN_MS } from "./certificate-view.ts";
 import type { WarningCode } from "../record/warning-code.ts";
 
 export interface Warning {

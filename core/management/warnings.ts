@@ -1,5 +1,5 @@
 import { ending, type Warning, warning } from "./warning.ts";
-import { certificateState, validity } from "./certificate-state.ts";
+import { certificateState, validity } from "./certificate-view.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
 import { comparableText } from "../x509/distinguished-name.ts";
@@ -211,7 +211,7 @@ function storeWarnings(
       ending(nextUpdate, nowMs, {
         expired: "crl-expired",
         expiring: "crl-expiring",
-        text: `the CRL of ${JSON.stringify(issuer)} in trust store ${id} is good until ${nextUpdate}; after that nobody of this CA passes`,
+        text: `the CRL of ${JSON.stringify(issuer)} in trust store ${id} is good until ${nextUpdate}; after that no certificate of this CA passes`,
         withinMs: CRL_EXPIRING_WITHIN_MS,
       }),
     );

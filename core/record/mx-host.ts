@@ -27,7 +27,7 @@ export interface MxHost {
 /** What a stored item has of an MX host. */
 export type StoredHostField = Exclude<keyof MxHost, "isDamaged">;
 
-/** Of a damaged host whose owner cannot be told: no account has this name, so it is another one's for all. */
+/** Account of a damaged host whose owner is not known: no account has this name, so the host is foreign to all. */
 export const UNKNOWN_ACCOUNT = "";
 
 /** A host item as it was read; null = absent. */

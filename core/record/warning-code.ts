@@ -1,4 +1,4 @@
-/** Everything that may be said of a domain that is set as it was asked for, and may still surprise. */
+/** Warnings about a domain whose settings are valid and may still have an unexpected effect. */
 export const WARNING_CODES = [
   "rfc3207-public-mx",
   "enforcement-observe",
@@ -45,7 +45,7 @@ export const WARNING_CODES = [
 export type WarningCode = (typeof WARNING_CODES)[number];
 
 /**
- * Warnings that an operator may acknowledge at a domain: each tells of a choice that the settings make on purpose, and is right
+ * Warnings that an operator may acknowledge at a domain: each reports a choice that the settings make on purpose, and holds
  * as long as they make it. Those of time, of other records and of edges stay: acknowledged once, they would hide the next fault.
  */
 export const ACKNOWLEDGEABLE_CODES = [

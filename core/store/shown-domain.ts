@@ -5,8 +5,8 @@ import type { DomainRecord, DomainSettings, TlsSettings } from "../record/domain
 import { sameFields } from "../same-fields.ts";
 
 /**
- * The revision of a domain as its readers see it, and the only validator of it (docs/adr/0019): that of its record, or
- * of the certificate of one of its own hosts, whichever is the newest.
+ * The revision of a domain as its readers see it, and the only validator of it (docs/adr/0019): the newest of its record's
+ * and of the certificate revisions of the hosts that its account owns.
  */
 function shownRevision(
   { account, mxHosts, revision }: Pick<DomainRecord, "account" | "mxHosts" | "revision">,

@@ -106,7 +106,7 @@ class BackupReader {
 
   whole(): SnapshotBackup {
     if (this.#head === null || this.#end !== this.#count)
-      throw new Unreadable("the snapshot's backup is not whole");
+      throw new Unreadable("the snapshot's backup is incomplete");
     const { at, revision } = this.#head;
     return { at, contents: { revision, ...this.#contents } };
   }

@@ -80,7 +80,7 @@ export interface Commit {
   readonly offered?: number;
   /**
    * Writes of other writers, which hold at the head that this one leaves and at those after it, in order. As many of the
-   * first as have room are stored with it, each at a revision of its own; their tickets count as served. Absent = none.
+   * first as have room are stored with it, each at its own revision; their tickets count as served. Absent = none.
    */
   readonly along?: readonly OfferedWrite[];
 }
@@ -95,7 +95,7 @@ export interface OfferedWrite {
 /** What is known of a record that cannot be read. */
 export interface UnreadableRecord {
   readonly revision: number;
-  /** False = another account's, or that cannot be told. */
+  /** False = another account's, or the account is not known. */
   readonly isOwn: boolean;
   /** Where it cannot be read; holds no stored content. */
   readonly problem: string;

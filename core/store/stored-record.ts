@@ -225,15 +225,15 @@ const change = z.object({
     .optional(),
 });
 
-/** Applied to another record than it names, an entry would change settings that no write was about. */
-const isOfItsOwn = ({ record, hosts }: z.infer<typeof change>): boolean => {
+/** Rejects an entry whose id differs from its record's: applying it would change an unrelated record. */
+const namesItsRecord = ({ record, hosts }: z.infer<typeof change>): boolean => {
   const isOwn = [record.before, record.after].every((each) => each === null || recordKey(each) === record.id);
   return isOwn && hosts.every(({ host, after }) => after === null || after.host === host);
 };
 
 const logEntry = change
   .extend({ revision: takenRevision, action: z.enum(CHANGE_ACTIONS) })
-  .refine(isOfItsOwn)
+  .refine(namesItsRecord)
   .refine(({ record, revision }) => record.after === null || record.after.revision === revision);
 
 /** What another writer could store: one that it could not would fail the write of each who took it along. */
@@ -248,7 +248,7 @@ const offeredCommit = change
     ),
     expectedHead: z.int().min(0),
   })
-  .refine(isOfItsOwn)
+  .refine(namesItsRecord)
   .refine(({ record: { before, after } }) => before !== null || after !== null);
 
 /** A damaged host is one as it was read; what is logged and offered is what was stored. */
@@ -268,7 +268,7 @@ const STORED = {
 const recordKey = (record: { readonly id: string } | { readonly name: string }): string =>
   "id" in record ? record.id : record.name;
 
-/** What a log entry that cannot be read was about, when at least that can be told. */
+/** Subject of a log entry that cannot be read, where at least that is readable. */
 const entrySubject = z.object({
   account: z.string().min(1).nullable().catch(null),
   record: z.object({ kind: z.enum(RECORD_KINDS), id: z.string().max(300) }),

@@ -22,15 +22,15 @@ export function checkCondition(
 ): void {
   const { matches, matchesNot } = condition;
   if (current === null) {
-    if (matches !== null) throw new StaleRevision("there is no such record to match");
+    if (matches !== null) throw new StaleRevision("If-Match: the record does not exist");
     return;
   }
   if (matchesNot === "any") throw new StaleRevision("the record exists already", current.revision);
   if (matchesNot?.includes(current.revision))
-    throw new StaleRevision("the record is at a revision that must not be", current.revision);
+    throw new StaleRevision("If-None-Match: the record is at this revision", current.revision);
   if (matches === null)
     throw new ConditionMissing(
-      "the record exists: say which revision you have read with If-Match, or * for any",
+      "the record exists: send If-Match with the revision that you have read, or * for any",
       current.revision,
     );
   if (matches !== "any" && !matches.includes(current.revision))

@@ -58,7 +58,7 @@ const build = (head: number) => Promise.resolve({ commit: commitAt(head), result
 const contention = () => new Contention("taken");
 
 describe("a write", () => {
-  it("is built at the head and stored at once when nobody else writes", async () => {
+  it("is built at the head and stored at once when no one else writes", async () => {
     const time = effects();
     const { entry } = await commitWithRetry(failing(), build, time);
     expect(entry?.revision).toBe(1);

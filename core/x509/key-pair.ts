@@ -39,7 +39,7 @@ const MISMATCH: Issue = {
 const NO_KEY_HERE: Issue = {
   pointer: "/certificatePem",
   code: "key-mismatch",
-  message: "the key that is here does not belong to the certificate: send its private key",
+  message: "the stored private key does not belong to the certificate: send its private key",
 };
 const IDLE_KEY: Issue = {
   pointer: "/privateKeyPem",

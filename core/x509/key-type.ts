@@ -49,7 +49,7 @@ export function keyTypeOf(key: KeyObject): KeyType | KeyProblem {
 
 const unsupported = (what: string): KeyProblem => ({
   code: "unsupported-key",
-  message: `${what} cannot be used: take ECDSA P-256 or P-384, or RSA with 2048, 3072 or 4096 bits`,
+  message: `${what} cannot be used: use ECDSA P-256 or P-384, or RSA with 2048, 3072 or 4096 bits`,
 });
 
 export const isEcdsa = (keyType: KeyType): boolean => keyType.startsWith("ecdsa");
@@ -60,7 +60,7 @@ const MIN_EC_BITS = 224;
 const MIN_MODULUS_BITS = 2048;
 
 /**
- * What keeps a public key out of every chain, whatever it is used for: too weak for OpenSSL at security level 2, or a curve
+ * What keeps a public key out of every chain, for any use: too weak for OpenSSL at security level 2, or a curve
  * by explicit parameters. OpenSSL reads those and names the curve all the same; others (Java) do not (RFC 5480 section 2.1.1).
  *
  * @param spki SubjectPublicKeyInfo in DER.

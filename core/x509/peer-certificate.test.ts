@@ -78,7 +78,7 @@ describe("names of a client certificate", () => {
     expect(namesOf(dnsName("a.example"), dnsName("A.example"))).toEqual(["a.example"]);
   });
 
-  it("reads nobody from a certificate with two subjectAltName extensions", () => {
+  it("identifies no client by a certificate with two subjectAltName extensions", () => {
     const [one, two] = [subjectAltName(dnsName("a.example")), subjectAltName(dnsName("b.example"))];
     expect(readPeerCertificate([leaf([one, two])])).toBeNull();
   });
@@ -150,7 +150,7 @@ describe("readPeerCertificate", () => {
     ).toBeNull();
   });
 
-  it("reads nobody from no certificate and from bytes that are none", () => {
+  it("identifies no client without a certificate or by bytes that are none", () => {
     expect(readPeerCertificate([])).toBeNull();
     for (const bytes of [[], [0x30], [0x30, 0x80, 0, 0], [0x30, 0x84, 0xff, 0xff, 0xff, 0xff], [4, 0]]) {
       expect(readPeerCertificate([new Uint8Array(bytes)])).toBeNull();

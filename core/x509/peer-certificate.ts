@@ -3,7 +3,7 @@ import { distinguishedName } from "./distinguished-name.ts";
 
 /** OpenSSL's word on the client's chain in the handshake, good only for the trust it was given. */
 export interface HandshakeVerdict {
-  /** The `ResolvedTrust.hash` that the context was built from; null = the context trusted nobody. */
+  /** The `ResolvedTrust.hash` that the context was built from; null = the context trusted no anchor. */
   readonly trustHash: string | null;
   readonly ok: boolean;
   /** Its last error, not its only one: `CERT_HAS_EXPIRED`. For the log. */
@@ -21,7 +21,7 @@ export interface PeerCertificate {
   /** SAN dNSNames, canonical; wildcards as `*.x`; what is not a name is left out. Never the CN. */
   readonly dnsNames: readonly string[];
   readonly fingerprintSha256: string;
-  /** For the `Postern-TLS` header and the log: first dNSName, else the subject; printable ASCII. Identifies nobody. */
+  /** For the `Postern-TLS` header and the log: first dNSName, else the subject; printable ASCII. Not an identity. */
   readonly subjectName: string;
   readonly handshake: HandshakeVerdict;
 }
@@ -37,7 +37,7 @@ export const PEER_CHAIN = { certificates: 10, bytes: 64 * 1024 } as const;
  * `chain` is cut at the bounds of PEER_CHAIN: a chain that needs more is then not valid.
  *
  * @param chain DER, the leaf first, as sent.
- * @returns null when there is no certificate, or the leaf cannot be read: nobody is then identified. Never throws.
+ * @returns null when there is no certificate, or the leaf cannot be read: the client is not identified. Never throws.
  */
 export function readPeerCertificate(chain: readonly Uint8Array[]): Omit<PeerCertificate, "handshake"> | null {
   const kept = withinBounds(chain);
@@ -71,6 +71,6 @@ function withinBounds(chain: readonly Uint8Array[]): readonly Uint8Array[] {
   return kept;
 }
 
-/** The name for people: the first dNSName, else the subject, printable ASCII. Identifies nobody. */
+/** The name for people: the first dNSName, else the subject, printable ASCII. Not an identity. */
 const subjectNameOf = (fields: CertificateFields): string =>
   fields.dnsNames[0] ?? distinguishedName(fields.subject, { characters: "ascii" });

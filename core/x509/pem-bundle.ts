@@ -172,7 +172,7 @@ function leafIssues(leaf: UploadedCertificate): readonly Issue[] {
   const keyType = leafKeyType(leaf);
   if (typeof keyType !== "string") issues.push({ pointer, ...keyType });
   if (fields.dnsNames.length === 0) {
-    const message = "has no dNSName in its subjectAltName; a common name is not looked at";
+    const message = "has no dNSName in its subjectAltName; the common name is not used";
     issues.push({ pointer, code: "no-names", message });
   }
   // Node shows extended key usages under this name; undefined = no such extension, so every purpose.

@@ -18,7 +18,7 @@ const LINE_END = /\r{0,3}\n|\r/;
 const BOUNDARY_IN_LINE = /(-----(?:BEGIN|END) [A-Z0-9][A-Z0-9 ]{0,40}-----)/;
 /**
  * Line ends, and what base64 has beside letters and digits, as strings of JSON, of shells and of programs write them, twice
- * over too. No block has a backslash of its own.
+ * over too. No block contains a backslash.
  */
 const ESCAPE = /\\{1,4}(?:(?<letter>[nr/])|u00(?<hex>0[aAdD]|2[bBfF]|3[dD]))/g;
 const ESCAPED: Readonly<Record<string, string>> = { n: "\n", r: "\r", "/": "/" };

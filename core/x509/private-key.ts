@@ -25,7 +25,7 @@ export function readPrivateKeys(input: PrivateKeyInput): {
 } {
   const { blocks, issues } = readPem(input.privateKeyPem, KEY_POINTER);
   if (issues.length > 0) return { keys: [], issues };
-  // `openssl ecparam -genkey` writes the curve as a block of its own in front of the key.
+  // `openssl ecparam -genkey` writes the curve as a separate block in front of the key.
   const relevant = blocks.filter((block) => block.label !== "EC PARAMETERS");
   const stranger = relevant.find((block) => !isPrivateKeyLabel(block.label));
   if (stranger !== undefined) {

@@ -76,7 +76,7 @@ describe("a trust store", () => {
       { certificatesPem: makeCa({ notBefore: hoursFromNow(-9), notAfter: hoursFromNow(-1) }).rootPem },
     ],
     [
-      "a root with a SHA-1 signature, which nobody relies on",
+      "a root with a SHA-1 signature, which no verifier relies on",
       { certificatesPem: makeCa({ hash: "sha1" }).rootPem },
     ],
     ["a CRL of a CA that comes with the clients", { crlPem: crl + makeCrl({ ca: intermediate }) }],
@@ -95,7 +95,7 @@ describe("a trust store", () => {
     expect(outcome(withCrl({ ca: { ...root, subject: "rOOT" } }))).toBe("accepted");
   });
 
-  it("shows which anchor has no CRL beside those that have, two of one name told apart by their keys", () => {
+  it("shows which anchor has no CRL beside those that have, two of one name distinguished by their keys", () => {
     const twin = makeCa({ name: "Root" });
     const certificatesPem = root.rootPem + twin.rootPem + rsaRoot.rootPem;
     const covered = (crlPem: string | null) =>

@@ -69,7 +69,7 @@ const CRLS = "/crlPem";
  *
  * A CRL of a CA in the store must be signed by it. One of another issuer is taken as it is: CAs below the roots come
  * with the clients, and OpenSSL checks the signature when it uses the list. Whether every CA below the roots has its
- * CRL cannot be known here; where one is missing, nobody below that CA is accepted.
+ * CRL cannot be known here; where one is missing, no client below that CA is accepted.
  *
  * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, weak RSA keys, CRLs that are
  *   unreadable, without nextUpdate, deltas, or signed by another key.
@@ -180,7 +180,7 @@ function signatureIssues(
     { pointer: CRLS, code, message: `CRL ${String(position)} ${what}` },
   ];
   if (list.nextUpdate === null)
-    return issue("no-next-update", "has no nextUpdate, so nobody could tell when it is stale");
+    return issue("no-next-update", "has no nextUpdate, so when it becomes stale is not known");
   if (list.delta) return issue("delta-crl", "is a delta CRL; a complete one is needed");
   if (!isStrongSignature(list.algorithm))
     return issue("weak-signature", "is signed with a weak or unknown algorithm");

@@ -204,7 +204,7 @@ describe("a certificate of ACM", () => {
     issuer.answers = false;
     expect((await api.expect(200, "GET", path)).json).toMatchObject({
       state: "pending",
-      reason: "ACM does not answer now; this is as it was seen last",
+      reason: "ACM does not answer; this is the last known state",
       validation: [{}, {}],
     });
     await api.expect(503, "POST", "/v1/certificates", { body: order });

@@ -371,7 +371,7 @@ describe("a certificate", () => {
     const id = await selfSigned(api, "mx.example.com");
     const options = { token: OTHER_TOKEN, ...HERE, ...(method === "PATCH" ? { body: {} } : {}) };
     for (const path of [`${ALL}/${id}`, `${ALL}/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV`, `${ALL}/nonsense`])
-      expect((await api.expect(404, method, path, options)).json.detail).toBe("there is no such certificate");
+      expect((await api.expect(404, method, path, options)).json.detail).toBe("certificate not found");
     await api.expect(404, "GET", `${ALL}/${id}/chain.pem`, { token: OTHER_TOKEN });
     await api.expect(404, "PUT", `${ALL}/${id}/material`, { ...options, body: upload(server) });
   });

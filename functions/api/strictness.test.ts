@@ -288,7 +288,7 @@ describe("mistakes", () => {
       "must be true",
     ],
     ["another kind", certificateInput, { source: "x" }, 'must be one of "self-signed", "pem", "acm"'],
-    ["an unknown member", domainInput, { x: 1 }, '"x" is not a field here'],
+    ["an unknown member", domainInput, { x: 1 }, '"x" is not a known field'],
   ])("have our words: %s", (_, schema, document, message) => {
     const { error } = (schema as z.ZodType).safeParse(document);
     expect(error && issuesOf(error).map((issue) => issue.message)).toEqual([message]);
@@ -310,7 +310,7 @@ describe("mistakes", () => {
       "must be a multiple of 5",
       "has none of the forms that are allowed here",
       "has the wrong format",
-      "is not a field here",
+      "is not a known field",
       "must have at least 3 items",
     ]);
   });
