@@ -84,8 +84,8 @@ describe("parseAddressCommand", () => {
       fc.property(fc.oneof(octets, hostile), (content) => {
         const bytes = Buffer.concat([Buffer.from("RCPT TO:<"), Buffer.from(content), Buffer.from(">")]);
         const parsed = parseAddressCommand(bytes, "RCPT TO");
-        if (parsed.kind !== "path" || parsed.path.kind !== "mailbox") return;
-        const { localPart, domain } = parsed.path;
+        const isMailbox = parsed.kind === "path" && parsed.path.kind === "mailbox";
+        const { localPart, domain } = isMailbox ? parsed.path : { localPart: "", domain: "" };
         const outside = localPart.startsWith('"')
           ? localPart.replace(/^"(?:[^"\\]|\\.)*"$/su, "")
           : localPart;
