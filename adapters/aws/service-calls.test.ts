@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { Unavailable } from "../../core/errors.ts";
-import { type CallEffects, ServiceCalls, TryAgain } from "./service-calls.ts";
+import type { RetryEffects } from "../../core/retry.ts";
+import { ServiceCalls, TryAgain } from "./service-calls.ts";
 
 /** Time that passes only while sleeping; `random` is as given. */
-function effects(random = 0.5): CallEffects & { readonly pauses: number[] } {
+function effects(random = 0.5): RetryEffects & { readonly pauses: number[] } {
   const pauses: number[] = [];
   let now = 5_000;
   return {

@@ -2,14 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Unavailable } from "../../core/errors.ts";
-
-export interface CallEffects {
-  /** Milliseconds of a clock that does not jump. */
-  readonly now: () => number;
-  /** From 0 to below 1. */
-  readonly random: () => number;
-  readonly sleep: (ms: number) => Promise<void>;
-}
+import { type Backoff, type RetryEffects, retryWithBackoff } from "../../core/retry.ts";
 
 export interface CallLimits {
   /** How long one call is tried in all. */
@@ -20,10 +13,9 @@ export interface CallLimits {
 
 /** A write is tried for 10 s in all (core/store/write.ts); a Lambda function has 30 s. */
 const LIMITS: CallLimits = { deadlineMs: 8_000, tryMs: 3_000 };
-const FIRST_BACKOFF_MS = 25;
-const MAX_BACKOFF_MS = 1_000;
+const BACKOFF: Backoff = { firstMs: 25, maxMs: 1_000 };
 
-const EFFECTS: CallEffects = {
+const EFFECTS: RetryEffects = {
   now: () => performance.now(),
   random: Math.random,
   sleep: async (ms) => {
@@ -62,11 +54,11 @@ export class TryAgain extends Error {
  */
 export class ServiceCalls {
   readonly #service: string;
-  readonly #effects: CallEffects;
+  readonly #effects: RetryEffects;
   readonly #limits: CallLimits;
 
   /** `service` is named in messages, which may be shown. */
-  constructor(service: string, limits: Partial<CallLimits> = {}, effects: CallEffects = EFFECTS) {
+  constructor(service: string, limits: Partial<CallLimits> = {}, effects: RetryEffects = EFFECTS) {
     this.#service = service;
     this.#effects = effects;
     this.#limits = { ...LIMITS, ...limits };
@@ -78,24 +70,27 @@ export class ServiceCalls {
    * @throws Unavailable when there is no answer in time, or the service refuses: no permission, no such table.
    */
   async call<T>(send: (signal: AbortSignal) => Promise<T>, expected: readonly string[] = []): Promise<T> {
-    const { now, random, sleep: pause } = this.#effects;
-    const deadline = now() + this.#limits.deadlineMs;
-    // What the service last said: a try that the deadline cuts says nothing of the cause.
-    let said: unknown = null;
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        const leftMs = Math.max(1, Math.ceil(deadline - now()));
-        return await send(AbortSignal.timeout(Math.min(this.#limits.tryMs, leftMs)));
-      } catch (error) {
-        if (!isTransient(error)) throw this.#translated(error, expected);
-        if (isOfService(error)) said = error;
-        const pauseMs = random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
-        if (now() + pauseMs >= deadline) {
-          throw new Unavailable(`the ${this.#service} does not answer in time`, { cause: said ?? error });
+    const effects = this.#effects;
+    const deadline = effects.now() + this.#limits.deadlineMs;
+    // The service's last error: an attempt that the deadline cuts does not show the cause.
+    let answered: unknown = null;
+    return retryWithBackoff<T>({
+      ...BACKOFF,
+      effects,
+      deadline,
+      attempt: async () => {
+        try {
+          const leftMs = Math.max(1, Math.ceil(deadline - effects.now()));
+          return { value: await send(AbortSignal.timeout(Math.min(this.#limits.tryMs, leftMs))) };
+        } catch (failure) {
+          if (!isTransient(failure)) throw this.#translated(failure, expected);
+          if (isOfService(failure)) answered = failure;
+          return { failure };
         }
-        await pause(pauseMs);
-      }
-    }
+      },
+      tooLate: (failure) =>
+        new Unavailable(`the ${this.#service} does not answer in time`, { cause: answered ?? failure }),
+    });
   }
 
   #translated(error: unknown, expected: readonly string[]): unknown {

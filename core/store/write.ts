@@ -1,4 +1,5 @@
 import { Contention } from "../errors.ts";
+import { type Attempt, type Backoff, type RetryEffects, retryWithBackoff } from "../retry.ts";
 import {
   type Build,
   isWorthAnotherTry,
@@ -10,15 +11,9 @@ import type { Store } from "./store.ts";
 
 /** How long a write is tried in all, before the caller receives 503. */
 const WRITE_LIMIT_MS = 10_000;
-const FIRST_BACKOFF_MS = 10;
-const MAX_BACKOFF_MS = 1_000;
+const BACKOFF: Backoff = { firstMs: 10, maxMs: 1_000 };
 
-export interface WriteEffects {
-  /** Milliseconds of a clock that does not jump. */
-  readonly now: () => number;
-  /** From 0 to below 1. */
-  readonly random: () => number;
-  readonly sleep: (ms: number) => Promise<void>;
+export interface WriteEffects extends RetryEffects {
   /** Whether it stores what other writers offer, too: true when absent. The rights of some are for their own writes alone. */
   readonly storesOffers?: boolean;
 }
@@ -48,28 +43,32 @@ export async function commitWithRetry<R>(
     const write = { ...effects, store, queue, build, deadline };
     return inTurn(store, () => (isLate() ? Promise.reject(tooManyWrites(tooLate())) : writeWithQueue(write)));
   }
-  for (let attempt = 0; ; attempt += 1) {
-    const tried = await inTurn<Tried<R>>(store, () =>
-      isLate() ? { failure: tooLate() } : tryOnce(store, build),
-    );
-    if ("entry" in tried) return tried;
-    if (!isWorthAnotherTry(tried.failure)) throw tried.failure;
-    const pauseMs = effects.random() * Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
-    if (effects.now() + pauseMs >= deadline) throw tooManyWrites(tried.failure);
-    await effects.sleep(pauseMs);
-  }
+  return retryWithBackoff<Written<R>>({
+    ...BACKOFF,
+    effects,
+    deadline,
+    attempt: async () => {
+      const tried = await inTurn<Attempt<Written<R>>>(store, () =>
+        isLate() ? { failure: tooLate() } : tryOnce(store, build),
+      );
+      if ("failure" in tried && !isWorthAnotherTry(tried.failure)) throw tried.failure;
+      return tried;
+    },
+    tooLate: tooManyWrites,
+  });
 }
 
 const tooLate = (): Contention => new Contention("its turn came too late");
 
-type Tried<R> = Written<R> | { readonly failure: unknown };
-
 /** What the build finds is final and passes: only the commit can be too late. */
-async function tryOnce<R>(store: Pick<Store, "head" | "commit">, build: Build<R>): Promise<Tried<R>> {
+async function tryOnce<R>(
+  store: Pick<Store, "head" | "commit">,
+  build: Build<R>,
+): Promise<Attempt<Written<R>>> {
   const planned = await build(await store.head());
-  if ("unchanged" in planned) return { entry: null, result: planned.unchanged };
+  if ("unchanged" in planned) return { value: { entry: null, result: planned.unchanged } };
   try {
-    return { entry: await store.commit(planned.commit), result: planned.result };
+    return { value: { entry: await store.commit(planned.commit), result: planned.result } };
   } catch (failure) {
     return { failure };
   }

@@ -1,5 +1,6 @@
 /** The report of an edge to the store, at an interval and on changes. */
 
+import { backoffMs } from "../../core/retry.ts";
 import type { EdgeReport, EdgeReports } from "../../core/edge-report/edge-reports.ts";
 
 export interface EdgeReporterOptions {
@@ -59,7 +60,7 @@ export function createEdgeReporter(options: EdgeReporterOptions): EdgeReporter {
           await attempt(() => reports.report(current()));
           dueAt = monotonicNow() + intervalMs;
         }
-        const pauseMs = Math.min(intervalMs, CHECK_MS * 2 ** Math.min(failures, 20));
+        const pauseMs = backoffMs({ firstMs: CHECK_MS, maxMs: intervalMs }, failures);
         await sleep(pauseMs, signal).catch(() => undefined);
       }
       await attempt(() => reports.remove(current().id));

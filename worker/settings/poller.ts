@@ -1,5 +1,6 @@
 /** Polls of the change log. */
 
+import { backoffMs } from "../../core/retry.ts";
 import type { PollEvent } from "../event/poll-event.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { Unavailable } from "../../core/errors.ts";
@@ -85,7 +86,9 @@ export function nextDelayMs(
   failures: number,
 ): number {
   const baseMs =
-    failures === 0 ? intervalMs : Math.max(intervalMs, Math.min(maxBackoffMs, intervalMs * 2 ** failures));
+    failures === 0
+      ? intervalMs
+      : Math.max(intervalMs, backoffMs({ firstMs: intervalMs, maxMs: maxBackoffMs }, failures));
   return Math.round(baseMs + Math.min(MAX_LATE_MS, baseMs * 0.1 * (2 * random() - 1)));
 }
 
