@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import type { Clock } from "../../core/clock.ts";
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { ChainQuestion, ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
 import { mayHaveSeveralPaths } from "../../core/policy/trust-index.ts";
 import { type CertificatePath, findPaths } from "./certificate-paths.ts";
@@ -123,7 +124,7 @@ class Verifier implements OpenSslChainVerifier {
   readonly #rate: ClientRate;
   readonly #verdicts: VerdictCache;
   readonly #underway = new Map<string, Promise<ChainVerdict>>();
-  readonly #summaries = new Map<string, TrustSummary>();
+  readonly #summaries: BoundedMap<string, TrustSummary>;
   #workspace: Workspace;
   #closed = false;
 
@@ -138,6 +139,7 @@ class Verifier implements OpenSslChainVerifier {
     });
     this.#rate = new ClientRate({ perMinute: options.maxPerClientPerMinute, clients: bounds.clients });
     this.#verdicts = new VerdictCache(bounds.verdicts);
+    this.#summaries = new BoundedMap(bounds.trusts);
   }
 
   async verify(question: ChainQuestion): Promise<ChainVerdict> {
@@ -180,10 +182,7 @@ class Verifier implements OpenSslChainVerifier {
 
   #summaryOf({ trust }: ChainQuestion): TrustSummary {
     const summary = this.#summaries.get(trust.hash) ?? summariseTrust(trust);
-    this.#summaries.delete(trust.hash);
     this.#summaries.set(trust.hash, summary);
-    const oldest = this.#summaries.keys().next().value;
-    if (this.#summaries.size > this.#bounds.trusts && oldest !== undefined) this.#summaries.delete(oldest);
     return summary;
   }
 

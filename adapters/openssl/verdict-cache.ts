@@ -1,3 +1,4 @@
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { ChainVerdict } from "../../core/policy/chain-verifier.ts";
 
 interface Entry {
@@ -6,28 +7,24 @@ interface Entry {
   readonly until: number;
 }
 
-/** Verdicts by chain and trust, each for a bounded time, the longest unused dropped first. */
+/** Verdicts by chain and trust, each for a bounded time, the least recently used evicted first. */
 export class VerdictCache {
-  readonly #entries = new Map<string, Entry>();
-  readonly #size: number;
+  readonly #entries: BoundedMap<string, Entry>;
 
   constructor(size: number) {
-    this.#size = size;
+    this.#entries = new BoundedMap(size);
   }
 
   get(key: string, nowMs: number): ChainVerdict | null {
     const entry = this.#entries.get(key);
     if (entry === undefined) return null;
-    this.#entries.delete(key);
     // A clock that was set back must not stretch a verdict, so the time before it counts as out of date too.
-    if (nowMs < entry.from || nowMs >= entry.until) return null;
-    this.#entries.set(key, entry);
-    return entry.verdict;
+    if (entry.from <= nowMs && nowMs < entry.until) return entry.verdict;
+    this.#entries.delete(key);
+    return null;
   }
 
   set(key: string, verdict: ChainVerdict, time: { readonly from: number; readonly until: number }): void {
-    this.#entries.delete(key);
-    if (this.#entries.size >= this.#size) this.#entries.delete(this.#entries.keys().next().value ?? "");
     this.#entries.set(key, { verdict, ...time });
   }
 }

@@ -1,6 +1,7 @@
 /** A domain's trust stores resolved to anchors and CRLs. */
 import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import { createHash } from "node:crypto";
+import { BoundedMap } from "../bounded-map.ts";
 import { readCertificateFields, spkiPinOf } from "../x509/certificate-fields.ts";
 import { readPem } from "../x509/pem.ts";
 import type { ClientTrust } from "../record/domain.ts";
@@ -54,7 +55,7 @@ export interface TrustResolver {
  * @param cached How many distinct trusts are kept resolved; PEM is shared with the snapshot's contents.
  */
 export function createTrustResolver(publicRoots: readonly string[], cached = 1000): TrustResolver {
-  const known = new Map<string, ResolvedTrust>();
+  const known = new BoundedMap<string, ResolvedTrust>(cached);
   // A snapshot and its settings never change, so each recipient after the first costs two look-ups.
   const bySnapshot = new WeakMap<Snapshot, WeakMap<ClientTrust, ResolvedTrust>>();
   return {
@@ -88,7 +89,6 @@ export function createTrustResolver(publicRoots: readonly string[], cached = 100
       exemptPem: listed.length === 0 ? [] : withoutKeysOf(unlisted, anchorsOf(listed)),
       unusable: false,
     });
-    if (known.size >= cached) known.delete(known.keys().next().value ?? "");
     known.set(key, resolved);
     return resolved;
   }

@@ -2,6 +2,7 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Actor, OPERATOR_ACCOUNT } from "../../core/actor.ts";
+import { BoundedMap } from "../../core/bounded-map.ts";
 import { cutText } from "../../core/plain-text.ts";
 import { clientKey } from "../../core/name/client-address.ts";
 import type { ApiAuth } from "./api-config.ts";
@@ -80,10 +81,10 @@ export function gatewayAuthentication(auth: ApiAuth): Authenticate {
   };
 }
 
-/** Failures of each client in the present window; bounded, the oldest forgotten first. */
+/** Failures of each client in the present window; bounded, the one that failed least recently evicted first. */
 class FailureCount {
   readonly #now: () => number;
-  readonly #clients = new Map<string, { count: number; endsAt: number }>();
+  readonly #clients = new BoundedMap<string, { count: number; endsAt: number }>(CLIENTS_REMEMBERED);
 
   constructor(now: () => number) {
     this.#now = now;
@@ -96,10 +97,7 @@ class FailureCount {
     const window =
       running === undefined || running.endsAt <= now ? { count: 0, endsAt: now + WINDOW_MS } : running;
     window.count++;
-    this.#clients.delete(client);
     this.#clients.set(client, window);
-    if (this.#clients.size > CLIENTS_REMEMBERED)
-      this.#clients.delete(this.#clients.keys().next().value ?? client);
     return window.count > FAILURES_ALLOWED ? window.endsAt - now : null;
   }
 }

@@ -1,4 +1,5 @@
 /** Server certificates and keys from the vault, checked and held in memory. */
+import { BoundedMap } from "../../core/bounded-map.ts";
 import { createHash, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { CertificateRecord, MaterialReference } from "../../core/record/certificate.ts";
@@ -19,7 +20,6 @@ import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import { NotFound, Unavailable, Unreadable } from "../../core/errors.ts";
 import type { EdgeEventSink } from "../event/edge-event.ts";
 import { failureCode, pairs } from "./edge-context.ts";
-import { LruMap } from "./lru.ts";
 
 /** Key pairs that were seen to load, with what the status shows of them. Secret. */
 export interface LoadedMaterial {
@@ -73,8 +73,8 @@ interface Failure extends LoadProblem {
 
 export function createCertificateSource(options: CertificateSourceOptions): CertificateSource {
   const { vault, clock, onEvent, ciphers, capacity = CAPACITY } = options;
-  const loaded = new LruMap<CertificateId, LoadedMaterial>(capacity);
-  const failures = new LruMap<CertificateId, Failure>(capacity);
+  const loaded = new BoundedMap<CertificateId, LoadedMaterial>(capacity);
+  const failures = new BoundedMap<CertificateId, Failure>(capacity);
   const loading = new Map<string, Promise<LoadedMaterial | null>>();
 
   async function load(record: IssuedCertificate): Promise<LoadedMaterial | null> {
@@ -145,7 +145,7 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
 function presentProblems(
   settings: Pick<Snapshot, "certificate">,
   failures: Iterable<Failure>,
-  loaded: LruMap<CertificateId, LoadedMaterial>,
+  loaded: BoundedMap<CertificateId, LoadedMaterial>,
 ): readonly CertificateProblem[] {
   const problems: CertificateProblem[] = [];
   for (const { certificateId, version, reason, problem } of failures) {

@@ -1,4 +1,5 @@
 import type { CertificateMaterial } from "../../core/x509/serving-material.ts";
+import { BoundedMap } from "../../core/bounded-map.ts";
 import { createHash } from "node:crypto";
 import type { SecureContext } from "node:tls";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
@@ -14,7 +15,6 @@ import {
 } from "./certificate-source.ts";
 import { cipherList, createEdgeContext } from "./edge-context.ts";
 import type { ClientCurves } from "./groups.ts";
-import { LruMap } from "./lru.ts";
 import type { TlsChoice } from "./tls-choice.ts";
 
 /** What one context is made of. */
@@ -73,7 +73,7 @@ const PREPARED = 1_000;
 export function createSecureContexts(options: SecureContextsOptions): SecureContexts {
   const { source, defaultCertificate, onEvent, capacity = CAPACITY } = options;
   const ciphers = cipherList(options.ciphers);
-  const cache = new LruMap<string, ServingContext>(capacity);
+  const cache = new BoundedMap<string, ServingContext>(capacity);
   let fallback =
     defaultCertificate === null
       ? null

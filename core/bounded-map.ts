@@ -1,5 +1,5 @@
-/** A map that forgets what was used longest ago once it holds more than `capacity`. */
-export class LruMap<Key, Value> {
+/** Map of at most `capacity` entries: one more evicts the least recently used. `get` and `set` are uses, `peek` is none. */
+export class BoundedMap<Key, Value> {
   readonly #capacity: number;
   readonly #entries = new Map<Key, Value>();
   #newest: Key | undefined;
@@ -23,7 +23,7 @@ export class LruMap<Key, Value> {
     return value;
   }
 
-  /** Without counting as a use. */
+  /** The value, without a use of it. */
   peek(key: Key): Value | undefined {
     return this.#entries.get(key);
   }
@@ -40,10 +40,10 @@ export class LruMap<Key, Value> {
   }
 
   delete(key: Key): void {
-    if (key === this.#newest) this.#newest = undefined;
     this.#entries.delete(key);
   }
 
+  /** Least recently used first. */
   values(): Iterable<Value> {
     return this.#entries.values();
   }
