@@ -4,7 +4,7 @@ import { parsePemBundle } from "../../core/x509/pem-bundle.ts";
 import { NotFound } from "../../core/errors.ts";
 import { certificateId } from "../support/records.ts";
 
-/** An issuer, and what a test cannot do through the port. */
+/** An issuer, and operations that the port does not have. */
 export interface CertificateIssuerUnderTest {
   readonly issuer: CertificateIssuer;
   /** Resolves when the order has been issued. */
@@ -19,7 +19,7 @@ export interface CertificateIssuerContract {
 
 const names = ["mx.example.com", "*.mail.example.com"];
 
-/** What every implementation of the port CertificateIssuer does (core/management/certificate-issuer.ts). */
+/** The contract of the port CertificateIssuer (core/management/certificate-issuer.ts). */
 export function certificateIssuerContract(contract: CertificateIssuerContract): void {
   describe(`the certificate issuer ${contract.name}`, () => {
     let subject: CertificateIssuerUnderTest;
@@ -35,7 +35,7 @@ export function certificateIssuerContract(contract: CertificateIssuerContract): 
       return subject.issuer.order({ id: certificateId(Date.now() + n), names, keyType: "rsa-2048" });
     };
 
-    it("takes an order, shows the DNS records that prove each name, and issues", async () => {
+    it("accepts an order, shows the DNS records that prove each name, and issues", async () => {
       const arn = await order();
       const pending = await subject.issuer.describe(arn);
       expect(pending.validation.map(({ domain }) => domain)).toEqual(names.toSorted());
@@ -48,14 +48,14 @@ export function certificateIssuerContract(contract: CertificateIssuerContract): 
       await subject.issuer.delete(arn);
     });
 
-    it("takes the same id as the same order", async () => {
+    it("treats the same id as the same order", async () => {
       const id = certificateId(Date.now() + 500_000);
       const first = await subject.issuer.order({ id, names, keyType: "ecdsa-p256" });
       expect(await subject.issuer.order({ id, names, keyType: "ecdsa-p256" })).toBe(first);
       await subject.issuer.delete(first);
     });
 
-    it("exports what it issued as a bundle that can be served, under another passphrase each time", async () => {
+    it("exports an issued certificate as a bundle that can be served, with a new passphrase each time", async () => {
       const arn = await order();
       await subject.issued(arn);
       const bundle = await subject.issuer.export(arn);
@@ -69,7 +69,7 @@ export function certificateIssuerContract(contract: CertificateIssuerContract): 
       await subject.issuer.delete(arn);
     });
 
-    it("forgets what is deleted, and deleting it again is not an error", async () => {
+    it("deletes a certificate, and a second deletion is not an error", async () => {
       const arn = await order();
       await subject.issuer.delete(arn);
       await subject.issuer.delete(arn);

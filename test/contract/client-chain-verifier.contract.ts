@@ -5,7 +5,7 @@ import { clientCertificateKinds } from "../support/client-certificates/all-kinds
 import { trustOf, type ClientCertificateKind } from "../support/client-certificates/kind.ts";
 import { issueClient, makeCa } from "../support/pki.ts";
 
-/** A verifier that lets each client ask without limit. */
+/** A verifier without a rate limit for each client. */
 export interface ChainVerifierUnderTest {
   readonly verifier: ClientChainVerifier;
   close(): Promise<void>;
@@ -14,13 +14,13 @@ export interface ChainVerifierUnderTest {
 export interface ChainVerifierContract {
   readonly name: string;
   readonly create: () => Promise<ChainVerifierUnderTest>;
-  /** Why it cannot run on this machine; null = it can. Its tests are then skipped, and say so. */
+  /** The reason why it cannot run on this machine, and its tests are skipped; null = it can. */
   readonly missing: string | null;
 }
 
 const kinds = clientCertificateKinds();
 
-/** What every implementation of the port ClientChainVerifier does (core/policy/chain-verifier.ts). */
+/** The contract of the port ClientChainVerifier (core/policy/chain-verifier.ts). */
 export function clientChainVerifierContract(contract: ChainVerifierContract): void {
   const skipped = contract.missing === null ? "" : ` [skipped: ${contract.missing}]`;
   describe.skipIf(contract.missing !== null)(`chains judged by ${contract.name}${skipped}`, () => {
@@ -30,23 +30,23 @@ export function clientChainVerifierContract(contract: ChainVerifierContract): vo
     });
     afterAll(() => subject.close());
 
-    it("can be asked", () => {
+    it("runs", () => {
       expect(subject.verifier.available).toBe(true);
     });
 
-    it.each(kinds)("says of $name: valid $valid, for $purpose", async ({ chain, trust, valid, purpose }) => {
+    it.each(kinds)("judges $name: valid $valid, for $purpose", async ({ chain, trust, valid, purpose }) => {
       const verdict = await subject.verifier.verify({ chain, trust, client: "192.0.2.1" });
       expect(summaryOf(verdict)).toEqual({ kind: "judged", valid, purpose });
     });
 
-    it("gives the same answer when it is asked again", async () => {
+    it("gives the same result for the same chain again", async () => {
       for (const { chain, trust, valid, purpose } of kinds) {
         const verdict = await subject.verifier.verify({ chain, trust, client: "192.0.2.2" });
         expect(summaryOf(verdict)).toEqual({ kind: "judged", valid, purpose });
       }
     });
 
-    it("judges one chain anew under each trust", async () => {
+    it("judges a chain separately under each trust", async () => {
       const [ours, theirs] = [makeCa(), makeCa()];
       const { chain } = issueClient({ names: ["client.example"], ca: ours });
       for (const [ca, valid] of [
@@ -62,7 +62,7 @@ export function clientChainVerifierContract(contract: ChainVerifierContract): vo
       }
     });
 
-    it("judges nothing under a trust that could not be loaded", async () => {
+    it("does not judge under a trust that could not be loaded", async () => {
       const { chain, trust } = goodOne();
       const verdict = await subject.verifier.verify({
         chain,
@@ -72,13 +72,13 @@ export function clientChainVerifierContract(contract: ChainVerifierContract): vo
       expect(verdict.kind).toBe("not-judged");
     });
 
-    it("finds no chain valid that has no certificate", async () => {
+    it("rejects an empty chain", async () => {
       expect(
         acceptable(await subject.verifier.verify({ chain: [], trust: goodOne().trust, client: "x" })),
       ).toBe(false);
     });
 
-    it("accepts nothing and rejects nothing when the chain is not certificates", async () => {
+    it("does not judge a chain that does not consist of certificates", async () => {
       const { chain, trust } = goodOne();
       const mixed = [
         [Buffer.from("x")],
@@ -90,7 +90,7 @@ export function clientChainVerifierContract(contract: ChainVerifierContract): vo
       }
     });
 
-    it("accepts no chain of which a single octet was changed", async () => {
+    it("rejects a chain in which one octet was changed", async () => {
       const { chain, trust } = goodOne();
       const [leaf = Buffer.alloc(0), ...issuers] = chain;
       await fc.assert(

@@ -4,7 +4,7 @@ import type { DeliveryRoute, DeliveryTarget, MailTransaction } from "../../core/
 import { MessageRefused } from "../../core/delivery/refusals.ts";
 import { parseDomainName } from "../../core/name/domain-name.ts";
 
-/** One message as the other side has it for good. */
+/** One message as the target has stored it. */
 export interface DeliveredMail {
   readonly reversePath: string;
   readonly recipients: readonly string[];
@@ -12,7 +12,7 @@ export interface DeliveredMail {
   readonly content: string;
 }
 
-/** A target, a route of its kind, and a look at what was delivered there. */
+/** A target, a route of its kind, and a way to read the delivered messages. */
 export interface DeliveryUnderTest {
   readonly target: DeliveryTarget;
   readonly route: DeliveryRoute;
@@ -48,7 +48,7 @@ async function* breakingOff(error: Error): AsyncGenerator<Uint8Array> {
   throw error;
 }
 
-/** What every DeliveryTarget promises (core/delivery/delivery.ts). */
+/** The contract of the port DeliveryTarget (core/delivery/delivery.ts). */
 export function deliveryTargetContract({ name, create }: DeliveryContractOptions): void {
   const withTarget = (test: (it: DeliveryUnderTest) => Promise<void>) => async () => {
     const underTest = await create();
@@ -86,7 +86,7 @@ export function deliveryTargetContract({ name, create }: DeliveryContractOptions
     );
 
     it(
-      "delivers to every accepted recipient, and local parts that differ only by case are two",
+      "delivers to every accepted recipient; local parts that differ only by case are two recipients",
       withTarget(async ({ target, route, delivered }) => {
         const mail = target.begin(route, { ...transaction, reversePath: null });
         for (const mailbox of [alice, { localPart: "Alice", domain }, bob, { localPart: "grün", domain }])
@@ -120,7 +120,7 @@ export function deliveryTargetContract({ name, create }: DeliveryContractOptions
     );
 
     it(
-      "delivers nothing of an aborted transaction, however often it is aborted",
+      "delivers nothing of an aborted transaction, also when it is aborted twice",
       withTarget(async ({ target, route, delivered }) => {
         target.begin(route, transaction).abort();
         const mail = target.begin(route, transaction);
@@ -143,7 +143,7 @@ export function deliveryTargetContract({ name, create }: DeliveryContractOptions
     );
 
     it(
-      "keeps transactions apart that run at the same time",
+      "keeps concurrent transactions separate",
       withTarget(async ({ target, route, delivered }) => {
         const contents = Array.from(
           { length: 8 },
@@ -161,7 +161,7 @@ export function deliveryTargetContract({ name, create }: DeliveryContractOptions
     );
 
     it(
-      "passes no address on that would break out of its line",
+      "refuses an address that would break out of its line",
       withTarget(async ({ target, route, delivered }) => {
         const mail = target.begin(route, transaction);
         for (const localPart of ["a\r\nRCPT TO:<b", "a\nb", "a\0b", "a\u2028b", "a\ud800"])

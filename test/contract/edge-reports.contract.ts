@@ -8,7 +8,7 @@ import {
 } from "../../core/edge-report/edge-reports.ts";
 import { certificateId, name } from "../support/records.ts";
 
-/** No reports, a clock that a test sets, and what it cannot do through the port. */
+/** Empty edge reports, a clock that a test sets, and operations that the port does not have. */
 export interface EdgeReportsUnderTest {
   readonly reports: EdgeReports;
   /** Another client of the same reports. */
@@ -46,7 +46,7 @@ const reportOf = (n: number, parts: Partial<EdgeReport> = {}): EdgeReport => ({
   ...parts,
 });
 
-/** What every implementation of the port EdgeReports does (core/edge-report/edge-reports.ts). */
+/** The contract of the port EdgeReports (core/edge-report/edge-reports.ts). */
 export function edgeReportsContract(contract: EdgeReportsContract): void {
   describe(`edge reports on ${contract.name}`, () => {
     let subject: EdgeReportsUnderTest;
@@ -113,7 +113,7 @@ export function edgeReportsContract(contract: EdgeReportsContract): void {
       expect(await subject.other.list()).toMatchObject([{ revision: 18, state: "live" }]);
     });
 
-    it("show the certificates of the last report, however often they stay and change", async () => {
+    it("show the certificates of the last report, after any number of changes", async () => {
       const served = (n: number) => ({
         certificateId: certificateId(n),
         version: 1,
@@ -148,7 +148,7 @@ export function edgeReportsContract(contract: EdgeReportsContract): void {
       expect(await states()).toEqual([[edgeId(1), state]]);
     });
 
-    it("are forgotten when an edge was lost for a day", async () => {
+    it("are deleted when an edge was lost for a day", async () => {
       await subject.reports.report(reportOf(1));
       subject.setClock(START + LIVE_WITHIN_MS + LOST_SHOWN_MS + 1);
       expect(await states()).toEqual([]);
@@ -161,7 +161,7 @@ export function edgeReportsContract(contract: EdgeReportsContract): void {
       ]);
     });
 
-    it("go with an edge that ends in good order, and with no other", async () => {
+    it("are deleted with an edge that shuts down, and with no other", async () => {
       await subject.reports.report(reportOf(1));
       await subject.reports.report(reportOf(2));
       await subject.other.remove(edgeId(1));
@@ -169,7 +169,7 @@ export function edgeReportsContract(contract: EdgeReportsContract): void {
       expect(await states()).toEqual([[edgeId(2), "live"]]);
     });
 
-    it("count an edge whose report cannot be read as one that enforces nothing known", async () => {
+    it("count an edge with an unreadable report as an edge at an unknown revision", async () => {
       await subject.reports.report(reportOf(1));
       await subject.reports.report(reportOf(2));
       await subject.spoil(edgeId(1));

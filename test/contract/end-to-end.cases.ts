@@ -29,7 +29,7 @@ export function endToEndCases(product: () => ProductOnAws): void {
     expect(await product().namesServed(MX)).toBe(`DNS:${MX}`);
   });
 
-  it("takes a message over TLS, and tells the API what it serves", async () => {
+  it("accepts a message over TLS, and reports the served certificate to the API", async () => {
     const client = await product().connect();
     await client.say("EHLO client.example");
     await client.startTls({ servername: MX });
@@ -56,7 +56,7 @@ export function endToEndCases(product: () => ProductOnAws): void {
     );
   });
 
-  it("starts again from the backup that the schedule wrote, while the store is away", async () => {
+  it("starts from the schedule's backup while the store is unreachable", async () => {
     await product().sweep("backup");
     const cold = await product().startWithoutStore();
     try {
@@ -67,7 +67,7 @@ export function endToEndCases(product: () => ProductOnAws): void {
     }
   });
 
-  it("deletes no key that is in use, and ends the order with its certificate", async () => {
+  it("keeps keys that are in use, and deletes the order with its certificate", async () => {
     await product().sweep("clean-up");
     const { json } = await product().ask("GET /v1/certificates");
     const [{ id }] = json.items;

@@ -5,12 +5,12 @@ import { type KeyVault, materialName, trustName, type VaultName } from "../../co
 import { NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
 import { certificateId } from "../support/records.ts";
 
-/** An empty vault, and what a test cannot do through the port. */
+/** An empty vault, and operations that the port does not have. */
 export interface KeyVaultUnderTest {
   readonly vault: KeyVault & VaultInventory;
   /** Another client of the same objects. */
   readonly other: KeyVault;
-  /** Replaces the bytes of a stored object behind the vault's back. */
+  /** Replaces the bytes of a stored object without the vault. */
   spoil(name: VaultName, content: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
@@ -33,7 +33,7 @@ async function namesBefore(vault: VaultInventory, epochMs: number): Promise<Vaul
   return names;
 }
 
-/** What every implementation of the port KeyVault does (core/store/key-vault.ts). */
+/** The contract of the port KeyVault (core/store/key-vault.ts). */
 export function keyVaultContract(contract: KeyVaultContract): void {
   describe(`the key vault on ${contract.name}`, () => {
     let subject: KeyVaultUnderTest;
@@ -42,7 +42,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
     });
     afterEach(() => subject.close());
 
-    it("gives back the bytes that were put, and answers their hash", async () => {
+    it("returns the stored bytes, and their hash", async () => {
       const { vault, other } = subject;
       const binary = Uint8Array.from({ length: 70_000 }, (_, index) => index % 256);
       for (const each of [content, binary, new Uint8Array()]) {
@@ -67,7 +67,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       for (const name of names.slice(1)) await vault.get(name, hashOf(bytes(name)));
     });
 
-    it("takes the same bytes again, and never other bytes under the same name", async () => {
+    it("accepts the same bytes again, and never other bytes under the same name", async () => {
       const { vault, other } = subject;
       await vault.put(first, content);
       expect(await other.put(first, content)).toBe(hashOf(content));
@@ -77,7 +77,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       expect(Buffer.from(await vault.get(first, hashOf(content))).equals(content)).toBe(true);
     });
 
-    it("lets one of ten writers of a name win, and holds what the winner wrote", async () => {
+    it("lets one of ten writers of a name win, and keeps the winner's bytes", async () => {
       const { vault, other } = subject;
       const contents = Array.from({ length: 10 }, (_, index) => bytes(`${index}`.repeat(5000)));
       const outcomes = await Promise.allSettled(
@@ -88,12 +88,12 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       expect(hashOf(await vault.get(first, hashes[0] ?? ""))).toBe(hashes[0]);
     });
 
-    it("says that an object is absent", async () => {
+    it("reports an absent object", async () => {
       await expect(subject.vault.get(first, hashOf(content))).rejects.toBeInstanceOf(NotFound);
       await expect(subject.vault.get(trustName("00"), hashOf(content))).rejects.toBeInstanceOf(NotFound);
     });
 
-    it("never gives out bytes that are not the ones asked for", async () => {
+    it("never returns bytes with another hash than the requested one", async () => {
       const { vault, spoil } = subject;
       await vault.put(first, content);
       await expect(vault.get(first, hashOf(bytes("other")))).rejects.toBeInstanceOf(Unreadable);
@@ -103,7 +103,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       }
     });
 
-    it("deletes an object, and one that is absent is not an error", async () => {
+    it("deletes an object; deleting an absent one is not an error", async () => {
       const { vault, other } = subject;
       await vault.put(first, content);
       expect(await other.delete(first, ANY_AGE)).toBe(true);
@@ -113,7 +113,7 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       await vault.put(first, bytes("a new object"));
     });
 
-    it("makes an object young again that is put again: a clean-up that saw it before leaves it", async () => {
+    it("resets the age of an object that is put again: a clean-up that listed it before keeps it", async () => {
       const { vault, other } = subject;
       for (const name of [first, trustName("ab")]) {
         await vault.put(name, content);
@@ -132,13 +132,13 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       }
     });
 
-    it("holds what was put while the same object was deleted again and again", async () => {
+    it("keeps an object that is put while the same object is deleted repeatedly", async () => {
       const { vault, other } = subject;
       for (let round = 0; round < 20; round += 1) {
         await other.put(first, content);
         const [putHash] = await Promise.all([vault.put(first, content), other.delete(first, ANY_AGE)]);
         expect(putHash).toBe(hashOf(content));
-        // Deleted after it was put, it is gone; but no error, and nothing half done.
+        // It may be deleted after it was put; but there is no error and no partial object.
         await vault.put(first, content);
         await vault.get(first, hashOf(content));
       }

@@ -31,7 +31,7 @@ export interface Places {
   readonly stores: { readonly api: Store; readonly schedule: Store };
 }
 
-/** What the product needs rights for and a usual day does not show. The cases build on one another. */
+/** Rare operations that need rights of their own in IAM. The cases build on one another. */
 export function leastRightsCases(product: () => ProductOnAws, places: () => Places): void {
   it("starts an edge that finds neither the table nor a backup", async () => {
     const { keys } = places();
@@ -46,7 +46,7 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     }
   });
 
-  it("renews a certificate in use, although a version that was given up lies where the next one goes", async () => {
+  it("renews a certificate in use although an abandoned version has the name of the next one", async () => {
     const { table, keys } = places();
     const id = await orderFor(product(), HOST);
     const domain = { mxHosts: [HOST], tls: { server: { certificateId: id } } };
@@ -92,7 +92,7 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
       expect((await product().ask(`DELETE /v1/trust-stores/${unused}`, undefined, HERE)).status).toBe(204);
   });
 
-  it("lists, and takes the key of an uploaded certificate along to its next leaf", async () => {
+  it("lists, and keeps the key of an uploaded certificate for its next leaf", async () => {
     for (const list of ["domains", "certificates", "trust-stores", "edges", "changes"])
       expect(await product().ask(`GET /v1/${list}`), list).toMatchObject({ status: 200 });
     const [first, second] = [issueServer({ names: [HOST] }), issueServer({ names: [HOST] })];
@@ -109,7 +109,7 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     expect(gone.status).toBe(204);
   });
 
-  it("stores a message of many parts, and takes one back that breaks off", async () => {
+  it("stores a message of many parts, and aborts the upload of an incomplete one", async () => {
     const { mail } = places();
     const line = `${"x".repeat(70)}\r\n`;
     const content = `Subject: long\r\n\r\n${line.repeat(Math.ceil((17 * MB) / line.length))}`;
@@ -127,7 +127,7 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     await uploadsBecome(mail, 0);
   });
 
-  it("says that the content of a trust store is lost, and not that it may not be read", async () => {
+  it("reports that the content of a trust store is lost, not that access is denied", async () => {
     const { keys } = places();
     const id = await createTrustStore(product());
     const { json } = await product().ask(`GET /v1/trust-stores/${id}`);
@@ -150,7 +150,7 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     expect((await product().ask(`PUT ${path}`, body, HERE)).status).toBe(200);
     await product().sweepLater("clean-up", 2 * DAY_MS);
     expect(await countOf(keys)).toBeLessThan(before + 2);
-    // What a trust store can be restored to is named by its record.
+    // A trust store's record names the contents that it can be restored to.
     const restored = await product().ask(`POST ${path}/restore`, { revision: first.revision }, HERE);
     expect(restored).toMatchObject({ status: 200, json: { contentSha256: first.contentSha256 } });
   });
@@ -166,7 +166,7 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
       const after = domainRecord({ name, mxHosts: [`mx.${name}`] });
       return { ...(await writer.planDomain(after.name, after, await api.head())), at };
     };
-    /** What sweeps change. */
+    /** Records that sweeps change. */
     const renewed = async (label: string) => {
       const before = await schedule.getCertificate(id);
       const record = { kind: "certificate", id, before, after: certificateRecord({ id, label }) } as const;
@@ -204,7 +204,7 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     await writer.deleteCertificate(id);
   });
 
-  it("takes the report of an edge back that ends", async () => {
+  it("deletes the report of an edge that shuts down", async () => {
     expect((await product().ask("GET /v1/edges")).json.items).toHaveLength(1);
     expect(await product().worker.end()).toEqual({ code: 0 });
     expect((await product().ask("GET /v1/edges")).json.items).toEqual([]);
@@ -231,7 +231,7 @@ async function orderFor(product: ProductOnAws, host: string): Promise<string> {
   return json.id;
 }
 
-/** As it is after ACM renewed a certificate, which the emulator never does: what is stored ends before what ACM has. */
+/** The state after a renewal by ACM, which the emulator never does: the stored certificate ends before ACM's. */
 async function pretendOlderLeaf({ client, name, set }: TestTable, id: string): Promise<void> {
   const key = recordKey("certificate", id);
   const { Item } = await client.send(new GetItemCommand({ TableName: name, Key: keyItem(key) }));
@@ -240,7 +240,7 @@ async function pretendOlderLeaf({ client, name, set }: TestTable, id: string): P
   await set(key, "json", { S: JSON.stringify(record) });
 }
 
-/** Each of another content: contents are stored by their hash. */
+/** Each with different content: contents are stored by their hash. */
 async function createTrustStore(product: ProductOnAws): Promise<string> {
   const body = { certificatesPem: makeCa().certificatePem };
   const { status, json } = await product.ask("POST /v1/trust-stores", body);

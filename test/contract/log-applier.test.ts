@@ -16,7 +16,7 @@ import { contents, feedEntry, shown } from "../support/settings-feed.ts";
 
 const NO_CONTENT = new Map();
 
-/** Both ways from contents and entries to settings: that of a backup, and that of an edge between two polls. */
+/** The two appliers of log entries: for a backup, and for an edge between two polls. */
 const APPLIERS = [
   {
     what: "contents",
@@ -72,7 +72,7 @@ const unreadable = (revision: number, kind: UnreadableItem["kind"], id: string):
 describe.each(APPLIERS)("log entries applied to $what", ({ apply }) => {
   const before = apply(START, []);
 
-  it("change nothing but the revision when there are none", () =>
+  it("change only the revision when the list is empty", () =>
     expect(before).toEqual({
       revision: 3,
       domains: ["a.example 1"],
@@ -127,7 +127,7 @@ describe.each(APPLIERS)("log entries applied to $what", ({ apply }) => {
     expect(apply(START, [write(4, null)]).hosts).toEqual([`${HOST} default`]);
   });
 
-  it("take a host off the items that cannot be read when a write has replaced it", () => {
+  it("remove a host from the unreadable items when a write has replaced it", () => {
     const item = { kind: "mx-host", id: HOST, problem: "not JSON" } as const;
     const damaged = { ...START, mxHosts: [], unreadable: [item] };
     const entry = feedEntry(4, change("domain", domain(1), domain(4)));
@@ -160,7 +160,7 @@ describe.each(APPLIERS)("log entries applied to $what", ({ apply }) => {
     expect(apply(START, [...entries, next, next])).toEqual(apply(START, [next]));
   });
 
-  it("leave the contents that they are applied to as they were", () => {
+  it("do not mutate the contents that they are applied to", () => {
     const copy = structuredClone(START);
     apply(START, [feedEntry(4, change("domain", domain(1), null)), unreadable(5, "domain", "b.example")]);
     expect(START).toEqual(copy);
@@ -189,7 +189,7 @@ const anyEntry = fc
   });
 
 describe("log entries", () => {
-  it("make the same settings of a snapshot as of the contents behind it, page by page or at once", () =>
+  it("give the same settings when applied to a snapshot or to its contents, page by page or at once", () =>
     fc.assert(
       fc.property(fc.array(anyEntry, { maxLength: 20 }), fc.nat(20), (makers, cut) => {
         const entries = makers.map((make, index) => make(START.revision + 1 + index));

@@ -9,7 +9,7 @@ import { sourceFiles } from "../structure/source-files.ts";
 import { usedMembers } from "../support/used-members.ts";
 
 /**
- * What worker/session relies on in smtp-server beyond its manual: a row for each member that our code names, found in
+ * The undocumented members of smtp-server that worker/session relies on: a row for each member that our code names, found in
  * our code itself. A new version that renames one or changes its behaviour fails here, by name.
  */
 
@@ -82,7 +82,7 @@ interface Probe {
   readonly connection: Recorded;
   readonly socket: Socket;
   readonly client: Socket;
-  /** Everything that the client has received, up to a line that begins so. */
+  /** Everything that the client has received, up to a line with this beginning. */
   hears(start: string): Promise<string>;
 }
 
@@ -182,7 +182,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   _createParser: [
-    "makes a parser that gives whole lines to _onCommand, and whose only error is a line that is too long",
+    "makes a parser that passes whole lines to _onCommand, and whose only error is a line that is too long",
     async () => {
       const { connection } = await start();
       const lines: string[] = [];
@@ -244,7 +244,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   _onCommand: [
-    "takes a line without its end, answers unknown ones, and calls back",
+    "receives a line without its end, replies to unknown ones, and calls back",
     async () => {
       const { connection } = await greeted();
       connection.calls.length = 0;
@@ -253,7 +253,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   _onError: [
-    "is called with what goes wrong with the socket",
+    "is called with the socket's errors",
     async () => {
       const { connection, socket } = await greeted();
       const closed = new Promise((resolve) => socket.once("close", resolve));
@@ -263,7 +263,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   _parser: [
-    "is there from the beginning and receives what the socket reads",
+    "exists from the beginning and receives the bytes of the socket",
     async () => {
       const probe = await start();
       probe.connection._setListeners(() => undefined);
@@ -337,7 +337,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   _unrecognizedCommands: [
-    "counts unknown commands and ends a session at ten, unless it is set back",
+    "counts unknown commands and ends a session at ten, unless it is reset",
     async () => {
       const { connection } = await greeted();
       for (let count = 0; count < 20; count += 1) {
@@ -361,7 +361,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   _whenWritable: [
-    "is called after each command and goes on at once on a socket that takes more",
+    "is called after each command and continues at once on a writable socket",
     async () => {
       const { connection } = await greeted();
       let isCalled = false;
@@ -390,7 +390,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   continue: [
-    "lets the commands behind a message run",
+    "lets the commands after a message run",
     async () => {
       const probe = await greeted();
       const { parser, write } = await message(probe, "a\r\n.\r\nVRFY a\r\n");
@@ -413,7 +413,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
   handler_MAIL: ["gets MAIL and calls back", handler("handler_MAIL", "MAIL FROM:<a@client.example>")],
   handler_RCPT: ["gets RCPT and calls back", handler("handler_RCPT", "RCPT TO:<b@example.com>")],
   handler_EHLO: [
-    "answers with the list of extensions and calls back",
+    "replies with the list of extensions and calls back",
     async () => {
       const { connection } = await greeted();
       connection.calls.length = 0;
@@ -422,7 +422,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   handler_HELO: [
-    "answers, calls back and knows the name",
+    "replies, calls back and stores the name",
     async () => {
       const { connection } = await greeted();
       await new Promise<void>((resolve) => connection.handler_HELO(Buffer.from("HELO a.example"), resolve));
@@ -430,7 +430,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   handler_QUIT: [
-    "answers 221 and closes",
+    "replies 221 and closes",
     async () => {
       const { connection, hears } = await greeted();
       connection.handler_QUIT(Buffer.from("QUIT"), () => undefined);
@@ -439,7 +439,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   handler_STARTTLS: [
-    "answers 220 and upgrades; 503 on a connection with TLS",
+    "replies 220 and upgrades; 503 on a connection with TLS",
     async () => {
       const { connection, hears } = await greeted();
       connection.handler_STARTTLS(Buffer.from("STARTTLS"), () => undefined);
@@ -469,7 +469,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   isClosed: [
-    "lets the parser take bytes and run nothing",
+    "lets the parser accept bytes without running commands",
     async () => {
       const probe = await greeted();
       const parser = parserOf(probe);
@@ -480,7 +480,7 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   openingCommand: [
-    "is EHLO or HELO, as it came last",
+    "is EHLO or HELO, the last one received",
     async () => {
       const { connection } = await greeted();
       expect(connection.openingCommand).toBe("EHLO");
@@ -505,14 +505,14 @@ const MEMBERS: Readonly<Record<string, readonly [claim: string, expectIt: () => 
     },
   ],
   session: [
-    "says whether the connection has TLS",
+    "is true when the connection has TLS",
     async () => {
       const { connection } = await start();
       expect(connection.session.secure).toBe(false);
     },
   ],
   startDataMode: [
-    "gives a message without its stuffed dots, and says when it is over its size",
+    "gives a message without its stuffed dots, and reports when it is over its size",
     async () => {
       const { stream, text } = await message(await greeted(), "..dot and more\r\n.\r\n");
       expect([text, stream.sizeExceeded]).toEqual([".dot and more\r\n", true]);

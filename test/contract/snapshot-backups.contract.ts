@@ -11,7 +11,7 @@ import {
   trustStoreRecord,
 } from "../support/records.ts";
 
-/** A place without a backup, and what a test cannot do through the port. */
+/** An empty backup storage, and operations that the port does not have. */
 export interface SnapshotBackupsUnderTest {
   readonly backups: SnapshotBackups & BackupRevision;
   /** Replaces what is stored by its first `bytes` bytes. */
@@ -41,7 +41,7 @@ const everyKind: SnapshotBackup = {
   },
 };
 
-/** What every implementation of the port SnapshotBackups does (core/store/snapshot-backup.ts). */
+/** The contract of the port SnapshotBackups (core/store/snapshot-backup.ts). */
 export function snapshotBackupsContract(contract: SnapshotBackupsContract): void {
   describe(`snapshot backups on ${contract.name}`, () => {
     let subject: SnapshotBackupsUnderTest;
@@ -50,12 +50,12 @@ export function snapshotBackupsContract(contract: SnapshotBackupsContract): void
     });
     afterEach(() => subject.close());
 
-    it("say that none was ever written", async () => {
+    it("are absent before the first one is written", async () => {
       expect(await subject.backups.read()).toBeNull();
       expect(await subject.backups.revision()).toBeNull();
     });
 
-    it("tell their revision, however long they are", async () => {
+    it("give their revision, for any size", async () => {
       const domains = Array.from({ length: 3_000 }, (_, n) =>
         domainRecord({ name: `d${n}.example`, mxHosts: [`mx${n * 7919}.example`] }),
       );
@@ -67,12 +67,12 @@ export function snapshotBackupsContract(contract: SnapshotBackupsContract): void
       await expect(subject.backups.revision()).rejects.toBeInstanceOf(Unreadable);
     });
 
-    it("give back every kind of item as it was", async () => {
+    it("restore every kind of item unchanged", async () => {
       await subject.backups.write(everyKind);
       expect(await subject.backups.read()).toEqual(everyKind);
     });
 
-    it("keep the last one alone", async () => {
+    it("keep only the last one", async () => {
       await subject.backups.write(everyKind);
       const later = {
         at: "2026-11-25T00:00:00.000Z",
@@ -89,7 +89,7 @@ export function snapshotBackupsContract(contract: SnapshotBackupsContract): void
       expect((await subject.backups.read())?.contents.domains).toEqual(domains);
     });
 
-    it.each([0, 1, 30, 200])("never pass off the first %i bytes of one as a backup", async (bytes) => {
+    it.each([0, 1, 30, 200])("never accept the first %i bytes of one as a backup", async (bytes) => {
       await subject.backups.write(everyKind);
       await subject.cut(bytes);
       await expect(subject.backups.read()).rejects.toBeInstanceOf(Unreadable);

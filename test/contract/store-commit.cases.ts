@@ -46,7 +46,7 @@ async function settle(store: Store): Promise<void> {
   });
 }
 
-/** A commit at the settled head that would store domain `b`, with one part that must fail. */
+/** A commit at the present head that would store domain `b`, with one part that must fail. */
 const createB = (parts: Partial<Commit>): Commit =>
   commitOf({ kind: "domain", id: b.name, before: null, after: b }, { expectedHead: 4, ...parts });
 const anew = (host: string): MxHost => ({ ...held, host: name(host) });
@@ -72,7 +72,7 @@ export function commitCases(subject: () => StoreUnderTest): void {
     await expect(store.ping()).resolves.toBeUndefined();
   });
 
-  it("sets the revision itself: the next one, in answer, record and log", async () => {
+  it("sets the next revision in the result, the record and the log", async () => {
     const { store, other } = subject();
     const after = { ...a, revision: 99 };
     const entry = await store.commit(commitOf({ kind: "domain", id: a.name, before: null, after }));
@@ -189,7 +189,7 @@ export function commitCases(subject: () => StoreUnderTest): void {
   });
 
   const use = (kind: "certificate" | "trust-store", id: string, delta: number): Partial<Commit> => ({
-    // A claim that is right in front of the use that is not: it must not stay behind.
+    // A valid host claim before an invalid use: the claim must not be stored.
     hosts: [
       { host: name("new.example"), before: null, after: { ...anew("new.example"), certificateId: null } },
     ],
@@ -208,12 +208,12 @@ export function commitCases(subject: () => StoreUnderTest): void {
       { hosts: [{ host: mx, before: { ...held, certificateId: Y }, after: held }] },
     ],
     [
-      "a host has no default any more",
+      "a host no longer uses the default certificate",
       { hosts: [{ host: mx, before: { ...held, certificateId: null }, after: held }] },
     ],
     ["a host has another count", { hosts: [{ host: mx, before: { ...held, domainCount: 2 }, after: held }] }],
     [
-      "a host is another account's",
+      "a host belongs to another account",
       { hosts: [{ host: mx, before: { ...held, account: "other" }, after: null }] },
     ],
     [
@@ -244,7 +244,7 @@ export function commitCases(subject: () => StoreUnderTest): void {
     await store.commit(createB({}));
   });
 
-  it("holds while the hosts that were read are as they were, present or absent", async () => {
+  it("succeeds while the hosts that were read are unchanged, present or absent", async () => {
     const { store } = subject();
     await settle(store);
     const hostsRead = [
@@ -255,7 +255,7 @@ export function commitCases(subject: () => StoreUnderTest): void {
     expect((await store.getMxHosts([mx])).get(mx)).toEqual(held);
   });
 
-  it("gives a host the revision that set its certificate, and keeps it while others come and go", async () => {
+  it("gives a host the revision that set its certificate, and keeps it while other domains change", async () => {
     const { store, other } = subject();
     await settle(store);
     const writer = new Writer(store);
@@ -278,7 +278,7 @@ export function commitCases(subject: () => StoreUnderTest): void {
     ]);
   });
 
-  it("is logged with its record as readers saw it before, and with the domains that it moved", async () => {
+  it("is logged with the record as it was shown before, and with the domains that it moved", async () => {
     const { store, other } = subject();
     await settle(store);
     const writer = new Writer(store);
@@ -303,7 +303,7 @@ export function commitCases(subject: () => StoreUnderTest): void {
     expect(before).toMatchObject({ revision: 4, tls: { server: { certificateId: X } } });
   });
 
-  it("never hands a host from one account to another", async () => {
+  it("never moves a host from one account to another", async () => {
     const { store } = subject();
     await settle(store);
     const before = await everything(store);

@@ -67,7 +67,7 @@ export function concurrencyCases(subject: () => StoreUnderTest): void {
           server: { certificateId: id },
         });
       const remove = () => new Writer(other).deleteCertificate(id);
-      // Who starts first takes turns.
+      // Each action starts first in turn.
       const [used, removed] = n % 2 === 0 ? await both(use, remove) : (await both(remove, use)).toReversed();
       expect([used, removed]).toSatisfy(([a, b]: unknown[]) => (a === "done") !== (b === "done"));
       if (used !== "done") expect(used).toBeInstanceOf(RuleViolation);
@@ -77,7 +77,7 @@ export function concurrencyCases(subject: () => StoreUnderTest): void {
     }
   });
 
-  it("numbers the writes of 100 writers without a gap or a double", async () => {
+  it("numbers the writes of 100 writers without a gap or a duplicate", async () => {
     const { store, other } = subject();
     const writes = numbers(100).map((n) =>
       new Writer(n % 2 === 0 ? store : other).putDomain({ name: `d${n}.example`, mxHosts: ["mx.example"] }),
@@ -98,7 +98,7 @@ export function concurrencyCases(subject: () => StoreUnderTest): void {
     );
     while (seen.length < 60) {
       const { entries, head } = await other.changesAfter(seen.length, 7);
-      // What does not continue without a gap is left for the next poll, as pollers do.
+      // Entries after a gap are left for the next poll, as in the poller.
       for (const entry of readableEntries(entries)) if (entry.revision === seen.length + 1) seen.push(entry);
       expect(head).toBeLessThanOrEqual(60);
       await setImmediate();
@@ -125,7 +125,7 @@ export function concurrencyCases(subject: () => StoreUnderTest): void {
       return all;
     })();
     for (const n of numbers(60)) {
-      // The first and the last in any order change in one another's neighbourhood: a mixed read would show one of two.
+      // The first and the last in sort order change together: a mixed read would show only one of the two.
       const which = n % 3 === 0 ? 12 : n % 2 === 0 ? 1 : 6;
       const parts = { name: `d${which}.example`, mxHosts: [`mx${which}.example`, `new${n % 5}.example`] };
       await writer.putDomain({ ...parts, server: { certificateId: n % 2 === 0 ? X : Y } });
@@ -153,7 +153,7 @@ export function concurrencyCases(subject: () => StoreUnderTest): void {
   });
 }
 
-/** Two actions at the same time: each `done` or the error it ended with. */
+/** Runs two actions at the same time. Each result is `done` or the error. */
 async function both(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<unknown[]> {
   const outcome = (action: () => Promise<unknown>) =>
     action().then(
@@ -176,7 +176,7 @@ const randomWrites: fc.Arbitrary<
   remove: fc.boolean(),
 });
 
-/** Every count as the store has it. */
+/** Every count that the store holds. */
 async function counted(store: Store): Promise<Record<string, number>> {
   const { mxHosts } = await store.loadAll();
   const counts = mxHosts.map((host): [string, number] => [`${host.account} ${host.host}`, host.domainCount]);
@@ -185,7 +185,7 @@ async function counted(store: Store): Promise<Record<string, number>> {
   return Object.fromEntries(counts);
 }
 
-/** The same from the domains and hosts that there are. */
+/** The same counts, computed from the stored domains and hosts. */
 async function real(store: Store): Promise<Record<string, number>> {
   const { domains, mxHosts } = await store.loadAll();
   const counts = mxHosts.map(({ account, host }): [string, number] => {

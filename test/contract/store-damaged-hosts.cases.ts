@@ -17,10 +17,10 @@ async function settle({ store }: StoreUnderTest): Promise<Writer> {
   return writer;
 }
 
-/** Items of MX hosts that cannot be read: any write of a domain that names them puts a new one in their place. */
+/** Unreadable items of MX hosts: any write of a domain that names them replaces them. */
 export function damagedHostCases(subject: () => StoreUnderTest): void {
   it.each(ATTRIBUTES)(
-    "is given with what is known of it, beside the others: its %s is lost",
+    "is shown with its known attributes, beside the others: its %s is lost",
     async (lost) => {
       await settle(subject());
       const { store, other, spoil } = subject();
@@ -68,7 +68,7 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
   );
 
   it.each(ATTRIBUTES)(
-    "takes another certificate, and gives up the one it had: its %s is lost",
+    "accepts another certificate, and releases the previous one: its %s is lost",
     async (lost) => {
       const writer = await settle(subject());
       const { store, spoil } = subject();
@@ -93,7 +93,7 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
   });
 
   it.each(ATTRIBUTES)(
-    "stays for the other domain on it, whole, when one is deleted: its %s is lost",
+    "is kept complete for the other domain when one is deleted: its %s is lost",
     async (lost) => {
       const writer = await settle(subject());
       const { other, spoil } = subject();
@@ -107,7 +107,7 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
   );
 
   it.each(["certificateId", "domainCount"] as const)(
-    "is left alone by another account: its %s is lost",
+    "is not changed by another account: its %s is lost",
     async (lost) => {
       const writer = await settle(subject());
       const { other, spoil } = subject();
@@ -120,7 +120,7 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
     },
   );
 
-  it("is no account's while its owner is lost and two accounts name it, and then the one's that is left", async () => {
+  it("has no owner while the owner is lost and two accounts name it, and then belongs to the remaining one", async () => {
     const writer = await settle(subject());
     const { other, spoil } = subject();
     await writer.putDomain({ name: "o.example", account: "other", mxHosts: [mx1] });
@@ -135,7 +135,7 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
     expect((await other.getMxHosts([mx1])).get(mx1)).not.toHaveProperty("isDamaged");
   });
 
-  it("has the certificate of the domains that name it while another host of another certificate has lost it too", async () => {
+  it("has the certificate of the domains that name it, also while a host of another certificate is unreadable", async () => {
     const writer = await settle(subject());
     const { other, spoil } = subject();
     await writer.putDomain({ name: b, mxHosts: [mx2], server: { certificateId: Y } });
@@ -144,7 +144,7 @@ export function damagedHostCases(subject: () => StoreUnderTest): void {
     expect([hosts.get(mx1)?.certificateId, hosts.get(mx2)?.certificateId]).toEqual([X, Y]);
   });
 
-  it("is not replaced by what was planned before another write replaced it", async () => {
+  it("is not replaced by a plan that is older than another write's replacement", async () => {
     const writer = await settle(subject());
     const { store, spoil } = subject();
     await spoil("mx-host", mx1);

@@ -51,7 +51,7 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     expect(ids).toHaveLength(7);
   });
 
-  it("is an error where it is asked for", async () => {
+  it("is an error when it is read by name", async () => {
     await settle(subject());
     const { store, spoil } = subject();
     await spoil("domain", a);
@@ -63,7 +63,7 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     expect(await store.getDomain(b)).toMatchObject({ name: b });
   });
 
-  it("stands beside the others in lists, which go on behind it", async () => {
+  it("is listed beside the readable items, and lists continue after it", async () => {
     await settle(subject());
     const { store, spoil } = subject();
     await spoil("domain", a);
@@ -101,7 +101,7 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     expect(await store.getUnreadable("domain", "absent.example", "default")).toBeNull();
   });
 
-  it("still gives up what it named when it is deleted, and is stale at another revision", async () => {
+  it("releases its references when it is deleted, and is stale at another revision", async () => {
     await settle(subject());
     const { store, other, spoil } = subject();
     await spoil("domain", a);
@@ -130,7 +130,7 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     });
   });
 
-  it("can be replaced, and is found by its new names alone", async () => {
+  it("can be replaced, and is found by its new names only", async () => {
     await settle(subject());
     const { store, other, spoil } = subject();
     await spoil("domain", a);
@@ -189,7 +189,7 @@ export function reopenCases(subject: () => StoreUnderTest): void {
   });
 }
 
-/** For a store that ends with its object: the next one knows nothing of it. */
+/** For a store that ends with its object: the next one holds no data. */
 export function forgottenCases(
   subject: () => StoreUnderTest,
   create: () => Promise<StoreUnderTest>,

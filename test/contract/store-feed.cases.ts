@@ -23,7 +23,7 @@ import {
 const [X, Y, Z] = [certificateId(1), certificateId(2), certificateId(3)];
 
 export function feedCases(subject: () => StoreUnderTest): void {
-  it("gives entries in order, at most as many as asked for, with the head", async () => {
+  it("gives entries in order, at most as many as requested, with the head", async () => {
     const { store, other } = subject();
     const writer = new Writer(store);
     for (const n of [1, 2, 3, 4, 5]) await writer.putDomain({ name: `d${n}.example` });
@@ -55,7 +55,7 @@ export function feedCases(subject: () => StoreUnderTest): void {
     expect(await revisions(1, 2)).toEqual([5, []]);
   });
 
-  it("says who changed what, from what, to what, and which hosts with it", async () => {
+  it("records the actor, the record before and after, and the changed hosts", async () => {
     const { store } = subject();
     const writer = new Writer(store);
     await writer.putCertificate(certificateRecord({ id: X }));
@@ -89,7 +89,7 @@ export function feedCases(subject: () => StoreUnderTest): void {
     expect(remove?.hosts).toEqual([{ host: "mx.example", before: serving, after: null }]);
   });
 
-  it("begins with the first entry; before any, with the next", async () => {
+  it("begins with the first entry; in an empty log, with the next", async () => {
     const { store, other } = subject();
     expect(await other.oldestRevision()).toBe(1);
     await new Writer(store).putDomain({ name: "a.example" });
@@ -97,7 +97,7 @@ export function feedCases(subject: () => StoreUnderTest): void {
     expect(await other.oldestRevision()).toBe(1);
   });
 
-  it("leads from nothing to what a full load gives", async () => {
+  it("leads from an empty store to the contents of a full load", async () => {
     const { store, other } = subject();
     const writer = new Writer(store);
     await writer.putCertificate(certificateRecord({ id: X }));
@@ -128,7 +128,7 @@ export function feedCases(subject: () => StoreUnderTest): void {
     await spoil("trust-store", trustStoreId(1));
     const early = await other.loadAll();
     for (const write of after) await write(writer);
-    // Takes the place of the host that cannot be read.
+    // Replaces the host that cannot be read.
     await writer.putDomain({ name: "spoiled.example", mxHosts: [SPOILED], server: { certificateId: Y } });
     const feed: FeedEntry[] = [];
     for (let { revision } = early; ; revision = early.revision + feed.length) {
@@ -153,7 +153,7 @@ export function feedCases(subject: () => StoreUnderTest): void {
 const NO_CONTENTS = new Map<string, never>();
 const SPOILED = "mx.spoiled.example";
 
-/** A write of one of a few records, which may be there or not. */
+/** A write of one of a few records, which may or may not exist. */
 const ANY_WRITE = fc
   .record({
     which: fc.constantFrom("domain", "domain", "domain", "certificate", "trust-store"),

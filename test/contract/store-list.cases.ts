@@ -50,7 +50,7 @@ export function listCases(subject: () => StoreUnderTest): void {
     expect(await domainNames(store, { account: "absent" }, limit)).toEqual([]);
   });
 
-  it("say whether there is a domain beside some, of whatever account", async () => {
+  it("tell whether a domain of any account exists besides some", async () => {
     const { store } = subject();
     const [a, b] = [name("a.example"), name("b.example")];
     expect(await store.hasDomainBeside([])).toBe(false);
@@ -62,7 +62,7 @@ export function listCases(subject: () => StoreUnderTest): void {
     await eventually(async () => expect(await store.hasDomainBeside([a])).toBe(false));
   });
 
-  it("go on after the last key although that record is deleted meanwhile", async () => {
+  it("continue after the last key although its record was deleted meanwhile", async () => {
     const { store } = subject();
     await domains(store, ...five.map((each) => ({ name: each })));
     await eventually(async () => expect(await domainNames(store, {})).toEqual(five));
@@ -97,7 +97,7 @@ export function listCases(subject: () => StoreUnderTest): void {
     expect(await domainNames(store, { prefix }, 1)).toEqual(expected);
   });
 
-  it("filter domains by the certificate that their own hosts serve, whatever was set through them", async () => {
+  it("filter domains by the certificate that their own hosts serve, not by the domain that set it", async () => {
     const { store } = subject();
     const writer = new Writer(store);
     await writer.putCertificate(certificateRecord({ id: X }));

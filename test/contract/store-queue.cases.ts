@@ -16,7 +16,7 @@ import { commitOf, replay, sorted, type StoreUnderTest, wholeLog, Writer } from 
 const [X, Y] = [certificateId(1), certificateId(2)];
 const [S, T] = [trustStoreId(1), trustStoreId(2)];
 
-/** One write of a small world, in which any two have much in common or nothing. */
+/** One write of a few records, so that any two writes share records often. */
 const someWrite = fc.record({
   name: fc.constantFrom("a.example", "b.example", "c.example", "d.example"),
   account: fc.constantFrom("default", "other"),
@@ -43,9 +43,9 @@ async function plan(writer: Writer, { kind, ...parts }: SomeWrite) {
   return writer.planDomain(name(parts.name), after, await store.head());
 }
 
-/** What is planned for a write is right as long as planning it again gives the same. */
+/** The plan of a write is valid as long as planning it again gives the same result. */
 export function carriedCases(subject: () => StoreUnderTest): void {
-  it("is what planning at that head gives, whatever was written in between", async () => {
+  it("equals a new plan at that head, after any writes in between", async () => {
     const { store } = subject();
     const writer = new Writer(store);
     for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
@@ -65,7 +65,7 @@ export function carriedCases(subject: () => StoreUnderTest): void {
     expect(outcomes.again).toBeGreaterThan(5);
   });
 
-  it("is what planning gives after the write that it is stored along with", async () => {
+  it("equals a new plan after the write that it is stored with", async () => {
     const { store } = subject();
     const writer = new Writer(store);
     for (const id of [X, Y]) await writer.putCertificate(certificateRecord({ id }));
@@ -87,7 +87,7 @@ export function carriedCases(subject: () => StoreUnderTest): void {
     expect(outcomes.alone).toBeGreaterThan(5);
   });
 
-  it("is planned again when an entry on the way cannot be read", async () => {
+  it("is planned again when an entry in between cannot be read", async () => {
     const { store, spoil } = subject();
     const writer = new Writer(store);
     const planned = await writer.planDomain(name("a.example"), domainRecord({ name: "a.example" }), 0);
@@ -153,7 +153,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(JSON.stringify(await wholeLog(store))).not.toContain("ticket");
   });
 
-  it("shows the log entry that was asked for, once it is written", async () => {
+  it("shows the requested log entry once it is written", async () => {
     const { store, other, spoil } = subject();
     const queue = await queueOf(store);
     expect((await queue.line({ entry: 1 })).entry).toBeNull();
@@ -198,7 +198,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     return { queue, own: { ...own, ticket: 1 }, second, third, along };
   };
 
-  it("shows the offers behind a ticket as they were made, until they are stored", async () => {
+  it("shows the offers after a ticket unchanged, until they are stored", async () => {
     const { queue, own, second, third, along } = await threeWriters(subject());
     const offered = [second, third].map((commit, index) => {
       const { record } = commit;
@@ -213,7 +213,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.offersAfter(1)).toEqual(offered.slice(1));
   });
 
-  it("stores what was offered along with a commit, each at the next revision", async () => {
+  it("stores offered writes together with a commit, each at the next revision", async () => {
     const { queue, own, along } = await threeWriters(subject());
     const { store, other } = subject();
     expect((await store.commit({ ...own, along })).revision).toBe(1);
@@ -232,7 +232,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.line()).toMatchObject({ head: 4, served: 4, storedAt: null });
   });
 
-  it("stores nothing when what was offered along has been withdrawn, or was stored", async () => {
+  it("stores nothing when one of the offered writes was withdrawn or is stored already", async () => {
     const { queue, own, along } = await threeWriters(subject());
     const { store } = subject();
     expect(await queue.withdraw(3)).toBeNull();
@@ -255,7 +255,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await wholeLog(store)).toHaveLength(3);
   });
 
-  it("stores the first offers that have room, and leaves the others to their writers", async () => {
+  it("stores the first offers that fit, and leaves the others to their writers", async () => {
     const { store } = subject();
     const { queue, own } = await threeWriters(subject());
     const along: OfferedWrite[] = [];
@@ -331,7 +331,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
       2,
     ],
     [
-      "a host as one before has left it",
+      "a host in the state that an earlier write left",
       ({ hosts }, third) => ({
         ...third,
         hosts: [],
@@ -350,7 +350,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     });
   });
 
-  it("takes no offer that gives a host to another account", async () => {
+  it("accepts no offer that moves a host to another account", async () => {
     const { store } = subject();
     const { queue, own, along } = await threeWriters(subject());
     const [first] = along;
@@ -363,7 +363,7 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.line({ offer: 2 })).toMatchObject({ head: 1, storedAt: null });
   });
 
-  it("offers no write again that was stored or taken back: a request that had no answer is repeated", async () => {
+  it("does not offer a write again after it was stored or withdrawn, when a request without a response is repeated", async () => {
     const { queue, own, second, third, along } = await threeWriters(subject());
     await subject().store.commit({ ...own, along: along.slice(0, 1) });
     expect(await queue.withdraw(3)).toBeNull();
@@ -373,14 +373,14 @@ export function queueCases(subject: () => StoreUnderTest): void {
     expect(await queue.withdraw(2)).toBe(2);
   });
 
-  it("makes no offer of a very large write", async () => {
+  it("does not offer a very large write", async () => {
     const { queue, second } = await threeWriters(subject());
     // In octets, as the store counts.
     for (const actor of ["x".repeat(40_000), "\u4e00".repeat(15_000)])
       expect(await queue.offer({ ticket: 2, commit: { ...second, actor } })).toBe(false);
   });
 
-  it("shows who has left, and forgets them behind the one served", async () => {
+  it("shows writers that have left, and deletes them after the one served", async () => {
     const { store, other } = subject();
     const queue = await queueOf(store);
     for (let n = 0; n < 101; n += 1) await queue.enter();

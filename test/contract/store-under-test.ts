@@ -20,10 +20,10 @@ import { BUILT_AT, certificateId, type DomainParts, domainRecord, trustStoreId }
 
 export type HostAttribute = "account" | "certificateId" | "domainCount";
 
-/** An empty store, and what a test cannot do through the port. */
+/** An empty store, and operations that the port does not have. */
 export interface StoreUnderTest {
   readonly store: Store;
-  /** Another client of the same data: another connection, where there can be one. */
+  /** Another client of the same data: another connection, where the store supports one. */
   readonly other: Store;
   /** Overwrites a stored item, or an attribute of a host's, with something that no release can read; its key stays. */
   spoil(kind: UnreadableItem["kind"], id: string, attribute?: HostAttribute): Promise<void>;
@@ -35,7 +35,7 @@ export interface StoreUnderTest {
 export interface StoreContract {
   readonly name: string;
   readonly create: () => Promise<StoreUnderTest>;
-  /** What this implementation cannot do, with the reason; another test stands in its place. */
+  /** Operations that this implementation does not support, with the reason; another test replaces the case. */
   readonly cannot?: { readonly reopen?: string; readonly queue?: string };
 }
 
@@ -47,11 +47,11 @@ const EFFECTS: WriteEffects = {
   },
 };
 
-/** Lists may lag behind writes: what is expected of one holds after a while. */
+/** Lists may lag behind writes: retries until the expectation holds. */
 export const eventually = (check: () => Promise<void>): Promise<void> =>
   vi.waitFor(check, { timeout: 60_000, interval: 20 });
 
-/** A commit of one record and nothing else; `parts` is what a test is about. */
+/** A commit of one record only; `parts` are the members under test. */
 export function commitOf(record: RecordChange, parts: Partial<Commit> = {}): Commit {
   const account = (record.after ?? record.before)?.account ?? "default";
   return { record, hosts: [], uses: [], account, actor: "test", at: BUILT_AT, expectedHead: 0, ...parts };
@@ -81,7 +81,7 @@ export class Writer {
     return this.#commit((expectedHead) => this.planDomain(id, null, expectedHead));
   }
 
-  /** What a write of a domain would commit at this head; null = it deletes. */
+  /** The commit of a domain write at this head; null = it deletes. */
   async planDomain(id: DomainName, after: DomainRecord | null, expectedHead: number): Promise<Commit> {
     const stored = await this.store.getDomainWithHosts(id);
     const before = stored?.domain ?? null;
@@ -133,7 +133,7 @@ export class Writer {
   }
 }
 
-/** What of a plan a commit takes. */
+/** The parts of a plan that a commit needs. */
 export const partsOf = ({ hosts, hostsRead, uses }: WritePlan): Partial<Commit> => ({
   hosts,
   hostsRead,
@@ -145,7 +145,7 @@ const unknownCertificate = () =>
     { pointer: "/tls/server/certificateId", code: "unknown-certificate", message: "unknown certificate" },
   ]);
 
-/** Everything that can be seen of the first ids of a test: equal before and after a write that must store nothing. */
+/** The visible state of a test's first ids: equal before and after a write that must store nothing. */
 export async function everything(store: Store) {
   const ids = [1, 2, 3];
   return {
@@ -158,7 +158,7 @@ export async function everything(store: Store) {
 
 type Contents = Awaited<ReturnType<Store["loadAll"]>>;
 
-/** Contents have no order of their own. */
+/** Contents are unordered. */
 export function sorted(contents: Contents): Contents {
   const by = <T>(items: readonly T[], key: (item: T) => string): T[] =>
     items.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));

@@ -10,7 +10,7 @@ import { listCases } from "./store-list.cases.ts";
 import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
 
 /**
- * What every implementation of the port Store does (core/store/store.ts). Only the port is used, and what
+ * The contract of the port Store (core/store/store.ts). It uses only the port, and the operations that
  * StoreUnderTest adds to it.
  */
 export function storeContract(contract: StoreContract): void {

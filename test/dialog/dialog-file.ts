@@ -1,5 +1,5 @@
 /**
- * A dialog is a file: what a client says, what it must hear, and the settings they meet. See README.md beside it.
+ * A dialog is a file with the client's lines, the expected replies, and the settings. See README.md beside it.
  */
 export type Step =
   | { readonly kind: "send"; readonly line: number; readonly bytes: Buffer }
@@ -17,7 +17,7 @@ export interface DialogFile {
   readonly steps: readonly Step[];
 }
 
-/** @throws Error with the number of the line that means nothing. */
+/** @throws Error with the number of the line that has no meaning. */
 export function parseDialog(text: string): DialogFile {
   const lines = text.split("\n").map((content, index) => ({ content: content.trimEnd(), line: index + 1 }));
   const title = lines
@@ -39,7 +39,7 @@ export function parseDialog(text: string): DialogFile {
   return { title, steps };
 }
 
-/** `250-…` lines go on; the first line without the hyphen ends the reply. */
+/** `250-…` lines continue the reply; the first line without the hyphen ends it. */
 const isContinued = (expected: readonly string[]): boolean => /^\d{3}-/.test(expected.at(-1) ?? "");
 
 function parseLine(content: string, line: number): Step {
@@ -67,7 +67,7 @@ function unescape(text: string): string {
     });
 }
 
-/** Whether a reply is what a dialog expects; null = yes, else what is wrong. */
+/** null when a reply is the expected one, otherwise the difference. */
 export function mismatch(expected: readonly string[], heard: readonly string[]): string | null {
   for (const line of expected) {
     const [, code = "", mark = "", text = ""] = /^(\d{3})([- ]?)(!?.*)$/.exec(line) ?? [];

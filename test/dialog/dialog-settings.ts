@@ -118,7 +118,7 @@ export class DialogSettings {
       domains: [...this.#domains.values()],
       certificates: this.#certificates,
       unreadable: this.#unreadable,
-      // `broken` is named by domains and has no content: nothing can be judged by it.
+      // Domains name `broken`, which has no content: no chain can be judged by it.
       trustStores: [
         trustStoreOf(TRUST_STORES.partner, CAS.partner.rootPem),
         trustStoreOf(TRUST_STORES.other, CAS.other.rootPem),

@@ -15,7 +15,7 @@ describe("the dialog runner", () => {
     ["another text", ["S: 220 other.example"], /line 2/],
     ["a missing keyword", ["S: 220", "C: EHLO c.example", "S: 250-AUTH"], /expected 250-AUTH/],
     [
-      "a keyword that must not be there",
+      "a keyword that must be absent",
       ["S: 220", "C: EHLO c.example", "S: 250-!PIPELINING"],
       /expected no PIPELINING/,
     ],
@@ -30,7 +30,7 @@ describe("the dialog runner", () => {
     await expect(play(...lines)).rejects.toThrow(message);
   });
 
-  it("refuses a line that means nothing, and a file without a title", () => {
+  it("rejects a line without a meaning, and a file without a title", () => {
     expect(() => parseDialog("# x\nS 220")).toThrow(/line 2 means nothing/);
     expect(() => parseDialog("S: 220")).toThrow(/begins with a comment/);
   });

@@ -125,7 +125,7 @@ class DialogRun {
     };
   }
 
-  /** `!next-hop recipient 550 5.1.1 text` or `!next-hop message 451 4.2.0 text`: what it answers from now on. */
+  /** `!next-hop recipient 550 5.1.1 text` or `!next-hop message 451 4.2.0 text`: its replies from now on. */
   async #nextHop([stage = "", code = "", ...text]: readonly string[]): Promise<void> {
     const { delivery } = await this.#running();
     const reply =
@@ -179,7 +179,7 @@ class DialogRun {
     if (heard?.kind !== "closed") throw this.#fault(`expected the end, heard ${JSON.stringify(heard)}`);
   }
 
-  /** Recipients of all messages that were delivered whole, in order; none = nothing was delivered. */
+  /** Recipients of all messages that were delivered complete, in order; none = no delivery. */
   #delivered(words: readonly string[]): void {
     const messages = this.#edge?.delivery.messages ?? [];
     const found = messages.flatMap(({ recipients }) =>

@@ -21,7 +21,7 @@ async function session(port: number): Promise<SmtpClient> {
 
 describe("a change of settings at the default poll interval", () => {
   // That it takes no longer than the interval and a second is for poller.test.ts, whose clock no busy machine slows.
-  it("is in force for a new connection after the next poll, while an open one keeps what it had", async () => {
+  it("is in force for a new connection after the next poll, while an open one keeps the old settings", async () => {
     await withPostern(
       dataDir,
       async (postern) => {
@@ -52,7 +52,7 @@ describe("a change of settings at the default poll interval", () => {
     });
   });
 
-  it("names a certificate that is loaded before anyone asks for it, and the status shows it", async () => {
+  it("names a certificate that is loaded before a client needs it, and the status shows it", async () => {
     await withPostern(dataDir, async (postern) => {
       const { health } = await postern.started();
       const made = await postern.api("POST /v1/certificates", {

@@ -20,7 +20,7 @@ interface Ran {
   readonly code: number | null;
 }
 
-/** As a person would paste it: another folder, a shell, none of Postern's variables. */
+/** The environment of a person who pastes a line: another folder, a shell, no variables of Postern. */
 async function paste(line: string): Promise<Ran> {
   const child = spawn("/bin/sh", ["-c", line], {
     cwd: temporary,
@@ -37,7 +37,7 @@ async function paste(line: string): Promise<Ran> {
 }
 
 describe("the three lines of the first screen", () => {
-  it("do what they say, copied as they are, and again", async () => {
+  it("do what they promise when they are copied unchanged, and when they are repeated", async () => {
     await withPostern(
       dataDir,
       async (postern) => {
@@ -63,7 +63,7 @@ describe("the three lines of the first screen", () => {
     );
   });
 
-  it("say what is wrong when nothing runs", async () => {
+  it("print the reason when no process runs", async () => {
     const line = await withPostern(dataDir, async (postern) => {
       await postern.started();
       await postern.end();

@@ -39,7 +39,7 @@ const remove = (): void => {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${database()}${suffix}`, { force: true });
 };
 
-describe("a start in a DATA_DIR whose settings are gone", () => {
+describe("a start in a DATA_DIR whose settings are lost", () => {
   it.each<{ what: string; harm: () => void | Promise<void> }>([
     { what: "removed", harm: remove },
     { what: "emptied", harm: () => writeFileSync(database(), "") },
@@ -75,7 +75,7 @@ describe("a start in a DATA_DIR whose settings are gone", () => {
     });
   });
 
-  it("is refused for mail alone", async () => {
+  it("is refused also when DATA_DIR has only mail", async () => {
     mkdirSync(join(dataDir, "mail/new"), { recursive: true });
     writeFileSync(join(dataDir, "mail/new/1.example"), "Subject: x\n\n");
     const refused = new PosternProcess(dataDir);
@@ -83,7 +83,7 @@ describe("a start in a DATA_DIR whose settings are gone", () => {
     expect(refused.screen).toContain("has mail, and");
   });
 
-  it("is a first start where the one before ended before it could make anything", async () => {
+  it("is a first start when the previous one ended before it made any file", async () => {
     const failed = new PosternProcess(dataDir, {
       SMTP_LISTENERS: JSON.stringify([{ host: "203.0.113.1", port: 0 }]),
     });
@@ -98,7 +98,7 @@ describe("a start in a DATA_DIR whose settings are gone", () => {
 });
 
 describe("a start with a database that is damaged in its middle", () => {
-  it("says so and ends with 78, and does not say that it is running", async () => {
+  it("reports it and ends with 78, and does not show the first screen", async () => {
     await used();
     const third = Math.floor(statSync(database()).size / 3);
     const file = openSync(database(), "r+");

@@ -28,7 +28,7 @@ export interface ProcessEnd {
 
 const running = new Set<PosternProcess>();
 
-/** Ends what a failed test left running. */
+/** Ends the processes that a failed test left running. */
 export async function endAll(): Promise<void> {
   for (const postern of running) await postern.end("SIGKILL");
 }
@@ -114,7 +114,7 @@ export class PosternProcess {
     });
   }
 
-  /** Sets a domain's level, whether it is there or not. @returns the revision. */
+  /** Sets the level of a new or existing domain. @returns the revision. */
   async setLevel(name: string, level: "none" | "accept" | "require"): Promise<number> {
     const tls = { server: { level } };
     const there = (await this.api(`GET /v1/domains/${name}`)).status === 200;
@@ -129,7 +129,7 @@ export class PosternProcess {
     await this.ready((ready) => Number(ready["revision"]) >= revision, `revision ${revision} in force`);
   }
 
-  /** Waits until /ready, whatever its status, says so. */
+  /** Waits until the body of /ready matches, for any status. */
   async ready(holds: (ready: LogLine) => boolean, what: string): Promise<void> {
     const { health } = await this.started();
     await this.#wait(what, async () => {
@@ -160,7 +160,7 @@ export class PosternProcess {
   }
 }
 
-/** Runs `use` with a process on a directory; ends it whatever happens. */
+/** Runs `use` with a process on a directory; ends the process in any case. */
 export async function withPostern<T>(
   dataDir: string,
   use: (postern: PosternProcess) => Promise<T>,

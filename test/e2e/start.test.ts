@@ -47,7 +47,7 @@ describe("a start with a wrong environment", () => {
     expect(postern.screen).toMatch(/^ {2}DELIVERY: .*file\/mail cannot be used/m);
   });
 
-  it("ends with 78 when DATA_DIR is no directory, or holds a database that is none", async () => {
+  it("ends with 78 when DATA_DIR is not a directory, or when its database file is not a database", async () => {
     const file = join(dataDir, "file");
     writeFileSync(file, "");
     const noDirectory = new PosternProcess(file);
@@ -99,7 +99,7 @@ describe("a start with a wrong environment", () => {
   });
 });
 
-describe("a worker on its own", () => {
+describe("a worker without the API", () => {
   const AWS = { STORE: "dynamodb", TABLE_NAME: "postern", KEY_BUCKET: "keys", DELIVERY: "s3://mail/in" };
 
   it.each([
@@ -134,7 +134,7 @@ describe("a start", () => {
     expect([status, stdout]).toEqual([0, helpText()]);
   });
 
-  it("shows addresses, the token's place, and the new token once", async () => {
+  it("shows addresses, the path of the token, and the new token once", async () => {
     const [first, second] = [
       await withPostern(dataDir, async (postern) => {
         const { api, smtp, health } = await postern.started();
@@ -156,7 +156,7 @@ describe("a start", () => {
     expect(second).toBe(first);
   });
 
-  it("keeps everything for its owner alone", async () => {
+  it("makes every file readable by its owner only", async () => {
     chmodSync(dataDir, 0o755);
     await withPostern(dataDir, async (postern) => {
       await postern.started();
@@ -187,7 +187,7 @@ describe("a start", () => {
     expect(await fingerprint()).toBe(await fingerprint());
   });
 
-  it("is refused while another process uses the same DATA_DIR, which goes on", async () => {
+  it("is refused while another process uses the same DATA_DIR; that process continues", async () => {
     await withPostern(dataDir, async (first) => {
       await first.started();
       const second = new PosternProcess(dataDir);
@@ -197,7 +197,7 @@ describe("a start", () => {
     });
   });
 
-  it("goes on after a SIGKILL without help", async () => {
+  it("works after a SIGKILL without repair", async () => {
     await withPostern(dataDir, async (postern) => {
       await postern.started();
       await postern.end("SIGKILL");
@@ -208,7 +208,7 @@ describe("a start", () => {
     });
   });
 
-  it("takes the token that API_TOKEN gives, and shows it nowhere", async () => {
+  it("uses the token of API_TOKEN, and never shows it", async () => {
     await withPostern(
       dataDir,
       async (postern) => {
@@ -220,7 +220,7 @@ describe("a start", () => {
     );
   });
 
-  it("makes DATA_DIR where it is not there", async () => {
+  it("creates DATA_DIR where it is missing", async () => {
     const below = join(dataDir, "a", "b");
     mkdirSync(join(dataDir, "a"));
     await withPostern(below, async (postern) => {
@@ -232,7 +232,7 @@ describe("a start", () => {
 
 describe("an end", () => {
   it.each(["SIGTERM", "SIGINT"] as const)(
-    "by %s is orderly: 421 to idle sessions, exit 0, nothing left behind",
+    "by %s is a graceful shutdown: 421 to idle sessions, exit 0, no files left",
     async (signal) => {
       await withPostern(dataDir, async (postern) => {
         const { smtp } = await postern.started();
@@ -249,7 +249,7 @@ describe("an end", () => {
 });
 
 describe("keys of deleted certificates", () => {
-  it("are gone from DATA_DIR a day later, at the next start", async () => {
+  it("are deleted from DATA_DIR a day later, at the next start", async () => {
     let key = "";
     await withPostern(dataDir, async (postern) => {
       const body = { source: "self-signed", names: ["mx.example"] };

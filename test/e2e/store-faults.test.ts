@@ -67,7 +67,7 @@ describe("given a domain that requires TLS and a database that breaks while the 
     });
   });
 
-  it("goes on when the file is put back, and says so", async () => {
+  it("continues when the file is restored, and logs it", async () => {
     await withPostern(dataDir, async (postern) => {
       await postern.inForce(await postern.setLevel("example.com", "require"));
       renameSync(database(), join(dataDir, "away"));
@@ -82,11 +82,11 @@ describe("given a domain that requires TLS and a database that breaks while the 
 });
 
 describe("given a record that this release cannot read", () => {
-  it("puts its mail off while every other domain is judged as before, and the status shows it", async () => {
+  it("defers its mail while every other domain is judged as before, and the status shows it", async () => {
     await withPostern(dataDir, async (postern) => {
       await postern.setLevel("example.com", "require");
       await postern.setLevel("example.net", "require");
-      // With nothing but `require` there is 530 at MAIL already.
+      // If every domain had level `require`, the reply at MAIL would be 530.
       await postern.setLevel("example.org", "accept");
       await postern.end();
     });

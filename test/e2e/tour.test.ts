@@ -27,7 +27,7 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** The real curl, which also writes the status of each answer down. @returns the folder for PATH. */
+/** The real curl, wrapped so that it records the status of each response. @returns the folder for PATH. */
 function recordingCurl(folder: string): string {
   const bin = join(folder, "bin");
   mkdirSync(bin);
@@ -57,7 +57,7 @@ describe("docs/tour.md", () => {
     expect(requests).toEqual(STEPS.map(() => 1));
   });
 
-  it("is answered as it says, copied as it stands into one shell", async () => {
+  it("gets the documented responses when it is copied unchanged into one shell", async () => {
     await withPostern(dataDir, async (postern) => {
       const { api } = await postern.started();
       const folder = join(dataDir, "tour");
@@ -90,7 +90,7 @@ describe("docs/tour.md", () => {
       const log = (await (await postern.api("GET /v1/changes?order=desc&limit=3")).json()) as {
         items: { action: string; before: { tls?: { exceptions: unknown[] }; previous?: unknown[] } }[];
       };
-      // Both mistakes were undone before their records went.
+      // Both mistakes were undone before their records were deleted.
       expect(log.items.map(({ action }) => action)).toEqual(["delete", "delete", "update"]);
       expect(log.items[0]?.before.previous).toHaveLength(2);
       expect(log.items[1]?.before.tls?.exceptions).toEqual([]);

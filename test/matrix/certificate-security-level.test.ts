@@ -17,7 +17,7 @@ const ciphers = cipherList(null);
 const nowMs = Date.now();
 const load = loadAtEdgeWith(null);
 
-/** What OpenSSL at level 2 has to say: whether an edge's context loads, and whether a client at level 2 believes it. */
+/** OpenSSL's results at level 2: whether an edge's context loads, and whether a client at level 2 accepts it. */
 async function served(bundle: PemBundle, ca: string): Promise<string> {
   const { certificatePem, chainPem = "", privateKeyPem = "" } = bundle;
   const keys: KeyMaterial[] = [
@@ -28,7 +28,7 @@ async function served(bundle: PemBundle, ca: string): Promise<string> {
   const parts = { anchorsPem: [], crlsPem: [], clientCurves: "key-exchange", sessionIdContext: "" } as const;
   const secureContext = createEdgeContext({ ...parts, keys, ciphers });
   const server = createServer((socket) => {
-    // A client that turns away ends the handshake with an alert.
+    // A client that rejects the certificate ends the handshake with an alert.
     new TLSSocket(socket, { isServer: true, secureContext }).on("error", () => socket.destroy());
   });
   server.listen(0, "127.0.0.1");
@@ -78,7 +78,7 @@ interface KeyKind {
   readonly leaf: boolean;
   readonly ca: boolean;
   readonly anchor?: boolean;
-  /** We refuse what OpenSSL would serve. */
+  /** Postern is stricter than OpenSSL. */
   readonly stricter?: true;
 }
 
@@ -121,7 +121,7 @@ const KINDS: readonly KeyKind[] = [
 
 const root = makeCa();
 
-describe("a key kind that is taken loads at an edge and is believed by a client at level 2:", () => {
+describe("an accepted kind of key loads at an edge and is accepted by a client at level 2:", () => {
   it.each(KINDS)("$kind, of a leaf: $leaf", async ({ key, leaf }) => {
     const bundle = upload({ ca: root, key: key() });
     expect(taken(bundle) === "accepted").toBe(leaf);
@@ -174,7 +174,7 @@ const SIGNATURES = Object.entries(SIGNERS).flatMap(([signer, key]) =>
   })),
 );
 
-describe("a signature that is taken is believed by a client at level 2:", () => {
+describe("an accepted signature is accepted by a client at level 2:", () => {
   it.each(SIGNATURES)("$signer with $hash on a leaf: $good", async ({ key, hash, good }) => {
     const ca = makeCa({ key });
     const bundle = upload({ ca, hash });
@@ -189,7 +189,7 @@ describe("a signature that is taken is believed by a client at level 2:", () => 
     expect((await served(bundle, top.rootPem)) === "believed").toBe(good);
   });
 
-  it.each(SIGNATURES)("$signer with $hash on a root, which no one relies on", async ({ key, hash }) => {
+  it.each(SIGNATURES)("$signer with $hash on a root, which is not verified", async ({ key, hash }) => {
     const ca = makeCa({ key, hash });
     const bundle = { ...upload({ ca }), chainPem: ca.rootPem };
     expect(taken(bundle)).toBe("accepted");

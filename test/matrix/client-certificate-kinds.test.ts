@@ -14,17 +14,17 @@ const versions = ["TLSv1.2", "TLSv1.3"] as const;
 const AMBIGUOUS = "INVALID_PURPOSE";
 
 describe.each(versions)("a client certificate in a %s handshake", (version) => {
-  it.each(kinds)("is judged as its issuer meant it: $name", async (kind) => {
+  it.each(kinds)("is judged by the properties that it was made with: $name", async (kind) => {
     const handshake = await handshakeWith(kind, { trust: kind.trust, version });
     expect(handshake.code === null).toBe(handshake.ok);
     // Where OpenSSL may go either way, the code alone has to fit.
     expect(handshake.ok).toBe(kind.handshakeOk ?? handshake.ok);
-    // What row 7 alone refuses must be told from what row 6 refuses.
+    // A refusal by row 7 must differ from one by row 6.
     if (kind.handshakeOk !== null && kind.valid && kind.purpose !== "clientAuth")
       expect(handshake.code).toBe(AMBIGUOUS);
   });
 
-  it.each(kinds)("arrives whole, in the order in which it was sent: $name", async (kind) => {
+  it.each(kinds)("arrives complete, in the order in which it was sent: $name", async (kind) => {
     const { chain } = await handshakeWith(kind, { trust: kind.trust, version });
     expect(chain.map((der) => new X509Certificate(der).fingerprint256)).toEqual(
       kind.chain.map((der) => new X509Certificate(der).fingerprint256),

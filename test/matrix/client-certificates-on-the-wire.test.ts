@@ -30,7 +30,7 @@ const domainOf = (index: number, purpose: Purpose): string =>
 const storeIdOf = (index: number, at: number): TrustStoreId => trustStoreId((index + 1) * 10 + at);
 const hostOf = (index: number): string => `mx.k${String(index)}.example`;
 
-/** What semantics.md section 3 says of rows 6 and 7, from what the certificate was made to be. */
+/** The verdicts of semantics.md section 3, rows 6 and 7, from the properties that the certificate was made with. */
 function expectedReply(kind: ClientCertificateKind, purpose: Purpose): string {
   if (!kind.valid) return "550 5.7.1 DOMAIN does not trust";
   const accepted =
@@ -98,7 +98,7 @@ describe.skipIf(missing !== "")(`every kind of client certificate, over SMTP${mi
             maxVersion: version,
             cert: kind.chainPem,
             key: kind.privateKeyPem,
-            // A client may present what we would not take.
+            // A client may present a certificate that the edge would not accept.
             ciphers: "DEFAULT@SECLEVEL=0",
           });
           await client.say("EHLO client.example");

@@ -38,7 +38,7 @@ describe("a client certificate on a curve that is not one for key exchange", () 
     edge = await startTestEdge({
       settings: { domains, trustStores: [trustStoreOf(trustStoreId(1), ca.rootPem)] },
       chainVerifier: issuerVerifier(),
-      // An RSA key, so that a client that offers no curve of an ECDSA one still gets this far.
+      // An RSA key, so that the handshake of a client without ECDSA curves also reaches this point.
       defaultCertificate: materialOf(issueServer({ names: ["edge.example.net"], keyType: "rsa-2048" })),
     });
   });
@@ -70,7 +70,7 @@ describe("a client certificate on a curve that is not one for key exchange", () 
 
   describe.each(CURVES)("%s", (curve) => {
     it.each(["request", "require"] as const)(
-      "is taken in mode %s with TLS 1.2, and verified",
+      "is accepted in mode %s with TLS 1.2, and verified",
       async (mode) => {
         const { reply } = await send({ curve, offers: [...OURS, curve], mode });
         expect(reply).toMatch(/^250 /);

@@ -34,7 +34,7 @@ const kinds = [
 
 const versions = ["TLSv1.2", "TLSv1.3"] as const;
 
-describe.skipIf(missing !== "")(`a client whose handshake comes record by record${missing}`, () => {
+describe.skipIf(missing !== "")(`a client whose handshake arrives record by record${missing}`, () => {
   let edge: TestEdge;
   let relay: Awaited<ReturnType<typeof startRecordRelay>>;
 
@@ -66,7 +66,7 @@ describe.skipIf(missing !== "")(`a client whose handshake comes record by record
 
   describe.each(versions)("%s", (version) => {
     it.each(kinds.map((kind, index) => ({ kind, index, name: kind.name })))(
-      "hears a reply to $name",
+      "receives a reply to $name",
       async ({ kind, index }) => {
         for (const servername of [`mx.k${String(index)}.example`, ""]) {
           const client = await SmtpClient.connect(relay.port);

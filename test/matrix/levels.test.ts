@@ -18,12 +18,12 @@ interface Cell {
 }
 
 /**
- * What semantics.md section 3 says, written from its table and not from the code. A domain is named by level and mode;
+ * The verdicts of semantics.md section 3, written from its table and not from the code. A domain is named by level and mode;
  * the purpose is clientAuth, so that `server-only` has something to fail at.
  */
 function expectedReply({ level, protocol, mode, certificate }: Cell): string {
   if (level === "require" && protocol === "plaintext") return "530 5.7.0";
-  // Row 5 does not ask how the client came: in plaintext it has no certificate either.
+  // Row 5 applies in plaintext too: the client has no certificate there either.
   if (mode !== "require") return "250";
   return {
     none: "550 5.7.1 DOMAIN requires a client certificate",

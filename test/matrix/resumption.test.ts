@@ -32,7 +32,7 @@ const EARNED = [
 
 const cases = VERSIONS.flatMap((version) => EARNED.map((row) => ({ version, ...row })));
 
-describe("a session that was earned before", () => {
+describe("a session from an earlier handshake", () => {
   let edge: TestEdge;
 
   beforeAll(async () => {
@@ -63,7 +63,7 @@ describe("a session that was earned before", () => {
   afterAll(() => edge.stop());
 
   it.each(cases)(
-    "is worth nothing in $version when it was earned $earned",
+    "is not resumed in $version when it was obtained $earned",
     async ({ version, earnedWith }) => {
       const usedWith = { servername: "mx.a.example" };
       const result = await tryToResume(edge.port(), "x@a.example", { version, earnedWith, usedWith });
@@ -74,7 +74,7 @@ describe("a session that was earned before", () => {
   );
 
   it.each(VERSIONS)(
-    "does not get in the way of a client that comes back with it and a certificate (%s)",
+    "does not prevent a full handshake of a client that offers it with a certificate (%s)",
     async (version) => {
       const options = { servername: "mx.a.example", ...presenting("good") };
       const attempt = { version, earnedWith: { servername: "mx.a.example" }, usedWith: options };

@@ -18,7 +18,7 @@ describeWith(["openssl", "swaks"])("a rule that changes while a client is connec
 
   afterAll(endEverything);
 
-  it("is the old one for that client, and the new one for a client that connects after the next poll", async () => {
+  it("is the old one for an open connection, and the new one for a connection after the next poll", async () => {
     const change = async (): Promise<string> => {
       const { status } = await product.change("PUT", "/v1/domains/change.example/tls", {
         server: { level: "require", minVersion: "TLSv1.3" },

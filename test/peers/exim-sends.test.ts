@@ -30,7 +30,7 @@ describeWith(["exim4"])("an Exim that sends to us", () => {
         to: [`b@${domain}`, `c@${domain}`],
         text: `From: a@sender.example\nSubject: ${subject}\n\nhello\n`,
       });
-    // What was deferred, though we have it, would be sent again here.
+    // A message that was accepted but whose reply was lost would be sent again here.
     await exim.runQueue();
     expect(await exim.queue(), exim.log()).toEqual([]);
     expect(exim.log().match(/ [=-]> [bc]@\S+ .*C="250 2\.0\.0 Ok: /gu)).toHaveLength(6);

@@ -36,7 +36,7 @@ const SAME: readonly (readonly [string, string])[] = [
   ["from-in-body", "Subject: x\r\n\r\nFrom a\r\n>From b\r\n"],
 ];
 
-/** Where Postfix makes body text of fields, or another field, and we keep what came: what either makes of it. */
+/** Where Postfix turns fields into body text, or into another field, and Postern keeps them: the result of each. */
 const KEPT: readonly (readonly [string, string, { readonly ours: string; readonly postfix: string }])[] = [
   [
     "eight-bit",
@@ -105,7 +105,7 @@ describeWith(["postfix"])("the header section of a message", () => {
     expect(ours).toBe(theirs);
   });
 
-  it.each(KEPT)("is kept where Postfix changes it: %s", async (name, message, expected) => {
+  it.each(KEPT)("is kept unchanged where Postfix changes it: %s", async (name, message, expected) => {
     const [ours, theirs] = await Promise.all([throughUs(name, message), throughPostfix(name, message)]);
     expect({ ours, postfix: theirs }).toEqual(expected);
   });
@@ -141,7 +141,7 @@ async function send(port: number, name: string, message: string): Promise<void> 
   }
 }
 
-/** What follows the fields that a mail server puts on top. */
+/** The part after the fields that a mail server adds on top. */
 function behindTrace(file: string): string {
   const trace = /^(?:Return-Path|X-Original-To|Delivered-To|Received|Postern-TLS):.*\n(?:[ \t].*\n)*/u;
   let rest = file.replaceAll("\r\n", "\n");

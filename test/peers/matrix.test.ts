@@ -36,7 +36,7 @@ interface Setting {
 const SETTINGS: readonly Setting[] = TLS_LEVELS.flatMap((level) =>
   CLIENT_CERTIFICATE_MODES.map((mode) => ({ level, mode })),
 );
-/** semantics.md section 1: a certificate needs TLS, and plaintext would walk around a required one. */
+/** semantics.md section 1: a certificate needs TLS, and a client in plaintext would bypass a required one. */
 const isRefusedWhenWritten = ({ level, mode }: Setting): boolean =>
   (mode !== "none" && level === "none") || (mode === "require" && level !== "require");
 const WRITABLE = SETTINGS.filter((setting) => !isRefusedWhenWritten(setting));
@@ -68,7 +68,7 @@ const REFUSED_BY_CERTIFICATE: Readonly<Record<Certificate, Expected>> = {
   },
 };
 
-/** The verdict table of semantics.md, written down here a second time: over TLS only rows 5 to 8 can refuse. */
+/** A second copy of the verdict table of semantics.md: over TLS only rows 5 to 8 can refuse. */
 function expectedOverTls(mode: ClientCertificateMode, certificate: Certificate): Expected {
   const judged = REFUSED_BY_CERTIFICATE[certificate];
   switch (mode) {

@@ -48,7 +48,7 @@ describeWith(["postfix", "swaks"])("a Postfix that is our next hop", () => {
     }
   });
 
-  it.each(WAYS)("has the message when we say 250, over $way", async ({ way }) => {
+  it.each(WAYS)("has the message when the edge replies 250, over $way", async ({ way }) => {
     const answer = await send(way, ["ok"], `delivered over ${way}`);
     expect(answer.exitCode, answer.transcript).toBe(0);
     expect(answer.transcript).toMatch(/^<- {2}250 2\.0\.0 /mu);
@@ -59,7 +59,7 @@ describeWith(["postfix", "swaks"])("a Postfix that is our next hop", () => {
   });
 
   it.each(WAYS)(
-    "refuses one of two recipients, and the client hears its words, over $way",
+    "refuses one of two recipients, and the client receives its text, over $way",
     async ({ way }) => {
       const answer = await send(way, ["ok", "absent"], `one of two over ${way}`);
       expect(answer.transcript).toMatch(/^<- {2}250 2\.1\.5 /mu);
@@ -77,13 +77,13 @@ describeWith(["postfix", "swaks"])("a Postfix that is our next hop", () => {
     expect(answer.exitCode).toBe(24);
   });
 
-  it("hears from us who the client was, by XFORWARD", async () => {
+  it("receives the client's address and name by XFORWARD", async () => {
     await send("opportunistic TLS", ["ok"], "forwarded");
     const message = await arrival("ok", "forwarded");
     expect(message).toMatch(/^Received: from sender\.client\.example /mu);
   });
 
-  it("gets no message that is larger than it takes: 552 at the sender", async () => {
+  it("receives no message over its size limit: 552 at the sender", async () => {
     const body = `${"x".repeat(70)}\n`.repeat(2_000);
     const answer = await send("opportunistic TLS", ["ok"], "too large", body);
     expect(answer.transcript).toMatch(/^<\*\* 552 5\.3\.4 /mu);
@@ -92,7 +92,7 @@ describeWith(["postfix", "swaks"])("a Postfix that is our next hop", () => {
 });
 
 describeWith(["postfix", "swaks"])("a Postfix that was our next hop and is down", () => {
-  it("costs the client a 451, and no mail", async () => {
+  it("defers the client's mail with 451, and loses none", async () => {
     const hop = await startNextHop({
       domain: DOMAIN,
       mailboxes: ["ok"],

@@ -8,14 +8,14 @@ import { waitUntil } from "../support/peers/wait-until.ts";
 import { issueClient, issueServer, makeCa } from "../support/pki.ts";
 
 const SENDER = "a@sender.example";
-/** What this Postfix calls itself, and what its certificate says. */
+/** The host name of this Postfix, and the name in its certificate. */
 const HELO = "postfix.example";
 
 const clientCa = makeCa({ name: "Senders CA" });
 const client = issueClient({ names: [HELO], ca: clientCa });
 const serverCa = makeCa({ name: "Servers CA" });
 
-/** How one transport of the sending Postfix speaks: options of its `smtp` daemon (postconf(5)). */
+/** One transport of the sending Postfix: options of its `smtp` daemon (postconf(5)). */
 const WAYS = {
   plain: { smtp_tls_security_level: "none" },
   may: { smtp_tls_security_level: "may" },
@@ -219,7 +219,7 @@ describeWith(["postfix"])("a Postfix that sends through us", () => {
         // Kept by tlsmgr, which reads main.cf alone.
         smtp_tls_session_cache_database: "btree:$data_directory/smtp_scache",
         transport_maps: `inline:{ ${transportsTo(product.smtpPort)}, { sender.example = discard: } }`,
-        // One try each: what is deferred stays in the queue to be looked at.
+        // One attempt each: deferred messages stay in the queue for inspection.
         minimal_backoff_time: "1h",
         queue_run_delay: "1h",
       },
@@ -239,7 +239,7 @@ describeWith(["postfix"])("a Postfix that sends through us", () => {
     expect(headerOf(message, "Postern-TLS")).toMatch(given.header);
   });
 
-  it.each(REFUSED)("hears in words why we refuse $title", async (given) => {
+  it.each(REFUSED)("receives the reason for the refusal of $title", async (given) => {
     await send(given, "refused");
     const line = await postfix.deliveryTo(`b@${given.domain}`);
     expect(line).toContain("status=bounced");
@@ -258,12 +258,12 @@ describeWith(["postfix"])("a Postfix that sends through us", () => {
     expect(reason).toContain(given.reply);
   });
 
-  it("never resumes a TLS session, however warm Postfix's session cache is", async () => {
+  it("never resumes a TLS session, even if Postfix's session cache offers one", async () => {
     for (const subject of ["first of the cache", "second of the cache", "third of the cache"]) {
       await send(CACHED, subject);
       await product.arrival(subject);
     }
-    // Postfix does offer what it kept, and every handshake is a full one all the same.
+    // Postfix offers its cached session, and every handshake is still a full one.
     expect(postfix.log()).toMatch(/reloaded session .* from smtp cache/u);
     expect(postfix.log()).not.toContain("Reusing old session");
     const results = await waitUntil(
@@ -275,7 +275,7 @@ describeWith(["postfix"])("a Postfix that sends through us", () => {
     expect(results).toEqual(["verified", "verified", "verified"]);
   });
 
-  it("leaves nothing in its queue but what we deferred", async () => {
+  it("leaves only deferred messages in its queue", async () => {
     const addresses = (await postfix.queue()).flatMap(({ recipients }) =>
       recipients.map(({ address }) => address),
     );
@@ -283,7 +283,7 @@ describeWith(["postfix"])("a Postfix that sends through us", () => {
   });
 });
 
-/** What the product's log says of the client certificate, for each recipient at a domain. */
+/** The client certificate's result in the product's log, for each recipient at a domain. */
 function resultsAt(domain: string): readonly unknown[] {
   return product
     .log()

@@ -18,10 +18,10 @@ const THEIR_HOST = "mx.theirs.example";
 
 interface Attempt {
   readonly title: string;
-  /** With which a session is earned. */
+  /** The parameters of the handshake that obtains the session. */
   readonly earnedWith: ClientIdentity | null;
   readonly earnedAt: string;
-  /** Presented when the session is tried; a client that really resumes presents nothing. */
+  /** Presented with the session offer; a client that really resumes presents no certificate. */
   readonly triedAt: string;
   readonly refusal: RegExp;
 }
@@ -76,7 +76,7 @@ describeWith(["openssl"])("a TLS session", () => {
 
   afterAll(endEverything);
 
-  it.each(CASES)("$title opens nothing over $protocol", async (attempt) => {
+  it.each(CASES)("$title is not resumed over $protocol", async (attempt) => {
     const { protocol, earnedWith, earnedAt, triedAt, refusal } = attempt;
     const file = join(directory, `${CASES.indexOf(attempt)}.session`);
     const port = product.smtpPort;
@@ -86,7 +86,7 @@ describeWith(["openssl"])("a TLS session", () => {
       "NOOP",
       "QUIT",
     ]);
-    // Without tickets and session ids there may be nothing to keep at all; what was kept must be worth nothing.
+    // Without tickets and session ids the client may have no session; if it has one, it must not be resumed.
     const kept = existsSync(file) ? ["-sess_in", file] : [];
     const report = await handshakeReport({ port, protocol, sni: triedAt, identity: null, more: kept });
     expect(report).toMatch(new RegExp(`^New, ${protocol.replace(".", "\\.")}`, "mu"));
@@ -99,7 +99,7 @@ describeWith(["openssl"])("a TLS session", () => {
     expect(replies[2]).toMatch(refusal);
   });
 
-  // Over TLS 1.3 OpenSSL sends tickets even with SSL_OP_NO_TICKET: they name a session that is not kept.
+  // Over TLS 1.3 OpenSSL sends tickets even with SSL_OP_NO_TICKET: they refer to no stored session.
   it("is never offered a ticket over TLS 1.2", async () => {
     const report = await handshakeReport({
       port: product.smtpPort,

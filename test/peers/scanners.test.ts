@@ -32,7 +32,7 @@ afterAll(endEverything);
 
 describeWith(["testssl"])("testssl", () => {
   it(
-    "finds TLS 1.2 and 1.3 alone, no vulnerability, and renegotiation refused",
+    "finds only TLS 1.2 and 1.3, no vulnerability, and renegotiation refused",
     async () => {
       const findings = await testssl(["--protocols", "--vulnerable"]);
       const of = (id: string): string => findings.find((finding) => finding.id === id)?.finding ?? "absent";
@@ -51,7 +51,7 @@ describeWith(["testssl"])("testssl", () => {
 });
 
 describeWith(["sslscan"])("sslscan", () => {
-  it("agrees: TLS 1.2 and 1.3 alone, no renegotiation, no weak cipher", async () => {
+  it("agrees: only TLS 1.2 and 1.3, no renegotiation, no weak cipher", async () => {
     const report = await run("sslscan", ["--no-colour", "--starttls-smtp", `127.0.0.1:${product.smtpPort}`]);
     const enabled = [...report.matchAll(/^(?<protocol>(?:SSL|TLS)v[\d.]+)\s+enabled/gmu)].map(
       ({ groups }) => groups?.["protocol"],
@@ -75,7 +75,7 @@ interface SslyzeScan {
 
 describeWith(["sslyze"])("sslyze, with Mozilla's intermediate configuration", () => {
   it.each(["ecdsa-p256", "rsa-3072"] as const)(
-    "finds nothing but the chain of a private CA, with a key of %s",
+    "objects only to the chain of a private CA, with a key of %s",
     async (keyType) => {
       const name = `mx.${keyType}.example`;
       const ca = makeCa();
@@ -102,7 +102,7 @@ describeWith(["sslyze"])("sslyze, with Mozilla's intermediate configuration", ()
 });
 
 describeWith(["testssl", "sslscan"])("the scanned process", () => {
-  it("is still the one that was started, and answers", async () => {
+  it("is still the process that was started, and replies", async () => {
     const ready = await fetch(`${product.healthUrl}/ready`);
     expect(ready.status).toBe(200);
     expect(process.kill(product.pid, 0)).toBe(true);
@@ -139,7 +139,7 @@ async function sslyze(sni: string): Promise<{ readonly output: string; readonly 
   return { output, scan: scans[0] };
 }
 
-/** Exit codes of scanners say how much they found, so they are not read. */
+/** Exit codes of scanners count findings, so they are not read. */
 function run(program: string, argv: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
     execFile(program, argv, { timeout: TESTSSL_TIMEOUT_MS, maxBuffer: 16_000_000 }, (_, stdout, stderr) =>

@@ -29,7 +29,7 @@ describeWith(["swaks"])("swaks", () => {
 
   afterAll(endEverything);
 
-  it("delivers over TLS, and the message says how it came", async () => {
+  it("delivers over TLS, and the message has the facts of the connection", async () => {
     const { exitCode, transcript } = await send({
       to: ["b@secure.example"],
       tls: "always",
@@ -53,7 +53,7 @@ describeWith(["swaks"])("swaks", () => {
     expect(await product.arrival("one of two")).not.toContain("secure.example\r\nReceived");
   });
 
-  it("gets the reply that a domain is not served here", async () => {
+  it("is refused for a domain that is not served here", async () => {
     const { exitCode, transcript } = await send({ to: ["b@unknown.example"], tls: "always" });
     expect(transcript).toMatch(/^<~\* 550 5\.7\.1 unknown\.example /mu);
     expect(exitCode).toBe(24);
@@ -67,7 +67,7 @@ describeWith(["swaks"])("swaks", () => {
     expect(transcript).toMatch(answer);
   });
 
-  it("is offered no TLS on a dedicated listener at level none, and mail passes in plaintext", async () => {
+  it("is offered no TLS on a dedicated listener at level none, and delivers in plaintext", async () => {
     const to = [`b@${ALONE}`];
     const insisting = await send({ port: alonePort, to, tls: "always" });
     expect(insisting.exitCode).toBe(29);
@@ -76,7 +76,7 @@ describeWith(["swaks"])("swaks", () => {
     expect(relaxed.exitCode, relaxed.transcript).toBe(0);
   });
 
-  it("finds a domain with a dedicated listener on no other listener", async () => {
+  it("is refused for a domain with a dedicated listener on every other listener", async () => {
     const { transcript } = await send({ to: [`b@${ALONE}`], tls: "always" });
     expect(transcript).toMatch(/^<~\* 550 5\.7\.1 alone\.example is not served here/mu);
   });

@@ -44,7 +44,7 @@ export async function handshakeWith(
     rejectUnauthorized: false,
     minVersion: version,
     maxVersion: version,
-    // A client may present what we would not take.
+    // A client may present a certificate that the edge would not accept.
     ciphers: "DEFAULT@SECLEVEL=0",
   });
   sender.on("error", () => undefined);
