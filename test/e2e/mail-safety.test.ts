@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { waitUntil } from "../support/peers/wait-until.ts";
 import { SmtpClient } from "../support/smtp-client.ts";
 import { endAll, newDataDir, type PosternProcess, withPostern } from "./postern-process.ts";
 
@@ -12,7 +13,7 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** A session that has heard 354. */
+/** A session that has received 354. */
 async function inData(postern: PosternProcess): Promise<SmtpClient> {
   const { smtp } = await postern.started();
   const client = await SmtpClient.connect(smtp.port);
@@ -31,14 +32,14 @@ const ready = async (postern: PosternProcess): Promise<void> => {
   await postern.inForce(await postern.setLevel("example.com", "accept"));
 };
 
-/** Throws out of an event, as a mistake in the product would, when the process hears SIGUSR2. */
+/** Throws out of an event handler, as a bug in the product would, when the process receives SIGUSR2. */
 const planted = (how: string): string => {
   const script = Buffer.from(`process.on("SIGUSR2", () => { ${how}; })`).toString("base64");
   return `--import=data:text/javascript;base64,${script}`;
 };
 
 describe("SIGTERM", () => {
-  it("lets a transaction in flight finish, takes no new connection, and exits 0", async () => {
+  it("lets a transaction in flight finish, accepts no new connection, and exits 0", async () => {
     await withPostern(dataDir, async (postern) => {
       await ready(postern);
       const client = await inData(postern);
@@ -54,7 +55,7 @@ describe("SIGTERM", () => {
     });
   });
 
-  it("is followed by mail as before for acceptAfterTermMs, and an error that no code expected ends that", async () => {
+  it("is followed by normal service for acceptAfterTermMs, until an unexpected error", async () => {
     await withPostern(
       dataDir,
       async (postern) => {
@@ -99,7 +100,7 @@ describe("SIGTERM", () => {
     );
   });
 
-  it("is not ready while it drains, and cuts what is left after the grace time", async () => {
+  it("is not ready while it drains, and closes the remaining sessions after the grace time", async () => {
     await withPostern(
       dataDir,
       async (postern) => {
@@ -117,7 +118,7 @@ describe("SIGTERM", () => {
     );
   });
 
-  it("is at once when a second signal comes", async () => {
+  it("ends the process at once when a second signal arrives", async () => {
     await withPostern(
       dataDir,
       async (postern) => {
@@ -125,7 +126,14 @@ describe("SIGTERM", () => {
         await inData(postern);
         postern.signal("SIGTERM");
         await postern.logged("stopping");
-        postern.signal("SIGTERM");
+        // A SIGTERM within 250 ms of the first counts as the same one (worker/process/shutdown.ts).
+        await waitUntil(
+          () => {
+            postern.signal("SIGTERM");
+            return postern.child.exitCode ?? undefined;
+          },
+          { what: "the end after a second SIGTERM" },
+        );
         expect(await postern.ended).toEqual({ code: 1, signal: null });
       },
       // Longer than this test may take: it does not end by itself.
@@ -134,7 +142,7 @@ describe("SIGTERM", () => {
   });
 });
 
-describe("an error that no code expected", () => {
+describe("an unexpected error", () => {
   it.each([
     ["uncaughtException", 'throw new Error("planted")'],
     ["unhandledRejection", 'Promise.reject(new Error("planted"))'],
@@ -163,7 +171,7 @@ describe("an error that no code expected", () => {
 });
 
 describe("SIGKILL", () => {
-  it("loses nothing that was acknowledged and shows nothing in part", async () => {
+  it("loses no acknowledged message and leaves no partial one", async () => {
     const acknowledged = await withPostern(dataDir, async (postern) => {
       await ready(postern);
       const answered: string[] = [];
@@ -179,7 +187,7 @@ describe("SIGKILL", () => {
           if (answered.length === 30) postern.signal("SIGKILL");
         }
       });
-      // One that is between DATA and its dot when the end comes.
+      // A message between DATA and its dot when the process is killed.
       const unfinished = await inData(postern);
       unfinished.write(message("unfinished", 2_000));
       await Promise.all(sending);
