@@ -6,7 +6,7 @@ import { serveParent } from "./measured-process.ts";
 
 /*
  * smtp-server as its manual starts it, with the same certificate and no code of Postern: the baseline of the worker.
- * `node bench/bare-server.ts directory [client-root.pem]`; with a root it asks for a client certificate.
+ * `node bench/bare-server.ts directory [client-root.pem]`; with a root it requests a client certificate.
  */
 const directory = process.argv[2] ?? ".";
 const clientRoot = process.argv[3];

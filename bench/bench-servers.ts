@@ -9,7 +9,7 @@ import { type MeasuredServer, startServer } from "./measured-process.ts";
 
 export type ServerName = "postern" | "smtp-server" | "postfix";
 
-/** A server under load: what the generator needs to know of it. */
+/** A server under load, with the parameters that the generator needs. */
 export interface RunningServer {
   readonly smtpPort: number;
   readonly pid: number;
@@ -25,7 +25,7 @@ export interface BenchMaterial {
   readonly clientRootPath: string;
 }
 
-/** One set of keys for all servers of a row, so that they do the same arithmetic. */
+/** One set of keys for all servers of a row, so that their cryptographic work is equal. */
 export function makeMaterial(directory: string, keyType: "ecdsa-p256" | "rsa-2048"): BenchMaterial {
   mkdirSync(directory, { recursive: true });
   const clientRoot = makeCa();
@@ -70,7 +70,7 @@ export function startBare(
   return startServer("bare-server.ts", asks ? [directory, material.clientRootPath] : [directory]);
 }
 
-/** Postfix's smtpd; what it accepts goes through its queue to `discard`. @throws without Postfix, and without root. */
+/** Postfix's smtpd; accepted mail goes through its queue to `discard`. @throws without Postfix, and without root. */
 export async function startPostfixServer(
   material: BenchMaterial,
   { asks, smtpPort }: { readonly asks: boolean; readonly smtpPort: number },

@@ -21,9 +21,9 @@ export interface BenchSettings {
   readonly domains: number;
   /** MX hosts that all domains share, each domain has one of them; absent = each domain has an MX host of the same name. */
   readonly sharedHosts?: number;
-  /** The first so many domains have a certificate of their own; the others present the edge's default. */
+  /** Number of domains with a separate certificate, from the first; the others present the edge's default. */
   readonly ownCertificates?: { readonly count: number; readonly material: CertificateMaterial };
-  /** PEM of the roots that every domain requires client certificates of; null = none asks for one. */
+  /** PEM of the roots of the client certificates that every domain requires; null = no domain requests one. */
   readonly clientRootPem?: string | null;
   /** Level of every domain. */
   readonly level: "accept" | "require";
@@ -48,7 +48,7 @@ export function benchDomain(n: number, settings: Omit<BenchSettings, "domains">)
   });
 }
 
-/** Where the database and the vault of a measurement lie. */
+/** Paths of the database and the vault of a measurement. */
 export const placesIn = (directory: string): { readonly database: string; readonly vault: string } => ({
   database: join(directory, "postern.sqlite"),
   vault: join(directory, "vault"),
@@ -56,7 +56,7 @@ export const placesIn = (directory: string): { readonly database: string; readon
 
 /**
  * Writes settings into a new database and vault below `directory`, as one transaction and without the log: a million
- * commits would take minutes, and what is measured reads only the tables.
+ * commits would take minutes, and the measured code reads only the tables.
  */
 export async function writeSettings(directory: string, settings: BenchSettings): Promise<void> {
   const places = placesIn(directory);

@@ -1,6 +1,6 @@
 /**
- * What an API of hono, zod-openapi and the DynamoDB client costs to import before the first line of Postern: the measure that
- * bench/import-cpu.ts holds our functions against.
+ * Cost of importing an API of hono, zod-openapi and the DynamoDB client without Postern: the baseline with which
+ * bench/import-cpu.ts compares the functions.
  */
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";

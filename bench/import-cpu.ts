@@ -9,7 +9,7 @@ import { buildBundle, bundleEntry } from "../scripts/bundles.ts";
 export interface ImportCost {
   readonly apiMs: number;
   readonly baselineMs: number;
-  /** Of the two medians of one run: the only number that means something on another machine. */
+  /** Ratio of the two medians of one run: the only number that is comparable between machines. */
   readonly ratio: number;
 }
 
@@ -40,7 +40,7 @@ function importOnce(path: string): number {
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-/** Imports both bundles in turns, so that what else the machine does meets both. */
+/** Imports both bundles alternately, so that other load of the machine affects both. */
 export async function measureImports(rounds: number): Promise<ImportCost> {
   const directory = mkdtempSync(join(tmpdir(), "postern-import-"));
   try {

@@ -14,7 +14,7 @@ const MB = 1e6;
 const TLS = ["--tls", "1.3", "--sni", "d{n}.example.net", "--rcpt", "user@d{n}.example.net"];
 const SESSIONS = ["-c", "16", "-n", "8000"];
 
-/** 100,000 domains, asked for by Zipf's law, beside one domain: CPU, contexts and memory. */
+/** 100,000 domains, requested by Zipf's law, beside one domain: CPU, contexts and memory. */
 export async function measureManyDomains({ scratch, rounds, note }: RunOptions): Promise<readonly Finding[]> {
   const material = makeMaterial(join(scratch, "many"), "ecdsa-p256");
   const start = (name: string, domains: number, hot: number): Promise<MeasuredServer> =>
@@ -33,7 +33,7 @@ export async function measureManyDomains({ scratch, rounds, note }: RunOptions):
     running.push(many);
     const emptyBytes = memoryOf(empty.pid).rssBytes;
     const loadedBytes = memoryOf(many.pid).rssBytes;
-    // Each hot name once, so that what follows shows the steady state.
+    // Each hot name once, so that the measurement shows the steady state.
     await load(many, [...TLS, "-c", "16", "-n", String(HOT), "--domains", String(HOT)]);
     await load(one, [...TLS, "-c", "16", "-n", String(HOT)]);
     const before = await contextUses(many);

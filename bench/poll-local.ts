@@ -22,7 +22,7 @@ const POLLS = 20_000;
 
 type Values = SQLInputValue[];
 
-/** Counts what reads the file. */
+/** Counts reads of the file. */
 class CountingDatabase extends Database {
   reads = 0;
 

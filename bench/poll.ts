@@ -24,12 +24,12 @@ const SIZES = process.argv.slice(2).map(Number);
 const PAGE = 25;
 const PAGES_AT_ONCE = 4;
 
-/** Read units since the last time it was asked, and actions of transactions. */
+/** Read units since the last call, and actions of transactions. */
 interface Meter {
   take(): { readonly readUnits: number; readonly requests: number; readonly writeActions: number };
 }
 
-/** Asks for the consumed capacity of every request, and adds up. */
+/** Requests the consumed capacity of every request, and sums it. */
 function meterOf(client: DynamoDBClient): Meter {
   let taken = { readUnits: 0, requests: 0, writeActions: 0 };
   client.middlewareStack.add(
@@ -80,7 +80,7 @@ function itemOf(record: DomainRecord): Item {
   };
 }
 
-/** Straight into the table: 100,000 commits would take an hour. */
+/** Writes directly into the table: 100,000 commits would take an hour. */
 async function seed(client: DynamoDBClient, table: string, count: number): Promise<void> {
   const starts = Array.from({ length: Math.ceil(count / PAGE) }, (_, index) => index * PAGE).values();
   const work = async (): Promise<void> => {

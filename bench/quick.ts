@@ -7,8 +7,8 @@ import type { MeasuredServer } from "./measured-process.ts";
 import { median } from "./report.ts";
 
 /*
- * What CI can tell without a load generator and on any machine: CPU of a STARTTLS session beside bare smtp-server.
- * `node bench/quick.ts` prints the ratio and exits with 1 when it is gross; bench/session.ts measures properly.
+ * A measurement for CI, without a load generator and on any machine: CPU of a STARTTLS session beside bare smtp-server.
+ * `node bench/quick.ts` prints the ratio and exits with 1 when it is far too high; bench/session.ts measures precisely.
  */
 const ROUNDS = 5;
 const SESSIONS = 120;
@@ -59,7 +59,7 @@ try {
   running.push(ours);
   const bare = await startBare(join(scratch, "bare"), material, false);
   running.push(bare);
-  // What V8 compiles at first falls on neither.
+  // The first compilation by V8 is counted for neither.
   for (const server of [ours, bare, ours, bare]) await round(server);
   const ratios: number[] = [];
   for (let count = 0; count < ROUNDS; count += 1) ratios.push((await round(ours)) / (await round(bare)));

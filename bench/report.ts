@@ -7,7 +7,7 @@ export interface Finding {
   readonly what: string;
   readonly value: number;
   readonly unit: string;
-  /** `at-most 200`; null = told for its own sake. */
+  /** `at-most 200`; null = no goal, for information. */
   readonly goal: { readonly kind: "at-most" | "at-least"; readonly value: number } | null;
 }
 

@@ -18,15 +18,15 @@ export interface BenchRow {
   readonly keyType: "ecdsa-p256" | "rsa-2048";
   readonly asks: boolean;
   readonly tls: readonly string[];
-  /** Of the generator, for what is measured. */
+  /** Arguments of the generator in the measurement. */
   readonly argv: readonly string[];
   readonly value: (load: Load) => number;
   readonly goals: Readonly<Record<string, number>>;
-  /** Told beside the row, of our own server. */
+  /** Further numbers of our server, shown beside the row. */
   readonly finding?: (loads: readonly Load[]) => Finding;
   /** New servers for each round: memory that was used once is not given back. */
   readonly fresh?: true;
-  /** Postfix has a process for each connection, and no room for thousands of them here. */
+  /** Postfix has a process for each connection, and this machine cannot run thousands of them. */
   readonly withoutPostfix?: true;
 }
 
@@ -38,7 +38,7 @@ const cpuPerMegabyte = ({ server_cpu_s, bytes_out }: Load): number =>
   ((server_cpu_s ?? Number.NaN) * 1000) / (bytes_out / 1e6);
 
 /**
- * The same rate for all: a server that answers faster would otherwise be measured on a busier machine, and there the time
+ * The same rate for all: otherwise a faster server would be measured on a busier machine, where the time
  * of a processor counts for less.
  */
 const SESSIONS = ["-c", "64", "--src-count", "8", "-n", "2000", "--rate", "250"];
@@ -239,7 +239,7 @@ interface Turns {
   readonly options: RunOptions;
 }
 
-/** A B C A B C: whatever else the machine does meets all of them. */
+/** Order A B C A B C, so that other load of the machine affects all of them. */
 async function takeTurns(
   contenders: readonly Contender[],
   { row, argv, warmUp, options }: Turns,

@@ -8,7 +8,7 @@ import { findingText, type Finding, machineText, rowsText, savePage } from "./re
 import { measureRows, ROWS } from "./session-rows.ts";
 
 /*
- * What a session costs here, beside bare smtp-server and, where it is installed, Postfix; and what domains cost.
+ * Cost of a session, compared with bare smtp-server and, where it is installed, Postfix; and cost of domains.
  *
  *   SMTPLOAD=program node bench/session.ts [--rounds 5] [--rows ecdsa,idle] [--many] [--million] [--save name]
  *

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 /*
  * The load generator is a program in C (epoll and OpenSSL), because a client in Node costs more than the server that
- * is measured. It is no part of this repository: SMTPLOAD names the program.
+ * is measured. It is not part of this repository: SMTPLOAD names the program.
  */
 
 const percentiles = z.object({ n: z.number(), p50: z.number() });
@@ -49,5 +49,5 @@ export async function load(
   return result;
 }
 
-/** Whether the generator is there to be used. */
+/** Whether the generator is available. */
 export const hasLoadGenerator = (): boolean => process.env["SMTPLOAD"] !== undefined;

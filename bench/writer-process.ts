@@ -11,7 +11,7 @@ import { name } from "../test/support/records.ts";
 /** One process of bench/writers.ts: instances of the API that share nothing but the table. */
 export interface WriterOrder {
   readonly table: string;
-  /** Of its domains' names. */
+  /** Prefix of its domains' names. */
   readonly prefix: string;
   readonly instances: number;
   readonly seconds: number;
@@ -20,14 +20,14 @@ export interface WriterOrder {
 }
 
 export interface WriterResult {
-  /** Writes that were answered as stored within the measurement. */
+  /** Writes that were acknowledged within the measurement. */
   readonly written: number;
-  /** Of all that began within it. */
+  /** Writes that began within the measurement. */
   readonly latenciesMs: readonly number[];
   readonly unavailable: number;
 }
 
-/** Before the measurement: what is compiled at first, here and in the emulator, falls on no row. */
+/** Before the measurement, so that no row includes the first compilation, here or in the emulator. */
 const WARM_UP_MS = 4_000;
 const ACTOR = { account: "default", name: "bench" };
 

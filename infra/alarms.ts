@@ -9,9 +9,9 @@ import type { Writers } from "./writers.ts";
 
 const MINUTE = 60;
 const HOUR = 3600;
-/** Longer than a deployment's hiccup, shorter than what a sender's queue would notice. */
+/** Longer than the interruption of a deployment, shorter than the delay that a sender's queue would report. */
 const STALE_SECONDS = 60;
-/** Of a function's memory and time: what comes next is that it is killed. */
+/** Share of a function's memory and time: at 100 % Lambda kills the function. */
 const NEARLY_ALL = 0.8;
 
 export interface AlarmParts {
@@ -23,7 +23,7 @@ export interface AlarmParts {
   readonly worker: Worker;
 }
 
-/** `event` = something happened, and the end of the alarm is no news; else the state of something. */
+/** `event`: an event, so that the end of the alarm has no meaning. Otherwise a state. */
 type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okActions"> & {
   readonly event?: true;
 };
@@ -38,7 +38,7 @@ export function createAlarms(settings: Settings, parts: AlarmParts): readonly aw
   const topic = new sst.aws.SnsTopic("Alarms");
   if (settings.alarmEmail !== null) {
     const args = { topic: topic.arn, protocol: "email", endpoint: settings.alarmEmail };
-    // Production retains what is replaced: the mailbox before would go on receiving alarms.
+    // Production retains replaced resources: the previous mailbox would still receive alarms.
     new aws.sns.TopicSubscription("AlarmsEmail", args, { retainOnDelete: false });
   }
   const made: aws.cloudwatch.MetricAlarm[] = [];
@@ -71,9 +71,9 @@ const above = (threshold: $util.Input<number>) =>
 const below = (threshold: number) => ({ comparisonOperator: "LessThanThreshold", threshold }) as const;
 /** Seconds of a period, and how many of them must breach. */
 const during = (period: number, evaluationPeriods = 1) => ({ period, evaluationPeriods });
-/** Edges write their metrics every minute; without them `EdgesSilent` rings, and no other alarm on them needs to. */
+/** Edges write their metrics every minute; without them `EdgesSilent` is raised, so other alarms ignore missing values. */
 const QUIET = { treatMissingData: "notBreaching" } as const;
-/** One more of something that fails, in the minute in which an edge finds it. */
+/** A new failure, in the minute in which an edge detects it. */
 const NEWLY = { event: true, statistic: "Sum", ...during(MINUTE), ...atLeast(1), ...QUIET } as const;
 
 function alarmsOfBalancer(alarm: Alarm, { worker }: AlarmParts): void {
@@ -99,7 +99,7 @@ function alarmsOfBalancer(alarm: Alarm, { worker }: AlarmParts): void {
     ...atLeast(1),
     alarmDescription: "An edge of several is not healthy for 5 minutes; the others take its mail",
     metricName: "UnHealthyHostCount",
-    // The balancer says nothing of a group without targets; NoEdge rings for that.
+    // The balancer has no values for a group without targets; NoEdge covers that.
     ...QUIET,
   });
 }
@@ -119,7 +119,7 @@ function alarmsOfCapacity(alarm: Alarm, { edges }: Settings): void {
     ...atLeast(1),
     alarmDescription: "An edge turns clients away: it holds as many connections as it may",
     statistic: "Sum",
-    // Only there in minutes in which it happened.
+    // Has values only in minutes in which it happened.
     ...QUIET,
   });
   // With a fixed number of edges there is nothing to scale, and the alarm would never end.
@@ -142,7 +142,7 @@ function alarmsOfEdges(alarm: Alarm): void {
     ...during(MINUTE),
     ...above(STALE_SECONDS),
     alarmDescription: "An edge cannot read the store; it goes on by the settings that it has",
-    // Each edge's own value every minute: one that recovers does not end it for another.
+    // Each edge has a value every minute: one that recovers does not end the alarm for another.
     statistic: "Maximum",
     ...QUIET,
   });
@@ -183,7 +183,7 @@ function alarmsOfEdges(alarm: Alarm): void {
   });
 }
 
-/** Of the copies in another region. A full load there mends what is late by less than 15 minutes (adapters/aws/dynamodb-load.ts). */
+/** Alarms of the copies in another region. A full load there tolerates delays under 15 minutes (adapters/aws/dynamodb-load.ts). */
 const LATE_MS = 60_000;
 
 function alarmsOfCopies(alarm: Alarm, table: Table, { region, from, to, rule }: Replication): void {
@@ -231,13 +231,13 @@ function alarmsOfCertificates(alarm: Alarm): void {
   alarm("CertificateExpiring", {
     ...scheduleMetric("reached"),
     event: true,
-    // One value an hour: the alarm ends five minutes later, and the next certificate makes it ring anew.
+    // One value an hour: the alarm ends five minutes later, and the next certificate raises it again.
     ...during(5 * MINUTE),
     ...atLeast(1),
     alarmDescription:
       "A certificate in use has 14, 7, 3, 1 or 0 days left: GET /v1/certificates?state=expiring",
     statistic: "Maximum",
-    // That the sweep itself fails or does not run is ScheduleFails and ScheduleSilent.
+    // ScheduleFails and ScheduleSilent cover a sweep that fails or does not run.
     ...QUIET,
   });
   alarm("CertificateExpired", {
@@ -313,7 +313,7 @@ function alarmsOfSchedule(alarm: Alarm, { schedule }: Writers): void {
   });
 }
 
-/** Transactions that met another one, a second: writes of one moment are expected to meet, and are sent again. */
+/** Conflicting transactions a second: some conflicts are expected, and such writes are sent again. */
 const CONFLICTS_PER_SECOND = 1;
 
 const COUNTED = { statistic: "Sum", ...QUIET, ...during(5 * MINUTE) } as const;

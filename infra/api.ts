@@ -14,12 +14,12 @@ import type { ApiAuthorizer, Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
-/** Answered without a token: they show that the API is alive, and its document. */
+/** Routes without a token: health and the OpenAPI document. */
 const OPEN_ROUTES = ["GET /health/live", "GET /health/ready", "GET /openapi.json"] as const;
 
-/** Requests a second, and how many at once on top. The store takes some tens of writes a second (docs/deploy.md). */
+/** Requests a second, and the burst. The store accepts some tens of writes a second (docs/deploy.md). */
 const RATE = { rateLimit: 100, burstLimit: 200 } as const;
-/** Open to strangers, and each reads the store. */
+/** Limits of the public routes: each request reads the store. */
 const OPEN_RATE = { rateLimit: 10, burstLimit: 20 } as const;
 
 export interface ApiParts {
@@ -31,7 +31,7 @@ export interface ApiParts {
 export function createApi(settings: Settings, { table, storage }: ApiParts) {
   const openSettings = Promise.withResolvers<RouteSetting[]>();
   const api = new sst.aws.ApiGatewayV2("Api", {
-    // SST's default lets scripts of every origin call it.
+    // SST's default allows CORS from every origin.
     cors: false,
     accessLog: { retention: "1 year" },
     ...(settings.apiDomain === null ? {} : { domain: settings.apiDomain }),
@@ -73,13 +73,13 @@ function createHandler({ authorizer, smtpName, edge, sizes }: Settings, { table,
     ...ciphersOf(edge),
   };
   return new sst.aws.Function("ApiHandler", {
-    // Made by scripts/bundles.ts, as it was tested: SST's own would change the names of classes.
+    // The tested bundle of scripts/bundles.ts: SST's bundling would change the names of classes.
     bundle: "dist/api",
     handler: "lambda.handler",
     runtime: "nodejs24.x",
     architecture: "arm64",
     memory: `${sizes.apiMemory} MB`,
-    // API Gateway gives up at 30.
+    // API Gateway's time-out is 30 s.
     timeout: "29 seconds",
     environment: environmentForSst(environment),
     logging: { format: "text", retention: "1 year" },
@@ -96,7 +96,7 @@ function createHandler({ authorizer, smtpName, edge, sizes }: Settings, { table,
       ]),
       ...readIndex(table),
       ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["keys", "trust"]),
-      // Whether an empty table is a new one: asked before its first write.
+      // Needed before the first write: whether an empty table is new or has lost its settings.
       ...keyObjects(storage, ["s3:GetObject"], ["backup"]),
       ...listKeyObjects(storage),
       ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),

@@ -1,6 +1,6 @@
-/** A resource that a component of SST makes and does not hand out. Other resources may wait for it. */
+/** A resource that a component of SST creates but does not expose. Other resources may depend on it. */
 export interface CapturedResource {
-  /** For `dependsOn`. Pending until the component makes the resource. */
+  /** For `dependsOn`. Pending until the component creates the resource. */
   readonly resource: Promise<$util.Resource>;
   /** Called with the options of the resource, in the component's transform. */
   readonly captureFrom: (options: $util.CustomResourceOptions) => void;

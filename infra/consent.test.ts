@@ -82,7 +82,7 @@ describe("a deployment", () => {
       (name) => name !== "POSTERN_SMTP_NAME" && name !== "POSTERN_ROLE" && !name.startsWith("POSTERN_JWT_"),
     ),
   )("is stopped when %s was forgotten, with both values", (name) => {
-    // A deployment without it is valid: its default would have come into force.
+    // A deployment without it is valid: its default would come into force.
     const isOfTokens = (each: string): boolean =>
       name === "POSTERN_API_AUTH" && each.startsWith("POSTERN_JWT_");
     const forgotten = Object.keys(IN_FORCE).filter((each) => each === name || isOfTokens(each));

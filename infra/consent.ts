@@ -3,10 +3,10 @@ import { parseDeliveryAllow } from "../core/delivery/delivery-allow.ts";
 import { type ConsentVariable, WrongSetting } from "./deploy-variables.ts";
 import type { Delivery, Settings } from "./settings.ts";
 
-/** What a deployment has in force, by variable, as text: no value is empty, since the parameter store takes none. */
+/** Values in force of a deployment, by variable, as text. None is empty, since the parameter store rejects empty values. */
 export type ValuesInForce = Readonly<Record<ConsentVariable, string>>;
 
-/** Values that others rely on. A variable that was forgotten has its default here, so that the change shows. */
+/** Values that other systems rely on. A missing variable has its default here, so that the change is detected. */
 export function valuesOf(settings: Settings): ValuesInForce {
   const { authorizer, edge } = settings;
   const jwt = authorizer.kind === "jwt" ? authorizer : { issuer: "none", audiences: [], scopes: [] };
@@ -49,7 +49,7 @@ function deliveryText(delivery: Delivery): string {
 const listText = (entries: readonly string[]): string =>
   entries.length === 0 ? "none" : [...new Set(entries)].toSorted().join(",");
 
-/** A deployment would change what others rely on, and no consent was given. Nothing was changed. */
+/** A deployment would change values that other systems rely on, without consent. Nothing was changed. */
 export class ChangeWithoutConsent extends Error {
   override readonly name = "ChangeWithoutConsent";
 }
@@ -61,7 +61,7 @@ const BEFORE_THE_VARIABLE: Readonly<Partial<Record<ConsentVariable, string>>> = 
 
 export interface Change {
   /**
-   * What the last deployment put in force; empty before the first one. A variable that it did not know is absent, and is not
+   * Values in force since the last deployment; empty before the first one. A variable unknown to it is absent, and is not
    * compared unless BEFORE_THE_VARIABLE has its value.
    */
   readonly before: Readonly<Partial<Record<ConsentVariable, string>>>;
@@ -71,10 +71,10 @@ export interface Change {
 }
 
 /**
- * Stops a deployment that would change what others rely on.
+ * Stops a deployment that would change values that other systems rely on.
  *
  * @throws ChangeWithoutConsent that shows each value before and after.
- * @throws WrongSetting for a stage that would lose a zone, whatever the consent.
+ * @throws WrongSetting for a stage that would lose a zone, even with consent.
  * @throws WrongSetting for consent to a variable that does not change: left in a file, it would let the next change pass.
  */
 export function requireConsent({ before: written, after, consent }: Change): void {

@@ -1,6 +1,6 @@
 import { WrongSetting } from "./deploy-variables.ts";
 
-/** Where a deployment in the standby region finds what this one copies there, in that region's parameter store. */
+/** Parameters in the standby region with the names of this deployment's copies there. */
 const pathOfCopies = (): string => `/${$app.name}/${$app.stage}/copies`;
 
 /** Names of the copies in a region. */
@@ -21,7 +21,7 @@ const PARAMETERS = {
 /** Name of the parameter in the standby region. */
 export const copiesParameter = (name: keyof Copies): string => `${pathOfCopies()}/${PARAMETERS[name]}`;
 
-/** @throws WrongSetting where no other region's deployment of this stage makes copies here. */
+/** @throws WrongSetting if no other region's deployment of this stage makes copies here. */
 export async function readCopies(): Promise<Copies> {
   const path = pathOfCopies();
   const { names, values } = await aws.ssm.getParametersByPath({ path, withDecryption: false });

@@ -5,7 +5,7 @@ import type { Settings } from "./settings.ts";
 import { createStandbyStorage, type Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
-/** What is copied where, as the metrics of it are named. */
+/** Source and destination of a replication, as its metrics name them. */
 export interface Replication {
   readonly region: string;
   readonly from: sst.aws.Bucket;
@@ -13,7 +13,7 @@ export interface Replication {
   readonly rule: string;
 }
 
-/** The bucket of keys holds nothing else (storage.ts). */
+/** All prefixes of the bucket of keys (storage.ts). */
 const RULE = "copies";
 
 /**
@@ -52,7 +52,7 @@ export function createCopies(
           id: RULE,
           status: "Enabled",
           filter: { prefix: "" },
-          // A key that is deleted is deleted there too; its noncurrent version stays for as long as here.
+          // Deletions are replicated; noncurrent versions stay there as long as here.
           deleteMarkerReplication: { status: "Enabled" },
           sourceSelectionCriteria: { sseKmsEncryptedObjects: { status: "Enabled" } },
           destination: {
@@ -63,7 +63,7 @@ export function createCopies(
         },
       ],
     },
-    // S3 rejects a replication between buckets that have no versions.
+    // S3 rejects replication between buckets without versioning.
     { dependsOn: $util.all([storage.keysVersioning, standby.keysVersioning]).apply((all) => all) },
   );
   const names = { table: table.name, keyBucket: standby.keys.name, key: standby.key.keyId };
@@ -82,7 +82,7 @@ export function createCopies(
   return { region: standbyRegion, from: storage.keys, to: standby.keys, rule: RULE };
 }
 
-/** @throws WrongSetting for copies in the very region that they are copies of. */
+/** @throws WrongSetting if the copies would be in the same region as the originals. */
 export async function requireOtherRegion({ standbyRegion }: Settings): Promise<void> {
   const { region } = await aws.getRegion();
   if (standbyRegion === region)

@@ -40,7 +40,7 @@ export function createDashboard(alarms: readonly aws.cloudwatch.MetricAlarm[]): 
   });
 }
 
-/** A gauge is that of the edge where it is worst; counters are those of all edges. */
+/** A gauge shows the worst edge; counters are summed over all edges. */
 function edgeGraphs(): readonly Graph[] {
   const { name: dimension, value } = CLOUDWATCH_DIMENSION;
   return Object.values<MetricRow>(METRICS).flatMap(({ help, kind, cloudWatch = [] }) => {

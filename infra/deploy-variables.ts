@@ -1,12 +1,12 @@
-/** A variable that the deployment reads, as people meet it. */
+/** A variable that the deployment reads, as the docs show it. */
 interface DeployVariable {
   readonly defaultText: string;
   readonly meaning: string;
-  /** Others rely on its value: a deployment changes it only when `POSTERN_CONSENT` names it. */
+  /** Other systems rely on its value: a deployment changes it only when `POSTERN_CONSENT` names it. */
   readonly needsConsent?: true;
 }
 
-/** Every variable of a deployment, beside AWS's own. The one table of their names; docs/deploy.md has the same. */
+/** Every variable of a deployment, besides those of AWS tools. The only table of their names; docs/deploy.md repeats it. */
 export const DEPLOY_VARIABLES = {
   POSTERN_SMTP_NAME: {
     defaultText: "none in production; elsewhere `mx.<stage>.postern.test`",
@@ -118,7 +118,7 @@ export const DEPLOY_VARIABLES = {
 } as const satisfies Readonly<Record<string, DeployVariable>>;
 
 export type DeployVariableName = keyof typeof DEPLOY_VARIABLES;
-/** A variable whose value others rely on. */
+/** A variable whose value other systems rely on. */
 export type ConsentVariable = {
   [Name in DeployVariableName]: (typeof DEPLOY_VARIABLES)[Name] extends { readonly needsConsent: true }
     ? Name
@@ -128,7 +128,7 @@ export type ConsentVariable = {
 export const isConsentVariable = (name: string): name is ConsentVariable =>
   Object.hasOwn(DEPLOY_VARIABLES, name) && "needsConsent" in DEPLOY_VARIABLES[name as DeployVariableName];
 
-/** A variable of the deployment is wrong: its name and the reason, never its value. */
+/** An invalid variable of the deployment: its name and the reason, never its value. */
 export class WrongSetting extends Error {
   override readonly name = "WrongSetting";
   constructor(variable: DeployVariableName, reason: string) {

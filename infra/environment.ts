@@ -16,7 +16,7 @@ export type ApiEnvironment = Environment<AwsVariable | ApiVariable>;
 export type ScheduleEnvironment = Environment<AwsVariable | "TLS_CIPHERS">;
 export type WorkerEnvironment = Environment<AwsVariable | WorkerVariable>;
 
-/** Where the settings and keys of the stage are, for who reads them. */
+/** Names of the stage's settings and keys, for programs that read them. */
 export const readerEnvironment = (
   table: Table,
   { keys }: Storage,
@@ -26,17 +26,17 @@ export const readerEnvironment = (
   KEY_BUCKET: keys.name,
 });
 
-/** The same for who writes keys: under which key of KMS too. */
+/** The same for programs that write keys, with the KMS key. */
 export const writerEnvironment = (table: Table, storage: Storage): Record<AwsVariable, Text> => ({
   ...readerEnvironment(table, storage),
   KEY_KMS_KEY_ID: storage.key.arn,
 });
 
-/** What certificates are checked with before they are written: the edges' own cipher suites and security level. */
+/** Parameters of the check of a certificate before it is written: the edges' cipher suites and security level. */
 export const ciphersOf = ({ TLS_CIPHERS }: Settings["edge"]): Environment<"TLS_CIPHERS"> =>
   TLS_CIPHERS === undefined ? {} : { TLS_CIPHERS };
 
-/** As SST's components take them: a variable that is not set is not there. */
+/** Variables as SST's components accept them: an unset variable is absent. */
 export const environmentForSst = (environment: Environment<string>): Record<string, Text> =>
   Object.fromEntries(
     Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),

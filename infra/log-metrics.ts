@@ -10,9 +10,9 @@ export interface LogMetric {
 
 /** Metrics from the log of the schedule (functions/schedule/sweeps.ts). The edges write metrics of their own (worker/telemetry/metric-table.ts). */
 export const SCHEDULE_LOG_METRICS = {
-  /** Days until the first certificate in use expires; none in use logs no `soonestDays`, and counts as nothing. */
+  /** Days until the first certificate in use expires; without one, `soonestDays` is not logged and the metric has no value. */
   daysLeft: { name: "CertificateDaysLeft", event: "expiry-swept", value: "$.soonestDays" },
-  /** Certificates in use that came to 14, 7, 3, 1 or 0 days since the sweep before. */
+  /** Certificates in use that reached 14, 7, 3, 1 or 0 days since the previous sweep. */
   reached: { name: "CertificatesReachedWarning", event: "expiry-swept", value: "$.reached" },
   expired: { name: "CertificatesExpired", event: "expiry-swept", value: "$.expiredInUse" },
   cleanUpHeldUp: { name: "CleanUpsHeldUp", event: "clean-up-skipped", value: 1 },

@@ -12,7 +12,7 @@ export type EdgeMetric =
   | Exclude<Row, ByLabel>["name"]
   | { [Each in ByLabel as Each["name"]]: `${Each["name"]}_${Each["by"]["values"][number]}` }[ByLabel["name"]];
 
-/** Of the metrics that are not AWS's. One for each stage, since lines of a log cannot say of which stage they are. */
+/** Namespace of the metrics from logs. One for each stage, since a log line does not name its stage. */
 export const metricsNamespace = (): string => `Postern/${$app.stage}`;
 
 export const edgeMetric = (metricName: EdgeMetric) => ({

@@ -1,11 +1,11 @@
 import type { Settings } from "./settings.ts";
 
-/** Where the edges live: public subnets without NAT, an address of their own for each zone of the load balancer. */
+/** Network of the edges: public subnets without NAT, and a fixed address for each zone of the load balancer. */
 export function createNetwork({ zones, isProduction }: Settings) {
   const vpc = new sst.aws.Vpc("Network", {
     az: zonesOfRegion(zones),
     transform: {
-      // No resource here uses the default group; a resource that lands in it by mistake reaches nothing.
+      // No resource here uses the default group; a resource that is put into it by mistake has no access.
       securityGroup: (args) => {
         args.ingress = [];
         args.egress = [];
@@ -14,7 +14,7 @@ export function createNetwork({ zones, isProduction }: Settings) {
   });
   const region = aws.getRegionOutput().region;
   for (const service of ["dynamodb", "s3"] as const) {
-    // Free, and the settings take no way through the internet.
+    // Free, and traffic to the settings avoids the internet.
     new aws.ec2.VpcEndpoint(`Endpoint-${service}`, {
       vpcId: vpc.id,
       serviceName: $interpolate`com.amazonaws.${region}.${service}`,
@@ -34,7 +34,7 @@ export function createNetwork({ zones, isProduction }: Settings) {
 
 /** SST would leave the zone of a subnet open where a region has fewer, and two subnets could share one. */
 function zonesOfRegion(zones: number): $util.Output<string[]> {
-  // Zones in trouble too: without one of them each subnet would move to another zone, in the middle of AWS's incident.
+  // Includes impaired zones: without them, each subnet would move to another zone during an incident of AWS.
   const known = aws.getAvailabilityZonesOutput({
     // Not the local zones of metropolitan areas, which have no load balancers of this kind.
     filters: [{ name: "zone-type", values: ["availability-zone"] }],

@@ -8,12 +8,12 @@ import type { Table } from "./table.ts";
 import type { Worker } from "./worker.ts";
 import type { Writers } from "./writers.ts";
 
-/** For programs beside this one: `/postern/<stage>/<name>` in the parameter store. */
+/** Parameters for other programs: `/postern/<stage>/<name>` in the parameter store. */
 const pathOf = (name: string): string => `/${$app.name}/${$app.stage}/${name}`;
-/** What the last deployment put in force, a parameter for each variable. */
+/** Values in force since the last deployment, one parameter for each variable. */
 const IN_FORCE = "in-force";
 
-/** Production retains what leaves the program; a parameter that is retained would name what is gone. */
+/** Production retains removed resources; a retained parameter would name a resource that no longer exists. */
 const GOES_WITH_ITS_VALUE = { retainOnDelete: false } as const;
 
 export interface OutputParts {
@@ -28,7 +28,7 @@ export interface OutputParts {
 /** Values that the last deployment of this stage wrote; empty before the first. */
 export async function readValuesInForce(): Promise<Partial<Record<ConsentVariable, string>>> {
   const path = pathOf(IN_FORCE);
-  // An empty list, and no error, where nothing is below the path.
+  // An empty list, not an error, when the path has no parameters.
   const { names, values } = await aws.ssm.getParametersByPath({ path, withDecryption: false });
   return Object.fromEntries(
     names.flatMap((name, index) => {
@@ -39,7 +39,7 @@ export async function readValuesInForce(): Promise<Partial<Record<ConsentVariabl
   );
 }
 
-/** Where a stage is, for programs; who may call its API; and what the next deployment is compared with. */
+/** Parameters with a stage's names, the policy for callers of its API, and the values that the next deployment is compared with. */
 export function createOutputs(settings: Settings, parts: OutputParts, inForce: ValuesInForce): void {
   const { network, storage, table, worker, writers } = parts;
   const parameter = (name: string, value: $util.Input<string>): void => {
@@ -63,15 +63,15 @@ export function createOutputs(settings: Settings, parts: OutputParts, inForce: V
   );
   if (writers !== null && settings.authorizer.kind === "iam")
     parameter("api-policy", createCallerPolicy(writers.api).arn);
-  // Not the components: Pulumi would wait for those of their parts alone that exist by now.
+  // Not the components: Pulumi would wait only for those of their parts that exist already.
   const last = [worker.service.nodes.service, ...(writers === null ? [] : partsOf(writers))];
   for (const [variable, text] of Object.entries(inForce)) {
-    // Edges that ECS has rolled back are still those of before.
+    // After a rollback by ECS the edges are those of the previous deployment.
     const value = worker.running.apply(() => text);
     new aws.ssm.Parameter(
       `InForce-${variable}`,
       { name: pathOf(`${IN_FORCE}/${variable}`), type: "String", value },
-      // In force when all of it is: a deployment that failed half-way is compared with the one before it.
+      // Written last: after a deployment that failed half-way, the next is compared with the last successful one.
       { ...GOES_WITH_ITS_VALUE, dependsOn: last },
     );
   }

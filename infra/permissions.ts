@@ -17,7 +17,7 @@ export interface Permission {
   }[];
 }
 
-/** The partition of the table that edges write, and nothing else (adapters/aws/table-keys.ts). */
+/** The only partition of the table that edges write (adapters/aws/table-keys.ts). */
 const EDGE_PARTITION = "EDGE";
 
 /** A transaction needs the action of each of its items. */
@@ -36,12 +36,12 @@ export const useTable = (table: Table, actions: readonly TableAction[]): readonl
   { actions, resources: [table.arn] },
 ];
 
-/** Lists, and nothing else, read the index. */
+/** Only lists read the index. */
 export const readIndex = (table: Table): readonly Permission[] => [
   { actions: ["dynamodb:Query"], resources: [$interpolate`${table.arn}/index/${KEYS.index.name}`] },
 ];
 
-/** An edge may change its report and no settings. A condition cannot name the one task: a task may write another's report. */
+/** An edge may change its report, but no settings. A condition cannot name a single task, so a task may write another's report. */
 export const writeEdgeReports = (table: Table): readonly Permission[] => [
   {
     actions: ["dynamodb:PutItem", "dynamodb:DeleteItem"],
@@ -66,7 +66,7 @@ export const keyObjects = (
   { actions, resources: prefixes.map((prefix) => $interpolate`${keys.arn}/${PREFIXES[prefix]}*`) },
 ];
 
-/** Without it S3 answers 403 for an object that is not there, and "no such key" cannot be told from "no permission". */
+/** Without it S3 returns 403 for an absent object, and "no such key" cannot be distinguished from "no permission". */
 export const listKeyObjects = ({ keys }: Storage): readonly Permission[] => [
   { actions: ["s3:ListBucket"], resources: [keys.arn] },
 ];
@@ -103,7 +103,7 @@ const throughS3 = ({ key, region, bucket, actions }: KeyUse): Permission => ({
   ],
 });
 
-/** Messages into a bucket, and nothing out of it. */
+/** Writes of messages into a bucket, without reads. */
 const deliverTo = (bucketArn: $util.Output<string>, prefix: string): readonly Permission[] => [
   {
     actions: ["s3:PutObject", "s3:AbortMultipartUpload"],
@@ -111,7 +111,7 @@ const deliverTo = (bucketArn: $util.Output<string>, prefix: string): readonly Pe
   },
 ];
 
-/** What S3 does with each object of the key bucket, to copy it into the bucket of another region. */
+/** Rights of S3 to copy each object of the key bucket into the bucket of another region. */
 export function replicateObjects(
   { key, keys }: Storage,
   to: { readonly key: aws.kms.Key; readonly keys: sst.aws.Bucket; readonly region: string },
@@ -140,7 +140,7 @@ export function replicateObjects(
   ];
 }
 
-/** Decrypt: S3 asks for it when the parts of an upload are put together. */
+/** Decrypt: S3 requires it when the parts of an upload are put together. */
 const TO_ENCRYPT_MAIL = ["kms:GenerateDataKey", "kms:Decrypt"] as const;
 
 export const deliverToOwnBucket = (storage: Storage): readonly Permission[] =>
@@ -159,7 +159,7 @@ export function deliverToBucket({ bucket, prefix, key }: BucketDelivery): readon
   ];
 }
 
-/** What starts the edges reads the one parameter, and decrypts it where its key is not AWS's own. */
+/** The execution role reads one parameter, and decrypts it if its key is not AWS's own. */
 export function readParameter(arn: $util.Output<string>, key: string | null): readonly Permission[] {
   const read = { actions: ["ssm:GetParameters"], resources: [arn] };
   if (key === null) return [read];
@@ -183,7 +183,7 @@ export const acmCertificates = (actions: readonly AcmAction[]): readonly Permiss
   { actions, resources: [anyCertificate()], conditions: [tagged("aws:ResourceTag")] },
 ];
 
-/** Ordering one has no resource to name, but for its tag. */
+/** An order has no resource to name, only its tag. */
 export const orderAcmCertificates = (): readonly Permission[] => [
   { actions: ["acm:RequestCertificate"], resources: ["*"], conditions: [tagged("aws:RequestTag")] },
   {
@@ -206,7 +206,7 @@ function anyCertificate(): $util.Output<string> {
   return $interpolate`arn:${partition}:acm:${region}:${account}:certificate/*`;
 }
 
-/** As SST's components take them. */
+/** Statements as SST's components accept them. */
 export const forSst = (
   permissions: readonly Permission[],
 ): {
@@ -229,8 +229,8 @@ export const inlinePolicy = (permissions: readonly Permission[]): aws.types.inpu
 });
 
 /**
- * SST 4.17.1 asks whether `dev` is set of an Output, which is always true: every role of a function would trust the
- * account's root too. Lambda alone is trusted here.
+ * SST 4.17.1 tests `dev` on an Output, which is always true: every role of a function would trust the
+ * account's root too. Only Lambda is trusted here.
  */
 export function trustLambdaAlone(args: aws.iam.RoleArgs): undefined {
   args.assumeRolePolicy = aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" });

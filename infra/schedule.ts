@@ -18,7 +18,7 @@ export interface ScheduleParts {
   readonly storage: Storage;
 }
 
-/** What happens without a request: one function, told by the clock and by ACM. */
+/** The schedule: one function, started by timers and by ACM's event. */
 export function createSchedule(settings: Settings, { table, storage }: ScheduleParts) {
   const environment: ScheduleEnvironment = {
     ...writerEnvironment(table, storage),
@@ -75,7 +75,7 @@ const UNITS = [
   [60, "hour"],
 ] as const;
 
-/** ACM tells when a certificate was issued or renewed; the daily sweep finds what got lost. */
+/** ACM sends an event when a certificate was issued or renewed; the daily sweep covers lost events. */
 function createAcmEvents(handler: sst.aws.Function): void {
   const rule = new aws.cloudwatch.EventRule("AcmAvailable", {
     description: "Postern: a certificate of ACM was issued or renewed",

@@ -44,11 +44,11 @@ export type ApiAuthorizer =
       readonly scopes: readonly string[];
     };
 
-/** `primary`: on a table and buckets that it makes. `standby`: edges alone, on the copies; `takeover`: all, on the copies. */
+/** `primary`: on a table and buckets that it creates. `standby`: only edges, on the copies; `takeover`: all, on the copies. */
 export const DEPLOYMENT_ROLES = ["primary", "standby", "takeover"] as const;
 export type DeploymentRole = (typeof DEPLOYMENT_ROLES)[number];
 
-/** How edges learn a client's address. `preserve`: as the source of its packets; `proxy-v2`: by the balancer's PROXY header. */
+/** Source of a client's address at the edges. `preserve`: its packets; `proxy-v2`: the balancer's PROXY header. */
 const CLIENT_ADDRESSES = ["preserve", "proxy-v2"] as const;
 type ClientAddress = (typeof CLIENT_ADDRESSES)[number];
 
@@ -87,7 +87,7 @@ const PASSED_ON = [
 type PassedOn = (typeof PASSED_ON)[number];
 
 const MAILBOX: Form = { pattern: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, reason: "must be a mailbox" };
-/** Of KMS, with the key's id: IAM grants nothing by an alias. */
+/** ARN of a KMS key by its id: IAM does not grant access by alias. */
 const KEY_ARN: Form = {
   pattern: /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/(?:[0-9a-f-]{36}|mrk-[0-9a-f]{32})$/,
   reason: "must be the ARN of a KMS key: arn:aws:kms:REGION:ACCOUNT:key/ID",
@@ -101,15 +101,15 @@ const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
 const MOST_CHARACTERS = 2_048;
 /** Stops a typing error: a target group takes 500 targets, and a deployment runs old and new edges (docs/adr/0025). */
 const MOST_EDGES = 100;
-/** What API Gateway takes, of an authorizer and of a route; more cannot be asked for ("Quotas for … an HTTP API"). */
+/** Fixed quotas of API Gateway for an authorizer and a route ("Quotas for … an HTTP API"). */
 const MOST_AUDIENCES = 50;
 const MOST_SCOPES = 10;
-/** A connection takes two file descriptors with the one to its next hop, and a task has 65,535. */
+/** A connection needs two file descriptors, one of them to its next hop, and a task has 65,535. */
 const MOST_CONNECTIONS = 30_000;
 
 /**
- * Reads what the operator chose. An empty variable counts as not set. What edges read themselves is read by their own parsers,
- * so that a deployment ends here and not when its edges do not start.
+ * Reads the operator's settings. An empty variable counts as not set. Variables of the edges are read by the edges' parsers,
+ * so that an invalid value ends the deployment here, before edges fail to start.
  *
  * @throws WrongSetting
  */
@@ -129,7 +129,7 @@ export function readSettings(stage: string, environment: Environment): Settings 
   const edge = passedOn(given);
   return {
     isProduction,
-    // A zone that fails takes half or a third of the edges with it.
+    // The failure of a zone removes half or a third of the edges.
     zones: count("POSTERN_ZONES", given("POSTERN_ZONES"), {
       least: 2,
       most: 6,
@@ -248,7 +248,7 @@ function deliveryPlace(value: string | null, key: string | null): Delivery {
     case "s3":
       return { kind: "bucket", bucket: route.bucket, prefix: route.prefix, key };
     default:
-      // What is set here stands in the task definition, which many may read.
+      // The value would be in the task definition, which many roles may read.
       if (route.credentials !== null)
         throw wrong("must hold no password; put the URL in a SecureString and give ssm:/its-name");
       return { kind: "next-hop", url: describeRoute(route) };
@@ -307,7 +307,7 @@ function authorizer(given: Given): ApiAuthorizer {
   const audiences = listOfAtMost("POSTERN_JWT_AUDIENCE", MOST_AUDIENCES, given);
   const scopes = listOfAtMost("POSTERN_JWT_SCOPES", MOST_SCOPES, given);
   if (kind === "iam") {
-    // An operator who sets them believes that tokens are checked.
+    // An operator who sets them expects that tokens are checked.
     const unused = JWT_VARIABLES.find((name) => given(name) !== null);
     if (unused !== undefined) throw new WrongSetting(unused, "means nothing without POSTERN_API_AUTH=jwt");
     return { kind };

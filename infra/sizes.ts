@@ -1,6 +1,6 @@
-/** What an operator may choose of the edges' and the functions' sizes. */
+/** Sizes of the edges and the functions that an operator may choose. */
 export interface Sizes {
-  /** vCPU, as Fargate has them. */
+  /** vCPU, a size that Fargate supports. */
   readonly edgeCpu: number;
   /** GB. */
   readonly edgeMemory: number;
@@ -17,7 +17,7 @@ interface MemoryRange {
 }
 
 /**
- * GB that Fargate has for Linux, by vCPU, without 0.5 GB: an edge needs more ("Task CPU and memory" in the developer guide of
+ * GB that Fargate supports for Linux, by vCPU, without 0.5 GB: an edge needs more ("Task CPU and memory" in the developer guide of
  * Amazon ECS).
  */
 export const FARGATE_MEMORY: ReadonlyMap<number, MemoryRange> = new Map([
@@ -30,7 +30,7 @@ export const FARGATE_MEMORY: ReadonlyMap<number, MemoryRange> = new Map([
   [16, { least: 32, most: 120, step: 8 }],
 ]);
 
-/** MB that Lambda has for a function. */
+/** MB that Lambda supports for a function. */
 const LAMBDA_MEMORY = { least: 128, most: 10_240 } as const;
 
 type SizeVariable =
@@ -45,7 +45,7 @@ export interface SizeInput {
   readonly wrong: (name: SizeVariable, reason: string) => Error;
 }
 
-/** @throws what `wrong` returns, for a size that AWS does not have. */
+/** @throws the error that `wrong` returns, for a size that AWS does not support. */
 export function readSizes({ given, isProduction, wrong }: SizeInput): Sizes {
   const edgeCpu = numberOf(given("POSTERN_EDGE_CPU")) ?? (isProduction ? 1 : 0.5);
   const range = FARGATE_MEMORY.get(edgeCpu);
@@ -71,7 +71,7 @@ export function readSizes({ given, isProduction, wrong }: SizeInput): Sizes {
   };
 }
 
-/** null = it is not set; NaN = it is no plain number. */
+/** null = not set; NaN = not a plain number. */
 function numberOf(text: string | null): number | null {
   if (text === null) return null;
   return /^\d{1,5}(?:\.\d{1,2})?$/.test(text) ? Number(text) : Number.NaN;

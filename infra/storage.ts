@@ -2,17 +2,17 @@ import { captureResource } from "./captured-resource.ts";
 import type { Copies } from "./copied-names.ts";
 import type { Settings } from "./settings.ts";
 
-/** What each prefix of the key bucket holds. */
+/** Prefixes of the key bucket. */
 export const PREFIXES = { keys: "keys/", trust: "trust/", backup: "backup/" } as const;
 
-/** After a key was replaced or removed, a mistake can be undone for this long. */
+/** Retention of noncurrent versions: a replaced or deleted key can be restored for this long. */
 const NONCURRENT_DAYS = 30;
-/** No old version of a backup is of use: the table keeps its history (point-in-time recovery). */
+/** Old versions of a backup are not needed: the table keeps its history (point-in-time recovery). */
 const BACKUPS = { prefix: PREFIXES.backup, days: 1 } as const;
 /** Where mail goes in the deployment's own bucket. */
 export const MAIL_PREFIX = "inbox";
 
-/** The product's key, the bucket of private keys, and the one for mail where the operator named no other place. */
+/** The product's KMS key, the bucket of private keys, and the bucket for mail unless the operator named another route. */
 export function createStorage(settings: Settings, copies: Copies | null) {
   return copies === null ? createOwnStorage(settings) : createStorageOnCopies(settings, copies);
 }
@@ -28,7 +28,7 @@ function createOwnStorage(settings: Settings) {
   return { key, keys: keys.bucket, keysVersioning: keys.versioning, mail: createMail(settings, key) };
 }
 
-/** Keys are where another region's deployment copies them; mail stays in this region. */
+/** Storage of a standby: keys in the copies of another region's deployment; mail in this region. */
 function createStorageOnCopies(settings: Settings, copies: Copies): ReturnType<typeof createOwnStorage> {
   const key = aws.kms.Key.get("CopiedKey", copies.key);
   const keys = sst.aws.Bucket.get("CopiedKeys", copies.keyBucket);
@@ -49,8 +49,8 @@ export function createStandbyStorage({ region, isProduction }: Where & { readonl
 }
 
 /**
- * Not protected: Pulumi rejects the deployment that takes a protected resource out of the program, and POSTERN_DELIVERY takes
- * this one out. In production the bucket then stays in AWS with its mail, since the stage retains what leaves it.
+ * Not protected: Pulumi rejects a deployment that removes a protected resource from the program, and POSTERN_DELIVERY removes
+ * this one. In production the bucket then stays in AWS with its mail, since the stage retains removed resources.
  */
 const createMail = ({ delivery, isProduction }: Settings, key: aws.kms.Key): sst.aws.Bucket | null =>
   delivery.kind === "own-bucket"
@@ -85,7 +85,7 @@ interface BucketOptions extends Where {
   readonly sooner?: readonly { readonly prefix: string; readonly days: number }[];
 }
 
-/** Private, versioned, encrypted by the product's key, over TLS alone. */
+/** A bucket: private, versioned, encrypted by the product's key, over TLS only. */
 function createBucket(name: string, { key, region, isProduction, isProtected, sooner = [] }: BucketOptions) {
   const inRegion = region === undefined ? {} : { region };
   const versioned = captureResource();
@@ -97,7 +97,7 @@ function createBucket(name: string, { key, region, isProduction, isProtected, so
     lifecycle: [{ id: "noncurrent" }],
     transform: {
       bucket: (args, options) => {
-        // SST's default lets a removal delete what is in it.
+        // SST's default lets a removal delete its contents.
         Object.assign(args, inRegion, { forceDestroy: !isProduction });
         options.protect = isProtected;
       },
@@ -108,7 +108,7 @@ function createBucket(name: string, { key, region, isProduction, isProtected, so
         versioned.captureFrom(options);
       },
       lifecycle: (args, options) => {
-        // A rule for noncurrent versions needs a bucket that has them (the provider's page of this resource).
+        // A rule for noncurrent versions needs a bucket with versioning (the provider's page of this resource).
         options.dependsOn = versioned.resource;
         Object.assign(args, inRegion);
         args.rules = [
@@ -140,7 +140,7 @@ function createBucket(name: string, { key, region, isProduction, isProtected, so
     rules: [
       {
         applyServerSideEncryptionByDefault: { sseAlgorithm: "aws:kms", kmsMasterKeyId: key.arn },
-        // One call of KMS for many objects; without it every load of an edge is thousands.
+        // One call of KMS for many objects; without it each load of an edge makes thousands.
         bucketKeyEnabled: true,
       },
     ],

@@ -2,7 +2,7 @@ import type { TABLE_DEFINITION } from "../adapters/aws/table-definition.ts";
 import type { Copies } from "./copied-names.ts";
 import type { Settings } from "./settings.ts";
 
-/** As adapters/aws reads and writes it; the compiler holds the two together. */
+/** The table as adapters/aws reads and writes it; the compiler checks that both agree. */
 export const KEYS: typeof TABLE_DEFINITION = {
   partitionKey: "pk",
   sortKey: "sk",
@@ -12,7 +12,7 @@ export const KEYS: typeof TABLE_DEFINITION = {
 
 /**
  * The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. DynamoDB restores into a
- * new table: a stage may use that one, while its own stays as it is.
+ * new table: a stage may use that one, while its own stays unchanged.
  */
 export function createTable(settings: Settings, copies: Copies | null) {
   if (copies !== null) return sst.aws.Dynamo.get("CopiedSettings", settings.table ?? copies.table);
@@ -35,17 +35,17 @@ function createOwnTable({ isProduction, standbyRegion }: Settings) {
       [index.name]: { hashKey: index.partitionKey, rangeKey: index.sortKey, projection: "keys-only" },
     },
     ttl: KEYS.timeToLive,
-    // What a replica is made of.
+    // A replica is fed by the stream.
     ...(standbyRegion === null ? {} : { stream: "new-and-old-images" as const }),
     deletionProtection: isProduction,
     transform: {
       table: (args, options) => {
-        // All three are said although two of them are defaults: a change of a default must show.
+        // All three are set although two of them are defaults: a changed default must not take effect unnoticed.
         args.billingMode = "PAY_PER_REQUEST";
         args.pointInTimeRecovery = { enabled: true, recoveryPeriodInDays: 35 };
         args.serverSideEncryption = { enabled: true };
         options.protect = isProduction;
-        // Replicas are resources of their own (copies.ts).
+        // Replicas are separate resources (copies.ts).
         if (standbyRegion !== null) options.ignoreChanges = ["replicas"];
       },
     },

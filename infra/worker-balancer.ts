@@ -19,13 +19,13 @@ export const LOAD_BALANCER = {
 };
 
 /**
- * The most AWS takes. A sender that waits for the reply to its dot is silent for as long as the next hop is; after AWS's
+ * The maximum of AWS. A sender that waits for the reply to its dot is silent as long as the next hop is; after AWS's
  * default of 350 s it would not receive the 250 of a message that was delivered, and would send it again. The edge's own
  * limits end silent sessions.
  */
 const IDLE_SECONDS = 6_000;
 
-/** What SST's own load balancer leaves open or does not ask for. */
+/** Settings that SST's load balancer does not make. */
 export const balancerTransforms = (
   { isProduction, clientAddress }: Settings,
   network: Network,

@@ -18,17 +18,17 @@ import type { Settings } from "./settings.ts";
 import { MAIL_PREFIX, type Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
-/** Ports of a task. Nothing reaches them but the load balancer. */
+/** Ports of a task. Only the load balancer can reach them. */
 export const PORTS = { smtp: 2525, health: 8081 } as const;
 /** On loopback alone: the shared listener cannot take PROXY headers. Mail comes through one of SMTP_LISTENERS either way, by one name. */
 const SHARED_PORT = 2526;
 
 /**
  * Sequence of an edge's end. ECS deregisters it from the load balancer, waits until the target is unused, and sends SIGTERM. The
- * load balancer goes on sending new connections for about two minutes after the deregistration, whatever its delay:
+ * load balancer sends new connections for about two minutes after the deregistration, for any deregistration delay:
  * `deregisterSeconds` covers that with a minute to spare. ECS does not wait when it stops a task for another reason, so an edge
  * accepts for `acceptSeconds` after SIGTERM as well, and transactions in flight then have the rest of `drainSeconds`, which
- * counts from SIGTERM. After `killSeconds`, the most that Fargate takes, the edge is killed.
+ * counts from SIGTERM. After `killSeconds`, the maximum of Fargate, the edge is killed.
  */
 export const ENDING = {
   deregisterSeconds: 180,
@@ -56,7 +56,7 @@ export function environmentOf(
     SMTP_LISTENERS: network.cidr.apply((cidr) => JSON.stringify([listenerOf(settings, cidr)])),
     HEALTH_HOST: "0.0.0.0",
     HEALTH_PORT: String(PORTS.health),
-    // The only place that can be written; it dies with the task.
+    // The only writable directory; it is lost with the task.
     DATA_DIR: "/tmp/postern",
     METRICS_EMF: metricsNamespace(),
     LIMITS: JSON.stringify({
@@ -69,13 +69,13 @@ export function environmentOf(
   };
 }
 
-/** What the load balancer sends to. It must expect a PROXY header exactly when the target group sends one. */
+/** Listener of the load balancer's connections. It must expect a PROXY header exactly when the target group sends one. */
 function listenerOf({ clientAddress }: Settings, cidr: string): object {
   const listener = { name: "mx", host: "0.0.0.0", port: PORTS.smtp };
   return clientAddress === "proxy-v2" ? { ...listener, proxyProtocol: true, proxyFrom: [cidr] } : listener;
 }
 
-/** null = it comes from a parameter, as a secret. */
+/** null = the value is a secret from a parameter. */
 function deliveryOf({ delivery }: Settings, { mail }: Storage): $util.Input<string> | null {
   switch (delivery.kind) {
     case "own-bucket":
@@ -91,7 +91,7 @@ function deliveryOf({ delivery }: Settings, { mail }: Storage): $util.Input<stri
   }
 }
 
-/** What ECS reads for the edge before it starts it; empty unless a next hop needs a password. */
+/** Secrets that ECS reads before it starts an edge; empty unless a next hop needs a password. */
 export const secretsOf = ({ delivery }: Settings): Record<string, $util.Output<string>> =>
   delivery.kind === "parameter" ? { DELIVERY: parameterArn(delivery.name) } : {};
 
@@ -102,7 +102,7 @@ function parameterArn(name: string): $util.Output<string> {
   return $interpolate`arn:${partition}:ssm:${region}:${account}:parameter${name}`;
 }
 
-/** What SST's own definition of a task leaves open or does not ask for. */
+/** Settings that SST's task definition does not make. */
 export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
   taskDefinition: (args: aws.ecs.TaskDefinitionArgs): undefined => {
     args.volumes = [{ name: "tmp" }];
@@ -111,11 +111,11 @@ export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
     );
   },
   taskRole: (args: aws.iam.RoleArgs): undefined => {
-    // Written anew, not added to: SST's own lets a shell be opened in every task.
+    // Replaces SST's policy instead of adding to it: that one allows a shell in every task.
     args.inlinePolicies = [inlinePolicy(permissionsOf(settings, parts))];
   },
   executionRole: (args: aws.iam.RoleArgs): undefined => {
-    // SST's own reads every parameter and secret of the account.
+    // SST's policy allows reading every parameter and secret of the account.
     const { delivery } = settings;
     args.inlinePolicies =
       delivery.kind === "parameter"
@@ -130,8 +130,8 @@ interface Container {
 }
 
 /**
- * Said, since an account may have another default: a log driver that blocks would stop an edge while CloudWatch Logs cannot be
- * reached. What does not fit into the buffer is lost; it is part of the task's memory.
+ * Set explicitly, since an account may have another default: a log driver that blocks would stop an edge while CloudWatch
+ * Logs cannot be reached. Lines that do not fit into the buffer are lost; it is part of the task's memory.
  */
 const LOG_DELIVERY = { mode: "non-blocking", "max-buffer-size": "10m" } as const;
 

@@ -5,10 +5,10 @@ import type { Settings } from "./settings.ts";
 import { balancerTransforms, LOAD_BALANCER } from "./worker-balancer.ts";
 import { environmentOf, PORTS, secretsOf, taskTransforms, type WorkerParts } from "./worker-task.ts";
 
-/** Named here, since SST does not hand it out. */
+/** Named here, since SST does not expose the name. */
 const edgeLogGroup = (): string => `/postern/${$app.stage}/edge`;
 
-/** Not /ready: an edge that drains or waits for its first settings is not to be replaced. */
+/** Not /ready: an edge that drains or waits for its first settings must not be replaced. */
 const LIVE = `http://127.0.0.1:${PORTS.health}/live`;
 
 /**
@@ -48,14 +48,14 @@ export function createWorker(settings: Settings, parts: WorkerParts) {
   return { service, group, running: runningRelease(service) };
 }
 
-/** ECS went back to the release before, since edges of this one did not become healthy. */
+/** ECS rolled back to the previous release, since edges of this one did not become healthy. */
 class EdgesRolledBack extends Error {
   override readonly name = "EdgesRolledBack";
 }
 
 /**
  * The task definition that edges run, once they are steady. The provider waits for a steady service, and a service that ECS has
- * rolled back is steady too, with the task definition of before.
+ * rolled back is steady too, with the previous task definition.
  *
  * @returns an output that rejects with EdgesRolledBack.
  */
@@ -71,11 +71,11 @@ const runningRelease = ({ nodes }: sst.aws.Service): $util.Output<string> =>
 
 /**
  * Part of the connections that an edge may hold. Slow sessions fill it at 15 % of a vCPU, so that CPU alone would never add an
- * edge. Scaling out takes some minutes: what comes in them must fit into the rest.
+ * edge. Scaling out takes some minutes: the connections of these minutes must fit into the remaining part.
  */
 const FULL_ENOUGH = 0.6;
 
-/** Beside CPU and memory: application auto scaling takes the largest of the numbers that its policies come to. */
+/** Beside CPU and memory: application auto scaling uses the largest result of its policies. */
 function scaleByConnections({ connections }: Settings, service: sst.aws.Service): void {
   const { resourceId, scalableDimension, serviceNamespace } = service.nodes.autoScalingTarget;
   const { namespace, metricName, dimensions } = edgeMetric("ConnectionsOpen");
@@ -113,7 +113,7 @@ function createService(settings: Settings, parts: WorkerParts, { group, rules }:
   return new sst.aws.Service("Edge", {
     cluster,
     architecture: "arm64",
-    // readSizes has checked that Fargate has the two together.
+    // readSizes has checked that Fargate supports this pair.
     cpu: `${sizes.edgeCpu} vCPU` as "1 vCPU",
     memory: `${sizes.edgeMemory} GB`,
     image: { context: ".", dockerfile: "worker/Dockerfile" },
@@ -153,7 +153,7 @@ function createService(settings: Settings, parts: WorkerParts, { group, rules }:
           securityGroups: [group.id],
         }));
         args.healthCheckGracePeriodSeconds = LOADING_SECONDS;
-        // The new edges are there before the old ones go.
+        // New edges are started before the old ones are stopped.
         args.deploymentMinimumHealthyPercent = 100;
         args.deploymentMaximumPercent = 200;
         args.enableExecuteCommand = false;

@@ -3,12 +3,12 @@ import { build, type Metafile, type Plugin } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** What a bundle is made of. */
+/** Inputs of a bundle. */
 interface BundleSource {
   readonly entry: string;
-  /** Name of the file that is run. */
+  /** Name of the entry file. */
   readonly file: string;
-  /** In files of their own what `import()` names, so that it is neither read nor compiled before; else all in one. */
+  /** true = a separate file for each `import()`, which is neither read nor compiled before; false = one file. */
   readonly splits: boolean;
 }
 
@@ -22,15 +22,15 @@ export const BUNDLES = {
 export type BundleName = keyof typeof BUNDLES;
 
 export interface Bundle {
-  /** Absolute path of the file that is run. */
+  /** Absolute path of the entry file. */
   readonly path: string;
   /** All files together. */
   readonly bytes: number;
-  /** The file that is run, with what it imports statically: what a cold start reads and compiles. */
+  /** The entry file with its static imports, which a cold start reads and compiles. */
   readonly bytesAtStart: number;
 }
 
-/** CommonJS packages inside an ES module ask for these by name. */
+/** CommonJS packages inside an ES module use these names. */
 const COMMON_JS = [
   'import { createRequire as __createRequire } from "node:module";',
   'import { fileURLToPath as __fileURLToPath } from "node:url";',
@@ -39,7 +39,7 @@ const COMMON_JS = [
   'const __dirname = __fileURLToPath(new URL(".", import.meta.url));',
 ].join("");
 
-/** zod's messages in some fifty languages, which no program here sets: a third of it, read and compiled at every cold start. */
+/** zod's messages in about fifty languages, which no program here uses: a third of zod, compiled at every cold start. */
 const englishOnly: Plugin = {
   name: "english-only",
   setup(building) {
@@ -67,7 +67,7 @@ export async function bundleEntry(
     platform: "node",
     target: "node24",
     minify: true,
-    // Errors and reports tell classes apart by `name`, which minifying would change.
+    // Errors and reports distinguish classes by `name`, which minifying would change.
     keepNames: true,
     legalComments: "none",
     mainFields: ["module", "main"],

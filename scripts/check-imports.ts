@@ -4,9 +4,9 @@ import { transformSync } from "esbuild";
 import { cruise, type ICruiseResult, type IModule } from "dependency-cruiser";
 import extractDepcruiseOptions from "dependency-cruiser/config-utl/extract-depcruise-options";
 
-/** Every folder that holds the repository's TypeScript; a missing one is left out. */
+/** Every folder with TypeScript of the repository; a missing one is skipped. */
 const FOLDERS = ["core", "adapters", "functions", "worker", "local", "infra", "scripts", "bench", "test"];
-/** A run that sees fewer modules has not read the tree: with a wrong parser dependency-cruiser finds none and passes. */
+/** With fewer modules the tree was not read: with a wrong parser dependency-cruiser finds no module and passes. */
 const FEWEST_MODULES = 50;
 const OF_THE_PRODUCT = /^(?:core|adapters|functions|worker|local)\/(?!.*[.]test[.]ts$)/u;
 /** The rule of .dependency-cruiser.mjs that lets types pass. */
@@ -28,7 +28,7 @@ export interface ImportsOptions {
   readonly fewestModules: number;
 }
 
-/** Reads every import under `root` and holds it against the rules of docs/architecture.md, "Who may import whom". */
+/** Checks every import under `root` by the rules of docs/architecture.md, "Who may import whom". */
 export async function checkImports({ root, rules, fewestModules }: ImportsOptions): Promise<ImportsReport> {
   const options = await extractDepcruiseOptions(rules);
   const folders = FOLDERS.filter((folder) => existsSync(join(root, folder)));
@@ -68,14 +68,14 @@ function brokenRules({ summary }: ICruiseResult, { root, comments }: RuleContext
     );
 }
 
-/** Whether an import of `to` is left when types are gone: dependency-cruiser's swc parser does not tell the two apart. */
+/** Whether an import of `to` remains at run time: dependency-cruiser's swc parser does not distinguish type imports. */
 function importsValueOf(file: string, to: string): boolean {
   const tsconfigRaw = { compilerOptions: { verbatimModuleSyntax: true } };
   const { code } = transformSync(readFileSync(file, "utf8"), { loader: "ts", tsconfigRaw });
   return code.includes(`/${basename(to)}"`);
 }
 
-/** smtp-server has traps that types do not show (docs/adr), so one file alone may know it. */
+/** smtp-server has pitfalls that types do not show (docs/adr), so only one file may import it. */
 function doorsOfSmtpServer(modules: readonly IModule[]): readonly string[] {
   const doors = modules
     .filter(({ source }) => OF_THE_PRODUCT.test(source))

@@ -4,7 +4,7 @@ import { isUnpacked, NOT_UNPACKED } from "./unpack-sst.ts";
 
 /**
  * Type-checks infra/ by its own tsconfig, against SST's types. Fails where SST is not unpacked, since a check that passes
- * without a look would let a fault through; `POSTERN_INFRA=skip` leaves infra/ out.
+ * without reading infra/ would hide a fault; `POSTERN_INFRA=skip` leaves infra/ out.
  */
 const ROOT = join(import.meta.dirname, "..");
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 
-/** What this needs of the answer of vitest's JSON reporter. */
+/** The parts of vitest's JSON report that are read here. */
 const Report = z.object({
   numPassedTests: z.number().int(),
   numFailedTests: z.number().int(),
@@ -14,7 +14,7 @@ const Report = z.object({
 /** The runner's own count as one line that any CI can read: `12 passed, 0 failed, 1 skipped`. */
 function countLine(report: z.infer<typeof Report>): string {
   const skipped = report.numPendingTests + report.numTodoTests;
-  // A file that does not even load has no test to fail, and is a failure all the same.
+  // A file that does not load has no failed test, but counts as a failure.
   const unloaded = report.testResults.filter(
     ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
   );

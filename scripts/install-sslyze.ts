@@ -1,4 +1,4 @@
 import { installSslyze } from "../test/support/peers/sslyze.ts";
 
-// The one peer of test/peers that comes from PyPI and not from Debian.
+// The only peer of test/peers from PyPI instead of Debian.
 process.stdout.write(`sslyze: ${await installSslyze()}\n`);

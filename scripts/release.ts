@@ -15,7 +15,7 @@ const UNRELEASED = "## [Unreleased]";
 const HEADING = /^## \[(?<name>[^\]]+)\](?: - \d{4}-\d{2}-\d{2})?$/u;
 const USAGE = "usage: release.ts prepare VERSION | release.ts notes VERSION [image.json]\n";
 
-/** A version, a state of the checkout or a file that no release can be made of. */
+/** A version, a state of the checkout or a file from which no release can be made. */
 class ReleaseFault extends Error {
   override readonly name = "ReleaseFault";
 }

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 
-/** What this needs of the answer of `npm audit --json`. */
+/** The parts of the output of `npm audit --json` that are read here. */
 const Audit = z.object({
   vulnerabilities: z.record(z.string(), z.object({ severity: z.string(), range: z.string() })),
 });
 
-/** One line a weak package, or that the audit service could not be asked. Never fails: it reports. */
+/** One line for each weak package, or a line that the audit service could not be reached. Never fails. */
 function linesOf(json: string): readonly string[] {
   const audit = Audit.safeParse(parse(json));
   if (!audit.success) return ["npm audit: not checked, the registry's audit service gave no answer"];

@@ -3,18 +3,18 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:f
 import { join } from "node:path";
 
 /**
- * Unpacks SST's platform (its components, Pulumi and the AWS provider's SDK) to `.sst/platform`: what type-checking,
- * synthesising and deploying infra/ need and no other program does. Takes packages from npm's registry alone, no AWS account.
+ * Unpacks SST's platform (its components, Pulumi and the AWS provider's SDK) to `.sst/platform`, which type-checking,
+ * synthesising and deploying infra/ need. It needs only packages from npm's registry, and no AWS account.
  *
- *   node scripts/unpack-sst.ts           does nothing when it is there already
- *   node scripts/unpack-sst.ts --check   only says whether it is there
+ *   node scripts/unpack-sst.ts           does nothing when the platform is unpacked already
+ *   node scripts/unpack-sst.ts --check   only reports whether it is unpacked
  */
 
 const ROOT = join(import.meta.dirname, "..");
 const TOOLING = join(ROOT, "infra/tooling");
 const PLATFORM = join(ROOT, ".sst/platform");
 
-/** A step takes under a minute; it is tried again by who called. */
+/** A step takes under a minute; the caller tries it again. */
 const STEP_MS = 240_000;
 
 /** What `sst install` writes last; it refers to the providers that sst.config.ts names. */
@@ -23,7 +23,7 @@ const TYPES = join(PLATFORM, "config.d.ts");
 export const NOT_UNPACKED =
   "SST is not unpacked here (node scripts/unpack-sst.ts does it, 550 MB in the checkout)";
 
-/** Whether the platform of the version that infra/tooling asks for is there. */
+/** Whether the platform of the version that infra/tooling names is unpacked. */
 export function isUnpacked(): boolean {
   const version = join(PLATFORM, "version");
   return existsSync(TYPES) && existsSync(version) && readFileSync(version, "utf8").trim() === wantedVersion();
@@ -32,13 +32,13 @@ export function isUnpacked(): boolean {
 /** @throws Error with the output of the step that failed. */
 export function unpack(): void {
   run("npm", ["ci", "--prefix", TOOLING], {});
-  // SST looks for bun under the home directory and would fetch it from elsewhere. This home is its own.
+  // SST looks for bun under the home directory and would download it. This home directory is a separate one with bun.
   const home = join(TOOLING, "node_modules/.home");
   mkdirSync(join(home, ".config/sst/bin"), { recursive: true });
   const link = join(home, ".config/sst/bin/bun");
   rmSync(link, { force: true });
   symlinkSync(bunBinary(), link);
-  // A platform half unpacked, or of another version, is no base to build on.
+  // An incomplete platform, or one of another version, is removed first.
   rmSync(join(ROOT, ".sst"), { recursive: true, force: true });
   run(join(TOOLING, "node_modules/.bin/sst"), ["install", "--stage", "synth"], {
     HOME: home,
@@ -57,7 +57,7 @@ function wantedVersion(): string {
   return manifest.dependencies["sst"] ?? "";
 }
 
-/** Where the package leaves it depends on whether its install script ran. */
+/** Its path depends on whether the package's install script ran. */
 function bunBinary(): string {
   const { platform, arch } = process;
   const cpu = arch === "arm64" ? "aarch64" : arch;
@@ -75,7 +75,7 @@ function run(program: string, args: readonly string[], environment: Readonly<Rec
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     cwd: ROOT,
     encoding: "utf8",
-    // A registry that never answers would hold CI without end: npm waits minutes for each of its tries.
+    // A registry that does not respond would stop CI for a long time: npm waits minutes in each attempt.
     timeout: STEP_MS,
     env: { ...process.env, ...environment },
   });
