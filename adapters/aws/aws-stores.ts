@@ -1,12 +1,15 @@
 import type { EdgeReports } from "../../core/edge-report/edge-reports.ts";
 import { type BackupRevision, checkNotLost } from "../../core/store/lost-settings.ts";
+import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
+import type { VaultInventory } from "../../core/management/key-clean-up.ts";
+import type { KeyVault } from "../../core/store/key-vault.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { AwsConfig } from "./aws-config.ts";
 import { createDynamoDbClient } from "./aws-clients.ts";
 import { DynamoDbEdgeReports } from "./dynamodb-edge-reports.ts";
 import { DynamoDbStore } from "./dynamodb-store.ts";
 import { DynamoDbTable } from "./dynamodb-table.ts";
-import { LazyKeyVault } from "./lazy-key-vault.ts";
+import { onDemand, openedOnce } from "./on-demand.ts";
 import { ServiceCalls } from "./service-calls.ts";
 import { serviceClock } from "./service-clock.ts";
 import { takeOver } from "./take-over.ts";
@@ -15,7 +18,7 @@ import { takeOver } from "./take-over.ts";
 export interface AwsStores {
   readonly store: Store;
   readonly edgeReports: EdgeReports;
-  readonly keyVault: LazyKeyVault;
+  readonly keyVault: KeyVault & VaultInventory;
   readonly backups: BackupRevision;
   /** Makes this region the one that writes (take-over.ts). Resolves to the new head. */
   readonly takeOver: () => Promise<number>;
@@ -51,6 +54,20 @@ export function openAwsStores(
       }
     },
   };
+  const vault = openedOnce(async () => {
+    const [{ S3KeyVault }, { createS3Client }] = await Promise.all([
+      import("./s3-key-vault.ts"),
+      import("./s3-client.ts"),
+    ]);
+    const client = createS3Client();
+    s3 = client;
+    return new S3KeyVault({
+      client,
+      calls: new ServiceCalls("key vault"),
+      bucket: config.KEY_BUCKET,
+      kmsKeyId: config.KEY_KMS_KEY_ID,
+    });
+  });
   return {
     store: new DynamoDbStore(table, {
       now,
@@ -58,20 +75,12 @@ export function openAwsStores(
     }),
     backups,
     edgeReports: new DynamoDbEdgeReports(table, clock),
-    keyVault: new LazyKeyVault(async () => {
-      const [{ S3KeyVault }, { createS3Client }] = await Promise.all([
-        import("./s3-key-vault.ts"),
-        import("./s3-client.ts"),
-      ]);
-      const client = createS3Client();
-      s3 = client;
-      return new S3KeyVault({
-        client,
-        calls: new ServiceCalls("key vault"),
-        bucket: config.KEY_BUCKET,
-        kmsKeyId: config.KEY_KMS_KEY_ID,
-      });
-    }),
+    keyVault: {
+      ...onDemand<KeyVault>({ put: true, get: true, delete: true }, vault),
+      async *writtenBefore(epochMs) {
+        yield* (await vault()).writtenBefore(epochMs);
+      },
+    },
     takeOver: () => takeOver(table),
     close: () => {
       dynamoDb.destroy();
@@ -79,3 +88,13 @@ export function openAwsStores(
     },
   };
 }
+
+/** ACM. */
+export const openCertificateIssuer = (): CertificateIssuer =>
+  onDemand<CertificateIssuer>(
+    { order: true, describe: true, export: true, delete: true },
+    openedOnce(async () => {
+      const { AcmIssuer, createAcmClient } = await import("./acm-issuer.ts");
+      return new AcmIssuer({ client: createAcmClient(), calls: new ServiceCalls("certificate issuer") });
+    }),
+  );

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { awsConfigSchema } from "../../adapters/aws/aws-config.ts";
-import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
-import { LazyCertificateIssuer } from "../../adapters/aws/lazy-certificate-issuer.ts";
+import { openAwsStores, openCertificateIssuer } from "../../adapters/aws/aws-stores.ts";
 import { createIdSource } from "../../core/name/ids.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readEnvironment } from "../../core/environment.ts";
@@ -36,7 +35,7 @@ const app = createApp({
   store,
   edgeReports,
   vault: keyVault,
-  issuer: new LazyCertificateIssuer(),
+  issuer: openCertificateIssuer(),
   clock,
   ids: createIdSource(now, randomBytes),
   operatorHosts: new Set([config.SMTP_NAME]),

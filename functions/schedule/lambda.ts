@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { awsConfigSchema } from "../../adapters/aws/aws-config.ts";
-import { openAwsStores } from "../../adapters/aws/aws-stores.ts";
-import { LazyCertificateIssuer } from "../../adapters/aws/lazy-certificate-issuer.ts";
+import { openAwsStores, openCertificateIssuer } from "../../adapters/aws/aws-stores.ts";
 import { createS3Client } from "../../adapters/aws/s3-client.ts";
 import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
@@ -40,7 +39,7 @@ const acm = new AcmCertificates({
   vault: keyVault,
   clock: { now },
   loadAtEdge: loadAtEdgeWith(config.TLS_CIPHERS ?? null),
-  issuer: new LazyCertificateIssuer(),
+  issuer: openCertificateIssuer(),
   retry: {
     now: () => performance.now(),
     random: () => Math.random(),

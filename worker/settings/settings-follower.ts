@@ -44,6 +44,7 @@ export function createSettingsFollower(options: SettingsFollowerOptions): Settin
   // Not the wall clock, which may jump.
   const monotonicNow = (): number => performance.now();
   const holder = createSnapshotHolder();
+  const { promise: first, resolve: haveFirst } = Promise.withResolvers<void>();
   const freshness = createFreshness({ monotonicNow, silenceMs: 2 * intervalMs + SILENCE_MS });
   const trustContents = createTrustContentLoader(vault, (item, error) => {
     log("trust-content-unreadable", { ...item, error });
@@ -62,18 +63,14 @@ export function createSettingsFollower(options: SettingsFollowerOptions): Settin
     onEvent: (event: PollEvent) => {
       logPoll(event);
       onPoll(event);
+      if (holder.current() !== null) haveFirst();
     },
   };
   return {
     snapshot: () => holder.current(),
     staleForMs: () => freshness.staleForMs(),
     unreadable: () => [...(holder.current()?.unreadable ?? []), ...trustContents.unreadable()],
-    first: new Promise((resolve) => {
-      const leave = holder.subscribe(() => {
-        leave();
-        resolve();
-      });
-    }),
+    first,
     run: (signal) => pollSettings({ store, trustContents, holder, freshness, backup }, poller, signal),
   };
 }

@@ -25,21 +25,4 @@ describe("the snapshot holder", () => {
     expect(holder.current()).toBeNull();
     expect(holder.replace(at(0), "full-load")).toBe(true);
   });
-
-  it("tells subscribers what replaced what, only when something was replaced, until they leave", () => {
-    const holder = createSnapshotHolder();
-    const told: (number | null)[][] = [];
-    const leave = holder.subscribe((next, previous) =>
-      told.push([previous?.revision ?? null, next.revision]),
-    );
-    holder.replace(at(2), "full-load");
-    holder.replace(at(1), "continuation");
-    holder.replace(at(3), "continuation");
-    leave();
-    holder.replace(at(4), "continuation");
-    expect(told).toEqual([
-      [null, 2],
-      [2, 3],
-    ]);
-  });
 });

@@ -5,9 +5,6 @@ import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 /** How a snapshot came about, which decides whether its revision may be lower than the one held. */
 export type SnapshotOrigin = "continuation" | "full-load";
 
-/** What a new snapshot replaced; `null` = it is the first. */
-export type SnapshotListener = (snapshot: Snapshot, previous: Snapshot | null) => void;
-
 /**
  * The settings in force for new connections. Never empties: once a snapshot is held, there is always one.
  */
@@ -22,25 +19,17 @@ export interface SnapshotHolder {
    *   not ours: a deleted file or table must not turn every `require` into `relay-denied`.
    */
   replace(snapshot: Snapshot, origin: SnapshotOrigin): boolean;
-  /** Calls `listener` after each replacement, in order of subscription, until the returned function is called. */
-  subscribe(listener: SnapshotListener): () => void;
 }
 
 export function createSnapshotHolder(): SnapshotHolder {
   let held: Snapshot | null = null;
-  const listeners = new Set<SnapshotListener>();
   return {
     current: () => held,
     replace(snapshot, origin) {
       const previous = held;
       if (previous !== null && !mayReplace(previous, snapshot, origin)) return false;
       held = snapshot;
-      for (const listener of listeners) listener(snapshot, previous);
       return true;
-    },
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
     },
   };
 }
