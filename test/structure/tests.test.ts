@@ -14,14 +14,19 @@ interface Rule {
 const RULES: readonly Rule[] = [
   {
     name: "return early, where a case that was to be checked is skipped unseen",
-    pattern: /^\s*(?:if \(.*\) )?(?:\{ )?return(?: undefined)?;/u,
+    pattern: /^\s*(?:(?:if \(.*\) )?(?:\{ )?return;|if \(.*\) (?:\{ )?return undefined;)/u,
     planted: [
       "    return;",
       "    if (found === null) return;",
       "if (skipped) { return; }",
-      "  return undefined;",
+      "if (found === null) return undefined;",
     ],
-    passes: ["    return answer;", "fc.pre(found !== null);", "if (found === null) return [];"],
+    passes: [
+      "    return answer;",
+      "      return undefined;",
+      "fc.pre(found !== null);",
+      "if (found === null) return [];",
+    ],
     exceptions: {
       "test/aws/dynamodb-references.test.ts": {
         times: 2,
