@@ -109,7 +109,7 @@ function alarmsOfCapacity(alarm: Alarm, { edges }: Settings): void {
     ...edgeMetric("ConnectionsOpen"),
     ...during(MINUTE, 5),
     ...below(1),
-    alarmDescription: "No edge has published metrics for 5 minutes; the alarms made of them say nothing",
+    alarmDescription: "No edge has published metrics for 5 minutes; the alarms on them show nothing",
     statistic: "SampleCount",
     treatMissingData: "breaching",
   });

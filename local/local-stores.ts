@@ -65,7 +65,7 @@ async function open(path: string, { data, clock, log, addEnding }: LocalStoresOp
   }, DAY_MS);
   addEnding({ name: "change log", run: async () => clearInterval(daily) });
   const edgeReports = new SqliteEdgeReports(database, clock);
-  // The lock says that no other edge runs on this DATA_DIR: what is there is of one that was killed.
+  // Under the lock no other edge runs on this DATA_DIR: any report is of one that was killed.
   for (const { id } of await edgeReports.list()) await edgeReports.remove(id);
   return {
     store: file.guard(store),

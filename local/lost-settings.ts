@@ -8,7 +8,7 @@ import { codeOf } from "./durable-file.ts";
 
 /**
  * A DATA_DIR that was used, and whose settings are gone: served as a first start, every recipient of every domain would be
- * refused for good. Starting with `--new` says that this is meant.
+ * refused for good. A start with `--new` confirms that this is meant.
  *
  * @throws StartFailure when the database is absent or empty, and something else is left of an earlier Postern.
  */

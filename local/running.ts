@@ -7,7 +7,7 @@ import { readIfThere } from "./durable-file.ts";
 
 const address = z.object({ host: z.string(), port: z.number() });
 
-/** What the running process tells other programs of this machine: where it listens. No secrets. */
+/** Addresses of the running process, for other programs of this machine. No secrets. */
 const runningSchema = z.object({
   pid: z.number(),
   api: address,
@@ -21,7 +21,7 @@ const runningSchema = z.object({
 
 export type Running = z.output<typeof runningSchema>;
 
-/** What the process that uses this DATA_DIR said of itself; null when none does. */
+/** Addresses of the process that uses this DATA_DIR; null when none does. */
 export function readRunning(dataDir: string): Running | null {
   const text = readIfThere(join(dataDir, DATA_FILES.running));
   if (text === null) return null;

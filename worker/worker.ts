@@ -52,7 +52,7 @@ export interface WorkerOptions {
   readonly edgeId: EdgeId;
   readonly release: string;
   readonly delivery: DeliveryTarget;
-  /** null = there is none; /ready and the reports say so. */
+  /** null = absent, which /ready and the reports show. */
   readonly chainVerifier: ClientChainVerifier | null;
   readonly defaultCertificate: CertificateMaterial;
   /** PEM of what `publicRoots: true` stands for. */
@@ -171,7 +171,7 @@ async function drainEdge(
   await edge.drain(Math.max(0, over - performance.now()));
 }
 
-/** Counts and logs what the edge tells of itself. */
+/** Counts and logs the events of the edge. */
 function createObserver({ config, log }: WorkerOptions, metrics: Metrics) {
   const health = createDeliveryHealth({ own: describeRoute(config.delivery), now: () => performance.now() });
   const logEdgeEvent = createEdgeLog(log, config.sessionLog);

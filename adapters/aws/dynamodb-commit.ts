@@ -43,7 +43,7 @@ export async function commitTo(
   const last = along.at(-1);
   const [record, log, ...offers] = all.actions;
   const actions = [
-    // The record first: a caller whose record has changed must hear that, and not that something else has.
+    // The record first: a caller whose record has changed must receive that error, not one about another item.
     ...(record === undefined ? [] : [record]),
     headAction(commit, { last, region: await table.region() }),
     ...(log === undefined ? [] : [log]),
@@ -290,7 +290,7 @@ function present(attributes: HostAttributes): Item {
 
 /** The attributes as `hostAttributes` writes them: the same values, and none where there is none. */
 function isAs(item: MxHost): Condition {
-  // What a damaged one holds cannot be told in a condition: the head's says that nothing was written since it was read.
+  // The content of a damaged one cannot be a condition: the condition on the head ensures that nothing was written since it was read.
   if (item.isDamaged === true) return { expression: "attribute_exists(pk)" };
   const attributes = hostAttributes(item);
   const terms = Object.entries(attributes).map(([name, value]) =>

@@ -106,7 +106,7 @@ export class DynamoDbQueue implements WriterQueue {
       const storedAt = numberOf(item, STORED_AT);
       if (storedAt !== undefined) return storedAt;
     }
-    throw new Unavailable("whether an offered write was stored cannot be told");
+    throw new Unavailable("it is unknown whether an offered write was stored");
   }
 }
 

@@ -238,7 +238,7 @@ export class DynamoDbStore implements Store {
   ): Promise<Page<T>> {
     const range = listRange(kind, account, { prefix, after });
     if (range === null) return { items: [], unreadable: [], next: null };
-    // One more than asked for tells whether there is a next page.
+    // One more than requested shows whether there is a next page.
     const items = await this.#table.first(range, limit + 1, "index");
     return this.#pageOf(kind, read, { ids: items.map(idOf), limit });
   }

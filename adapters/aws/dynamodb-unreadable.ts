@@ -33,7 +33,7 @@ const READ: Readonly<Record<RecordKind, (key: string, stored: unknown) => object
   "trust-store": readTrustStore,
 };
 
-/** `Store.getUnreadable`. The attributes beside the JSON say whose it is, and at which revision. */
+/** `Store.getUnreadable`. Account and revision are attributes beside the JSON. */
 export async function unreadableRecord(
   table: DynamoDbTable,
   { kind, id, account }: { readonly kind: RecordKind; readonly id: string; readonly account: string },

@@ -153,7 +153,7 @@ class Upload {
     await this.#send(last);
     await this.#put(this.#place.envelopeKey, Buffer.from(this.#envelope), "application/json");
     const command = { ...this.#object(), UploadId: this.#uploadId, MultipartUpload: { Parts: this.#parts } };
-    // Sent again after a lost answer, it may find the upload gone: then the client hears 451, and the message comes twice.
+    // Sent again after a lost answer, it may find the upload gone: then the client receives 451, and the message arrives twice.
     await this.#call((abortSignal) =>
       this.#options.client.send(new CompleteMultipartUploadCommand(command), { abortSignal }),
     );
@@ -234,13 +234,13 @@ const CAUSE_OF_NAME: ReadonlyMap<string, DeliveryFailure> = new Map([
   ["TimeoutError", "storage-timeout"],
 ]);
 
-/** S3's own error is behind the error that says that the call failed. */
+/** S3's own error is the cause of the error of the call. */
 function causeOf(error: unknown): DeliveryFailure {
   const behind = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return (behind instanceof Error ? CAUSE_OF_NAME.get(behind.name) : undefined) ?? "storage-failed";
 }
 
-/** For the log: what S3 said is behind the error that says that it did not answer. */
+/** For the log: the answer of S3 is the cause of the error that it did not answer in time. */
 function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown error";
   return error.cause instanceof Error ? `${error.name}: ${error.cause.name}` : error.name;

@@ -38,7 +38,7 @@ export class S3SnapshotBackups implements SnapshotBackups, BackupRevision {
 
   async write(backup: SnapshotBackup): Promise<void> {
     const { client, calls, bucket, kmsKeyId } = this.#options;
-    if (kmsKeyId === null) throw new TypeError("a process that only reads backups was told to write one");
+    if (kmsKeyId === null) throw new TypeError("a process that only reads backups was called to write one");
     const Body = await buffer(Readable.from(inChunks(backup)).pipe(createGzip()));
     const command = {
       Bucket: bucket,

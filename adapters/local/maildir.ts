@@ -187,7 +187,7 @@ async function publish(paths: ReturnType<Maildir["paths"]>, files: MaildirFiles)
   try {
     await onDisk(files.syncDirectory(paths.newDirectory));
   } catch (error) {
-    // The client hears 451 and sends again, so what stands in `new` would be delivered twice.
+    // The client receives 451 and sends again, so what stands in `new` would be delivered twice.
     await files.unlink(paths.new).catch(() => undefined);
     throw error;
   }

@@ -261,7 +261,7 @@ export class SqliteStore implements Store {
   }
 
   #page<T>({ kind, sql, values, read }: ListQuery<T>, { limit, after }: PageRequest): Page<T> {
-    // One more than asked for tells whether there is a next page.
+    // One more than requested shows whether there is a next page.
     const rows = this.#database.allNamed(`${sql} AND id > :after ORDER BY id LIMIT :limit`, {
       ...values,
       after: after ?? "",

@@ -55,7 +55,7 @@ export const runCommand: RunCommand = (command, args, { timeoutMs, maxOutputByte
 /** The oldest release whose `verify` has every flag that is used. */
 const OLDEST_MAJOR = 3;
 
-/** Whether `command` is an OpenSSL that can verify for us; the text says why not. */
+/** Whether `command` is an OpenSSL that can verify chains; the text is the reason why not. */
 export async function findOpenSsl(command: string, run: RunCommand): Promise<{ problem: string | null }> {
   const result = await run(command, ["version"], { timeoutMs: 5_000, maxOutputBytes: 10_000 });
   if (result.kind === "failed") return { problem: result.why };

@@ -12,7 +12,7 @@ export interface VerifyFiles {
   readonly crls: string | null;
   /**
    * PEM of the leaf, alone in its file: `verify` skips what it cannot read, so from a file of the whole chain it would
-   * judge the intermediate of a leaf that only Node can read, and say OK.
+   * judge the intermediate of a leaf that only Node can read, and print OK.
    */
   readonly leaf: string;
   /** PEM of what was sent after the leaf; null = nothing. */
@@ -36,7 +36,7 @@ interface VerifyError {
 }
 
 /**
- * `ok`, what was found, or `no-verdict`: no chain could be read or built at all, which says nothing of the client.
+ * `ok`, what was found, or `no-verdict`: no chain could be read or built at all, so nothing is known of the client.
  */
 export type VerifyOutcome =
   | { readonly kind: "ok" }

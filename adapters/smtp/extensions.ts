@@ -17,7 +17,7 @@ export function parseExtensions(reply: SmtpReply): Extensions {
   return extensions;
 }
 
-/** RFC 1870: the largest message the server takes; null = it says nothing, or 0. */
+/** RFC 1870: the largest message the server takes; null = it announces none, or 0. */
 export function sizeLimit(extensions: Extensions): number | null {
   const [text = ""] = extensions.get("SIZE") ?? [];
   return /^[1-9]\d{0,15}$/.test(text) ? Number(text) : null;

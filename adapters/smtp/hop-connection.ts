@@ -104,7 +104,7 @@ export class HopConnection {
     return trouble;
   }
 
-  /** Says QUIT, without waiting for the answer. */
+  /** Sends QUIT, without waiting for the answer. */
   quit(): void {
     if (this.#failure !== null) return;
     this.#socket.end("QUIT\r\n");

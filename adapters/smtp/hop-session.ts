@@ -32,7 +32,7 @@ export interface SessionOptions {
   readonly limits: NextHopLimits;
   /** Whether the message cannot do without an extension: 8BITMIME, SMTPUTF8, REQUIRETLS. */
   readonly needsExtensions: boolean;
-  /** Told of each connection when it begins, so that it can be ended from outside. */
+  /** Receives each connection when it begins, so that it can be ended from outside. */
   readonly onConnection: (connection: HopConnection) => void;
 }
 
@@ -48,7 +48,7 @@ export interface HopSession {
 const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 501, 502, 504]);
 
 /**
- * Connects, says EHLO, begins TLS and authenticates. A refusal anywhere here is trouble between the next hop and us.
+ * Connects, sends EHLO, begins TLS and authenticates. A refusal anywhere here is trouble between the next hop and us.
  *
  * @throws NextHopTrouble; UnverifiedNextHop when `tls` is `require` and there is no verified TLS to be had.
  */
@@ -119,7 +119,7 @@ async function startTls(session: HopSession, options: SessionOptions): Promise<H
   return hello(await encrypted(connection.detach(), options), options);
 }
 
-/** AUTH PLAIN (RFC 4616), only where a password is safe. What the server says to it goes nowhere, it may repeat the password. */
+/** AUTH PLAIN (RFC 4616), only where a password is safe. The reply is not logged: it may repeat the password. */
 async function authenticate(session: HopSession, { route, limits }: SessionOptions): Promise<void> {
   const { connection, extensions, unverified } = session;
   if (route.credentials === null) return;

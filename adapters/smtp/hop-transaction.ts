@@ -126,7 +126,7 @@ export class HopTransaction implements DeliveryTransaction {
       detail: `${String(reply.code)} came before the end of the message`,
     });
     connection.giveUp(trouble);
-    // LMTP answers each recipient: one early reply says nothing of the others.
+    // LMTP answers each recipient: one early reply leaves the others open.
     if (reply.code < 400 || reply.code === 530 || this.#options.kind === "lmtp") return trouble.reply;
     return { ...passedBack(reply), phase: "message" };
   }

@@ -32,7 +32,7 @@ export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "ma
   readonly readiness?: ReadinessCheck;
   /** Whether there is a page at /docs: on the operator's own machine. */
   readonly docs?: boolean;
-  /** How the OpenAPI document says that callers are known; `bearer` when left out. */
+  /** Security scheme of the OpenAPI document; `bearer` when left out. */
   readonly credentials?: Credentials;
   /** What issues certificates; left out = nothing does. */
   readonly issuer?: CertificateIssuer;

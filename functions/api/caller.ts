@@ -64,7 +64,7 @@ const SCHEME_OF = {
 } as const satisfies Readonly<Record<ApiAuth, AuthenticationScheme>>;
 
 /**
- * Callers by what API Gateway's authorizer found (payload 2.0), and by nothing that a request itself can say: headers,
+ * Callers by what API Gateway's authorizer found (payload 2.0), and by nothing in the request itself: headers,
  * query and body come from the client. An event that another kind of authorizer let pass, or none, has no caller: the
  * stage is set up differently from API_AUTH.
  */

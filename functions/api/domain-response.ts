@@ -17,7 +17,7 @@ import {
 import { ITEM_KINDS, type UnreadableItem } from "../../core/store/store.ts";
 import { WARNING_CODES } from "../../core/record/warning-code.ts";
 
-/** Strict everywhere: an answer that says more than is declared fails its test. */
+/** Strict everywhere: an answer with more than is declared fails its test. */
 const names = z.array(z.string()).readonly();
 export const time = z.iso.datetime().meta({ format: "date-time" });
 export const revision = z.int().min(1);

@@ -1,6 +1,6 @@
 /** Errors that only HTTP knows. They are thrown; problem.ts alone turns errors into answers. */
 
-/** How a caller is to say who it is (RFC 9110 section 11.1). SigV4 is AWS's own and in no registry. */
+/** Authentication scheme of callers (RFC 9110 section 11.1). SigV4 is specific to AWS and in no registry. */
 export type AuthenticationScheme = "Bearer" | "AWS4-HMAC-SHA256";
 
 /** No credentials, or none that are valid. 401 with WWW-Authenticate. */

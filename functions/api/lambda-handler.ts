@@ -32,7 +32,7 @@ export interface GatewayAnswer {
 export type GatewayHandler = (event: GatewayEvent) => Promise<GatewayAnswer>;
 
 /**
- * The API behind API Gateway. What it cannot even be told, since no Request can be made of the event, is answered here as
+ * The API behind API Gateway. An event of which no Request can be made is answered here as
  * it would.
  *
  * @throws TypeError for any other event than one of payload format 2.0: the integration is set up wrongly.

@@ -5,7 +5,7 @@ interface KnownRoute {
 
 /**
  * The methods of a path, as an Allow header lists them; null when no route has the path. Middleware is registered for all
- * methods and says nothing here.
+ * methods and does not count.
  */
 export function allowedMethods(routes: readonly KnownRoute[], path: string): string | null {
   const methods = new Set(

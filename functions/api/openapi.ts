@@ -5,7 +5,7 @@ import { openApiDocument } from "./openapi-document.ts";
 
 /**
  * Nothing may be loaded: the page has no script, no image and one style, named by its hash. So it works offline, and
- * nothing that a description says can become active.
+ * no text of a description can become active.
  */
 const docsPolicy = (style: string): string =>
   [

@@ -136,7 +136,7 @@ export function answerProblem(c: Context<ApiEnv>, problem: Problem): Response {
   });
 }
 
-/** Translates an error. What is not on the closed list says nothing of itself: its message is for the log. */
+/** Translates an error. An error outside the closed list is not shown: its message is for the log. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof InvalidInput)
     return { code: "invalid-request", detail: error.message, issues: error.issues };

@@ -11,7 +11,7 @@ import type { ApiEnv } from "./api-env.ts";
 const MAX_SHOWN = 100;
 
 /**
- * Refuses query parameters that the route does not declare: `?dryRun=true` must not do what it says it would not. Routes
+ * Refuses query parameters that the route does not declare: `?dryRun=true` must not be ignored and write. Routes
  * outside the document declare none.
  */
 export function knownQueryOnly(app: OpenAPIHono<ApiEnv>): MiddlewareHandler<ApiEnv> {

@@ -21,7 +21,7 @@ export async function readJsonText(request: Request, expected: BodyMediaType): P
       { pointer: "", code: "empty-body", message: "a JSON document is needed" },
     ]);
   if (!isMediaType(request.headers.get("content-type"), expected)) throw new UnsupportedMediaType(expected);
-  // RFC 9110 section 8.4: what is coded is not the JSON that it says it is.
+  // RFC 9110 section 8.4: a coded body is not the JSON that its type declares.
   if (!isPlain(request.headers.get("content-encoding"))) throw new UnsupportedMediaType(expected);
   const text = decodeUtf8(bytes);
   parseJson(text);

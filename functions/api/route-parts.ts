@@ -85,7 +85,7 @@ export function unauthenticatedProblems<C extends ProblemCode>(
     const status = statusOf(code);
     found.set(status, [...(found.get(status) ?? []), code]);
   }
-  // The keys are the statuses of the codes, which is what the type says.
+  // The keys are the statuses of the codes, as the type declares.
   return Object.fromEntries(
     [...found].map(([status, names]) => [status, problem(names.join(", "))]),
   ) as ProblemAnswers<C | BeforeRoutes>;

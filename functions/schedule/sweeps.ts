@@ -36,10 +36,10 @@ export class SweepFailed extends Error {
 }
 
 /**
- * Does what the function was called for, and says what came of it in one line of the log. Alarms are made from these lines
+ * Performs the task that the function was called for, and logs its outcome in one line. Alarms are made from these lines
  * (infra/log-metrics.ts).
  *
- * @throws whatever keeps it from being done, so that it counts as failed and is tried again.
+ * @throws the error that stopped it, so that the call counts as failed and is repeated.
  */
 export async function runTask(task: ScheduleTask, deps: TaskDependencies): Promise<void> {
   try {

@@ -57,7 +57,7 @@ const SAME_SIGNAL_MS = 250;
 
 export interface Shutdown {
   readonly begun: () => boolean;
-  /** The first cause begins the end; a second signal exits at once; errors meanwhile are told and make the exit non-zero. */
+  /** The first cause begins the end; a second signal exits at once; errors meanwhile are events and make the exit code non-zero. */
   begin(cause: ShutdownCause): void;
 }
 

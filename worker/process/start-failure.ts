@@ -19,7 +19,7 @@ export class StartFailure extends Error {
   }
 }
 
-/** What a socket is to be bound to, and the variables that say so. */
+/** Address to bind a socket to, and the variables that it comes from. */
 export interface BindPlace {
   readonly host: string;
   readonly port: number;

@@ -5,7 +5,7 @@ import type { EdgeReport, EdgeReports } from "../../core/edge-report/edge-report
 
 export interface EdgeReporterOptions {
   readonly reports: Pick<EdgeReports, "report" | "remove">;
-  /** What the edge says of itself at this moment. */
+  /** The report of this moment. */
   readonly current: () => EdgeReport;
   /** Milliseconds between two reports without a change: `REPORT_INTERVAL_MS`. */
   readonly intervalMs: number;
@@ -19,7 +19,7 @@ export type ReportEvent =
   | { readonly kind: "failed"; readonly failures: number; readonly error: unknown };
 
 export interface EdgeReporter {
-  /** Something a report says may have changed: it is sent at the next check. Cheap, however often it is called. */
+  /** Content of the report may have changed: it is sent at the next check. Cheap at any rate of calls. */
   changed(): void;
   /**
    * Reports at once, on every change and every interval until `signal` aborts, then takes the report away: an edge

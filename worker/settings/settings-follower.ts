@@ -16,7 +16,7 @@ export interface SettingsFollowerOptions {
   readonly backup: BackupSource | null;
   readonly intervalMs: number;
   readonly log: Log;
-  /** Told after each poll, when holder and freshness are as the poll left them. */
+  /** Receives each poll, when holder and freshness are as the poll left them. */
   readonly onPoll: (event: PollEvent) => void;
 }
 

@@ -36,6 +36,6 @@ export function createSnapshotHolder(): SnapshotHolder {
 
 function mayReplace(held: Snapshot, next: Snapshot, origin: SnapshotOrigin): boolean {
   if (next.revision >= held.revision) return true;
-  // A store restored from a backup is behind for good, and what it says now is the truth.
+  // A store restored from a backup stays behind, and its settings are now the valid ones.
   return origin === "full-load" && next.revision > 0;
 }

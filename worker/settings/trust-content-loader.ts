@@ -23,7 +23,7 @@ export interface TrustContentLoader {
 /** Reads at once; a vault may be a network away, and a deployment may have thousands of trust stores. */
 const READS_AT_ONCE = 8;
 
-/** @param onError told of each content when it first cannot be loaded. */
+/** @param onError receives each content when it first cannot be loaded. */
 export function createTrustContentLoader(
   vault: Pick<KeyVault, "get">,
   onError: (item: UnreadableItem, error: unknown) => void,
@@ -51,7 +51,7 @@ export function createTrustContentLoader(
         for (const { id } of named) {
           const item: UnreadableItem = { kind: "trust-store", id, problem: problemOf(content) };
           failed.push(item);
-          // Tried again at every poll: told once.
+          // Tried again at every poll, reported once.
           if (!unreadable.some((known) => known.id === id && known.problem === item.problem))
             onError(item, content);
         }

@@ -57,7 +57,7 @@ export function createDeliveryHealth({ own, now }: DeliveryHealthOptions): Deliv
   return {
     note(event) {
       if (event.kind === "message-accepted") outages.delete(event.nextHop);
-      // The client's own fault says nothing of the next hop.
+      // An error of the client is no sign of the next hop's health.
       else if (event.kind === "delivery-failed" && event.outcome === "defer" && event.cause !== "message")
         deferred(event.nextHop);
     },

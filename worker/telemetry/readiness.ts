@@ -6,7 +6,7 @@ export interface WorkerState {
   readonly revision: number | null;
   readonly staleForMs: number;
   readonly draining: boolean;
-  /** Whether chains can be judged apart from the handshake. A worker without it is ready and says so. */
+  /** Whether chains can be judged apart from the handshake. A worker without it is ready and reports it. */
   readonly chainVerifier: boolean;
 }
 
