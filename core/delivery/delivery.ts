@@ -85,9 +85,9 @@ export const DELIVERY_FAILURES = [
   /** The route has a password, and the next hop does not offer AUTH PLAIN. */
   "auth-missing",
   "auth-refused",
-  /** `phase` says in which step. */
+  /** `phase` is the step. */
   "timeout",
-  /** The next hop closed the connection; `phase` says in which step. */
+  /** The next hop closed the connection; `phase` is the step. */
   "dropped",
   /** The reply is not SMTP, or answers no question. */
   "protocol",

@@ -35,7 +35,7 @@ type LineFate = "keep" | "mark" | "drop" | "end" | "body-starts";
  * go on after one would find a look-alike behind it; for readers that stop there, only body text is lost, of a
  * message that pretends.
  *
- * Our own fields go on top, so a first line that continues a field, or is none, would be read as part of them. An
+ * Our own fields go on top, so a first line that continues a field, or is no field, would be read as part of them. An
  * empty line goes before it then, as Postfix does, and all of it is body. But an mbox line and a field with octets over 127
  * in its name have a header section behind them that readers would lose: they become the value of X-Mailbox-Line.
  *

@@ -15,7 +15,7 @@ export interface MessageFilterOptions {
 /** A message on its way in, chunk by chunk. */
 export interface MessageFilter {
   /**
-   * What goes on of a chunk: views of it wherever nothing is changed.
+   * Output for a chunk: views of the chunk wherever it is unchanged.
    *
    * @throws MessageRefused at the first thing wrong, by position; the filter is of no more use then.
    */

@@ -8,7 +8,7 @@ interface RefusalText {
 }
 
 /**
- * All our answers to mail that cannot be handed on (semantics.md section 4). What the next hop itself says is
+ * All our answers to mail that cannot be handed on (semantics.md section 4). Replies of the next hop are
  * passed back instead (adapters/smtp/passed-back.ts).
  */
 const REFUSAL_TEXT = {

@@ -12,7 +12,7 @@ export type ClientJudgement =
 
 /**
  * Codes of OpenSSL that may hide an earlier failure or name a purpose: verifyError is its last error, not its only one,
- * so a serverAuth leaf under an unknown root says INVALID_PURPOSE.
+ * so a serverAuth leaf under an unknown root gives INVALID_PURPOSE.
  */
 const AMBIGUOUS: ReadonlySet<string> = new Set(["INVALID_PURPOSE", "INVALID_CA"]);
 

@@ -95,14 +95,14 @@ function judgePeer({ domain, trust, session, nowMs, chain }: Question): ClientJu
   const named = inForce.some(
     ({ match }) => match.clientName !== undefined && carries(peer.dnsNames, match.clientName),
   );
-  // Nothing hangs on the certificate: it is not judged, so that a stranger cannot make us run the verifier.
+  // No rule depends on the certificate: it is not judged, so that a stranger cannot make us run the verifier.
   if (modes.every((mode) => mode === "none") && !named) return ABSENT;
   return judgeClient({ peer, settings: tls.clientCertificate, trust, nowMs, chain });
 }
 
 /**
  * The chain could not be judged: it might pass or not. Where both come to the same, that is the verdict; where the
- * answer hangs on it, row 6 fails for a reason that is ours.
+ * answer depends on it, row 6 fails, and the fault is not the client's.
  */
 function judgeUnknown(question: Question, detail: string): Verdict {
   const passed = judge(question, { kind: "passed", pinned: false });

@@ -100,7 +100,7 @@ const distinct = (chain: readonly Uint8Array[]): readonly Uint8Array[] => [
 
 /**
  * Whether more than one path may lead from the chain to an anchor. OpenSSL builds one, by names, and never comes back after
- * a bad signature or a wrong CRL: where this holds, its refusal says nothing of the other paths.
+ * a bad signature or a wrong CRL: where this holds, its refusal does not exclude the other paths.
  */
 export function mayHaveSeveralPaths(chain: readonly Uint8Array[], trust: ResolvedTrust): boolean {
   // With CRLs OpenSSL wants one of every CA; which anchors need none is known of a path alone.

@@ -20,7 +20,7 @@ const UNUSABLE: ResolvedTrust = Object.freeze({
   unusable: true,
 });
 
-/** Of a stored content, which is ours. */
+/** PEM blocks of a stored content. The product wrote it, so a pattern is enough. */
 export const certificatesOf = (certificatesPem: string): readonly string[] =>
   certificatesPem.match(CERTIFICATE_BLOCK) ?? [];
 
@@ -71,7 +71,7 @@ export function createTrustResolver(publicRoots: readonly string[], cached = 100
   function resolveAnew(snapshot: Snapshot, trust: ClientTrust): ResolvedTrust {
     const hashes = trust.trustStoreIds.map((id) => snapshot.trustStore(id)?.contentSha256);
     if (!hashes.every((hash) => hash !== undefined)) return UNUSABLE;
-    // Content is named by its hash, so this key says all of the answer.
+    // Content is named by its hash, so this key determines the answer.
     const key = `${trust.publicRoots ? "public" : "private"} ${[...new Set(hashes)].toSorted().join(" ")}`;
     const found = known.get(key);
     if (found !== undefined) return found;

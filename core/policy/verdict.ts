@@ -1,6 +1,6 @@
 /** The verdict for one recipient, and the closed lists that it is made of. */
 
-/** What is our trouble rather than the client's: the failure is then deferred even under `reject`. */
+/** Fault of this edge rather than of the client: the failure is then deferred even under `reject`. */
 export type Circumstance =
   /** Row 1: the snapshot is stale for more than 60 s. */
   | "stale"

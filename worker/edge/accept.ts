@@ -39,7 +39,7 @@ interface Client {
 /**
  * A reply is written whole; with Nagle's algorithm it would wait for the ACK of the one before.
  *
- * Half-open: a client that has closed its side still gets its replies (RFC 9293 section 3.6), then the session ends ours.
+ * Half-open: a client that has closed its side still gets its replies (RFC 9293 section 3.6), then the session closes our side.
  *
  * Keep-alive: a client waits in silence for the reply to its dot while the next hop works, for longer than firewalls remember a
  * connection; security groups of AWS's newer hardware do so for 350 s. A minute of silence sends a probe.
@@ -72,7 +72,7 @@ export class AcceptLoop {
     return this.#sessions;
   }
 
-  /** @returns the address as bound. @throws what the bind throws: the port is taken, or not ours. */
+  /** @returns the address as bound. @throws what the bind throws: the port is in use, or may not be bound. */
   async listen(): Promise<AddressInfo> {
     const { host, port } = this.#options.listener;
     this.#server.listen(port, host);
@@ -107,7 +107,7 @@ export class AcceptLoop {
     this.#counted.add(socket);
     socket.once("close", () => this.#uncount(socket));
     const address = canonicalAddress(socket.remoteAddress ?? "");
-    // Gone between the accept of the kernel and ours.
+    // Closed between the accept of the kernel and this one.
     if (address === null) return void socket.destroy();
     const client: Client = { address, port: socket.remotePort ?? 0, isHealthCheck: false };
     if (listener.proxyFrom === null) return this.#open(socket, client);

@@ -53,7 +53,7 @@ export interface Edge {
   /** As bound: the port is the real one. */
   readonly listeners: readonly ReportedListener[];
   /**
-   * Stops accepting, says `421 4.3.2` to idle sessions, lets transactions in flight finish, and resolves when every
+   * Stops accepting, answers `421 4.3.2` to idle sessions, lets transactions in flight finish, and resolves when every
    * connection is closed. After `graceMs` (the limit `drainMs` when left out) what is left is cut.
    */
   drain(graceMs?: number): Promise<void>;
@@ -164,7 +164,7 @@ async function drainAll(loops: readonly AcceptLoop[], graceMs: number): Promise<
   const isDone = (): boolean => loops.every((loop) => loop.sessions.size === 0);
   while (!isDone() && performance.now() < over) await pause(DRAIN_STEP_MS);
   for (const loop of loops) loop.cut();
-  // What was cut needs a moment to say so.
+  // Sessions that were cut need a moment to write their reply.
   for (let step = 0; !isDone() && step < 10; step += 1) await pause(DRAIN_STEP_MS);
 }
 

@@ -2,7 +2,7 @@
 import { isIPv4, isIPv6, type Socket } from "node:net";
 import { canonicalAddress } from "../../core/name/client-address.ts";
 
-/** What a PROXY header says of the client (HAProxy's "The PROXY protocol", versions 1 and 2). */
+/** The client by a PROXY header (HAProxy's "The PROXY protocol", versions 1 and 2). */
 export type ProxyHeader =
   /** The client behind the proxy. */
   | { readonly kind: "proxied"; readonly address: string; readonly port: number }
@@ -86,7 +86,7 @@ function addressV2(family: number, payload: Buffer): ProxyHeader | null {
 const textOfIPv6 = (octets: Buffer): string => octets.toString("hex").replace(/(.{4})(?!$)/g, "$1:");
 
 function parseV1(bytes: Buffer): ProxyHeaderResult {
-  // The first LF ends it one way or the other, so that the answer does not hang on where the bytes were split.
+  // The first LF ends it one way or the other, so that the answer does not depend on where the bytes were split.
   const lf = bytes.subarray(0, MAX_V1_BYTES).indexOf("\n");
   if (lf === -1) return bytes.length >= MAX_V1_BYTES ? BAD : MORE;
   const end = lf - 1;

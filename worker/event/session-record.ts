@@ -10,14 +10,14 @@ export const SESSION_ENDS = [
   "client-left",
   "handshake-failed",
   "drained",
-  /** We cut it: `limit` says which limit. */
+  /** Cut by the edge at the limit `limit`. */
   "limit",
   "protocol",
   "internal-error",
 ] as const;
 export type SessionEnd = (typeof SESSION_ENDS)[number];
 
-/** What one recipient was told, by its domain: addresses of people are not logged. */
+/** The verdict and reply for one recipient, by its domain: addresses of people are not logged. */
 export interface RecordedRecipient {
   /** Canonical, or the escaped text of what was no domain name. */
   readonly domain: string;

@@ -17,7 +17,7 @@ export interface ReceptionOptions {
   readonly isOpen: () => boolean;
 }
 
-/** How far a message over the size limit is read on, so that its sender can hear 552 rather than a reset. */
+/** How far a message over the size limit is still read, so that its sender receives 552 rather than a reset. */
 const OVERRUN_BYTES = 1_048_576;
 
 /** From `354` to the reply; null = the client can no longer receive one. Never rejects. */

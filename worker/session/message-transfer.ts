@@ -75,7 +75,7 @@ export async function transferMessage(stream: Readable, transfer: MessageTransfe
     const reply = await transaction.deliver(incoming);
     if (incoming.failure !== null) return failed(incoming.failure, transfer);
     if (reply.kind === "refused") return refused(reply, transfer);
-    // A delivery that says it has what it never read would lose mail.
+    // A delivery that accepts a message without reading it to its end would lose mail.
     if (!incoming.complete)
       throw new Error("the delivery accepted a message that it did not read to its end");
     return accepted(transfer, incoming.octets, clock.now() - startedAtMs);

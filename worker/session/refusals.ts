@@ -5,7 +5,7 @@ import type { SessionLog } from "./session-log.ts";
 
 /**
  * What a refusal counts as. Errors of the protocol, refused recipients and refused messages have a limit each;
- * `nothing` is for what follows from another refusal.
+ * `nothing` is for a refusal that follows from another one.
  */
 export type Counting = "command" | "recipient" | "message" | "nothing";
 
@@ -51,7 +51,7 @@ export const hasRefusedEnough = (log: SessionLog, limits: Limits): boolean =>
 interface Refusal {
   readonly verb: string;
   readonly reply: SmtpReply;
-  /** Whether a line that begins with MAIL, RCPT or DATA is none: `Mail order …` in a message. */
+  /** Whether a line that begins with MAIL, RCPT or DATA is no command: `Mail order …` in a message. */
   readonly isText: boolean;
 }
 

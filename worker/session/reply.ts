@@ -17,7 +17,7 @@ interface ReasonReplies {
   readonly reject: Row;
   /** What `enforcement: defer` answers; null = the row knows no enforcement. */
   readonly defer: Row | null;
-  /** Instead of `reject` when the trouble is ours. */
+  /** Instead of `reject` when the fault is not the client's. */
   readonly circumstances: Readonly<Partial<Record<Circumstance, Row>>>;
 }
 
@@ -186,7 +186,7 @@ export const REPLIES = {
   sessionTimeout: reply(421, "4.4.2", "This session took too long; connect again"),
 } as const satisfies Readonly<Record<string, SmtpReply>>;
 
-/** What ends a session at a limit; `maxMessageBytes` when the client goes on and on after its message was refused. */
+/** What ends a session at a limit; `maxMessageBytes` when the client keeps sending after its message was refused. */
 export const LIMIT_REPLIES = {
   greetingDelayMs: REPLIES.earlyTalker,
   commandMs: REPLIES.commandTimeout,
@@ -204,7 +204,7 @@ export const LIMIT_REPLIES = {
 /** The limits that end a session. */
 export type EndingLimit = keyof typeof LIMIT_REPLIES;
 
-/** `250` after the dot, with our id for the operator who looks for the message. */
+/** `250` after the dot, with the id by which the operator finds the message. */
 export const messageOk = (id: string): SmtpReply => reply(250, "2.0.0", `Ok: ${id}`);
 
 /** What the next hop or the storage said: checked where it was made. */

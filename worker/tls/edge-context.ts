@@ -18,7 +18,7 @@ const TLS12_SUITES = [
 ].join(":");
 
 /**
- * Signatures in handshakes, ours and those of clients: what OpenSSL takes by itself at level 2 without SHA-1, SHA-224 and DSA
+ * Signatures in handshakes, by the edge and by clients: the default of OpenSSL at level 2 without SHA-1, SHA-224 and DSA
  * (RFC 9155, RFC 9325 section 4.1). `?` = only where this OpenSSL knows it.
  */
 const SIGNATURES = [
@@ -47,7 +47,7 @@ export interface EdgeContextParts extends EdgeContextContents {
 /** The TLS context of a handshake at an edge. @throws when a key pair, an anchor or a CRL does not load. */
 export function createEdgeContext(parts: EdgeContextParts): SecureContext {
   const { keys, anchorsPem, clientCurves, ciphers, sessionIdContext } = parts;
-  // Node passes over an anchor that it cannot read: the context would then trust less than its hash says.
+  // Node passes over an anchor that it cannot read: the context would then trust less than its hash names.
   for (const anchor of anchorsPem) void new X509Certificate(anchor);
   // One CRL for each entry; Node throws at one that it cannot read. Passed over, it would end revocation.
   const crl = [...parts.crlsPem];

@@ -141,7 +141,7 @@ class Upgrade {
     if (this.#over) return;
     if (this.#raw.destroyed) return this.#fail("closed");
     if (terms.serving === null) return this.#fail("other", { code: "NO_CERTIFICATE" });
-    // A connection may be half-open, a handshake may not. The raw socket says so when its end came before this.
+    // A connection may be half-open, a handshake may not. The raw socket emits `end` when its end came before this.
     const onEnd = (): void => this.#fail("closed");
     this.#raw.once("end", onEnd);
     const socket = new TLSSocket(this.#raw, {
