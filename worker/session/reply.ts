@@ -97,7 +97,7 @@ export const VERDICT_REPLIES: Readonly<Record<Reason, ReasonReplies>> = {
 
 function askBySni({ domain, settings }: Parameters<Text>[0]): string {
   const [host = domain] = settings?.mxHosts ?? [];
-  return `${domain} requires a client certificate, which this name did not ask for; connect to ${host} and send it as SNI`;
+  return `${domain} requires a client certificate, which is not requested under this name; connect to ${host} and send it as SNI`;
 }
 
 /**
@@ -165,12 +165,12 @@ export const REPLIES = {
     "No mailbox is set for bare postmaster; write to postmaster at your domain",
   ),
   tooManyRecipients: reply(452, "4.5.3", "Too many recipients; send the others in another transaction"),
-  otherRoute: reply(452, "4.5.3", "This recipient goes another way; send it in another transaction"),
+  otherRoute: reply(452, "4.5.3", "This recipient has another route; send it in another transaction"),
   routeUnusable: reply(451, "4.3.5", "The next hop of this domain cannot be used; try again later"),
-  overBudget: reply(452, "4.3.1", "Too much mail at this moment; try again later"),
+  overBudget: reply(452, "4.3.1", "Too much mail in progress; try again later"),
   internalError: reply(451, "4.3.0", "Internal error; try again later"),
   noSettings: reply(421, "4.3.2", "Not ready yet; try again later"),
-  draining: reply(421, "4.3.2", "Going down; try again later"),
+  draining: reply(421, "4.3.2", "Shutting down; try again later"),
   tooManyConnections: reply(421, "4.3.2", "Too many connections; try again later"),
   tooManyConnectionsOfClient: reply(421, "4.7.0", "Too many connections from your address; try again later"),
   tooManyRefused: reply(421, "4.7.0", "Too many refused recipients"),
@@ -180,7 +180,7 @@ export const REPLIES = {
   sendMessage: { code: 354, text: "End data with <CR><LF>.<CR><LF>" },
   earlyTalker: reply(421, "4.5.1", "You talk too soon"),
   commandTooLong: reply(421, "4.5.2", "Command line too long"),
-  commandTimeout: reply(421, "4.4.2", "No command in time"),
+  commandTimeout: reply(421, "4.4.2", "Timeout waiting for a command"),
   dataTimeout: reply(421, "4.4.2", "The message took too long"),
   dataTooSlow: reply(421, "4.4.2", "The message came too slowly"),
   sessionTimeout: reply(421, "4.4.2", "This session took too long; connect again"),

@@ -205,7 +205,7 @@ describe("RCPT", () => {
     expect(events.at(-1)).toEqual({ kind: "limit-hit", listener: "smtp", limit: "maxRecipients" });
   });
 
-  it("defers a recipient that goes another way than those accepted", async () => {
+  it("defers a recipient whose route differs from those accepted", async () => {
     const { session, delivery } = inTransaction({
       routeOf: (domain) => parseOperatorDelivery(`maildir:/${domain.name}`),
     });
