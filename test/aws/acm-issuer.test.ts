@@ -75,7 +75,7 @@ describeOnAws("faults between us and ACM", () => {
     },
   });
 
-  it("asks for what is exportable, proved by DNS, of the kind that was ordered, once whatever gets lost", async () => {
+  it("orders an exportable certificate of the requested kind, validated by DNS, once, even if responses are lost", async () => {
     proxy.inject("RequestCertificate", { kind: "cut" }, acmError("ThrottlingException"));
     const arn = await order(["mx.example.com", "*.example.com"]);
     const requests = proxy.seen.filter(({ operation }) => operation === "RequestCertificate");
@@ -146,7 +146,7 @@ describeOnAws("faults between us and ACM", () => {
     await issuer.delete(arn);
   });
 
-  it("shows no records while ACM has none yet", async () => {
+  it("shows no DNS records until ACM has them", async () => {
     const arn = await order();
     proxy.always(
       "DescribeCertificate",
@@ -156,7 +156,7 @@ describeOnAws("faults between us and ACM", () => {
     await issuer.delete(arn);
   });
 
-  it("is in use when something else of the account serves it", async () => {
+  it("is in use when another resource of the account serves it", async () => {
     const arn = await order();
     proxy.inject("DeleteCertificate", acmError("ResourceInUseException"));
     await expect(issuer.delete(arn)).rejects.toBeInstanceOf(StateConflict);

@@ -34,7 +34,7 @@ describeOnAws("on AWS", () => {
     },
   });
 
-  it("an empty table beside a backup with settings is not ready and takes no write, until the backup is deleted", async () => {
+  it("an empty table beside a backup with settings is not ready and accepts no write, until the backup is deleted", async () => {
     const [bucket, table] = await Promise.all([createTestBucket(), createTestTable()]);
     const config = { TABLE_NAME: table.name, KEY_BUCKET: bucket.name, KEY_KMS_KEY_ID: TEST_KMS_KEY_ID };
     const stores = openAwsStores(config, Date.now, { firstWriteAsksBackup: true });

@@ -197,7 +197,7 @@ describeBehindProxy("the store on DynamoDB", () => {
       },
     );
 
-    it("of many items goes on with those that were left over", async () => {
+    it("of many items continues with the unprocessed ones", async () => {
       const store = openStore();
       await store.commit(createA);
       proxy.inject("BatchGetItem", {
@@ -226,7 +226,7 @@ describeBehindProxy("the store on DynamoDB", () => {
       expect(proxy.seen.filter(({ operation }) => operation === "TransactGetItems")).toHaveLength(3);
     });
 
-    it("takes what was written while it read, and waits for an entry that is shown late", async () => {
+    it("includes writes made while it reads, and waits for an entry that becomes visible late", async () => {
       const store = openStore();
       const writer = new Writer(
         new DynamoDbStore(new DynamoDbTable(table.client, table.name, new ServiceCalls("store"))),
@@ -245,7 +245,7 @@ describeBehindProxy("the store on DynamoDB", () => {
       expect(proxy.seen.filter(({ operation }) => operation === "Query")).toHaveLength(68);
     });
 
-    it("has what the head shows although no partition shows it yet", async () => {
+    it("includes the write of the head although no partition shows it yet", async () => {
       const store = openStore();
       const writer = new Writer(store);
       await writer.putDomain({ name: "a.example", mxHosts: ["mx.example"] });
@@ -260,7 +260,7 @@ describeBehindProxy("the store on DynamoDB", () => {
       expect(whole.domains).toHaveLength(1);
     });
 
-    it("starts again where the log cannot lead it, and is Unavailable where it never can", async () => {
+    it("starts again when the log has a gap, and is Unavailable when the gap remains", async () => {
       const store = openStore();
       await new Writer(store).putDomain({ name: "a.example" });
       const old: Fault = { kind: "change", body: (body) => body.replace('"1"', '"0"') };
@@ -274,7 +274,7 @@ describeBehindProxy("the store on DynamoDB", () => {
   });
 
   describe("edge reports", () => {
-    it("have the time of the store, whatever this machine's clock says", async () => {
+    it("have the time of the store, not of this machine's clock", async () => {
       const theirs = Date.parse("2031-02-03T04:05:06.000Z");
       const dated: Fault = { kind: "change", headers: { date: new Date(theirs).toUTCString() } };
       for (const operation of ["GetItem", "PutItem", "Query"]) proxy.always(operation, dated);

@@ -42,7 +42,7 @@ describeOnAws("what is more than one request of DynamoDB reads", () => {
     await table.delete();
   });
 
-  it("is loaded, listed and followed whole", async () => {
+  it("is loaded, listed and followed completely", async () => {
     const contents = await store.loadAll();
     expect(contents.domains.map((domain) => domain.name).toSorted()).toEqual(names);
     await eventually(async () => {

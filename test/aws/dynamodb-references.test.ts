@@ -57,7 +57,7 @@ describeOnAws("a store in whose transactions no reference has room", () => {
     });
   });
 
-  it("goes on from page to page over references that do not hold", async () => {
+  it("continues from page to page past references that are no longer valid", async () => {
     const store = open({ maxActions: 0 });
     const writer = new Writer(store);
     const [X, Y] = [certificateId(1), certificateId(2)];
@@ -154,7 +154,7 @@ describeBehindProxy("the largest write that the caps allow", () => {
   });
   afterEach(() => proxy.close());
 
-  it("is one transaction of 100 actions, and every list is right before and after it", async () => {
+  it("is one transaction of 100 actions, and every list is correct before and after it", async () => {
     const store = open();
     await settle(store);
     const start = await answers(store);

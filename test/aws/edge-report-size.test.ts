@@ -44,7 +44,7 @@ async function itemsOf({ client, name }: TestTable) {
 }
 
 describeOnAws("the report of an edge with 1,000 certificates", () => {
-  it("writes at most 1 KB every 10 s, and the list when it has changed or would end", async () => {
+  it("writes at most 1 KB every 10 s, and the list when it has changed or is about to expire", async () => {
     const table = await createTestTable();
     let now = 0;
     const puts: number[] = [];
@@ -79,7 +79,7 @@ describeOnAws("the report of an edge with 1,000 certificates", () => {
     await table.delete();
   });
 
-  it("is read whole as a release before wrote it, also where a list is left", async () => {
+  it("is read completely as an earlier release wrote it, also with a remaining list", async () => {
     const table = await createTestTable();
     const plain = new DynamoDbTable(table.client, table.name, new ServiceCalls("store"));
     const reports = new DynamoDbEdgeReports(plain, { now: () => 0, isHeard: true });

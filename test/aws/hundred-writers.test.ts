@@ -23,7 +23,7 @@ async function untilStored(write: () => Promise<LogEntry>): Promise<LogEntry> {
 }
 
 describeOnAws("a hundred writers of different records in four processes", () => {
-  it("leave a log without a gap or a double, and a poller sees each change once", async () => {
+  it("leave a log without a gap or a duplicate, and a poller sees each change once", async () => {
     const table = await createTestTable();
     const config = { TABLE_NAME: table.name, KEY_BUCKET: "unused", KEY_KMS_KEY_ID: "unused" };
     const opened = Array.from({ length: PROCESSES + 1 }, () => openAwsStores(config, Date.now));

@@ -153,20 +153,20 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
     );
   });
 
-  it("denied nothing, and understood every request", () => {
+  it("allowed every request, and recognised each", () => {
     expect(gate.unmapped).toEqual([]);
     expect(gate.denied).toEqual([]);
     for (const role of Object.values(ROLES)) expect(gate.asks(role), role).not.toEqual([]);
   });
 
-  it("grant what AWS's own services ask for in their names", () => {
+  it("grant the rights that AWS's own services use through them", () => {
     const denied = uses.flatMap(({ role, asks }) =>
       asks.filter((ask) => judge(ask, rightsOf(role)).kind === "denied"),
     );
     expect(denied).toEqual([]);
   });
 
-  it("grant no action on a resource that could be taken away without a denial", () => {
+  it("grant only actions whose removal would deny a request", () => {
     const superfluous = [...roles].flatMap(([role, { rights, managed }]) =>
       unneeded(askedBy(role), rights)
         .filter((grant) => !managed.has(grant))
@@ -183,7 +183,7 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
     expect(unneeded(askedBy(role), wider)).toContain(added);
   });
 
-  it("of an edge that delivers to the operator's own bucket are as many as it needs", () => {
+  it("of an edge that delivers to the operator's own bucket are exactly the needed ones", () => {
     const rights = deployedRoles(otherStack).get(ROLES.worker)?.rights ?? NOTHING;
     const asks = redirected(gate.asks(ROLES.worker), stack, otherStack);
     expect(asks.filter((ask) => judge(ask, rights).kind === "denied")).toEqual([]);
@@ -194,7 +194,7 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
     );
   });
 
-  it("are all taken, by a program that ran here or by a service of AWS", () => {
+  it("are all assumed, by a program that ran here or by a service of AWS", () => {
     const taken = new Set(uses.map(({ role }) => role));
     expect([...roles.keys()].filter((role) => !taken.has(role))).toEqual([]);
     // What no service asks for, a program must have asked for.
@@ -206,7 +206,7 @@ describeGate("the roles of a deployment, as AWS would judge them", () => {
     expect(ofPrograms.toSorted()).toEqual(Object.values(ROLES).toSorted());
   });
 
-  it("are taken by the services that need them, and by no one else", () => {
+  it("are assumed only by the services that need them", () => {
     const trusted = [...roles].map(([role, { trust }]) => [
       role,
       trust.flatMap(({ effect, principals, actions }) =>

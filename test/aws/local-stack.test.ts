@@ -23,7 +23,7 @@ describeOnAws("the local stack with DELIVERY=s3://", () => {
     await bucket.delete();
   });
 
-  it("puts mail into the bucket before it says 250", async () => {
+  it("stores mail in the bucket before it replies 250", async () => {
     const aws = Object.entries(process.env).flatMap(([name, value]) =>
       name.startsWith("AWS_") && value !== undefined ? [[name, value] as const] : [],
     );

@@ -104,7 +104,7 @@ describeOnAws("a replica of the table in another region, where each item arrives
     return replication.take();
   }
 
-  it("is not loaded while the entry of its head is missing, and what an edge holds stays in force", async () => {
+  it("is not loaded while the entry of its head is missing, and an edge's settings stay in force", async () => {
     const store = away();
     const edge = edgeOn(store);
     expect(await edge.poll(1)).toEqual(["loaded"]);
@@ -118,7 +118,7 @@ describeOnAws("a replica of the table in another region, where each item arrives
     expect(edge.revision()).toBe(3);
   });
 
-  it("is followed to its head, although the entry behind it and the records are there", async () => {
+  it("is followed only to its head, although a later entry and its records have arrived", async () => {
     const store = away();
     const edge = edgeOn(store);
     await edge.poll(1);
@@ -175,35 +175,38 @@ describeOnAws("a replica of the table in another region, where each item arrives
     await expect(away().loadAll()).rejects.toBeInstanceOf(Unavailable);
   });
 
-  it.each([1, 2, 3])("shows no state that was never in force, whatever the order (seed %i)", async (seed) => {
-    const late: ItemChange[][] = [];
-    for (const write of [
-      () => writer.putDomain({ name: "b.example", mxHosts: ["mx.example"] }),
-      () => writer.putDomain({ name: "a.example", mxHosts: ["mx2.example"], server: { certificateId: X } }),
-      () => writer.putDomain({ name: "c.example", mxHosts: ["mx2.example"], server: { certificateId: X } }),
-      () => writer.deleteDomain(a),
-      () => writer.putDomain({ name: "b.example", mxHosts: ["mx3.example"] }),
-    ]) {
-      await write();
-      late.push([...(await replication.take())]);
-    }
-    const log = await wholeLog(writer.store);
-    const store = away();
-    const edge = edgeOn(store);
-    await edge.poll(1);
-    const random = seededRandom(seed);
-    let held = 2;
-    for (const change of inAnyOrder(late, random.next)) {
-      await replication.deliver([change]);
+  it.each([1, 2, 3])(
+    "shows only states that were in force, for any order of arrival (seed %i)",
+    async (seed) => {
+      const late: ItemChange[][] = [];
+      for (const write of [
+        () => writer.putDomain({ name: "b.example", mxHosts: ["mx.example"] }),
+        () => writer.putDomain({ name: "a.example", mxHosts: ["mx2.example"], server: { certificateId: X } }),
+        () => writer.putDomain({ name: "c.example", mxHosts: ["mx2.example"], server: { certificateId: X } }),
+        () => writer.deleteDomain(a),
+        () => writer.putDomain({ name: "b.example", mxHosts: ["mx3.example"] }),
+      ]) {
+        await write();
+        late.push([...(await replication.take())]);
+      }
+      const log = await wholeLog(writer.store);
+      const store = away();
+      const edge = edgeOn(store);
       await edge.poll(1);
-      expect(edge.revision()).toBeGreaterThanOrEqual(held);
-      held = edge.revision() ?? 0;
-      await expectOneMoment(store, log);
-    }
-    await edge.poll(1);
-    expect(edge.revision()).toBe(7);
-    expect(sorted(await store.loadAll())).toEqual(replay(log, 7));
-  });
+      const random = seededRandom(seed);
+      let held = 2;
+      for (const change of inAnyOrder(late, random.next)) {
+        await replication.deliver([change]);
+        await edge.poll(1);
+        expect(edge.revision()).toBeGreaterThanOrEqual(held);
+        held = edge.revision() ?? 0;
+        await expectOneMoment(store, log);
+      }
+      await edge.poll(1);
+      expect(edge.revision()).toBe(7);
+      expect(sorted(await store.loadAll())).toEqual(replay(log, 7));
+    },
+  );
 });
 
 /** Every change, each item's in its order. */
@@ -276,7 +279,7 @@ describeOnAws("a region that takes over", () => {
     expect(domains).toHaveLength(last.some(isOf("domain")) ? 3 : 2);
   });
 
-  it("alone writes from then on, until the other takes over again", async () => {
+  it("is the only writer from then on, until the other takes over again", async () => {
     const home = new Writer(storeIn(HOME, source));
     const other = new Writer(away());
     const back = replicationOf(replica, source);
@@ -295,7 +298,7 @@ describeOnAws("a region that takes over", () => {
     expect(sorted(await away().loadAll())).toEqual(sorted(await storeIn(HOME, source).loadAll()));
   });
 
-  it("does not take a table without settings for the truth", async () => {
+  it("does not use a table without settings", async () => {
     const empty = await createTestTable(undefined, { region: AWAY });
     await expect(takeOver(tableIn(AWAY, empty))).rejects.toBeInstanceOf(NotFound);
     await empty.delete();

@@ -120,7 +120,7 @@ describeOnAws("mail in a bucket", () => {
     expect(proxy.seen.map(({ path }) => /json|eml/.exec(path)?.[0])).toEqual(["json", "eml"]);
   });
 
-  it("of any size is held in memory by the part, and is there whole at the end", async () => {
+  it("of any size is held in memory only in parts, and is complete at the end", async () => {
     const content = randomBytes(17 * MB + 3);
     expect(await send(content, { prefix: "large" })).toEqual({ kind: "accepted" });
     const [only] = await delivered(bucket);
@@ -129,7 +129,7 @@ describeOnAws("mail in a bucket", () => {
     expect(await uploads()).toEqual([]);
   });
 
-  it("that breaks off is not there, and leaves no upload behind", async () => {
+  it("that is incomplete is not stored, and leaves no upload", async () => {
     const reply = await send(randomBytes(12 * MB), { error: new Error("the client is gone") });
     expect(reply).toMatchObject({ kind: "refused", code: 451, cause: "message" });
     expect(await keysOf(bucket)).toEqual([]);

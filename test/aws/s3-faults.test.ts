@@ -67,7 +67,7 @@ describeBehindProxy("the key vault on S3", () => {
     },
   );
 
-  it("never gives out bytes that were changed on their way", async () => {
+  it("never returns bytes that were changed in transit", async () => {
     await vault.put(name, content);
     proxy.always("GET", { kind: "change", body: (body) => `${body.slice(0, -1)}X` });
     await expect(vault.get(name, sha256)).rejects.toSatisfy(

@@ -49,7 +49,7 @@ describeOnAws("the key vault's objects", () => {
     expect(object.BucketKeyEnabled).toBe(true);
   });
 
-  it("are listed by age, and what is not an object of the vault is not", async () => {
+  it("are listed by age, without objects that are not the vault's", async () => {
     const vault = openVault(bucket.name);
     const names = [name, materialName(certificateId(1), 2), trustName("ab")];
     for (const each of names) await vault.put(each, content);

@@ -34,7 +34,7 @@ type Way = (typeof WAYS)[number];
 const FIRST = { preserve: {}, "proxy-v2": { first: proxyV2For(CLIENT) } } as const;
 
 describe.runIf(isWanted)("the requirements of the image's run", () => {
-  it("are met: SST is unpacked, and there are emulators of AWS", () => {
+  it("are met: SST is unpacked, and emulators of AWS run", () => {
     expect(isUnpacked()).toBe(true);
     expect(process.env["POSTERN_AWS"]).toBe("emulators");
   });

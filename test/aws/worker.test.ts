@@ -69,7 +69,7 @@ describeOnAws("the bundled worker", () => {
     return heard.map((reply) => reply.split("\n").at(-1) ?? "");
   }
 
-  it("follows the table, and puts mail into the bucket with the client that the load balancer names", async () => {
+  it("follows the table, and stores mail in the bucket with the client's address from the load balancer", async () => {
     const revision = await setLevel("accept");
     const { port, inForce, end } = bound(await start());
     await inForce(revision);
@@ -120,7 +120,7 @@ describeOnAws("the bundled worker", () => {
     ]);
   });
 
-  it("that starts without the store enforces the backup, and says how old it is", async () => {
+  it("that starts without the store enforces the backup, and reports its age", async () => {
     const hourAgo = timestamp(Date.now() - 3_600_000);
     const backups = new S3SnapshotBackups({
       client: createS3Client(),
@@ -141,7 +141,7 @@ describeOnAws("the bundled worker", () => {
     expect((await hear(await process.port("mx"), ...lines)).at(-1)).toMatch(/^530 5\.7\.0 /);
   });
 
-  it("that starts on a table which has lost its settings enforces the backup, and refuses no one for good", async () => {
+  it("that starts on a table which has lost its settings enforces the backup, and rejects no recipient permanently", async () => {
     const backups = new S3SnapshotBackups({
       client: createS3Client(),
       calls: new ServiceCalls("snapshot's backup"),

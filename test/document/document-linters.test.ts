@@ -97,7 +97,7 @@ describe.skipIf(tools === null).each(["spectral", "redocly"] as const)(
       return LINTERS[name](tools, path);
     };
 
-    it("finds nothing in the document that the product serves", async () => {
+    it("reports nothing for the product's document", async () => {
       expect(await lint(served, `${name}.json`)).toEqual([]);
     });
 

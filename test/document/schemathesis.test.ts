@@ -45,7 +45,7 @@ async function tried(args: readonly string[], plant?: (document: Json) => void) 
 }
 
 describe.skipIf(tools === null)("Schemathesis, all checks, against the product with its own document", () => {
-  it("finds no answer that the document does not declare, and no request judged otherwise than it says", {
+  it("finds every response declared in the document, and every request judged as the document says", {
     timeout: RUN_MS,
   }, async () => {
     const { exitCode, output, errors, count } = await tried([]);
@@ -53,7 +53,7 @@ describe.skipIf(tools === null)("Schemathesis, all checks, against the product w
     expect(output).toContain(`Tested: ${count}`);
   });
 
-  it("sees a status that is not declared", { timeout: RUN_MS }, async () => {
+  it("reports an undeclared status", { timeout: RUN_MS }, async () => {
     const { exitCode, output } = await tried(
       ["--include-operation-id", "getDomain", "--phases", "coverage"],
       (document) => {
@@ -64,7 +64,7 @@ describe.skipIf(tools === null)("Schemathesis, all checks, against the product w
     expect(exitCode).toBe(1);
   });
 
-  it("sees an answer that does not fit its schema", { timeout: RUN_MS }, async () => {
+  it("reports a response that does not match its schema", { timeout: RUN_MS }, async () => {
     const { exitCode, output } = await tried(
       ["--include-operation-id", "listEdges", "--phases", "coverage"],
       (document) => {

@@ -74,7 +74,7 @@ describe.skipIf(tools === null)("a client that openapi-typescript generates", ()
     });
   });
 
-  it("shows what is not in the document as errors of types", async () => {
+  it("reports undeclared members as type errors", async () => {
     const program = readFileSync(PROGRAM, "utf8");
     const files = Object.values(PLANTED).map(([right, wrong], at) => {
       expect(program).toContain(right);

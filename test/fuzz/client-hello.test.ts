@@ -35,7 +35,7 @@ function mutate(random: SeededRandom): Buffer {
   return random.below(5) === 0 ? Buffer.concat([flight, random.bytes(random.below(50))]) : flight;
 }
 
-it("answers the same however a mutated hello is cut into segments, and never throws", async () => {
+it("gives the same result for a mutated hello in any segmentation, and never throws", async () => {
   await fuzz(NAME, 3_000, (random) => {
     const bytes = mutate(random);
     const whole = feed(bytes, []);

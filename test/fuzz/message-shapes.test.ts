@@ -48,7 +48,7 @@ async function send(client: SmtpClient, octets: Buffer, random: SeededRandom): P
 
 const bodyOf = (delivered: string): string => delivered.replace(OUR_FIELDS, "");
 
-it("hands every shape of message to a maildir octet by octet as it came", async () => {
+it("delivers every shape of message to a maildir unchanged, octet by octet", async () => {
   const directory = await mkdtemp(join(tmpdir(), "postern-shapes-"));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   const clock = { now: () => Date.now() };
@@ -67,7 +67,7 @@ it("hands every shape of message to a maildir octet by octet as it came", async 
   });
 });
 
-it("hands every shape of message to an SMTP next hop octet by octet as it came", async () => {
+it("delivers every shape of message to an SMTP next hop unchanged, octet by octet", async () => {
   const hop = await startFakeNextHop();
   onTestFinished(() => hop.close());
   const target = createTarget();

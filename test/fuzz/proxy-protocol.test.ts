@@ -35,7 +35,7 @@ function inPieces(random: SeededRandom, bytes: Buffer): ProxyHeaderResult {
   return parseProxyHeader(bytes);
 }
 
-it("answers the same in pieces as in whole, with an address that is one, within its bound", async () => {
+it("gives the same result in pieces as in one part, with a valid address, within its bound", async () => {
   await fuzz(NAME, 10_000, (random) => {
     const bytes = mutate(random);
     const whole = parseProxyHeader(bytes);

@@ -424,7 +424,7 @@ describe.skipIf(!inject("isSstUnpacked"))("an alarm of a synthesised stage", () 
     },
   );
 
-  it.each(Object.entries(AWS_SCENARIOS))("%s rings at %j of its metric", (alarm, { bad, good }) => {
+  it.each(Object.entries(AWS_SCENARIOS))("%s is raised at %j of its metric", (alarm, { bad, good }) => {
     const inputs = alarmOf(alarm);
     const { namespace, metricName, dimensions = {}, period, evaluationPeriods } = inputs;
     const everyPeriod = (value: number): readonly Datum[] =>

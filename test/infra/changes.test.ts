@@ -66,7 +66,7 @@ describe.skipIf(!inject("isSstUnpacked"))("production, deployed again with", () 
     expect(before.resources.some(({ isProtected }) => isProtected)).toBe(true);
   });
 
-  it("another mailbox for alarms, sends none to the one before", () => {
+  it("another mailbox for alarms, sends none to the previous one", () => {
     expect(onlyOne(before, "sns/topicSubscription:TopicSubscription").isRetained).toBe(false);
   });
 
@@ -109,7 +109,7 @@ describe.skipIf(!inject("isSstUnpacked"))("a deployment", () => {
     expect(zonesOf(calm)).not.toEqual([]);
   });
 
-  it("fails when ECS went back to the release before", async () => {
+  it("fails when ECS rolled back to the previous release", async () => {
     await expect(synthesise({ stage: "pr-1", rollsBack: true })).rejects.toThrow(
       "The edges of this release did not become healthy: ECS went back to the release before. Their log: /postern/pr-1/edge",
     );

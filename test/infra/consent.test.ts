@@ -21,17 +21,17 @@ describe.skipIf(!inject("isSstUnpacked"))("a deployment after another one", () =
   const deploy = (environment: Readonly<Record<string, string>>) =>
     synthesise({ stage: "pr-1", environment, parameters });
 
-  it("by the same variables goes on", async () => {
+  it("with the same variables continues", async () => {
     await expect(deploy(BEFORE)).resolves.toMatchObject({ app: { stage: "pr-1" } });
   });
 
-  it("that forgot a variable is stopped before anything is created, with both values", async () => {
+  it("without a variable that is in force stops before anything is created, with both values", async () => {
     await expect(deploy({ POSTERN_DELIVERY: BEFORE.POSTERN_DELIVERY })).rejects.toThrow(
       /POSTERN_TABLE: in force is restored-settings; this deployment has the stage's own\n.*POSTERN_CONSENT=POSTERN_TABLE/su,
     );
   });
 
-  it("goes on by consent", async () => {
+  it("continues with consent", async () => {
     const environment = { POSTERN_TABLE: BEFORE.POSTERN_TABLE, POSTERN_CONSENT: "POSTERN_DELIVERY" };
     await expect(deploy(environment)).resolves.toMatchObject({ app: { stage: "pr-1" } });
   });

@@ -137,15 +137,15 @@ describeLinters("linters that know AWS's own schemas", () => {
     return stack;
   }
 
-  it.each(Object.keys(STAGES))("cfn-lint finds nothing in a stage %s", (name) => {
+  it.each(Object.keys(STAGES))("cfn-lint reports nothing for a stage %s", (name) => {
     expect(ofTemplates.get(name)).toEqual([]);
   });
 
-  it.each(Object.keys(STAGES))("parliament finds nothing in the policies of a stage %s", (name) => {
+  it.each(Object.keys(STAGES))("parliament reports nothing for the policies of a stage %s", (name) => {
     expect(ofPolicies.get(name)).toEqual([]);
   });
 
-  it("both see the whole of production", () => {
+  it("both read all of production", () => {
     const roles = production().resources.filter(({ type }) => type === "aws:iam/role:Role");
     const names = policyDocuments(production()).map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(roles.map(({ name }) => `trust of ${name}`)));
@@ -154,18 +154,18 @@ describeLinters("linters that know AWS's own schemas", () => {
     expect(types).toEqual(expect.arrayContaining(["AWS::ECS::Service", "AWS::S3::Bucket", "AWS::IAM::Role"]));
   });
 
-  it.each(Object.entries(PLANTED))("cfn-lint sees %s", (_name, [, , rule, where]) => {
+  it.each(Object.entries(PLANTED))("cfn-lint reports %s", (_name, [, , rule, where]) => {
     const findings = ofTemplates.get(WITH_FAULTS) ?? [];
     expect(
       findings.filter((finding) => finding.startsWith(`${rule} `) && finding.includes(where)),
     ).not.toEqual([]);
   });
 
-  it.each(Object.entries(PLANTED_STATEMENTS))("parliament sees %s", (name, [, issue]) => {
+  it.each(Object.entries(PLANTED_STATEMENTS))("parliament reports %s", (name, [, issue]) => {
     expect(ofPolicies.get(name)?.join("\n")).toContain(issue);
   });
 
-  it("a type of AWS that no one translated is an error", () => {
+  it("an untranslated type of AWS is an error", () => {
     const [first] = production().resources;
     if (first === undefined) throw new Error("production has no resources");
     const queue = { ...first, type: "aws:sqs/queue:Queue", name: "Queue" };

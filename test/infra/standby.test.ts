@@ -197,7 +197,7 @@ describe.skipIf(!inject("isSstUnpacked"))("a deployment with copies in another r
     expect(() => HOME_CHECKS[caughtBy]?.(stack)).toThrow();
   });
 
-  it("tells the other region's deployment where they are", () => {
+  it("gives their names to the other region's deployment", () => {
     const told = allOf(home, "ssm/parameter:Parameter").filter(({ inputs }) => inputs["region"] === AWAY);
     expect(Object.fromEntries(told.map(({ inputs }) => [inputs["name"], inputs["value"]]))).toEqual({
       [`${COPIES}table`]: home.outputs["table"],
@@ -206,7 +206,7 @@ describe.skipIf(!inject("isSstUnpacked"))("a deployment with copies in another r
     });
   });
 
-  it("has edges there that read the copies, with addresses of their own, and nothing that writes settings", () => {
+  it("has edges there that read the copies, with separate addresses, and no writer of settings", () => {
     expect(allOf(standby, "lambda/function:Function")).toEqual([]);
     expect(allOf(standby, "apigatewayv2/api:Api")).toEqual([]);
     expect(allOf(standby, "scheduler/schedule:Schedule")).toEqual([]);

@@ -94,7 +94,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     holds(stackOf("proxy"));
   });
 
-  it("a next hop with a password is a secret, which the execution role alone may read", () => {
+  it("a next hop with a password is a secret, which only the execution role may read", () => {
     const stack = stackOf("secretNextHop");
     const arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/postern/delivery";
     expect(at(edgeContainer(stack), "secrets")).toEqual([{ name: "DELIVERY", valueFrom: arn }]);
@@ -113,7 +113,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     expect(allOf(stackOf(choice), "s3/bucket:Bucket").map(({ name }) => name)).toEqual(buckets);
   });
 
-  it("an edge with a next hop writes no object at all", () => {
+  it("an edge with a next hop writes no objects", () => {
     const actions = inlineStatements(
       onlyOne(stackOf("nextHop"), "iam/role:Role", named("EdgeTaskRole")),
     ).flatMap((statement) => statement.actions);
@@ -148,7 +148,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
       resources.includes(KEY),
     );
 
-  it("an edge encrypts for the operator's own bucket by the key that was named, and for that bucket alone", () => {
+  it("an edge encrypts with the named key only for the operator's own bucket", () => {
     const bucket = "arn:aws:s3:::mail.example";
     expect(keyUses("encryptedBucket", "EdgeTaskRole")).toEqual([
       {
@@ -165,7 +165,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     expect(keyUses("encryptedBucket", "EdgeExecutionRole")).toEqual([]);
   });
 
-  it("a secret under the operator's own key is decrypted by what starts the edges, and by nothing else", () => {
+  it("only the execution role decrypts a secret under the operator's own key", () => {
     expect(keyUses("encryptedSecret", "EdgeExecutionRole")).toEqual([
       {
         effect: "Allow",
@@ -184,7 +184,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     expect(keyUses("encryptedSecret", "EdgeTaskRole")).toEqual([]);
   });
 
-  it("as many edges as were asked for, with the variables that were handed on", () => {
+  it("as many edges as requested, with the variables that are passed on", () => {
     const stack = stackOf("edges");
     expect(onlyOne(stack, "ecs/service:Service").inputs["desiredCount"]).toBe(3);
     expect(onlyOne(stack, "appautoscaling/target:Target").inputs).toMatchObject({
@@ -194,7 +194,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     expect(edgeEnvironment(stack)["POSTMASTER"]).toBe("admin@example.com");
   });
 
-  it("edges and functions of the sizes that were asked for", () => {
+  it("edges and functions of the requested sizes", () => {
     const stack = stackOf("sizes");
     expect(onlyOne(stack, "ecs/taskDefinition:TaskDefinition").inputs).toMatchObject({
       cpu: "2048",
@@ -205,7 +205,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     expect(functionNamed(stack, "ScheduleHandler").inputs["memorySize"]).toBe(3_008);
   });
 
-  it("a restored table takes the place of the stage's own, which stays", () => {
+  it("a restored table replaces the stage's own, which stays", () => {
     const stack = stackOf("restored");
     const tables = allOf(stack, "dynamodb/table:Table").map(({ name }) => name);
     expect(tables).toEqual(expect.arrayContaining(["SettingsTable"]));
@@ -257,7 +257,7 @@ describe.skipIf(!inject("isSstUnpacked"))("a deployment with its functions bundl
 });
 
 describe.skipIf(!inject("isSstUnpacked"))("Fargate's sizes", () => {
-  it("are those that SST knows, but for the half GB that no edge fits into", () => {
+  it("are those of SST, except 0.5 GB, which is too small for an edge", () => {
     const source = readFileSync(join(PLATFORM, "src/components/aws/fargate.ts"), "utf8");
     const table = /supportedMemories = \{(?<rows>.*?)\n\};/su.exec(source)?.groups?.["rows"] ?? "";
     const known = [...table.matchAll(/"(?<cpu>[\d.]+) vCPU": \{(?<memories>[^}]*)\}/gu)].map(({ groups }) => {
@@ -276,13 +276,13 @@ describe.skipIf(!inject("isSstUnpacked"))("Fargate's sizes", () => {
 });
 
 describe.skipIf(!inject("isSstUnpacked"))("a deployment that cannot be", () => {
-  it("ends where the region has fewer zones, by their names", async () => {
+  it("ends where the region has fewer zones, and names them", async () => {
     await expect(synthesise({ stage: "pr-1", environment: { POSTERN_ZONES: "4" } })).rejects.toThrow(
       "POSTERN_ZONES: the region has 3 zones (eu-central-1a, eu-central-1b, eu-central-1c), not 4",
     );
   });
 
-  it("ends by the variable's name", async () => {
+  it("ends with the variable's name", async () => {
     await expect(synthesise({ stage: "production" })).rejects.toThrow(
       "POSTERN_SMTP_NAME: is needed in production",
     );

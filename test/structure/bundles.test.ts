@@ -38,7 +38,7 @@ describe("a bundle", () => {
     expect(bundle(name).bytes).toBeLessThanOrEqual((recorded[name] ?? 0) * MAX_GROWTH);
   });
 
-  it("api is at most 1.8 MB, with all that it may load later", () => {
+  it("api is at most 1.8 MB, including everything that it may load later", () => {
     expect(bundle("api").bytes).toBeLessThanOrEqual(MAX_API_BYTES);
   });
 

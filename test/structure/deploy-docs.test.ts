@@ -15,14 +15,14 @@ it.each(Object.entries(DEPLOY_VARIABLES))(
   },
 );
 
-it("docs/deploy.md names no variable of a deployment that is not there", () => {
+it("docs/deploy.md names only existing variables of a deployment", () => {
   const named = page.flatMap(
     (line) => /^\| `(?<name>POSTERN_\w+)`(?: \*)? \|/u.exec(line)?.groups?.["name"] ?? [],
   );
   expect(named).toEqual(Object.keys(DEPLOY_VARIABLES));
 });
 
-it("docs/deploy.md says what to do about every alarm", () => {
+it("docs/deploy.md has a row for every alarm", () => {
   const alarms = sourceFiles("infra/alarms.ts").flatMap(({ text }) =>
     [...text.matchAll(/alarm\((?:"(?<name>\w+)"|`Table\$\{kind\}sThrottled`)/gu)].map(
       ({ groups }) => groups?.["name"],
@@ -36,7 +36,7 @@ it("docs/deploy.md says what to do about every alarm", () => {
   expect(named.filter((name) => !rows.includes(`\`${name}\``))).toEqual([]);
 });
 
-it("docs/deploy.md names no command of npm, no file and no variable of a deployment that is not there", () => {
+it("docs/deploy.md names only existing npm commands, files and variables of a deployment", () => {
   const text = page.join("\n");
   const { scripts } = JSON.parse(readText("package.json")) as { readonly scripts: object };
   const commands = [...text.matchAll(/npm run (?<name>[\w:-]+)/gu)].map(
@@ -55,7 +55,7 @@ it("docs/deploy.md names no command of npm, no file and no variable of a deploym
   expect(variables.filter((name) => !Object.hasOwn(DEPLOY_VARIABLES, name))).toEqual([]);
 });
 
-it("docs/deploy.md has a row for each file of infra/ that makes something", () => {
+it("docs/deploy.md has a row for each file of infra/ that creates resources", () => {
   const makes = sourceFiles("infra/*.ts").filter(({ path, text }) =>
     /new (?:aws|sst)\./u.test(text) ? !path.endsWith(".test.ts") : false,
   );
@@ -64,7 +64,7 @@ it("docs/deploy.md has a row for each file of infra/ that makes something", () =
   expect(missing.map(({ path }) => path)).toEqual([]);
 });
 
-it("the first domain of docs/deploy.md is one that the API takes", () => {
+it("the first domain of docs/deploy.md is valid for the API", () => {
   const [, body = ""] =
     /-X PUT \$API\/v1\/domains\/example\.com -d '(?<body>[^']+)'/u.exec(page.join("\n")) ?? [];
   expect(domainInput.safeParse(JSON.parse(body)).success).toBe(true);

@@ -31,14 +31,14 @@ describe("worker/Dockerfile", () => {
     expect(last.lastIndexOf("USER")).toBeGreaterThan(last.lastIndexOf("RUN"));
   });
 
-  it("makes the bundle on the processor that builds, and the image for the one that runs", () => {
+  it("makes the bundle on the building processor, and the image for the target one", () => {
     expect(named("FROM").map((words) => words.filter((word) => word.startsWith("--")))).toEqual([
       ["--platform=$BUILDPLATFORM"],
       [],
     ]);
   });
 
-  it("installs what the bundle is made of and with, and no tool of development", () => {
+  it("installs only the packages that the bundle needs, and no development tools", () => {
     expect(named("RUN").map((words) => words.slice(0, 3).join(" "))).toContain("npm ci --omit=dev");
     const manifest = JSON.parse(readText("package.json")) as {
       dependencies: object;
@@ -54,14 +54,14 @@ describe("worker/Dockerfile", () => {
     expect(named("HEALTHCHECK").flat().join(" ")).toContain("/live");
   });
 
-  it("lets .dockerignore pass what it copies, and nothing else", () => {
+  it("copies exactly the files that .dockerignore admits", () => {
     const passed = readText("worker/Dockerfile.dockerignore")
       .split("\n")
       .flatMap((line) => /^!(?<path>.+)$/u.exec(line)?.groups?.["path"] ?? []);
     expect(passed.toSorted()).toEqual(copied.flatMap(({ sources }) => sources).toSorted());
   });
 
-  it("copies all that the bundle is made of", () => {
+  it("copies all sources of the bundle", () => {
     const directory = mkdtempSync(join(tmpdir(), "postern-image-"));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     for (const { sources, target } of copied) {

@@ -29,7 +29,7 @@ describe("docs/configuration.md", () => {
     },
   );
 
-  it("names no variable and no limit that is not there", () => {
+  it("names only existing variables and limits", () => {
     const named = linesOf("docs/configuration.md").flatMap(
       (line) => /^\| `(?<name>\w+)` \|/u.exec(line)?.groups?.["name"] ?? [],
     );
@@ -55,7 +55,7 @@ describe("every reason to refuse", () => {
     expect(missing).toEqual([]);
   });
 
-  it.each(REASONS)("%s has dialogs that hear every reply", (reason) => {
+  it.each(REASONS)("%s has dialogs with every reply", (reason) => {
     const dialogs = sourceFiles(`test/dialog/verdict/${reason}*.dialog`);
     const heard = dialogs.map(({ text }) => text).join("\n");
     expect(repliesOf(reason).filter((reply) => !heard.includes(`S: ${reply}`))).toEqual([]);
@@ -63,7 +63,7 @@ describe("every reason to refuse", () => {
 });
 
 describe("docs/api.md", () => {
-  it("names every warning that can be acknowledged, and no other in that place", () => {
+  it("names exactly the warnings that can be acknowledged", () => {
     const [, section = ""] = readText("docs/api.md").split("\n## Warnings\n");
     const [, list = ""] = /These are (?<list>[^.]+)\./u.exec(section) ?? [];
     const named = [...list.matchAll(/`(?<code>[^`]+)`/gu)].map(({ groups }) => groups?.["code"]);
@@ -96,7 +96,7 @@ describe("every code of a mistake in a request", () => {
     expect(named).toEqual(Object.keys(ISSUE_CODES));
   });
 
-  it("is given somewhere: take one that no request can cause out of core/issue-code.ts", () => {
+  it("is used: remove a code that no request can cause from core/issue-code.ts", () => {
     const rooms = sourceFiles("{core,adapters,functions,worker,local}/**/*.ts");
     const code = rooms
       .filter(({ path }) => path !== "core/issue-code.ts" && !path.endsWith(".test.ts"))
@@ -119,7 +119,7 @@ describe("docs/threats.md", () => {
     expect(threats.filter((line) => !/\| `[^|]+ \|$/u.test(line))).toEqual([]);
   });
 
-  it.each(paths)("names %s, which is there", (path) => {
+  it.each(paths)("names %s, which exists", (path) => {
     expect(existsSync(join(ROOT, path))).toBe(true);
   });
 });
@@ -148,7 +148,7 @@ describe("README.md", () => {
     expect(readText("README.md")).toContain(`](${path})`);
   });
 
-  it("names only scripts that are there", () => {
+  it("names only existing scripts", () => {
     const { scripts } = JSON.parse(readText("package.json")) as {
       readonly scripts: Readonly<Record<string, string>>;
     };
@@ -177,7 +177,7 @@ describe("links between our pages", () => {
     ),
   );
 
-  it("are there to be followed", () => {
+  it("exist", () => {
     expect(links.length).toBeGreaterThan(5);
   });
 

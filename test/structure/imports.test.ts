@@ -72,7 +72,7 @@ describe("the import rules", () => {
     expect(modules).toBeGreaterThan(50);
   });
 
-  it("find nothing in a house that keeps them", async () => {
+  it("report nothing for a tree that keeps them", async () => {
     expect(await faultsWith({})).toEqual([]);
   });
 
@@ -110,7 +110,7 @@ describe("the import rules", () => {
     expect(faults.filter((fault) => fault.startsWith(`${rule}:`))).toHaveLength(1);
   });
 
-  it("see two files that need each other", async () => {
+  it("report two files that import each other", async () => {
     const faults = await faultsWith({
       "core/a.ts": importing("./b.ts"),
       "core/b.ts": importing("./a.ts"),
@@ -132,7 +132,7 @@ describe("the import rules", () => {
     expect(await faultsWith({ "infra/a.ts": text })).toHaveLength(faults);
   });
 
-  it("see what is imported for its type alone", async () => {
+  it("report imports of types only", async () => {
     const faults = await faultsWith({
       "core/policy/a.ts": `import type { door } from "../../worker/session/door.ts";\nexport type A = typeof door;`,
     });

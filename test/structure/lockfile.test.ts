@@ -49,7 +49,7 @@ const LOCKFILES = sourceFiles("package-lock.json", "*/**/package-lock.json");
 describe.each(LOCKFILES)("$path", ({ path, text }) => {
   const lockfile = JSON.parse(text) as Lockfile;
 
-  it("has every optional package, whatever platform it is for", () => {
+  it("has every optional package, for any platform", () => {
     expect(absentOptionalPackages(lockfile)).toEqual([]);
   });
 
@@ -61,7 +61,7 @@ describe.each(LOCKFILES)("$path", ({ path, text }) => {
     expect(text).not.toMatch(/"resolved"|https?:\/\/[^"]*registry/u);
   });
 
-  it("asks for the versions that its package.json asks for, or npm ci rejects it", () => {
+  it("requires the same versions as its package.json, or npm ci rejects it", () => {
     const manifest = JSON.parse(readText(join(dirname(path), "package.json"))) as LockedPackage;
     const { dependencies, devDependencies } = lockfile.packages[""] ?? {};
     expect({ dependencies, devDependencies }).toEqual({

@@ -170,7 +170,7 @@ describe("log events", () => {
     expect(rows.filter(([, , meaning = ""]) => !/^[a-z].{10,}/u.test(meaning))).toEqual([]);
   });
 
-  it("are each logged: take one that no program logs out of core/log-event.ts", () => {
+  it("are each logged: remove an event that no program logs from core/log-event.ts", () => {
     const code = sourceFiles("{adapters,functions,worker,local}/**/*.ts")
       .filter(({ path }) => !path.endsWith(".test.ts"))
       .map(({ text }) => text)

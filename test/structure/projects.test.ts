@@ -8,7 +8,7 @@ const patterns = (config.test?.projects ?? []).flatMap((project) =>
   typeof project === "object" && "test" in project ? (project.test?.include ?? []) : [],
 );
 
-it("every test file belongs to exactly one project, so none is left out by where it stands", () => {
+it("every test file belongs to exactly one project, so that no path is left out", () => {
   const tests = sourceFiles("**/*.test.ts").map(({ path }) => path);
   expect(tests.length).toBeGreaterThan(5);
   const homes = (path: string): number => patterns.filter((pattern) => matchesGlob(path, pattern)).length;
