@@ -59,7 +59,7 @@ export const DEPLOY_VARIABLES = {
   POSTERN_CLIENT_ADDRESS: {
     defaultText: "preserve",
     meaning:
-      "how edges learn a client's address: `preserve`, as the source of its packets; `proxy-v2`, by PROXY headers, only after AWS Support has set `on_first_ack`; see [Clients' addresses](#clients-addresses)",
+      "source of a client's address at the edges: `preserve`, its packets; `proxy-v2`, PROXY headers, only after AWS Support has set `on_first_ack`; see [Clients' addresses](#clients-addresses)",
     needsConsent: true,
   },
   POSTERN_ZONES: {
@@ -94,7 +94,7 @@ export const DEPLOY_VARIABLES = {
   },
   POSTERN_TABLE: {
     defaultText: "the stage's own",
-    meaning: "a table that was restored, and takes the place of the stage's own",
+    meaning: "a restored table, used instead of the stage's own",
     needsConsent: true,
   },
   POSTERN_STANDBY_REGION: {
@@ -106,10 +106,10 @@ export const DEPLOY_VARIABLES = {
   POSTERN_ROLE: {
     defaultText: "primary",
     meaning:
-      "`standby`: edges alone, on the copies that another region's deployment makes here; `takeover`: API and schedule too, after that region was lost",
+      "`standby`: only edges, on the copies that another region's deployment makes here; `takeover`: API and schedule too, after that region was lost",
     needsConsent: true,
   },
-  POSTERN_ALARM_EMAIL: { defaultText: "none", meaning: "who hears of alarms", needsConsent: true },
+  POSTERN_ALARM_EMAIL: { defaultText: "none", meaning: "mailbox that receives alarms", needsConsent: true },
   POSTERN_CONSENT: {
     defaultText: "none",
     meaning:

@@ -58,8 +58,7 @@ export const WORKER_VARIABLES = {
   },
   METRICS_EMF: {
     defaultText: "none",
-    meaning:
-      "namespace of CloudWatch: a line a minute in its embedded metric format, in the log whatever LOG_LEVEL says",
+    meaning: "CloudWatch namespace: one line a minute in the embedded metric format, logged at any LOG_LEVEL",
   },
   LOG_LEVEL: { defaultText: "info", meaning: "trace, debug, info, warn, error, fatal or silent" },
 } as const satisfies Readonly<Record<string, Variable>>;

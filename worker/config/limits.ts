@@ -21,7 +21,8 @@ export const LIMIT_TABLE = {
     default: 0,
     min: 0,
     max: 60_000,
-    reason: "above 0, clients that talk before the greeting are cut: RFC 5321 section 3.1 makes them wait",
+    reason:
+      "above 0, clients that send before the greeting are disconnected: RFC 5321 section 3.1 requires them to wait",
   },
   proxyHeaderMs: {
     unit: "ms",
@@ -77,7 +78,7 @@ export const LIMIT_TABLE = {
     default: 100,
     min: 1,
     max: 10_000,
-    reason: "accepted recipients of one transaction: RFC 5321 section 4.5.3.1.8 asks for 100",
+    reason: "accepted recipients of one transaction: RFC 5321 section 4.5.3.1.8 requires 100",
   },
   maxRefusedRecipients: {
     unit: "count",
@@ -91,7 +92,8 @@ export const LIMIT_TABLE = {
     default: 100,
     min: 1,
     max: 10_000,
-    reason: "refused messages of one session; each has its own reply, and the MAIL after so many is refused",
+    reason:
+      "refused messages of one session; each has its own reply, and the next MAIL after so many is refused",
   },
   maxErrors: {
     unit: "count",
@@ -113,14 +115,15 @@ export const LIMIT_TABLE = {
     default: 2_048,
     min: 512,
     max: 65_536,
-    reason: "a line without its end; RFC 5321 section 4.5.3.1.4 asks for 512 and more with extensions",
+    reason: "a line without its end; RFC 5321 section 4.5.3.1.4 requires 512, and more with extensions",
   },
   maxMessageBytes: {
     unit: "bytes",
     default: 52_428_800,
     min: 1,
     max: 1_073_741_824,
-    reason: "announced as SIZE; a message is read on by 1 MB for the sake of the reply, then cut",
+    reason:
+      "announced as SIZE; a larger message is read for 1 MB more, so that the reply arrives, then the connection is closed",
   },
   maxChainVerificationsPerClient: {
     unit: "count/minute",
@@ -184,7 +187,7 @@ export const LIMIT_TABLE = {
     min: 0,
     max: HOUR_MS,
     reason:
-      "the first part of `drainMs`, in which connections are still accepted: a load balancer goes on sending them for a while",
+      "the first part of `drainMs`, in which connections are still accepted: a load balancer sends new ones for a while",
   },
   drainMs: {
     unit: "ms",
