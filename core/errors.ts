@@ -1,3 +1,5 @@
+/** The closed list of errors that cross floors, and the single mistakes that they name. */
+
 import type { IssueCode } from "./issue-code.ts";
 
 /** Part of a request that an issue is in. */

@@ -1,3 +1,5 @@
+/** Checks and bounds of texts that others chose. */
+
 import { InvalidInput } from "./errors.ts";
 
 /** The first `limit` UTF-16 units of a text that others chose, without half of a surrogate pair at the end. */

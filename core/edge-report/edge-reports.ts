@@ -1,3 +1,5 @@
+/** Reports of edges on their state, and the port that stores them. */
+
 import type { CertificateId, EdgeId } from "../name/ids.ts";
 import type { Timestamp } from "../clock.ts";
 import type { DomainName } from "../name/domain-name.ts";

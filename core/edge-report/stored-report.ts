@@ -1,3 +1,5 @@
+/** Stored form of an edge report: its lists are split into items, and what a later release wrote is read. */
+
 import * as z from "zod";
 import { type Every, schemaOf } from "../same-fields.ts";
 import { type CertificateId, type EdgeId, isCertificateId } from "../name/ids.ts";

@@ -1,3 +1,5 @@
+/** Certificates that ACM issues: ordered, followed and exported into versions of the same certificate. */
+
 import type { Every } from "../same-fields.ts";
 import { materialPut } from "../store/key-vault.ts";
 import type { Actor } from "../actor.ts";

@@ -1,3 +1,5 @@
+/** Input schemas of certificates and trust stores. */
+
 import * as z from "zod";
 import type { CertificateView } from "./certificate-view.ts";
 import type { TrustStoreView } from "./trust-store-view.ts";

@@ -1,3 +1,5 @@
+/** Port to the issuer of certificates (ACM). */
+
 import type { Timestamp } from "../clock.ts";
 import type { ValidationRecord } from "../record/certificate.ts";
 import type { CertificateId } from "../name/ids.ts";

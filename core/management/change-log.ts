@@ -1,3 +1,5 @@
+/** The change log as callers page through it: their own entries, filtered and in either order. */
+
 import { Gone } from "../errors.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import type { FeedEntry, LogEntry, RecordKind, Store, UnreadableItem } from "../store/store.ts";

@@ -1,3 +1,5 @@
+/** Input schemas of domains and of their TLS settings. */
+
 import { checkMailbox } from "../name/mailbox.ts";
 import * as z from "zod";
 import type { DomainView } from "./domain-view.ts";

@@ -1,3 +1,5 @@
+/** Status of a domain: which settings each edge has in force, and why mail may be treated otherwise than set. */
+
 import type { Warning } from "./warning.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, EdgeId } from "../name/ids.ts";

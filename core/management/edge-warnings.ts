@@ -1,3 +1,5 @@
+/** Warnings that only the status gives, since they depend on the edges. */
+
 import { ending, type Warning, warning } from "./warning.ts";
 import type { ReportedEdge, ServedCertificate } from "../edge-report/edge-reports.ts";
 import type { DomainName } from "../name/domain-name.ts";

@@ -5,7 +5,7 @@ import { allowedNameAccepts } from "../policy/client-names.ts";
 import { isInForce } from "../snapshot/domain-group.ts";
 import { type DomainRecord, TLS_LEVELS, type TlsException } from "../record/domain.ts";
 import { nothingVouches } from "./record-rules.ts";
-import { trustsNobody } from "./rules.ts";
+import { hasNoTrust } from "./rules.ts";
 import { isSubnetOf } from "../name/network.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -74,7 +74,7 @@ function idleWarnings(
 /** Why `clientName` cannot hold for any client of the domain; null = it can. */
 function whyNoClientPasses({ tls }: DomainRecord, { surroundings, nowMs }: ExceptionContext): string | null {
   const { mode, trust } = tls.clientCertificate;
-  if (trustsNobody(trust)) return "clientName needs a certificate that the domain trusts, and it trusts none";
+  if (hasNoTrust(trust)) return "clientName needs a certificate that the domain trusts, and it trusts none";
   const modes = [
     mode,
     ...tls.exceptions.flatMap((each) => (isInForce(each, nowMs) ? (each.clientCertificateMode ?? []) : [])),

@@ -1,3 +1,5 @@
+/** Certificates that expire or have failed, for the metric and alarm of the schedule. */
+
 import { certificateState, type CertificateState, validity } from "./certificate-view.ts";
 import type { StoreContents } from "../store/store.ts";
 import { type CertificateRecord } from "../record/certificate.ts";

@@ -1,3 +1,5 @@
+/** Field schemas that the input schemas share. */
+
 import { checkPlainText, type FormatCheck } from "../plain-text.ts";
 import * as z from "zod";
 import { NAME_PATTERN, parseDomainName, parseNamePattern } from "../name/domain-name.ts";

@@ -1,3 +1,5 @@
+/** Pointers of issues, moved into the part of the document that a request wrote. */
+
 import { InvalidInput, type Issue, RuleViolation, StateConflict, TooLarge } from "../errors.ts";
 
 /**

@@ -1,3 +1,5 @@
+/** Deletion of vault objects that no record names. */
+
 import type { StoreContents } from "../store/store.ts";
 import { type KeyVault, materialName, trustName, type VaultName } from "../store/key-vault.ts";
 

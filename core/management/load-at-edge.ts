@@ -1,3 +1,5 @@
+/** Trial load of new material in the context that the edges build. */
+
 import type { KeyMaterial } from "../x509/serving-material.ts";
 import { RuleViolation } from "../errors.ts";
 

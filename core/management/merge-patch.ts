@@ -1,3 +1,5 @@
+/** JSON Merge Patch (RFC 7396) of settings documents. */
+
 import * as z from "zod";
 /**
  * The document that a JSON merge patch makes of `target` (RFC 7396 section 2): null removes, an object is merged, anything

@@ -1,3 +1,5 @@
+/** Plan of a domain write: which MX hosts it claims, changes and releases, and which uses it counts. */
+
 import type { Every } from "../same-fields.ts";
 import { certificateView } from "../store/shown-domain.ts";
 import type { CertificateId } from "../name/ids.ts";

@@ -1,3 +1,5 @@
+/** Rules between records: a domain and the certificate, hosts and trust stores that it refers to. */
+
 import { certificateState, validity } from "./certificate-view.ts";
 import { withException } from "../policy/exception.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";

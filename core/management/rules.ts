@@ -1,3 +1,5 @@
+/** Rules between the fields of one domain. */
+
 import { withException } from "../policy/exception.ts";
 import { mailboxKey, domainOfMailbox } from "../name/mailbox.ts";
 import type { Issue } from "../errors.ts";
@@ -119,7 +121,7 @@ const OWN_RULES: readonly OwnRule[] = [
   },
   {
     code: "nothing-can-pass",
-    broken: (settings) => modeOf(settings) === "require" && trustsNobody(trustOf(settings)),
+    broken: (settings) => modeOf(settings) === "require" && hasNoTrust(trustOf(settings)),
     pointer: POINTER.trust,
     message: "mode require needs something to trust: a trust store, a pin or public roots",
     exceptionFields: ["clientCertificateMode"],
@@ -127,7 +129,7 @@ const OWN_RULES: readonly OwnRule[] = [
 ];
 
 /** Nothing that could make a client's chain valid is named. */
-export const trustsNobody = ({ publicRoots, trustStoreIds, pins }: ClientTrust): boolean =>
+export const hasNoTrust = ({ publicRoots, trustStoreIds, pins }: ClientTrust): boolean =>
   !publicRoots && trustStoreIds.length === 0 && pins.length === 0;
 
 const LIST_CAPS: readonly (readonly [string, number, (settings: DomainSettings) => number])[] = [

@@ -1,3 +1,5 @@
+/** Records that domains refer to, read once for a page of domains. */
+
 import { isOneMoment } from "../store/shown-domain.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";

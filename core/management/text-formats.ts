@@ -1,3 +1,5 @@
+/** Formats of single texts of a domain, and their patterns for JSON Schema. */
+
 import type { FormatCheck } from "../plain-text.ts";
 import { parseApiDelivery } from "../delivery/route.ts";
 import { InvalidInput } from "../errors.ts";

@@ -1,3 +1,5 @@
+/** Trust stores as callers see them: contents kept of earlier revisions, and the domains that use one. */
+
 import { USED_BY_SHOWN, type UsedBy } from "./certificate-view.ts";
 import type { Store } from "../store/store.ts";
 import type { TrustStoreContent } from "../x509/trust-anchors.ts";

@@ -1,3 +1,5 @@
+/** A warning about a domain, and the pair of warnings for a date that ends. */
+
 import { EXPIRING_WITHIN_MS } from "./certificate-view.ts";
 import type { WarningCode } from "../record/warning-code.ts";
 

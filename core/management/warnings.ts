@@ -1,3 +1,5 @@
+/** Warnings that a domain and the records that it refers to give, at any edge. */
+
 import { ending, type Warning, warning } from "./warning.ts";
 import { certificateState, validity } from "./certificate-view.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";

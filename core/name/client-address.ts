@@ -1,3 +1,5 @@
+/** Client addresses: their one spelling, and the key that limits count by. */
+
 import ipaddr from "ipaddr.js";
 
 /**

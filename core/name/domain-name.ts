@@ -1,3 +1,5 @@
+/** Domain names and name patterns, and which name a certificate or pattern covers. */
+
 import { domainToASCII, domainToUnicode } from "node:url";
 import { InvalidInput } from "../errors.ts";
 

@@ -1,3 +1,5 @@
+/** Ids of certificates, trust stores and edges. */
+
 export type CertificateId = string & { readonly __brand: "CertificateId" };
 export type TrustStoreId = string & { readonly __brand: "TrustStoreId" };
 export type EdgeId = string & { readonly __brand: "EdgeId" };

@@ -1,3 +1,5 @@
+/** Mailboxes and addresses as SMTP and the exceptions for one recipient read them (RFC 5321). */
+
 import { type FormatCheck, checkPlainText } from "../plain-text.ts";
 import { InvalidInput } from "../errors.ts";
 import { type DomainName, toDomainName } from "./domain-name.ts";

@@ -1,3 +1,5 @@
+/** Networks in CIDR notation: the one parser, and whether an address lies in them. */
+
 import ipaddr from "ipaddr.js";
 import { parseAddress } from "./client-address.ts";
 

@@ -1,3 +1,5 @@
+/** The stored certificate, without keys. */
+
 import type { CertificateKey } from "../x509/key-type.ts";
 import type { Timestamp } from "../clock.ts";
 import type { CertificateId } from "../name/ids.ts";

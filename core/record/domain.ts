@@ -1,3 +1,5 @@
+/** The stored domain and its settings. */
+
 import type { WarningCode } from "./warning-code.ts";
 import type { NamePattern, DomainName } from "../name/domain-name.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";

@@ -1,3 +1,5 @@
+/** The stored MX host, and how a write reads and changes one. */
+
 import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 

@@ -1,3 +1,5 @@
+/** The stored trust store, without its content. */
+
 import type { CrlSummary, TrustAnchor } from "../x509/trust-anchors.ts";
 import type { Timestamp } from "../clock.ts";
 import type { TrustStoreId } from "../name/ids.ts";

@@ -1,3 +1,5 @@
+/** Commits carried to a later head without building them again, one's own and those of waiting writers. */
+
 import type {
   ChangeFeed,
   Commit,

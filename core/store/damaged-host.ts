@@ -1,3 +1,5 @@
+/** What is known of an MX host item that cannot be read. */
+
 import type { Every } from "../same-fields.ts";
 import { type CertificateId, isCertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";

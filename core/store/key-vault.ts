@@ -1,3 +1,5 @@
+/** Port of the key vault, and how new material is put into it. */
+
 import type { CertificateRecord, MaterialReference } from "../record/certificate.ts";
 import { NotFound, Unreadable, StateConflict } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";

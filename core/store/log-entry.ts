@@ -1,3 +1,5 @@
+/** The log entry of a commit. */
+
 import type { Every } from "../same-fields.ts";
 import { shownRecord } from "./shown-domain.ts";
 import type { MxHost, MxHostChange } from "../record/mx-host.ts";

@@ -1,3 +1,5 @@
+/** Detection of a store that has lost its settings: it is empty beside a backup that is not. */
+
 import { Unavailable } from "../errors.ts";
 import type { Store } from "./store.ts";
 

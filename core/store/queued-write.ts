@@ -1,3 +1,5 @@
+/** Writes in the order of the queue: built, offered to others, and committed at their turn. */
+
 import { Contention, StaleRevision, Unavailable } from "../errors.ts";
 import { carriedOver, carriedToHead, withThoseBehind } from "./carried-commit.ts";
 import { logEntryOf } from "./log-entry.ts";

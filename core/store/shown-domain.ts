@@ -1,3 +1,5 @@
+/** A domain as its readers see it: with the certificate and the revision of its MX hosts. */
+
 import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { MxHost } from "../record/mx-host.ts";

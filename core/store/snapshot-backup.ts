@@ -1,3 +1,5 @@
+/** The backup of all settings: its port, and its form as lines of JSON. */
+
 import * as z from "zod";
 import type { Timestamp } from "../clock.ts";
 import { Unreadable } from "../errors.ts";

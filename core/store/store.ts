@@ -1,3 +1,5 @@
+/** Port of the settings store: what is committed, logged, queued and read. */
+
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
@@ -6,52 +8,120 @@ import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../record/mx-host.ts";
 
-/** What a change is about, with the record before (null: created) and after (null: deleted). */
-export type RecordChange =
-  | {
-      readonly kind: "domain";
-      readonly id: DomainName;
-      readonly before: DomainRecord | null;
-      readonly after: DomainRecord | null;
-    }
-  | {
-      readonly kind: "certificate";
-      readonly id: CertificateId;
-      readonly before: CertificateRecord | null;
-      readonly after: CertificateRecord | null;
-    }
-  | {
-      readonly kind: "trust-store";
-      readonly id: TrustStoreId;
-      readonly before: TrustStoreRecord | null;
-      readonly after: TrustStoreRecord | null;
-    };
-
-export type RecordKind = RecordChange["kind"];
-export const RECORD_KINDS = ["domain", "certificate", "trust-store"] as const satisfies readonly RecordKind[];
-
-/** What can be stored and not be readable. */
-export const ITEM_KINDS = [...RECORD_KINDS, "mx-host", "log-entry"] as const;
-
-/** How a write changes the number of uses of a record: hosts of a certificate, domains of a trust store. */
-export interface UseChange {
-  readonly kind: "certificate" | "trust-store";
-  readonly id: CertificateId | TrustStoreId;
-  /** 0 = the record must exist, nothing changes. */
-  readonly delta: number;
+/**
+ * Settings, MX hosts, certificates, trust stores and the change log.
+ * Reads of one record and of the head are strongly consistent; lists may lag.
+ * A record that cannot be read throws Unreadable from its `get`, and stands in `unreadable` of lists. A host item that
+ * cannot be read is given with what is known of it (`MxHost.isDamaged`).
+ *
+ * Every implementation passes test/contract/store.contract.ts. Every method throws Unavailable when the store does
+ * not answer in time.
+ */
+export interface Store {
+  /** The newest revision; 0 before the first write. */
+  head(): Promise<number>;
+  getDomain(name: DomainName): Promise<DomainRecord | null>;
+  /** The record and the items of its hosts that exist, as they were at one moment. */
+  getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null>;
+  getCertificate(id: CertificateId): Promise<CertificateRecord | null>;
+  getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null>;
+  /** The readable part of a record that cannot be read; null = absent, or readable. */
+  getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null>;
+  /** The host items that exist, by name; damaged ones are marked. */
+  getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>>;
+  /** Uses of a certificate (hosts) or trust store (domains); 0 when it does not exist. */
+  useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number>;
+  listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>>;
+  listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>>;
+  listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>>;
+  /** By name, the first `limit` or all. Strongly consistent: validation of new material reads it. */
+  hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]>;
+  /**
+   * Names of the domains of `account` that name one of the hosts: the first `limit`, and whether those are all. Reads no
+   * more than `limit` and one for each host, however many there are.
+   */
+  firstDomainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }>;
+  /**
+   * Names of the domains of `account` that name one of the hosts, the first `limit`, and how many there are. Strongly
+   * consistent for a host without an item: its claim counts them (plan-write.ts). Counting reads all their names.
+   */
+  domainsOnHosts(
+    account: string,
+    hosts: readonly DomainName[],
+    limit: number,
+  ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }>;
+  /**
+   * Whether any account has a domain other than these: on a shared listener it decides what level
+   * `none` means. May lag.
+   */
+  hasDomainBeside(names: readonly DomainName[]): Promise<boolean>;
+  /** Names of the domains that name this trust store, the first `limit`; reads no more than these. */
+  firstDomainsOfTrustStore(id: TrustStoreId, limit: number): Promise<readonly DomainName[]>;
+  /** Domains of any account that name this trust store. Strongly consistent. Reads them all. */
+  domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]>;
+  /**
+   * @returns the entry as logged, with its revision: `expectedHead + 1`.
+   * @throws StaleRevision when the stored record is not `record.before`, or `replaced` (another revision, absent, or present).
+   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when a host
+   * would pass from one account to another in one write.
+   * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a used record is absent.
+   */
+  commit(commit: Commit): Promise<LogEntry>;
+  /** Entries after a revision, at most `limit`. A call without news costs one read at any number of domains. */
+  changesAfter(revision: number, limit: number): Promise<ChangeFeed>;
+  /** The newest entries before a revision, newest first, at most `limit`; as `changesAfter` it may hold gaps. */
+  changesBefore(revision: number, limit: number): Promise<ChangeFeed>;
+  /** The oldest revision of which the log may still have the entry: head + 1 where it has none. */
+  oldestRevision(): Promise<number>;
+  /** A consistent view of everything at one revision, while others write. */
+  loadAll(): Promise<StoreContents>;
+  /** null = writers need no queue: a commit takes too little time. */
+  queue(): Promise<WriterQueue | null>;
+  /** Resolves when the store can be read and, where that is local, written. @throws Unavailable */
+  ping(): Promise<void>;
 }
 
-/** Other domains of the account whose certificate a write changes, by the hosts that they share with the written one. */
-export interface MovedDomains {
-  readonly count: number;
-  /** There may be more: of several hosts, each counts its domains by itself. Absent = `count` is exact. */
-  readonly isAtLeast?: true | undefined;
-  /** The first by name, at most `MOVED_DOMAINS_NAMED`. */
-  readonly names: readonly DomainName[];
+export interface DomainWithHosts {
+  readonly domain: DomainRecord;
+  /** Those of its hosts that have an item; damaged ones are marked. */
+  readonly hosts: ReadonlyMap<DomainName, MxHost>;
 }
 
-/** A log entry has to fit into an item of 400 KB, beside two records of 64 KB. */
-export const MOVED_DOMAINS_NAMED = 200;
+export interface DomainFilter {
+  readonly account: string;
+  readonly prefix?: string | undefined;
+  /** Domains of the account one of whose own hosts serves this certificate. */
+  readonly certificateId?: CertificateId | undefined;
+}
+
+export interface PageRequest {
+  /** 1 to 200. */
+  readonly limit: number;
+  /** The last key of the page before; undefined = from the start. */
+  readonly after?: string | undefined;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Records of this page that cannot be read. */
+  readonly unreadable: readonly UnreadableItem[];
+  /** Key to go on after; null = the end. A page may be short or empty while this is set. */
+  readonly next: string | null;
+}
+
+/** Everything at one revision. */
+export interface StoreContents {
+  readonly revision: number;
+  readonly domains: readonly DomainRecord[];
+  readonly mxHosts: readonly MxHost[];
+  readonly certificates: readonly CertificateRecord[];
+  readonly trustStores: readonly TrustStoreRecord[];
+  readonly unreadable: readonly UnreadableItem[];
+}
 
 /**
  * One write: the record, the log entry, the host claims and the use counts are stored together or not at all.
@@ -85,31 +155,65 @@ export interface Commit {
   readonly along?: readonly OfferedWrite[];
 }
 
-/** A write that a waiting writer lets others store. */
-export interface OfferedWrite {
-  readonly ticket: number;
-  /** Without `ticket`, `offered`, `along` and `replaced`. */
-  readonly commit: Commit;
+/** A change of one record: before (null = created) and after (null = deleted). */
+export type RecordChange =
+  | {
+      readonly kind: "domain";
+      readonly id: DomainName;
+      readonly before: DomainRecord | null;
+      readonly after: DomainRecord | null;
+    }
+  | {
+      readonly kind: "certificate";
+      readonly id: CertificateId;
+      readonly before: CertificateRecord | null;
+      readonly after: CertificateRecord | null;
+    }
+  | {
+      readonly kind: "trust-store";
+      readonly id: TrustStoreId;
+      readonly before: TrustStoreRecord | null;
+      readonly after: TrustStoreRecord | null;
+    };
+
+export type RecordKind = RecordChange["kind"];
+export const RECORD_KINDS = ["domain", "certificate", "trust-store"] as const satisfies readonly RecordKind[];
+
+/** Change of the number of uses of a record: hosts of a certificate, domains of a trust store. */
+export interface UseChange {
+  readonly kind: "certificate" | "trust-store";
+  readonly id: CertificateId | TrustStoreId;
+  /** 0 = the record must exist, nothing changes. */
+  readonly delta: number;
 }
 
-/** What is known of a record that cannot be read. */
+/** Other domains of the account whose certificate a write changes, by the hosts that they share with the written one. */
+export interface MovedDomains {
+  readonly count: number;
+  /** There may be more: of several hosts, each counts its domains by itself. Absent = `count` is exact. */
+  readonly isAtLeast?: true | undefined;
+  /** The first by name, at most `MOVED_DOMAINS_NAMED`. */
+  readonly names: readonly DomainName[];
+}
+
+/** A log entry has to fit into an item of 400 KB, beside two records of 64 KB. */
+export const MOVED_DOMAINS_NAMED = 200;
+
+/** The readable part of a record that cannot be read. */
 export interface UnreadableRecord {
   readonly revision: number;
   /** False = another account's, or the account is not known. */
   readonly isOwn: boolean;
   /** Where it cannot be read; holds no stored content. */
   readonly problem: string;
-  /** Of a domain: what it names. */
+  /** Of a domain: the hosts and trust stores that it names. */
   readonly mxHosts: readonly DomainName[];
   readonly trustStoreIds: readonly TrustStoreId[];
 }
 
-export const CHANGE_ACTIONS = ["create", "update", "delete"] as const;
-export type ChangeAction = (typeof CHANGE_ACTIONS)[number];
-
 /**
  * One entry of the change log: the feed that edges poll and the audit trail in one. Never holds PEM.
- * Entries are numbered 1, 2, 3, … without a gap; `revision` is also that of `record.after`.
+ * Entries are numbered 1, 2, 3, … without a gap; `record.after` has the same `revision`.
  */
 export interface LogEntry {
   readonly revision: number;
@@ -117,11 +221,62 @@ export interface LogEntry {
   readonly account: string;
   readonly actor: string;
   readonly action: ChangeAction;
-  /** `before` of a domain is what its readers saw: with the certificate and the revision of its hosts. */
+  /** `before` of a domain is as its readers saw it: with the certificate and the revision of its hosts. */
   readonly record: RecordChange;
   readonly hosts: readonly MxHostChange[];
   /** Absent = no other domain, or written by a release before 0.2. */
   readonly movedDomains?: MovedDomains | undefined;
+}
+
+export const CHANGE_ACTIONS = ["create", "update", "delete"] as const;
+export type ChangeAction = (typeof CHANGE_ACTIONS)[number];
+
+export interface ChangeFeed {
+  /** In order of revision, or against it (`changesBefore`). May start after a gap or hold one when entries are gone: the reader checks. */
+  readonly entries: readonly FeedEntry[];
+  /** The newest revision, read not later than the entries. */
+  readonly head: number;
+}
+
+/** An entry of the feed. One that cannot be read keeps its place, and names its item where that is known. */
+export type FeedEntry =
+  | { readonly kind: "entry"; readonly entry: LogEntry }
+  | {
+      readonly kind: "unreadable";
+      readonly revision: number;
+      readonly item: UnreadableItem;
+      /** Account of the entry; null where that cannot be read either. */
+      readonly account: string | null;
+    };
+
+/** A stored item that this release cannot read. It takes no part in a snapshot; the status shows it. */
+export interface UnreadableItem {
+  readonly kind: (typeof ITEM_KINDS)[number];
+  readonly id: string;
+  /** For people and logs; holds no stored content. */
+  readonly problem: string;
+}
+
+/** Kinds of stored items, each of which may be unreadable. */
+export const ITEM_KINDS = [...RECORD_KINDS, "mx-host", "log-entry"] as const;
+
+/**
+ * Order of the writers of all processes. It is advice, not a lock: `commit` decides by its conditions, so a writer that crashes
+ * or ignores the queue costs time and nothing else.
+ */
+export interface WriterQueue {
+  /** Takes the next ticket: 1, 2, 3, … A number may be skipped when an answer was lost. */
+  enter(): Promise<number>;
+  /** Strongly consistent. */
+  line(look?: LookWith): Promise<WriterLine>;
+  /** Gives the ticket up: the writers behind it need not wait for it. */
+  leave(ticket: number): Promise<void>;
+  /** Lets writers before this one store the write. One that is too large for it is not offered. @returns whether it was */
+  offer(write: OfferedWrite): Promise<boolean>;
+  /** The next offers behind a ticket, in its order, that this release can read as they were written and that were not stored yet. */
+  offersAfter(ticket: number): Promise<readonly OfferedWrite[]>;
+  /** Withdraws an offer: no writer stores it from then on. @returns the revision at which it was stored before; null = it was not. */
+  withdraw(ticket: number): Promise<number | null>;
 }
 
 /** State of a `WriterQueue`. `head` and `served` are of one moment: `served` changes only together with the head. */
@@ -133,13 +288,13 @@ export interface WriterLine {
   readonly taken: number;
   /** Tickets after `served` whose writers have left; may hold older ones. */
   readonly left: ReadonlySet<number>;
-  /** The log entry that was asked for; null = none was, or it is not there (it may be missing when `head` shows it already). */
+  /** The log entry of `LookWith.entry`; null = not requested, or absent (it may still be missing when `head` counts it). */
   readonly entry: FeedEntry | null;
-  /** The revision that the offer has been stored at which was asked for; null = none was asked for, or it was not. */
+  /** The revision at which the offer of `LookWith.offer` was stored; null = not requested, or not stored. */
   readonly storedAt: number | null;
 }
 
-/** What a look at the queue reads with it. */
+/** What a read of the queue reads with it. */
 export interface LookWith {
   /** The revision of a log entry. */
   readonly entry?: number | undefined;
@@ -147,162 +302,9 @@ export interface LookWith {
   readonly offer?: number | undefined;
 }
 
-/**
- * Order of the writers that share nothing but the store. It is advice and no lock: `commit` decides by its conditions, so a
- * writer that crashes, or that ignores the queue, costs time and nothing else.
- */
-export interface WriterQueue {
-  /** Takes the next ticket: 1, 2, 3, … A number may be skipped when an answer was lost. */
-  enter(): Promise<number>;
-  /** Strongly consistent. */
-  line(look?: LookWith): Promise<WriterLine>;
-  /** The ticket will not be served: those behind it need not wait for it. */
-  leave(ticket: number): Promise<void>;
-  /** Lets writers before this one store the write. One that is too large for it is not offered. @returns whether it was */
-  offer(write: OfferedWrite): Promise<boolean>;
-  /** The next offers behind a ticket, in its order, that this release can read as they were written and that were not stored yet. */
-  offersAfter(ticket: number): Promise<readonly OfferedWrite[]>;
-  /** From then on no one stores the offer. @returns the revision that it has been stored at; null = it was not. */
-  withdraw(ticket: number): Promise<number | null>;
-}
-
-/** A stored item that this release cannot read. It takes no part in a snapshot; the status shows it. */
-export interface UnreadableItem {
-  readonly kind: (typeof ITEM_KINDS)[number];
-  readonly id: string;
-  /** For people and logs; holds no stored content. */
-  readonly problem: string;
-}
-
-/** An entry that cannot be read still has its place in the log, and says what it was about when that is known. */
-export type FeedEntry =
-  | { readonly kind: "entry"; readonly entry: LogEntry }
-  | {
-      readonly kind: "unreadable";
-      readonly revision: number;
-      readonly item: UnreadableItem;
-      /** Whose entry it is; null where that cannot be read either. */
-      readonly account: string | null;
-    };
-
-export interface ChangeFeed {
-  /** In order of revision, or against it (`changesBefore`). May start after a gap or hold one when entries are gone: the reader checks. */
-  readonly entries: readonly FeedEntry[];
-  /** The newest revision there is, read not later than the entries. */
-  readonly head: number;
-}
-
-/** Everything at one revision. */
-export interface StoreContents {
-  readonly revision: number;
-  readonly domains: readonly DomainRecord[];
-  readonly mxHosts: readonly MxHost[];
-  readonly certificates: readonly CertificateRecord[];
-  readonly trustStores: readonly TrustStoreRecord[];
-  readonly unreadable: readonly UnreadableItem[];
-}
-
-export interface DomainWithHosts {
-  readonly domain: DomainRecord;
-  /** Those of its hosts that have an item; damaged ones are marked. */
-  readonly hosts: ReadonlyMap<DomainName, MxHost>;
-}
-
-export interface PageRequest {
-  /** 1 to 200. */
-  readonly limit: number;
-  /** The last key of the page before; undefined = from the start. */
-  readonly after?: string | undefined;
-}
-
-export interface Page<T> {
-  readonly items: readonly T[];
-  /** Records of this page that cannot be read. */
-  readonly unreadable: readonly UnreadableItem[];
-  /** Key to go on after; null = the end. A page may be short or empty while this is set. */
-  readonly next: string | null;
-}
-
-export interface DomainFilter {
-  readonly account: string;
-  readonly prefix?: string | undefined;
-  /** Domains of the account one of whose own hosts serves this certificate. */
-  readonly certificateId?: CertificateId | undefined;
-}
-
-/**
- * Settings, MX hosts, certificates, trust stores and the change log: the only writer of them all.
- * Reads of one record and of the head are strongly consistent; lists may lag.
- * A record that cannot be read throws Unreadable from its `get`, and stands in `unreadable` of lists. A host item that
- * cannot be read is given with what is known of it (`MxHost.isDamaged`).
- *
- * Every implementation passes test/contract/store.contract.ts. Every method throws Unavailable when the store does
- * not answer in time.
- */
-export interface Store {
-  /** The newest revision; 0 before the first write. */
-  head(): Promise<number>;
-  getDomain(name: DomainName): Promise<DomainRecord | null>;
-  /** The record and the items of its hosts that exist, as they were at one moment. */
-  getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null>;
-  getCertificate(id: CertificateId): Promise<CertificateRecord | null>;
-  getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null>;
-  /** What is known of a record that cannot be read; null = it is absent, or can be read. */
-  getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null>;
-  /** The host items that exist, by name; damaged ones are marked. */
-  getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>>;
-  /** Uses of a certificate (hosts) or trust store (domains); 0 when it does not exist. */
-  useCount(kind: UseChange["kind"], id: CertificateId | TrustStoreId): Promise<number>;
-  listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>>;
-  listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>>;
-  listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>>;
-  /** By name, the first `limit` or all. Strongly consistent: validation of new material reads it. */
-  hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]>;
-  /**
-   * Names of the domains of `account` that name one of the hosts: the first `limit`, and whether those are all. Reads no
-   * more than `limit` and one for each host, however many there are.
-   */
-  firstDomainsOnHosts(
-    account: string,
-    hosts: readonly DomainName[],
-    limit: number,
-  ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }>;
-  /**
-   * Names of the domains of `account` that name one of the hosts, the first `limit`, and how many there are. Strongly
-   * consistent for a host without an item: its claim counts them (plan-write.ts). Counting reads all their names.
-   */
-  domainsOnHosts(
-    account: string,
-    hosts: readonly DomainName[],
-    limit: number,
-  ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }>;
-  /**
-   * Whether there is any domain, of whatever account, other than these: on a shared listener it decides what level
-   * `none` means. May lag.
-   */
-  hasDomainBeside(names: readonly DomainName[]): Promise<boolean>;
-  /** Names of the domains that name this trust store, the first `limit`; reads no more than these. */
-  firstDomainsOfTrustStore(id: TrustStoreId, limit: number): Promise<readonly DomainName[]>;
-  /** Domains of any account that name this trust store. Strongly consistent. Reads them all. */
-  domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]>;
-  /**
-   * @returns the entry as logged, with its revision: `expectedHead + 1`.
-   * @throws StaleRevision when the stored record is not `record.before`, or `replaced` (another revision, absent, or present).
-   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when a host
-   * would pass from one account to another in one write.
-   * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a used record is absent.
-   */
-  commit(commit: Commit): Promise<LogEntry>;
-  /** Entries after a revision, at most `limit`. A call without news costs one read at any number of domains. */
-  changesAfter(revision: number, limit: number): Promise<ChangeFeed>;
-  /** The newest entries before a revision, newest first, at most `limit`; as `changesAfter` it may hold gaps. */
-  changesBefore(revision: number, limit: number): Promise<ChangeFeed>;
-  /** The oldest revision of which the log may still have the entry: head + 1 where it has none. */
-  oldestRevision(): Promise<number>;
-  /** A consistent view of everything at one revision, while others write. */
-  loadAll(): Promise<StoreContents>;
-  /** null = writers of several processes need no order: a commit takes too short for one. */
-  queue(): Promise<WriterQueue | null>;
-  /** Resolves when the store can be read and, where that is local, written. @throws Unavailable */
-  ping(): Promise<void>;
+/** A write that a waiting writer lets other writers store. */
+export interface OfferedWrite {
+  readonly ticket: number;
+  /** Without `ticket`, `offered`, `along` and `replaced`. */
+  readonly commit: Commit;
 }

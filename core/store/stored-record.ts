@@ -1,3 +1,5 @@
+/** Readers of stored records and log entries, of any release. */
+
 import { checkMailbox } from "../name/mailbox.ts";
 import { CLIENT_USAGES } from "../x509/anchor-limits.ts";
 import { KEY_TYPES } from "../x509/key-type.ts";

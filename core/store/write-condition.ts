@@ -1,3 +1,5 @@
+/** Conditions of a write on the present record (RFC 9110 section 13.1). */
+
 import { ConditionMissing, StaleRevision } from "../errors.ts";
 
 /** `any` = `*`: whatever the record is now. */

@@ -1,3 +1,5 @@
+/** Retry of writes: the one way from a build to a commit. */
+
 import { Contention } from "../errors.ts";
 import { type Attempt, type Backoff, type RetryEffects, retryWithBackoff } from "../retry.ts";
 import {

@@ -1,3 +1,5 @@
+/** Limits of a trust anchor: whom its certificate may vouch for. */
+
 import { contextTag, elementsOf, expectTag, readDer, readOid, TAG } from "./der.ts";
 import type { UploadedCertificate } from "./uploaded-certificate.ts";
 

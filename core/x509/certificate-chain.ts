@@ -1,3 +1,5 @@
+/** Chains of an uploaded bundle: split by leaf, ordered, and without what clients do not need. */
+
 import { readPem } from "./pem.ts";
 import { type KeyObject, X509Certificate } from "node:crypto";
 import { type Timestamp, timestamp } from "../clock.ts";

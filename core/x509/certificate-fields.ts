@@ -1,3 +1,5 @@
+/** Fields of a certificate that names, dates and pins are taken from. */
+
 import { createHash } from "node:crypto";
 import { toDomainName } from "../name/domain-name.ts";
 import {

@@ -1,3 +1,5 @@
+/** Distinguished names: as text, and as they compare. */
+
 import { cutText } from "../plain-text.ts";
 import { elementsOf, expectTag, MalformedDer, readDer, readOid, TAG, type DerElement } from "./der.ts";
 

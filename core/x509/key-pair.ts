@@ -1,3 +1,5 @@
+/** Private keys paired with the certificates that they belong to. */
+
 import type { KeyMaterial } from "./serving-material.ts";
 import type { CertificateKey, KeyType } from "./key-type.ts";
 import { sign, verify, type KeyObject } from "node:crypto";

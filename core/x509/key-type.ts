@@ -1,3 +1,5 @@
+/** Types of keys: which are served, and which are too weak in a chain. */
+
 import type { Timestamp } from "../clock.ts";
 import type { KeyObject } from "node:crypto";
 import { elementsOf, expectTag, readDer, readOid, TAG } from "./der.ts";

@@ -1,3 +1,5 @@
+/** The certificate that a TLS client presented. */
+
 import { readCertificateFields, sha256Hex, spkiPinOf, type CertificateFields } from "./certificate-fields.ts";
 import { distinguishedName } from "./distinguished-name.ts";
 

@@ -1,3 +1,5 @@
+/** An uploaded certificate with its chain and key, checked as a whole. */
+
 import { timestamp } from "../clock.ts";
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { InvalidInput, RuleViolation, TooLarge, type Issue } from "../errors.ts";

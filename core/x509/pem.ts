@@ -1,3 +1,5 @@
+/** PEM: blocks, labels and what damages them (RFC 7468). */
+
 import type { Issue } from "../errors.ts";
 
 /** One encapsulated object of a PEM text (RFC 7468). May be a private key: never shown, never logged. */

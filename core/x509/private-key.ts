@@ -1,3 +1,5 @@
+/** Private keys in PEM, encrypted or not. */
+
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import type { Issue } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";

@@ -1,3 +1,5 @@
+/** Certificate revocation lists in DER (RFC 5280 section 5). */
+
 import {
   contextTag,
   elementsOf,

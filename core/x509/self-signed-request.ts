@@ -1,3 +1,5 @@
+/** Request for a self-signed certificate. Apart from self-signed.ts, whose library is loaded on first use. */
+
 import type { KeyType } from "./key-type.ts";
 import type { NewCertificate } from "./serving-material.ts";
 

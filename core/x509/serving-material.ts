@@ -1,3 +1,5 @@
+/** Material that edges serve, and its form in the key vault. */
+
 import { type CertificateKey, KEY_TYPES, type KeyType } from "./key-type.ts";
 import { z } from "zod";
 import { Unreadable } from "../errors.ts";

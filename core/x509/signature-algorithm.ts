@@ -1,3 +1,5 @@
+/** Signatures of certificates and CRLs: their strength, and whether a key made one. */
+
 import { constants, verify, type KeyObject } from "node:crypto";
 import { contextTag, elementsOf, expectTag, readDer, readOid, TAG, type DerElement } from "./der.ts";
 

@@ -1,3 +1,5 @@
+/** Trust anchors and CRLs of a trust store, as uploaded and as kept. */
+
 import * as z from "zod";
 import { parseStoredJson } from "../stored-json.ts";
 import { timestamp, type Timestamp } from "../clock.ts";

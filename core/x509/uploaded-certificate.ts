@@ -1,3 +1,5 @@
+/** Certificates of an uploaded bundle, parsed one by one. */
+
 import { X509Certificate } from "node:crypto";
 import type { Issue } from "../errors.ts";
 import { CAPS } from "../limits.ts";
