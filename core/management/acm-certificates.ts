@@ -6,7 +6,7 @@ import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, RuleViolation, StateConflict, Unavailable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
-import { hostsMissedBy, missingNameIssues } from "./record-rules.ts";
+import { checkHostsCovered } from "./record-rules.ts";
 import { commitAlone } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import { commitWithRetry } from "../store/write.ts";
@@ -16,7 +16,7 @@ import type { CertificateIssuer, OrderState } from "./certificate-issuer.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import type { CertificateId } from "../name/ids.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
-import { encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
+import { encodeMaterial } from "../x509/serving-material.ts";
 
 /** Actor recorded for changes made by the scheduler. */
 const SCHEDULE = "schedule";
@@ -103,17 +103,11 @@ export class AcmCertificates {
     checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
     const putMaterial = materialPut(this.#deps.vault, encodeMaterial(made.material));
     await this.#commit(id, async (before) => {
-      await this.#checkHosts(before, made);
+      // A renewal carries the same names; one that did not would cut hosts off that serve it.
+      await checkHostsCovered(this.#deps.store, "/names", { id, before: before.names, after: made.names });
       const material = await putMaterial(before);
       return { ...before, acm, names: made.names, keys: made.keys, material };
     });
-  }
-
-  /** A renewal carries the same names; one that did not would cut hosts off that serve it. */
-  async #checkHosts({ id, names: before }: CertificateRecord, { names }: NewCertificate): Promise<void> {
-    const missed = await hostsMissedBy(this.#deps.store, id, { before, after: names });
-    const issues = missingNameIssues("/names", missed);
-    if (issues.length > 0) throw new RuleViolation(issues);
   }
 
   async #describe(arn: string): Promise<OrderState> {

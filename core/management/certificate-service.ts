@@ -12,10 +12,10 @@ import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unrea
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { hostsMissedBy, missingNameIssues } from "./record-rules.ts";
-import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
+import { checkHostsCovered } from "./record-rules.ts";
+import { OwnRecords, readable, type RecordAccess, type RecordTarget, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Page, PageRequest } from "../store/store.ts";
+import type { Page, PageRequest, Store } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { sha256Hex } from "../x509/certificate-fields.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
@@ -48,12 +48,7 @@ export class CertificateService {
 
   constructor(deps: ServiceDependencies) {
     this.#deps = deps;
-    this.#records = new OwnRecords(deps, {
-      kind: "certificate",
-      isId: isCertificateId,
-      get: (id) => deps.store.getCertificate(id),
-      change: (id, before, after) => ({ kind: "certificate", id, before, after }),
-    });
+    this.#records = new OwnRecords(deps, certificatesIn(deps.store));
     this.#acm = deps.issuer === null ? null : new AcmCertificates({ ...deps, issuer: deps.issuer });
   }
 
@@ -112,26 +107,8 @@ export class CertificateService {
   }
 
   async #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
-    const after = this.#new(actor, made);
+    const after = newCertificate(actor, this.#deps.clock.now(), made);
     return this.#view(await this.#records.write(actor, async () => ({ id: made.id, before: null, after })));
-  }
-
-  #new(actor: Actor, { id, label, source, names, keys, material, acm }: NewRecord): CertificateRecord {
-    const at = timestamp(this.#deps.clock.now());
-    return {
-      id,
-      account: actor.account,
-      label,
-      source,
-      names,
-      keys,
-      material,
-      acm,
-      revision: 0,
-      createdAt: at,
-      updatedAt: at,
-      updatedBy: actor.name,
-    } satisfies Every<CertificateRecord>;
   }
 
   /**
@@ -160,9 +137,22 @@ export class CertificateService {
       const { source } = input;
       if (before !== null && (await this.#isServed(before, { ...made, source, sha256: sha256Hex(bytes) })))
         return { unchanged: before };
-      await this.#checkHosts(id, before, made);
+      await checkHostsCovered(this.#deps.store, "/certificatePem", {
+        id,
+        before: before?.names ?? null,
+        after: names,
+      });
       const material = await putMaterial({ id, material: before?.material ?? null });
-      const record = before ?? this.#new(target.actor, { id, label: null, source, names, keys, material });
+      const record =
+        before ??
+        newCertificate(target.actor, this.#deps.clock.now(), {
+          id,
+          label: null,
+          source,
+          names,
+          keys,
+          material,
+        });
       return { id, before, after: { ...record, source, names, keys, material }, replaced };
     });
     return withLeftOut(await this.#view(written), made);
@@ -235,16 +225,6 @@ export class CertificateService {
     return isSame && isHeld(this.#deps.vault, materialName(id, material.version), made.sha256);
   }
 
-  async #checkHosts(
-    id: CertificateId,
-    before: CertificateRecord | null,
-    { names }: NewCertificate,
-  ): Promise<void> {
-    const missed = await hostsMissedBy(this.#deps.store, id, { before: before?.names ?? null, after: names });
-    const issues = missingNameIssues("/certificatePem", missed);
-    if (issues.length > 0) throw new RuleViolation(issues);
-  }
-
   async #material({ id, material }: CertificateRecord): Promise<CertificateMaterial> {
     if (material === null) throw new NotFound("the certificate is not issued yet");
     try {
@@ -260,6 +240,38 @@ export class CertificateService {
     const { store, clock } = this.#deps;
     return certificateView(record, await certificateUsedBy(store, record), clock.now());
   }
+}
+
+const certificatesIn = (
+  store: Pick<Store, "getCertificate">,
+): RecordAccess<CertificateId, CertificateRecord> => ({
+  kind: "certificate",
+  isId: isCertificateId,
+  get: (id) => store.getCertificate(id),
+  change: (id, before, after) => ({ kind: "certificate", id, before, after }),
+});
+
+/** A certificate as its first write stores it; the store sets its revision. */
+function newCertificate(
+  { account, name }: Actor,
+  nowMs: number,
+  { id, label, source, names, keys, material, acm }: NewRecord,
+): CertificateRecord {
+  const at = timestamp(nowMs);
+  return {
+    id,
+    account,
+    label,
+    source,
+    names,
+    keys,
+    material,
+    acm,
+    revision: 0,
+    createdAt: at,
+    updatedAt: at,
+    updatedBy: name,
+  } satisfies Every<CertificateRecord>;
 }
 
 const withLeftOut = (view: CertificateView, { leftOut }: NewCertificate): CertificateView =>

@@ -9,7 +9,8 @@ import {
   trustStoreRecord,
 } from "../../test/support/records.ts";
 import { timestamp } from "../clock.ts";
-import { hostsMissedBy, missingNameIssues, nothingCanPass } from "./record-rules.ts";
+import { RuleViolation } from "../errors.ts";
+import { checkHostsCovered, nothingCanPass } from "./record-rules.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const ends = (hours: number): string => timestamp(NOW + hours * 3_600_000);
@@ -118,36 +119,35 @@ describe("nothing can pass", () => {
   ])("%s: %#", (_, domain, stores, expected) => expect(nothingCanPass(domain, stores, NOW)).toBe(expected));
 });
 
-describe("hosts that a certificate misses", () => {
-  const host = (n: number) => `mx${n}.example.com` as Parameters<typeof missingNameIssues>[1][number];
-
-  it("are named, at most five of them", () => {
-    expect(missingNameIssues("/x", [])).toEqual([]);
-    expect(missingNameIssues("/x", [host(1)])[0]?.message).toContain("mx1.example.com, which uses it");
-    const many = missingNameIssues(
-      "/x",
-      Array.from({ length: 20 }, (_, n) => host(n)),
-    );
-    expect(many).toHaveLength(1);
-    expect(many[0]?.message).toContain("mx4.example.com and 15 more, which use it");
-  });
-});
-
-describe("the hosts that new names of a certificate would miss", () => {
-  const hosts = ["mx.a.example", "mx.b.example"].map((host) => ({
+const usedBy = (hosts: readonly string[]) =>
+  hosts.map((host) => ({
     host: name(host),
     account: "default",
     certificateId: certificateId(1),
     domainCount: 1,
   }));
-  const missed = async (before: readonly string[] | null, after: readonly string[]) => {
+
+describe("the hosts that new names of a certificate would miss", () => {
+  const hosts = usedBy(["mx.a.example", "mx.b.example"]);
+  /** The message of the rule, and how often the hosts were read. */
+  const missed = async (
+    before: readonly string[] | null,
+    after: readonly string[],
+    serving: ReturnType<typeof usedBy> = hosts,
+  ) => {
     let reads = 0;
     const hostsOfCertificate = async () => {
       reads += 1;
-      return hosts;
+      return serving;
     };
-    const found = await hostsMissedBy({ hostsOfCertificate }, certificateId(1), { before, after });
-    return { found, reads };
+    const change = { id: certificateId(1), before, after };
+    const error: unknown = await checkHostsCovered({ hostsOfCertificate }, "/x", change).catch(
+      (reason: unknown) => reason,
+    );
+    return {
+      found: error instanceof RuleViolation ? error.issues.map(({ message }) => message) : error,
+      reads,
+    };
   };
   const both = ["mx.a.example", "mx.b.example"];
 
@@ -155,14 +155,23 @@ describe("the hosts that new names of a certificate would miss", () => {
     ["the same names in another order", both.toReversed()],
     ["more names", [...both, "*.c.example"]],
   ])("are none with %s, and none is read", async (_, after) => {
-    expect(await missed(both, after)).toEqual({ found: [], reads: 0 });
+    expect(await missed(both, after)).toEqual({ found: undefined, reads: 0 });
   });
 
   it.each([
-    ["a name less", both, ["mx.a.example"], ["mx.b.example"]],
-    ["a wildcard in place of a name", both, ["*.a.example", "mx.b.example"], []],
-    ["a record that could not be read", null, ["mx.b.example"], ["mx.a.example"]],
-  ])("are looked for with %s", async (_, before, after, found) => {
-    expect(await missed(before, after)).toEqual({ found, reads: 1 });
+    ["a name less", both, ["mx.a.example"], "mx.b.example"],
+    ["a record that could not be read", null, ["mx.b.example"], "mx.a.example"],
+  ])("are named with %s", async (_, before, after, host) => {
+    const message = `the certificate's names do not cover ${host}, which uses it`;
+    expect(await missed(before, after)).toEqual({ found: [message], reads: 1 });
+  });
+
+  it("are looked for and none with a wildcard in place of a name", async () =>
+    expect(await missed(both, ["*.a.example", "mx.b.example"])).toEqual({ found: undefined, reads: 1 }));
+
+  it("are named, at most five of them", async () => {
+    const many = usedBy(Array.from({ length: 20 }, (_, n) => `mx${n}.example.com`));
+    const { found } = await missed(null, ["mx.a.example"], many);
+    expect(found).toEqual([expect.stringContaining("mx4.example.com and 15 more, which use it")]);
   });
 });

@@ -7,7 +7,7 @@ import { type CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
 import { coversHost, type DomainName, wildcardOf } from "../name/domain-name.ts";
-import type { Issue } from "../errors.ts";
+import { type Issue, RuleViolation } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { nameAccepted } from "../policy/client-names.ts";
 import type { ClientCertificateSettings, DomainSettings } from "../record/domain.ts";
@@ -81,7 +81,7 @@ export const isOperatorHost = (operatorHosts: ReadonlySet<string>, host: DomainN
  * The hosts that serve a certificate and would lose their name with new names. A host was covered when it took the
  * certificate, so that none is read while every old name stays: one certificate may serve 100,000 hosts.
  */
-export async function hostsMissedBy(
+async function hostsMissedBy(
   store: Pick<Store, "hostsOfCertificate">,
   id: CertificateId,
   { before, after }: { readonly before: readonly string[] | null; readonly after: readonly string[] },
@@ -92,8 +92,22 @@ export async function hostsMissedBy(
   return hosts.map(({ host }) => host).filter((host) => !isCovered(after, host));
 }
 
+/** Before new material is stored. @throws RuleViolation when a host that serves the certificate would lose its name */
+export async function checkHostsCovered(
+  store: Pick<Store, "hostsOfCertificate">,
+  pointer: string,
+  change: {
+    readonly id: CertificateId;
+    readonly before: readonly string[] | null;
+    readonly after: readonly string[];
+  },
+): Promise<void> {
+  const issues = missingNameIssues(pointer, await hostsMissedBy(store, change.id, change));
+  if (issues.length > 0) throw new RuleViolation(issues);
+}
+
 /** The certificate's names do not cover these hosts that use it. */
-export function missingNameIssues(pointer: string, hosts: readonly DomainName[]): Issue[] {
+function missingNameIssues(pointer: string, hosts: readonly DomainName[]): Issue[] {
   if (hosts.length === 0) return [];
   const shown = hosts.slice(0, 5).join(", ");
   const more = hosts.length > 5 ? ` and ${hosts.length - 5} more` : "";

@@ -10,11 +10,9 @@ const MAX_CLASS_LINES = 200;
 
 /** Classes that were longer when the rule came. A number may only fall, and its row goes with the last line too many. */
 const LONGER: Readonly<Record<string, number>> = {
-  CertificateService: 266,
   DynamoDbTable: 254,
   DynamoDbStore: 232,
   SqliteStore: 228,
-  TrustStoreService: 227,
 };
 
 interface LongClass {
