@@ -116,7 +116,7 @@ const RULES = [
     comment:
       "A certificate that is written must load at the edges, so it is tried in the context that they build.",
     from: { path: LAMBDAS },
-    to: { path: FOREIGN_TO_FUNCTIONS, pathNot: "^worker/tls/edge-context[.]ts$" },
+    to: { path: FOREIGN_TO_FUNCTIONS, pathNot: "^worker/tls/tls-parameters[.]ts$" },
   },
   {
     name: "worker-and-functions-do-not-meet",

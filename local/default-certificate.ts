@@ -1,4 +1,4 @@
-import { validity } from "../core/management/certificate-view.ts";
+import { validity } from "../core/management/expiry.ts";
 import { X509Certificate } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { parsePemBundle } from "../core/x509/pem-bundle.ts";

@@ -8,7 +8,7 @@ import type { Store } from "../core/store/store.ts";
 import type { ApiEvent } from "../functions/api/api-log.ts";
 import { createApp } from "../functions/api/app.ts";
 import { bearerAuthentication } from "../functions/api/caller.ts";
-import { loadAtEdgeWith } from "../worker/tls/edge-context.ts";
+import { loadAtEdgeWith } from "../worker/tls/tls-parameters.ts";
 import type { Log } from "../core/log-event.ts";
 import { bindFailure } from "../worker/process/start-failure.ts";
 import type { Worker } from "../worker/worker.ts";

@@ -17,7 +17,7 @@ import type {
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { isSafeAddress, mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
-import { brokenOff, refused } from "../../core/delivery/refusals.ts";
+import { brokenOff, refused } from "../../core/delivery/delivery-refusals.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
 /** A message up to this size is one request; a longer one is uploaded in parts of it, so that no more is held. S3 wants 5 MB at least. */

@@ -14,7 +14,7 @@ import type {
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { isSafeAddress, mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
-import { brokenOff, type DeliveryRefusal, refused } from "../../core/delivery/refusals.ts";
+import { brokenOff, type DeliveryRefusal, refused } from "../../core/delivery/delivery-refusals.ts";
 import { createMaildir, syncDirectory } from "./maildir-directories.ts";
 
 export interface MaildirOptions {

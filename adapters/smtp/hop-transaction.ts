@@ -7,7 +7,12 @@ import type {
   NextHopRoute,
 } from "../../core/delivery/delivery.ts";
 import { isSafeAddress, isSourceRoute, mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
-import { brokenOff, type DeliveryRefusal, type Refusal, refused } from "../../core/delivery/refusals.ts";
+import {
+  brokenOff,
+  type DeliveryRefusal,
+  type Refusal,
+  refused,
+} from "../../core/delivery/delivery-refusals.ts";
 import { DotStuffing } from "./dot-stuffing.ts";
 import { sizeLimit } from "./extensions.ts";
 import type { HopConnection } from "./hop-connection.ts";

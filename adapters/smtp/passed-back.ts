@@ -1,7 +1,7 @@
 /** Replies of a next hop as the replies that the client receives. */
 
 import { mailboxText, type Mailbox } from "../../core/name/mailbox.ts";
-import { type DeliveryRefusal, refused } from "../../core/delivery/refusals.ts";
+import { type DeliveryRefusal, refused } from "../../core/delivery/delivery-refusals.ts";
 import type { SmtpReply } from "./reply-parser.ts";
 
 /** Octets of a whole reply line without CRLF, code and blank included (semantics.md section 4). */

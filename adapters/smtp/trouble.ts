@@ -1,7 +1,7 @@
 /** Failures of a next hop, as one error with the facts for log and reply. */
 
 import type { DeliveryDetails, DeliveryFailure } from "../../core/delivery/delivery.ts";
-import { type DeliveryRefusal, type Refusal, refused } from "../../core/delivery/refusals.ts";
+import { type DeliveryRefusal, type Refusal, refused } from "../../core/delivery/delivery-refusals.ts";
 
 /** What went wrong with a next hop, as log and metrics tell it. */
 export interface TroubleFacts extends DeliveryDetails {

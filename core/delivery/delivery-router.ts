@@ -1,5 +1,5 @@
 import type { DeliveryRoute, DeliveryTarget, DeliveryTransaction } from "./delivery.ts";
-import { refused } from "./refusals.ts";
+import { refused } from "./delivery-refusals.ts";
 
 /** What takes mail for each kind of route; a kind that is left out answers `451 4.3.5`. */
 export interface DeliveryTargets {

@@ -1,5 +1,5 @@
 import { latin1, STANDARD_LINE_OCTETS } from "./line-ends.ts";
-import { MessageRefused } from "./refusals.ts";
+import { MessageRefused } from "./delivery-refusals.ts";
 import { TLS_FIELD } from "./trace-headers.ts";
 
 /** Exim's header_maxsize. A million tiny fields would cost seconds of CPU. */

@@ -1,5 +1,5 @@
 /** Line ends of a message: checked, or made CRLF. */
-import type { Refusal } from "./refusals.ts";
+import type { Refusal } from "./delivery-refusals.ts";
 
 const NUL = 0;
 const LF = 10;

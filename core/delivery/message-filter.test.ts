@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createMessageFilter, type MessageFilterOptions } from "./message-filter.ts";
-import { MessageRefused } from "./refusals.ts";
+import { MessageRefused } from "./delivery-refusals.ts";
 
 const options: MessageFilterOptions = {
   maxMessageBytes: 100_000,

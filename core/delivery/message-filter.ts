@@ -1,6 +1,6 @@
 import { HeaderSection } from "./header-section.ts";
 import { LineEndCheck, LineEndNormaliser, type LongLines } from "./line-ends.ts";
-import { MessageRefused, type Refusal } from "./refusals.ts";
+import { MessageRefused, type Refusal } from "./delivery-refusals.ts";
 
 export interface MessageFilterOptions {
   /** Octets that the client may send, before anything is changed; more is `552 5.3.4`. */

@@ -1,11 +1,6 @@
+import { type CertificateState } from "./expiry.ts";
 import type { Every } from "../same-fields.ts";
-import {
-  type CertificateState,
-  certificateUsedBy,
-  certificateView,
-  type CertificateView,
-  namingUsers,
-} from "./certificate-view.ts";
+import { certificateUsedBy, certificateView, type CertificateView, namingUsers } from "./certificate-view.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unreadable } from "../errors.ts";

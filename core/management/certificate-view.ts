@@ -1,43 +1,12 @@
 /** Certificates as callers see them: state, validity, and the domains that use one. */
+import { certificateState, type CertificateState, validity } from "./expiry.ts";
 import type { Every } from "../same-fields.ts";
-import type { Timestamp } from "../clock.ts";
 import { type CertificateKey } from "../x509/key-type.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import { StateConflict } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import { type CertificateRecord, type ValidationRecord } from "../record/certificate.ts";
 import type { LeftOutCertificate } from "../x509/certificate-chain.ts";
-
-export const CERTIFICATE_STATES = ["pending", "active", "expiring", "expired", "failed"] as const;
-
-export type CertificateState = (typeof CERTIFICATE_STATES)[number];
-
-/** A certificate within this time of its notAfter is `expiring`. */
-export const EXPIRING_WITHIN_MS = 30 * 24 * 3600 * 1000;
-
-/** Validity of all keys together: the latest notBefore and the earliest notAfter; null where there is no key. */
-export function validity({ keys }: Pick<CertificateRecord, "keys">): {
-  notBefore: Timestamp | null;
-  notAfter: Timestamp | null;
-} {
-  const notBefore = keys.map((key) => key.notBefore).toSorted();
-  const notAfter = keys.map((key) => key.notAfter).toSorted();
-  return { notBefore: notBefore.at(-1) ?? null, notAfter: notAfter.at(0) ?? null };
-}
-
-/** The state at a moment; a certificate that is not issued or not valid yet is `pending`. */
-export function certificateState(
-  certificate: Pick<CertificateRecord, "keys" | "acm">,
-  nowMs: number,
-): CertificateState {
-  const { notBefore, notAfter } = validity(certificate);
-  const failed = certificate.acm?.status === "failed";
-  if (notBefore === null || notAfter === null) return failed ? "failed" : "pending";
-  if (Date.parse(notAfter) <= nowMs) return "expired";
-  if (failed) return "failed";
-  if (Date.parse(notBefore) > nowMs) return "pending";
-  return Date.parse(notAfter) - nowMs <= EXPIRING_WITHIN_MS ? "expiring" : "active";
-}
 
 /** Domains that refer to a record: how many, and the first of them by name. */
 export interface UsedBy {

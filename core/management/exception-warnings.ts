@@ -1,7 +1,7 @@
 import { ending, type Warning, warning } from "./warning.ts";
 import { withException } from "../policy/exception.ts";
 import { mailboxKey } from "../name/mailbox.ts";
-import { allowedNameAccepts } from "../policy/client-names.ts";
+import { allowedNameAccepts } from "../policy/allowed-client-names.ts";
 import { isInForce } from "../snapshot/domain-group.ts";
 import { type DomainRecord, TLS_LEVELS, type TlsException } from "../record/domain.ts";
 import { nothingVouches } from "./record-rules.ts";

@@ -1,6 +1,6 @@
 /** A warning about a domain, and the pair of warnings for a date that ends. */
 
-import { EXPIRING_WITHIN_MS } from "./certificate-view.ts";
+import { EXPIRING_WITHIN_MS } from "./expiry.ts";
 import type { WarningCode } from "../record/warning-code.ts";
 
 export interface Warning {

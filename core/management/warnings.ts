@@ -1,7 +1,7 @@
 /** Warnings that a domain and the records that it refers to give, at any edge. */
 
+import { validity, certificateState } from "./expiry.ts";
 import { ending, type Warning, warning } from "./warning.ts";
-import { certificateState, validity } from "./certificate-view.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
 import { comparableText } from "../x509/distinguished-name.ts";

@@ -13,7 +13,7 @@ import type {
 import { isInForce } from "../snapshot/domain-group.ts";
 import type { ResolvedTrust } from "./chain-verifier.ts";
 import { type ClientJudgement, judgeClient } from "./client-judgement.ts";
-import { allowedNameAccepts, nameAccepted } from "./client-names.ts";
+import { allowedNameAccepts, nameAccepted } from "./allowed-client-names.ts";
 import type { RecipientFacts, SessionFacts } from "./facts.ts";
 import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "./verdict.ts";
 

@@ -1,11 +1,8 @@
 /** Schemas of certificates and trust stores in answers. */
 
+import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { schemaOf } from "../../core/same-fields.ts";
-import {
-  CERTIFICATE_STATES,
-  type CertificateView,
-  type LoggedCertificate,
-} from "../../core/management/certificate-view.ts";
+import { type CertificateView, type LoggedCertificate } from "../../core/management/certificate-view.ts";
 import type { TrustStoreSummary, TrustStoreView } from "../../core/management/trust-store-view.ts";
 import { CLIENT_USAGES } from "../../core/x509/anchor-limits.ts";
 import { KEY_TYPES } from "../../core/x509/key-type.ts";

@@ -1,6 +1,6 @@
 /** Routes of certificates. */
 
-import { CERTIFICATE_STATES } from "../../core/management/certificate-view.ts";
+import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import {
   certificateDocument,

@@ -5,7 +5,7 @@ import { createIdSource } from "../../core/name/ids.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readEnvironment } from "../../core/environment.ts";
 import { lostSettingsProblem } from "../../core/store/lost-settings.ts";
-import { loadAtEdgeWith } from "../../worker/tls/edge-context.ts";
+import { loadAtEdgeWith } from "../../worker/tls/tls-parameters.ts";
 import { createLambdaLog } from "../lambda-log.ts";
 import { configOrExit } from "../lambda-start.ts";
 import { apiConfigSchema } from "./api-config.ts";

@@ -6,7 +6,7 @@ import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { AcmCertificates } from "../../core/management/acm-certificates.ts";
 import { readEnvironment } from "../../core/environment.ts";
-import { loadAtEdgeWith } from "../../worker/tls/edge-context.ts";
+import { loadAtEdgeWith } from "../../worker/tls/tls-parameters.ts";
 import { createLambdaLog } from "../lambda-log.ts";
 import { apiConfigSchema } from "../api/api-config.ts";
 import { configOrExit } from "../lambda-start.ts";

@@ -1,7 +1,7 @@
 import type { Mailbox } from "../../core/name/mailbox.ts";
 import { describe, expect, it } from "vitest";
 import type { DeliveryRoute, DeliveryTarget, MailTransaction } from "../../core/delivery/delivery.ts";
-import { MessageRefused } from "../../core/delivery/refusals.ts";
+import { MessageRefused } from "../../core/delivery/delivery-refusals.ts";
 import { parseDomainName } from "../../core/name/domain-name.ts";
 
 /** One message as the target has stored it. */

@@ -7,7 +7,7 @@ import { connect, TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { parsePemBundle, type PemBundle } from "../../core/x509/pem-bundle.ts";
 import { parseTrustStore } from "../../core/x509/trust-anchors.ts";
-import { cipherList, createEdgeContext, loadAtEdgeWith } from "../../worker/tls/edge-context.ts";
+import { cipherList, createEdgeContext, loadAtEdgeWith } from "../../worker/tls/tls-parameters.ts";
 import { newKey, sharedKey, type SignatureHash, type TestKeyPair } from "../support/certificate-writer.ts";
 import { outcomeOf } from "../support/outcome.ts";
 import { issueServer, makeCa, type IssueOptions, type TestCa } from "../support/pki.ts";

@@ -12,7 +12,7 @@ import { createIdSource } from "../../core/name/ids.ts";
 import type { ApiEvent } from "../../functions/api/api-log.ts";
 import { type ApiDependencies, createApp } from "../../functions/api/app.ts";
 import { bearerAuthentication } from "../../functions/api/caller.ts";
-import { loadAtEdgeWith } from "../../worker/tls/edge-context.ts";
+import { loadAtEdgeWith } from "../../worker/tls/tls-parameters.ts";
 import { type CheckedAnswer, checkedAnswer } from "./api-answer.ts";
 
 export const TOKEN = "postern_test-token-of-the-default-account";

@@ -5,7 +5,7 @@ import type {
   DeliveryTarget,
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
-import { MessageRefused } from "../../core/delivery/refusals.ts";
+import { MessageRefused } from "../../core/delivery/delivery-refusals.ts";
 
 /** One message that was taken, or a transaction that came to another end. */
 export interface Delivered {

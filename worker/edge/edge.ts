@@ -18,7 +18,7 @@ import type { JudgingOptions } from "../session/recipient-judge.ts";
 import { createSmtpProtocol } from "../session/smtp-connection.ts";
 import type { EdgeStats } from "../telemetry/metrics.ts";
 import { createCertificateSource } from "../tls/certificate-source.ts";
-import { cipherList } from "../tls/edge-context.ts";
+import { cipherList } from "../tls/tls-parameters.ts";
 import { createSecureContexts } from "../tls/secure-contexts.ts";
 import { AcceptLoop } from "./accept.ts";
 import { ConnectionLimits } from "./connection-limits.ts";

@@ -7,8 +7,8 @@ import { type UpgradeOptions, upgradeToTls } from "../tls/tls-upgrade.ts";
 import type { StarttlsOffer } from "./connection-tls.ts";
 import { PromptDeadline } from "./deadlines.ts";
 import { type MessageStream, receiveMessage } from "./message-reception.ts";
-import { type CommandAnswer, type Counting, hasRefusedEnough, limitPassed } from "./refusals.ts";
-import { type EndingLimit, LIMIT_REPLIES, REPLIES, type SmtpReply } from "./reply.ts";
+import { type CommandAnswer, type Counting, hasRefusedEnough, limitPassed } from "./refusal-limits.ts";
+import { type EndingLimit, LIMIT_REPLIES, REPLIES, type SmtpReply } from "./replies.ts";
 import type { Session } from "./session.ts";
 
 /** Phase of a connection: `greeting` before the banner, `commands` when the client may send its next one. */

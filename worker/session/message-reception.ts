@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import type { Limits } from "../config/limits.ts";
 import { DataDeadline, type WatchedStream } from "./deadlines.ts";
-import type { EndingLimit, SmtpReply } from "./reply.ts";
+import type { EndingLimit, SmtpReply } from "./replies.ts";
 
 /** A message from `354` to its dot, dots unstuffed. */
 export type MessageStream = Readable & WatchedStream;

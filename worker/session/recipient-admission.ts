@@ -8,7 +8,7 @@ import type { AcceptedConnection } from "./accepted-connection.ts";
 import { isRouted, type Path } from "./address-command.ts";
 import { deliveryFailed } from "./delivery-failure.ts";
 import type { JudgedRecipient, RecipientJudge } from "./recipient-judge.ts";
-import { passedBack, REPLIES, replyKey, type SmtpReply, verdictReply } from "./reply.ts";
+import { passedBack, REPLIES, replyKey, type SmtpReply, verdictReply } from "./replies.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { Transaction } from "./transaction.ts";
 

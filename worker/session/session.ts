@@ -12,8 +12,8 @@ import { parseMailParameters } from "./mail-parameters.ts";
 import { transferMessage, type TransferServices } from "./message-transfer.ts";
 import { type DeliveryOptions, RecipientAdmission } from "./recipient-admission.ts";
 import { type JudgingOptions, RecipientJudge } from "./recipient-judge.ts";
-import { type CommandAnswer, RefusedGroup } from "./refusals.ts";
-import { REPLIES, type SmtpReply } from "./reply.ts";
+import { type CommandAnswer, RefusedGroup } from "./refusal-limits.ts";
+import { REPLIES, type SmtpReply } from "./replies.ts";
 import { SessionLog } from "./session-log.ts";
 import { Transaction, TransactionFacts } from "./transaction.ts";
 

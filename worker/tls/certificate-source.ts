@@ -19,7 +19,7 @@ import type {
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import { NotFound, Unavailable, Unreadable } from "../../core/errors.ts";
 import type { EdgeEventSink } from "../event/edge-event.ts";
-import { failureCode, pairs } from "./edge-context.ts";
+import { failureCode, pairs } from "./tls-parameters.ts";
 
 /** Key pairs that were seen to load, with what the status shows of them. Secret. */
 export interface LoadedMaterial {

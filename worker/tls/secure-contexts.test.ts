@@ -13,7 +13,7 @@ import { Unavailable, Unreadable } from "../../core/errors.ts";
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
 import { createCertificateSource } from "./certificate-source.ts";
-import { cipherList } from "./edge-context.ts";
+import { cipherList } from "./tls-parameters.ts";
 import {
   type ContextChoice,
   createSecureContexts,

@@ -13,7 +13,7 @@ import {
   describe,
   type LoadedMaterial,
 } from "./certificate-source.ts";
-import { cipherList, createEdgeContext } from "./edge-context.ts";
+import { cipherList, createEdgeContext } from "./tls-parameters.ts";
 import type { ClientCurves } from "./groups.ts";
 import type { TlsChoice } from "./tls-choice.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BUILT_AT } from "../../test/support/records.ts";
 import { DEFAULT_LIMITS } from "../config/limits.ts";
-import { hasRefusedEnough, limitPassed } from "./refusals.ts";
+import { hasRefusedEnough, limitPassed } from "./refusal-limits.ts";
 import { SessionLog } from "./session-log.ts";
 
 const limits = { ...DEFAULT_LIMITS, maxErrors: 2, maxRefusedRecipients: 2, maxRefusedMessages: 2 };
