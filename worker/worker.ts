@@ -39,7 +39,7 @@ import {
 import type { EdgeEvent, EdgeEventSink } from "./event/edge-event.ts";
 import { createEdgeReporter, type EdgeReporter, type ReportEvent } from "./settings/edge-reporter.ts";
 import type { BackupSource } from "./settings/poller.ts";
-import { createSettingsFollower, type SettingsFollower } from "./settings/settings-follower.ts";
+import { createSettingsFollower, type SettingsFollower } from "./settings/current-settings.ts";
 import { bindFailure } from "./process/start-failure.ts";
 
 export interface WorkerOptions {

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  * revision that was acknowledged.
  */
 const [file = "", prefix = "", count = "0"] = process.argv.slice(2);
-const store = new SqliteStore(openDatabase(file));
+const store = new SqliteStore(openDatabase(file, { busyTimeoutMs: 120_000 }));
 for (let n = 1; n <= Number(count); n += 1) {
   const after = domainRecord({ name: `${prefix}${n}.example` });
   const { entry } = await commitWithRetry(
