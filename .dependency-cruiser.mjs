@@ -9,7 +9,10 @@ const LAMBDAS = "^functions/(api|schedule)/lambda[.]ts$";
 const COMPOSITION_ROOTS = [LAMBDAS, "^worker/(main|compose-worker)[.]ts$", "^local/"];
 const FOREIGN_TO_FUNCTIONS = "^(worker|local|infra)/";
 
-/** Modules of the product that infra/ may run: rules, the parsers of each program's environment, tables of names. */
+/**
+ * Modules of the product that infra/ may run: rules, the parsers of each program's environment, tables of
+ * names.
+ */
 const PARSERS = [
   "^core/",
   "^worker/telemetry/(metric-table|cloudwatch-metrics)[.]ts$",

@@ -1,9 +1,9 @@
 import type { KnipConfig } from "knip";
 
 /**
- * Dead code, twice. `knip` starts from everything that is run, tests included, and wants each export to have an importer.
- * `knip --production` starts from what is shipped, deployed or builds what is (the patterns that end in "!"), and finds what
- * only tests use: an export that its own file uses may be exported for a test.
+ * Dead code, twice. `knip` starts from everything that is run, tests included, and wants each export to have
+ * an importer. `knip --production` starts from what is shipped, deployed or builds what is (the patterns that
+ * end in "!"), and finds what only tests use: an export that its own file uses may be exported for a test.
  */
 const isProduction = process.argv.includes("--production");
 

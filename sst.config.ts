@@ -1,7 +1,8 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// No import at the top: SST evaluates `app()` before any provider or global exists, and refuses them. What is deployed
-// is in infra/, and docs/deploy.md says how. The region comes from AWS_REGION or the profile, as for every AWS tool.
+// No import at the top: SST evaluates `app()` before any provider or global exists, and refuses them. What is
+// deployed is in infra/, and docs/deploy.md says how. The region comes from AWS_REGION or the profile, as for
+// every AWS tool.
 export default $config({
   app(input) {
     const isProduction = input.stage === "production";

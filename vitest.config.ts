@@ -3,13 +3,22 @@ import type { InlineConfig } from "vitest/node";
 
 const SECOND_MS = 1_000;
 
-/** After this a test is taken for hung. No claim about speed: a busy machine takes ten times as long as a quiet one. */
+/**
+ * After this a test is taken for hung. No claim about speed: a busy machine takes ten times as long as a
+ * quiet one.
+ */
 const HUNG_MS = 300 * SECOND_MS;
 
-/** First of every project's: gives a run its own temporary directory, and fails a run that leaves anything there. */
+/**
+ * First of every project's: gives a run its own temporary directory, and fails a run that leaves anything
+ * there.
+ */
 const RUN_DIRECTORY = "test/support/run-directory.ts";
 
-/** Of every project. Processes rather than threads, since signals, umask and the working directory belong to a process. */
+/**
+ * Of every project. Processes rather than threads, since signals, umask and the working directory belong to a
+ * process.
+ */
 const shared = {
   environment: "node",
   globals: false,
@@ -30,7 +39,8 @@ export default defineConfig({
   test: {
     // Two cores in CI; more processes only make deadlines of the tests fire late.
     maxWorkers: 2,
-    // By `npm run coverage`, of what runs in the tests' own processes: start and composition are run by e2e, apart from them.
+    // By `npm run coverage`, of what runs in the tests' own processes: start and composition are run by e2e,
+    // apart from them.
     coverage: {
       provider: "v8",
       include: ["{core,adapters,functions,worker,local}/**/*.ts"],
@@ -44,7 +54,8 @@ export default defineConfig({
           ...shared,
           name: "core",
           include: ["core/**/*.test.ts"],
-          // Without processes, sockets and files, so that threads, and modules loaded once for all, do for them.
+          // Without processes, sockets and files, so that threads, and modules loaded once for all, do for
+          // them.
           pool: "threads",
           isolate: false,
         },

@@ -5,8 +5,9 @@ import { decodeMaterial } from "../core/x509/serving-material.ts";
 import { serveParent } from "./measured-process.ts";
 
 /*
- * smtp-server as its manual starts it, with the same certificate and no code of Postern: the baseline of the worker.
- * `node bench/bare-server.ts directory [client-root.pem]`; with a root it requests a client certificate.
+ * smtp-server as its manual starts it, with the same certificate and no code of Postern: the baseline of the
+ * worker. `node bench/bare-server.ts directory [client-root.pem]`; with a root it requests a client
+ * certificate.
  */
 const directory = process.argv[2] ?? ".";
 const clientRoot = process.argv[3];

@@ -70,7 +70,10 @@ export function startBare(
   return startServer("bare-server.ts", asks ? [directory, material.clientRootPath] : [directory]);
 }
 
-/** Postfix's smtpd; accepted mail goes through its queue to `discard`. @throws without Postfix, and without root. */
+/**
+ * Postfix's smtpd; accepted mail goes through its queue to `discard`. @throws without Postfix, and without
+ * root.
+ */
 export async function startPostfixServer(
   material: BenchMaterial,
   { asks, smtpPort }: { readonly asks: boolean; readonly smtpPort: number },

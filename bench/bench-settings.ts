@@ -19,11 +19,16 @@ import {
 /** Settings of a measurement, as `d<n>.example.net` with an MX host of the same name. */
 export interface BenchSettings {
   readonly domains: number;
-  /** MX hosts that all domains share, each domain has one of them; absent = each domain has an MX host of the same name. */
+  /**
+   * MX hosts that all domains share, each domain has one of them; absent = each domain has an MX host of the
+   * same name.
+   */
   readonly sharedHosts?: number;
   /** Number of domains with a separate certificate, from the first; the others present the edge's default. */
   readonly ownCertificates?: { readonly count: number; readonly material: CertificateMaterial };
-  /** PEM of the roots of the client certificates that every domain requires; null = no domain requests one. */
+  /**
+   * PEM of the roots of the client certificates that every domain requires; null = no domain requests one.
+   */
   readonly clientRootPem?: string | null;
   /** Level of every domain. */
   readonly level: "accept" | "require";
@@ -55,8 +60,8 @@ export const placesIn = (directory: string): { readonly database: string; readon
 });
 
 /**
- * Writes settings into a new database and vault below `directory`, as one transaction and without the log: a million
- * commits would take minutes, and the measured code reads only the tables.
+ * Writes settings into a new database and vault below `directory`, as one transaction and without the log: a
+ * million commits would take minutes, and the measured code reads only the tables.
  */
 export async function writeSettings(directory: string, settings: BenchSettings): Promise<void> {
   const places = placesIn(directory);

@@ -1,6 +1,6 @@
 /**
- * Cost of importing an API of hono, zod-openapi and the DynamoDB client without Postern: the baseline with which
- * bench/import-cpu.ts compares the functions.
+ * Cost of importing an API of hono, zod-openapi and the DynamoDB client without Postern: the baseline with
+ * which bench/import-cpu.ts compares the functions.
  */
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";

@@ -71,7 +71,9 @@ export async function measureManyDomains({ scratch, rounds, note }: RunOptions):
   }
 }
 
-/** A million domains in the snapshot of a worker without connections: with 1,000 MX hosts, and with one each. */
+/**
+ * A million domains in the snapshot of a worker without connections: with 1,000 MX hosts, and with one each.
+ */
 export async function measureMillion({ scratch, note }: RunOptions): Promise<readonly Finding[]> {
   const material = makeMaterial(join(scratch, "million"), "ecdsa-p256");
   const measure = async (title: string, sharedHosts?: number): Promise<readonly Finding[]> => {

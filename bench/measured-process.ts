@@ -25,7 +25,9 @@ export interface MeasuredServer extends ServerPorts {
 /** A start that takes longer has failed; a million domains take less than this. */
 const STARTS_WITHIN_MS = 180_000;
 
-/** The server's side: reports its address, replies to each message with its usage, and ends with its parent. */
+/**
+ * The server's side: reports its address, replies to each message with its usage, and ends with its parent.
+ */
 export function serveParent(ports: ServerPorts): void {
   process.on("disconnect", () => process.exit(0));
   process.on("message", () => {

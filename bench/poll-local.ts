@@ -14,8 +14,9 @@ import { placesIn, writeSettings } from "./bench-settings.ts";
 import { findingText, machineText, savePage } from "./report.ts";
 
 /*
- * A poll without news of the embedded store, at different numbers of domains: `node bench/poll-local.ts [--save name]`.
- * The poller is the worker's own, without its pauses. bench/poll.ts counts the units of DynamoDB.
+ * A poll without news of the embedded store, at different numbers of domains: `node bench/poll-local.ts
+ * [--save name]`. The poller is the worker's own, without its pauses. bench/poll.ts counts the units of
+ * DynamoDB.
  */
 const SIZES = [10, 10_000, 100_000];
 const POLLS = 20_000;

@@ -14,11 +14,12 @@ import { createTestTable } from "../test/support/aws/test-table.ts";
 import { certificateId, certificateRecord, domainRecord } from "../test/support/records.ts";
 
 /*
- * Read units of the store on DynamoDB Local, as it counts them: `node bench/poll.ts [domains …]` (10 10000 100000).
- * Prints one JSON line for each size: polls, a list page, a full load, and what a write reads before its transaction.
- * Exits non-zero when a poll without news costs more at one size than at another.
+ * Read units of the store on DynamoDB Local, as it counts them: `node bench/poll.ts [domains …]` (10 10000
+ * 100000). Prints one JSON line for each size: polls, a list page, a full load, and what a write reads before
+ * its transaction. Exits non-zero when a poll without news costs more at one size than at another.
  *
- * Write units are not measured: DynamoDB Local counts 6 for a transaction of 7 actions, AWS 2 for each begun KB of each.
+ * Write units are not measured: DynamoDB Local counts 6 for a transaction of 7 actions, AWS 2 for each begun
+ * KB of each.
  */
 const SIZES = process.argv.slice(2).map(Number);
 const PAGE = 25;

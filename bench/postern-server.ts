@@ -19,8 +19,8 @@ import { placesIn } from "./bench-settings.ts";
 import { serveParent } from "./measured-process.ts";
 
 /*
- * The worker as local/main.ts runs it, without the API, on the settings that lie in the directory named by the first
- * argument. Only the delivery differs: it reads a message to its end and discards it.
+ * The worker as local/main.ts runs it, without the API, on the settings that lie in the directory named by
+ * the first argument. Only the delivery differs: it reads a message to its end and discards it.
  */
 const discarding: DeliveryTarget = {
   begin: () => ({

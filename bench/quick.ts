@@ -7,8 +7,9 @@ import type { MeasuredServer } from "./measured-process.ts";
 import { median } from "./report.ts";
 
 /*
- * A measurement for CI, without a load generator and on any machine: CPU of a STARTTLS session beside bare smtp-server.
- * `node bench/quick.ts` prints the ratio and exits with 1 when it is far too high; bench/session.ts measures precisely.
+ * A measurement for CI, without a load generator and on any machine: CPU of a STARTTLS session beside bare
+ * smtp-server. `node bench/quick.ts` prints the ratio and exits with 1 when it is far too high;
+ * bench/session.ts measures precisely.
  */
 const ROUNDS = 5;
 const SESSIONS = 120;

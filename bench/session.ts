@@ -12,8 +12,9 @@ import { measureRows, ROWS } from "./session-rows.ts";
  *
  *   SMTPLOAD=program node bench/session.ts [--rounds 5] [--rows ecdsa,idle] [--many] [--million] [--save name]
  *
- * Without --rows every row is measured; --many adds 100,000 domains, --million a million. --save writes the page to
- * bench/results. Compare numbers of one run only: servers take turns in it, so that what else the machine does falls on all.
+ * Without --rows every row is measured; --many adds 100,000 domains, --million a million. --save writes the
+ * page to bench/results. Compare numbers of one run only: servers take turns in it, so that what else the
+ * machine does falls on all.
  */
 
 const { values } = parseArgs({

@@ -3,8 +3,8 @@ import { promisify } from "node:util";
 import { z } from "zod";
 
 /*
- * The load generator is a program in C (epoll and OpenSSL), because a client in Node costs more than the server that
- * is measured. It is not part of this repository: SMTPLOAD names the program.
+ * The load generator is a program in C (epoll and OpenSSL), because a client in Node costs more than the
+ * server that is measured. It is not part of this repository: SMTPLOAD names the program.
  */
 
 const percentiles = z.object({ n: z.number(), p50: z.number() });

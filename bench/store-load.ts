@@ -9,8 +9,8 @@ import type { Store } from "../core/store/store.ts";
 import { BUILT_AT, domainRecord } from "../test/support/records.ts";
 
 /*
- * The embedded store at many domains: `node bench/store-load.ts [domains]` (100000). Prints one JSON line: full load
- * and the longest pause of the process in it, polls without news, commits, one list page.
+ * The embedded store at many domains: `node bench/store-load.ts [domains]` (100000). Prints one JSON line:
+ * full load and the longest pause of the process in it, polls without news, commits, one list page.
  */
 const count = Number(process.argv[2] ?? 100_000);
 

@@ -11,10 +11,11 @@ import { machineText, savePage } from "./report.ts";
 import type { WriterOrder, WriterResult } from "./writer-process.ts";
 
 /*
- * Writes of domains by many instances of the API at the same time, as Lambda runs them: none knows of the others.
- * `node bench/writers.ts [seconds] [instances …]` (20 1 10 30 100). Against DynamoDB Local behind a proxy that gives each
- * read 4 ms, each write of one item 6 ms and each transaction 20 ms. Each instance writes its next domain when the one before was
- * answered; `shared` rows have all domains on one MX host. Prints a Markdown table and keeps it in bench/results.
+ * Writes of domains by many instances of the API at the same time, as Lambda runs them: none knows of the
+ * others. `node bench/writers.ts [seconds] [instances …]` (20 1 10 30 100). Against DynamoDB Local behind a
+ * proxy that gives each read 4 ms, each write of one item 6 ms and each transaction 20 ms. Each instance
+ * writes its next domain when the one before was answered; `shared` rows have all domains on one MX host.
+ * Prints a Markdown table and keeps it in bench/results.
  */
 const [seconds = 20, ...given] = process.argv.slice(2).map(Number);
 const INSTANCES = given.length > 0 ? given : [1, 10, 30, 100];

@@ -1,4 +1,7 @@
-/** Map of at most `capacity` entries: one more evicts the least recently used. `get` and `set` are uses, `peek` is none. */
+/**
+ * Map of at most `capacity` entries: one more evicts the least recently used. `get` and `set` are uses,
+ * `peek` is none.
+ */
 export class BoundedMap<Key, Value> {
   readonly #capacity: number;
   readonly #entries = new Map<Key, Value>();

@@ -13,7 +13,10 @@ export interface VariableProblem {
   readonly reason: string;
 }
 
-/** One or more variables are wrong or missing. The message has a line for each: its name and the reason, never a value. */
+/**
+ * One or more variables are wrong or missing. The message has a line for each: its name and the reason, never
+ * a value.
+ */
 export class WrongEnvironment extends Error {
   override readonly name = "WrongEnvironment";
   readonly problems: readonly VariableProblem[];

@@ -15,8 +15,8 @@ export interface Issue {
 }
 
 /**
- * The request can never work, whatever is stored: syntax, type, enum, format, unknown field. Maps to HTTP 400.
- * Messages are safe to show; they may quote the caller's own input, never a secret.
+ * The request can never work, whatever is stored: syntax, type, enum, format, unknown field. Maps to HTTP
+ * 400. Messages are safe to show; they may quote the caller's own input, never a secret.
  */
 export class InvalidInput extends Error {
   override readonly name = "InvalidInput";
@@ -117,11 +117,15 @@ export class Unavailable extends Error {
 }
 
 /**
- * There is no room to write. Maps to HTTP 507: repeating does not help before an operator has made room. The message may be shown.
+ * There is no room to write. Maps to HTTP 507: repeating does not help before an operator has made room. The
+ * message may be shown.
  */
 export class StorageFull extends Unavailable {}
 
-/** A stored item cannot be read by this release, or its hash does not match. Maps to HTTP 409; the cause is for logs only. */
+/**
+ * A stored item cannot be read by this release, or its hash does not match. Maps to HTTP 409; the cause is
+ * for logs only.
+ */
 export class Unreadable extends Error {
   override readonly name = "Unreadable";
 }

@@ -1,6 +1,7 @@
 /**
- * Codes of single mistakes in a request: `errors[].code` of a problem document, with the meaning that docs/error-codes.md shows.
- * The type of an issue takes no other, the OpenAPI document lists them, and test/structure asks for the row of each.
+ * Codes of single mistakes in a request: `errors[].code` of a problem document, with the meaning that
+ * docs/error-codes.md shows. The type of an issue takes no other, the OpenAPI document lists them, and
+ * test/structure asks for the row of each.
  */
 export const ISSUE_CODES = {
   // The form of a request.

@@ -1,4 +1,7 @@
-/** Names and levels of the events that programs log. docs/logs-and-metrics.md has a row for each; alarms name them by type. */
+/**
+ * Names and levels of the events that programs log. docs/logs-and-metrics.md has a row for each; alarms name
+ * them by type.
+ */
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

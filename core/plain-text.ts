@@ -2,13 +2,15 @@
 
 import { InvalidInput } from "./errors.ts";
 
-/** The first `limit` UTF-16 units of a text that others chose, without half of a surrogate pair at the end. */
+/**
+ * The first `limit` UTF-16 units of a text that others chose, without half of a surrogate pair at the end.
+ */
 export const cutText = (text: string, limit: number): string =>
   text.slice(0, limit).replace(/[\ud800-\udbff]$/, "");
 
 /**
- * Formats of single fields of a domain. Each checks that a text is the one canonical spelling, so that what was
- * written is what is read back and what is compared.
+ * Formats of single fields of a domain. Each checks that a text is the one canonical spelling, so that what
+ * was written is what is read back and what is compared.
  *
  * @throws InvalidInput with a sentence for people; where there is a canonical spelling, the message shows it.
  */
@@ -18,7 +20,8 @@ export type FormatCheck = (text: string) => void;
 export const checkPlainText: FormatCheck = (text) => {
   if (/[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(text))
     throw new InvalidInput("holds control characters or characters that change the direction of text");
-  // Texts are shown to every reader, and logged as changes. RFC 7468 section 2; OpenSSH's, PGP's and PuTTY's own forms.
+  // Texts are shown to every reader, and logged as changes. RFC 7468 section 2; OpenSSH's, PGP's and PuTTY's
+  // own forms.
   if (/BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File/i.test(text))
     throw new InvalidInput("holds a private key; replace that key, since it was sent as plain text");
 };

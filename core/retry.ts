@@ -1,4 +1,7 @@
-/** Retries: the exponential backoff of every loop that tries again, and the loop of those that have a deadline. */
+/**
+ * Retries: the exponential backoff of every loop that tries again, and the loop of those that have a
+ * deadline.
+ */
 
 export interface Backoff {
   readonly firstMs: number;
@@ -32,7 +35,9 @@ export interface Retry<T> extends Backoff {
   readonly tooLate: (failure: unknown) => unknown;
 }
 
-/** Makes attempts, with pauses of full jitter between them, until one has a value or the deadline is reached. */
+/**
+ * Makes attempts, with pauses of full jitter between them, until one has a value or the deadline is reached.
+ */
 export async function retryWithBackoff<T>({
   effects,
   deadline,

@@ -1,13 +1,16 @@
 import type * as z from "zod";
 
 /*
- * Checks by the compiler that no list of fields is behind its type. TypeScript accepts a copy or a schema without an
- * optional field, and the field would be lost on its way. These checks have no effect at run time.
+ * Checks by the compiler that no list of fields is behind its type. TypeScript accepts a copy or a schema
+ * without an optional field, and the field would be lost on its way. These checks have no effect at run time.
  */
 
 type Scalar = string | number | boolean | null | undefined;
 
-/** Paths of the fields of T and of what they hold, optional ones too: `"tls"`, `"tls.server"`, `"tls.server.level"`. */
+/**
+ * Paths of the fields of T and of what they hold, optional ones too: `"tls"`, `"tls.server"`,
+ * `"tls.server.level"`.
+ */
 export type FieldPath<T> = T extends Scalar
   ? never
   : T extends readonly (infer Item)[]
@@ -26,7 +29,10 @@ type SameFields<Given, Wanted, Not = never> = Named<
 
 type Named<Key extends string, Path> = [Path] extends [never] ? unknown : { readonly [K in Key]: Path };
 
-/** The schema given; does not compile unless its output has the fields of Wanted at every depth, but for the paths `Not`. */
+/**
+ * The schema given; does not compile unless its output has the fields of Wanted at every depth, but for the
+ * paths `Not`.
+ */
 export const schemaOf =
   <Wanted, Not extends FieldPath<Wanted> = never>() =>
   <S extends z.ZodType>(schema: S & SameFields<z.output<S>, Wanted, Not>): S =>

@@ -1,6 +1,7 @@
 /**
- * Sweeps and their intervals in minutes: what happens without a request. On AWS EventBridge calls the schedule's function for each
- * (infra/schedule.ts); on one machine timers of the process run those that have something to do there (local/schedule.ts).
+ * Sweeps and their intervals in minutes: what happens without a request. On AWS EventBridge calls the
+ * schedule's function for each (infra/schedule.ts); on one machine timers of the process run those that have
+ * something to do there (local/schedule.ts).
  */
 export const SWEEP_MINUTES = {
   /** The snapshot, for edges that start while the table cannot be read. */

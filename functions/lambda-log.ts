@@ -8,7 +8,9 @@ export interface LambdaLogOptions {
   readonly write: (line: string) => void;
 }
 
-/** The log of a function, for CloudWatch Logs. No logging library: it would be a tenth of the API's bundle. */
+/**
+ * The log of a function, for CloudWatch Logs. No logging library: it would be a tenth of the API's bundle.
+ */
 export const createLambdaLog =
   ({ level: lowest, now, write }: LambdaLogOptions): Log =>
   (event, fields) => {

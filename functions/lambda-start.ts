@@ -6,8 +6,9 @@ import { EXIT_WRONG_ENVIRONMENT, WrongEnvironment } from "../core/environment.ts
 const STDERR = 2;
 
 /**
- * Reads the environment of a function that is starting. A wrong one ends the process with 78, which Lambda shows as
- * `Runtime exited with error: exit status 78`, after a line for each variable: its name and the reason.
+ * Reads the environment of a function that is starting. A wrong one ends the process with 78, which Lambda
+ * shows as `Runtime exited with error: exit status 78`, after a line for each variable: its name and the
+ * reason.
  */
 export function configOrExit<Config>(read: () => Config): Config {
   try {

@@ -9,7 +9,9 @@ import type { Writers } from "./writers.ts";
 
 const MINUTE = 60;
 const HOUR = 3600;
-/** Longer than the interruption of a deployment, shorter than the delay that a sender's queue would report. */
+/**
+ * Longer than the interruption of a deployment, shorter than the delay that a sender's queue would report.
+ */
 const STALE_SECONDS = 60;
 /** Share of a function's memory and time: at 100 % Lambda kills the function. */
 const NEARLY_ALL = 0.8;
@@ -30,9 +32,9 @@ type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okAction
 type Alarm = (name: string, args: AlarmArgs) => aws.cloudwatch.MetricAlarm;
 
 /**
- * Alarms of a stage. Each names its metric with the dimensions that it is emitted with. Where several things can fail
- * apart from each other (certificates, next hops, stored items), the alarm counts those that newly failed: on the state, one that
- * an operator has left alone would keep it ringing and hide all others.
+ * Alarms of a stage. Each names its metric with the dimensions that it is emitted with. Where several things
+ * can fail apart from each other (certificates, next hops, stored items), the alarm counts those that newly
+ * failed: on the state, one that an operator has left alone would keep it ringing and hide all others.
  */
 export function createAlarms(settings: Settings, parts: AlarmParts): readonly aws.cloudwatch.MetricAlarm[] {
   const topic = new sst.aws.SnsTopic("Alarms");
@@ -71,7 +73,10 @@ const above = (threshold: $util.Input<number>) =>
 const below = (threshold: number) => ({ comparisonOperator: "LessThanThreshold", threshold }) as const;
 /** Seconds of a period, and how many of them must breach. */
 const during = (period: number, evaluationPeriods = 1) => ({ period, evaluationPeriods });
-/** Edges write their metrics every minute; without them `EdgesSilent` is raised, so other alarms ignore missing values. */
+/**
+ * Edges write their metrics every minute; without them `EdgesSilent` is raised, so other alarms ignore
+ * missing values.
+ */
 const QUIET = { treatMissingData: "notBreaching" } as const;
 /** A new failure, in the minute in which an edge detects it. */
 const NEWLY = { event: true, statistic: "Sum", ...during(MINUTE), ...atLeast(1), ...QUIET } as const;
@@ -126,7 +131,8 @@ function alarmsOfCapacity(alarm: Alarm, { edges }: Settings): void {
   if (edges.max === edges.min) return;
   alarm("EdgesAtMaximum", {
     ...edgeMetric("ConnectionsOpen"),
-    // Each edge writes one line a minute, so their number is that of the values. A deployment doubles it for some minutes.
+    // Each edge writes one line a minute, so their number is that of the values. A deployment doubles it for
+    // some minutes.
     ...during(MINUTE, 15),
     datapointsToAlarm: 12,
     ...atLeast(edges.max),
@@ -183,7 +189,10 @@ function alarmsOfEdges(alarm: Alarm): void {
   });
 }
 
-/** Alarms of the copies in another region. A full load there tolerates delays under 15 minutes (adapters/aws/dynamodb-load.ts). */
+/**
+ * Alarms of the copies in another region. A full load there tolerates delays under 15 minutes
+ * (adapters/aws/dynamodb-load.ts).
+ */
 const LATE_MS = 60_000;
 
 function alarmsOfCopies(alarm: Alarm, table: Table, { region, from, to, rule }: Replication): void {

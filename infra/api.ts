@@ -47,8 +47,8 @@ export function createApi(settings: Settings, { table, storage }: ApiParts) {
   });
   const handler = createHandler(settings, { table, storage });
   const openRoutes = OPEN_ROUTES.map((route) => api.route(route, handler.arn));
-  // The keys come from the routes, so that the stage waits for them: SST creates it first, and API Gateway rejects
-  // settings of a route that does not exist ("Unable to find Route by key").
+  // The keys come from the routes, so that the stage waits for them: SST creates it first, and API Gateway
+  // rejects settings of a route that does not exist ("Unable to find Route by key").
   openSettings.resolve(
     openRoutes.map(({ nodes }) => ({
       routeKey: nodes.route.routeKey,

@@ -3,10 +3,15 @@ import { parseDeliveryAllow } from "../core/delivery/delivery-allow.ts";
 import { type ConsentVariable, WrongSetting } from "./deploy-variables.ts";
 import type { Delivery, Settings } from "./settings.ts";
 
-/** Values in force of a deployment, by variable, as text. None is empty, since the parameter store rejects empty values. */
+/**
+ * Values in force of a deployment, by variable, as text. None is empty, since the parameter store rejects
+ * empty values.
+ */
 export type ValuesInForce = Readonly<Record<ConsentVariable, string>>;
 
-/** Values that other systems rely on. A missing variable has its default here, so that the change is detected. */
+/**
+ * Values that other systems rely on. A missing variable has its default here, so that the change is detected.
+ */
 export function valuesOf(settings: Settings): ValuesInForce {
   const { authorizer, edge } = settings;
   const jwt = authorizer.kind === "jwt" ? authorizer : { issuer: "none", audiences: [], scopes: [] };
@@ -61,8 +66,8 @@ const BEFORE_THE_VARIABLE: Readonly<Partial<Record<ConsentVariable, string>>> = 
 
 export interface Change {
   /**
-   * Values in force since the last deployment; empty before the first one. A variable unknown to it is absent, and is not
-   * compared unless BEFORE_THE_VARIABLE has its value.
+   * Values in force since the last deployment; empty before the first one. A variable unknown to it is
+   * absent, and is not compared unless BEFORE_THE_VARIABLE has its value.
    */
   readonly before: Readonly<Partial<Record<ConsentVariable, string>>>;
   readonly after: ValuesInForce;
@@ -75,11 +80,13 @@ export interface Change {
  *
  * @throws ChangeWithoutConsent that shows each value before and after.
  * @throws WrongSetting for a stage that would lose a zone, even with consent.
- * @throws WrongSetting for consent to a variable that does not change: left in a file, it would let the next change pass.
+ * @throws WrongSetting for consent to a variable that does not change: left in a file, it would let the next
+ *   change pass.
  */
 export function requireConsent({ before: written, after, consent }: Change): void {
   const before = Object.keys(written).length === 0 ? written : { ...BEFORE_THE_VARIABLE, ...written };
-  // The provider replaces a load balancer that loses a zone, and the new one cannot have addresses that the old one still has.
+  // The provider replaces a load balancer that loses a zone, and the new one cannot have addresses that the
+  // old one still has.
   if (Number(before.POSTERN_ZONES ?? 0) > Number(after.POSTERN_ZONES))
     throw new WrongSetting("POSTERN_ZONES", `is ${before.POSTERN_ZONES ?? ""}, and cannot become less`);
   const names = Object.keys(after) as readonly ConsentVariable[];

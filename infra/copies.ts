@@ -17,9 +17,10 @@ export interface Replication {
 const RULE = "copies";
 
 /**
- * Copies of settings and keys in another region, for edges there and for a failover. The table is replicated in both directions
- * (MREC: the strong mode of global tables has no transactions), so one region writes (adapters/aws/take-over.ts); objects go one way.
- * The copy has a separate KMS key: S3 encrypts replicas anew, and treats a multi-region key as one of its region.
+ * Copies of settings and keys in another region, for edges there and for a failover. The table is replicated
+ * in both directions (MREC: the strong mode of global tables has no transactions), so one region writes
+ * (adapters/aws/take-over.ts); objects go one way. The copy has a separate KMS key: S3 encrypts replicas
+ * anew, and treats a multi-region key as one of its region.
  */
 export function createCopies(
   { standbyRegion, isProduction }: Settings,

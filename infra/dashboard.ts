@@ -17,7 +17,9 @@ interface Graph {
   readonly metrics: readonly Metric[];
 }
 
-/** One page of a stage: the alarms, a graph for each row of the edges' table of metrics, and the schedule's. */
+/**
+ * One page of a stage: the alarms, a graph for each row of the edges' table of metrics, and the schedule's.
+ */
 export function createDashboard(alarms: readonly aws.cloudwatch.MetricAlarm[]): aws.cloudwatch.Dashboard {
   const region = aws.getRegionOutput().region;
   return new aws.cloudwatch.Dashboard("Dashboard", {

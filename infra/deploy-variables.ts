@@ -6,7 +6,10 @@ interface DeployVariable {
   readonly needsConsent?: true;
 }
 
-/** Every variable of a deployment, besides those of AWS tools. The only table of their names; docs/deploy.md repeats it. */
+/**
+ * Every variable of a deployment, besides those of AWS tools. The only table of their names; docs/deploy.md
+ * repeats it.
+ */
 export const DEPLOY_VARIABLES = {
   POSTERN_SMTP_NAME: {
     defaultText: "none in production; elsewhere `mx.<stage>.postern.test`",

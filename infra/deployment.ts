@@ -11,7 +11,9 @@ import { createTable } from "./table.ts";
 import { createWorker } from "./worker.ts";
 import { createWriters } from "./writers.ts";
 
-/** Creates all resources of a stage. @returns the addresses and names that an operator needs (docs/deploy.md). */
+/**
+ * Creates all resources of a stage. @returns the addresses and names that an operator needs (docs/deploy.md).
+ */
 export async function deployment() {
   const settings = readSettings($app.stage, process.env);
   const inForce = valuesOf(settings);

@@ -32,7 +32,9 @@ export const writerEnvironment = (table: Table, storage: Storage): Record<AwsVar
   KEY_KMS_KEY_ID: storage.key.arn,
 });
 
-/** Parameters of the check of a certificate before it is written: the edges' cipher suites and security level. */
+/**
+ * Parameters of the check of a certificate before it is written: the edges' cipher suites and security level.
+ */
 export const ciphersOf = ({ TLS_CIPHERS }: Settings["edge"]): Environment<"TLS_CIPHERS"> =>
   TLS_CIPHERS === undefined ? {} : { TLS_CIPHERS };
 

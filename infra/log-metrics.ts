@@ -8,9 +8,15 @@ export interface LogMetric {
   readonly value: `$.${string}` | number;
 }
 
-/** Metrics from the log of the schedule (functions/schedule/sweeps.ts). The edges write metrics of their own (worker/telemetry/metric-table.ts). */
+/**
+ * Metrics from the log of the schedule (functions/schedule/sweeps.ts). The edges write metrics of their own
+ * (worker/telemetry/metric-table.ts).
+ */
 export const SCHEDULE_LOG_METRICS = {
-  /** Days until the first certificate in use expires; without one, `soonestDays` is not logged and the metric has no value. */
+  /**
+   * Days until the first certificate in use expires; without one, `soonestDays` is not logged and the metric
+   * has no value.
+   */
   daysLeft: { name: "CertificateDaysLeft", event: "expiry-swept", value: "$.soonestDays" },
   /** Certificates in use that reached 14, 7, 3, 1 or 0 days since the previous sweep. */
   reached: { name: "CertificatesReachedWarning", event: "expiry-swept", value: "$.reached" },

@@ -1,6 +1,8 @@
 import type { Settings } from "./settings.ts";
 
-/** Network of the edges: public subnets without NAT, and a fixed address for each zone of the load balancer. */
+/**
+ * Network of the edges: public subnets without NAT, and a fixed address for each zone of the load balancer.
+ */
 export function createNetwork({ zones, isProduction }: Settings) {
   const vpc = new sst.aws.Vpc("Network", {
     az: zonesOfRegion(zones),
@@ -22,8 +24,8 @@ export function createNetwork({ zones, isProduction }: Settings) {
       routeTableIds: vpc.nodes.publicRouteTables.apply((tables) => tables.map((table) => table.id)),
     });
   }
-  // An MX host must have address records (RFC 2181 section 10.3), at customers who cannot point an alias at a load
-  // balancer: so its addresses must not change when a resource behind them is replaced.
+  // An MX host must have address records (RFC 2181 section 10.3), at customers who cannot point an alias at a
+  // load balancer: so its addresses must not change when a resource behind them is replaced.
   const addresses = Array.from(
     { length: zones },
     (_, index) => new aws.ec2.Eip(`SmtpAddress${index + 1}`, { domain: "vpc" }, { protect: isProduction }),

@@ -39,7 +39,10 @@ export async function readValuesInForce(): Promise<Partial<Record<ConsentVariabl
   );
 }
 
-/** Parameters with a stage's names, the policy for callers of its API, and the values that the next deployment is compared with. */
+/**
+ * Parameters with a stage's names, the policy for callers of its API, and the values that the next deployment
+ * is compared with.
+ */
 export function createOutputs(settings: Settings, parts: OutputParts, inForce: ValuesInForce): void {
   const { network, storage, table, worker, writers } = parts;
   const parameter = (name: string, value: $util.Input<string>): void => {
@@ -71,7 +74,8 @@ export function createOutputs(settings: Settings, parts: OutputParts, inForce: V
     new aws.ssm.Parameter(
       `InForce-${variable}`,
       { name: pathOf(`${IN_FORCE}/${variable}`), type: "String", value },
-      // Written last: after a deployment that failed half-way, the next is compared with the last successful one.
+      // Written last: after a deployment that failed half-way, the next is compared with the last successful
+      // one.
       { ...GOES_WITH_ITS_VALUE, dependsOn: last },
     );
   }

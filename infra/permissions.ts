@@ -41,7 +41,10 @@ export const readIndex = (table: Table): readonly Permission[] => [
   { actions: ["dynamodb:Query"], resources: [$interpolate`${table.arn}/index/${KEYS.index.name}`] },
 ];
 
-/** An edge may change its report, but no settings. A condition cannot name a single task, so a task may write another's report. */
+/**
+ * An edge may change its report, but no settings. A condition cannot name a single task, so a task may write
+ * another's report.
+ */
 export const writeEdgeReports = (table: Table): readonly Permission[] => [
   {
     actions: ["dynamodb:PutItem", "dynamodb:DeleteItem"],
@@ -66,14 +69,20 @@ export const keyObjects = (
   { actions, resources: prefixes.map((prefix) => $interpolate`${keys.arn}/${PREFIXES[prefix]}*`) },
 ];
 
-/** Without it S3 returns 403 for an absent object, and "no such key" cannot be distinguished from "no permission". */
+/**
+ * Without it S3 returns 403 for an absent object, and "no such key" cannot be distinguished from "no
+ * permission".
+ */
 export const listKeyObjects = ({ keys }: Storage): readonly Permission[] => [
   { actions: ["s3:ListBucket"], resources: [keys.arn] },
 ];
 
 type KeyAction = "kms:Decrypt" | "kms:GenerateDataKey" | "kms:Encrypt";
 
-/** The product's key, through S3 and for one bucket: with a Bucket Key its context is the bucket's ARN, else the object's. */
+/**
+ * The product's key, through S3 and for one bucket: with a Bucket Key its context is the bucket's ARN, else
+ * the object's.
+ */
 export function useKey(
   { key }: Storage,
   bucket: $util.Output<string>,

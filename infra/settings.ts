@@ -44,11 +44,17 @@ export type ApiAuthorizer =
       readonly scopes: readonly string[];
     };
 
-/** `primary`: on a table and buckets that it creates. `standby`: only edges, on the copies; `takeover`: all, on the copies. */
+/**
+ * `primary`: on a table and buckets that it creates. `standby`: only edges, on the copies; `takeover`: all,
+ * on the copies.
+ */
 export const DEPLOYMENT_ROLES = ["primary", "standby", "takeover"] as const;
 export type DeploymentRole = (typeof DEPLOYMENT_ROLES)[number];
 
-/** Source of a client's address at the edges. `preserve`: its packets; `proxy-v2`: the balancer's PROXY header. */
+/**
+ * Source of a client's address at the edges. `preserve`: its packets; `proxy-v2`: the balancer's PROXY
+ * header.
+ */
 const CLIENT_ADDRESSES = ["preserve", "proxy-v2"] as const;
 type ClientAddress = (typeof CLIENT_ADDRESSES)[number];
 
@@ -99,7 +105,10 @@ const REGION: Form = {
 const PARAMETER = /^ssm:(?<name>\/[\w./-]{1,1000})$/;
 /** A value is kept in a parameter, which holds 4 KB; a list may grow when it is written in full. */
 const MOST_CHARACTERS = 2_048;
-/** Stops a typing error: a target group takes 500 targets, and a deployment runs old and new edges (docs/adr/0025). */
+/**
+ * Stops a typing error: a target group takes 500 targets, and a deployment runs old and new edges
+ * (docs/adr/0025).
+ */
 const MOST_EDGES = 100;
 /** Fixed quotas of API Gateway for an authorizer and a route ("Quotas for … an HTTP API"). */
 const MOST_AUDIENCES = 50;
@@ -108,8 +117,8 @@ const MOST_SCOPES = 10;
 const MOST_CONNECTIONS = 30_000;
 
 /**
- * Reads the operator's settings. An empty variable counts as not set. Variables of the edges are read by the edges' parsers,
- * so that an invalid value ends the deployment here, before edges fail to start.
+ * Reads the operator's settings. An empty variable counts as not set. Variables of the edges are read by the
+ * edges' parsers, so that an invalid value ends the deployment here, before edges fail to start.
  *
  * @throws WrongSetting
  */

@@ -17,8 +17,8 @@ interface MemoryRange {
 }
 
 /**
- * GB that Fargate supports for Linux, by vCPU, without 0.5 GB: an edge needs more ("Task CPU and memory" in the developer guide of
- * Amazon ECS).
+ * GB that Fargate supports for Linux, by vCPU, without 0.5 GB: an edge needs more ("Task CPU and memory" in
+ * the developer guide of Amazon ECS).
  */
 export const FARGATE_MEMORY: ReadonlyMap<number, MemoryRange> = new Map([
   [0.25, { least: 1, most: 2, step: 1 }],

@@ -12,7 +12,10 @@ const BACKUPS = { prefix: PREFIXES.backup, days: 1 } as const;
 /** Where mail goes in the deployment's own bucket. */
 export const MAIL_PREFIX = "inbox";
 
-/** The product's KMS key, the bucket of private keys, and the bucket for mail unless the operator named another route. */
+/**
+ * The product's KMS key, the bucket of private keys, and the bucket for mail unless the operator named
+ * another route.
+ */
 export function createStorage(settings: Settings, copies: Copies | null) {
   return copies === null ? createOwnStorage(settings) : createStorageOnCopies(settings, copies);
 }
@@ -49,8 +52,9 @@ export function createStandbyStorage({ region, isProduction }: Where & { readonl
 }
 
 /**
- * Not protected: Pulumi rejects a deployment that removes a protected resource from the program, and POSTERN_DELIVERY removes
- * this one. In production the bucket then stays in AWS with its mail, since the stage retains removed resources.
+ * Not protected: Pulumi rejects a deployment that removes a protected resource from the program, and
+ * POSTERN_DELIVERY removes this one. In production the bucket then stays in AWS with its mail, since the
+ * stage retains removed resources.
  */
 const createMail = ({ delivery, isProduction }: Settings, key: aws.kms.Key): sst.aws.Bucket | null =>
   delivery.kind === "own-bucket"
@@ -81,7 +85,9 @@ interface BucketOptions extends Where {
   readonly key: aws.kms.Key;
   /** Pulumi refuses to remove or replace it. */
   readonly isProtected: boolean;
-  /** Prefixes whose noncurrent versions end earlier than the others: of two rules, S3 takes the shorter time. */
+  /**
+   * Prefixes whose noncurrent versions end earlier than the others: of two rules, S3 takes the shorter time.
+   */
   readonly sooner?: readonly { readonly prefix: string; readonly days: number }[];
 }
 
@@ -108,7 +114,8 @@ function createBucket(name: string, { key, region, isProduction, isProtected, so
         versioned.captureFrom(options);
       },
       lifecycle: (args, options) => {
-        // A rule for noncurrent versions needs a bucket with versioning (the provider's page of this resource).
+        // A rule for noncurrent versions needs a bucket with versioning (the provider's page of this
+        // resource).
         options.dependsOn = versioned.resource;
         Object.assign(args, inRegion);
         args.rules = [

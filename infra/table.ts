@@ -11,8 +11,8 @@ export const KEYS: typeof TABLE_DEFINITION = {
 };
 
 /**
- * The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. DynamoDB restores into a
- * new table: a stage may use that one, while its own stays unchanged.
+ * The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. DynamoDB
+ * restores into a new table: a stage may use that one, while its own stays unchanged.
  */
 export function createTable(settings: Settings, copies: Copies | null) {
   if (copies !== null) return sst.aws.Dynamo.get("CopiedSettings", settings.table ?? copies.table);
@@ -40,7 +40,8 @@ function createOwnTable({ isProduction, standbyRegion }: Settings) {
     deletionProtection: isProduction,
     transform: {
       table: (args, options) => {
-        // All three are set although two of them are defaults: a changed default must not take effect unnoticed.
+        // All three are set although two of them are defaults: a changed default must not take effect
+        // unnoticed.
         args.billingMode = "PAY_PER_REQUEST";
         args.pointInTimeRecovery = { enabled: true, recoveryPeriodInDays: 35 };
         args.serverSideEncryption = { enabled: true };

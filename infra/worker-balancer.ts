@@ -19,9 +19,9 @@ export const LOAD_BALANCER = {
 };
 
 /**
- * The maximum of AWS. A sender that waits for the reply to its dot is silent as long as the next hop is; after AWS's
- * default of 350 s it would not receive the 250 of a message that was delivered, and would send it again. The edge's own
- * limits end silent sessions.
+ * The maximum of AWS. A sender that waits for the reply to its dot is silent as long as the next hop is;
+ * after AWS's default of 350 s it would not receive the 250 of a message that was delivered, and would send
+ * it again. The edge's own limits end silent sessions.
  */
 const IDLE_SECONDS = 6_000;
 
@@ -36,20 +36,22 @@ export const balancerTransforms = (
     captureListener(options);
   },
   target: (args: aws.lb.TargetGroupArgs): undefined => {
-    // By default a header is sent with the client's first octets, and an SMTP client waits for the greeting (ADR 0026). A group
-    // that is named in a rule is matched by the balancer's traffic, whatever the source of its packets.
+    // By default a header is sent with the client's first octets, and an SMTP client waits for the greeting
+    // (ADR 0026). A group that is named in a rule is matched by the balancer's traffic, whatever the source
+    // of its packets.
     const byHeader = clientAddress === "proxy-v2";
     args.proxyProtocolV2 = byHeader;
     args.preserveClientIp = String(!byHeader);
     args.deregistrationDelay = ENDING.deregisterSeconds;
     args.connectionTermination = false;
-    // By default a target that fails its checks has all its connections reset. An edge that drains fails them on purpose, and one
-    // at full load may: their sessions go on for as long as an edge may take to end, without new ones.
+    // By default a target that fails its checks has all its connections reset. An edge that drains fails them
+    // on purpose, and one at full load may: their sessions go on for as long as an edge may take to end,
+    // without new ones.
     args.targetHealthStates = [
       { enableUnhealthyConnectionTermination: false, unhealthyDrainingInterval: ENDING.killSeconds },
     ];
-    // SST checks a tcp port by TCP, which passes as soon as it is open. The worker's own /ready also knows whether it
-    // holds settings and whether it drains, and never asks the store.
+    // SST checks a tcp port by TCP, which passes as soon as it is open. The worker's own /ready also knows
+    // whether it holds settings and whether it drains, and never asks the store.
     args.healthCheck = $output(args.healthCheck).apply((health) => ({
       ...health,
       protocol: "HTTP",

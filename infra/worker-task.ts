@@ -20,15 +20,19 @@ import type { Table } from "./table.ts";
 
 /** Ports of a task. Only the load balancer can reach them. */
 export const PORTS = { smtp: 2525, health: 8081 } as const;
-/** On loopback alone: the shared listener cannot take PROXY headers. Mail comes through one of SMTP_LISTENERS either way, by one name. */
+/**
+ * On loopback alone: the shared listener cannot take PROXY headers. Mail comes through one of SMTP_LISTENERS
+ * either way, by one name.
+ */
 const SHARED_PORT = 2526;
 
 /**
- * Sequence of an edge's end. ECS deregisters it from the load balancer, waits until the target is unused, and sends SIGTERM. The
- * load balancer sends new connections for about two minutes after the deregistration, for any deregistration delay:
- * `deregisterSeconds` covers that with a minute to spare. ECS does not wait when it stops a task for another reason, so an edge
- * accepts for `acceptSeconds` after SIGTERM as well, and transactions in flight then have the rest of `drainSeconds`, which
- * counts from SIGTERM. After `killSeconds`, the maximum of Fargate, the edge is killed.
+ * Sequence of an edge's end. ECS deregisters it from the load balancer, waits until the target is unused, and
+ * sends SIGTERM. The load balancer sends new connections for about two minutes after the deregistration, for
+ * any deregistration delay: `deregisterSeconds` covers that with a minute to spare. ECS does not wait when it
+ * stops a task for another reason, so an edge accepts for `acceptSeconds` after SIGTERM as well, and
+ * transactions in flight then have the rest of `drainSeconds`, which counts from SIGTERM. After
+ * `killSeconds`, the maximum of Fargate, the edge is killed.
  */
 export const ENDING = {
   deregisterSeconds: 180,
@@ -69,7 +73,10 @@ export function environmentOf(
   };
 }
 
-/** Listener of the load balancer's connections. It must expect a PROXY header exactly when the target group sends one. */
+/**
+ * Listener of the load balancer's connections. It must expect a PROXY header exactly when the target group
+ * sends one.
+ */
 function listenerOf({ clientAddress }: Settings, cidr: string): object {
   const listener = { name: "mx", host: "0.0.0.0", port: PORTS.smtp };
   return clientAddress === "proxy-v2" ? { ...listener, proxyProtocol: true, proxyFrom: [cidr] } : listener;
@@ -130,8 +137,9 @@ interface Container {
 }
 
 /**
- * Set explicitly, since an account may have another default: a log driver that blocks would stop an edge while CloudWatch
- * Logs cannot be reached. Lines that do not fit into the buffer are lost; it is part of the task's memory.
+ * Set explicitly, since an account may have another default: a log driver that blocks would stop an edge
+ * while CloudWatch Logs cannot be reached. Lines that do not fit into the buffer are lost; it is part of the
+ * task's memory.
  */
 const LOG_DELIVERY = { mode: "non-blocking", "max-buffer-size": "10m" } as const;
 

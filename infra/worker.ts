@@ -12,8 +12,9 @@ const edgeLogGroup = (): string => `/postern/${$app.stage}/edge`;
 const LIVE = `http://127.0.0.1:${PORTS.health}/live`;
 
 /**
- * For an edge that starts, until `/ready` answers 200: the load balancer's "unhealthy" does not count before. Eight edges that
- * start together read a million domains in 100 s at the 12,000 read units a second that a new table on demand has.
+ * For an edge that starts, until `/ready` answers 200: the load balancer's "unhealthy" does not count before.
+ * Eight edges that start together read a million domains in 100 s at the 12,000 read units a second that a
+ * new table on demand has.
  */
 const LOADING_SECONDS = 180;
 
@@ -54,8 +55,8 @@ class EdgesRolledBack extends Error {
 }
 
 /**
- * The task definition that edges run, once they are steady. The provider waits for a steady service, and a service that ECS has
- * rolled back is steady too, with the previous task definition.
+ * The task definition that edges run, once they are steady. The provider waits for a steady service, and a
+ * service that ECS has rolled back is steady too, with the previous task definition.
  *
  * @returns an output that rejects with EdgesRolledBack.
  */
@@ -70,8 +71,9 @@ const runningRelease = ({ nodes }: sst.aws.Service): $util.Output<string> =>
     });
 
 /**
- * Part of the connections that an edge may hold. Slow sessions fill it at 15 % of a vCPU, so that CPU alone would never add an
- * edge. Scaling out takes some minutes: the connections of these minutes must fit into the remaining part.
+ * Part of the connections that an edge may hold. Slow sessions fill it at 15 % of a vCPU, so that CPU alone
+ * would never add an edge. Scaling out takes some minutes: the connections of these minutes must fit into the
+ * remaining part.
  */
 const FULL_ENOUGH = 0.6;
 
@@ -90,7 +92,8 @@ function scaleByConnections({ connections }: Settings, service: sst.aws.Service)
         namespace,
         metricName,
         dimensions: Object.entries(dimensions).map(([name, value]) => ({ name, value })),
-        // Each edge publishes its own number every minute: their mean falls as edges are added, as target tracking needs.
+        // Each edge publishes its own number every minute: their mean falls as edges are added, as target
+        // tracking needs.
         statistic: "Average",
       },
       targetValue: Math.round(connections * FULL_ENOUGH),
@@ -121,8 +124,9 @@ function createService(settings: Settings, parts: WorkerParts, { group, rules }:
     ssm: secretsOf(settings),
     logging: { name: edgeLogGroup(), retention: "1 year" },
     health: {
-      // Of the image: bash alone, since a check that starts a node fails at full load. The load balancer stops sending to an
-      // edge that does not answer after 20 seconds; this one only has to find a process that hangs for minutes.
+      // Of the image: bash alone, since a check that starts a node fails at full load. The load balancer
+      // stops sending to an edge that does not answer after 20 seconds; this one only has to find a process
+      // that hangs for minutes.
       command: ["CMD", "bash", "/app/check-url.sh", LIVE],
       interval: "30 seconds",
       timeout: "20 seconds",
@@ -144,8 +148,8 @@ function createService(settings: Settings, parts: WorkerParts, { group, rules }:
       ...balancerTransforms(settings, parts.network, listener.captureFrom),
       ...taskTransforms(settings, parts),
       service: (args, options) => {
-        // ECS rejects a target group without a listener and a capacity provider that the cluster does not have; and an
-        // edge needs its routes and rules to fetch the image and to become healthy.
+        // ECS rejects a target group without a listener and a capacity provider that the cluster does not
+        // have; and an edge needs its routes and rules to fetch the image and to become healthy.
         options.dependsOn = [vpc, cluster, listener.resource, ...rules];
         args.networkConfiguration = $output(args.networkConfiguration).apply((given) => ({
           assignPublicIp: given?.assignPublicIp,

@@ -2,7 +2,10 @@ import { type ApiParts, createApi } from "./api.ts";
 import { createSchedule } from "./schedule.ts";
 import type { Settings } from "./settings.ts";
 
-/** Writers of settings and keys. A standby has none: if two regions wrote, the later write would replace the other region's. */
+/**
+ * Writers of settings and keys. A standby has none: if two regions wrote, the later write would replace the
+ * other region's.
+ */
 export const createWriters = (settings: Settings, parts: ApiParts) =>
   settings.role === "standby"
     ? null

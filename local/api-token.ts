@@ -13,8 +13,8 @@ export interface ApiToken {
 const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
 /**
- * The bearer token: the one given as API_TOKEN, else the one kept in the file, else a new one of 256 bits. What is used
- * is kept in the file (0600), so that `npm run try` and the operator find it in one place.
+ * The bearer token: the one given as API_TOKEN, else the one kept in the file, else a new one of 256 bits.
+ * What is used is kept in the file (0600), so that `npm run try` and the operator find it in one place.
  *
  * @throws StartFailure when the file is there and holds no token.
  */

@@ -30,7 +30,10 @@ export type DataFile = keyof typeof DATA_FILES;
 export interface DataDirectory {
   readonly path: string;
   fileAt(file: DataFile): string;
-  /** Others may look into it, because it was there before with something in it. What is ours in it is closed all the same. */
+  /**
+   * Others may look into it, because it was there before with something in it. What is ours in it is closed
+   * all the same.
+   */
   readonly isOpenToOthers: boolean;
   /** Lets another process use it. */
   release(): void;
@@ -39,8 +42,8 @@ export interface DataDirectory {
 const IN_USE = 5; // SQLITE_BUSY
 
 /**
- * Makes DATA_DIR (0700) where it is not there, and locks it for this process. The lock is one of the kernel on an open
- * file, so it ends with the process however that ends.
+ * Makes DATA_DIR (0700) where it is not there, and locks it for this process. The lock is one of the kernel
+ * on an open file, so it ends with the process however that ends.
  *
  * @throws StartFailure when it is no usable directory or another process uses it.
  */
@@ -69,7 +72,10 @@ function prepareDirectory(path: string): boolean {
   }
 }
 
-/** An exclusive transaction that is never ended: SQLite locks the file itself, without leaving anything to clean up. */
+/**
+ * An exclusive transaction that is never ended: SQLite locks the file itself, without leaving anything to
+ * clean up.
+ */
 function takeLock(path: string, dataDir: string): DatabaseSync {
   let database: DatabaseSync | null = null;
   try {

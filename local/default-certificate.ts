@@ -29,15 +29,17 @@ export interface DefaultCertificateOptions {
   readonly nowMs: number;
 }
 
-/** First line of a file that is ours to renew. A file without it is the operator's own and is never replaced. */
+/**
+ * First line of a file that is ours to renew. A file without it is the operator's own and is never replaced.
+ */
 const MADE_HERE =
   "# Made by Postern, which renews it. Replace the whole file, this line too, to serve your own.";
 const DAY_MS = 24 * 3600 * 1000;
 const RENEW_BEFORE_MS = 30 * DAY_MS;
 
 /**
- * The default certificate kept in a file; a new one, self-signed, where there is none or where the one made here is for
- * another name or ends within 30 days.
+ * The default certificate kept in a file; a new one, self-signed, where there is none or where the one made
+ * here is for another name or ends within 30 days.
  *
  * An expired certificate of the operator is served, with `problem`: a stopped edge would defer all mail.
  *

@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 const MODE = 0o600;
 
 /**
- * Puts a file in place whole: at no moment is there a part of it under its name, and when this returns a crash does not
- * lose it. Mode 0600.
+ * Puts a file in place whole: at no moment is there a part of it under its name, and when this returns a
+ * crash does not lose it. Mode 0600.
  */
 export function writeDurably(path: string, content: string): void {
   const temporary = join(dirname(path), `.${randomBytes(12).toString("hex")}.tmp`);

@@ -1,6 +1,6 @@
 /**
- * The FQDN of this machine without a DNS query: its host name when that has a dot, else the first name with a dot
- * that /etc/hosts gives on the line of the host name, as `hostname -f` would answer from files.
+ * The FQDN of this machine without a DNS query: its host name when that has a dot, else the first name with a
+ * dot that /etc/hosts gives on the line of the host name, as `hostname -f` would answer from files.
  *
  * @param hosts the text of /etc/hosts, empty where there is none.
  * @returns null when the machine has no name with a dot.

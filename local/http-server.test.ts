@@ -117,7 +117,9 @@ describe("the API's HTTP server", () => {
   });
 
   describe("a client that half-closes behind its request", () => {
-    /** Answers when the server has seen the client's FIN: it came before another request, which is answered. */
+    /**
+     * Answers when the server has seen the client's FIN: it came before another request, which is answered.
+     */
     async function startSlow(): Promise<number> {
       const { promise: seen, resolve } = Promise.withResolvers<void>();
       const { port } = await start(async (request) => {

@@ -29,11 +29,17 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** As bound. */
   readonly port: number;
-  /** Accepts no more connections, and resolves when requests in progress are answered, or cut after `REQUEST_TIMEOUT_MS`. */
+  /**
+   * Accepts no more connections, and resolves when requests in progress are answered, or cut after
+   * `REQUEST_TIMEOUT_MS`.
+   */
   close(): Promise<void>;
 }
 
-/** A slow client holds a socket, never more, and none that another client needs: headers, whole request, connections at one time. */
+/**
+ * A slow client holds a socket, never more, and none that another client needs: headers, whole request,
+ * connections at one time.
+ */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 5_000;
@@ -46,7 +52,8 @@ const CLOSE_STEP_MS = 50;
 const NO_HOST = "localhost";
 
 /**
- * Serves the API on this machine. What Node answers by itself, in bare status lines, is answered here as the API would.
+ * Serves the API on this machine. What Node answers by itself, in bare status lines, is answered here as the
+ * API would.
  *
  * @throws what the bind throws: the port is taken, or the address is not ours.
  */
@@ -64,8 +71,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     },
     listener,
   );
-  // A client that closes its side behind its request still reads the answer (RFC 9293 section 3.6; `nc -N`, old proxies): Node
-  // would end our side at the FIN, and a write would be made without its answer. Node's types do not have this property.
+  // A client that closes its side behind its request still reads the answer (RFC 9293 section 3.6; `nc -N`,
+  // old proxies): Node would end our side at the FIN, and a write would be made without its answer. Node's
+  // types do not have this property.
   Object.assign(server, { httpAllowHalfOpen: true });
   shareConnections(server, {
     max: MAX_CONNECTIONS,

@@ -26,7 +26,9 @@ export interface LocalProductOptions {
   readonly beginsEmpty: boolean;
   /** Takes a line that goes where the log goes, with its newline. */
   readonly writeLine: (line: string) => void;
-  /** Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way. */
+  /**
+   * Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way.
+   */
   readonly addEnding: (step: ShutdownStep) => void;
 }
 
@@ -42,7 +44,9 @@ export interface LocalProduct {
   readonly hasSettings: boolean;
 }
 
-/** Settings in DATA_DIR are read within milliseconds; a start does not wait longer where they cannot be read. */
+/**
+ * Settings in DATA_DIR are read within milliseconds; a start does not wait longer where they cannot be read.
+ */
 const FIRST_SNAPSHOT_WITHIN_MS = 10_000;
 const DAY_MS = 24 * 3600 * 1000;
 const WARN_BEFORE_MS = 30 * DAY_MS;
@@ -60,7 +64,8 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   addEnding({ name: "lock", run: async () => data.release() });
   removeIfThere(data.fileAt("running"));
   if (!options.beginsEmpty) checkDatabaseFile(data);
-  // Before anything else is made here: what a start that failed leaves must not look like a DATA_DIR that lost its settings.
+  // Before anything else is made here: what a start that failed leaves must not look like a DATA_DIR that
+  // lost its settings.
   const stores = await openStores({ data, clock, log, addEnding });
   if (!options.beginsEmpty) checkEverWritten(data, await stores.store.head());
   const token = obtainApiToken(data.fileAt("apiToken"), config.apiToken);

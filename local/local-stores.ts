@@ -74,7 +74,10 @@ async function open(path: string, { data, clock, log, addEnding }: LocalStoresOp
   };
 }
 
-/** An adapter's message and the cause behind it: `the settings database does not answer (file is not a database)`. */
+/**
+ * An adapter's message and the cause behind it: `the settings database does not answer (file is not a
+ * database)`.
+ */
 function messagesOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;

@@ -7,10 +7,11 @@ import { type DataDirectory, DATA_FILES } from "./data-directory.ts";
 import { codeOf } from "./durable-file.ts";
 
 /**
- * A DATA_DIR that was used, and whose settings are gone: served as a first start, every recipient of every domain would be
- * refused for good. A start with `--new` confirms that this is meant.
+ * A DATA_DIR that was used, and whose settings are gone: served as a first start, every recipient of every
+ * domain would be refused for good. A start with `--new` confirms that this is meant.
  *
- * @throws StartFailure when the database is absent or empty, and something else is left of an earlier Postern.
+ * @throws StartFailure when the database is absent or empty, and something else is left of an earlier
+ *   Postern.
  */
 export function checkDatabaseFile(data: DataDirectory): void {
   const path = data.fileAt("database");

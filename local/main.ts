@@ -10,8 +10,8 @@ import { helpText, type LocalConfig, parseLocalConfig } from "./local-config.ts"
 import { type LocalProduct, startLocalProduct } from "./local-product.ts";
 
 /**
- * What `npm start` runs: API and worker in one process. Standard output is a screen for people; the log goes to
- * standard error, one JSON object a line.
+ * What `npm start` runs: API and worker in one process. Standard output is a screen for people; the log goes
+ * to standard error, one JSON object a line.
  */
 
 const PACKAGE_DIR = resolve(import.meta.dirname, "..");

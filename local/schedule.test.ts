@@ -25,7 +25,10 @@ afterEach(async () => {
   rmSync(root, { recursive: true });
 });
 
-/** A vault of files and settings that name version 2 of a certificate and one trust store; the clock is the test's. */
+/**
+ * A vault of files and settings that name version 2 of a certificate and one trust store; the clock is the
+ * test's.
+ */
 function start() {
   const store = new ScriptedStore();
   const certificate = certificateRecord({ material: { version: 2, sha256: "cd".repeat(32) } });

@@ -7,8 +7,8 @@ import { runSweep } from "../functions/schedule/sweeps.ts";
 import type { Log } from "../core/log-event.ts";
 
 /**
- * Sweeps that have something to do on one machine. No `backup`: it serves edges that cannot read a table, and here the edge is
- * in the same process as its store. No `renewals`: ACM is on AWS.
+ * Sweeps that have something to do on one machine. No `backup`: it serves edges that cannot read a table, and
+ * here the edge is in the same process as its store. No `renewals`: ACM is on AWS.
  */
 const LOCAL_SWEEPS = ["expiry", "clean-up"] as const satisfies readonly Sweep[];
 
@@ -26,8 +26,9 @@ export interface LocalSchedule {
 }
 
 /**
- * Runs the sweeps of AWS's schedule in this process: once at the start, since a process may never live for a day, then each at its
- * interval, one at a time. A sweep that fails is logged and runs again at its next time.
+ * Runs the sweeps of AWS's schedule in this process: once at the start, since a process may never live for a
+ * day, then each at its interval, one at a time. A sweep that fails is logged and runs again at its next
+ * time.
  */
 export function startSchedule(options: LocalScheduleOptions): LocalSchedule {
   let isStopped = false;

@@ -6,19 +6,23 @@ const MAGIC = Buffer.from("SQLite format 3\0");
 
 /** Watches the database file of a running process. */
 export interface StoreFile {
-  /** The same port, every method of which is async, which answers Unavailable while the file is not the one that was opened, or is none of SQLite's. */
+  /**
+   * The same port, every method of which is async, which answers Unavailable while the file is not the one
+   * that was opened, or is none of SQLite's.
+   */
   guard<Port extends object>(port: Port): Port;
   /** Only after the database is closed. */
   close(): void;
 }
 
 /**
- * A process that has a deleted file open goes on reading and writing it, and SQLite serves pages from memory over a
- * damaged one: mail would be judged by settings that cannot be changed any more, and changes would be gone at the next
- * start. So the file is looked at before each call (10 µs).
+ * A process that has a deleted file open goes on reading and writing it, and SQLite serves pages from memory
+ * over a damaged one: mail would be judged by settings that cannot be changed any more, and changes would be
+ * gone at the next start. So the file is looked at before each call (10 µs).
  */
 export function watchStoreFile(path: string): StoreFile {
-  // Kept open: closing any descriptor of the file would drop SQLite's own locks (sqlite.org/howtocorrupt.html, section 2.2).
+  // Kept open: closing any descriptor of the file would drop SQLite's own locks
+  // (sqlite.org/howtocorrupt.html, section 2.2).
   const file = openSync(path, "r");
   const opened = fstatSync(file);
   const head = Buffer.alloc(MAGIC.length);

@@ -7,8 +7,8 @@ import { connectHost, httpUrl, readRunning, type Running } from "./running.ts";
 import { SmtpDialog } from "./smtp-dialog.ts";
 
 /**
- * The three lines of the first screen: `npm run try domain | plaintext | tls [DATA_DIR]`. Each shows what it does and
- * exits 0 when the result is the one on the first screen.
+ * The three lines of the first screen: `npm run try domain | plaintext | tls [DATA_DIR]`. Each shows what it
+ * does and exits 0 when the result is the one on the first screen.
  */
 
 const DOMAIN = "example.com";

@@ -8,7 +8,9 @@ interface BundleSource {
   readonly entry: string;
   /** Name of the entry file. */
   readonly file: string;
-  /** true = a separate file for each `import()`, which is neither read nor compiled before; false = one file. */
+  /**
+   * true = a separate file for each `import()`, which is neither read nor compiled before; false = one file.
+   */
   readonly splits: boolean;
 }
 
@@ -39,7 +41,10 @@ const COMMON_JS = [
   'const __dirname = __fileURLToPath(new URL(".", import.meta.url));',
 ].join("");
 
-/** zod's messages in about fifty languages, which no program here uses: a third of zod, compiled at every cold start. */
+/**
+ * zod's messages in about fifty languages, which no program here uses: a third of zod, compiled at every cold
+ * start.
+ */
 const englishOnly: Plugin = {
   name: "english-only",
   setup(building) {
@@ -50,7 +55,10 @@ const englishOnly: Plugin = {
   },
 };
 
-/** Bundles one entry for Node 24, with all that its packages bring. @param source its entry is relative to the checkout. */
+/**
+ * Bundles one entry for Node 24, with all that its packages bring. @param source its entry is relative to the
+ * checkout.
+ */
 export async function bundleEntry(
   { entry, file, splits }: BundleSource,
   directory: string,

@@ -6,7 +6,10 @@ import extractDepcruiseOptions from "dependency-cruiser/config-utl/extract-depcr
 
 /** Every folder with TypeScript of the repository; a missing one is skipped. */
 const FOLDERS = ["core", "adapters", "functions", "worker", "local", "infra", "scripts", "bench", "test"];
-/** With fewer modules the tree was not read: with a wrong parser dependency-cruiser finds no module and passes. */
+/**
+ * With fewer modules the tree was not read: with a wrong parser dependency-cruiser finds no module and
+ * passes.
+ */
 const FEWEST_MODULES = 50;
 const OF_THE_PRODUCT = /^(?:core|adapters|functions|worker|local)\/(?!.*[.]test[.]ts$)/u;
 /** The rule of .dependency-cruiser.mjs that lets types pass. */
@@ -68,7 +71,10 @@ function brokenRules({ summary }: ICruiseResult, { root, comments }: RuleContext
     );
 }
 
-/** Whether an import of `to` remains at run time: dependency-cruiser's swc parser does not distinguish type imports. */
+/**
+ * Whether an import of `to` remains at run time: dependency-cruiser's swc parser does not distinguish type
+ * imports.
+ */
 function importsValueOf(file: string, to: string): boolean {
   const tsconfigRaw = { compilerOptions: { verbatimModuleSyntax: true } };
   const { code } = transformSync(readFileSync(file, "utf8"), { loader: "ts", tsconfigRaw });

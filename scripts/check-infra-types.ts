@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { isUnpacked, NOT_UNPACKED } from "./unpack-sst.ts";
 
 /**
- * Type-checks infra/ by its own tsconfig, against SST's types. Fails where SST is not unpacked, since a check that passes
- * without reading infra/ would hide a fault; `POSTERN_INFRA=skip` leaves infra/ out.
+ * Type-checks infra/ by its own tsconfig, against SST's types. Fails where SST is not unpacked, since a check
+ * that passes without reading infra/ would hide a fault; `POSTERN_INFRA=skip` leaves infra/ out.
  */
 const ROOT = join(import.meta.dirname, "..");
 

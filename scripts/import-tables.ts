@@ -1,4 +1,7 @@
-/** The tables of who may import what, from which .dependency-cruiser.mjs makes its rules and docs/architecture.md is checked. */
+/**
+ * The tables of who may import what, from which .dependency-cruiser.mjs makes its rules and
+ * docs/architecture.md is checked.
+ */
 
 /** Folders of core/, lowest first: each may import those before it, and the files of core/ itself. */
 export const CORE_FLOORS: readonly string[] = [
@@ -13,7 +16,10 @@ export const CORE_FLOORS: readonly string[] = [
   "management",
 ];
 
-/** Folders of worker/, lowest first: each may import those before it. The files of worker/ itself stand on top. */
+/**
+ * Folders of worker/, lowest first: each may import those before it. The files of worker/ itself stand on
+ * top.
+ */
 export const WORKER_FLOORS: readonly string[] = [
   "config",
   "event",
@@ -26,7 +32,10 @@ export const WORKER_FLOORS: readonly string[] = [
   "process",
 ];
 
-/** npm packages and Node's built-in modules of each folder, without its subfolders. A folder that is not named may not exist. */
+/**
+ * npm packages and Node's built-in modules of each folder, without its subfolders. A folder that is not named
+ * may not exist.
+ */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   core: ["zod"],
   "core/name": ["ipaddr.js", "node:url"],

@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:f
 import { join } from "node:path";
 
 /**
- * Unpacks SST's platform (its components, Pulumi and the AWS provider's SDK) to `.sst/platform`, which type-checking,
- * synthesising and deploying infra/ need. It needs only packages from npm's registry, and no AWS account.
+ * Unpacks SST's platform (its components, Pulumi and the AWS provider's SDK) to `.sst/platform`, which
+ * type-checking, synthesising and deploying infra/ need. It needs only packages from npm's registry, and no
+ * AWS account.
  *
  *   node scripts/unpack-sst.ts           does nothing when the platform is unpacked already
  *   node scripts/unpack-sst.ts --check   only reports whether it is unpacked
@@ -32,7 +33,8 @@ export function isUnpacked(): boolean {
 /** @throws Error with the output of the step that failed. */
 export function unpack(): void {
   run("npm", ["ci", "--prefix", TOOLING], {});
-  // SST looks for bun under the home directory and would download it. This home directory is a separate one with bun.
+  // SST looks for bun under the home directory and would download it. This home directory is a separate one
+  // with bun.
   const home = join(TOOLING, "node_modules/.home");
   mkdirSync(join(home, ".config/sst/bin"), { recursive: true });
   const link = join(home, ".config/sst/bin/bun");

@@ -18,7 +18,10 @@ import type { Starting } from "./process/process.ts";
 import { StartFailure } from "./process/start-failure.ts";
 import { startWorker, type Worker, type WorkerOptions } from "./worker.ts";
 
-/** Parts in which an edge on AWS and one under `npm start` differ: the settings, and the certificate of the edge itself. */
+/**
+ * Parts in which an edge on AWS and one under `npm start` differ: the settings, and the certificate of the
+ * edge itself.
+ */
 export interface WorkerPorts extends Pick<WorkerOptions, "store" | "vault" | "edgeReports" | "backup"> {
   readonly config: Config;
   readonly release: string;
@@ -36,8 +39,8 @@ export interface ComposedWorker {
 const DAY_MS = 24 * 3600 * 1000;
 
 /**
- * Starts a worker on the adapters that every edge has: chain verifier, next hops, maildir, S3. What it starts is ended by the steps
- * that it adds, in reverse.
+ * Starts a worker on the adapters that every edge has: chain verifier, next hops, maildir, S3. What it starts
+ * is ended by the steps that it adds, in reverse.
  *
  * @throws StartFailure naming the variable: an address cannot be bound, or a maildir cannot be made.
  */

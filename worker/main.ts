@@ -19,7 +19,10 @@ import { type Starting, runProcess } from "./process/process.ts";
 import type { BackupSource } from "./settings/poller.ts";
 import manifest from "../package.json" with { type: "json" };
 
-/** The SMTP worker as a process on AWS: its settings come from DynamoDB and S3, and its log is on standard output. */
+/**
+ * The SMTP worker as a process on AWS: its settings come from DynamoDB and S3, and its log is on standard
+ * output.
+ */
 
 /** An edge writes no keys, so it needs no key of KMS to write them under. */
 const storesSchema = awsConfigSchema.partial({ KEY_KMS_KEY_ID: true });
@@ -53,9 +56,11 @@ function readConfig(): Environment | null {
 function readWorkerConfig(): Config {
   const config = parseConfig(process.env, { cwd: process.cwd(), hostName: hostname() });
   const problems: VariableProblem[] = [];
-  // Its default is a folder beside the settings: here that is a disk that ends with the task, and all mail with it.
+  // Its default is a folder beside the settings: here that is a disk that ends with the task, and all mail
+  // with it.
   if (!process.env["DELIVERY"]) problems.push({ variable: "DELIVERY", reason: "is not set" });
-  // It was the address of HEALTH_PORT before HEALTH_HOST was. Ignored, the port would open to others, or close to its checks.
+  // It was the address of HEALTH_PORT before HEALTH_HOST was. Ignored, the port would open to others, or
+  // close to its checks.
   if (process.env["API_HOST"])
     problems.push({ variable: "API_HOST", reason: "is not a variable of a worker; set HEALTH_HOST" });
   if (problems.length > 0) throw new WrongEnvironment(problems);

@@ -206,7 +206,8 @@ describe("a worker with settings", () => {
     const drained = started.drain(new AbortController().signal);
     expect(await idle.reply()).toMatch(/^421 4\.3\.2/);
     await drained;
-    // It counts towards drainMs: both together must fit into what the platform gives. A timer may be 1 ms early.
+    // It counts towards drainMs: both together must fit into what the platform gives. A timer may be 1 ms
+    // early.
     expect(drainedFor).toHaveLength(1);
     expect(drainedFor[0]).toBeLessThan(700_000 - 15);
   });

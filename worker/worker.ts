@@ -73,8 +73,9 @@ export interface Worker {
   /** Resolves when settings are in force for the first time. */
   readonly firstSnapshot: Promise<void>;
   /**
-   * Is not ready from now on, accepts connections for `acceptAfterTermMs` or until `hurry` is aborted, then stops accepting.
-   * Resolves when no transaction is in flight any more, or `drainMs` is over. Later calls return the first one's promise.
+   * Is not ready from now on, accepts connections for `acceptAfterTermMs` or until `hurry` is aborted, then
+   * stops accepting. Resolves when no transaction is in flight any more, or `drainMs` is over. Later calls
+   * return the first one's promise.
    *
    * @param hurry absent = connections are accepted no more.
    */
@@ -92,7 +93,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { log, chainVerifier } = options;
   const metrics = createMetrics();
   const observer = createObserver(options, metrics);
-  // Edge and reporter tell of the settings and of each other, so they come after them; what changes before is in the first report.
+  // Edge and reporter tell of the settings and of each other, so they come after them; what changes before is
+  // in the first report.
   let edge: Edge | null = null;
   let reporter: EdgeReporter | null = null;
   let drained: Promise<void> | null = null;
@@ -253,7 +255,10 @@ function routesOf(ofEdge: DeliveryRoute): (domain: DomainRecord) => DeliveryRout
   };
 }
 
-/** The first listener is that of SMTP_HOST and SMTP_PORT. Node's error carries the address, or the name it looked up. */
+/**
+ * The first listener is that of SMTP_HOST and SMTP_PORT. Node's error carries the address, or the name it
+ * looked up.
+ */
 function edgeBindFailure(listeners: readonly EdgeListener[], error: unknown): unknown {
   const told = new Map<string, unknown>(error instanceof Error ? Object.entries(error) : []);
   const [shared] = listeners;

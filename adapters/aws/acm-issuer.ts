@@ -65,7 +65,8 @@ export class AcmIssuer implements CertificateIssuer {
       ...(others.length === 0 ? {} : { SubjectAlternativeNames: [...names] }),
       ValidationMethod: "DNS",
       KeyAlgorithm: KEY_ALGORITHM[keyType],
-      // Within an hour the same token is the same order: a lost answer orders nothing twice. 31 word characters of 32.
+      // Within an hour the same token is the same order: a lost answer orders nothing twice. 31 word
+      // characters of 32.
       IdempotencyToken: id,
       Options: { Export: "ENABLED", CertificateTransparencyLoggingPreference: "ENABLED" },
       Tags: [{ Key: TAG, Value: id }],
@@ -135,7 +136,10 @@ export class AcmIssuer implements CertificateIssuer {
   }
 }
 
-/** ServiceCalls takes LimitExceededException for throttling, which it is elsewhere: here it is a quota, and waiting is no help. */
+/**
+ * ServiceCalls takes LimitExceededException for throttling, which it is elsewhere: here it is a quota, and
+ * waiting is no help.
+ */
 function refusalOf(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if (error.name === "LimitExceededException") {

@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 /**
- * The variables that choose the adapters of this folder. Region, credentials and endpoints are the SDK's own `AWS_*`
- * variables. infra/ takes the names from here by type.
+ * The variables that choose the adapters of this folder. Region, credentials and endpoints are the SDK's own
+ * `AWS_*` variables. infra/ takes the names from here by type.
  */
 export const awsConfigSchema = z.object({
   STORE: z.literal("dynamodb"),

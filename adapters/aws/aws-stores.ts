@@ -26,8 +26,9 @@ export interface AwsStores {
 }
 
 /**
- * `now`: milliseconds since the epoch by this machine; it is corrected by the store's own clock. `firstWriteAsksBackup`: a write
- * to an empty table is rejected where the backup has settings (core/store/lost-settings.ts).
+ * `now`: milliseconds since the epoch by this machine; it is corrected by the store's own clock.
+ * `firstWriteAsksBackup`: a write to an empty table is rejected where the backup has settings
+ * (core/store/lost-settings.ts).
  */
 export function openAwsStores(
   config: Omit<AwsConfig, "STORE">,

@@ -28,8 +28,8 @@ const MAX_ACTIONS = 100;
 /**
  * One transaction for record, head, log entry, host claims, use counts and references: `Store.commit`.
  *
- * At the caps of core/limits.ts all but the references are 84 actions at most. References that find no room are written
- * before, as loose ones: what is named there is believed only after a look (references.ts).
+ * At the caps of core/limits.ts all but the references are 84 actions at most. References that find no room
+ * are written before, as loose ones: what is named there is believed only after a look (references.ts).
  */
 export async function commitTo(
   table: DynamoDbTable,
@@ -43,7 +43,8 @@ export async function commitTo(
   const last = along.at(-1);
   const [record, log, ...offers] = all.actions;
   const actions = [
-    // The record first: a caller whose record has changed must receive that error, not one about another item.
+    // The record first: a caller whose record has changed must receive that error, not one about another
+    // item.
     ...(record === undefined ? [] : [record]),
     headAction(commit, { last, region: await table.region() }),
     ...(log === undefined ? [] : [log]),
@@ -65,7 +66,10 @@ function twice(): never {
   throw new TypeError("a commit is at one item twice");
 }
 
-/** What commits do together, beside taking the head: each item once, as if they had been done one after the other. */
+/**
+ * What commits do together, beside taking the head: each item once, as if they had been done one after the
+ * other.
+ */
 interface Joined {
   /** Of each commit: its record, its log entry, and its offer if it was one. */
   readonly actions: readonly Action[];
@@ -162,7 +166,9 @@ const actionCount = ({ keys, hosts, checks, uses }: Joined): number =>
 
 const textOfKey = ({ pk, sk }: ItemKey): string => `${pk} ${sk}`;
 
-/** Whether the revision holds this very entry: tried again as if it did not, the write would be stored twice. */
+/**
+ * Whether the revision holds this very entry: tried again as if it did not, the write would be stored twice.
+ */
 async function isLogged(table: DynamoDbTable, entry: LogEntry): Promise<boolean> {
   return textOf(await table.get(logKey(entry.revision)), "json") === JSON.stringify(entry);
 }
@@ -212,8 +218,8 @@ function unchanged(before: number | undefined, unused: boolean): Condition {
 }
 
 /**
- * Takes the next revision. After a take-over one region alone may (take-over.ts): replicas of a table accept writes anywhere,
- * and the later of two would replace the other.
+ * Takes the next revision. After a take-over one region alone may (take-over.ts): replicas of a table accept
+ * writes anywhere, and the later of two would replace the other.
  */
 function headAction(
   commit: Commit,
@@ -290,7 +296,8 @@ function present(attributes: HostAttributes): Item {
 
 /** The attributes as `hostAttributes` writes them: the same values, and none where there is none. */
 function isAs(item: MxHost): Condition {
-  // The content of a damaged one cannot be a condition: the condition on the head ensures that nothing was written since it was read.
+  // The content of a damaged one cannot be a condition: the condition on the head ensures that nothing was
+  // written since it was read.
   if (item.isDamaged === true) return { expression: "attribute_exists(pk)" };
   const attributes = hostAttributes(item);
   const terms = Object.entries(attributes).map(([name, value]) =>
@@ -313,7 +320,10 @@ function useAction({ kind, id, delta }: UseChange): Action {
 const referenceAction = ({ key, becomes }: ReferenceChange): Action =>
   becomes === "present" ? { put: keyItem(key) } : { delete: key };
 
-/** What a cancelled transaction means: the record, then its uses, then everything that another write may have changed. */
+/**
+ * What a cancelled transaction means: the record, then its uses, then everything that another write may have
+ * changed.
+ */
 function failure(commit: Commit, reasons: readonly CancellationReason[], usesAt: number): Error {
   const failed = (index: number): boolean => reasons[index]?.Code === "ConditionalCheckFailed";
   const { uses, hosts, expectedHead } = commit;

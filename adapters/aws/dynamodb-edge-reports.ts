@@ -16,11 +16,11 @@ import { EDGE_PARTITION, edgeKey, edgeListKey, wholePartition } from "./table-ke
 const LIST_RENEWED_MS = 12 * 3600 * 1000;
 
 /**
- * Edge reports beside the settings, in the partition EDGE alone: the only items that an edge may write. `clock` is the
- * store's (service-clock.ts). Forgotten reports go by the table's time to live.
+ * Edge reports beside the settings, in the partition EDGE alone: the only items that an edge may write.
+ * `clock` is the store's (service-clock.ts). Forgotten reports go by the table's time to live.
  *
- * The list of certificates is a separate item, written when it has changed: DynamoDB charges each begun KB, and with a thousand
- * certificates a report every 10 s would cost more than the edge that makes it.
+ * The list of certificates is a separate item, written when it has changed: DynamoDB charges each begun KB,
+ * and with a thousand certificates a report every 10 s would cost more than the edge that makes it.
  */
 export class DynamoDbEdgeReports implements EdgeReports {
   readonly #table: DynamoDbTable;

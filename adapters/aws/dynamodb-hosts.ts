@@ -23,7 +23,10 @@ const idOf = (item: Item): string => storedItemOf(sortKeyOf(item))?.id ?? "";
 export const hostOfItem = (item: Item) =>
   readOrReport("mx-host", idOf(item), () => mxHostOf(idOf(item), item));
 
-/** The hosts by name; of one that cannot be read, what is known. A name that is none leaves nothing to replace. */
+/**
+ * The hosts by name; of one that cannot be read, what is known. A name that is none leaves nothing to
+ * replace.
+ */
 export async function hostsOfItems(
   table: DynamoDbTable,
   items: readonly Item[],
@@ -52,7 +55,9 @@ const evidenceOf = (table: DynamoDbTable, host: DomainName): HostEvidence => ({
   domainCount: async (account) => (await domainsNaming(table, { account, hosts: [host] })).names.length,
 });
 
-/** The keys of references begin with the account, so that the first and the last show whether there is one. */
+/**
+ * The keys of references begin with the account, so that the first and the last show whether there is one.
+ */
 async function soleAccount(table: DynamoDbTable, host: DomainName): Promise<string | null> {
   const [first] = await table.first(domainsOfAllOnHost(host), 1);
   const name = first === undefined ? null : nameAtEndOf(sortKeyOf(first));
@@ -66,8 +71,8 @@ async function soleAccount(table: DynamoDbTable, host: DomainName): Promise<stri
 }
 
 /**
- * By the references of every certificate of the account; loose ones are left out, since no use may be counted for them. Reads
- * the account's list of certificates, as long as the host is damaged.
+ * By the references of every certificate of the account; loose ones are left out, since no use may be counted
+ * for them. Reads the account's list of certificates, as long as the host is damaged.
  */
 async function servedCertificate(
   table: DynamoDbTable,

@@ -30,7 +30,10 @@ const LOADS = 5;
 const ENTRIES_AT_ONCE = 500;
 /** A second's worth of writes at the goal of 20 a second. */
 const OVERLAP_ENTRIES = 20;
-/** A replica is about a second behind; an alarm rings long before one of its partitions is this far behind (infra/alarms.ts). */
+/**
+ * A replica is about a second behind; an alarm rings long before one of its partitions is this far behind
+ * (infra/alarms.ts).
+ */
 const OVERLAP_MS = 15 * 60_000;
 
 type Value = NonNullable<ItemChange["after"]>;
@@ -43,11 +46,11 @@ interface Held {
 }
 
 /**
- * Everything at one revision: `Store.loadAll`. The partitions are read one after the other while others write, and then
- * the log makes one moment of them all.
+ * Everything at one revision: `Store.loadAll`. The partitions are read one after the other while others
+ * write, and then the log makes one moment of them all.
  *
- * A replica in another region receives each item by itself, in no order: then head, log and records may each be ahead of the
- * others. What cannot be shown to be whole is not loaded (docs/adr/0020).
+ * A replica in another region receives each item by itself, in no order: then head, log and records may each
+ * be ahead of the others. What cannot be shown to be whole is not loaded (docs/adr/0020).
  *
  * @throws Unavailable
  */
@@ -123,7 +126,8 @@ export const mxHostOf = (host: string, item: Item): MxHost =>
 /**
  * Applies what was written since `from`, to the head or to the last entry before a gap in the log.
  *
- * @param ahead the newest revision that a record has shown: at a lower one the contents would be of two moments.
+ * @param ahead the newest revision that a record has shown: at a lower one the contents would be of two
+ *   moments.
  * @returns the revision of the contents; null = an entry cannot be read.
  */
 async function followLog(
@@ -134,7 +138,8 @@ async function followLog(
   let revision = from;
   for (let poll = 0; poll < GAP_POLLS; poll += 1) {
     if (poll > 0) await sleep(GAP_PAUSE_MS * poll);
-    // Settled, and read last: in the region of its writer, a write of which any partition has shown a part is not newer.
+    // Settled, and read last: in the region of its writer, a write of which any partition has shown a part is
+    // not newer.
     const end = readHead(await table.getSettled(HEAD_KEY)).revision;
     for (let isGap = false; !isGap && revision < end; ) {
       const entries = await entriesAfter(table, revision, end);
@@ -179,8 +184,9 @@ interface Overlap {
 }
 
 /**
- * Applies the newest entries, and all of the minutes before them: a partition of a replica may be that far behind. From the
- * newest to the oldest, since there may be more than fit into memory: the first that names a record decides.
+ * Applies the newest entries, and all of the minutes before them: a partition of a replica may be that far
+ * behind. From the newest to the oldest, since there may be more than fit into memory: the first that names a
+ * record decides.
  */
 async function applyNewest(
   table: DynamoDbTable,

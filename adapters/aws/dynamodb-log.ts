@@ -67,8 +67,9 @@ export interface EntryRange {
 }
 
 /**
- * Entries behind `after` up to `head`, fewer than `limit` where one request reads no more (1 MB). A strongly consistent
- * Query may show an entry before its predecessor: code that applies them must check that they continue without a gap.
+ * Entries behind `after` up to `head`, fewer than `limit` where one request reads no more (1 MB). A strongly
+ * consistent Query may show an entry before its predecessor: code that applies them must check that they
+ * continue without a gap.
  */
 export async function entriesUpTo(
   table: DynamoDbTable,

@@ -23,7 +23,9 @@ export interface NamingHosts extends NameFilter {
   readonly atMost?: number;
 }
 
-/** Whether the reference to a name was written with the record, or has to be confirmed by it (references.ts). */
+/**
+ * Whether the reference to a name was written with the record, or has to be confirmed by it (references.ts).
+ */
 type Reference = "sure" | "loose";
 
 /** Their names, each once and in order, and names that only loose references give. Strongly consistent. */

@@ -19,16 +19,19 @@ import { HEAD_KEY, logKey, offerKey, offersRange, QUEUE_KEY, ticketOf } from "./
 const FORGOTTEN_AT = 100;
 /** More find no room in one transaction. */
 const OFFERS_AT_ONCE = 25;
-/** A larger one would leave little room for others: a transaction takes 4 MB, and has each offer in it up to three times. */
+/**
+ * A larger one would leave little room for others: a transaction takes 4 MB, and has each offer in it up to
+ * three times.
+ */
 const MAX_OFFER_BYTES = 32_768;
 /** Long after its writer has ended. */
 const OFFER_KEPT_SECONDS = 3_600;
 const WITHDRAW_TRIES = 5;
 
 /**
- * The order of writers in two items, and an item for each write that is offered. The ticket served lies in the head's item,
- * where a commit marks it at no further cost. Tickets lie in another one: an update of the head would cancel transactions
- * that are at it.
+ * The order of writers in two items, and an item for each write that is offered. The ticket served lies in
+ * the head's item, where a commit marks it at no further cost. Tickets lie in another one: an update of the
+ * head would cancel transactions that are at it.
  */
 export class DynamoDbQueue implements WriterQueue {
   readonly #table: DynamoDbTable;

@@ -43,9 +43,9 @@ export class DynamoDbStore implements Store {
   readonly #beforeFirstWrite: () => Promise<void>;
 
   /**
-   * `maxActions`: what one transaction may hold, for tests of what finds no room there. `now`: milliseconds since the epoch,
-   * to know which log entries cannot have expired; a day matters, and no less. `beforeFirstWrite`: rejects where an empty
-   * table is no new one (core/store/lost-settings.ts).
+   * `maxActions`: what one transaction may hold, for tests of what finds no room there. `now`: milliseconds
+   * since the epoch, to know which log entries cannot have expired; a day matters, and no less.
+   * `beforeFirstWrite`: rejects where an empty table is no new one (core/store/lost-settings.ts).
    */
   constructor(
     table: DynamoDbTable,
@@ -231,7 +231,10 @@ export class DynamoDbStore implements Store {
     };
   }
 
-  /** One page of the index; the records themselves are read from the table, so that they are never older than it. */
+  /**
+   * One page of the index; the records themselves are read from the table, so that they are never older than
+   * it.
+   */
   async #list<T>(
     { kind, account, read }: { readonly kind: RecordKind; readonly account: string; readonly read: Read<T> },
     { limit, after, prefix }: PageRequest & { readonly prefix?: string | undefined },
@@ -255,7 +258,9 @@ export class DynamoDbStore implements Store {
     };
   }
 
-  /** By the references to a certificate or trust store, the first `limit` or all; a loose one may be wrong. */
+  /**
+   * By the references to a certificate or trust store, the first `limit` or all; a loose one may be wrong.
+   */
   async #namesUsing(
     kind: UseChange["kind"],
     id: CertificateId | TrustStoreId,

@@ -84,8 +84,8 @@ export class DynamoDbTable {
   }
 
   /**
-   * One item as no running transaction can have half changed it: what any other read saw of a transaction before is in
-   * here too. Costs twice a `get`.
+   * One item as no running transaction can have half changed it: what any other read saw of a transaction
+   * before is in here too. Costs twice a `get`.
    */
   async getSettled(key: ItemKey): Promise<Item | undefined> {
     const [item] = await this.getAllSettled([key]);
@@ -175,8 +175,8 @@ export class DynamoDbTable {
   }
 
   /**
-   * Only where no item exists. An existing one is not changed: it may come from a try of this call that had no answer, and
-   * may have been changed since.
+   * Only where no item exists. An existing one is not changed: it may come from a try of this call that had
+   * no answer, and may have been changed since.
    */
   async putNew(item: Item): Promise<void> {
     const { partitionKey } = TABLE_DEFINITION;
@@ -213,8 +213,8 @@ export class DynamoDbTable {
    */
   async transact(actions: readonly Action[]): Promise<Cancelled | null> {
     const items = actions.map((action) => this.#transactItem(action));
-    // A try without an answer is repeated under the same token: DynamoDB does it once (for 10 minutes). A try that was
-    // cancelled did nothing, and the next is another request.
+    // A try without an answer is repeated under the same token: DynamoDB does it once (for 10 minutes). A try
+    // that was cancelled did nothing, and the next is another request.
     let token = randomUUID();
     let isCertain = true;
     return this.#calls.call(async (abortSignal) => {

@@ -52,9 +52,10 @@ export async function unreadableRecord(
 }
 
 /**
- * What a domain names of which the record says nothing: by the references of every host and trust store. Reads all host
- * items, once in the life of a record that is damaged beyond that. Loose references are left out: a use that is counted
- * twice keeps a certificate from being deleted, one that is missing would let it go while it is served.
+ * What a domain names of which the record says nothing: by the references of every host and trust store.
+ * Reads all host items, once in the life of a record that is damaged beyond that. Loose references are left
+ * out: a use that is counted twice keeps a certificate from being deleted, one that is missing would let it
+ * go while it is served.
  */
 async function namesByReferences(
   table: DynamoDbTable,

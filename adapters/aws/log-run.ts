@@ -10,7 +10,9 @@ import { logRange } from "./table-keys.ts";
 
 export const GAP_POLLS = 5;
 export const GAP_PAUSE_MS = 20;
-/** Entries live for 90 days from their write (dynamodb-commit.ts). One younger than this must be in the log. */
+/**
+ * Entries live for 90 days from their write (dynamodb-commit.ts). One younger than this must be in the log.
+ */
 const SURELY_KEPT_SECONDS = 80 * 24 * 3600;
 const DAY_SECONDS = 24 * 3600;
 
@@ -30,7 +32,8 @@ export interface RunRange {
 }
 
 /**
- * The newest entries below a revision, at most `limit`. One that a transaction is about to show is waited for.
+ * The newest entries below a revision, at most `limit`. One that a transaction is about to show is waited
+ * for.
  *
  * @throws Unavailable when one is missing that has not expired: this replica has not received it.
  */

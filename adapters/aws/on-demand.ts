@@ -1,4 +1,7 @@
-/** Adapters that the first call opens: clients of S3 and ACM cost a cold start more than all code of the API, and few requests need them. */
+/**
+ * Adapters that the first call opens: clients of S3 and ACM cost a cold start more than all code of the API,
+ * and few requests need them.
+ */
 
 /** `open`, called once, by the first use. */
 export function openedOnce<T>(open: () => Promise<T>): () => Promise<T> {

@@ -5,9 +5,10 @@ import type { Commit, UnreadableRecord } from "../../core/store/store.ts";
 import { domainOfTrustStoreKey, domainOnHostKey, hostOfCertificateKey, type ItemKey } from "./table-keys.ts";
 
 /**
- * Which items name which: the reverse of what records hold, for lists and for "used by". A reference is *sure* when the
- * transaction that wrote the record wrote it too. One that found no room there is *loose*: written before the transaction,
- * and never taken for true without a look at the record that it is about (docs/adr/0008).
+ * Which items name which: the reverse of what records hold, for lists and for "used by". A reference is
+ * *sure* when the transaction that wrote the record wrote it too. One that found no room there is *loose*:
+ * written before the transaction, and never taken for true without a look at the record that it is about
+ * (docs/adr/0008).
  */
 export interface ReferenceChange {
   readonly key: ItemKey;

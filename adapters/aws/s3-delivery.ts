@@ -20,12 +20,18 @@ import { isSafeAddress, mailboxText, type Mailbox } from "../../core/name/mailbo
 import { brokenOff, refused } from "../../core/delivery/delivery-refusals.ts";
 import type { ServiceCalls } from "./service-calls.ts";
 
-/** A message up to this size is one request; a longer one is uploaded in parts of it, so that no more is held. S3 wants 5 MB at least. */
+/**
+ * A message up to this size is one request; a longer one is uploaded in parts of it, so that no more is held.
+ * S3 wants 5 MB at least.
+ */
 const PART_BYTES = 8 * 1024 * 1024;
 
 export interface S3DeliveryOptions {
   readonly client: S3Client;
-  /** With deadlines for requests of 8 MB, and below what a client waits for after the dot (RFC 5321 section 4.5.3.2.6: ten minutes). */
+  /**
+   * With deadlines for requests of 8 MB, and below what a client waits for after the dot (RFC 5321 section
+   * 4.5.3.2.6: ten minutes).
+   */
   readonly calls: ServiceCalls;
   readonly clock: Clock;
   /** From a cryptographic source. */
@@ -41,9 +47,10 @@ interface Place {
 }
 
 /**
- * DeliveryTarget for `s3://` routes: `<id>.json` with envelope and facts, then `<id>.eml`. The second makes the message exist,
- * whole or not at all; a `.json` alone is a message that was not completed, and readers of the bucket must ignore it.
- * Nothing is ever deleted or read, so that a role which may only put objects is enough.
+ * DeliveryTarget for `s3://` routes: `<id>.json` with envelope and facts, then `<id>.eml`. The second makes
+ * the message exist, whole or not at all; a `.json` alone is a message that was not completed, and readers of
+ * the bucket must ignore it. Nothing is ever deleted or read, so that a role which may only put objects is
+ * enough.
  */
 export function createS3Delivery(options: S3DeliveryOptions): DeliveryTarget {
   return {
@@ -153,7 +160,8 @@ class Upload {
     await this.#send(last);
     await this.#put(this.#place.envelopeKey, Buffer.from(this.#envelope), "application/json");
     const command = { ...this.#object(), UploadId: this.#uploadId, MultipartUpload: { Parts: this.#parts } };
-    // Sent again after a lost answer, it may find the upload gone: then the client receives 451, and the message arrives twice.
+    // Sent again after a lost answer, it may find the upload gone: then the client receives 451, and the
+    // message arrives twice.
     await this.#call((abortSignal) =>
       this.#options.client.send(new CompleteMultipartUploadCommand(command), { abortSignal }),
     );

@@ -17,7 +17,9 @@ import { type ServiceCalls, TryAgain } from "./service-calls.ts";
 /** `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes an object's key. */
 const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
 const FOLDERS = ["keys/", "trust/"] as const;
-/** Far over what the caps of api.md let in; an object that something else left there is not read into memory. */
+/**
+ * Far over what the caps of api.md let in; an object that something else left there is not read into memory.
+ */
 const MAX_BYTES = 8 * 1024 * 1024;
 
 export interface S3KeyVaultOptions {
@@ -29,8 +31,9 @@ export interface S3KeyVaultOptions {
 }
 
 /**
- * Objects of one bucket, each written once and encrypted under the product's own key. Absent and forbidden are told apart
- * only for a role that may list the bucket (`s3:ListBucket`): without it S3 answers 403 for what is not there.
+ * Objects of one bucket, each written once and encrypted under the product's own key. Absent and forbidden
+ * are told apart only for a role that may list the bucket (`s3:ListBucket`): without it S3 answers 403 for
+ * what is not there.
  */
 export class S3KeyVault implements KeyVault {
   readonly #options: S3KeyVaultOptions;
@@ -48,7 +51,8 @@ export class S3KeyVault implements KeyVault {
     if (stored === "absent") return this.put(name, content);
     if (stored === "too-large" || sha256Of(stored.content) !== sha256)
       throw new StateConflict("already-exists", "the vault holds another object under this name");
-    // Written again, so that a clean-up that looks at its age leaves it. Changed or deleted since it was read: from the start.
+    // Written again, so that a clean-up that looks at its age leaves it. Changed or deleted since it was
+    // read: from the start.
     return (await this.#putIf({ IfMatch: stored.etag }, name, content)) ? sha256 : this.put(name, content);
   }
 
@@ -81,8 +85,8 @@ export class S3KeyVault implements KeyVault {
   }
 
   /**
-   * Objects last written before a moment. What of them no record names is left over from a write that failed; one that
-   * is younger may belong to a write that has not committed yet.
+   * Objects last written before a moment. What of them no record names is left over from a write that failed;
+   * one that is younger may belong to a write that has not committed yet.
    */
   async *writtenBefore(epochMs: number): AsyncGenerator<VaultName, void> {
     for (const folder of FOLDERS) {
@@ -148,7 +152,10 @@ interface StoredObject {
   readonly etag: string | undefined;
 }
 
-/** What S3 answers to a condition that does not hold: of an object that is gone, If-Match is answered by its absence. */
+/**
+ * What S3 answers to a condition that does not hold: of an object that is gone, If-Match is answered by its
+ * absence.
+ */
 const NOT_AS_SEEN = ["PreconditionFailed", "NoSuchKey"] as const;
 
 /** False = the condition of the request does not hold. */

@@ -105,7 +105,10 @@ function firstLineOf(bytes: Uint8Array): string {
   }
 }
 
-/** Lines end in LF alone: node:readline ends them at U+2028 too, which JSON has inside of texts. @throws Unreadable */
+/**
+ * Lines end in LF alone: node:readline ends them at U+2028 too, which JSON has inside of texts. @throws
+ * Unreadable
+ */
 async function* linesOf(bytes: Uint8Array): AsyncGenerator<string, void> {
   const text = Readable.from([bytes]).pipe(createGunzip()).setEncoding("utf8");
   let rest = "";

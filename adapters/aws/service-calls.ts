@@ -43,14 +43,16 @@ const TRY_AGAIN: ReadonlySet<string> = new Set([
 /** Whether the service did it is not known; a call must be one that may be made twice. */
 const NO_ANSWER: ReadonlySet<string> = new Set(["AbortError", "TimeoutError", "SyntaxError"]);
 
-/** What `send` throws for an answer that means: nothing was done, and the same will be done a moment later. */
+/**
+ * What `send` throws for an answer that means: nothing was done, and the same will be done a moment later.
+ */
 export class TryAgain extends Error {
   override readonly name = "TryAgain";
 }
 
 /**
- * Calls of one AWS service, each repeated with full jitter until its deadline while the service throttles, fails or
- * gives no answer. The SDK's own retries are off (aws-clients.ts): they know no deadline.
+ * Calls of one AWS service, each repeated with full jitter until its deadline while the service throttles,
+ * fails or gives no answer. The SDK's own retries are off (aws-clients.ts): they know no deadline.
  */
 export class ServiceCalls {
   readonly #service: string;
@@ -67,7 +69,8 @@ export class ServiceCalls {
   /**
    * @param send must have the same effect when it is done twice.
    * @param expected names of the service's errors that mean something to the caller; they pass.
-   * @throws Unavailable when there is no answer in time, or the service refuses: no permission, no such table.
+   * @throws Unavailable when there is no answer in time, or the service refuses: no permission, no such
+   *   table.
    */
   async call<T>(send: (signal: AbortSignal) => Promise<T>, expected: readonly string[] = []): Promise<T> {
     const effects = this.#effects;

@@ -11,8 +11,8 @@ export interface HeardClock extends Clock {
 const CUT_MS = 500;
 
 /**
- * The service's clock, from the `Date` header of every answer (RFC 9110 section 6.6.1): right to about a second, however
- * wrong this machine's clock is. DynamoDB has no clock that a write could store the time of.
+ * The service's clock, from the `Date` header of every answer (RFC 9110 section 6.6.1): right to about a
+ * second, however wrong this machine's clock is. DynamoDB has no clock that a write could store the time of.
  */
 export function serviceClock(client: DynamoDBClient, ownNow: () => number): HeardClock {
   let aheadMs: number | null = null;

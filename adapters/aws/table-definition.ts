@@ -1,6 +1,6 @@
 /**
- * The one table of a deployment, as data: tests create it from here, and infra/ declares the same. Capacity, recovery,
- * deletion protection and encryption are the deployment's.
+ * The one table of a deployment, as data: tests create it from here, and infra/ declares the same. Capacity,
+ * recovery, deletion protection and encryption are the deployment's.
  */
 export const TABLE_DEFINITION = {
   partitionKey: "pk",

@@ -14,9 +14,10 @@ import {
 const PARTITIONS_AT_ONCE = 8;
 
 /**
- * Makes this region the one that writes, and the records of its replica the truth: the step of a failover between "the other
- * region's writers are stopped" and the first write here (docs/deploy.md). The head goes beyond all that has arrived, so that no
- * new entry meets an old one; the log before it may have holes, and edges load everything.
+ * Makes this region the one that writes, and the records of its replica the truth: the step of a failover
+ * between "the other region's writers are stopped" and the first write here (docs/deploy.md). The head goes
+ * beyond all that has arrived, so that no new entry meets an old one; the log before it may have holes, and
+ * edges load everything.
  *
  * @returns the new head.
  * @throws Unavailable when the head changes meanwhile: the other region still writes.

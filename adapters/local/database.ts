@@ -8,15 +8,17 @@ import { SCHEMA_STEPS } from "./schema.ts";
 
 const IN_MEMORY = ":memory:";
 /**
- * How long a statement waits for another process. It waits inside SQLite, so no connection of this process is served
- * meanwhile: long enough for one commit of a second process, and its writer tries again anyway.
+ * How long a statement waits for another process. It waits inside SQLite, so no connection of this process is
+ * served meanwhile: long enough for one commit of a second process, and its writer tries again anyway.
  */
 const BUSY_TIMEOUT_MS = 1_000;
 const PROBED_EVERY_MS = 1_000;
 /** SQLITE_FULL, and SQLITE_IOERR_WRITE: what SQLite makes of EDQUOT and EFBIG. */
 const FULL = 13;
 const FAILED_WRITE = 778;
-/** Primary result codes of what is wrong with the machine and not with a statement (sqlite.org/rescode.html). */
+/**
+ * Primary result codes of what is wrong with the machine and not with a statement (sqlite.org/rescode.html).
+ */
 const UNAVAILABLE_CODES: ReadonlySet<number> = new Set([
   5, // BUSY
   6, // LOCKED
@@ -133,8 +135,8 @@ export class Database extends Connection {
   }
 
   /**
-   * Writes as much as the largest record, and takes it back: a transaction that is rolled back would never touch the disk.
-   * Once a second at most, since it waits for the disk; a failed one is repeated at once.
+   * Writes as much as the largest record, and takes it back: a transaction that is rolled back would never
+   * touch the disk. Once a second at most, since it waits for the disk; a failed one is repeated at once.
    *
    * @throws Unavailable, StorageFull when that is not possible.
    */
@@ -160,8 +162,8 @@ export class Database extends Connection {
 }
 
 /**
- * Opens the database, makes the file (mode 0600) and its directory (0700) when they are not there, and brings the
- * tables up to this release.
+ * Opens the database, makes the file (mode 0600) and its directory (0700) when they are not there, and brings
+ * the tables up to this release.
  *
  * @param path a file, or `:memory:` for one that ends with its object.
  * @throws Unavailable when it cannot be opened; Unreadable when a later release has changed its tables.
@@ -182,7 +184,8 @@ export function openDatabase(path: string, options: { readonly busyTimeoutMs?: n
 }
 
 /**
- * Looks at every page (250 ms for 100,000 domains, measured): SQLite itself finds damage only where a statement happens to read.
+ * Looks at every page (250 ms for 100,000 domains, measured): SQLite itself finds damage only where a
+ * statement happens to read.
  *
  * @throws Unreadable when the file is damaged.
  */
@@ -210,15 +213,16 @@ function configure(database: Database, path: string, busyTimeoutMs: number): voi
   if (path !== IN_MEMORY && mode !== "wal") {
     throw new Unavailable(`the file system of ${path} does not support SQLite's write-ahead log`);
   }
-  // FULL: with WAL, NORMAL may lose the last commits when the power fails, and a revision would be given twice.
+  // FULL: with WAL, NORMAL may lose the last commits when the power fails, and a revision would be given
+  // twice.
   database.script("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;");
 }
 
 const SWITCH_PAUSE_MS = 5;
 
 /**
- * SQLite answers SQLITE_BUSY to a switch of the journal mode without its busy timeout: 1 of 250 starts, five at a
- * time on no file, failed after 8 ms with a timeout of 60 s.
+ * SQLite answers SQLITE_BUSY to a switch of the journal mode without its busy timeout: 1 of 250 starts, five
+ * at a time on no file, failed after 8 ms with a timeout of 60 s.
  */
 function useWriteAheadLog(database: Database, withinMs: number): unknown {
   const deadline = performance.now() + withinMs;
@@ -232,7 +236,10 @@ function useWriteAheadLog(database: Database, withinMs: number): unknown {
   }
 }
 
-/** Each step and its number are one transaction; the number is read inside it, so two processes may start at once. */
+/**
+ * Each step and its number are one transaction; the number is read inside it, so two processes may start at
+ * once.
+ */
 export function migrate(database: Database, steps: readonly string[]): void {
   const version = (): number => Number(database.get("PRAGMA user_version")?.["user_version"]);
   while (version() < steps.length) {

@@ -13,19 +13,28 @@ import {
   Unreadable,
 } from "../../core/errors.ts";
 
-/** `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes a path, so no name leaves the root. */
+/**
+ * `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes a path, so no name leaves the
+ * root.
+ */
 const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
 const FOLDERS = ["keys", "trust"] as const;
 /** As `writeOnce` names a file that is not whole yet. */
 const TEMPORARY = /^\.[0-9a-f]{24}\.tmp$/;
 /** A clean-up comes once a day: that it meets the same object twice shows that something else is wrong. */
 const PUT_ATTEMPTS = 3;
-/** Far over what the caps of core/limits.ts let in; a file that something else left there is not read into memory. */
+/**
+ * Far over what the caps of core/limits.ts let in; a file that something else left there is not read into
+ * memory.
+ */
 const MAX_BYTES = 8 * 1024 * 1024;
 /** O_NOFOLLOW: a link planted here must not name another file. O_NONBLOCK: nor may a FIFO hold us up. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Objects as files below one directory: 0600 in directories of 0700, written once, durable when `put` resolves. */
+/**
+ * Objects as files below one directory: 0600 in directories of 0700, written once, durable when `put`
+ * resolves.
+ */
 export class FileKeyVault implements KeyVault, VaultInventory {
   readonly #root: string;
 
@@ -77,7 +86,10 @@ export class FileKeyVault implements KeyVault, VaultInventory {
     });
   }
 
-  /** The directory of a certificate without versions. One with a file in it cannot be removed: `put` may be at work there. */
+  /**
+   * The directory of a certificate without versions. One with a file in it cannot be removed: `put` may be at
+   * work there.
+   */
   async #removeIfEmpty(directory: string): Promise<void> {
     if (FOLDERS.some((folder) => directory === join(this.#root, folder))) return;
     await rmdir(directory).catch((error: unknown) => {
@@ -93,7 +105,10 @@ export class FileKeyVault implements KeyVault, VaultInventory {
     }
   }
 
-  /** Removes what a process that was killed while it wrote has left: parts of objects, under names of their own. */
+  /**
+   * Removes what a process that was killed while it wrote has left: parts of objects, under names of their
+   * own.
+   */
   async removeLeftOvers(epochMs: number): Promise<number> {
     const files = await this.#filesBefore(epochMs);
     const leftOvers = files.filter((path) => TEMPORARY.test(basename(path)));
@@ -168,8 +183,8 @@ async function isOlder(path: string, epochMs: number): Promise<boolean> {
 }
 
 /**
- * Looks and removes at one blow: an await between the two would let a `put` of this process make the object young again.
- * False = it is younger, or gone.
+ * Looks and removes at one blow: an await between the two would let a `put` of this process make the object
+ * young again. False = it is younger, or gone.
  */
 function unlinkOlder(path: string, epochMs: number): boolean {
   const found = lstatSync(path, { throwIfNoEntry: false });
@@ -247,7 +262,9 @@ async function syncDirectory(path: string): Promise<void> {
 /** What a full disk, a full quota and a limit on file sizes answer. */
 const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
-/** Errors of the file system are Unavailable; ours pass. Paths and codes stay in the cause, which is for logs. */
+/**
+ * Errors of the file system are Unavailable; ours pass. Paths and codes stay in the cause, which is for logs.
+ */
 async function answered<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();

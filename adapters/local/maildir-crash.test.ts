@@ -18,7 +18,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-/** Runs a writer, kills it `afterMs` after its `acks`-th acknowledgement, and tells all that it acknowledged. */
+/**
+ * Runs a writer, kills it `afterMs` after its `acks`-th acknowledgement, and tells all that it acknowledged.
+ */
 async function killWriter(round: number, acks: number, afterMs: number): Promise<readonly string[]> {
   const writer: ChildProcess = spawn(process.execPath, [WRITER, root, String(round)], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -13,7 +13,8 @@ export async function createMaildir(path: string, nowMs: number): Promise<void> 
   const topmost = makeDirectory(directory);
   for (const name of ["tmp", "new", "cur"]) makeDirectory(join(directory, name));
   await syncDirectory(directory);
-  // A new directory survives a crash only when its parent is synced too, up to the first that was there before.
+  // A new directory survives a crash only when its parent is synced too, up to the first that was there
+  // before.
   const stop = dirname(topmost ?? directory);
   for (let parent = dirname(directory); parent.length >= stop.length; parent = dirname(parent)) {
     await syncDirectory(parent);

@@ -40,9 +40,10 @@ export interface MessageFile {
 const NODE_FILES: MaildirFiles = { open: (path) => open(path, "wx", 0o600), rename, unlink, syncDirectory };
 
 /**
- * DeliveryTarget for `maildir:` routes: one file a message, in `tmp` until it is whole and on disk, then renamed into
- * `new` (https://cr.yp.to/proto/maildir.html). Accepted means that file and directory entry are both synced. A process
- * that dies before leaves a file in `tmp`, which no reader looks at and which is swept after 36 hours.
+ * DeliveryTarget for `maildir:` routes: one file a message, in `tmp` until it is whole and on disk, then
+ * renamed into `new` (https://cr.yp.to/proto/maildir.html). Accepted means that file and directory entry are
+ * both synced. A process that dies before leaves a file in `tmp`, which no reader looks at and which is swept
+ * after 36 hours.
  */
 export function createMaildirDelivery({ clock, files = NODE_FILES }: MaildirOptions): DeliveryTarget {
   const ready = new Map<string, Promise<void>>();
@@ -62,7 +63,8 @@ export function createMaildirDelivery({ clock, files = NODE_FILES }: MaildirOpti
     count += 1;
     const now = clock.now();
     const micros = String((now % 1000) * 1000);
-    // Clock, process and counter may all come again after a restart with the clock set back; the random part does not.
+    // Clock, process and counter may all come again after a restart with the clock set back; the random part
+    // does not.
     const random = randomBytes(6).toString("hex");
     return `${String(Math.floor(now / 1000))}.M${micros}P${String(process.pid)}Q${String(count)}R${random}.${hostPart()}`;
   }

@@ -4,7 +4,8 @@ import { dirname } from "node:path";
 /**
  * Makes a directory for its owner alone, and what is missing above it.
  *
- * Not by `recursive`: Node 24 loops without end where an existing parent answers ENOENT, as /proc does (measured).
+ * Not by `recursive`: Node 24 loops without end where an existing parent answers ENOENT, as /proc does
+ * (measured).
  *
  * @returns the topmost that was made; null = it was there, as a directory or anything else.
  */

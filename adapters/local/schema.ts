@@ -1,8 +1,10 @@
 /**
- * The tables, as steps from an empty file: step n takes `user_version` from n-1 to n. A step that was released is never
- * changed, only followed by another; a new column has a default, so that the release before can go on writing.
+ * The tables, as steps from an empty file: step n takes `user_version` from n-1 to n. A step that was
+ * released is never changed, only followed by another; a new column has a default, so that the release before
+ * can go on writing.
  *
- * Records are JSON, read by core/store/stored-record.ts. Columns beside the JSON are what lists and conditions need.
+ * Records are JSON, read by core/store/stored-record.ts. Columns beside the JSON are what lists and
+ * conditions need.
  */
 export const SCHEMA_STEPS: readonly string[] = [
   `

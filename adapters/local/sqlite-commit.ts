@@ -18,7 +18,8 @@ export const TABLE_OF: Readonly<Record<RecordKind, string>> = {
 export function commitTo(database: Database, commit: Commit): LogEntry {
   const entry = logEntryOf(commit);
   return database.write(() => {
-    // The record first: a caller whose record has changed must receive that error, not one about another record.
+    // The record first: a caller whose record has changed must receive that error, not one about another
+    // record.
     checkRecord(database, commit.record, replacedRevision(commit));
     checkUnused(database, commit.record);
     takeRevision(database, entry);

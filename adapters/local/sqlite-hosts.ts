@@ -7,7 +7,10 @@ import type { MxHost } from "../../core/record/mx-host.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
 import { hostOfRow } from "./sqlite-load.ts";
 
-/** The hosts by name; of one that cannot be read, what is known. A name that is none leaves nothing to replace. */
+/**
+ * The hosts by name; of one that cannot be read, what is known. A name that is none leaves nothing to
+ * replace.
+ */
 export async function hostsOfRows(
   database: Database,
   rows: readonly Row[],
@@ -36,7 +39,8 @@ const evidenceOf = (database: Database, host: DomainName): HostEvidence => ({
     const [only] = rows;
     return only === undefined || rows.length > 1 ? null : text(only, "account");
   },
-  // Uses that no host accounts for are those of hosts that cannot be read; of several, the one that a domain here names.
+  // Uses that no host accounts for are those of hosts that cannot be read; of several, the one that a domain
+  // here names.
   servedCertificate: async (account) => {
     const row = database.get(
       `SELECT id FROM certificate WHERE account = ? AND used_count >

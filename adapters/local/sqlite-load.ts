@@ -14,9 +14,9 @@ import {
 import { type Connection, type Database, integer, type Row, text } from "./database.ts";
 
 /**
- * Reads everything at one revision: `Store.loadAll`. From a file it reads by a separate connection, lets the process
- * serve others after every `rowsAtOnce` rows, and does not hold up writers. A database in memory has only one
- * connection and is read without a pause.
+ * Reads everything at one revision: `Store.loadAll`. From a file it reads by a separate connection, lets the
+ * process serve others after every `rowsAtOnce` rows, and does not hold up writers. A database in memory has
+ * only one connection and is read without a pause.
  */
 export async function loadContents(database: Database, rowsAtOnce: number): Promise<StoreContents> {
   const reader = database.openReader();

@@ -37,7 +37,9 @@ export const LOG_KEPT_MS = 90 * 24 * 3600 * 1000;
 const ROWS_AT_ONCE = 250;
 /** SQLite's LIMIT for no limit. */
 const ALL = -1;
-/** Comes after every character of a name, so that `prefix` to `prefix` and this are the names with the prefix. */
+/**
+ * Comes after every character of a name, so that `prefix` to `prefix` and this are the names with the prefix.
+ */
 const AFTER_ALL = "\u{10ffff}";
 
 /** A list statement with named values; `kind` says how its rows are read. */
@@ -238,7 +240,10 @@ export class SqliteStore implements Store {
     this.#database.probe();
   }
 
-  /** Takes entries that are older than `LOG_KEPT_MS` out of the log, from its beginning, so that no gap arises. */
+  /**
+   * Takes entries that are older than `LOG_KEPT_MS` out of the log, from its beginning, so that no gap
+   * arises.
+   */
   removeOldEntries(nowMs: number): void {
     this.#database.run(
       `DELETE FROM log WHERE revision < coalesce(

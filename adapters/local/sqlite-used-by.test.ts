@@ -18,7 +18,10 @@ const ROWS_READ = 300;
 
 const nth = (n: number): string => `d${String(n).padStart(5, "0")}.example`;
 
-/** Domains that all name the trust store and one of `hosts` hosts, which serve the certificate: as commits leave them. */
+/**
+ * Domains that all name the trust store and one of `hosts` hosts, which serve the certificate: as commits
+ * leave them.
+ */
 async function used(domains: number, hosts: number): Promise<{ database: Database; store: SqliteStore }> {
   const database = openDatabase(":memory:");
   const store = new SqliteStore(database);

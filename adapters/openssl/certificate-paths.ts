@@ -6,7 +6,10 @@ import { isSignedBy } from "../../core/x509/signature-algorithm.ts";
 import type { ChainQuestion, ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import { indexTrust, type NamedCertificate, pathMaterial } from "../../core/policy/trust-index.ts";
 
-/** One way from the leaf to an anchor, each certificate signed by the next. Whether it is valid is for OpenSSL to decide. */
+/**
+ * One way from the leaf to an anchor, each certificate signed by the next. Whether it is valid is for OpenSSL
+ * to decide.
+ */
 export interface CertificatePath {
   /** DER, from the leaf's issuer up, without leaf and anchor. */
   readonly issuers: readonly Uint8Array[];
@@ -24,11 +27,15 @@ export interface FoundPaths {
   readonly complete: boolean;
 }
 
-/** Each path costs one or two runs of OpenSSL. An honest PKI has one to three: an old and a new key, a cross-certificate. */
+/**
+ * Each path costs one or two runs of OpenSSL. An honest PKI has one to three: an old and a new key, a
+ * cross-certificate.
+ */
 export const MAX_PATHS = 8;
 /**
- * Signatures verified for one chain, 0.1 ms each (1 ms for P-521): enough for a trust store full of CAs of one name. The keys are
- * those of anchors and of what anchors signed, so no stranger can choose an expensive one.
+ * Signatures verified for one chain, 0.1 ms each (1 ms for P-521): enough for a trust store full of CAs of
+ * one name. The keys are those of anchors and of what anchors signed, so no stranger can choose an expensive
+ * one.
  */
 export const MAX_SIGNATURES = 256;
 /** Steps of the walk up from the leaf: CAs that sign each other in all directions have no end of ways. */
@@ -76,7 +83,10 @@ class PathSearch {
     return { paths, complete: this.#complete };
   }
 
-  /** Joins certificates to their signers, from the anchors down. @returns the leaf; null when it leads to no anchor. */
+  /**
+   * Joins certificates to their signers, from the anchors down. @returns the leaf; null when it leads to no
+   * anchor.
+   */
   #graph(): Node | null {
     const { sent, anchors } = pathMaterial(this.#chain, this.#trust);
     const nodes = new Map<string, Node>();
@@ -119,7 +129,10 @@ class PathSearch {
     return this.#signatures <= MAX_SIGNATURES;
   }
 
-  /** Collects every way up from the last of `way`. One that has come to an anchor may go on to another above it. */
+  /**
+   * Collects every way up from the last of `way`. One that has come to an anchor may go on to another above
+   * it.
+   */
   #walk(way: Way): void {
     this.#steps += 1;
     if (this.#steps > MAX_STEPS) this.#complete = false;
@@ -134,8 +147,8 @@ class PathSearch {
 
   #pathOf(way: Way): CertificatePath {
     const owners = way.filter((node) => this.#crlsOf(node).length > 0);
-    // A CA that has a CRL is checked wherever it stands, and so is all below an anchor whose trust store has CRLs.
-    // Past the bound it is not known whose CRL is here, so revocation is checked.
+    // A CA that has a CRL is checked wherever it stands, and so is all below an anchor whose trust store has
+    // CRLs. Past the bound it is not known whose CRL is here, so revocation is checked.
     const isChecked =
       owners.length > 0 ||
       (this.#trust.crlsPem.length > 0 &&
@@ -149,7 +162,10 @@ class PathSearch {
     };
   }
 
-  /** DER of the CRLs that this CA's key signed. A namesake's CRL is not among them, so it decides nothing on this path. */
+  /**
+   * DER of the CRLs that this CA's key signed. A namesake's CRL is not among them, so it decides nothing on
+   * this path.
+   */
   #crlsOf(node: Node): readonly Uint8Array[] {
     const known = this.#crls.get(node);
     if (known !== undefined) return known;

@@ -14,7 +14,8 @@ export class ClientRate {
 
   /** Whether this client may have one more, and then counts it. */
   take(client: string, nowMs: number): boolean {
-    // A time after now is left from before the clock was set back; keeping it would shut the client out until then.
+    // A time after now is left from before the clock was set back; keeping it would shut the client out until
+    // then.
     const recent = (this.#grants.get(client) ?? []).filter((at) => at <= nowMs && at > nowMs - WINDOW_MS);
     const granted = recent.length < this.#perMinute;
     this.#grants.set(client, granted ? [...recent, nowMs] : recent);

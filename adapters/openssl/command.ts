@@ -21,7 +21,10 @@ export type RunCommand = (
   limits: CommandLimits,
 ) => Promise<CommandResult>;
 
-/** Nothing of our own environment, which may hold secrets; and no configuration file that could change a verdict. */
+/**
+ * Nothing of our own environment, which may hold secrets; and no configuration file that could change a
+ * verdict.
+ */
 const environment = (path: string | undefined): NodeJS.ProcessEnv => ({
   LC_ALL: "C",
   OPENSSL_CONF: "/dev/null",

@@ -12,7 +12,10 @@ export class Gate {
     this.#waitMs = options.waitMs;
   }
 
-  /** Runs `work` when there is a place. @returns null when the queue is full or the wait is over: it did not run. */
+  /**
+   * Runs `work` when there is a place. @returns null when the queue is full or the wait is over: it did not
+   * run.
+   */
   async enter<T>(work: () => Promise<T>): Promise<T | null> {
     if (!(await this.#place())) return null;
     try {

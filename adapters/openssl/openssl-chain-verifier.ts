@@ -39,11 +39,17 @@ export interface OpenSslVerifierOptions {
 export interface OpenSslChainVerifier extends ClientChainVerifier {
   /** Why `available` is false; null when it is true. For the log at start and /ready. */
   readonly problem: string | null;
-  /** Ends: waits for runs in progress, removes the directory. Questions after it are not judged. Never rejects. */
+  /**
+   * Ends: waits for runs in progress, removes the directory. Questions after it are not judged. Never
+   * rejects.
+   */
   close(): Promise<void>;
 }
 
-/** Names, units, reasons. A run takes 20 to 50 ms of one core, of which a few at a time leave enough for the sessions. */
+/**
+ * Names, units, reasons. A run takes 20 to 50 ms of one core, of which a few at a time leave enough for the
+ * sessions.
+ */
 export const BOUNDS = {
   /** Runs at a time. */
   concurrent: 2,
@@ -187,8 +193,8 @@ class Verifier implements OpenSslChainVerifier {
   }
 
   /**
-   * One run with all that was sent and the whole trust, unless names allow several paths: then one run for each path, until one is
-   * good for a client. Each path after the first counts against the client's rate.
+   * One run with all that was sent and the whole trust, unless names allow several paths: then one run for
+   * each path, until one is good for a client. Each path after the first counts against the client's rate.
    */
   async #judge(question: ChainQuestion, nowMs: number): Promise<ChainVerdict> {
     const { chain, trust, client } = question;
@@ -230,7 +236,10 @@ class Verifier implements OpenSslChainVerifier {
     }
   }
 
-  /** Files may be gone: cleaners of /tmp remove what is ten days old. A new directory, since a name in /tmp can be taken. */
+  /**
+   * Files may be gone: cleaners of /tmp remove what is ten days old. A new directory, since a name in /tmp
+   * can be taken.
+   */
   async #renewIfSpoiled(workspace: Workspace): Promise<void> {
     if (workspace !== this.#workspace || (await workspace.isWhole())) return;
     const renewed = await Workspace.create(this.#options.temporaryDirectory, this.#bounds.trusts);

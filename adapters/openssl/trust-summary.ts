@@ -43,8 +43,9 @@ export interface ChainOutlook {
   /** False when the leaf is not one certificate in strict DER: OpenSSL might read something else in it. */
   readonly readable: boolean;
   /**
-   * False when no certificate of the chain is an anchor or names one as its issuer: no path can end at an anchor.
-   * Every certificate is looked at and not only the top one, since a client may send them in any order.
+   * False when no certificate of the chain is an anchor or names one as its issuer: no path can end at an
+   * anchor. Every certificate is looked at and not only the top one, since a client may send them in any
+   * order.
    */
   readonly mayBeValid: boolean;
   /** The next date after `nowMs` at which the verdict could change; Infinity = none. */

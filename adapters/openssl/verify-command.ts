@@ -11,8 +11,8 @@ export interface VerifyFiles {
   /** PEM of every CRL; null = no revocation is checked. */
   readonly crls: string | null;
   /**
-   * PEM of the leaf, alone in its file: `verify` skips what it cannot read, so from a file of the whole chain it would
-   * judge the intermediate of a leaf that only Node can read, and print OK.
+   * PEM of the leaf, alone in its file: `verify` skips what it cannot read, so from a file of the whole chain
+   * it would judge the intermediate of a leaf that only Node can read, and print OK.
    */
   readonly leaf: string;
   /** PEM of what was sent after the leaf; null = nothing. */
@@ -36,7 +36,8 @@ interface VerifyError {
 }
 
 /**
- * `ok`, what was found, or `no-verdict`: no chain could be read or built at all, so nothing is known of the client.
+ * `ok`, what was found, or `no-verdict`: no chain could be read or built at all, so nothing is known of the
+ * client.
  */
 export type VerifyOutcome =
   | { readonly kind: "ok" }
@@ -44,12 +45,16 @@ export type VerifyOutcome =
   | { readonly kind: "no-verdict"; readonly why: string };
 
 /**
- * A finding stands at the start of its line; above it comes the subject, where openssl escapes control characters, so
- * that no certificate can write a line. A finding about the path of a CRL's signer has a prefix.
+ * A finding stands at the start of its line; above it comes the subject, where openssl escapes control
+ * characters, so that no certificate can write a line. A finding about the path of a CRL's signer has a
+ * prefix.
  */
 const FINDING = /^(\[CRL path\] )?error (\d+) at (\d+) depth lookup: (.*)$/;
 
-/** Reads what `openssl verify` said of the file `leaf`. Only exit code 0, the exact `OK` line and no finding at all are an OK. */
+/**
+ * Reads what `openssl verify` said of the file `leaf`. Only exit code 0, the exact `OK` line and no finding
+ * at all are an OK.
+ */
 export function readVerifyOutput(result: CommandResult, leaf: string): VerifyOutcome {
   if (result.kind === "failed") return { kind: "no-verdict", why: result.why };
   const errors = result.stderr.split("\n").flatMap((line) => {
@@ -65,9 +70,9 @@ export function readVerifyOutput(result: CommandResult, leaf: string): VerifyOut
 /** Stands for every finding in the path of a CRL's signer: never one of purpose. */
 const CRL_PATH = -1;
 /**
- * X509_V_ERR_INVALID_PURPOSE: an extended key usage, key usage or Netscape type on the path does not allow the purpose.
- * `openssl verify` goes on after it, so the other findings are complete. A CA that may not sign also has
- * X509_V_ERR_INVALID_CA (24), whatever the purpose.
+ * X509_V_ERR_INVALID_PURPOSE: an extended key usage, key usage or Netscape type on the path does not allow
+ * the purpose. `openssl verify` goes on after it, so the other findings are complete. A CA that may not sign
+ * also has X509_V_ERR_INVALID_CA (24), whatever the purpose.
  */
 const INVALID_PURPOSE = 26;
 

@@ -22,8 +22,9 @@ interface NewFile {
 type OwnFiles = Readonly<Record<keyof VerifyFiles, NewFile | null>>;
 
 /**
- * Files for `openssl verify` in a directory of mode 0700: anchors and CRLs written once for each trust, the longest
- * unused trust removed first; a chain only while it is verified. Certificates are not secret, and nothing else is here.
+ * Files for `openssl verify` in a directory of mode 0700: anchors and CRLs written once for each trust, the
+ * longest unused trust removed first; a chain only while it is verified. Certificates are not secret, and
+ * nothing else is here.
  */
 export class Workspace {
   readonly #directory: string;

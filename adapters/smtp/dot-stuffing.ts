@@ -3,9 +3,10 @@ const DOT = 46;
 const STUFFED_DOT = Buffer.from("..");
 
 /**
- * Makes the octets after DATA of a message (RFC 5321 section 4.5.2), over chunks: a dot in front of each dot that begins a
- * line, and the line with the lone dot at the end. A line begins after any LF: with clean mail that is the same as after
- * CRLF, and with any other it cannot end DATA at a next hop that takes a bare LF for a line end.
+ * Makes the octets after DATA of a message (RFC 5321 section 4.5.2), over chunks: a dot in front of each dot
+ * that begins a line, and the line with the lone dot at the end. A line begins after any LF: with clean mail
+ * that is the same as after CRLF, and with any other it cannot end DATA at a next hop that takes a bare LF
+ * for a line end.
  */
 export class DotStuffing {
   #isAtLineStart = true;

@@ -12,8 +12,8 @@ interface Waiter {
 }
 
 /**
- * One connection to a next hop: commands, replies, message octets. Every wait has an absolute deadline, so a server that
- * drips octets gains nothing. After a failure everything that is called throws that same failure.
+ * One connection to a next hop: commands, replies, message octets. Every wait has an absolute deadline, so a
+ * server that drips octets gains nothing. After a failure everything that is called throws that same failure.
  */
 export class HopConnection {
   readonly #socket: Socket;
@@ -74,8 +74,8 @@ export class HopConnection {
   }
 
   /**
-   * Gives the bare socket to a TLS handshake. Octets that came after the reply to STARTTLS were not protected by it and
-   * would be read as if they were (CVE-2011-0411, from the other side).
+   * Gives the bare socket to a TLS handshake. Octets that came after the reply to STARTTLS were not protected
+   * by it and would be read as if they were (CVE-2011-0411, from the other side).
    *
    * @throws NextHopTrouble
    */
@@ -98,7 +98,10 @@ export class HopConnection {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Ends the connection at once: what was not sent never is, and everything that is called throws this trouble. */
+  /**
+   * Ends the connection at once: what was not sent never is, and everything that is called throws this
+   * trouble.
+   */
   giveUp(trouble: NextHopTrouble): NextHopTrouble {
     this.#fail(trouble);
     return trouble;

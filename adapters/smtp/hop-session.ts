@@ -48,7 +48,8 @@ export interface HopSession {
 const UNKNOWN_COMMAND: ReadonlySet<number> = new Set([500, 501, 502, 504]);
 
 /**
- * Connects, sends EHLO, begins TLS and authenticates. A refusal anywhere here is trouble between the next hop and us.
+ * Connects, sends EHLO, begins TLS and authenticates. A refusal anywhere here is trouble between the next hop
+ * and us.
  *
  * @throws NextHopTrouble; UnverifiedNextHop when `tls` is `require` and there is no verified TLS to be had.
  */
@@ -94,7 +95,9 @@ async function hello(session: HopSession, options: SessionOptions): Promise<HopS
   return { ...session, extensions: parseExtensions(reply) };
 }
 
-/** RFC 5321 section 2.2.1: a client must fall back, and nothing may be lost by that which only EHLO can give. */
+/**
+ * RFC 5321 section 2.2.1: a client must fall back, and nothing may be lost by that which only EHLO can give.
+ */
 function mayUseHelo({ unverified }: HopSession, { route, tls, needsExtensions }: SessionOptions): boolean {
   const needsTls = tls === "require" && unverified !== null;
   return route.kind !== "lmtp" && route.credentials === null && !needsTls && !needsExtensions;
@@ -119,7 +122,9 @@ async function startTls(session: HopSession, options: SessionOptions): Promise<H
   return hello(await encrypted(connection.detach(), options), options);
 }
 
-/** AUTH PLAIN (RFC 4616), only where a password is safe. The reply is not logged: it may repeat the password. */
+/**
+ * AUTH PLAIN (RFC 4616), only where a password is safe. The reply is not logged: it may repeat the password.
+ */
 async function authenticate(session: HopSession, { route, limits }: SessionOptions): Promise<void> {
   const { connection, extensions, unverified } = session;
   if (route.credentials === null) return;

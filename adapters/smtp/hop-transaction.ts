@@ -211,7 +211,8 @@ function mailCommand({ extensions }: HopSession, { reversePath, parameters }: Ma
 /**
  * What a reply comes to: null where it is fine, the next hop's refusal to pass back, or trouble.
  *
- * @throws NextHopTrouble for 530, which is between the next hop and us, and for an answer to another question.
+ * @throws NextHopTrouble for 530, which is between the next hop and us, and for an answer to another
+ *   question.
  */
 function refusalIn(
   connection: HopConnection,

@@ -7,7 +7,10 @@ import { attempt, hopTls, messageOf, roomyLimits, said } from "../../test/suppor
 
 const UNREACHABLE = "451 4.4.1 The next hop could not be reached, try again later";
 const BROKEN = "451 4.4.2 The connection to the next hop failed, try again later";
-/** For a next hop that is silent at one point, and answers in time at those before it though the machine is busy. */
+/**
+ * For a next hop that is silent at one point, and answers in time at those before it though the machine is
+ * busy.
+ */
 const shortLimits = { nextHopConnectMs: 500, nextHopReplyMs: 500, nextHopDotMs: 500 } as const;
 
 const IN_MESSAGE = "a point in the message";

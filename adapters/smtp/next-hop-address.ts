@@ -23,8 +23,8 @@ type AllowedNextHop = Extract<NextHopJudgement, { kind: "allowed" }>;
 const MAX_ADDRESSES = 8;
 
 /**
- * Looks a route's host up once and judges what came. Connect to the addresses of the answer: a second lookup could say
- * something else (DNS rebinding).
+ * Looks a route's host up once and judges what came. Connect to the addresses of the answer: a second lookup
+ * could say something else (DNS rebinding).
  *
  * @throws NextHopTrouble
  */
@@ -76,9 +76,9 @@ const NOT_IN_DNS = ["ENOTFOUND", "ENODATA", "ECONNREFUSED"];
 const RESOLVER_TIMEOUT_MS = 5000;
 
 /**
- * How names are looked up in production. The operator's own go to the system's resolver. Names set through the API
- * go to DNS first, over sockets: getaddrinfo holds one of four threads of the whole process for as long as a hostile
- * name server cares to be silent.
+ * How names are looked up in production. The operator's own go to the system's resolver. Names set through
+ * the API go to DNS first, over sockets: getaddrinfo holds one of four threads of the whole process for as
+ * long as a hostile name server cares to be silent.
  */
 export const systemLookup: Lookup = async (host, setBy) => {
   if (setBy === "operator" || host === "localhost") return systemAddresses(host);

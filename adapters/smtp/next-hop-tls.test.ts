@@ -362,7 +362,10 @@ describe("REQUIRETLS", () => {
   });
 });
 
-/** With them Node's `getPeerCertificate()`, which `tls.connect` itself calls, ends the process with SIGSEGV (24.21, 26 curves). */
+/**
+ * With them Node's `getPeerCertificate()`, which `tls.connect` itself calls, ends the process with SIGSEGV
+ * (24.21, 26 curves).
+ */
 describe("a next hop with a certificate on a curve without a NIST name", () => {
   const onCurve = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });
   const names = ["hop.example"];

@@ -11,8 +11,9 @@ const CODE_AND_BLANK = 4;
 const ENHANCED_CODE = /^([245])\.\d{1,3}\.\d{1,3}(?:[ \t]+|$)/;
 
 /**
- * The next hop's 4xx or 5xx as our client reads it: one line of printable ASCII with an enhanced status code in front.
- * 421 would close our client's connection, which has nothing to do with this one, so it becomes 451.
+ * The next hop's 4xx or 5xx as our client reads it: one line of printable ASCII with an enhanced status code
+ * in front. 421 would close our client's connection, which has nothing to do with this one, so it becomes
+ * 451.
  */
 export function passedBack(reply: SmtpReply): DeliveryRefusal {
   const code = reply.code === 421 ? 451 : reply.code;
@@ -32,7 +33,10 @@ export function passedBack(reply: SmtpReply): DeliveryRefusal {
   };
 }
 
-/** Code and enhanced code of a reply, for the log: the text behind them may name a recipient or repeat a password. */
+/**
+ * Code and enhanced code of a reply, for the log: the text behind them may name a recipient or repeat a
+ * password.
+ */
 export function nextHopReply({ code, lines: [first = ""] }: SmtpReply): string {
   const enhanced = ENHANCED_CODE.exec(printable(first));
   return enhanced === null ? String(code) : `${String(code)} ${enhanced[0].trim()}`;

@@ -27,8 +27,8 @@ export interface SmtpDeliveryOptions {
 }
 
 /**
- * DeliveryTarget for smtp, smtps and lmtp routes: the transaction is passed through over a separate connection, and
- * accepted means that the next hop accepted it after the dot.
+ * DeliveryTarget for smtp, smtps and lmtp routes: the transaction is passed through over a separate
+ * connection, and accepted means that the next hop accepted it after the dot.
  */
 export function createSmtpDelivery(options: SmtpDeliveryOptions): DeliveryTarget {
   const { limits, ownAddresses = interfaceAddresses, lookup = systemLookup } = options;

@@ -5,14 +5,15 @@ import type { DeliveryFailure } from "../../core/delivery/delivery.ts";
 import { NextHopTrouble } from "./trouble.ts";
 
 /**
- * Firewalls and load balancers on the way to a next hop forget a connection that is silent: AWS's after 350 s, while the
- * reply to a dot may take `nextHopDotMs`. A minute of silence sends a probe; four without an answer end the connection.
+ * Firewalls and load balancers on the way to a next hop forget a connection that is silent: AWS's after 350
+ * s, while the reply to a dot may take `nextHopDotMs`. A minute of silence sends a probe; four without an
+ * answer end the connection.
  */
 const KEEP_ALIVE = { enable: true, initialDelay: 60_000, interval: 15_000, count: 4 } as const;
 
 /**
- * Connects to the first of these addresses that answers, in their order; each gets an equal part of the time that is
- * left. Takes addresses only, so nothing is looked up here.
+ * Connects to the first of these addresses that answers, in their order; each gets an equal part of the time
+ * that is left. Takes addresses only, so nothing is looked up here.
  *
  * @throws NextHopTrouble
  */
@@ -36,7 +37,10 @@ export async function connectTcp(
   });
 }
 
-/** The most telling first: a host without IPv6 finds every IPv6 address unreachable, whatever is wrong with the next hop. */
+/**
+ * The most telling first: a host without IPv6 finds every IPv6 address unreachable, whatever is wrong with
+ * the next hop.
+ */
 const CONNECT_FAILURES = [
   "connection-refused",
   "timeout",

@@ -21,16 +21,17 @@ export interface EncryptedSocket {
 }
 
 /**
- * The client's side of a handshake. Verification is reported and not enforced here, because the caller answers
- * differently to a failed handshake and to a certificate that is not good. No session is ever resumed.
+ * The client's side of a handshake. Verification is reported and not enforced here, because the caller
+ * answers differently to a failed handshake and to a certificate that is not good. No session is ever
+ * resumed.
  *
  * @throws NextHopTrouble
  */
 export function encrypt(socket: Socket, options: HandshakeOptions): Promise<EncryptedSocket> {
   const { host, ca, deadlineMs } = options;
   return new Promise((resolve, reject) => {
-    // Read once: each getPeerX509Certificate() takes a certificate off the chain; the second gives none or the next
-    // (Node 24.21).
+    // Read once: each getPeerX509Certificate() takes a certificate off the chain; the second gives none or
+    // the next (Node 24.21).
     let presented: X509Certificate | undefined;
     const encrypted: TLSSocket = connect({
       socket,
@@ -43,13 +44,15 @@ export function encrypt(socket: Socket, options: HandshakeOptions): Promise<Encr
         return identityError(host, presented);
       },
     });
-    // Node's own is called by `connect` after a good chain, and ends the process with SIGSEGV where leaf or issuer is on an
-    // elliptic curve without a NIST name, such as brainpoolP256r1 or secp256k1 (Node 24.21). X509Certificate reads them all.
+    // Node's own is called by `connect` after a good chain, and ends the process with SIGSEGV where leaf or
+    // issuer is on an elliptic curve without a NIST name, such as brainpoolP256r1 or secp256k1 (Node 24.21).
+    // X509Certificate reads them all.
     Object.assign(encrypted, { getPeerCertificate: () => ({}) });
     const timer = setTimeout(() => {
       fail("timeout", "the TLS handshake took too long");
     }, deadlineMs);
-    // After a failed handshake nothing but destroy() touches the TLSSocket: reading its facts kills the process.
+    // After a failed handshake nothing but destroy() touches the TLSSocket: reading its facts kills the
+    // process.
     function fail(cause: "timeout" | "tls-failed", detail: string): void {
       clearTimeout(timer);
       encrypted.destroy();
@@ -81,7 +84,9 @@ export function encrypt(socket: Socket, options: HandshakeOptions): Promise<Encr
 const NO_DNS_NAME = "the certificate has no dNSName";
 const NOT_NAMED = "ERR_TLS_CERT_ALTNAME_INVALID";
 
-/** RFC 9525: dNSName or iPAddress of the SAN, never the CN; a wildcard stands for the whole leftmost label. */
+/**
+ * RFC 9525: dNSName or iPAddress of the SAN, never the CN; a wildcard stands for the whole leftmost label.
+ */
 function identityError(host: string, certificate: X509Certificate | undefined): Error | undefined {
   if (certificate === undefined) return new Error(NOT_NAMED);
   if (isIP(host) !== 0) return certificate.checkIP(host) === undefined ? new Error(NOT_NAMED) : undefined;

@@ -10,8 +10,8 @@ export interface TroubleFacts extends DeliveryDetails {
 }
 
 /**
- * The next hop failed us, and the transaction is over. Its reply is never the next hop's own word: our trouble with a
- * next hop must not bounce the client's mail.
+ * The next hop failed us, and the transaction is over. Its reply is never the next hop's own word: our
+ * trouble with a next hop must not bounce the client's mail.
  */
 export class NextHopTrouble extends Error {
   override readonly name: string = "NextHopTrouble";

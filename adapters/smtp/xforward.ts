@@ -9,8 +9,9 @@ const LONGEST_VALUE = 255;
 const UNAVAILABLE = "[UNAVAILABLE]";
 
 /**
- * The command with the client of this mail for the next hop (Postfix XFORWARD_README), or null where it is not offered.
- * Only the attributes that are offered; the client's name is never looked up, so it is unavailable.
+ * The command with the client of this mail for the next hop (Postfix XFORWARD_README), or null where it is
+ * not offered. Only the attributes that are offered; the client's name is never looked up, so it is
+ * unavailable.
  */
 export function xforwardCommand(extensions: Extensions, client: MailTransaction["client"]): string | null {
   const offered = (extensions.get("XFORWARD") ?? []).map((attribute) => attribute.toUpperCase());

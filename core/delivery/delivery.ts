@@ -26,7 +26,9 @@ export type DeliveryRoute =
       readonly port: number;
       /** `require` = verified certificate. */
       readonly tls: "require" | "opportunistic";
-      /** The operator's own DELIVERY is trusted; one set through the API is checked against DELIVERY_ALLOW. */
+      /**
+       * The operator's own DELIVERY is trusted; one set through the API is checked against DELIVERY_ALLOW.
+       */
       readonly setBy: "operator" | "api";
       /** AUTH PLAIN for the operator's own next hop only. Secret. */
       readonly credentials: { readonly user: string; readonly password: string } | null;
@@ -38,8 +40,8 @@ export type DeliveryRoute =
 export type NextHopRoute = Extract<DeliveryRoute, { kind: "smtp" | "smtps" | "lmtp" }>;
 
 /**
- * An answer to pass back. `code` is 4xx or 5xx, never 421; `text` is one line of printable ASCII that starts with an
- * enhanced status code (RFC 3463) and is at most 500 octets with the code.
+ * An answer to pass back. `code` is 4xx or 5xx, never 421; `text` is one line of printable ASCII that starts
+ * with an enhanced status code (RFC 3463) and is at most 500 octets with the code.
  */
 export type DeliveryReply =
   | { readonly kind: "accepted" }
@@ -50,7 +52,9 @@ export type DeliveryReply =
       readonly cause: DeliveryFailure;
     } & DeliveryDetails);
 
-/** Facts about a failure for the operator's log, never for the reply. No secret, and no address of a person. */
+/**
+ * Facts about a failure for the operator's log, never for the reply. No secret, and no address of a person.
+ */
 export interface DeliveryDetails {
   /** Absent = no next hop took part. */
   readonly phase?: DeliveryPhase | undefined;
@@ -129,14 +133,17 @@ export const DELIVERY_PHASES = [
 ] as const;
 export type DeliveryPhase = (typeof DELIVERY_PHASES)[number];
 
-/** One mail transaction on its way to one route. Calls come in order: recipient (1..n), then message or abort. */
+/**
+ * One mail transaction on its way to one route. Calls come in order: recipient (1..n), then message or abort.
+ */
 export interface DeliveryTransaction {
   /** Offers one recipient; the next hop is connected to at the first. Never rejects. */
   recipient(mailbox: Mailbox): Promise<DeliveryReply>;
   /**
-   * Hands over the message, CRLF lines, dots not stuffed, our headers on top. `accepted` means that the next hop
-   * or durable storage has it for every accepted recipient. When `message` throws, nothing is delivered, and the
-   * reply is `refused`: that of a MessageRefused, else `451 4.3.0`. Never rejects. Ends the transaction.
+   * Hands over the message, CRLF lines, dots not stuffed, our headers on top. `accepted` means that the next
+   * hop or durable storage has it for every accepted recipient. When `message` throws, nothing is delivered,
+   * and the reply is `refused`: that of a MessageRefused, else `451 4.3.0`. Never rejects. Ends the
+   * transaction.
    */
   message(message: AsyncIterable<Uint8Array>): Promise<DeliveryReply>;
   /** RSET, a lost client, or no accepted recipient. Idempotent; a no-op after `message`. */

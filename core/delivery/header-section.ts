@@ -12,14 +12,18 @@ const CRLF = Buffer.from("\r\n");
 const FIELD = /^[\x21-\x39\x3b-\x7e]+[ \t]*:/;
 const RECEIVED = /^received[ \t]*:/i;
 /**
- * Our name where a line, or what some reader takes for a line, begins: Python's splitlines breaks at VT, FF, FS to RS and
- * NEL; trim() takes any blank off. What follows the name need not be the colon, it may be on the next line.
+ * Our name where a line, or what some reader takes for a line, begins: Python's splitlines breaks at VT, FF,
+ * FS to RS and NEL; trim() takes any blank off. What follows the name need not be the colon, it may be on the
+ * next line.
  */
 const OWN_NAME = `${TLS_FIELD}(?![\\x21-\\x39\\x3b-\\x7e])`;
 const OWN_FIELD = new RegExp(`(?:^|[^\\t\\x20-\\x7e][ \\t]*)${OWN_NAME}`, "i");
 const OWN_FIELD_INSIDE = new RegExp(`[^\\t\\x20-\\x7e][ \\t]*${OWN_NAME}`, "i");
 
-/** The line between messages of an mbox file, quoted or not. Local programs pass it on, and Postfix keeps it under the name below. */
+/**
+ * The line between messages of an mbox file, quoted or not. Local programs pass it on, and Postfix keeps it
+ * under the name below.
+ */
 const MAILBOX_LINE = /^>*From /;
 /** A field but for octets over 127 in its name: a byte order mark in front of it, most often. */
 const EIGHT_BIT_FIELD = /^[\x21-\x39\x3b-\x7e\x80-\xff]+[ \t]*:/;
@@ -30,17 +34,19 @@ const MAX_MARKED_OCTETS = STANDARD_LINE_OCTETS - MARK.length;
 type LineFate = "keep" | "mark" | "drop" | "end" | "body-starts";
 
 /**
- * The header section of a message as it passes: takes every field named Postern-TLS out and counts Received fields.
- * It ends at the first empty line, as for every reader. A line that is no field does not end it: readers that
- * go on after one would find a look-alike behind it; for readers that stop there, only body text is lost, of a
- * message that pretends.
+ * The header section of a message as it passes: takes every field named Postern-TLS out and counts Received
+ * fields. It ends at the first empty line, as for every reader. A line that is no field does not end it:
+ * readers that go on after one would find a look-alike behind it; for readers that stop there, only body text
+ * is lost, of a message that pretends.
  *
- * Our own fields go on top, so a first line that continues a field, or is no field, would be read as part of them. An
- * empty line goes before it then, as Postfix does, and all of it is body. But an mbox line and a field with octets over 127
- * in its name have a header section behind them that readers would lose: they become the value of X-Mailbox-Line.
+ * Our own fields go on top, so a first line that continues a field, or is no field, would be read as part of
+ * them. An empty line goes before it then, as Postfix does, and all of it is body. But an mbox line and a
+ * field with octets over 127 in its name have a header section behind them that readers would lose: they
+ * become the value of X-Mailbox-Line.
  *
- * A next hop that breaks a line over 998 octets at its own limit can make a line begin anywhere in it (Sendmail, and
- * Postfix towards the next server). So such a line counts as our field when its name is anywhere in it.
+ * A next hop that breaks a line over 998 octets at its own limit can make a line begin anywhere in it
+ * (Sendmail, and Postfix towards the next server). So such a line counts as our field when its name is
+ * anywhere in it.
  */
 export class HeaderSection {
   readonly #maxReceived: number;
@@ -80,7 +86,8 @@ export class HeaderSection {
     if (rest.length === 0) return;
     this.#count(rest);
     const octets = this.#partialOctets + rest.length;
-    // Twice the room each time: a client may send 1 MB octet by octet, and neither copies nor objects may grow with that.
+    // Twice the room each time: a client may send 1 MB octet by octet, and neither copies nor objects may
+    // grow with that.
     if (octets > this.#partial.length) {
       const room = Buffer.allocUnsafe(Math.max(2 * this.#partial.length, octets));
       this.#partial.copy(room, 0, 0, this.#partialOctets);
@@ -151,7 +158,10 @@ function isOwnField(text: string): boolean {
   return /[^\x00-\x7f]/.test(name) && asRead(name) === TLS_FIELD.toUpperCase();
 }
 
-/** A name as the most lenient readers compare it: Java's equalsIgnoreCase and a JavaScript /iu take U+017F for an S. */
+/**
+ * A name as the most lenient readers compare it: Java's equalsIgnoreCase and a JavaScript /iu take U+017F for
+ * an S.
+ */
 const asRead = (text: string): string =>
   Buffer.from(text, "latin1")
     .toString("utf8")

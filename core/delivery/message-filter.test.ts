@@ -12,7 +12,10 @@ const options: MessageFilterOptions = {
 const strict: MessageFilterOptions = { ...options, longLines: "refuse" };
 const normalising: MessageFilterOptions = { ...options, lineEnds: "normalise" };
 
-/** What comes out in all, or the code and enhanced code of the refusal. Latin-1, so that one character is one octet. */
+/**
+ * What comes out in all, or the code and enhanced code of the refusal. Latin-1, so that one character is one
+ * octet.
+ */
 function run(chunks: readonly string[], change: Partial<MessageFilterOptions> = {}): string {
   const filter = createMessageFilter({ ...options, ...change });
   const output: Uint8Array[] = [];

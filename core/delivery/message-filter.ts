@@ -27,9 +27,10 @@ export interface MessageFilter {
 }
 
 /**
- * Lets clean mail pass and nothing else (semantics.md section 4): CRLF line ends, no NUL, no line over 1 MB (or 998
- * octets), a bounded size and header section, no loop, and no field that only we may write. How the input is split into
- * chunks never matters. Memory: one line of the header section; lines of the body are never held.
+ * Lets clean mail pass and nothing else (semantics.md section 4): CRLF line ends, no NUL, no line over 1 MB
+ * (or 998 octets), a bounded size and header section, no loop, and no field that only we may write. How the
+ * input is split into chunks never matters. Memory: one line of the header section; lines of the body are
+ * never held.
  */
 export function createMessageFilter(options: MessageFilterOptions): MessageFilter {
   const check = new LineEndCheck(options.longLines);
@@ -39,7 +40,8 @@ export function createMessageFilter(options: MessageFilterOptions): MessageFilte
 
   function pass(chunk: Uint8Array, output: Uint8Array[]): void {
     const { clean, refusal } = check.check(chunk);
-    // What comes first in the message decides, so the headers before a bad octet are looked at before it is refused.
+    // What comes first in the message decides, so the headers before a bad octet are looked at before it is
+    // refused.
     headers.feed(clean === chunk.length ? chunk : chunk.subarray(0, clean), output);
     refuseIf(refusal);
   }

@@ -26,7 +26,10 @@ export type NextHopJudgement =
       readonly kind: "allowed";
       /** Canonical, in the order they came; connect to these and look nothing up again. */
       readonly addresses: readonly string[];
-      /** What holds on this connection: never looser than the route, and a password goes over verified TLS or not at all. */
+      /**
+       * What holds on this connection: never looser than the route, and a password goes over verified TLS or
+       * not at all.
+       */
       readonly tls: NextHopRoute["tls"];
     }
   | {
@@ -65,7 +68,10 @@ export function judgeNextHop(facts: NextHopFacts): NextHopJudgement {
   return { kind: "allowed", addresses, tls: isCovered ? tls : "require" };
 }
 
-/** Azure's wire server: metadata and DHCP of the host behind a public address. Others are link-local or private. */
+/**
+ * Azure's wire server: metadata and DHCP of the host behind a public address. Others are link-local or
+ * private.
+ */
 const PUBLIC_BUT_METADATA = ["168.63.129.16"];
 /** RFC 6052: an IPv4 address in the last 32 bits. */
 const NAT64 = "64:ff9b::/96";
@@ -73,8 +79,9 @@ const NAT64 = "64:ff9b::/96";
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
 /**
- * Whether an address belongs to the internet at large. Loopback, link-local (metadata), private, unique local, CGNAT,
- * multicast, reserved, documentation, 6to4 and Teredo do not; a NAT64 address is judged by the IPv4 address inside.
+ * Whether an address belongs to the internet at large. Loopback, link-local (metadata), private, unique
+ * local, CGNAT, multicast, reserved, documentation, 6to4 and Teredo do not; a NAT64 address is judged by the
+ * IPv4 address inside.
  */
 export function isPublicAddress(text: string): boolean {
   const canonical = canonicalAddress(text);

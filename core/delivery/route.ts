@@ -9,12 +9,15 @@ import type { DeliveryRoute, NextHopRoute } from "./delivery.ts";
 
 type Credentials = NonNullable<NextHopRoute["credentials"]>;
 
-/** RFC 5321, RFC 8314 section 7.3, RFC 2033 (24 is what IANA lists for private mail systems, and what LMTP servers use). */
+/**
+ * RFC 5321, RFC 8314 section 7.3, RFC 2033 (24 is what IANA lists for private mail systems, and what LMTP
+ * servers use).
+ */
 const DEFAULT_PORT = { smtp: 25, smtps: 465, lmtp: 24 } as const;
 
 /**
- * A URL of our three schemes. Not WHATWG URL: it takes more than we want (opaque hosts, paths, tabs inside) and puts the
- * whole text, with its password, into its error.
+ * A URL of our three schemes. Not WHATWG URL: it takes more than we want (opaque hosts, paths, tabs inside)
+ * and puts the whole text, with its password, into its error.
  */
 const NEXT_HOP_URL =
   /^(?<scheme>smtp|smtps|lmtp):\/\/(?:(?<userinfo>[^@/?#\s]*)@)?(?<host>\[[^\]\s]*\]|[^:/?#@[\]\s]+)(?::(?<port>\d{1,5}))?\/?(?:\?(?<query>[^#\s]*))?$/;
@@ -48,7 +51,8 @@ export function parseOperatorDelivery(text: string, variable = "DELIVERY"): Deli
 }
 
 /**
- * Parses a domain's `delivery` as it comes through the API: next hops only, no credentials, the canonical spelling.
+ * Parses a domain's `delivery` as it comes through the API: next hops only, no credentials, the canonical
+ * spelling.
  *
  * @param pointer RFC 6901 pointer to the object, for the issues.
  * @throws InvalidInput
@@ -129,7 +133,8 @@ function parseHost(text: string, parseName: (name: string) => string | null, fai
   if (isV6 && !literal.includes("%") && ipaddr.IPv6.isValid(literal))
     return canonicalAddress(literal) ?? fail("the host is no address");
   if (!isV6 && ipaddr.IPv4.isValidFourPartDecimal(literal)) return literal;
-  // The last label of a name is never a number (WHATWG URL, "ends in a number"): 0x7f.1 and 127.1 are addresses to a resolver.
+  // The last label of a name is never a number (WHATWG URL, "ends in a number"): 0x7f.1 and 127.1 are
+  // addresses to a resolver.
   if (isV6 || /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/i.test(literal))
     fail("the host is neither a name nor an IP address");
   return parseName(literal) ?? fail("the host is neither a name nor an IP address");

@@ -4,7 +4,9 @@ import type { DomainName } from "../name/domain-name.ts";
 import { canonicalAddress } from "../name/client-address.ts";
 import type { ClientCertificateResult } from "../policy/verdict.ts";
 
-/** The field that shows the next hop the TLS of the session. It is removed from every message that comes in. */
+/**
+ * The field that shows the next hop the TLS of the session. It is removed from every message that comes in.
+ */
 export const TLS_FIELD = "Postern-TLS";
 
 /** Contents of a message's `Received:` (RFC 5321 section 4.4). Nothing in it needs to be clean. */
@@ -31,7 +33,9 @@ export interface TlsStatement {
   readonly tls: { readonly protocol: string; readonly cipher: string; readonly sni: string | null } | null;
   /** From `clientStatement`. */
   readonly client: ClientStatement;
-  /** A name out of the certificate; said only when `client` is `verified`, since a reader may look no further. */
+  /**
+   * A name out of the certificate; said only when `client` is `verified`, since a reader may look no further.
+   */
   readonly subjectName: string | null;
   /** Of the snapshot that the verdict was made with. */
   readonly revision: number;
@@ -48,7 +52,10 @@ const DOT_ATOM =
   /^(?:[a-z0-9!#$%&'*+/=?^_`{|}~-]|[^\x00-\x7f])+(?:\.(?:[a-z0-9!#$%&'*+/=?^_`{|}~-]|[^\x00-\x7f])+)*$/i;
 const INVISIBLE = /[\p{C}\p{Z}]/u;
 
-/** One `Received:` field, folded, with its CRLF. Printable ASCII; the recipient may bring UTF-8 under SMTPUTF8. */
+/**
+ * One `Received:` field, folded, with its CRLF. Printable ASCII; the recipient may bring UTF-8 under
+ * SMTPUTF8.
+ */
 export function receivedHeader(facts: ReceivedFacts): string {
   const recipient = forClause(facts);
   const clauses = [
@@ -86,8 +93,8 @@ export function posternTlsHeader(statement: TlsStatement): string {
 }
 
 /**
- * What may be said of the client in a message for these recipients: a verdict belongs to a domain, so recipients of
- * several domains, or two verdicts, leave `not-stated`, which readers treat as unverified.
+ * What may be said of the client in a message for these recipients: a verdict belongs to a domain, so
+ * recipients of several domains, or two verdicts, leave `not-stated`, which readers treat as unverified.
  */
 export function clientStatement(
   recipients: readonly { readonly domain: DomainName; readonly clientCertificate: ClientCertificateResult }[],
@@ -110,7 +117,10 @@ function withProtocol({ extended, smtpUtf8, cipher }: ReceivedFacts): string {
   return extended || cipher !== null ? `ESMTP${security}` : "SMTP";
 }
 
-/** A name or a whole address literal as it is; of anything else the characters that no parser gives a meaning to. */
+/**
+ * A name or a whole address literal as it is; of anything else the characters that no parser gives a meaning
+ * to.
+ */
 function heloText(helo: string): string {
   const literal = /^\[(?:IPv6:)?([0-9a-f.:]{2,45})\]$/i.exec(helo)?.[1];
   const address = literal === undefined ? null : canonicalAddress(literal);

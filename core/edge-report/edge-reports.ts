@@ -45,11 +45,16 @@ export interface CertificateProblem {
   readonly reason: CertificateProblemReason;
   /** For people; never key material. */
   readonly problem: string;
-  /** The older version that stays in service; null = none: the edge's default certificate is served instead. */
+  /**
+   * The older version that stays in service; null = none: the edge's default certificate is served instead.
+   */
   readonly serves: number | null;
 }
 
-/** What one edge says of itself: on every change of revision, release, listeners or certificates, and every 10 s. */
+/**
+ * What one edge says of itself: on every change of revision, release, listeners or certificates, and every 10
+ * s.
+ */
 export interface EdgeReport {
   readonly id: EdgeId;
   readonly release: string;
@@ -98,8 +103,8 @@ const MAX_UNREADABLE = 200;
 const MAX_PROBLEMS = 200;
 
 /**
- * A report that a store can take, however many certificates an edge has loaded: one that is refused would show a working
- * edge as `lost`. Certificates with a problem come first; `omitted` counts what is left out.
+ * A report that a store can take, however many certificates an edge has loaded: one that is refused would
+ * show a working edge as `lost`. Certificates with a problem come first; `omitted` counts what is left out.
  */
 export function boundedReport(report: Omit<EdgeReport, "omitted">): EdgeReport {
   const [troubled, well] = [true, false].map((hasProblem) =>

@@ -98,8 +98,9 @@ export function splitReport(report: EdgeReport): SplitReport {
 }
 
 /**
- * A stored report (JSON text, or parsed). One that this release cannot read is an edge that exists and is not known to
- * enforce anything: left out, it would make "3 of 3 edges" of what is 3 of 4. `storedList`: that of a split report.
+ * A stored report (JSON text, or parsed). One that this release cannot read is an edge that exists and is not
+ * known to enforce anything: left out, it would make "3 of 3 edges" of what is 3 of 4. `storedList`: that of
+ * a split report.
  */
 export function readEdgeReport(id: EdgeId, stored: unknown, storedList?: unknown): EdgeReport {
   const result = STORED_BODY.safeParse(parsed(stored));

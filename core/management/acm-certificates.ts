@@ -32,7 +32,10 @@ export type AcmDependencies = Pick<
 /** What `advance` found. */
 export type Advance = "unchanged" | "noted" | "exported" | "gone";
 
-/** Certificates that ACM issues: ordered, described until issued, exported into versions of the same certificate. */
+/**
+ * Certificates that ACM issues: ordered, described until issued, exported into versions of the same
+ * certificate.
+ */
 export class AcmCertificates {
   readonly #deps: AcmDependencies;
 
@@ -66,7 +69,9 @@ export class AcmCertificates {
     await this.#deps.issuer.delete(arn);
   }
 
-  /** The record with the present state of its order at ACM, for a caller that waits for it; nothing is stored. */
+  /**
+   * The record with the present state of its order at ACM, for a caller that waits for it; nothing is stored.
+   */
   async seenNow(record: CertificateRecord): Promise<CertificateRecord> {
     const { acm } = record;
     if (acm?.status !== "pending") return record;
@@ -80,8 +85,9 @@ export class AcmCertificates {
   }
 
   /**
-   * Brings a stored certificate to what ACM has: notes its records and problems, and exports what was issued or renewed into a
-   * new version. @throws Unavailable; RuleViolation or InvalidInput when what was exported cannot be served
+   * Brings a stored certificate to what ACM has: notes its records and problems, and exports what was issued
+   * or renewed into a new version. @throws Unavailable; RuleViolation or InvalidInput when what was exported
+   * cannot be served
    */
   async advance(id: CertificateId): Promise<Advance> {
     const record = await this.#deps.store.getCertificate(id);

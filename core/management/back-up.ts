@@ -19,11 +19,12 @@ export interface BackedUp extends SnapshotBackup {
 }
 
 /**
- * Brings the backup to what the store holds. Read from the last one by the log, it costs what has changed: a full load of
- * 100,000 domains every five minutes would be most of a deployment's bill. It is written only when it has changed.
+ * Brings the backup to what the store holds. Read from the last one by the log, it costs what has changed: a
+ * full load of 100,000 domains every five minutes would be most of a deployment's bill. It is written only
+ * when it has changed.
  *
- * @throws Unavailable when either does not answer, or when the store is empty and the backup is not: a table that was
- *   deleted or replaced must not take away what edges could still start from.
+ * @throws Unavailable when either does not answer, or when the store is empty and the backup is not: a table
+ *   that was deleted or replaced must not take away what edges could still start from.
  */
 export async function backUp({ store, backups }: BackUpPorts, nowMs: number): Promise<BackedUp> {
   const at = timestamp(nowMs);
@@ -38,13 +39,17 @@ export async function backUp({ store, backups }: BackUpPorts, nowMs: number): Pr
   const lost = lostSettings(contents.revision, held?.contents.revision ?? null);
   if (lost !== null) throw new Unavailable(lost);
   const read = followed === null ? "everything" : "changes";
-  // Written again every five minutes, what has not changed would be most of the requests and old versions of the bucket.
+  // Written again every five minutes, what has not changed would be most of the requests and old versions of
+  // the bucket.
   if (held !== null && saysTheSame(held.contents, contents)) return { at: held.at, contents, read };
   await backups.write({ at, contents });
   return { at, contents, read };
 }
 
-/** Everything, with the last backup's versions of items that cannot be read: an edge that starts from it keeps them in force. */
+/**
+ * Everything, with the last backup's versions of items that cannot be read: an edge that starts from it keeps
+ * them in force.
+ */
 async function loadAll(store: Pick<Store, "loadAll">, held: StoreContents | null): Promise<StoreContents> {
   const contents = await store.loadAll();
   // A store that was restored to an earlier time: what is held is not what was in force before.

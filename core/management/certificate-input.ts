@@ -8,7 +8,9 @@ import { distinct, ignoredInput, labelInput, namePatternInput } from "./input-fi
 import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
 import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "../x509/self-signed-request.ts";
 
-/** Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day. */
+/**
+ * Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day.
+ */
 const MAX_DAYS = 3650;
 
 /** Where PEM goes in an example. */
@@ -17,7 +19,9 @@ const EXAMPLE = {
   key: "-----BEGIN PRIVATE KEY-----\nMIGH…\n-----END PRIVATE KEY-----\n",
 };
 
-/** A real CA until 2126, so that examples are taken as they stand. Its key was thrown away; nothing trusts it. */
+/**
+ * A real CA until 2126, so that examples are taken as they stand. Its key was thrown away; nothing trusts it.
+ */
 export const EXAMPLE_CA = [
   "-----BEGIN CERTIFICATE-----",
   "MIIBiTCCAS6gAwIBAgIILmE/Ki0ZWV4wCgYIKoZIzj0EAwIwJzEQMA4GA1UEChMH",

@@ -31,11 +31,11 @@ export type OrderState =
   | { readonly kind: "failed"; readonly validation: readonly ValidationRecord[]; readonly problem: string };
 
 /**
- * A public CA that makes key and certificate, proves names by DNS, and hands both out: ACM. What it issues costs money, for
- * each name, at issue and at each renewal.
+ * A public CA that makes key and certificate, proves names by DNS, and hands both out: ACM. What it issues
+ * costs money, for each name, at issue and at each renewal.
  *
- * Every implementation passes test/contract/certificate-issuer.contract.ts. Every method throws Unavailable when the issuer
- * does not answer in time.
+ * Every implementation passes test/contract/certificate-issuer.contract.ts. Every method throws Unavailable
+ * when the issuer does not answer in time.
  */
 export interface CertificateIssuer {
   /**
@@ -50,6 +50,9 @@ export interface CertificateIssuer {
    * @throws NotFound when it knows no such order, or nothing was issued yet.
    */
   export(arn: string): Promise<PemBundle>;
-  /** Ends an order; unknown is not an error. @throws StateConflict (`in-use`) when something else of the account serves it. */
+  /**
+   * Ends an order; unknown is not an error. @throws StateConflict (`in-use`) when something else of the
+   * account serves it.
+   */
   delete(arn: string): Promise<void>;
 }

@@ -66,7 +66,10 @@ export class CertificateService {
     return { items: shown, unreadable: state === undefined ? unreadable : [], next };
   }
 
-  /** Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not have it. */
+  /**
+   * Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not
+   * have it.
+   */
   async chainPem(actor: Actor, id: string): Promise<{ pem: string; revision: number }> {
     const record = await this.#records.get({ actor, id });
     const { keys } = await this.#material(record);
@@ -107,8 +110,10 @@ export class CertificateService {
   }
 
   /**
-   * A new version of the same certificate, on every host that uses it. Without a key, the present one must fit.
-   * @throws RuleViolation when a host that uses it is not covered any more; NotFound; as `create`; as the condition
+   * A new version of the same certificate, on every host that uses it. Without a key, the present one must
+   * fit.
+   * @throws RuleViolation when a host that uses it is not covered any more; NotFound; as `create`; as the
+   *   condition
    */
   async putMaterial(
     target: RecordTarget,
@@ -153,7 +158,10 @@ export class CertificateService {
     return withLeftOut(await this.#view(written), made);
   }
 
-  /** Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the condition */
+  /**
+   * Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the
+   * condition
+   */
   async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
     const written = await this.#records.write(target.actor, async () => {
       const before = readable(await this.#records.findFor(target, condition));
@@ -179,7 +187,10 @@ export class CertificateService {
     );
   }
 
-  /** Before the record is deleted: a deletion that fails half-way can be repeated, and no order is left without a record. */
+  /**
+   * Before the record is deleted: a deletion that fails half-way can be repeated, and no order is left
+   * without a record.
+   */
   async #endOrder(record: CertificateRecord | null): Promise<void> {
     if (record === null) return;
     const { id, acm } = record;
@@ -195,7 +206,8 @@ export class CertificateService {
       throw tooManyNames(`holds more than ${CAPS.selfSignedNames} names`);
     const made = await this.#deps.makeSelfSigned(input, { nowMs: this.#deps.clock.now() });
     checkLoads(this.#deps.loadAtEdge, "/keyType", made.material);
-    // As an upload may be no larger: clients cut a handshake of over 100 KB, and a log entry has to fit an item of DynamoDB.
+    // As an upload may be no larger: clients cut a handshake of over 100 KB, and a log entry has to fit an
+    // item of DynamoDB.
     if (made.material.keys.some(({ certificateChainPem }) => isTooLarge(certificateChainPem)))
       throw tooManyNames(`makes a certificate of over ${CAPS.certificatePemBytes} bytes of PEM`);
     return made;

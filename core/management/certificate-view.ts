@@ -103,7 +103,10 @@ function reasonOf({ acm, ...record }: CertificateRecord, state: CertificateState
     : "ACM waits for the DNS records of validation, for 72 hours at most";
 }
 
-/** Hosts that are looked at, and domains on them that are counted, for one answer: what a reader waits for has a bound. */
+/**
+ * Hosts that are looked at, and domains on them that are counted, for one answer: what a reader waits for has
+ * a bound.
+ */
 const HOSTS_LOOKED_AT = 50;
 const DOMAINS_COUNTED = 200;
 

@@ -39,8 +39,9 @@ export interface ChangePage {
 }
 
 /**
- * Whether an entry changed a resource: its own record, or for a domain also the certificate of a host that it shares with
- * the written one. Beyond the domains that the entry names (`MovedDomains`) the hosts that the domain has now decide.
+ * Whether an entry changed a resource: its own record, or for a domain also the certificate of a host that it
+ * shares with the written one. Beyond the domains that the entry names (`MovedDomains`) the hosts that the
+ * domain has now decide.
  */
 export function isAbout(
   { record, hosts, movedDomains }: LogEntry,

@@ -5,12 +5,16 @@ import type { DomainFilter, Page, PageRequest, Store, UnreadableItem } from "../
 const MOST_HOSTS_JOINED = 50;
 /** Domains that one page looks at where it has to filter them itself. */
 const MOST_LOOKED_AT = 1_000;
-/** Domains of one request to the store at least: where one is left to find, a request for each would take seconds. */
+/**
+ * Domains of one request to the store at least: where one is left to find, a request for each would take
+ * seconds.
+ */
 const LEAST_AT_ONCE = 50;
 
 /**
- * A page of the domains of an account. A store finds those of a certificate by its hosts, which a certificate may have 100,000
- * of: then the account's domains are looked at in order, and a page ends early rather than look at too many.
+ * A page of the domains of an account. A store finds those of a certificate by its hosts, which a certificate
+ * may have 100,000 of: then the account's domains are looked at in order, and a page ends early rather than
+ * look at too many.
  */
 export async function domainPage(
   store: Pick<Store, "listDomains" | "getMxHosts" | "useCount">,

@@ -32,8 +32,8 @@ import { ACKNOWLEDGEABLE_CODES, WARNING_CODES } from "../record/warning-code.ts"
 import { checkCidr, checkNextHop, checkPin, checkTimestamp, PATTERNS } from "./text-formats.ts";
 
 /**
- * What an operator may write of a domain, with the defaults of semantics.md section 1. Only whole documents pass
- * through here, never a patch: a schema with defaults would set back what a patch leaves out.
+ * What an operator may write of a domain, with the defaults of semantics.md section 1. Only whole documents
+ * pass through here, never a patch: a schema with defaults would set back what a patch leaves out.
  *
  * Counts are not limited here but in rules.ts, since a cap is answered 422 and a format 400.
  */
@@ -145,7 +145,10 @@ export const tlsInput = z.strictObject({ ...tlsFields, ...READ_ONLY_FIELDS }).me
 export type DomainInput = z.output<typeof domainInput>;
 export type TlsInput = z.output<typeof tlsInput>;
 
-/** The settings that a document states for the domain in the path. @throws InvalidInput when it names another one. */
+/**
+ * The settings that a document states for the domain in the path. @throws InvalidInput when it names another
+ * one.
+ */
 export function domainSettings(name: DomainName, input: DomainInput): DomainSettings {
   if (input.name !== undefined && input.name !== name) {
     const message = `must be the name in the path, ${JSON.stringify(name)}, or be left out`;

@@ -47,7 +47,10 @@ export interface WrittenDomain {
 /** The settings that a write makes of the present ones (null = the domain is absent). @throws InvalidInput */
 type Produce = (current: DomainSettings | null) => DomainSettings;
 
-/** Reads and writes of domains for one caller at a time. A domain of another account is absent, except that its name is taken. */
+/**
+ * Reads and writes of domains for one caller at a time. A domain of another account is absent, except that
+ * its name is taken.
+ */
 export class DomainService {
   readonly #deps: ServiceDependencies;
 
@@ -86,7 +89,8 @@ export class DomainService {
 
   /**
    * Creates or replaces.
-   * @throws StateConflict (`name-taken`, `shared-host`, `host-taken`), RuleViolation, and what the condition throws.
+   * @throws StateConflict (`name-taken`, `shared-host`, `host-taken`), RuleViolation, and what the condition
+   *   throws.
    */
   async put(target: DomainTarget, input: DomainInput, options: WriteOptions): Promise<WrittenDomain> {
     const settings = domainSettings(target.name, input);

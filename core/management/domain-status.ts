@@ -1,4 +1,6 @@
-/** Status of a domain: which settings each edge has in force, and why mail may be treated otherwise than set. */
+/**
+ * Status of a domain: which settings each edge has in force, and why mail may be treated otherwise than set.
+ */
 
 import type { Warning } from "./warning.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
@@ -104,7 +106,8 @@ export interface DomainStatus {
   readonly listeners: readonly ListenerStatus[];
   readonly mxHosts: readonly HostStatus[];
   /**
-   * Items that concern this domain and cannot be read, by an edge or (null) here: their previous version stays in force.
+   * Items that concern this domain and cannot be read, by an edge or (null) here: their previous version
+   * stays in force.
    */
   readonly unreadable: readonly (UnreadableItem & { readonly edge: EdgeId | null })[];
   readonly warnings: readonly Warning[];
@@ -136,7 +139,10 @@ export function domainStatus(facts: StatusFacts): DomainStatus {
   };
 }
 
-/** What is known of a domain whose stored record cannot be read: no edge enforces it, and nothing of it is shown. */
+/**
+ * What is known of a domain whose stored record cannot be read: no edge enforces it, and nothing of it is
+ * shown.
+ */
 export function unreadableDomainStatus(
   name: DomainName,
   problem: string,

@@ -23,7 +23,9 @@ import type { WriteCondition } from "../store/write-condition.ts";
 
 export interface WriteOptions {
   readonly condition: WriteCondition;
-  /** `?sharedHosts=move`: the certificate of MX hosts that other domains of the account name may change too. */
+  /**
+   * `?sharedHosts=move`: the certificate of MX hosts that other domains of the account name may change too.
+   */
   readonly moveSharedHosts: boolean;
 }
 
@@ -154,7 +156,9 @@ async function checkReferences(
   if (issues.length > 0) throw new RuleViolation(issues);
 }
 
-/** A record that the domain named before and that cannot be read does not lock the domain's other settings. */
+/**
+ * A record that the domain named before and that cannot be read does not lock the domain's other settings.
+ */
 async function readUnlessKept<T>(
   isKept: boolean,
   read: () => Promise<T | null>,
@@ -170,7 +174,9 @@ async function readUnlessKept<T>(
 const judgesClients = ({ tls }: DomainSettings): string =>
   JSON.stringify([tls.clientCertificate, tls.exceptions]);
 
-/** One message for a host of another account and for one of the operator: a caller must not learn which it is. */
+/**
+ * One message for a host of another account and for one of the operator: a caller must not learn which it is.
+ */
 function checkTaken(
   operatorHosts: ReadonlySet<string>,
   { certificateId, plan }: { certificateId: CertificateId | null; plan: WritePlan },

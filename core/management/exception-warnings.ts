@@ -96,8 +96,8 @@ const changesNothing = (domain: DomainRecord, exception: TlsException): boolean 
 };
 
 /**
- * A level by certificate decides nothing: the session is in TLS. Two kinds are needed all the same: one over `none`, which lets
- * STARTTLS be offered, and a stricter one beside a mode that demands it.
+ * A level by certificate decides nothing: the session is in TLS. Two kinds are needed all the same: one over
+ * `none`, which lets STARTTLS be offered, and a stricter one beside a mode that demands it.
  */
 function hasIdleLevel(domain: DomainRecord, exception: TlsException): boolean {
   const { tls } = domain;

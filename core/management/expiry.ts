@@ -11,7 +11,9 @@ export type CertificateState = (typeof CERTIFICATE_STATES)[number];
 /** A certificate within this time of its notAfter is `expiring`. */
 export const EXPIRING_WITHIN_MS = 30 * 24 * 3600 * 1000;
 
-/** Validity of all keys together: the latest notBefore and the earliest notAfter; null where there is no key. */
+/**
+ * Validity of all keys together: the latest notBefore and the earliest notAfter; null where there is no key.
+ */
 export function validity({ keys }: Pick<CertificateRecord, "keys">): {
   notBefore: Timestamp | null;
   notAfter: Timestamp | null;
@@ -57,13 +59,16 @@ export interface Expiry {
   /** In use and over. */
   readonly expired: number;
   /**
-   * In use, and come to one of `WARNING_DAYS` within the last `WARNING_WINDOW_MS`. An alarm on the days themselves rings as
-   * long as one certificate is forgotten, and says nothing of the next.
+   * In use, and come to one of `WARNING_DAYS` within the last `WARNING_WINDOW_MS`. An alarm on the days
+   * themselves rings as long as one certificate is forgotten, and says nothing of the next.
    */
   readonly reached: number;
 }
 
-/** Public CAs renew 30 days before; an operator who does it by hand has two weeks, and is reminded. 0 = it is over. */
+/**
+ * Public CAs renew 30 days before; an operator who does it by hand has two weeks, and is reminded. 0 = it is
+ * over.
+ */
 const WARNING_DAYS = [14, 7, 3, 1, 0] as const;
 /** The schedule looks every hour, within a minute: none is missed, and few are counted twice. */
 const WARNING_WINDOW_MS = 65 * 60_000;

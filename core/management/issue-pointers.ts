@@ -3,8 +3,8 @@
 import { InvalidInput, type Issue, RuleViolation, StateConflict, TooLarge } from "../errors.ts";
 
 /**
- * Runs a write of one part of a record. Rules speak of the whole record; their pointers are shortened to the part, which
- * is all that the request's body holds. What lies outside keeps its pointer.
+ * Runs a write of one part of a record. Rules speak of the whole record; their pointers are shortened to the
+ * part, which is all that the request's body holds. What lies outside keeps its pointer.
  */
 export async function pointingInto<T>(part: string, write: () => Promise<T>): Promise<T> {
   const shortened = (issues: readonly Issue[]): Issue[] =>
@@ -17,7 +17,9 @@ export async function pointingInto<T>(part: string, write: () => Promise<T>): Pr
   return withIssues(write, { ofRules: shortened, ofForm: (issues) => issues });
 }
 
-/** Runs a write whose content is not in the request's body but named at `pointer`: every issue points there. */
+/**
+ * Runs a write whose content is not in the request's body but named at `pointer`: every issue points there.
+ */
 export const pointingAt = <T>(pointer: string, write: () => Promise<T>): Promise<T> =>
   withIssues(write, { ofRules: allAt(pointer), ofForm: allAt(pointer) });
 

@@ -8,7 +8,10 @@ import { materialName, trustName, type VaultName } from "../store/key-vault.ts";
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const DAY_MS = 24 * 3600 * 1000;
 
-/** A vault with these objects and their ages, and settings that name version 2 of one certificate and one trust store. */
+/**
+ * A vault with these objects and their ages, and settings that name version 2 of one certificate and one
+ * trust store.
+ */
 function start(
   objects: Readonly<Record<VaultName, number>>,
   unreadable: readonly UnreadableItem[] = [],

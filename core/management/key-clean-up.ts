@@ -6,8 +6,8 @@ import { type KeyVault, materialName, trustName, type VaultName } from "../store
 /** Which objects a vault holds. */
 export interface VaultInventory {
   /**
-   * Objects last written before a moment, in any order. One that is younger may belong to a write that has not committed
-   * yet. @throws Unavailable
+   * Objects last written before a moment, in any order. One that is younger may belong to a write that has
+   * not committed yet. @throws Unavailable
    */
   writtenBefore(epochMs: number): AsyncIterable<VaultName>;
 }
@@ -17,19 +17,26 @@ export const KEPT_MS = 24 * 3600 * 1000;
 
 export interface KeyCleanUpOptions {
   readonly vault: Pick<KeyVault, "delete"> & VaultInventory;
-  /** Everything that is stored; asked after the objects were listed, so that what was named meanwhile is known. */
+  /**
+   * Everything that is stored; asked after the objects were listed, so that what was named meanwhile is
+   * known.
+   */
   readonly contents: () => Promise<StoreContents>;
   readonly nowMs: number;
 }
 
-/** What a clean-up did. `kept`: it stopped because a record could not be read, and that record may name any object, or because the store is empty. */
+/**
+ * What a clean-up did. `kept`: it stopped because a record could not be read, and that record may name any
+ * object, or because the store is empty.
+ */
 export type KeyCleanUp =
   | { readonly kind: "done"; readonly deleted: readonly VaultName[] }
   | { readonly kind: "kept"; readonly unreadable: number };
 
 /**
- * Deletes objects older than a day that no record names: left over from writes that were given up, earlier versions of certificates,
- * contents of trust stores that can no longer be restored, and deleted records. @throws Unavailable
+ * Deletes objects older than a day that no record names: left over from writes that were given up, earlier
+ * versions of certificates, contents of trust stores that can no longer be restored, and deleted records.
+ * @throws Unavailable
  */
 export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions): Promise<KeyCleanUp> {
   const old: VaultName[] = [];

@@ -12,10 +12,11 @@ export interface EdgeContextContents {
 }
 
 /**
- * Port: builds the TLS context that an edge would build of these contents (worker/tls/tls-parameters.ts), in addition to the rules of
- * this folder. Blocks for some milliseconds; opens nothing.
+ * Port: builds the TLS context that an edge would build of these contents (worker/tls/tls-parameters.ts), in
+ * addition to the rules of this folder. Blocks for some milliseconds; opens nothing.
  *
- * @returns null when it loads; else OpenSSL's code of the reason, or an empty text where there is none. Never any of the contents.
+ * @returns null when it loads; else OpenSSL's code of the reason, or an empty text where there is none. Never
+ *   any of the contents.
  */
 export type LoadAtEdge = (contents: EdgeContextContents) => string | null;
 

@@ -2,8 +2,8 @@
 
 import * as z from "zod";
 /**
- * The document that a JSON merge patch makes of `target` (RFC 7396 section 2): null removes, an object is merged, anything
- * else replaces. Both are JSON values; neither is changed.
+ * The document that a JSON merge patch makes of `target` (RFC 7396 section 2): null removes, an object is
+ * merged, anything else replaces. Both are JSON values; neither is changed.
  */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
@@ -20,9 +20,9 @@ const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
- * Schema of a merge patch (RFC 7396) of the documents of `document`: every member of every object may be absent, or null for
- * its default, and none has its own default, since a default would set back what a patch leaves out. Lists are replaced
- * whole. What the patch makes of the stored document is validated besides.
+ * Schema of a merge patch (RFC 7396) of the documents of `document`: every member of every object may be
+ * absent, or null for its default, and none has its own default, since a default would set back what a patch
+ * leaves out. Lists are replaced whole. What the patch makes of the stored document is validated besides.
  */
 export const patchOf = (document: z.ZodObject): z.ZodObject =>
   z.strictObject(

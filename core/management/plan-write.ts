@@ -22,18 +22,21 @@ export interface DomainWrite {
   /** null = the write deletes. */
   readonly after: PlannedDomain | null;
   /**
-   * The certificate that the domain reads as afterwards; null = the edge's default. A write that does not set it
-   * passes `certificateView` of the domain before, not the stored field. Not looked at when the write deletes.
+   * The certificate that the domain reads as afterwards; null = the edge's default. A write that does not set
+   * it passes `certificateView` of the domain before, not the stored field. Not looked at when the write
+   * deletes.
    */
   readonly certificateId: CertificateId | null;
   /** The host items that exist, of every name in `before` and `after`. */
   readonly hosts: ReadonlyMap<DomainName, MxHost>;
   /**
-   * For a host without an item: how many *other* domains of the account name it already; absent = 0. It is above 0
-   * only after another account has given the host up.
+   * For a host without an item: how many *other* domains of the account name it already; absent = 0. It is
+   * above 0 only after another account has given the host up.
    */
   readonly othersNaming: ReadonlyMap<DomainName, number>;
-  /** Hosts without an item that the account may name and not claim: they are the operator's. Absent = none. */
+  /**
+   * Hosts without an item that the account may name and not claim: they are the operator's. Absent = none.
+   */
   readonly reservedHosts?: readonly DomainName[];
 }
 
@@ -44,20 +47,28 @@ export interface WritePlan {
   readonly hostsRead: readonly MxHostRead[];
   /** At most one entry for each record. */
   readonly uses: readonly UseChange[];
-  /** Own hosts whose certificate would change for other domains of the account too: 409 `shared-host` unless moving. */
+  /**
+   * Own hosts whose certificate would change for other domains of the account too: 409 `shared-host` unless
+   * moving.
+   */
   readonly sharedHosts: readonly DomainName[];
-  /** Hosts of another account or of the operator, left untouched: with a certificate the write is 409 `host-taken`. */
+  /**
+   * Hosts of another account or of the operator, left untouched: with a certificate the write is 409
+   * `host-taken`.
+   */
   readonly foreignHosts: readonly DomainName[];
 }
 
 /**
  * Derives claims and use counts of a write (semantics.md section 1, "A certificate belongs to the MX host").
  *
- * A write that leaves `mxHosts` and the certificate, as viewed, alone touches no host. One that changes only `mxHosts`
- * gives added hosts the certificate and leaves the others as they are, unless the domain would then read as
- * another certificate than the one it was given. Any other sets the certificate for all of the domain's own hosts.
+ * A write that leaves `mxHosts` and the certificate, as viewed, alone touches no host. One that changes only
+ * `mxHosts` gives added hosts the certificate and leaves the others as they are, unless the domain would then
+ * read as another certificate than the one it was given. Any other sets the certificate for all of the
+ * domain's own hosts.
  *
- * Every write puts a new item in the place of an own host's that cannot be read, with the certificate that it had.
+ * Every write puts a new item in the place of an own host's that cannot be read, with the certificate that it
+ * had.
  */
 export function planWrite(write: DomainWrite): WritePlan {
   const hosts = touchesHosts(write) ? hostChanges(write) : [];
@@ -116,7 +127,9 @@ function hostChanges(write: DomainWrite): MxHostChange[] {
   ].filter((change) => !isSameItem(change.before, change.after));
 }
 
-/** The host's item when the domain afterwards names it, with its present certificate when it was named before. */
+/**
+ * The host's item when the domain afterwards names it, with its present certificate when it was named before.
+ */
 function claim(write: DomainWrite, host: DomainName): [[DomainName, MxHost]] | null {
   if (write.after === null || isForeign(write, host)) return null;
   const { account } = write.after;
@@ -144,7 +157,9 @@ function othersOf(write: DomainWrite, host: DomainName): number {
   return Math.max(0, item.domainCount - (namesBefore(write, host) ? 1 : 0));
 }
 
-/** What a plan sets of an item; the revision of its certificate is the store's (`withCertificateRevision`). */
+/**
+ * What a plan sets of an item; the revision of its certificate is the store's (`withCertificateRevision`).
+ */
 type PlannedField = Exclude<StoredHostField, "certificateRevision">;
 const PLANNED = {
   host: true,
@@ -197,8 +212,8 @@ export interface NamedHosts extends Pick<DomainWithHosts, "hosts"> {
 }
 
 /**
- * Reads what `planWrite` needs to know of the MX hosts of one write. Those that the domain names already are known: the
- * condition of the request was judged by them.
+ * Reads what `planWrite` needs to know of the MX hosts of one write. Those that the domain names already are
+ * known: the condition of the request was judged by them.
  *
  * @throws Unavailable when the store does not answer.
  */
@@ -219,8 +234,8 @@ export async function readHosts(
     const { count } = await store.domainsOnHosts(after.account, names, 1);
     return names.some((name) => before?.domain.mxHosts.includes(name)) ? count - 1 : count;
   };
-  // One read answers the ordinary case: no other domain names these hosts. Only a host that another account has just given up
-  // can be named by domains that never claimed it, and then its claim counts them all.
+  // One read answers the ordinary case: no other domain names these hosts. Only a host that another account
+  // has just given up can be named by domains that never claimed it, and then its claim counts them all.
   if ((await othersOn(unclaimed)) === 0) return found;
   for (const host of unclaimed) othersNaming.set(host, await othersOn([host]));
   return found;

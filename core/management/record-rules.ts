@@ -17,7 +17,10 @@ import type { Store } from "../store/store.ts";
 /** What a domain's settings refer to, as found when a write of it is judged. */
 export interface References {
   readonly account: string;
-  /** The record of `certificateId`; null = absent; unreadable = it was named before, and nothing can be said of it. */
+  /**
+   * The record of `certificateId`; null = absent; unreadable = it was named before, and nothing can be said
+   * of it.
+   */
   readonly certificate: CertificateRecord | null | "unreadable";
   /** The domain's own hosts as they will be. */
   readonly hosts: readonly MxHost[];
@@ -31,8 +34,8 @@ export interface References {
 }
 
 /**
- * Rules between a domain and the records it names: the rest of "Refused when written" (semantics.md section 1).
- * What is another account's is unknown here.
+ * Rules between a domain and the records it names: the rest of "Refused when written" (semantics.md section
+ * 1). What is another account's is unknown here.
  */
 export function referenceIssues(settings: DomainSettings, references: References): Issue[] {
   return [...certificateIssues(settings, references), ...trustIssues(settings, references)];
@@ -78,8 +81,9 @@ export const isOperatorHost = (operatorHosts: ReadonlySet<string>, host: DomainN
   operatorHosts.has(host) || operatorHosts.has(wildcardOf(host) ?? host);
 
 /**
- * The hosts that serve a certificate and would lose their name with new names. A host was covered when it took the
- * certificate, so that none is read while every old name stays: one certificate may serve 100,000 hosts.
+ * The hosts that serve a certificate and would lose their name with new names. A host was covered when it
+ * took the certificate, so that none is read while every old name stays: one certificate may serve 100,000
+ * hosts.
  */
 async function hostsMissedBy(
   store: Pick<Store, "hostsOfCertificate">,
@@ -92,7 +96,10 @@ async function hostsMissedBy(
   return hosts.map(({ host }) => host).filter((host) => !isCovered(after, host));
 }
 
-/** Before new material is stored. @throws RuleViolation when a host that serves the certificate would lose its name */
+/**
+ * Before new material is stored. @throws RuleViolation when a host that serves the certificate would lose its
+ * name
+ */
 export async function checkHostsCovered(
   store: Pick<Store, "hostsOfCertificate">,
   pointer: string,
@@ -188,8 +195,8 @@ export function nothingVouches(
 }
 
 /**
- * Whether any anchor of a trust store can let a client pass now, under a domain's names and purpose. With CRLs every CA needs a
- * fresh one, so where all are stale none can.
+ * Whether any anchor of a trust store can let a client pass now, under a domain's names and purpose. With
+ * CRLs every CA needs a fresh one, so where all are stale none can.
  */
 export function vouches(
   { anchors, crls }: Vouching,

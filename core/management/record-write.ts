@@ -1,4 +1,7 @@
-/** How the caller's own records are found, judged by the condition of a request, and written; which domains share in part. */
+/**
+ * How the caller's own records are found, judged by the condition of a request, and written; which domains
+ * share in part.
+ */
 import type { Actor } from "../actor.ts";
 import { type Timestamp, timestamp } from "../clock.ts";
 import { NotFound, Unreadable } from "../errors.ts";
@@ -18,7 +21,9 @@ interface About {
   readonly account: string;
 }
 
-/** @returns null when absent. @throws Unavailable; Unreadable when it can be read by now: repeat the request */
+/**
+ * @returns null when absent. @throws Unavailable; Unreadable when it can be read by now: repeat the request
+ */
 export async function readStored<T extends object>(
   store: Pick<Store, "getUnreadable">,
   { kind, id, account }: About,
@@ -110,8 +115,8 @@ export class OwnRecords<Id extends string, R extends OwnedRecord> {
   }
 
   /**
-   * Stores what `build` makes of the record. `build` reads it and checks the condition each time it is called: another write
-   * may have come in between.
+   * Stores what `build` makes of the record. `build` reads it and checks the condition each time it is
+   * called: another write may have come in between.
    *
    * @returns the record as it is stored then. @throws as `commitWithRetry`
    */
@@ -157,7 +162,10 @@ export function readable<R>({ before, replaced }: Present<unknown, R>): R {
 /** Fields that every write sets, whether it changes anything or not. */
 const WRITE_FIELDS: ReadonlySet<string> = new Set(["revision", "updatedAt", "updatedBy"]);
 
-/** Whether two documents say the same, apart from when and by whom they were written. An absent member equals undefined. */
+/**
+ * Whether two documents say the same, apart from when and by whom they were written. An absent member equals
+ * undefined.
+ */
 export const saysTheSame = (a: object, b: object): boolean => canonical(a) === canonical(b);
 
 const canonical = (document: object): string =>

@@ -17,8 +17,8 @@ import {
 import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable } from "../record/warning-code.ts";
 
 /**
- * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those that ask for
- * stored records (record-rules.ts). Every issue is a 422 and points into the domain's document.
+ * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those
+ * that ask for stored records (record-rules.ts). Every issue is a 422 and points into the domain's document.
  */
 export function settingsIssues(settings: DomainSettings): Issue[] {
   const own = OWN_RULES.filter((rule) => rule.broken(settings));
@@ -199,8 +199,8 @@ const needsMode = ({ exceptionFields }: OwnRule, { level, clientCertificateMode 
   clientCertificateMode === undefined;
 
 /**
- * Exceptions whose `expiresAt` has passed when they are written. One that was stored before is kept, whatever its reason says
- * now: a domain must not be locked, or what was read be refused, because time went on.
+ * Exceptions whose `expiresAt` has passed when they are written. One that was stored before is kept, whatever
+ * its reason says now: a domain must not be locked, or what was read be refused, because time went on.
  */
 export function expiredExceptionIssues(
   settings: DomainSettings,
@@ -251,9 +251,10 @@ function otherDomain(settings: DomainSettings, { match }: TlsException, pointer:
 }
 
 /**
- * MAIL FROM is unauthenticated: everyone can take an exception that only it opens. So such an exception must be as strict
- * as the domain, and as every later exception that it would hide from a sender who claims its domain. With a recipient
- * it may be looser than the domain, as the recipient alone may be, but not than an exception that it would hide.
+ * MAIL FROM is unauthenticated: everyone can take an exception that only it opens. So such an exception must
+ * be as strict as the domain, and as every later exception that it would hide from a sender who claims its
+ * domain. With a recipient it may be looser than the domain, as the recipient alone may be, but not than an
+ * exception that it would hide.
  */
 function loosenedBySender(settings: DomainSettings, index: number): Issue[] {
   const exception = settings.tls.exceptions[index];

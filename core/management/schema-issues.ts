@@ -3,7 +3,10 @@ import { cutText } from "../plain-text.ts";
 import { type Issue, type RequestPart, toPointer } from "../errors.ts";
 import { isIssueCode, type IssueCode } from "../issue-code.ts";
 
-/** What is wrong with a document or another part of a request, each at its own pointer; an unknown key points at itself. */
+/**
+ * What is wrong with a document or another part of a request, each at its own pointer; an unknown key points
+ * at itself.
+ */
 export function issuesOf(error: z.core.$ZodError, part: RequestPart = "body"): Issue[] {
   const issues = error.issues.flatMap(toIssues);
   return part === "body" ? issues : issues.map((issue) => ({ in: part, ...issue }));
@@ -31,7 +34,10 @@ function codeOf(issue: z.core.$ZodIssue): IssueCode {
 const isAbsent = (issue: z.core.$ZodIssue): boolean =>
   issue.code === "invalid_type" && issue.message.endsWith("received undefined");
 
-/** The same words for every kind of mistake, whichever library finds it. Formats have their own, next to their pattern. */
+/**
+ * The same words for every kind of mistake, whichever library finds it. Formats have their own, next to their
+ * pattern.
+ */
 function messageOf(issue: z.core.$ZodIssue): string {
   if (isAbsent(issue)) return "is required";
   switch (issue.code) {

@@ -50,7 +50,10 @@ export class StatusService {
     });
   }
 
-  /** Live and lost edges. Certificates, dedicated listeners and unreadable items of other accounts are left out. */
+  /**
+   * Live and lost edges. Certificates, dedicated listeners and unreadable items of other accounts are left
+   * out.
+   */
   async edges(actor: Actor): Promise<ReportedEdge[]> {
     const edges = await this.#deps.edgeReports.list();
     const reported = edges.flatMap(({ certificates: served, certificateProblems }) =>
@@ -70,7 +73,8 @@ export class StatusService {
   }
 
   /**
-   * The account's entries of the log. An entry that cannot be read is shown as such, unless it is another account's.
+   * The account's entries of the log. An entry that cannot be read is shown as such, unless it is another
+   * account's.
    * @throws Gone as `readChanges`
    */
   async changes(actor: Actor, listing: ChangeListing): Promise<ChangePage> {

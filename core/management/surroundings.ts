@@ -18,8 +18,8 @@ export interface Surroundings {
 }
 
 /**
- * The domains of a list with their hosts, each host read once. A domain for which that may mix two moments is read again
- * by itself; one that is gone by then is left out.
+ * The domains of a list with their hosts, each host read once. A domain for which that may mix two moments is
+ * read again by itself; one that is gone by then is left out.
  * @throws Unavailable
  */
 export async function readHostsOf(
@@ -70,7 +70,10 @@ async function readAll<Id, T>(
   return found;
 }
 
-/** One record that cannot be read must not hide the domains that refer to it: the warnings say that it is missing. */
+/**
+ * One record that cannot be read must not hide the domains that refer to it: the warnings say that it is
+ * missing.
+ */
 async function readable<T>(read: () => Promise<T | null>): Promise<T | null> {
   try {
     return await read();

@@ -9,8 +9,8 @@ import { parseNetwork } from "../name/network.ts";
 const HIDING = String.raw`\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069`;
 
 /**
- * Patterns for JSON Schema: they match every text that the check of the format takes, and tell callers most of what it does not
- * take. The check decides, since a pattern knows no canonical spelling.
+ * Patterns for JSON Schema: they match every text that the check of the format takes, and tell callers most
+ * of what it does not take. The check decides, since a pattern knows no canonical spelling.
  */
 export const PATTERNS = {
   cidr: String.raw`^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}/(?:3[0-2]|[12]?[0-9])|[0-9a-f:]*::?[0-9a-f:]*/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))$`,
@@ -59,9 +59,9 @@ export const checkPin: FormatCheck = (text) => {
 };
 
 /**
- * A next hop of the API: scheme, host, and a port where it is not the scheme's own; never credentials, path or query.
- * LMTP has no default port (RFC 2033 section 5 only forbids 25). The message never quotes the text, which may hold
- * a password.
+ * A next hop of the API: scheme, host, and a port where it is not the scheme's own; never credentials, path
+ * or query. LMTP has no default port (RFC 2033 section 5 only forbids 25). The message never quotes the text,
+ * which may hold a password.
  */
 export const checkNextHop: FormatCheck = (text) => {
   const route = parseApiDelivery({ nextHop: text, tls: "require" });

@@ -95,8 +95,8 @@ export class TrustStoreService {
 
   /**
    * Replaces label and content.
-   * @throws RuleViolation when nothing could pass any more at a domain that requires a certificate; NotFound; as
-   *   `create`; as the condition
+   * @throws RuleViolation when nothing could pass any more at a domain that requires a certificate; NotFound;
+   *   as `create`; as the condition
    */
   async put(
     target: RecordTarget,
@@ -109,7 +109,8 @@ export class TrustStoreService {
 
   /**
    * Brings back the certificates and CRLs of a revision in `previous`; the label stays.
-   * @throws Gone when that content is not kept; NotFound when the trust store has not had that revision; as `put`
+   * @throws Gone when that content is not kept; NotFound when the trust store has not had that revision; as
+   *   `put`
    */
   async restore(target: RecordTarget, revision: number, condition: WriteCondition): Promise<TrustStoreView> {
     const present = readable(await this.#records.findFor(target, condition));
@@ -146,7 +147,8 @@ export class TrustStoreService {
       const previous = previousOf(record, { contentSha256, at });
       const after = { ...record, label, anchors, crls, contentSha256, previous };
       if (before !== null && isThere && saysTheSame(before, after)) return { unchanged: before };
-      // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away. Once for all tries.
+      // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away.
+      // Once for all tries.
       await (put ??= vault.put(trustName(contentSha256), made.contentBytes));
       await this.#checkDomains(after);
       return { id, before, after, at, replaced };
@@ -173,7 +175,8 @@ export class TrustStoreService {
 
   async #checkDomains(changed: TrustStoreRecord): Promise<void> {
     const { store, clock } = this.#deps;
-    // As long as it vouches under the strictest names and purpose, no domain that names it is left with nothing: none is read.
+    // As long as it vouches under the strictest names and purpose, no domain that names it is left with
+    // nothing: none is read.
     if (vouches(changed, STRICTEST, clock.now())) return;
     for (const domain of await store.domainsOfTrustStore(changed.id)) {
       const ids = domain.tls.clientCertificate.trust.trustStoreIds;

@@ -14,7 +14,9 @@ import { UNKNOWN_ACCOUNT } from "../record/mx-host.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { isOperatorHost } from "./record-rules.ts";
 
-/** CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late. */
+/**
+ * CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late.
+ */
 const CRL_EXPIRING_WITHIN_MS = 3 * 24 * 3600 * 1000;
 
 export interface WarningContext {

@@ -14,8 +14,8 @@ export function canonicalAddress(text: string): string | null {
 }
 
 /**
- * Whom limits count: an IPv4 address, or the /64 of an IPv6 address, since one client has all of it (RFC 6177).
- * What is no address counts as itself.
+ * Whom limits count: an IPv4 address, or the /64 of an IPv6 address, since one client has all of it (RFC
+ * 6177). What is no address counts as itself.
  */
 export function clientKey(address: string): string {
   if (DOTTED_QUAD.test(address)) return address;
@@ -24,7 +24,10 @@ export function clientKey(address: string): string {
   return `${new ipaddr.IPv6([...parsed.toByteArray().slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]).toString()}/64`;
 }
 
-/** Four decimal parts as they are always written. Every connection and every header asks, so it does not go through the parser. */
+/**
+ * Four decimal parts as they are always written. Every connection and every header asks, so it does not go
+ * through the parser.
+ */
 const DOTTED_QUAD = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
 /** An address without its zone, IPv4-mapped as IPv4; null = no IP address. */

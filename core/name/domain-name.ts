@@ -14,8 +14,8 @@ const NUMERIC_LAST_LABEL = /(?:^|\.)\d+$/;
 
 const LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
 /**
- * Pattern of a name for JSON Schema, beside a maximum of 253 characters: without look-ahead, which generators of data and code
- * in other languages do not know. Every name matches; A-labels are judged further.
+ * Pattern of a name for JSON Schema, beside a maximum of 253 characters: without look-ahead, which generators
+ * of data and code in other languages do not know. Every name matches; A-labels are judged further.
  */
 export const NAME_PATTERN = `^(?:${LABEL}\\.)*(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?|[0-9]{1,62}[a-z]|[0-9]{1,61}[a-z-][a-z0-9-]{0,60}[a-z0-9])$`;
 /**
@@ -26,27 +26,33 @@ export const NAME_PATTERN = `^(?:${LABEL}\\.)*(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9]
 const U_LABEL = /^[\p{Ll}\p{Lo}\p{Lm}\p{Mn}\p{Mc}\p{Nd}\u00b7\u0375\u05f3\u05f4\u30fb\u200c\u200d-]+$/u;
 
 /**
- * The canonical form of a name that came over the wire or from a certificate, or null when it is not a host name.
- * Upper case and U-labels are folded, one trailing dot is dropped; an IP literal is not a name.
+ * The canonical form of a name that came over the wire or from a certificate, or null when it is not a host
+ * name. Upper case and U-labels are folded, one trailing dot is dropped; an IP literal is not a name.
  */
 export function toDomainName(text: string): DomainName | null {
   if (text.length > 1024) return null;
   const name = (text.endsWith(".") ? text.slice(0, -1) : text).toLowerCase();
   if (isAscii(name)) return isDomainName(name) ? name : null;
   const ascii = domainToASCII(name);
-  // UTS #46 drops and maps characters (soft hyphen, U+0085, full-width letters, U+3002): two spellings that look
-  // alike would be one domain. IDNA 2008 maps nothing, so only what comes back as it went in is a U-label.
+  // UTS #46 drops and maps characters (soft hyphen, U+0085, full-width letters, U+3002): two spellings that
+  // look alike would be one domain. IDNA 2008 maps nothing, so only what comes back as it went in is a
+  // U-label.
   if (domainToUnicode(ascii) !== name.normalize("NFC")) return null;
   return isDomainName(ascii) ? ascii : null;
 }
 
-/** A text with blanks or a label of more than 63 characters may be a private key in the wrong field: it is not quoted. */
+/**
+ * A text with blanks or a label of more than 63 characters may be a private key in the wrong field: it is not
+ * quoted.
+ */
 const COULD_BE_MEANT = /^(?=.{0,253}$)[^\s.]{0,63}(?:\.[^\s.]{0,63})*$/u;
 
 /**
- * Parses a name that an operator stores. Only the canonical form is taken, so that what was written is what is read back.
+ * Parses a name that an operator stores. Only the canonical form is taken, so that what was written is what
+ * is read back.
  *
- * @throws InvalidInput when it is another spelling (the message shows the canonical one) or not a host name at all.
+ * @throws InvalidInput when it is another spelling (the message shows the canonical one) or not a host name
+ *   at all.
  */
 export function parseDomainName(text: string): DomainName {
   if (isDomainName(text)) return text;

@@ -16,7 +16,10 @@ const LONGEST_ADDRESS = 1024;
 /** `local@domain`, the local part byte for byte. */
 export const mailboxText = ({ localPart, domain }: Mailbox): string => `${localPart}@${domain}`;
 
-/** RFC 5321 section 4.1.2 and RFC 6531 section 3.3, with dots anywhere: old appliances send `name.@example.com`. */
+/**
+ * RFC 5321 section 4.1.2 and RFC 6531 section 3.3, with dots anywhere: old appliances send
+ * `name.@example.com`.
+ */
 const DOT_STRING = /^[\w!#$%&'*+/=?^`{|}~.\u0080-\u{10ffff}-]+$/u;
 const QUOTED_STRING = /^"(?:[^"\\\p{Cc}]|\\[^\p{Cc}])*"$/u;
 
@@ -27,8 +30,8 @@ function localPartValue(localPart: string): string | null {
 }
 
 /**
- * The shortest spelling of a local part: quotes and backslashes only where they are needed (RFC 5321 section 4.1.2), upper and
- * lower case as they came. Null = no local part.
+ * The shortest spelling of a local part: quotes and backslashes only where they are needed (RFC 5321 section
+ * 4.1.2), upper and lower case as they came. Null = no local part.
  */
 function canonicalLocalPart(localPart: string): string | null {
   const value = localPartValue(localPart);
@@ -37,8 +40,8 @@ function canonicalLocalPart(localPart: string): string | null {
 }
 
 /**
- * Key by which two addresses are one mailbox: quoting and ASCII case do not matter, octets over 127 are compared as they are
- * (RFC 6531 section 3.2 leaves their normalisation to the mailbox's own server).
+ * Key by which two addresses are one mailbox: quoting and ASCII case do not matter, octets over 127 are
+ * compared as they are (RFC 6531 section 3.2 leaves their normalisation to the mailbox's own server).
  *
  * @param mailbox with the canonical domain.
  */
@@ -49,9 +52,9 @@ export function mailboxKey(mailbox: string): string {
 }
 
 /**
- * Whether an address may stand between angle brackets, in a command or a header field, as it is: whole UTF-8, no control
- * characters or other line ends, and no blank or bracket outside a quoted local part, which would add parameters.
- * What comes here was parsed before; this is the last wall before a wire or a file.
+ * Whether an address may stand between angle brackets, in a command or a header field, as it is: whole UTF-8,
+ * no control characters or other line ends, and no blank or bracket outside a quoted local part, which would
+ * add parameters. What comes here was parsed before; this is the last wall before a wire or a file.
  */
 export function isSafeAddress(address: string): boolean {
   if (address.length > LONGEST_ADDRESS || !address.isWellFormed()) return false;
@@ -61,9 +64,10 @@ export function isSafeAddress(address: string): boolean {
 }
 
 /**
- * Whether a local part hides another destination that some mail servers would relay to: `user%other`, `other!user`,
- * `"user@other"` (RFC 5321 section 3.6.1, Postfix allow_percent_hack and swap_bangpath). Our caller was checked for the
- * domain that is written, so such an address must not reach a server that trusts us.
+ * Whether a local part hides another destination that some mail servers would relay to: `user%other`,
+ * `other!user`, `"user@other"` (RFC 5321 section 3.6.1, Postfix allow_percent_hack and swap_bangpath). Our
+ * caller was checked for the domain that is written, so such an address must not reach a server that trusts
+ * us.
  */
 export const isSourceRoute = ({ localPart }: Mailbox): boolean => /[%!@]/.test(localPart);
 

@@ -66,7 +66,8 @@ describe("a network", () => {
 
   it("is the same to the API and to DELIVERY_ALLOW wherever both take its text", () => {
     const octets = fc.tuple(fc.ipV4(), fc.nat(32)).map(([address, bits]) => `${address}/${bits}`);
-    // `::1.2.3.4`, the form that RFC 4291 deprecates, is no address here; mapped addresses are in the table above.
+    // `::1.2.3.4`, the form that RFC 4291 deprecates, is no address here; mapped addresses are in the table
+    // above.
     const groups = fc
       .tuple(
         fc.ipV6().filter((text) => !text.includes(".")),

@@ -3,11 +3,15 @@
 import ipaddr from "ipaddr.js";
 import { parseAddress } from "./client-address.ts";
 
-/** An IPv4 or IPv6 network in canonical CIDR notation: RFC 5952 text, host bits zero, an IPv4-mapped network as IPv4. */
+/**
+ * An IPv4 or IPv6 network in canonical CIDR notation: RFC 5952 text, host bits zero, an IPv4-mapped network
+ * as IPv4.
+ */
 export type Network = string & { readonly __brand: "Network" };
 
 /**
- * The network that a text in CIDR notation is in, with host bits set to zero; an address is a network of one host.
+ * The network that a text in CIDR notation is in, with host bits set to zero; an address is a network of one
+ * host.
  *
  * @returns null for any other text, such as `10/8`, `010.0.0.0/8` (octal to some) or an address with a zone.
  */
@@ -25,14 +29,19 @@ export function parseNetwork(text: string): Network | null {
   return `${first.toString()}/${prefix}` as Network;
 }
 
-/** ipaddr.js alone reads `010.0.0.1` as octal and `1` as an address; senders of such text mean something else. */
+/**
+ * ipaddr.js alone reads `010.0.0.1` as octal and `1` as an address; senders of such text mean something else.
+ */
 const isAddress = (text: string): boolean =>
   ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(":") && ipaddr.IPv6.isValid(text));
 
 /** Parsed lists: every connection asks, and the lists stay the same objects. */
 const RANGES = new WeakMap<readonly Network[], ReturnType<typeof ipaddr.parseCIDR>[]>();
 
-/** Whether an address lies in one of the networks; an IPv4-mapped address as IPv4. False when it is no IP address. */
+/**
+ * Whether an address lies in one of the networks; an IPv4-mapped address as IPv4. False when it is no IP
+ * address.
+ */
 export function isInAny(address: string, networks: readonly Network[]): boolean {
   const parsed = parseAddress(address);
   if (parsed === null) return false;

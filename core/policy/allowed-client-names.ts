@@ -3,8 +3,9 @@ import { type DomainName, wildcardOf } from "../name/domain-name.ts";
 import type { ClientCertificateSettings } from "../record/domain.ts";
 
 /**
- * Whether an allowed name accepts a certificate's dNSName. An exact name matches itself only. `*.x` matches a name one
- * label under x, or the dNSName `*.x` itself; so a wildcard certificate matches only where the list carries it.
+ * Whether an allowed name accepts a certificate's dNSName. An exact name matches itself only. `*.x` matches a
+ * name one label under x, or the dNSName `*.x` itself; so a wildcard certificate matches only where the list
+ * carries it.
  */
 export function allowedNameAccepts(allowed: string, dnsName: string): boolean {
   if (allowed === dnsName) return true;
@@ -13,7 +14,9 @@ export function allowedNameAccepts(allowed: string, dnsName: string): boolean {
   );
 }
 
-/** Row 8: whether one of the certificate's dNSNames is accepted. `helo` compares with the EHLO name exactly. */
+/**
+ * Row 8: whether one of the certificate's dNSNames is accepted. `helo` compares with the EHLO name exactly.
+ */
 export function nameAccepted(
   names: ClientCertificateSettings["names"],
   dnsNames: readonly string[],

@@ -2,15 +2,18 @@
 
 /** What may vouch for clients of one domain, resolved from its trust stores. */
 export interface ResolvedTrust {
-  /** SHA-256 over anchors and CRLs, lower-case hex: two trusts with one hash judge alike. Pins are not part of it. */
+  /**
+   * SHA-256 over anchors and CRLs, lower-case hex: two trusts with one hash judge alike. Pins are not part of
+   * it.
+   */
   readonly hash: string;
   /** PEM of every anchor; empty = no client is trusted. Public roots are spelled out here. */
   readonly anchorsPem: readonly string[];
   /** PEM of every CRL, one in each: Node's `crl` reads only the first of a text. */
   readonly crlsPem: readonly string[];
   /**
-   * PEM of the anchors that carry no CRLs where others do: the trust stores that hold them have none, so their clients are
-   * not checked for revocation. Empty when `crlsPem` is.
+   * PEM of the anchors that carry no CRLs where others do: the trust stores that hold them have none, so
+   * their clients are not checked for revocation. Empty when `crlsPem` is.
    */
   readonly exemptPem: readonly string[];
   /** A trust store's content could not be loaded: nothing can be judged, and nothing is accepted. */
@@ -25,7 +28,10 @@ export type ChainVerdict =
       readonly valid: boolean;
       /** Row 7: which purposes the whole path lets pass. Meaningless when not valid. */
       readonly clientAuth: boolean;
-      /** Looked at only when `clientAuth` is false: a certificate for clients is accepted under either setting. */
+      /**
+       * Looked at only when `clientAuth` is false: a certificate for clients is accepted under either
+       * setting.
+       */
       readonly serverAuth: boolean;
       /** OpenSSL's names of what failed, for the log: `unable to get local issuer certificate`. */
       readonly detail: string | null;

@@ -11,14 +11,15 @@ export type ClientJudgement =
   | { readonly kind: "chain-needed" };
 
 /**
- * Codes of OpenSSL that may hide an earlier failure or name a purpose: verifyError is its last error, not its only one,
- * so a serverAuth leaf under an unknown root gives INVALID_PURPOSE.
+ * Codes of OpenSSL that may hide an earlier failure or name a purpose: verifyError is its last error, not its
+ * only one, so a serverAuth leaf under an unknown root gives INVALID_PURPOSE.
  */
 const AMBIGUOUS: ReadonlySet<string> = new Set(["INVALID_PURPOSE", "INVALID_CA"]);
 
 /**
- * Certificates that a path may have below its anchor: `openssl verify -verify_depth 6` lets six issuers pass. A handshake
- * lets a hundred pass, and Node cannot set it, so its OK for a longer chain is no answer: both ways of judging agree.
+ * Certificates that a path may have below its anchor: `openssl verify -verify_depth 6` lets six issuers pass.
+ * A handshake lets a hundred pass, and Node cannot set it, so its OK for a longer chain is no answer: both
+ * ways of judging agree.
  */
 const LONGEST_CHAIN = 7;
 
@@ -32,8 +33,8 @@ export interface ClientQuestion {
 }
 
 /**
- * Judges a client's chain from the cheapest proof to the dearest: a pin of the leaf, the handshake's verdict where it was
- * given by the same trust, a trust without anchors, the verifier's answer.
+ * Judges a client's chain from the cheapest proof to the dearest: a pin of the leaf, the handshake's verdict
+ * where it was given by the same trust, a trust without anchors, the verifier's answer.
  */
 export function judgeClient({ peer, settings, trust, nowMs, chain }: ClientQuestion): ClientJudgement {
   if (settings.trust.pins.includes(peer.spkiPin) && peer.notBefore <= nowMs && nowMs <= peer.notAfter) {

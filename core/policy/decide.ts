@@ -36,8 +36,8 @@ export type Decision =
 /**
  * Decides about one recipient: the rows of semantics.md section 3, first failure wins.
  *
- * @returns `chain-needed` when the verdict depends on the client's chain under this domain's trust and neither a pin nor the
- * handshake settles it; ask the ClientChainVerifier and call again with its answer.
+ * @returns `chain-needed` when the verdict depends on the client's chain under this domain's trust and
+ *   neither a pin nor the handshake settles it; ask the ClientChainVerifier and call again with its answer.
  */
 export function decide(settings: RecipientSettings, facts: RecipientFacts): Decision {
   if (settings === "absent") return verdictOf(notServed(facts.staleForMs));
@@ -101,8 +101,8 @@ function judgePeer({ domain, trust, session, nowMs, chain }: Question): ClientJu
 }
 
 /**
- * The chain could not be judged: it might pass or not. Where both come to the same, that is the verdict; where the
- * answer depends on it, row 6 fails, and the fault is not the client's.
+ * The chain could not be judged: it might pass or not. Where both come to the same, that is the verdict;
+ * where the answer depends on it, row 6 fails, and the fault is not the client's.
  */
 function judgeUnknown(question: Question, detail: string): Verdict {
   const passed = judge(question, { kind: "passed", pinned: false });

@@ -5,7 +5,8 @@ import type { DomainSettings, TlsException } from "../record/domain.ts";
 export function withException(settings: DomainSettings, exception: TlsException): DomainSettings {
   const { tls } = settings;
   const level = exception.level ?? tls.server.level;
-  // Plaintext is taken for this mailbox, so no version of TLS may be refused: RFC 8460 section 3 has reporters ignore TLS failures.
+  // Plaintext is taken for this mailbox, so no version of TLS may be refused: RFC 8460 section 3 has
+  // reporters ignore TLS failures.
   const anyVersion = exception.match.recipient !== undefined && level !== "require";
   return {
     ...settings,

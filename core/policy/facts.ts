@@ -22,7 +22,10 @@ export interface TlsFacts {
   readonly peer: PeerCertificate | null;
 }
 
-/** All that is known of a connection and its transaction at RCPT. Facts only grow, and are reset after STARTTLS (RFC 3207 section 4.2). */
+/**
+ * All that is known of a connection and its transaction at RCPT. Facts only grow, and are reset after
+ * STARTTLS (RFC 3207 section 4.2).
+ */
 export interface SessionFacts {
   readonly listener: ListenerView;
   /** Canonical text of the client address: from the PROXY header where there is one, IPv4-mapped as IPv4. */

@@ -5,7 +5,9 @@ import type { DomainRecord } from "../record/domain.ts";
 import type { HostView, Snapshot } from "../snapshot/snapshot-view.ts";
 import type { ListenerView } from "./facts.ts";
 
-/** A listener among its edge's listeners, under one snapshot: what it offers before any recipient is known. */
+/**
+ * A listener among its edge's listeners, under one snapshot: what it offers before any recipient is known.
+ */
 export interface ListenerSituation {
   readonly snapshot: Snapshot;
   readonly listener: ListenerView;
@@ -24,8 +26,8 @@ export function reachableDomain(
 }
 
 /**
- * Whether STARTTLS is offered, given a usable certificate. A shared listener without any domain offers it, and so does a
- * dedicated one whose domain has settings that cannot be read: they may ask for TLS.
+ * Whether STARTTLS is offered, given a usable certificate. A shared listener without any domain offers it,
+ * and so does a dedicated one whose domain has settings that cannot be read: they may ask for TLS.
  */
 export function offersStarttls(situation: ListenerSituation): boolean {
   const { listener, snapshot } = situation;
@@ -35,8 +37,8 @@ export function offersStarttls(situation: ListenerSituation): boolean {
 }
 
 /**
- * Row 3 at MAIL: `530` in plaintext, because no recipient here could be taken. A domain whose settings were never readable
- * may have any level: its mail is deferred at RCPT (row 2), not bounced here.
+ * Row 3 at MAIL: `530` in plaintext, because no recipient here could be taken. A domain whose settings were
+ * never readable may have any level: its mail is deferred at RCPT (row 2), not bounced here.
  */
 export function mailNeedsTls(situation: ListenerSituation): boolean {
   const counts = countsOn(situation);
@@ -47,8 +49,9 @@ export function mailNeedsTls(situation: ListenerSituation): boolean {
 }
 
 /**
- * Whether the handshake asks for a client certificate: when a domain of the MX host named in SNI may want one; for an
- * unknown or absent name, when any domain of the listener does. A dedicated listener asks whatever the SNI.
+ * Whether the handshake asks for a client certificate: when a domain of the MX host named in SNI may want
+ * one; for an unknown or absent name, when any domain of the listener does. A dedicated listener asks
+ * whatever the SNI.
  */
 export function asksForCertificate(situation: ListenerSituation, sni: DomainName | null): boolean {
   const host = sniHost(situation, sni);
@@ -56,7 +59,9 @@ export function asksForCertificate(situation: ListenerSituation, sni: DomainName
   return host.domains.countsAt(situation.nowMs, situation.dedicatedDomains).askingForCertificate > 0;
 }
 
-/** The MX host that SNI names on a shared listener; null = unknown or absent there, or a dedicated listener. */
+/**
+ * The MX host that SNI names on a shared listener; null = unknown or absent there, or a dedicated listener.
+ */
 export function sniHost({ snapshot, listener }: ListenerSituation, sni: DomainName | null): HostView | null {
   if (listener.dedicatedTo !== null || sni === null) return null;
   return snapshot.host(sni) ?? null;

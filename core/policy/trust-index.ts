@@ -5,7 +5,10 @@ import { readPem } from "../x509/pem.ts";
 import { readRevocationList, type RevocationList } from "../x509/revocation-list.ts";
 import type { ResolvedTrust } from "./chain-verifier.ts";
 
-/** A certificate with its names as `comparableName` gives them: equal wherever OpenSSL takes two names for one. */
+/**
+ * A certificate with its names as `comparableName` gives them: equal wherever OpenSSL takes two names for
+ * one.
+ */
 export interface NamedCertificate {
   readonly der: Uint8Array;
   readonly fields: CertificateFields;
@@ -75,7 +78,10 @@ function namedList(der: Uint8Array): NamedList | null {
 export interface PathMaterial {
   /** Certificates that were sent, each once, the leaf first. One that cannot be read is left out. */
   readonly sent: readonly NamedCertificate[];
-  /** Anchors that are named as the issuer of what was sent, or of another such anchor, or that were sent themselves. */
+  /**
+   * Anchors that are named as the issuer of what was sent, or of another such anchor, or that were sent
+   * themselves.
+   */
   readonly anchors: readonly NamedCertificate[];
   /** False when an issuer that was sent cannot be read; OpenSSL may still use it. */
   readonly issuersReadable: boolean;
@@ -99,8 +105,9 @@ const distinct = (chain: readonly Uint8Array[]): readonly Uint8Array[] => [
 ];
 
 /**
- * Whether more than one path may lead from the chain to an anchor. OpenSSL builds one, by names, and never comes back after
- * a bad signature or a wrong CRL: where this holds, its refusal does not exclude the other paths.
+ * Whether more than one path may lead from the chain to an anchor. OpenSSL builds one, by names, and never
+ * comes back after a bad signature or a wrong CRL: where this holds, its refusal does not exclude the other
+ * paths.
  */
 export function mayHaveSeveralPaths(chain: readonly Uint8Array[], trust: ResolvedTrust): boolean {
   // With CRLs OpenSSL wants one of every CA; which anchors need none is known of a path alone.

@@ -24,7 +24,10 @@ const UNUSABLE: ResolvedTrust = Object.freeze({
 export const certificatesOf = (certificatesPem: string): readonly string[] =>
   certificatesPem.match(CERTIFICATE_BLOCK) ?? [];
 
-/** A text without a CRL in it stays as it is: no context loads it then, where dropping it would end revocation. */
+/**
+ * A text without a CRL in it stays as it is: no context loads it then, where dropping it would end
+ * revocation.
+ */
 export const crlsOf = (crlPem: string | null): readonly string[] =>
   crlPem === null ? [] : (crlPem.match(CRL_BLOCK) ?? [crlPem]);
 
@@ -46,7 +49,10 @@ function keyOf(certificatePem: string): string {
 
 /** Resolves a domain's trust to anchors and CRLs under one snapshot. */
 export interface TrustResolver {
-  /** `unusable` when a trust store or its content is missing: no client is then accepted, and none is called untrusted. */
+  /**
+   * `unusable` when a trust store or its content is missing: no client is then accepted, and none is called
+   * untrusted.
+   */
   resolve(snapshot: Snapshot, trust: ClientTrust): ResolvedTrust;
 }
 

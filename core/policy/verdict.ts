@@ -11,7 +11,10 @@ export type Circumstance =
   /** Row 6: the chain could not be judged. */
   | "not-judged";
 
-/** What was found of the client certificate; recorded with every recipient whose mode is `request` or `require`. */
+/**
+ * What was found of the client certificate; recorded with every recipient whose mode is `request` or
+ * `require`.
+ */
 export type ClientCertificateResult =
   | "not-requested"
   | "none"
@@ -35,7 +38,9 @@ export interface Verdict {
   readonly detail: string | null;
 }
 
-/** Why a recipient is not simply accepted: the rows of the verdict table (semantics.md section 3), in order. */
+/**
+ * Why a recipient is not simply accepted: the rows of the verdict table (semantics.md section 3), in order.
+ */
 export const REASONS = [
   "relay-denied",
   "settings-unusable",

@@ -33,13 +33,19 @@ export interface AcmOrder {
   readonly problem: string | null;
 }
 
-/** A server certificate as stored. States that depend on the date are computed when it is shown: `certificateState`. */
+/**
+ * A server certificate as stored. States that depend on the date are computed when it is shown:
+ * `certificateState`.
+ */
 export interface CertificateRecord {
   readonly id: CertificateId;
   readonly account: string;
   readonly label: string | null;
   readonly source: CertificateSource;
-  /** Before there is material, the names that were ordered. dNSNames of the leaf (of both leaves: only what each of them carries), canonical, wildcards as `*.x`. */
+  /**
+   * Before there is material, the names that were ordered. dNSNames of the leaf (of both leaves: only what
+   * each of them carries), canonical, wildcards as `*.x`.
+   */
   readonly names: readonly string[];
   /** At most one ECDSA and one RSA; none while there is no material. */
   readonly keys: readonly CertificateKey[];

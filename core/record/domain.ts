@@ -70,9 +70,9 @@ export interface TlsSettings {
   readonly server: {
     readonly level: TlsLevel;
     /**
-     * The certificate presented for this domain's MX hosts; null = the edge's default.
-     * In a stored record this is what was last set through this domain. What is served stands in the MX host items
-     * (a host may be shared), and answers show that: see `certificateView` in mx-host.ts.
+     * The certificate presented for this domain's MX hosts; null = the edge's default. In a stored record
+     * this is what was last set through this domain. What is served stands in the MX host items (a host may
+     * be shared), and answers show that: see `certificateView` in mx-host.ts.
      */
     readonly certificateId: CertificateId | null;
     readonly minVersion: MinVersion;
@@ -94,7 +94,9 @@ export interface DomainSettings {
   readonly mxHosts: readonly DomainName[];
   readonly tls: TlsSettings;
   readonly delivery: DeliverySettings | null;
-  /** Warnings that are not shown any more; of a stored record only those that may be (`isAcknowledgeable`). */
+  /**
+   * Warnings that are not shown any more; of a stored record only those that may be (`isAcknowledgeable`).
+   */
   readonly acknowledgedWarnings: readonly WarningCode[];
 }
 

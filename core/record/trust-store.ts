@@ -16,8 +16,8 @@ export interface PreviousContent {
 export const PREVIOUS_CONTENTS = 10;
 
 /**
- * A named set of CAs that may vouch for clients, and their CRLs. The PEM itself is an object named by its hash
- * (key-vault.ts, `trust/<sha256>`); the record and the change log hold only the hash.
+ * A named set of CAs that may vouch for clients, and their CRLs. The PEM itself is an object named by its
+ * hash (key-vault.ts, `trust/<sha256>`); the record and the change log hold only the hash.
  */
 export interface TrustStoreRecord {
   readonly id: TrustStoreId;
@@ -27,7 +27,9 @@ export interface TrustStoreRecord {
   readonly contentSha256: string;
   readonly anchors: readonly TrustAnchor[];
   readonly crls: readonly CrlSummary[];
-  /** Contents that it had before, the latest first: what `restore` brings back. The vault keeps their objects. */
+  /**
+   * Contents that it had before, the latest first: what `restore` brings back. The vault keeps their objects.
+   */
   readonly previous: readonly PreviousContent[];
   readonly revision: number;
   readonly createdAt: Timestamp;

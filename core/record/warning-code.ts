@@ -45,8 +45,9 @@ export const WARNING_CODES = [
 export type WarningCode = (typeof WARNING_CODES)[number];
 
 /**
- * Warnings that an operator may acknowledge at a domain: each reports a choice that the settings make on purpose, and holds
- * as long as they make it. Those of time, of other records and of edges stay: acknowledged once, they would hide the next fault.
+ * Warnings that an operator may acknowledge at a domain: each reports a choice that the settings make on
+ * purpose, and holds as long as they make it. Those of time, of other records and of edges stay: acknowledged
+ * once, they would hide the next fault.
  */
 export const ACKNOWLEDGEABLE_CODES = [
   "rfc3207-public-mx",

@@ -10,7 +10,9 @@ export interface DomainCounts {
   readonly offeringTls: number;
   /** Mode other than `none`, or an exception with one: a client certificate is worth asking for. */
   readonly askingForCertificate: number;
-  /** Level `require`, enforcement `reject`, no exception that could loosen it: nothing is taken in plaintext. */
+  /**
+   * Level `require`, enforcement `reject`, no exception that could loosen it: nothing is taken in plaintext.
+   */
   readonly strictlyRequiringTls: number;
 }
 
@@ -80,9 +82,10 @@ const NO_DOMAINS = PersistentMap.from<DomainName, DomainRecord>([]);
 const NO_TRUSTS: TrustCounts = PersistentMap.from([]);
 
 /**
- * An immutable set of domains that answers for all of them at once: the domains of one snapshot, or of one MX host.
- * A host may serve 100,000 domains, so nothing here walks them; those with an expiring exception are counted by the clock.
- * And 100,000 hosts may serve one domain each, so a group of one is that domain and nothing else.
+ * An immutable set of domains that answers for all of them at once: the domains of one snapshot, or of one MX
+ * host. A host may serve 100,000 domains, so nothing here walks them; those with an expiring exception are
+ * counted by the clock. And 100,000 hosts may serve one domain each, so a group of one is that domain and
+ * nothing else.
  */
 export class DomainGroup {
   static readonly EMPTY = new DomainGroup({
@@ -152,7 +155,10 @@ export class DomainGroup {
     return this.#only === null ? NO_DOMAIN : countsOf(this.#only, nowMs);
   }
 
-  /** The one trust that every domain here that may ask for a certificate has; null when there is none or more than one. */
+  /**
+   * The one trust that every domain here that may ask for a certificate has; null when there is none or more
+   * than one.
+   */
   commonTrust(): ClientTrust | null {
     if (this.#only !== null) {
       return trustKey(this.#only) === null ? null : this.#only.tls.clientCertificate.trust;

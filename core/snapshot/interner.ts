@@ -5,7 +5,10 @@ import type { DomainRecord, TlsSettings } from "../record/domain.ts";
 
 /** Makes what is equal in many records one object. */
 export interface Interner {
-  /** Equal settings become one frozen object: a million domains share a handful, which is most of their memory. */
+  /**
+   * Equal settings become one frozen object: a million domains share a handful, which is most of their
+   * memory.
+   */
   tls(settings: TlsSettings): TlsSettings;
   /** The same record in the least memory: shared settings, shared texts, no room for more fields. */
   domain(record: DomainRecord): DomainRecord;
@@ -14,7 +17,9 @@ export interface Interner {
 /** Where every domain has different settings, a table of all their texts would be larger than they are. */
 const SHARED_SETTINGS = 10_000;
 
-/** Of texts and host lists only what was seen lately is known: a table of all would cost more than it saves. */
+/**
+ * Of texts and host lists only what was seen lately is known: a table of all would cost more than it saves.
+ */
 const SLOTS = 4096;
 
 export function createInterner(): Interner {

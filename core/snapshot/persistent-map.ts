@@ -7,9 +7,10 @@ const MOST_SHARDS = 1024;
 type Shards<K, V> = readonly ReadonlyMap<K, V>[];
 
 /**
- * An immutable map with cheap changes: a snapshot of a million domains differs from the one before by a few entries, and
- * both live while sessions hold them. Copying a Map of a million costs about 100 ms; here a change copies one shard of
- * it. A map has as many shards as its size asks for: a thousand hosts with a thousand domains each are maps too.
+ * An immutable map with cheap changes: a snapshot of a million domains differs from the one before by a few
+ * entries, and both live while sessions hold them. Copying a Map of a million costs about 100 ms; here a
+ * change copies one shard of it. A map has as many shards as its size asks for: a thousand hosts with a
+ * thousand domains each are maps too.
  */
 export class PersistentMap<K extends string, V> {
   readonly size: number;

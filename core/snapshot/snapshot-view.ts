@@ -18,7 +18,8 @@ export interface HostView {
 }
 
 /**
- * All settings at one revision, as one edge holds them. Immutable: a connection keeps the one it started with.
+ * All settings at one revision, as one edge holds them. Immutable: a connection keeps the one it started
+ * with.
  */
 export interface Snapshot {
   readonly revision: number;

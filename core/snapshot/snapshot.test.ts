@@ -180,7 +180,8 @@ describe("a snapshot after any changes", () => {
         const loaded = buildSnapshot(contents(changes.length, [...model.values()]), NONE);
         expect(seen(snapshot)).toEqual(seen(loaded));
         expect(snapshot.domains.countsAt(NOW)).toEqual(sum(model.values()));
-        // Around both expiries, forwards and back: what was counted at one moment must not be said of another.
+        // Around both expiries, forwards and back: what was counted at one moment must not be said of
+        // another.
         for (const atMs of [-3_600_000, -3_600_001, 3_599_999, 3_600_000, -3_600_001, 0].map(
           (ms) => NOW + ms,
         )) {

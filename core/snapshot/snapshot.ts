@@ -22,7 +22,10 @@ import { PersistentMap, PersistentMapBuilder } from "./persistent-map.ts";
 import type { HostView, Snapshot } from "./snapshot-view.ts";
 import type { FeedEntry, StoreContents, UnreadableItem } from "../store/store.ts";
 
-/** The domains of one MX host. Most hosts have one domain, and a group for each would be as large as the record. */
+/**
+ * The domains of one MX host. Most hosts have one domain, and a group for each would be as large as the
+ * record.
+ */
 type HostDomains = DomainRecord | DomainGroup;
 
 type TrustContents = ReadonlyMap<string, TrustStoreContent>;
@@ -50,8 +53,8 @@ type HostCertificate = Pick<MxHost, "host" | "certificateId">;
 /**
  * Builds the snapshot of a full load.
  *
- * @param previous the snapshot in force before; an item that cannot be read keeps its version of it. Without one, an
- *   unreadable domain is row 2 until a readable version comes.
+ * @param previous the snapshot in force before; an item that cannot be read keeps its version of it. Without
+ *   one, an unreadable domain is row 2 until a readable version comes.
  */
 export function buildSnapshot(
   loaded: StoreContents,
@@ -112,10 +115,11 @@ const groupOf = (domains: HostDomains): DomainGroup =>
   domains instanceof DomainGroup ? domains : DomainGroup.ofOne(domains);
 
 /**
- * The snapshot after more log entries. An unreadable entry leaves the previous version of its record in force and is
- * listed in `unreadable`.
+ * The snapshot after more log entries. An unreadable entry leaves the previous version of its record in force
+ * and is listed in `unreadable`.
  *
- * @throws FeedGap when the entries do not continue `snapshot.revision` without a gap; entries not newer are skipped.
+ * @throws FeedGap when the entries do not continue `snapshot.revision` without a gap; entries not newer are
+ *   skipped.
  */
 export function applyEntries(
   snapshot: Snapshot,

@@ -17,12 +17,16 @@ import { logEntryOf } from "./log-entry.ts";
 const MAX_ENTRIES = 64;
 /** How many entries behind the head an offered write may be. */
 const MAX_OFFER_BEHIND = 500;
-/** An offer of a writer that ended without taking it back is not stored after the time in which its caller was answered. */
+/**
+ * An offer of a writer that ended without taking it back is not stored after the time in which its caller was
+ * answered.
+ */
 const OFFER_LASTS_MS = 10_000;
 
 /**
- * The same commit at the present head, when nothing that was written since its own can have changed how it was built. What a
- * write reads is only ever changed by a write, and each write is in the log: see `isTouchedBy`.
+ * The same commit at the present head, when nothing that was written since its own can have changed how it
+ * was built. What a write reads is only ever changed by a write, and each write is in the log: see
+ * `isTouchedBy`.
  *
  * @returns null when it has to be built again.
  */
@@ -51,8 +55,9 @@ const past = (commit: Commit, entry: Pick<LogEntry, "action" | "record" | "hosts
   isTouchedBy(commit, entry) ? recounted(commit, entry) : commit;
 
 /**
- * The commit where the other write changed no more of the MX hosts that both name than how many domains name them. A plan is the
- * same at another count, as long as neither write changes a certificate or an owner, and no count ends.
+ * The commit where the other write changed no more of the MX hosts that both name than how many domains name
+ * them. A plan is the same at another count, as long as neither write changes a certificate or an owner, and
+ * no count ends.
  */
 function recounted(
   commit: Commit,
@@ -83,8 +88,8 @@ function recounted(
 }
 
 /**
- * A planned change of a host after `stored`, another write's change of it; undefined = that write names the host and changes
- * nothing. null = it has to be planned again.
+ * A planned change of a host after `stored`, another write's change of it; undefined = that write names the
+ * host and changes nothing. null = it has to be planned again.
  */
 function countedAfter(planned: MxHostChange, stored: MxHostChange | undefined): MxHostChange | null {
   const { before, after } = planned;
@@ -105,7 +110,9 @@ function countedAfter(planned: MxHostChange, stored: MxHostChange | undefined): 
 const isFirstClaim = ({ before, after }: MxHostChange): boolean =>
   before === null && after?.certificateId === null && after.domainCount === 1;
 
-/** Whether nothing but the number of domains changes: as long as the certificate is the same, its revision is. */
+/**
+ * Whether nothing but the number of domains changes: as long as the certificate is the same, its revision is.
+ */
 const isCount = ({ before, after }: MxHostChange): boolean =>
   before !== null &&
   after !== null &&
@@ -113,8 +120,8 @@ const isCount = ({ before, after }: MxHostChange): boolean =>
   before.certificateId === after.certificateId;
 
 /**
- * The commit with those of the writers behind that hold after it, as each would be built at its turn: all that come before
- * the first that does not, so that none is overtaken.
+ * The commit with those of the writers behind that hold after it, as each would be built at its turn: all
+ * that come before the first that does not, so that none is overtaken.
  */
 export async function withThoseBehind(
   own: Commit,
@@ -170,8 +177,9 @@ const isOver = (offer: Commit, own: Commit): boolean =>
   Math.abs(Date.parse(own.at) - Date.parse(offer.at)) > OFFER_LASTS_MS;
 
 /**
- * Whether a write may have changed what `commit` was built from: its record, the MX hosts that it names before or after
- * and the domains that name them too, the records that it uses, and what is judged together with the record.
+ * Whether a write may have changed what `commit` was built from: its record, the MX hosts that it names
+ * before or after and the domains that name them too, the records that it uses, and what is judged together
+ * with the record.
  */
 export function isTouchedBy(
   commit: Commit,

@@ -19,8 +19,9 @@ export interface HostEvidence {
 }
 
 /**
- * What is known of a host item that cannot be read: its readable attributes, and what other items tell of the others. The
- * use counts stay true when a write takes its place, since `certificateId` is the one that counts it.
+ * What is known of a host item that cannot be read: its readable attributes, and what other items tell of the
+ * others. The use counts stay true when a write takes its place, since `certificateId` is the one that counts
+ * it.
  */
 export async function damagedHost(
   host: DomainName,

@@ -17,8 +17,9 @@ export const trustName = (sha256: string): VaultName => `trust/${sha256}`;
  */
 export interface KeyVault {
   /**
-   * Writes an object once, durably: when this resolves, a crash does not lose it. Called before the transaction that
-   * names it. Writing the same bytes again is not an error, and makes the object young again: a clean-up leaves it.
+   * Writes an object once, durably: when this resolves, a crash does not lose it. Called before the
+   * transaction that names it. Writing the same bytes again is not an error, and makes the object young
+   * again: a clean-up leaves it.
    *
    * @returns the SHA-256 of the bytes, lower-case hex.
    * @throws StateConflict (`already-exists`) when the name holds other bytes.
@@ -32,8 +33,8 @@ export interface KeyVault {
    */
   get(name: VaultName, sha256: string): Promise<Uint8Array>;
   /**
-   * Removes an object that was last written before a moment; for objects that no record names. One that has been written
-   * again since stays: its writer is about to name it.
+   * Removes an object that was last written before a moment; for objects that no record names. One that has
+   * been written again since stays: its writer is about to name it.
    *
    * @returns false when it is younger, or absent.
    */
@@ -59,8 +60,8 @@ export async function isHeld(
 const VERSIONS_TRIED = 20;
 
 /**
- * Puts the material of one write, which may be built several times: again only where another write has taken the version.
- * The result rejects with Unavailable.
+ * Puts the material of one write, which may be built several times: again only where another write has taken
+ * the version. The result rejects with Unavailable.
  */
 export function materialPut(
   vault: Pick<KeyVault, "put">,

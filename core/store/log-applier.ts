@@ -1,6 +1,7 @@
 /**
- * The one applier of the change log: what an entry changes, which entries follow, and what stays in force of an item that
- * cannot be read. A snapshot, a backup and a full load each fold these changes over their own structures.
+ * The one applier of the change log: what an entry changes, which entries follow, and what stays in force of
+ * an item that cannot be read. A snapshot, a backup and a full load each fold these changes over their own
+ * structures.
  */
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
@@ -17,7 +18,9 @@ export type ItemChange =
   | { readonly kind: "trust-store"; readonly id: TrustStoreId; readonly after: TrustStoreRecord | null }
   | { readonly kind: "mx-host"; readonly id: DomainName; readonly after: MxHost | null };
 
-/** An item whose newest version cannot be read: the version before it stays in force, and the item is listed. */
+/**
+ * An item whose newest version cannot be read: the version before it stays in force, and the item is listed.
+ */
 export interface UnreadableChange {
   readonly kind: "unreadable";
   readonly item: UnreadableItem;
@@ -62,7 +65,9 @@ export function following(revision: number, feed: readonly FeedEntry[]): Followi
   return { entries, revision: revision + entries.length, gapAt: null };
 }
 
-/** All entries of the feed that are newer. @throws FeedGap when they do not follow the revision without a gap */
+/**
+ * All entries of the feed that are newer. @throws FeedGap when they do not follow the revision without a gap
+ */
 export function allFollowing(revision: number, feed: readonly FeedEntry[]): Following {
   const found = following(revision, feed);
   if (found.gapAt !== null) throw new FeedGap(`expected revision ${found.revision + 1}, got ${found.gapAt}`);
@@ -73,8 +78,8 @@ export function allFollowing(revision: number, feed: readonly FeedEntry[]): Foll
 export const itemKey = (kind: UnreadableItem["kind"], id: string): string => `${kind} ${id}`;
 
 /**
- * Contents after more log entries: what a full load at the last of them would find. An entry that cannot be read leaves the
- * previous version of its record in place and is listed in `unreadable`.
+ * Contents after more log entries: what a full load at the last of them would find. An entry that cannot be
+ * read leaves the previous version of its record in place and is listed in `unreadable`.
  *
  * @throws FeedGap when the entries do not continue `contents.revision` without a gap.
  */
@@ -136,8 +141,9 @@ export function versionsIn(contents: StoreContents): PreviousVersions<MxHost> {
 }
 
 /**
- * A full load as entries would leave it: each item that cannot be read has the version that was in force before it
- * (semantics.md section 5), and stays listed in `unreadable`. An item without an earlier version stays left out.
+ * A full load as entries would leave it: each item that cannot be read has the version that was in force
+ * before it (semantics.md section 5), and stays listed in `unreadable`. An item without an earlier version
+ * stays left out.
  */
 export function withPreviousVersions<Host>(
   contents: ContentsWith<Host>,

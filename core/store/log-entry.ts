@@ -7,10 +7,11 @@ import type { ChangeAction, Commit, LogEntry, RecordChange } from "./store.ts";
 import { readFeedEntry } from "./stored-record.ts";
 
 /**
- * What a commit is written as: the log entry at the revision it takes, and the record with that revision in it.
+ * What a commit is written as: the log entry at the revision it takes, and the record with that revision in
+ * it.
  *
- * @throws TypeError for what could not be read back: stored, it would be a record that no write can change any more, so a
- * writer that is laxer than stored-record.ts must not get that far.
+ * @throws TypeError for what could not be read back: stored, it would be a record that no write can change
+ *   any more, so a writer that is laxer than stored-record.ts must not get that far.
  */
 export function logEntryOf(commit: Commit): LogEntry {
   const entry = entryAt(commit.expectedHead + 1, commit);
@@ -70,8 +71,8 @@ function withRevision(change: RecordChange, revision: number): RecordChange {
 }
 
 /**
- * A host item as the write at `revision` stores it. In the place of a damaged one it is a new item: what it was is not
- * logged, and its certificate counts as set now, since when it was set before is not known.
+ * A host item as the write at `revision` stores it. In the place of a damaged one it is a new item: what it
+ * was is not logged, and its certificate counts as set now, since when it was set before is not known.
  */
 function withCertificateRevision(change: MxHostChange, revision: number): MxHostChange {
   const { before, after } = change;

@@ -5,33 +5,48 @@ import { carriedOver, carriedToHead, withThoseBehind } from "./carried-commit.ts
 import { logEntryOf } from "./log-entry.ts";
 import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "./store.ts";
 
-/** So many writers before its turn, a write is built: at the turn, only what was written since is looked at. */
+/**
+ * So many writers before its turn, a write is built: at the turn, only what was written since is looked at.
+ */
 const BUILT_AHEAD = 1;
 /** Pause of the next writer between two looks at the queue. */
 const NEXT_POLL_MS = 8;
 const MAX_POLL_MS = 1_000;
 /** One write with what comes between it and the next: at first, and bounds of what a writer sees. */
 const PACE_MS = { first: 35, least: 5, most: 1_000 } as const;
-/** A write takes at least so many looks' time, so that a slow service or machine shows before the queue has moved. */
+/**
+ * A write takes at least so many looks' time, so that a slow service or machine shows before the queue has
+ * moved.
+ */
 const LOOKS_IN_WRITE = 8;
 /**
- * Of the time until a writer may be the next, after which it looks again. Writers that wake up too late are the pace that others see:
- * at 0.7, 100 instances on two processors store half as much as at 0.3.
+ * Of the time until a writer may be the next, after which it looks again. Writers that wake up too late are
+ * the pace that others see: at 0.7, 100 instances on two processors store half as much as at 0.3.
  */
 const LOOKS_EARLY = 0.3;
-/** The pace is that of so many writes before the last look: what was slow when all came at once is not the pace later. */
+/**
+ * The pace is that of so many writes before the last look: what was slow when all came at once is not the
+ * pace later.
+ */
 const PACE_WRITES = 10;
-/** How far a pause may be off what it is meant to be, so that writers do not look at the same moment; after a lost try it has to part two. */
+/**
+ * How far a pause may be off what it is meant to be, so that writers do not look at the same moment; after a
+ * lost try it has to part two.
+ */
 const JITTER = { look: 0.2, lost: 0.5 } as const;
 /** A pause doubles so often at most while tries lose. */
 const MAX_DOUBLINGS = 4;
 /**
- * The queue may stand still for so long, and for one write's time more for each writer before, until the next writer goes past
- * them: one that ended without leaving is never served. Going too early costs a try and nothing else.
+ * The queue may stand still for so long, and for one write's time more for each writer before, until the next
+ * writer goes past them: one that ended without leaving is never served. Going too early costs a try and
+ * nothing else.
  */
 const PATIENCE_MS = 200;
 const PATIENCE_WRITES = 4;
-/** Bound of what the writers before add: hundreds that ended without leaving would otherwise outlast the time of each write. */
+/**
+ * Bound of what the writers before add: hundreds that ended without leaving would otherwise outlast the time
+ * of each write.
+ */
 const MOST_PATIENCE_BEFORE_MS = 3_000;
 
 /** What a write stores, and what its writer needs of the build once it is stored. */
@@ -48,7 +63,10 @@ export interface Unchanged<R> {
 /** Reads and validates at a head. Called again when other writes have changed what it rests on. */
 export type Build<R> = (head: number) => Promise<Planned<R> | Unchanged<R>>;
 
-/** A write that has ended well: the entry as logged, with the result of the build that was stored; null = unchanged. */
+/**
+ * A write that has ended well: the entry as logged, with the result of the build that was stored; null =
+ * unchanged.
+ */
 export interface Written<R> {
   readonly entry: LogEntry | null;
   readonly result: R;
@@ -77,9 +95,10 @@ export function writersBefore({ served, left }: WriterLine, ticket: number): num
 export const waitingIn = (line: WriterLine): number => writersBefore(line, line.taken + 1);
 
 /**
- * Builds the write, takes a ticket, and commits in the order of tickets: at once when no other writer waits, and otherwise after
- * those who came before. None is overtaken until its time is over. A ticket costs an update; without it, writers that come at
- * the same moment would all send a transaction, of which one is stored.
+ * Builds the write, takes a ticket, and commits in the order of tickets: at once when no other writer waits,
+ * and otherwise after those who came before. None is overtaken until its time is over. A ticket costs an
+ * update; without it, writers that come at the same moment would all send a transaction, of which one is
+ * stored.
  *
  * @throws Unavailable at the deadline; whatever `build` and `commit` throw passes.
  */
@@ -147,7 +166,8 @@ async function commitWith<R>(
     const isTurn = before === 0 || !isPatient;
     if (isTurn || isFirst || before <= BUILT_AHEAD) {
       const carried = await carriedAt(line, built, write);
-      // It would be planned upon its own write, where another has stored what it offers: a line need not show that at once.
+      // It would be planned upon its own write, where another has stored what it offers: a line need not show
+      // that at once.
       const stored = carried === null && isTurn ? await withdrawn(waiting, write) : null;
       if (stored !== null) return stored;
       // While it is offered, those before see for themselves whether it holds.
@@ -173,7 +193,10 @@ async function commitWith<R>(
   }
 }
 
-/** The ticket is the next after those of a line in which no one waited: it is this writer's turn, and no one is behind it. */
+/**
+ * The ticket is the next after those of a line in which no one waited: it is this writer's turn, and no one
+ * is behind it.
+ */
 const knownTurn = <R>(built: BuiltBefore<R> | null, ticket: number): Look | null =>
   built?.line.taken === ticket - 1
     ? { line: { ...built.line, taken: ticket }, before: 0, isPatient: true, pauseMs: NEXT_POLL_MS }
@@ -248,8 +271,9 @@ async function pause(
 }
 
 /**
- * Whether the write may be built and tried again after this error of a commit: another write took the revision or the record.
- * The build reads the record again and ends with its own error where the request names another revision.
+ * Whether the write may be built and tried again after this error of a commit: another write took the
+ * revision or the record. The build reads the record again and ends with its own error where the request
+ * names another revision.
  */
 export const isWorthAnotherTry = (error: unknown): boolean =>
   error instanceof Contention || error instanceof StaleRevision;
@@ -298,6 +322,9 @@ function observer<R>(
   };
 }
 
-/** Nearly all of it where few are before, below the bound where many are, and always more than for the writer before. */
+/**
+ * Nearly all of it where few are before, below the bound where many are, and always more than for the writer
+ * before.
+ */
 const patienceBeforeMs = (ms: number): number =>
   (ms * MOST_PATIENCE_BEFORE_MS) / (ms + MOST_PATIENCE_BEFORE_MS);

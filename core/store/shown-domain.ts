@@ -7,8 +7,8 @@ import type { DomainRecord, DomainSettings, TlsSettings } from "../record/domain
 import { sameFields } from "../same-fields.ts";
 
 /**
- * The revision of a domain as its readers see it, and the only validator of it (docs/adr/0019): the newest of its record's
- * and of the certificate revisions of the hosts that its account owns.
+ * The revision of a domain as its readers see it, and the only validator of it (docs/adr/0019): the newest of
+ * its record's and of the certificate revisions of the hosts that its account owns.
  */
 function shownRevision(
   { account, mxHosts, revision }: Pick<DomainRecord, "account" | "mxHosts" | "revision">,
@@ -24,9 +24,9 @@ function shownRevision(
 type OwnHosts = ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateRevision">>;
 
 /**
- * Whether record and hosts, read one after the other, show one moment: no host is newer than the record, and the
- * domain reads as the certificate that it was given last. Otherwise another domain has moved a host, or the reads met
- * a write.
+ * Whether record and hosts, read one after the other, show one moment: no host is newer than the record, and
+ * the domain reads as the certificate that it was given last. Otherwise another domain has moved a host, or
+ * the reads met a write.
  */
 export const isOneMoment = (domain: DomainRecord, hosts: ReadonlyMap<DomainName, MxHost>): boolean =>
   shownRevision(domain, hosts) === domain.revision &&
@@ -49,14 +49,19 @@ export function certificateView(
 
 type Hosts = ReadonlyMap<DomainName, Pick<MxHost, "account" | "certificateId" | "certificateRevision">>;
 
-/** The record as its readers see it: with the certificate of its hosts, and the revision that they make of it. */
+/**
+ * The record as its readers see it: with the certificate of its hosts, and the revision that they make of it.
+ */
 export const shownRecord = (domain: DomainRecord, hosts: Hosts): DomainRecord => ({
   ...domain,
   tls: shownTls(domain, hosts),
   revision: shownRevision(domain, hosts),
 });
 
-/** The settings with the certificate that the domain's hosts serve, which is what a reader sees and a patch starts from. */
+/**
+ * The settings with the certificate that the domain's hosts serve, which is what a reader sees and a patch
+ * starts from.
+ */
 export function shownSettings(domain: DomainRecord, hosts: Hosts): DomainSettings {
   const { account: _account, revision: _revision, ...rest } = shownRecord(domain, hosts);
   const { createdAt: _createdAt, updatedAt: _updatedAt, updatedBy: _updatedBy, ...settings } = rest;

@@ -8,16 +8,22 @@ import { parseStoredJson } from "../stored-json.ts";
 import { ITEM_KINDS, type StoreContents, type UnreadableItem } from "./store.ts";
 import { readCertificate, readDomain, readMxHost, readOrReport, readTrustStore } from "./stored-record.ts";
 
-/** All settings as they were at a moment. No keys: those lie in the vault, and so does the content of trust stores. */
+/**
+ * All settings as they were at a moment. No keys: those lie in the vault, and so does the content of trust
+ * stores.
+ */
 export interface SnapshotBackup {
   readonly contents: StoreContents;
-  /** When it was written: the contents have been those of the store since then, as far as the schedule still runs. */
+  /**
+   * When it was written: the contents have been those of the store since then, as far as the schedule still
+   * runs.
+   */
   readonly at: Timestamp;
 }
 
 /**
- * Where the last snapshot is kept for edges that start while the store cannot be read (semantics.md section 5). Every
- * implementation passes test/contract/snapshot-backups.contract.ts.
+ * Where the last snapshot is kept for edges that start while the store cannot be read (semantics.md section
+ * 5). Every implementation passes test/contract/snapshot-backups.contract.ts.
  */
 export interface SnapshotBackups {
   /** Puts a backup in the place of the one before, whole or not at all. @throws Unavailable */
@@ -47,8 +53,8 @@ const unreadableSchema = z.object({
 const endSchema = z.object({ end: z.int().min(0) });
 
 /**
- * A backup as lines of JSON: a head, an item a line, and an end that counts them. Not one document: a million domains are
- * more than the longest text that V8 can hold.
+ * A backup as lines of JSON: a head, an item a line, and an end that counts them. Not one document: a million
+ * domains are more than the longest text that V8 can hold.
  */
 export function* backupLines({ contents, at }: SnapshotBackup): Generator<string, void> {
   const { revision, domains, mxHosts, certificates, trustStores, unreadable } = contents;
@@ -63,7 +69,10 @@ export function* backupLines({ contents, at }: SnapshotBackup): Generator<string
   yield JSON.stringify({ end: count });
 }
 
-/** Reads lines back, whatever release wrote them; an item that this one cannot read stands in `unreadable`. @throws Unreadable */
+/**
+ * Reads lines back, whatever release wrote them; an item that this one cannot read stands in `unreadable`.
+ * @throws Unreadable
+ */
 export async function readBackupLines(lines: AsyncIterable<string>): Promise<SnapshotBackup> {
   const reader = new BackupReader();
   for await (const line of lines) reader.take(line);

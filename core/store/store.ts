@@ -9,13 +9,13 @@ import type { DomainRecord } from "../record/domain.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../record/mx-host.ts";
 
 /**
- * Settings, MX hosts, certificates, trust stores and the change log.
- * Reads of one record and of the head are strongly consistent; lists may lag.
- * A record that cannot be read throws Unreadable from its `get`, and stands in `unreadable` of lists. A host item that
- * cannot be read is given with what is known of it (`MxHost.isDamaged`).
+ * Settings, MX hosts, certificates, trust stores and the change log. Reads of one record and of the head are
+ * strongly consistent; lists may lag. A record that cannot be read throws Unreadable from its `get`, and
+ * stands in `unreadable` of lists. A host item that cannot be read is given with what is known of it
+ * (`MxHost.isDamaged`).
  *
- * Every implementation passes test/contract/store.contract.ts. Every method throws Unavailable when the store does
- * not answer in time.
+ * Every implementation passes test/contract/store.contract.ts. Every method throws Unavailable when the store
+ * does not answer in time.
  */
 export interface Store {
   /** The newest revision; 0 before the first write. */
@@ -37,8 +37,8 @@ export interface Store {
   /** By name, the first `limit` or all. Strongly consistent: validation of new material reads it. */
   hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]>;
   /**
-   * Names of the domains of `account` that name one of the hosts: the first `limit`, and whether those are all. Reads no
-   * more than `limit` and one for each host, however many there are.
+   * Names of the domains of `account` that name one of the hosts: the first `limit`, and whether those are
+   * all. Reads no more than `limit` and one for each host, however many there are.
    */
   firstDomainsOnHosts(
     account: string,
@@ -46,8 +46,9 @@ export interface Store {
     limit: number,
   ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }>;
   /**
-   * Names of the domains of `account` that name one of the hosts, the first `limit`, and how many there are. Strongly
-   * consistent for a host without an item: its claim counts them (plan-write.ts). Counting reads all their names.
+   * Names of the domains of `account` that name one of the hosts, the first `limit`, and how many there are.
+   * Strongly consistent for a host without an item: its claim counts them (plan-write.ts). Counting reads all
+   * their names.
    */
   domainsOnHosts(
     account: string,
@@ -65,15 +66,21 @@ export interface Store {
   domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]>;
   /**
    * @returns the entry as logged, with its revision: `expectedHead + 1`.
-   * @throws StaleRevision when the stored record is not `record.before`, or `replaced` (another revision, absent, or present).
-   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when a host
-   * would pass from one account to another in one write.
-   * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a used record is absent.
+   * @throws StaleRevision when the stored record is not `record.before`, or `replaced` (another revision,
+   *   absent, or present).
+   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when
+   *   a host would pass from one account to another in one write.
+   * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a
+   *   used record is absent.
    */
   commit(commit: Commit): Promise<LogEntry>;
-  /** Entries after a revision, at most `limit`. A call without news costs one read at any number of domains. */
+  /**
+   * Entries after a revision, at most `limit`. A call without news costs one read at any number of domains.
+   */
   changesAfter(revision: number, limit: number): Promise<ChangeFeed>;
-  /** The newest entries before a revision, newest first, at most `limit`; as `changesAfter` it may hold gaps. */
+  /**
+   * The newest entries before a revision, newest first, at most `limit`; as `changesAfter` it may hold gaps.
+   */
   changesBefore(revision: number, limit: number): Promise<ChangeFeed>;
   /** The oldest revision of which the log may still have the entry: head + 1 where it has none. */
   oldestRevision(): Promise<number>;
@@ -130,11 +137,13 @@ export interface StoreContents {
 export interface Commit {
   readonly record: RecordChange;
   readonly hosts: readonly MxHostChange[];
-  /** The stored record cannot be read, and this write takes its place or deletes it; `record.before` is null. */
+  /**
+   * The stored record cannot be read, and this write takes its place or deletes it; `record.before` is null.
+   */
   readonly replaced?: UnreadableRecord | undefined;
   /**
-   * The other host items of the domain, before and after, as they were read: the condition of the request and the log's
-   * `before` rest on them. Absent = the write rests on none.
+   * The other host items of the domain, before and after, as they were read: the condition of the request and
+   * the log's `before` rest on them. Absent = the write rests on none.
    */
   readonly hostsRead?: readonly MxHostRead[] | undefined;
   readonly movedDomains?: MovedDomains | undefined;
@@ -146,11 +155,15 @@ export interface Commit {
   readonly expectedHead: number;
   /** Marks this ticket of the store's `WriterQueue` as served, together with the write; absent = none. */
   readonly ticket?: number;
-  /** The ticket under which the write was offered: the offer is settled with it, or nothing is stored; absent = it was not. */
+  /**
+   * The ticket under which the write was offered: the offer is settled with it, or nothing is stored; absent
+   * = it was not.
+   */
   readonly offered?: number;
   /**
-   * Writes of other writers, which hold at the head that this one leaves and at those after it, in order. As many of the
-   * first as have room are stored with it, each at its own revision; their tickets count as served. Absent = none.
+   * Writes of other writers, which hold at the head that this one leaves and at those after it, in order. As
+   * many of the first as have room are stored with it, each at its own revision; their tickets count as
+   * served. Absent = none.
    */
   readonly along?: readonly OfferedWrite[];
 }
@@ -187,7 +200,10 @@ export interface UseChange {
   readonly delta: number;
 }
 
-/** Other domains of the account whose certificate a write changes, by the hosts that they share with the written one. */
+/**
+ * Other domains of the account whose certificate a write changes, by the hosts that they share with the
+ * written one.
+ */
 export interface MovedDomains {
   readonly count: number;
   /** There may be more: of several hosts, each counts its domains by itself. Absent = `count` is exact. */
@@ -232,7 +248,10 @@ export const CHANGE_ACTIONS = ["create", "update", "delete"] as const;
 export type ChangeAction = (typeof CHANGE_ACTIONS)[number];
 
 export interface ChangeFeed {
-  /** In order of revision, or against it (`changesBefore`). May start after a gap or hold one when entries are gone: the reader checks. */
+  /**
+   * In order of revision, or against it (`changesBefore`). May start after a gap or hold one when entries are
+   * gone: the reader checks.
+   */
   readonly entries: readonly FeedEntry[];
   /** The newest revision, read not later than the entries. */
   readonly head: number;
@@ -261,8 +280,8 @@ export interface UnreadableItem {
 export const ITEM_KINDS = [...RECORD_KINDS, "mx-host", "log-entry"] as const;
 
 /**
- * Order of the writers of all processes. It is advice, not a lock: `commit` decides by its conditions, so a writer that crashes
- * or ignores the queue costs time and nothing else.
+ * Order of the writers of all processes. It is advice, not a lock: `commit` decides by its conditions, so a
+ * writer that crashes or ignores the queue costs time and nothing else.
  */
 export interface WriterQueue {
   /** Takes the next ticket: 1, 2, 3, … A number may be skipped when an answer was lost. */
@@ -271,15 +290,27 @@ export interface WriterQueue {
   line(look?: LookWith): Promise<WriterLine>;
   /** Gives the ticket up: the writers behind it need not wait for it. */
   leave(ticket: number): Promise<void>;
-  /** Lets writers before this one store the write. One that is too large for it is not offered. @returns whether it was */
+  /**
+   * Lets writers before this one store the write. One that is too large for it is not offered. @returns
+   * whether it was
+   */
   offer(write: OfferedWrite): Promise<boolean>;
-  /** The next offers behind a ticket, in its order, that this release can read as they were written and that were not stored yet. */
+  /**
+   * The next offers behind a ticket, in its order, that this release can read as they were written and that
+   * were not stored yet.
+   */
   offersAfter(ticket: number): Promise<readonly OfferedWrite[]>;
-  /** Withdraws an offer: no writer stores it from then on. @returns the revision at which it was stored before; null = it was not. */
+  /**
+   * Withdraws an offer: no writer stores it from then on. @returns the revision at which it was stored
+   * before; null = it was not.
+   */
   withdraw(ticket: number): Promise<number | null>;
 }
 
-/** State of a `WriterQueue`. `head` and `served` are of one moment: `served` changes only together with the head. */
+/**
+ * State of a `WriterQueue`. `head` and `served` are of one moment: `served` changes only together with the
+ * head.
+ */
 export interface WriterLine {
   readonly head: number;
   /** The latest ticket whose write was stored; 0 before the first. */
@@ -288,7 +319,10 @@ export interface WriterLine {
   readonly taken: number;
   /** Tickets after `served` whose writers have left; may hold older ones. */
   readonly left: ReadonlySet<number>;
-  /** The log entry of `LookWith.entry`; null = not requested, or absent (it may still be missing when `head` counts it). */
+  /**
+   * The log entry of `LookWith.entry`; null = not requested, or absent (it may still be missing when `head`
+   * counts it).
+   */
   readonly entry: FeedEntry | null;
   /** The revision at which the offer of `LookWith.offer` was stored; null = not requested, or not stored. */
   readonly storedAt: number | null;

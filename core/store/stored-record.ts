@@ -37,10 +37,10 @@ import { isAcknowledgeable, type WarningCode } from "../record/warning-code.ts";
  * How stored items are read back, whatever release wrote them (test/skew holds real ones):
  * - A field that this release does not know is dropped.
  * - A field that may be null, or a list that only informs, means null or empty when it is absent.
- * - A field that decides a verdict has no default here: an item without it, or with a value that this release does
- *   not know, is unreadable, and the previous version stays in force. A default could only guess, and a guess may be
- *   more permissive than what was set.
- * A new field starts as optional with a meaning for its absence, in a release before the first that writes it.
+ * - A field that decides a verdict has no default here: an item without it, or with a value that this release
+ *   does not know, is unreadable, and the previous version stays in force. A default could only guess, and a
+ *   guess may be more permissive than what was set. A new field starts as optional with a meaning for its
+ *   absence, in a release before the first that writes it.
  */
 
 const isName = (value: unknown): value is string =>
@@ -74,7 +74,10 @@ const written = {
   updatedBy: z.string(),
 };
 
-/** Strict: a key that this release drops would be a condition less, and the exception would hold for more senders. */
+/**
+ * Strict: a key that this release drops would be a condition less, and the exception would hold for more
+ * senders.
+ */
 const exceptionMatch = z
   .strictObject({
     clientCidr: z.union([z.cidrv4(), z.cidrv6()]).optional(),
@@ -342,8 +345,8 @@ export function offeredText(commit: Commit): string {
 }
 
 /**
- * A write that another writer has offered, possibly of another release. @returns null unless everything in it is known
- * here: stored without what this release drops, it would be another write.
+ * A write that another writer has offered, possibly of another release. @returns null unless everything in it
+ * is known here: stored without what this release drops, it would be another write.
  */
 export function readOffered(text: string | undefined): Commit | null {
   const read = STORED.offered.safeParse(valueOf(text));

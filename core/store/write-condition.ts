@@ -5,7 +5,10 @@ import { ConditionMissing, StaleRevision } from "../errors.ts";
 /** `any` = `*`: whatever the record is now. */
 type Revisions = "any" | readonly number[];
 
-/** What a request says of the record that it means to write: If-Match and If-None-Match of RFC 9110 section 13.1. */
+/**
+ * What a request says of the record that it means to write: If-Match and If-None-Match of RFC 9110 section
+ * 13.1.
+ */
 export interface WriteCondition {
   /** The record exists, at one of these revisions; null = not said. */
   readonly matches: Revisions | null;
@@ -15,8 +18,8 @@ export interface WriteCondition {
 
 /**
  * @param current the record as it is; null = absent.
- * @throws StaleRevision when the condition does not hold; ConditionMissing when an existing record would be written
- *   without If-Match.
+ * @throws StaleRevision when the condition does not hold; ConditionMissing when an existing record would be
+ *   written without If-Match.
  */
 export function checkCondition(
   condition: WriteCondition,

@@ -16,19 +16,24 @@ const WRITE_LIMIT_MS = 10_000;
 const BACKOFF: Backoff = { firstMs: 10, maxMs: 1_000 };
 
 export interface WriteEffects extends RetryEffects {
-  /** Whether it stores what other writers offer, too: true when absent. The rights of some are for their own writes alone. */
+  /**
+   * Whether it stores what other writers offer, too: true when absent. The rights of some are for their own
+   * writes alone.
+   */
   readonly storesOffers?: boolean;
 }
 
 type Writable = Pick<Store, "head" | "commit" | "changesAfter" | "queue">;
 
 /**
- * Reads the head, lets `build` read and validate against it, and commits what it has planned, unless nothing would change.
- * When another write took the revision, the write waits in the store's queue (queued-write.ts); where there is none, it is
- * built again after a pause with full jitter. The same holds where another write took the record: a request that names a
- * revision (`If-Match: "17"`) has to check it in `build`, whose errors end the write.
+ * Reads the head, lets `build` read and validate against it, and commits what it has planned, unless nothing
+ * would change. When another write took the revision, the write waits in the store's queue (queued-write.ts);
+ * where there is none, it is built again after a pause with full jitter. The same holds where another write
+ * took the record: a request that names a revision (`If-Match: "17"`) has to check it in `build`, whose
+ * errors end the write.
  *
- * Writes of one process are serialised: concurrent attempts would only conflict. Other processes are met in the queue.
+ * Writes of one process are serialised: concurrent attempts would only conflict. Other processes are met in
+ * the queue.
  *
  * @throws Unavailable when the write found no place for 10 s; the errors of `build` and `commit`.
  */

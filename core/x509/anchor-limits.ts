@@ -17,7 +17,10 @@ export interface AnchorLimits {
 }
 
 const BASIC_CONSTRAINTS = "2.5.29.19";
-/** keyUsage and Netscape's certificate type: OpenSSL takes either for the mark of a CA where basicConstraints is absent. */
+/**
+ * keyUsage and Netscape's certificate type: OpenSSL takes either for the mark of a CA where basicConstraints
+ * is absent.
+ */
 const OLD_CA_MARKS = ["2.5.29.15", "2.16.840.1.113730.1.1"];
 
 const ANY_USAGE = "2.5.29.37.0";
@@ -27,8 +30,9 @@ const USAGES = { clientAuth: "1.3.6.1.5.5.7.3.2", serverAuth: "1.3.6.1.5.5.7.3.1
 const NAMES_KEPT = 5;
 
 /**
- * Limits of a certificate as an anchor, as `openssl verify -partial_chain` applies them (measured with OpenSSL 3.0:
- * a certificate that is not a CA is accepted as the client's own and fails as an issuer, with error 26 or 32).
+ * Limits of a certificate as an anchor, as `openssl verify -partial_chain` applies them (measured with
+ * OpenSSL 3.0: a certificate that is not a CA is accepted as the client's own and fails as an issuer, with
+ * error 26 or 32).
  *
  * @returns undefined for a CA that may issue for clients and servers. What is doubtful counts as unlimited.
  */
@@ -45,7 +49,10 @@ export function anchorLimits(certificate: UploadedCertificate): AnchorLimits | u
   return { isCa, usages, dnsNames: isCa || dnsNames.length > NAMES_KEPT ? null : dnsNames };
 }
 
-/** A CA without basicConstraints, which `X509Certificate.ca` does not show: a self-issued certificate of version 1, or an old mark. */
+/**
+ * A CA without basicConstraints, which `X509Certificate.ca` does not show: a self-issued certificate of
+ * version 1, or an old mark.
+ */
 function isOldCa({ der, fields }: UploadedCertificate): boolean {
   const [toBeSigned] = elementsOf(readDer(der, TAG.sequence).content);
   const parts = [...elementsOf(expectTag(toBeSigned, TAG.sequence).content)];

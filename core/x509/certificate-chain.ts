@@ -32,10 +32,11 @@ export interface LeftOutCertificate {
 const CHAIN_POINTER = "/chainPem";
 
 /**
- * Finds the chain of each leaf in an upload. The first certificate is a leaf, and so is every later one of `/certificatePem`
- * that belongs to one of the keys; each chain is built by signatures from all others, in any order. It ends below the first
- * certificate above the leaf's own issuer that is not within its dates: clients that trust what is below need no more
- * (docs/adr/0021). Copies are passed over: a full chain and its chain are often sent together.
+ * Finds the chain of each leaf in an upload. The first certificate is a leaf, and so is every later one of
+ * `/certificatePem` that belongs to one of the keys; each chain is built by signatures from all others, in
+ * any order. It ends below the first certificate above the leaf's own issuer that is not within its dates:
+ * clients that trust what is below need no more (docs/adr/0021). Copies are passed over: a full chain and its
+ * chain are often sent together.
  */
 export function splitChains(
   certificates: readonly UploadedCertificate[],
@@ -96,7 +97,10 @@ const leftOut = (
   reason: fault ?? "not-needed",
 });
 
-/** What OpenSSL at security level 2 would refuse to serve, and keys that peers cannot read (the leaf's is judged by its type too). */
+/**
+ * What OpenSSL at security level 2 would refuse to serve, and keys that peers cannot read (the leaf's is
+ * judged by its type too).
+ */
 export function weaknessIssues({ leaf, issuers }: CertificateChain): readonly Issue[] {
   const weakSignature = [leaf, ...issuers.filter((issuer) => !isIssuedBy(issuer, issuer))]
     .filter((certificate) => !isStrongSignature(certificate.fields.signatureAlgorithm))
@@ -117,8 +121,9 @@ const weakness = (certificate: UploadedCertificate, code: IssueCode, what: strin
 });
 
 /**
- * What of an exported chain goes out after the leaf: each certificate that issued the one before, in order, without a root at
- * its end, which clients have or do not trust. ACM's chain holds more: roots, and cross-signed ones.
+ * What of an exported chain goes out after the leaf: each certificate that issued the one before, in order,
+ * without a root at its end, which clients have or do not trust. ACM's chain holds more: roots, and
+ * cross-signed ones.
  *
  * @returns PEM, empty when nothing continues the leaf.
  */

@@ -14,7 +14,10 @@ import {
   type DerElement,
 } from "./der.ts";
 
-/** What Postern reads of a certificate itself (RFC 5280 section 4.1). Whether it is valid is for OpenSSL to say. */
+/**
+ * What Postern reads of a certificate itself (RFC 5280 section 4.1). Whether it is valid is for OpenSSL to
+ * say.
+ */
 export interface CertificateFields {
   /** Name in DER. */
   readonly issuer: Uint8Array;
@@ -26,14 +29,19 @@ export interface CertificateFields {
   /** Epoch milliseconds. */
   readonly notBefore: number;
   readonly notAfter: number;
-  /** SAN dNSNames, canonical, in order, each once; wildcards as `*.x`. Never the CN; what is not a name is left out. */
+  /**
+   * SAN dNSNames, canonical, in order, each once; wildcards as `*.x`. Never the CN; what is not a name is
+   * left out.
+   */
   readonly dnsNames: readonly string[];
 }
 
 const SUBJECT_ALT_NAME = "2.5.29.17";
 /** GeneralName `dNSName [2] IMPLICIT IA5String`. */
 const DNS_NAME_TAG = 0x82;
-/** Names read of a client's certificate: 64 KB could carry ten thousand, and each costs a stranger nothing. */
+/**
+ * Names read of a client's certificate: 64 KB could carry ten thousand, and each costs a stranger nothing.
+ */
 const MAX_NAMES = 1000;
 
 /**
@@ -87,7 +95,10 @@ function namesIn(subjectAltName: Uint8Array, maxNames: number): readonly string[
 
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
 
-/** A dNSName as a name pattern, or null. The whole string counts: a NUL, comma or quote inside makes it no name. */
+/**
+ * A dNSName as a name pattern, or null. The whole string counts: a NUL, comma or quote inside makes it no
+ * name.
+ */
 function dnsNameText(content: Uint8Array): string | null {
   if (content.length > 255) return null;
   const text = Buffer.from(content).toString("latin1");

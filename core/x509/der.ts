@@ -1,6 +1,7 @@
 /**
- * A strict reader of DER (ITU-T X.690): definite lengths in their shortest form, one-octet tags, nothing after the end.
- * Certificates come from strangers, and Node shows a SAN only as text in which a comma or NUL can forge a name.
+ * A strict reader of DER (ITU-T X.690): definite lengths in their shortest form, one-octet tags, nothing
+ * after the end. Certificates come from strangers, and Node shows a SAN only as text in which a comma or NUL
+ * can forge a name.
  */
 
 /** The bytes are not DER, or not of the shape asked for. Caught by every reader that others call. */
@@ -51,7 +52,9 @@ function longLength(octets: Uint8Array, count: number): number {
   return length;
 }
 
-/** The elements one after the other that fill `content`. @throws MalformedDer, at the latest at the bad one. */
+/**
+ * The elements one after the other that fill `content`. @throws MalformedDer, at the latest at the bad one.
+ */
 export function* elementsOf(content: Uint8Array): Generator<DerElement, void, undefined> {
   for (let at = 0; at < content.length; ) {
     const element = readElement(content, at);
@@ -102,7 +105,9 @@ export function readSmallInteger(element: DerElement | undefined): number {
 const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
 const GENERALIZED_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
 
-/** Epoch milliseconds of a Time in the two forms that RFC 5280 section 4.1.2.5 allows. @throws MalformedDer */
+/**
+ * Epoch milliseconds of a Time in the two forms that RFC 5280 section 4.1.2.5 allows. @throws MalformedDer
+ */
 export function readTime(element: DerElement | undefined): number {
   const utc = element?.tag === TAG.utcTime;
   const { content } = utc ? element : expectTag(element, TAG.generalizedTime);

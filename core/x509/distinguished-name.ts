@@ -27,9 +27,9 @@ export interface NameTextOptions {
 }
 
 /**
- * A Name in DER as RFC 4514 text, the most specific part first. Control characters, line ends and bidirectional marks
- * come out as `\XX`, so the text is safe in a log line, JSON and a terminal; with `ascii` also in a header.
- * At most 500 characters, the cut shown as `...`.
+ * A Name in DER as RFC 4514 text, the most specific part first. Control characters, line ends and
+ * bidirectional marks come out as `\XX`, so the text is safe in a log line, JSON and a terminal; with `ascii`
+ * also in a header. At most 500 characters, the cut shown as `...`.
  *
  * @throws MalformedDer when it is not a Name.
  */
@@ -44,8 +44,8 @@ export function distinguishedName(der: Uint8Array, options: NameTextOptions): st
 }
 
 /**
- * A text that two Names share whenever OpenSSL takes them for one (X509_NAME_cmp folds case, blanks and string types).
- * Different names may share it too: good for ruling an issuer out, never for choosing one.
+ * A text that two Names share whenever OpenSSL takes them for one (X509_NAME_cmp folds case, blanks and
+ * string types). Different names may share it too: good for ruling an issuer out, never for choosing one.
  *
  * @throws MalformedDer when it is not a Name.
  */
@@ -81,7 +81,10 @@ function utf16(content: Uint8Array): string {
   return swapped.swap16().toString("utf16le");
 }
 
-/** RFC 4514 section 2.4, and what no reader of a log should see raw: controls, format marks, surrogates, private use. */
+/**
+ * RFC 4514 section 2.4, and what no reader of a log should see raw: controls, format marks, surrogates,
+ * private use.
+ */
 const SPECIAL = /["+,;<>\\=]/;
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/u;
 

@@ -19,7 +19,9 @@ export interface KeyPair {
 export const belongsTo = (key: KeyObject, certificate: UploadedCertificate): boolean =>
   certificate.x509.checkPrivateKey(key);
 
-/** Finds the key of each chain. `uploaded` says whether the keys came with this request or are already here. */
+/**
+ * Finds the key of each chain. `uploaded` says whether the keys came with this request or are already here.
+ */
 export function pairKeys(
   chains: readonly CertificateChain[],
   { keys, uploaded }: { keys: readonly KeyObject[]; uploaded: boolean },
@@ -49,7 +51,10 @@ const IDLE_KEY: Issue = {
   message: "one of the private keys belongs to no certificate",
 };
 
-/** Compares the public halves, then signs once: a key file may carry the right public half and a damaged secret. */
+/**
+ * Compares the public halves, then signs once: a key file may carry the right public half and a damaged
+ * secret.
+ */
 function isPair(key: KeyObject, leaf: UploadedCertificate): boolean {
   if (!belongsTo(key, leaf)) return false;
   const message = Buffer.from("does this key sign?");
@@ -69,7 +74,9 @@ export const certificateKey = (leaf: UploadedCertificate, keyType: KeyType): Cer
   notAfter: timestamp(leaf.fields.notAfter),
 });
 
-/** The secret side, as it goes to the vault: written anew from DER, so that no text of the upload comes along. */
+/**
+ * The secret side, as it goes to the vault: written anew from DER, so that no text of the upload comes along.
+ */
 export const keyMaterial = ({ chain, privateKey }: KeyPair, keyType: KeyType): KeyMaterial => ({
   keyType,
   privateKeyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),

@@ -62,8 +62,9 @@ const MIN_EC_BITS = 224;
 const MIN_MODULUS_BITS = 2048;
 
 /**
- * What keeps a public key out of every chain, for any use: too weak for OpenSSL at security level 2, or a curve
- * by explicit parameters. OpenSSL reads those and names the curve all the same; others (Java) do not (RFC 5480 section 2.1.1).
+ * What keeps a public key out of every chain, for any use: too weak for OpenSSL at security level 2, or a
+ * curve by explicit parameters. OpenSSL reads those and names the curve all the same; others (Java) do not
+ * (RFC 5480 section 2.1.1).
  *
  * @param spki SubjectPublicKeyInfo in DER.
  * @throws MalformedDer

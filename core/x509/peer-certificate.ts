@@ -23,23 +23,27 @@ export interface PeerCertificate {
   /** SAN dNSNames, canonical; wildcards as `*.x`; what is not a name is left out. Never the CN. */
   readonly dnsNames: readonly string[];
   readonly fingerprintSha256: string;
-  /** For the `Postern-TLS` header and the log: first dNSName, else the subject; printable ASCII. Not an identity. */
+  /**
+   * For the `Postern-TLS` header and the log: first dNSName, else the subject; printable ASCII. Not an
+   * identity.
+   */
   readonly subjectName: string;
   readonly handshake: HandshakeVerdict;
 }
 
 /**
- * Bounds of a client's chain: what is kept of it. `openssl verify -verify_depth 6` uses at most 8 certificates; the
- * handshake itself takes up to 100 KB.
+ * Bounds of a client's chain: what is kept of it. `openssl verify -verify_depth 6` uses at most 8
+ * certificates; the handshake itself takes up to 100 KB.
  */
 export const PEER_CHAIN = { certificates: 10, bytes: 64 * 1024 } as const;
 
 /**
- * Reads a client's leaf after the handshake, from DER alone: Node's text of a SAN can be forged with commas and NULs.
- * `chain` is cut at the bounds of PEER_CHAIN: a chain that needs more is then not valid.
+ * Reads a client's leaf after the handshake, from DER alone: Node's text of a SAN can be forged with commas
+ * and NULs. `chain` is cut at the bounds of PEER_CHAIN: a chain that needs more is then not valid.
  *
  * @param chain DER, the leaf first, as sent.
- * @returns null when there is no certificate, or the leaf cannot be read: the client is not identified. Never throws.
+ * @returns null when there is no certificate, or the leaf cannot be read: the client is not identified. Never
+ *   throws.
  */
 export function readPeerCertificate(chain: readonly Uint8Array[]): Omit<PeerCertificate, "handshake"> | null {
   const kept = withinBounds(chain);

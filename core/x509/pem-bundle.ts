@@ -35,9 +35,10 @@ export interface PemBundleContext {
  * Reads and checks a server certificate: what every TLS context of the edge can serve, and nothing else.
  * No message holds anything of a key or passphrase.
  *
- * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, a passphrase that is missing
- *   or wrong, keys or signatures too weak or unsupported, no dNSName, a leaf that is not the first.
- * @throws RuleViolation when a certificate is expired, not valid yet or does not match its key; too many of anything (names: `CAPS.certificateNames`).
+ * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, a passphrase that is
+ *   missing or wrong, keys or signatures too weak or unsupported, no dNSName, a leaf that is not the first.
+ * @throws RuleViolation when a certificate is expired, not valid yet or does not match its key; too many of
+ *   anything (names: `CAPS.certificateNames`).
  * @throws TooLarge when a field is over its cap.
  */
 export function parsePemBundle(bundle: PemBundle, context: PemBundleContext): NewCertificate {

@@ -15,12 +15,15 @@ export interface PemBlock {
 export type PemCode = "not-pem" | "damaged-pem";
 
 const BOUNDARY = /^-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ]{0,40})-----$/;
-/** CR CR LF is what a file becomes that was converted twice. Bounded: a text of nothing but CR would be read in square time. */
+/**
+ * CR CR LF is what a file becomes that was converted twice. Bounded: a text of nothing but CR would be read
+ * in square time.
+ */
 const LINE_END = /\r{0,3}\n|\r/;
 const BOUNDARY_IN_LINE = /(-----(?:BEGIN|END) [A-Z0-9][A-Z0-9 ]{0,40}-----)/;
 /**
- * Line ends, and what base64 has beside letters and digits, as strings of JSON, of shells and of programs write them, twice
- * over too. No block contains a backslash.
+ * Line ends, and what base64 has beside letters and digits, as strings of JSON, of shells and of programs
+ * write them, twice over too. No block contains a backslash.
  */
 const ESCAPE = /\\{1,4}(?:(?<letter>[nr/])|u00(?<hex>0[aAdD]|2[bBfF]|3[dD]))/g;
 const ESCAPED: Readonly<Record<string, string>> = { n: "\n", r: "\r", "/": "/" };
@@ -47,9 +50,10 @@ interface PemText {
 }
 
 /**
- * Splits a PEM text into its blocks, as tools and people write them (RFC 7468 section 2): any line ends and lengths,
- * blanks and blank lines everywhere, a BOM, text around the blocks, rulers of dashes; on one line, and with line ends written as
- * `\\n`, in quotes. Text that looks like what is left of a block is an issue. Messages give line numbers and never quote the text, which may be a key in the wrong field.
+ * Splits a PEM text into its blocks, as tools and people write them (RFC 7468 section 2): any line ends and
+ * lengths, blanks and blank lines everywhere, a BOM, text around the blocks, rulers of dashes; on one line,
+ * and with line ends written as `\\n`, in quotes. Text that looks like what is left of a block is an issue.
+ * Messages give line numbers and never quote the text, which may be a key in the wrong field.
  */
 export function readPem(text: string, pointer: string): PemText {
   const blocks: PemBlock[] = [];
@@ -100,7 +104,10 @@ function* meantLines(lines: readonly string[]): Generator<MeantLine> {
   }
 }
 
-/** The lines that one line of the text stands for, each cut at its boundaries; more than one only where a block is on it. */
+/**
+ * The lines that one line of the text stands for, each cut at its boundaries; more than one only where a
+ * block is on it.
+ */
 function meantBy(raw: string, isOpen: boolean): readonly (readonly string[])[] {
   // A BOM is white space to trim(): files put together have them in the middle.
   const trimmed = raw.trim();

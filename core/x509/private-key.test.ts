@@ -112,7 +112,8 @@ describe("the private key of an upload", () => {
     expect(at).toBeGreaterThan(0);
     const slow = Buffer.concat([der.subarray(0, at), integer(0x7fff), der.subarray(at + 4)]);
     const tooSlow = Buffer.from(der);
-    // INTEGER of 2 octets and the next field's start become one of 4 octets: the file is damaged, but read only after.
+    // INTEGER of 2 octets and the next field's start become one of 4 octets: the file is damaged, but read
+    // only after.
     tooSlow[at + 1] = 4;
     tooSlow[at + 2] = 0x7f;
     const uploaded = (bytes: Buffer): string | readonly string[] =>

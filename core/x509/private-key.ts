@@ -80,9 +80,9 @@ const isEncrypted = (block: PemBlock): boolean =>
   block.label === "ENCRYPTED PRIVATE KEY" || block.der === null;
 
 /**
- * Codes of OpenSSL for an encryption that it refuses to try: an algorithm that it does not know or has retired to its
- * legacy provider (EVP), a header that it does not understand (PEM). A wrong passphrase ends in `BAD_DECRYPT` or in an
- * error of the parser (measured with OpenSSL 3.5 on 40 kinds of encryption).
+ * Codes of OpenSSL for an encryption that it refuses to try: an algorithm that it does not know or has
+ * retired to its legacy provider (EVP), a header that it does not understand (PEM). A wrong passphrase ends
+ * in `BAD_DECRYPT` or in an error of the parser (measured with OpenSSL 3.5 on 40 kinds of encryption).
  */
 const REFUSED_ENCRYPTION = /^ERR_OSSL_(?:EVP|PEM)_/;
 
@@ -125,14 +125,17 @@ const COSTLY_ENCRYPTION: Issue = {
 };
 
 /**
- * OpenSSL does as many rounds as the file asks for, and Node does them on the only thread: 2^31 would stop the process
- * for an hour. A million take half a second; `openssl` itself writes 2048.
+ * OpenSSL does as many rounds as the file asks for, and Node does them on the only thread: 2^31 would stop
+ * the process for an hour. A million take half a second; `openssl` itself writes 2048.
  */
 const MAX_DERIVATION_ROUNDS = 1_000_000;
 const PBES2 = "1.2.840.113549.1.5.13";
 const SCRYPT = "1.3.6.1.4.1.11591.4.11";
 
-/** Rounds of the key derivation of an EncryptedPrivateKeyInfo (RFC 5958, RFC 8018, RFC 7914); null = in none of these forms. */
+/**
+ * Rounds of the key derivation of an EncryptedPrivateKeyInfo (RFC 5958, RFC 8018, RFC 7914); null = in none
+ * of these forms.
+ */
 function derivationRounds(der: Uint8Array): number | null {
   try {
     const [encryption] = elementsOf(readDer(der, TAG.sequence).content);

@@ -29,11 +29,19 @@ export interface RevocationList extends Signed {
 
 /** Which certificates of its CA a CRL says something of. */
 interface RevocationScope {
-  /** The names of its distribution point in DER, as certificates of this scope have them in theirs; null = any. */
+  /**
+   * The names of its distribution point in DER, as certificates of this scope have them in theirs; null =
+   * any.
+   */
   readonly names: Uint8Array | null;
-  /** For leaves alone, some reasons, other issuers, or attribute certificates: nothing of that is about a CA. */
+  /**
+   * For leaves alone, some reasons, other issuers, or attribute certificates: nothing of that is about a CA.
+   */
   readonly leavesOutCas: boolean;
-  /** OpenSSL takes it for no certificate: some reasons, other issuers, attribute certificates, leaves and CAs alone at once. */
+  /**
+   * OpenSSL takes it for no certificate: some reasons, other issuers, attribute certificates, leaves and CAs
+   * alone at once.
+   */
   readonly isUseless: boolean;
 }
 
@@ -67,7 +75,10 @@ export function readRevocationList(der: Uint8Array): RevocationList {
   };
 }
 
-/** Every entry must have its shape: one that OpenSSL could not read would make the whole list unreadable at the edge. */
+/**
+ * Every entry must have its shape: one that OpenSSL could not read would make the whole list unreadable at
+ * the edge.
+ */
 function checkEntries(entries: DerElement | undefined): void {
   if (entries === undefined) return;
   for (const entry of elementsOf(entries.content)) {
@@ -95,7 +106,8 @@ function scopeOf(value: Uint8Array | undefined): RevocationScope | null {
   for (const { tag, content } of elementsOf(readDer(value, TAG.sequence).content)) {
     const field = tag & 0x1f;
     if (field === DISTRIBUTION_POINT) names = content;
-    // A BOOLEAN that is false may be written out. Reasons count by being there, were there none of them (measured).
+    // A BOOLEAN that is false may be written out. Reasons count by being there, were there none of them
+    // (measured).
     else if (field === ONLY_SOME_REASONS || content.some((octet) => octet !== 0)) limits.add(field);
   }
   const isUseless =

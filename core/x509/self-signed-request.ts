@@ -22,8 +22,8 @@ export interface SelfSignedRequest {
 export const SELF_SIGNED_DEFAULTS = { keyType: "ecdsa-p256", days: 365 } as const;
 
 /**
- * Makes a key and a self-signed certificate: `createSelfSigned` (self-signed.ts), handed over as a function so that its
- * library, the largest of core/, is loaded only where one is made.
+ * Makes a key and a self-signed certificate: `createSelfSigned` (self-signed.ts), handed over as a function
+ * so that its library, the largest of core/, is loaded only where one is made.
  */
 export type MakeSelfSigned = (
   request: SelfSignedRequest,

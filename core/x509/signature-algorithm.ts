@@ -12,8 +12,9 @@ interface SignatureScheme {
 }
 
 /**
- * Signature algorithms of at least 112 bits, which OpenSSL takes at security level 2. MD5 and SHA-1 are not among
- * them: OpenSSL 3.5 still serves such a certificate, but a client at that level that verifies turns away (measured).
+ * Signature algorithms of at least 112 bits, which OpenSSL takes at security level 2. MD5 and SHA-1 are not
+ * among them: OpenSSL 3.5 still serves such a certificate, but a client at that level that verifies turns
+ * away (measured).
  */
 const SCHEMES: ReadonlyMap<string, SignatureScheme> = new Map([
   ["1.2.840.113549.1.1.11", { hash: "sha256", pss: false }],

@@ -120,7 +120,8 @@ describe("a trust store", () => {
     expect(outcome({ crlPem })).toEqual(["RuleViolation /crlPem crl-missing"]),
   );
 
-  // RFC 5280 section 5.2.5. step-ca and Boulder issue such lists: smallstep/certificates#1293, letsencrypt/boulder#6412.
+  // RFC 5280 section 5.2.5. step-ca and Boulder issue such lists: smallstep/certificates#1293,
+  // letsencrypt/boulder#6412.
   const scoped = (...fields: readonly Uint8Array[]): string =>
     makeCrl({ ca: root, extensions: [extension("2.5.29.28", true, sequence(...fields))] });
   const yes = Buffer.from([0xff]);

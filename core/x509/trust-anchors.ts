@@ -24,8 +24,8 @@ export interface TrustAnchor {
   readonly notBefore: Timestamp;
   readonly notAfter: Timestamp;
   /**
-   * nextUpdate of the newest CRL in the store that this anchor's key signed; null = the store has CRLs and none is of this
-   * anchor. Absent = the store has no CRLs, or was written by a release that did not look.
+   * nextUpdate of the newest CRL in the store that this anchor's key signed; null = the store has CRLs and
+   * none is of this anchor. Absent = the store has no CRLs, or was written by a release that did not look.
    */
   readonly crlUntil?: Timestamp | null;
   /** Absent = a CA without limits, or written by a release that did not look. */
@@ -67,16 +67,18 @@ const CRLS = "/crlPem";
 
 /**
  * Reads and checks the certificates and CRLs of a trust store. Any certificate may be an anchor: a root, an
- * intermediate, one client's own (`anchorLimits`). Copies are folded; an expired anchor is taken, and vouches for no client.
+ * intermediate, one client's own (`anchorLimits`). Copies are folded; an expired anchor is taken, and vouches
+ * for no client.
  *
- * A CRL of a CA in the store must be signed by it. One of another issuer is taken as it is: CAs below the roots come
- * with the clients, and OpenSSL checks the signature when it uses the list. Whether every CA below the roots has its
- * CRL cannot be known here; where one is missing, no client below that CA is accepted.
+ * A CRL of a CA in the store must be signed by it. One of another issuer is taken as it is: CAs below the
+ * roots come with the clients, and OpenSSL checks the signature when it uses the list. Whether every CA below
+ * the roots has its CRL cannot be known here; where one is missing, no client below that CA is accepted.
  *
- * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, weak RSA keys, CRLs that are
- *   unreadable, without nextUpdate, deltas, or signed by another key.
- * @throws RuleViolation when a CRL is out of date, or stands beside an anchor that is no root; when no anchor has a CRL
- *   while others have, or a CA below them has only CRLs that are for no certificate; too many certificates.
+ * @throws InvalidInput with a pointer for each issue: not PEM, the wrong kind of object, weak RSA keys, CRLs
+ *   that are unreadable, without nextUpdate, deltas, or signed by another key.
+ * @throws RuleViolation when a CRL is out of date, or stands beside an anchor that is no root; when no anchor
+ *   has a CRL while others have, or a CA below them has only CRLs that are for no certificate; too many
+ *   certificates.
  * @throws TooLarge when a field is over its cap.
  */
 export function parseTrustStore(
@@ -205,8 +207,8 @@ function dateIssues({ list, position }: PlacedList, nowMs: number): readonly Iss
 }
 
 /**
- * With CRLs OpenSSL also asks whether the anchor itself is revoked, which only the CRL of a self-issued one can say
- * (measured: error 3 or 8 for every client below an intermediate in the store).
+ * With CRLs OpenSSL also asks whether the anchor itself is revoked, which only the CRL of a self-issued one
+ * can say (measured: error 3 or 8 for every client below an intermediate in the store).
  */
 function rootIssues({ fields, position }: UploadedCertificate): readonly Issue[] {
   if (Buffer.compare(fields.subject, fields.issuer) === 0) return [];
@@ -214,7 +216,9 @@ function rootIssues({ fields, position }: UploadedCertificate): readonly Issue[]
   return [{ pointer: CERTIFICATES, code: "not-a-root", message }];
 }
 
-/** With CRLs OpenSSL wants one of every CA on the path, so an anchor without one lets no client below it pass. */
+/**
+ * With CRLs OpenSSL wants one of every CA on the path, so an anchor without one lets no client below it pass.
+ */
 function coverageIssues(
   anchors: readonly UploadedCertificate[],
   lists: readonly RevocationList[],
@@ -225,7 +229,10 @@ function coverageIssues(
   return [{ pointer: CRLS, code: "crl-missing", message }];
 }
 
-/** A CA below the roots whose only CRLs are of no use: none of its clients could pass. Those of anchors show in `crlUntil`. */
+/**
+ * A CA below the roots whose only CRLs are of no use: none of its clients could pass. Those of anchors show
+ * in `crlUntil`.
+ */
 function uselessIssues(
   anchors: readonly UploadedCertificate[],
   lists: readonly RevocationList[],
@@ -242,8 +249,8 @@ function uselessIssues(
 }
 
 /**
- * Whether a CRL says something of the CA's own certificate, which OpenSSL asks for as well (measured: error 3 or 44 for every
- * client where none does). Distribution points of both are compared by their octets.
+ * Whether a CRL says something of the CA's own certificate, which OpenSSL asks for as well (measured: error 3
+ * or 44 for every client where none does). Distribution points of both are compared by their octets.
  */
 function isInScope({ scope }: RevocationList, certificate: Uint8Array): boolean {
   if (scope === null) return true;

@@ -51,7 +51,10 @@ function readCertificate(
   }
 }
 
-/** The certificate of OpenSSL's trusted form, and whether uses that it is trusted or rejected for follow it. @throws MalformedDer */
+/**
+ * The certificate of OpenSSL's trusted form, and whether uses that it is trusted or rejected for follow it.
+ * @throws MalformedDer
+ */
 function trustedParts(der: Uint8Array): { readonly certificate: Uint8Array; readonly namesUses: boolean } {
   const [certificate, uses] = elementsOf(der);
   const lists = uses === undefined ? [] : [...elementsOf(expectTag(uses, TAG.sequence).content)];
@@ -71,7 +74,10 @@ export function namesUses({ label, der }: PemBlock): boolean {
   }
 }
 
-/** Whether `issuer` is a CA whose name, key and signature are on `certificate`. Says nothing of dates or constraints. */
+/**
+ * Whether `issuer` is a CA whose name, key and signature are on `certificate`. Says nothing of dates or
+ * constraints.
+ */
 export function isIssuedBy(certificate: UploadedCertificate, issuer: UploadedCertificate): boolean {
   try {
     if (!issuer.x509.ca || !certificate.x509.checkIssued(issuer.x509)) return false;

@@ -27,7 +27,9 @@ const settled = (body: Json): Json =>
       : VARYING.reduce((text, [form, name]) => text.replaceAll(form, name), value);
   });
 
-/** The answers that the examples show, by operationId: one domain with a certificate, a trust store, an edge. */
+/**
+ * The answers that the examples show, by operationId: one domain with a certificate, a trust store, an edge.
+ */
 async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> {
   const answers = new Map<string, Json>();
   const ask = async (operationId: string, path: string): Promise<void> => {

@@ -12,8 +12,9 @@ import type { domainListResponse, domainResponse, tlsResponse } from "./domain-r
 import type { changeListResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
 
 /**
- * One example for each body of an answer, by the name of its schema: a domain with a self-signed certificate, a trust store and an
- * edge. answer-examples.test.ts makes these requests and compares, so what is written here is what the product answers.
+ * One example for each body of an answer, by the name of its schema: a domain with a self-signed certificate,
+ * a trust store and an edge. answer-examples.test.ts makes these requests and compares, so what is written
+ * here is what the product answers.
  */
 
 const certificateId = "cert_01KDW0000000000000000000M1";

@@ -2,7 +2,10 @@ import { createSecureContext } from "node:tls";
 import * as z from "zod";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 
-/** Who the callers of a stage are: signed by AWS's SigV4, or holders of a token of the stage's identity provider. */
+/**
+ * Who the callers of a stage are: signed by AWS's SigV4, or holders of a token of the stage's identity
+ * provider.
+ */
 export const API_AUTHS = ["iam", "jwt"] as const;
 export type ApiAuth = (typeof API_AUTHS)[number];
 

@@ -2,7 +2,9 @@
 
 import { cutText } from "../../core/plain-text.ts";
 
-/** Events of the API in the log; never headers, bodies or queries, which may hold tokens, keys or passphrases. */
+/**
+ * Events of the API in the log; never headers, bodies or queries, which may hold tokens, keys or passphrases.
+ */
 export type ApiEvent =
   | {
       readonly event: "api-request";

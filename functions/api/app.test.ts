@@ -88,7 +88,8 @@ describe("every route", () => {
     );
   });
 
-  // `send` throws on an error body that is no problem document, and on one that says another status or request id.
+  // `send` throws on an error body that is no problem document, and on one that says another status or
+  // request id.
   it.each([
     ["no token", 401, { token: null }],
     ["a token that is wrong", 401, { token: `${TOKEN}x` }],

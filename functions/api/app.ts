@@ -53,8 +53,8 @@ const RETRY: WriteEffects = {
 };
 
 /**
- * The API as a function from Request to Response. `defaultHook`, `onError` and `notFound` are the only places that answer
- * an error; everything else throws.
+ * The API as a function from Request to Response. `defaultHook`, `onError` and `notFound` are the only places
+ * that answer an error; everything else throws.
  */
 export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const app = new OpenAPIHono<ApiEnv>({

@@ -25,8 +25,9 @@ const WINDOW_MS = 60_000;
 const CLIENTS_REMEMBERED = 10_000;
 
 /**
- * Callers by bearer token. Tokens are compared by their digests and all of them every time, so that the time taken says
- * nothing of a token. A valid token always passes: one client's failures cannot lock out another of the same address.
+ * Callers by bearer token. Tokens are compared by their digests and all of them every time, so that the time
+ * taken says nothing of a token. A valid token always passes: one client's failures cannot lock out another
+ * of the same address.
  */
 export function bearerAuthentication(tokens: readonly BearerToken[], now: () => number): Authenticate {
   const known = tokens.map(({ token, actor }) => ({ digest: digestOf(token), actor }));
@@ -64,9 +65,9 @@ const SCHEME_OF = {
 } as const satisfies Readonly<Record<ApiAuth, AuthenticationScheme>>;
 
 /**
- * Callers by what API Gateway's authorizer found (payload 2.0), and by nothing in the request itself: headers,
- * query and body come from the client. An event that another kind of authorizer let pass, or none, has no caller: the
- * stage is set up differently from API_AUTH.
+ * Callers by what API Gateway's authorizer found (payload 2.0), and by nothing in the request itself:
+ * headers, query and body come from the client. An event that another kind of authorizer let pass, or none,
+ * has no caller: the stage is set up differently from API_AUTH.
  */
 export function gatewayAuthentication(auth: ApiAuth): Authenticate {
   return (_request, env) => {
@@ -81,7 +82,9 @@ export function gatewayAuthentication(auth: ApiAuth): Authenticate {
   };
 }
 
-/** Failures of each client in the present window; bounded, the one that failed least recently evicted first. */
+/**
+ * Failures of each client in the present window; bounded, the one that failed least recently evicted first.
+ */
 class FailureCount {
   readonly #now: () => number;
   readonly #clients = new BoundedMap<string, { count: number; endsAt: number }>(CLIENTS_REMEMBERED);

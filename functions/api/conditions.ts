@@ -17,8 +17,8 @@ const EMPTY_ELEMENTS = /[ \t,]*/y;
 const REVISION = /^[1-9]\d{0,15}$/;
 
 /**
- * Reads If-Match and If-None-Match (RFC 9110 section 13.1). If-Match compares strongly, so a weak tag matches nothing;
- * If-None-Match compares weakly.
+ * Reads If-Match and If-None-Match (RFC 9110 section 13.1). If-Match compares strongly, so a weak tag matches
+ * nothing; If-None-Match compares weakly.
  *
  * @throws InvalidInput when a header is neither `*` nor a list of entity tags.
  */

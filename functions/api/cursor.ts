@@ -10,8 +10,8 @@ const CHECK_BYTES = 12;
 export type ListIdentity = readonly (string | undefined)[];
 
 /**
- * Where a list goes on, as an opaque text that is good for the same list only. It is bound, not secret: the key in it is
- * one that the caller has seen, and a forged one only starts the caller's own list elsewhere.
+ * Where a list goes on, as an opaque text that is good for the same list only. It is bound, not secret: the
+ * key in it is one that the caller has seen, and a forged one only starts the caller's own list elsewhere.
  */
 export function encodeCursor(list: ListIdentity, after: string): string {
   return Buffer.concat([checkOf(list, after), Buffer.from(after, "utf8")]).toString("base64url");

@@ -11,12 +11,16 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** Deeper than any document of this API; a bound for the recursion here and in everything that walks the value. */
+/**
+ * Deeper than any document of this API; a bound for the recursion here and in everything that walks the
+ * value.
+ */
 export const MAX_JSON_DEPTH = 32;
 
 /**
- * Twice the longest list of this API, the names of a self-signed certificate. Over it every item may be wrong, and zod passes its issues on as arguments of
- * one call: at 100,000 items of `tls.exceptions` that was a stack overflow (measured).
+ * Twice the longest list of this API, the names of a self-signed certificate. Over it every item may be
+ * wrong, and zod passes its issues on as arguments of one call: at 100,000 items of `tls.exceptions` that was
+ * a stack overflow (measured).
  */
 export const MAX_JSON_ITEMS = 2_000;
 
@@ -31,11 +35,12 @@ const LITERALS: ReadonlyMap<string, null | boolean> = new Map([
 ]);
 
 /**
- * Parses one JSON text (RFC 8259) more strictly than JSON.parse: a repeated key is an error, since two readers of one
- * document must not see two settings; so are a lone surrogate, a number that is not finite, and great depth.
+ * Parses one JSON text (RFC 8259) more strictly than JSON.parse: a repeated key is an error, since two
+ * readers of one document must not see two settings; so are a lone surrogate, a number that is not finite,
+ * and great depth.
  *
- * @throws TooLarge for a list over `MAX_JSON_ITEMS`; otherwise InvalidInput with the position, never with the text: a body
- *   may hold a private key.
+ * @throws TooLarge for a list over `MAX_JSON_ITEMS`; otherwise InvalidInput with the position, never with the
+ *   text: a body may hold a private key.
  */
 export function parseJson(text: string): JsonValue {
   return new JsonReader(text).document();

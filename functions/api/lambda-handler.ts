@@ -56,8 +56,8 @@ function toHonoEvent(event: GatewayEvent): LambdaEvent {
 }
 
 /**
- * API Gateway decodes the path. A `?`, `#` or `\` that was encoded would end the path, or part it in two, when it became a
- * URL again: another resource than the one that was asked for.
+ * API Gateway decodes the path. A `?`, `#` or `\` that was encoded would end the path, or part it in two,
+ * when it became a URL again: another resource than the one that was asked for.
  */
 const asPath = (rawPath: string): string =>
   rawPath.replaceAll(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]+/gu, (text) =>

@@ -4,8 +4,8 @@ interface KnownRoute {
 }
 
 /**
- * The methods of a path, as an Allow header lists them; null when no route has the path. Middleware is registered for all
- * methods and does not count.
+ * The methods of a path, as an Allow header lists them; null when no route has the path. Middleware is
+ * registered for all methods and does not count.
  */
 export function allowedMethods(routes: readonly KnownRoute[], path: string): string | null {
   const methods = new Set(

@@ -247,7 +247,8 @@ describe("an operator's host that another account has claimed, as before it was 
   const host = "operator.example";
   const IF_ANY = { headers: { "If-Match": "*" }, ...AS_OTHER };
 
-  // semantics.md section 1: what an operator can do where the item is from an earlier release or an earlier SMTP_NAME.
+  // semantics.md section 1: what an operator can do where the item is from an earlier release or an earlier
+  // SMTP_NAME.
   it("is that account's until its domains no longer name it, and then the operator's for good", async () => {
     const earlier = await startApi({ operatorHosts: new Set() });
     const theirs = await certificate(earlier, [host], AS_OTHER);

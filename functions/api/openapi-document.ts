@@ -81,7 +81,8 @@ function showExample(operationId: string | undefined, content: Answer["content"]
 
 /**
  * Answers are checked strictly by our tests, and must not be by clients: a later release may add members
- * (`additionalProperties`). Schemas of requests keep it, since unknown members are refused; no schema is used by both.
+ * (`additionalProperties`). Schemas of requests keep it, since unknown members are refused; no schema is used
+ * by both.
  */
 function letGrow(
   schema: unknown,

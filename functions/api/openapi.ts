@@ -4,8 +4,8 @@ import type { ApiEnv } from "./api-env.ts";
 import { openApiDocument } from "./openapi-document.ts";
 
 /**
- * Nothing may be loaded: the page has no script, no image and one style, named by its hash. So it works offline, and
- * no text of a description can become active.
+ * Nothing may be loaded: the page has no script, no image and one style, named by its hash. So it works
+ * offline, and no text of a description can become active.
  */
 const docsPolicy = (style: string): string =>
   [
@@ -16,7 +16,10 @@ const docsPolicy = (style: string): string =>
     "frame-ancestors 'none'",
   ].join("; ");
 
-/** What `security` of every route below /v1 stands for: the local token or a JWT, or AWS's Signature Version 4. */
+/**
+ * What `security` of every route below /v1 stands for: the local token or a JWT, or AWS's Signature Version
+ * 4.
+ */
 const SECURITY_SCHEMES = {
   bearer: { type: "http", scheme: "bearer" },
   // As API Gateway's own export of an API writes it: OpenAPI has no word for SigV4.

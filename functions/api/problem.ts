@@ -25,8 +25,8 @@ import { etagOf } from "./conditions.ts";
 import { TooManyAttempts, Unauthenticated, UnsupportedMediaType } from "./http-errors.ts";
 
 /**
- * Problems of the API: status and title. `type` of the answer is `urn:postern:problem:` and the key. Titles are the standard phrases
- * of HTTP; where several types share a status, each has a phrase for its own case.
+ * Problems of the API: status and title. `type` of the answer is `urn:postern:problem:` and the key. Titles
+ * are the standard phrases of HTTP; where several types share a status, each has a phrase for its own case.
  */
 const PROBLEMS = {
   "invalid-request": [400, "Bad request"],

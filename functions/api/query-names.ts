@@ -11,8 +11,8 @@ import type { ApiEnv } from "./api-env.ts";
 const MAX_SHOWN = 100;
 
 /**
- * Refuses query parameters that the route does not declare: `?dryRun=true` must not be ignored and write. Routes
- * outside the document declare none.
+ * Refuses query parameters that the route does not declare: `?dryRun=true` must not be ignored and write.
+ * Routes outside the document declare none.
  */
 export function knownQueryOnly(app: OpenAPIHono<ApiEnv>): MiddlewareHandler<ApiEnv> {
   let declared: ReadonlyMap<string, ReadonlySet<string>> | null = null;

@@ -8,11 +8,12 @@ import { parseJson } from "./json.ts";
 export type BodyMediaType = "application/json" | "application/merge-patch+json";
 
 /**
- * Reads a request's JSON body as text: bounded, of the right media type, not empty, UTF-8, and JSON without duplicate keys.
- * An empty body is never a document: zod-openapi alone would validate `{}`, and its defaults would set `require` back to
- * `accept`.
+ * Reads a request's JSON body as text: bounded, of the right media type, not empty, UTF-8, and JSON without
+ * duplicate keys. An empty body is never a document: zod-openapi alone would validate `{}`, and its defaults
+ * would set `require` back to `accept`.
  *
- * @throws TooLarge, UnsupportedMediaType, InvalidInput. None of them quotes the body, which may hold a private key.
+ * @throws TooLarge, UnsupportedMediaType, InvalidInput. None of them quotes the body, which may hold a
+ *   private key.
  */
 export async function readJsonText(request: Request, expected: BodyMediaType): Promise<string> {
   const bytes = await readBounded(request, CAPS.requestBytes);
@@ -28,7 +29,9 @@ export async function readJsonText(request: Request, expected: BodyMediaType): P
   return text;
 }
 
-/** The declared length is believed only when it is too large: a body without one, or with a lie, is counted. */
+/**
+ * The declared length is believed only when it is too large: a body without one, or with a lie, is counted.
+ */
 async function readBounded(request: Request, limit: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > limit) throw tooLarge(limit);

@@ -8,7 +8,9 @@ import { entityTag } from "./conditions.ts";
 import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";
 import { type BodyMediaType, readJsonText } from "./request-body.ts";
 
-/** Reads the body by our rules before any validator of a library sees it; what is read is what they are given. */
+/**
+ * Reads the body by our rules before any validator of a library sees it; what is read is what they are given.
+ */
 const jsonBody =
   (mediaType: BodyMediaType): MiddlewareHandler<ApiEnv> =>
   async (c, next) => {
@@ -57,7 +59,10 @@ const problem = (description: string) => ({
   content: { [PROBLEM_TYPE]: { schema: problemResponse } },
 });
 
-/** What any request may receive before its route sees it: it did not arrive in time, or its header is too large. */
+/**
+ * What any request may receive before its route sees it: it did not arrive in time, or its header is too
+ * large.
+ */
 const BEFORE_ROUTES = ["request-timeout", "header-too-large"] as const;
 type BeforeRoutes = (typeof BEFORE_ROUTES)[number];
 

@@ -157,7 +157,8 @@ describe("the list of edges", () => {
       })),
       unreadable: [{ kind: "domain", id: "secret.example", problem: "x" }],
     });
-    // An account may have thousands of certificates: those that are reported are looked up, and no list is read.
+    // An account may have thousands of certificates: those that are reported are looked up, and no list is
+    // read.
     const lists = vi.spyOn(api.store, "listCertificates");
     const { json, text } = await api.expect(200, "GET", "/v1/edges");
     expect(lists).not.toHaveBeenCalled();

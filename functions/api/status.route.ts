@@ -106,7 +106,8 @@ function changeView({ account: _account, record, hosts, revision, at, actor, act
     return certificateBefore === certificateAfter ? [] : { host, certificateBefore, certificateAfter };
   });
   const entry = { revision, at, actor, action, mxHosts, ...others };
-  // Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even shown.
+  // Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even
+  // shown.
   switch (record.kind) {
     case "domain":
       return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };

@@ -22,7 +22,9 @@ const settings = (mxHosts: string[], certificateId: string | null = null) => ({
 
 const read = (api: ApiUnderTest, path: string) => api.expect(200, "GET", `/v1/domains/${path}`);
 
-/** `a` and `b` share mx.example on the first certificate; `a` then moves it to the second: revisions 3 to 5. */
+/**
+ * `a` and `b` share mx.example on the first certificate; `a` then moves it to the second: revisions 3 to 5.
+ */
 async function moved() {
   const api = await startApi();
   const first = await certificate(api, ["mx.example", "other.example"]);

@@ -3,7 +3,9 @@ import { type Sweep, SWEEPS } from "../../core/schedule.ts";
 /** What the function was called for. */
 export type ScheduleTask =
   | { readonly kind: "sweep"; readonly sweep: Sweep }
-  /** By hand, in the region that is to write from now on: `{ "takeOver": "eu-west-1" }`, that region's name. */
+  /**
+   * By hand, in the region that is to write from now on: `{ "takeOver": "eu-west-1" }`, that region's name.
+   */
   | { readonly kind: "take-over"; readonly region: string }
   /** EventBridge's "ACM Certificate Available": ACM has issued or renewed these. */
   | { readonly kind: "available"; readonly arns: readonly string[] };

@@ -36,8 +36,8 @@ export class SweepFailed extends Error {
 }
 
 /**
- * Performs the task that the function was called for, and logs its outcome in one line. Alarms are made from these lines
- * (infra/log-metrics.ts).
+ * Performs the task that the function was called for, and logs its outcome in one line. Alarms are made from
+ * these lines (infra/log-metrics.ts).
  *
  * @throws the error that stopped it, so that the call counts as failed and is repeated.
  */

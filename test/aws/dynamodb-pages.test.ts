@@ -6,7 +6,10 @@ import { eventually, readableEntries, wholeLog, Writer } from "../contract/store
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { createTestTable, type TestTable } from "../support/aws/test-table.ts";
 
-/** DynamoDB reads 1 MB at most for one request; a dozen of these are more, and a dozen changes of them are too. */
+/**
+ * DynamoDB reads 1 MB at most for one request; a dozen of these are more, and a dozen changes of them are
+ * too.
+ */
 const exceptions = Array.from({ length: 100 }, (_, index) => ({
   match: { senderDomain: "sender.example" as never },
   reason: `${index}`.padEnd(500, "-"),

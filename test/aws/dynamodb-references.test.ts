@@ -164,7 +164,8 @@ describeBehindProxy("the largest write that the caps allow", () => {
       hosts: [...numbers(CAPS.mxHosts).map(() => 1), 0],
       domains: stores.map((_, index) => (index < CAPS.trustStoreIds ? 1 : 0)),
     });
-    // The references that find no room are there already when the transaction fails: nothing may show of them.
+    // The references that find no room are there already when the transaction fails: nothing may show of
+    // them.
     const commit = await largestCommit(store);
     proxy.inject("TransactWriteItems", cancelled("None", "TransactionConflict"));
     await expect(store.commit(commit)).rejects.toBeInstanceOf(Contention);

@@ -11,7 +11,10 @@ const WRITERS = 100;
 /** Each is a process to the others: its writers know nothing of those of another. */
 const PROCESSES = 4;
 
-/** As a client does who hears 503: on a busy machine a writer may find no place for 10 s, and has stored nothing then. */
+/**
+ * As a client does who hears 503: on a busy machine a writer may find no place for 10 s, and has stored
+ * nothing then.
+ */
 async function untilStored(write: () => Promise<LogEntry>): Promise<LogEntry> {
   for (;;) {
     try {

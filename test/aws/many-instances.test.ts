@@ -22,7 +22,9 @@ const effects = {
   },
 };
 
-/** As a client does who receives 503. That none does is for many-writers.test.ts, whose machine is never busy. */
+/**
+ * As a client does who receives 503. That none does is for many-writers.test.ts, whose machine is never busy.
+ */
 async function untilStored(write: () => Promise<LogEntry>): Promise<LogEntry> {
   for (;;) {
     try {

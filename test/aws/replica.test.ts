@@ -223,7 +223,10 @@ function inAnyOrder(writes: readonly (readonly ItemChange[])[], random: () => nu
   return order;
 }
 
-/** What is loaded is what the log says of that revision; a deletion alone may show early, since it leaves nothing to see. */
+/**
+ * What is loaded is what the log says of that revision; a deletion alone may show early, since it leaves
+ * nothing to see.
+ */
 async function expectOneMoment(store: Store, log: readonly LogEntry[]): Promise<void> {
   const loaded = await store.loadAll().catch((error: unknown) => {
     expect(error).toBeInstanceOf(Unavailable);

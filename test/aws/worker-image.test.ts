@@ -65,14 +65,18 @@ describe.runIf(isWanted)("the requirements of the image's run", () => {
     [table, bucket] = await Promise.all([createTestTable(), createTestBucket()]);
   });
   afterEach(async () => {
-    // The program has another user than `unshare`, whose end therefore does not end it. It may have ended by itself.
+    // The program has another user than `unshare`, whose end therefore does not end it. It may have ended by
+    // itself.
     await running?.signal("KILL").catch(() => undefined);
     await worker?.end("SIGKILL");
     [worker, running] = [null, null];
     await Promise.all([table.delete(), bucket.delete()]);
   });
 
-  /** The synthesised variables, but for what belongs to the machine: addresses, ports, names of AWS's resources. */
+  /**
+   * The synthesised variables, but for what belongs to the machine: addresses, ports, names of AWS's
+   * resources.
+   */
   function environment(container: Container, limits: Limits): Readonly<Record<string, string>> {
     const given = Object.fromEntries(container.environment.map(({ name, value }) => [name, value]));
     const [mx] = JSON.parse(given["SMTP_LISTENERS"] ?? "[]") as readonly { readonly proxyFrom?: unknown }[];

@@ -231,7 +231,9 @@ async function orderFor(product: ProductOnAws, host: string): Promise<string> {
   return json.id;
 }
 
-/** The state after a renewal by ACM, which the emulator never does: the stored certificate ends before ACM's. */
+/**
+ * The state after a renewal by ACM, which the emulator never does: the stored certificate ends before ACM's.
+ */
 async function pretendOlderLeaf({ client, name, set }: TestTable, id: string): Promise<void> {
   const key = recordKey("certificate", id);
   const { Item } = await client.send(new GetItemCommand({ TableName: name, Key: keyItem(key) }));

@@ -9,8 +9,9 @@ import { sourceFiles } from "../structure/source-files.ts";
 import { usedMembers } from "../support/used-members.ts";
 
 /**
- * The undocumented members of smtp-server that worker/session relies on: a row for each member that our code names, found in
- * our code itself. A new version that renames one or changes its behaviour fails here, by name.
+ * The undocumented members of smtp-server that worker/session relies on: a row for each member that our code
+ * names, found in our code itself. A new version that renames one or changes its behaviour fails here, by
+ * name.
  */
 
 const MAX_COMMAND = 100;

@@ -121,7 +121,9 @@ const HOST = {
   certificateRevision: 3,
 } as const satisfies Record<StoredHostField, unknown>;
 
-/** Every value that a document holds at a path, with lists looked through: `tls.exceptions.match.recipient`. */
+/**
+ * Every value that a document holds at a path, with lists looked through: `tls.exceptions.match.recipient`.
+ */
 function valuesAt(document: unknown, path: readonly string[]): readonly unknown[] {
   if (Array.isArray(document)) return document.flatMap((item) => valuesAt(item, path));
   const [key, ...rest] = path;

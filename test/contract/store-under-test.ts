@@ -25,7 +25,10 @@ export interface StoreUnderTest {
   readonly store: Store;
   /** Another client of the same data: another connection, where the store supports one. */
   readonly other: Store;
-  /** Overwrites a stored item, or an attribute of a host's, with something that no release can read; its key stays. */
+  /**
+   * Overwrites a stored item, or an attribute of a host's, with something that no release can read; its key
+   * stays.
+   */
   spoil(kind: UnreadableItem["kind"], id: string, attribute?: HostAttribute): Promise<void>;
   /** Ends every client and opens a new one on what was stored. */
   reopen(): Promise<Store>;
@@ -35,7 +38,9 @@ export interface StoreUnderTest {
 export interface StoreContract {
   readonly name: string;
   readonly create: () => Promise<StoreUnderTest>;
-  /** Operations that this implementation does not support, with the reason; another test replaces the case. */
+  /**
+   * Operations that this implementation does not support, with the reason; another test replaces the case.
+   */
   readonly cannot?: { readonly reopen?: string; readonly queue?: string };
 }
 

@@ -1,5 +1,6 @@
 /**
- * A dialog is a file with the client's lines, the expected replies, and the settings. See README.md beside it.
+ * A dialog is a file with the client's lines, the expected replies, and the settings. See README.md beside
+ * it.
  */
 export type Step =
   | { readonly kind: "send"; readonly line: number; readonly bytes: Buffer }

@@ -108,7 +108,10 @@ class DialogRun {
     if (known !== undefined) this.#limits[known] = value;
   }
 
-  /** `stale=MS`, `no-snapshot`, `no-certificate`, `postmaster=a@b`, `verifier=ok|untrusted|client-auth|server-auth|fails|too-many`. */
+  /**
+   * `stale=MS`, `no-snapshot`, `no-certificate`, `postmaster=a@b`,
+   * `verifier=ok|untrusted|client-auth|server-auth|fails|too-many`.
+   */
   #configure(given: Readonly<Record<string, string>>): void {
     if ("no-snapshot" in given) this.#hasSettings = false;
     const staleMs = Number(given["stale"] ?? 0);
@@ -252,7 +255,10 @@ function verifierThatSays(text: string): TestEdgeOptions["chainVerifier"] & obje
   return { available: true, verify: async () => verdict };
 }
 
-/** Replies that RFC 2034 section 4 leaves without an enhanced code: 3xx, the greeting, and any to EHLO and HELO. */
+/**
+ * Replies that RFC 2034 section 4 leaves without an enhanced code: 3xx, the greeting, and any to EHLO and
+ * HELO.
+ */
 const WITHOUT_CODE =
   /^(?:3\d\d |220 edge\.example\.net ESMTP|250[ -]edge\.example\.net$|501 Error: (?:syntax: EHLO|Syntax: HELO|Bad hostname))/;
 

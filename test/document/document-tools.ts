@@ -25,7 +25,10 @@ const INSTALL = {
   pins: [...PACKAGES.map((name) => join(HERE, "tooling", name)), REQUIREMENTS],
 };
 
-/** Fetches them once for each pinned set of versions, outside of the repository. Needs `npm`, and `python3` with venv. */
+/**
+ * Fetches them once for each pinned set of versions, outside of the repository. Needs `npm`, and `python3`
+ * with venv.
+ */
 export const installDocumentTools = async (): Promise<DocumentTools> =>
   toolsIn(
     await installOnce(INSTALL, (home, step) =>

@@ -8,7 +8,10 @@ declare module "vitest" {
   }
 }
 
-/** Installs the readers of the document where `POSTERN_DOCUMENT=required` asks for them; elsewhere takes what is installed. */
+/**
+ * Installs the readers of the document where `POSTERN_DOCUMENT=required` asks for them; elsewhere takes what
+ * is installed.
+ */
 export async function setup(project: TestProject): Promise<void> {
   const isRequired = process.env["POSTERN_DOCUMENT"] === "required";
   const tools = isRequired ? await installDocumentTools() : await installedDocumentTools();

@@ -26,7 +26,10 @@ let directory = "";
 let dataDir = "";
 let postern: PosternProcess;
 
-/** What openapi-typescript makes of the document, and a project beside it. Not run where all tests are skipped. */
+/**
+ * What openapi-typescript makes of the document, and a project beside it. Not run where all tests are
+ * skipped.
+ */
 beforeAll(async () => {
   if (tools === null) return;
   directory = mkdtempSync(join(tmpdir(), "postern-sdk-"));

@@ -20,7 +20,8 @@ async function session(port: number): Promise<SmtpClient> {
 }
 
 describe("a change of settings at the default poll interval", () => {
-  // That it takes no longer than the interval and a second is for poller.test.ts, whose clock no busy machine slows.
+  // That it takes no longer than the interval and a second is for poller.test.ts, whose clock no busy machine
+  // slows.
   it("is in force for a new connection after the next poll, while an open one keeps the old settings", async () => {
     await withPostern(
       dataDir,

@@ -155,7 +155,9 @@ interface Scenario {
 
 const item = (id: string) => ({ kind: "certificate", id, problem: "x" }) as never;
 
-/** What makes each alarm on the edges' own metrics ring, and what does not. The last edge is well throughout. */
+/**
+ * What makes each alarm on the edges' own metrics ring, and what does not. The last edge is well throughout.
+ */
 const EDGE_SCENARIOS: Readonly<Record<string, readonly Scenario[]>> = {
   EdgeStale: [
     {

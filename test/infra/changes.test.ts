@@ -11,7 +11,10 @@ const BEFORE = {
   POSTERN_API_DOMAIN: "api.example.net",
 };
 
-/** What the next deployment of production may choose instead. Fewer zones are rejected before (infra/consent.ts). */
+/**
+ * What the next deployment of production may choose instead. Fewer zones are rejected before
+ * (infra/consent.ts).
+ */
 const CHANGES = {
   "a next hop": { ...BEFORE, POSTERN_DELIVERY: "smtp://relay.example:587" },
   "another bucket": { ...BEFORE, POSTERN_DELIVERY: "s3://mail.example/in" },

@@ -19,7 +19,10 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The POSTERN variables that the `sst` binary starts a deployment's program with. Pulumi is a script that writes them down. */
+/**
+ * The POSTERN variables that the `sst` binary starts a deployment's program with. Pulumi is a script that
+ * writes them down.
+ */
 function variablesOf(
   files: Readonly<Record<string, string>>,
   shell: Readonly<Record<string, string>>,

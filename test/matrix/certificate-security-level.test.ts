@@ -17,7 +17,9 @@ const ciphers = cipherList(null);
 const nowMs = Date.now();
 const load = loadAtEdgeWith(null);
 
-/** OpenSSL's results at level 2: whether an edge's context loads, and whether a client at level 2 accepts it. */
+/**
+ * OpenSSL's results at level 2: whether an edge's context loads, and whether a client at level 2 accepts it.
+ */
 async function served(bundle: PemBundle, ca: string): Promise<string> {
   const { certificatePem, chainPem = "", privateKeyPem = "" } = bundle;
   const keys: KeyMaterial[] = [
@@ -41,7 +43,8 @@ async function served(bundle: PemBundle, ca: string): Promise<string> {
     ca,
     ciphers: "DEFAULT@SECLEVEL=2",
   });
-  // Node's own ends the process where a CA is on a curve without a NIST name: see adapters/smtp/tls-handshake.ts.
+  // Node's own ends the process where a CA is on a curve without a NIST name: see
+  // adapters/smtp/tls-handshake.ts.
   Object.assign(client, { getPeerCertificate: () => ({ subject: {}, subjectaltname: "DNS:mx.example" }) });
   try {
     await once(client, "secureConnect");
@@ -82,7 +85,10 @@ interface KeyKind {
   readonly stricter?: true;
 }
 
-/** Made once, of five primes: of two, which Node makes, it takes half a minute. For its public half that is all the same. */
+/**
+ * Made once, of five primes: of two, which Node makes, it takes half a minute. For its public half that is
+ * all the same.
+ */
 function bigRsa(): TestKeyPair {
   const pem = execFileSync("openssl", ["genrsa", "-primes", "5", "8192"], {
     stdio: ["ignore", "pipe", "ignore"],

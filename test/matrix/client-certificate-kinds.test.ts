@@ -8,8 +8,9 @@ const kinds = clientCertificateKinds();
 const versions = ["TLSv1.2", "TLSv1.3"] as const;
 
 /**
- * The only code behind which the handshake can hide that a chain is not valid for any purpose, since OpenSSL shows its
- * last error. Every other code is row 6 for certain; under this one the row is for the chain verifier to say.
+ * The only code behind which the handshake can hide that a chain is not valid for any purpose, since OpenSSL
+ * shows its last error. Every other code is row 6 for certain; under this one the row is for the chain
+ * verifier to say.
  */
 const AMBIGUOUS = "INVALID_PURPOSE";
 

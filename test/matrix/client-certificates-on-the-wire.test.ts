@@ -20,7 +20,10 @@ const missing = verifier.problem === null ? "" : ` (skipped: ${verifier.problem}
 const kinds = clientCertificateKinds();
 const PURPOSES = ["clientAuth", "clientAuthOrServerAuth"] as const;
 const VERSIONS = ["TLSv1.2", "TLSv1.3"] as const;
-/** With the domain's own name the handshake judges; without it, or with another domain's, `openssl verify` does. */
+/**
+ * With the domain's own name the handshake judges; without it, or with another domain's, `openssl verify`
+ * does.
+ */
 const SNI = ["own", "absent", "another domain's"] as const;
 
 type Purpose = (typeof PURPOSES)[number];
@@ -30,7 +33,10 @@ const domainOf = (index: number, purpose: Purpose): string =>
 const storeIdOf = (index: number, at: number): TrustStoreId => trustStoreId((index + 1) * 10 + at);
 const hostOf = (index: number): string => `mx.k${String(index)}.example`;
 
-/** The verdicts of semantics.md section 3, rows 6 and 7, from the properties that the certificate was made with. */
+/**
+ * The verdicts of semantics.md section 3, rows 6 and 7, from the properties that the certificate was made
+ * with.
+ */
 function expectedReply(kind: ClientCertificateKind, purpose: Purpose): string {
   if (!kind.valid) return "550 5.7.1 DOMAIN does not trust";
   const accepted =

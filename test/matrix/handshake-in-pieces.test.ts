@@ -12,7 +12,10 @@ const verifier = await createOpenSslChainVerifier({
 });
 const missing = verifier.problem === null ? "" : ` (skipped: ${verifier.problem})`;
 
-/** Chains on which OpenSSL meets a signature that does not verify; whether there is a better path is for the verifier. */
+/**
+ * Chains on which OpenSSL meets a signature that does not verify; whether there is a better path is for the
+ * verifier.
+ */
 const kinds = [
   "a leaf with a bad signature",
   "an intermediate with a bad signature",

@@ -18,8 +18,8 @@ interface Cell {
 }
 
 /**
- * The verdicts of semantics.md section 3, written from its table and not from the code. A domain is named by level and mode;
- * the purpose is clientAuth, so that `server-only` has something to fail at.
+ * The verdicts of semantics.md section 3, written from its table and not from the code. A domain is named by
+ * level and mode; the purpose is clientAuth, so that `server-only` has something to fail at.
  */
 function expectedReply({ level, protocol, mode, certificate }: Cell): string {
   if (level === "require" && protocol === "plaintext") return "530 5.7.0";
@@ -34,7 +34,9 @@ function expectedReply({ level, protocol, mode, certificate }: Cell): string {
   }[certificate];
 }
 
-/** Settings that the API would refuse, but that a store of another release might hold, must still be judged. */
+/**
+ * Settings that the API would refuse, but that a store of another release might hold, must still be judged.
+ */
 const cells: readonly Cell[] = LEVELS.flatMap((level) =>
   PROTOCOLS.flatMap((protocol) =>
     MODES.flatMap((mode) =>

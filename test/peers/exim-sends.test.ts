@@ -10,7 +10,9 @@ let product: Product;
 
 afterAll(endEverything);
 
-/** Exim ends its side of every plaintext connection right after its QUIT, before it has the reply to its dot. */
+/**
+ * Exim ends its side of every plaintext connection right after its QUIT, before it has the reply to its dot.
+ */
 describeWith(["exim4"])("an Exim that sends to us", () => {
   beforeAll(async () => {
     product = await startProduct();

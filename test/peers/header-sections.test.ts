@@ -36,7 +36,10 @@ const SAME: readonly (readonly [string, string])[] = [
   ["from-in-body", "Subject: x\r\n\r\nFrom a\r\n>From b\r\n"],
 ];
 
-/** Where Postfix turns fields into body text, or into another field, and Postern keeps them: the result of each. */
+/**
+ * Where Postfix turns fields into body text, or into another field, and Postern keeps them: the result of
+ * each.
+ */
 const KEPT: readonly (readonly [string, string, { readonly ours: string; readonly postfix: string }])[] = [
   [
     "eight-bit",

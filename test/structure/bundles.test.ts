@@ -42,7 +42,8 @@ describe("a bundle", () => {
     expect(bundle("api").bytes).toBeLessThanOrEqual(MAX_API_BYTES);
   });
 
-  // Bytes, not CPU: a share of CPU time on a shared machine failed in two of three runs (bench/import-cpu.ts measures it).
+  // Bytes, not CPU: a share of CPU time on a shared machine failed in two of three runs (bench/import-cpu.ts
+  // measures it).
   it("api reads no more at start than hono, zod-openapi and the DynamoDB client are", async () => {
     const source = { entry: "bench/import-baseline.ts", file: "baseline", splits: true };
     const baseline = await bundleEntry(source, join(directory, "baseline"));

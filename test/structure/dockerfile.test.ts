@@ -5,7 +5,10 @@ import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { readText, ROOT } from "./source-files.ts";
 
-/** Instructions with their arguments; continued lines are one. Nothing here builds an image: that needs a Docker daemon. */
+/**
+ * Instructions with their arguments; continued lines are one. Nothing here builds an image: that needs a
+ * Docker daemon.
+ */
 const instructions = readText("worker/Dockerfile")
   .replaceAll(/^#.*\n/gmu, "")
   .replaceAll(/\\\n/gu, " ")

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { sourceFiles } from "./source-files.ts";
+import { readText, sourceFiles } from "./source-files.ts";
 
 /**
- * Riddles that plain English has a word for (CONTRIBUTING.md, "Language"). Each is written in pieces, so that a search of the
- * repository for one of them finds prose alone.
+ * Riddles that plain English has a word for (CONTRIBUTING.md, "Language"). Each is written in pieces, so that
+ * a search of the repository for one of them finds prose alone.
  */
 const BANNED: readonly string[] = [
   ["no", "body"],
@@ -77,5 +77,34 @@ describe("the language of code, tests and docs", () => {
   it("takes the word that follows a full stop for a riddle, and not the adverb", () => {
     expect(riddlesIn(`It ends. ${["Like", "wise"].join("")} the other.`)).toHaveLength(1);
     expect(riddlesIn("It is likewise refused.")).toHaveLength(0);
+  });
+});
+
+/** A line that holds nothing but a part of a comment. */
+const COMMENT = /^\s*(?:\/\/|\/?\*)/u;
+/** Directives are one line, and a table or a command keeps its columns. */
+const KEEPS_ITS_LINE = /oxlint-|^\s*\* {2,}\S/u;
+
+describe("comments", () => {
+  const { formatter } = JSON.parse(readText("biome.json")) as {
+    readonly formatter: { readonly lineWidth: number };
+  };
+  const tooWide = (text: string): readonly string[] =>
+    text
+      .split("\n")
+      .filter(
+        (line) => COMMENT.test(line) && !KEEPS_ITS_LINE.test(line) && line.length > formatter.lineWidth,
+      );
+
+  it("keep to the formatter's width", () => {
+    const sources = FILES.filter(({ path }) => /\.(?:ts|mjs)$/u.test(path));
+    expect(
+      sources.flatMap(({ path, text }) => tooWide(text).map((line) => `${path}: ${line.trim()}`)),
+    ).toEqual([]);
+  });
+
+  it.each(["//", "/**", " *"])("that begin with %j and are wider are found", (start) => {
+    expect(tooWide(`${start} ${"word ".repeat(30)}`)).toHaveLength(1);
+    expect(tooWide(`${start} ${"word ".repeat(5)}`)).toHaveLength(0);
   });
 });

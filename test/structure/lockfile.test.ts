@@ -30,8 +30,9 @@ function withoutIntegrity({ packages }: Lockfile): readonly string[] {
 }
 
 /**
- * Optional packages that a package names and that have no entry. A registry that lacks the packages of other platforms
- * makes `npm install` leave them out without a warning, and `npm ci` rejects the lock file elsewhere ("Missing: …").
+ * Optional packages that a package names and that have no entry. A registry that lacks the packages of other
+ * platforms makes `npm install` leave them out without a warning, and `npm ci` rejects the lock file
+ * elsewhere ("Missing: …").
  */
 function absentOptionalPackages({ packages }: Lockfile): readonly string[] {
   return Object.entries(packages).flatMap(([parent, { optionalDependencies = {} }]) =>

@@ -136,8 +136,8 @@ async function compile(project: string, files: readonly SourceFile[]): Promise<s
 }
 
 /**
- * The fields that errors are about, each as `file field`. The first line of an error names its file, further lines are
- * indented. Types are printed whole, so that only what stands as missing or unexpected counts.
+ * The fields that errors are about, each as `file field`. The first line of an error names its file, further
+ * lines are indented. Types are printed whole, so that only what stands as missing or unexpected counts.
  */
 function faultsOf(output: string): ReadonlySet<string> {
   const about =

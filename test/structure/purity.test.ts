@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { sourceFiles, withoutComments } from "./source-files.ts";
 
-/** What core/ may never reach for by itself: it comes in as an argument (docs/architecture.md). Imports are check-imports' work. */
+/**
+ * What core/ may never reach for by itself: it comes in as an argument (docs/architecture.md). Imports are
+ * check-imports' work.
+ */
 const EFFECTS = [
   /\bprocess\b\s*\??\./u,
   /\bDate\.now\b/u,

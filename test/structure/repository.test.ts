@@ -5,7 +5,9 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { readText, ROOT, sourceFiles } from "./source-files.ts";
 
-/** What a forge, an editor, a version manager and a bot read of the checkout says the same as the checkout. */
+/**
+ * What a forge, an editor, a version manager and a bot read of the checkout says the same as the checkout.
+ */
 
 interface Manifest {
   readonly version: string;

@@ -187,7 +187,10 @@ export interface CertificateSpec {
   readonly notAfter?: Date;
   readonly serial?: bigint;
   readonly hash?: SignatureHash;
-  /** False = no subject and no authority key identifier, as `openssl x509 -req` without an extension file makes it. */
+  /**
+   * False = no subject and no authority key identifier, as `openssl x509 -req` without an extension file
+   * makes it.
+   */
   readonly keyIdentifiers?: boolean;
   /** 1 = no version field and no extensions. */
   readonly version?: 1 | 3;
@@ -201,7 +204,10 @@ export interface Signer {
 
 const HOUR_MS = 3_600_000;
 export const hoursFromNow = (hours: number): Date => new Date(Date.now() + hours * HOUR_MS);
-/** One period for every certificate of a test process: made apart, a leaf of the next second would outlive its CA. */
+/**
+ * One period for every certificate of a test process: made apart, a leaf of the next second would outlive its
+ * CA.
+ */
 const DEFAULT_PERIOD = { notBefore: hoursFromNow(-1), notAfter: hoursFromNow(90 * 24) } as const;
 
 export const nameOf = (subject: string | Uint8Array): Uint8Array =>

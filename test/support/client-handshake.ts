@@ -4,7 +4,9 @@ import { connect, createSecureContext, TLSSocket, type SecureVersion } from "nod
 import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
 import { issueServer, makeCa } from "./pki.ts";
 
-/** What a TLS server learned of a client in a handshake that asked for a certificate and refused no client. */
+/**
+ * What a TLS server learned of a client in a handshake that asked for a certificate and refused no client.
+ */
 export interface ClientHandshake {
   /** OpenSSL's verdict; its code is the last error, not the only one. */
   readonly ok: boolean;
@@ -67,7 +69,8 @@ function learnedFrom(socket: TLSSocket): ClientHandshake {
   const handle: unknown = Reflect.get(socket, "_handle");
   const error = (handle as { verifyError(): (Error & { code: string }) | null | undefined }).verifyError();
   const chain: Buffer[] = [];
-  // Once only: getPeerX509Certificate takes the chain away, and a second call shows the leaf alone (Node 24.21).
+  // Once only: getPeerX509Certificate takes the chain away, and a second call shows the leaf alone (Node
+  // 24.21).
   for (let next = socket.getPeerX509Certificate(); next !== undefined; next = next.issuerCertificate) {
     chain.push(next.raw);
   }

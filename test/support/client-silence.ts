@@ -14,8 +14,9 @@ type Phase =
   | "reply to the dot";
 
 /**
- * Waits during which a client's connection carries nothing in either direction, by phase of a session: how many times each
- * limit may elapse in a row before the next octet. A new limit does not compile until it is here.
+ * Waits during which a client's connection carries nothing in either direction, by phase of a session: how
+ * many times each limit may elapse in a row before the next octet. A new limit does not compile until it is
+ * here.
  */
 export const SILENCES: Readonly<Record<TimeLimit, Readonly<Partial<Record<Phase, number>>>>> = {
   proxyHeaderMs: { "proxy header": 1 },
@@ -41,7 +42,9 @@ export const SILENCES: Readonly<Record<TimeLimit, Readonly<Partial<Record<Phase,
 /** Into a bucket: the last part, the envelope, and what makes the parts one object. */
 const STORE_CALLS_AFTER_DOT = 3;
 
-/** The longest time, in milliseconds, for which an edge with these limits leaves a client's connection silent. */
+/**
+ * The longest time, in milliseconds, for which an edge with these limits leaves a client's connection silent.
+ */
 export function longestSilenceMs(limits: Limits): number {
   const byPhase = new Map<string, number>();
   for (const [name, phases] of Object.entries(SILENCES)) {

@@ -21,7 +21,8 @@ interface Directive {
 }
 
 /**
- * The values of a line in the embedded metric format, as its specification reads: a line without `_aws` has none.
+ * The values of a line in the embedded metric format, as its specification reads: a line without `_aws` has
+ * none.
  *
  * @throws Error where CloudWatch would drop the line, and say so nowhere.
  */

@@ -3,8 +3,9 @@ import { setImmediate } from "node:timers/promises";
 const TURNS = 100;
 
 /**
- * Waits until a value has stayed the same for a hundred turns of the event loop. Each turn takes in what sockets of this
- * process have sent one another, so that what is still to come by itself has come: no claim about time.
+ * Waits until a value has stayed the same for a hundred turns of the event loop. Each turn takes in what
+ * sockets of this process have sent one another, so that what is still to come by itself has come: no claim
+ * about time.
  *
  * @returns the value that stayed
  */

@@ -3,8 +3,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { createSecureContext, TLSSocket } from "node:tls";
 
 /**
- * What a scripted server does at one point: sends lines (the code of each may lie), says nothing (HANG), closes the socket
- * (DROP), or whatever a function does with it.
+ * What a scripted server does at one point: sends lines (the code of each may lie), says nothing (HANG),
+ * closes the socket (DROP), or whatever a function does with it.
  */
 export type Step = string | ((socket: Socket) => void);
 
@@ -49,7 +49,10 @@ export interface FakeMail {
   readonly isEncrypted: boolean;
 }
 
-/** A mail server for tests: obeys its script, records what it hears, and keeps a message only when its dot came. */
+/**
+ * A mail server for tests: obeys its script, records what it hears, and keeps a message only when its dot
+ * came.
+ */
 export interface FakeNextHop {
   readonly port: number;
   /** Every command line of every connection, in order. */

@@ -36,8 +36,9 @@ export const jwtAuthorizer = (claims: Readonly<Record<string, string>> = {}): ob
 
 /**
  * An event as an HTTP API sends it to a Lambda integration of payload format 2.0
- * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html): header names in
- * lower case, several values joined by commas, cookies apart, the path decoded, the query not.
+ * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html):
+ * header names in lower case, several values joined by commas, cookies apart, the path decoded, the query
+ * not.
  */
 export function gatewayEvent({ method, path, body, headers = {}, authorizer }: GatewayRequest): GatewayEvent {
   const [rawPath = "", ...query] = path.split("?");

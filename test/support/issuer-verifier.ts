@@ -1,7 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import type { ChainQuestion, ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
 
-/** A verifier for tests of the edge alone: it looks whether an anchor signed the leaf, and at its key usage. Not PKIX. */
+/**
+ * A verifier for tests of the edge alone: it looks whether an anchor signed the leaf, and at its key usage.
+ * Not PKIX.
+ */
 export function issuerVerifier(): ClientChainVerifier & { readonly questions: readonly ChainQuestion[] } {
   const questions: ChainQuestion[] = [];
   return {

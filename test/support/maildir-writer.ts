@@ -1,6 +1,6 @@
 /**
- * Delivers messages to a maildir as fast as it can until it is killed. Prints `<number> <SHA-256 of the content>` for each
- * one that was accepted, which is what a client would have as `250`.
+ * Delivers messages to a maildir as fast as it can until it is killed. Prints `<number> <SHA-256 of the
+ * content>` for each one that was accepted, which is what a client would have as `250`.
  */
 import { createHash } from "node:crypto";
 import { writeSync } from "node:fs";

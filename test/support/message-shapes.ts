@@ -1,13 +1,19 @@
 import type { SeededRandom } from "./seeded-random.ts";
 
-/** A message as real ones are, with CRLF line ends and without NUL; what a sender adds at its end is not in it. */
+/**
+ * A message as real ones are, with CRLF line ends and without NUL; what a sender adds at its end is not in
+ * it.
+ */
 interface ShapedMessage {
   /** The shapes that it is made of, for a failure's report. */
   readonly shape: string;
   readonly octets: Buffer;
 }
 
-/** Octets of a text in a charset, by the ranges of its lead and trail octets; single octets when there is no trail. */
+/**
+ * Octets of a text in a charset, by the ranges of its lead and trail octets; single octets when there is no
+ * trail.
+ */
 interface Charset {
   readonly name: string;
   readonly lead: readonly [number, number];

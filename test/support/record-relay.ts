@@ -4,7 +4,10 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 const HEADER_BYTES = 5;
 const isTls = (octets: Buffer): boolean => octets[1] === 3 && [20, 21, 22, 23].includes(octets[0] ?? 0);
 
-/** A relay to `port` that passes on what the client sends one TLS record at a time, each when the one before was read. */
+/**
+ * A relay to `port` that passes on what the client sends one TLS record at a time, each when the one before
+ * was read.
+ */
 export async function startRecordRelay(port: number): Promise<{ port: number; stop(): Promise<void> }> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -50,7 +53,9 @@ export async function startRecordRelay(port: number): Promise<{ port: number; st
   };
 }
 
-/** The other end is in this process: what is in its socket is read before the second turn of the event loop. */
+/**
+ * The other end is in this process: what is in its socket is read before the second turn of the event loop.
+ */
 async function passOn(edge: Socket, octets: Buffer): Promise<void> {
   await new Promise<void>((resolve) => void edge.write(octets, () => resolve()));
   for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => void setImmediate(resolve));

@@ -5,7 +5,10 @@ import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { type DomainName, parseDomainName } from "../../core/name/domain-name.ts";
 import type { DomainRecord, TlsSettings } from "../../core/record/domain.ts";
 
-/** Builders of stored records: everything at its default (semantics.md section 1), and what a test is about on top. */
+/**
+ * Builders of stored records: everything at its default (semantics.md section 1), and what a test is about on
+ * top.
+ */
 
 /** A moment that every built record has, well before any test runs. */
 export const BUILT_AT = "2026-11-24T12:00:00.000Z";

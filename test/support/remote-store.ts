@@ -34,9 +34,9 @@ const WITHOUT_LIMIT: Processors = {
 };
 
 /**
- * A store that many processes reach over a network, in virtual time: `local` holds the data. A transaction that begins while
- * another is at the head is cancelled, as DynamoDB does (TransactionConflict); worse than there, one that will be cancelled is in
- * the way of others too.
+ * A store that many processes reach over a network, in virtual time: `local` holds the data. A transaction
+ * that begins while another is at the head is cancelled, as DynamoDB does (TransactionConflict); worse than
+ * there, one that will be cancelled is in the way of others too.
  */
 export function remoteStore(local: Store, time: VirtualTime, processors = WITHOUT_LIMIT): RemoteStore {
   let [taken, served, transactions, requests] = [0, 0, 0, 0];

@@ -61,8 +61,8 @@ async function greeted(port: number): Promise<SmtpClient> {
 }
 
 /**
- * An SMTP server as one would write it without thinking of sessions: tickets on, and a recipient is taken when the socket
- * says `authorized`. It shows that `tryToResume` can tell.
+ * An SMTP server as one would write it without thinking of sessions: tickets on, and a recipient is taken
+ * when the socket says `authorized`. It shows that `tryToResume` can tell.
  */
 export async function startCarelessServer(
   context: SecureContextOptions,

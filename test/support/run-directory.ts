@@ -17,7 +17,10 @@ interface Run {
   readonly discard: () => void;
 }
 
-/** NODE_COMPILE_CACHE: what one process of the run has compiled, the next does not; a third of the start of the product. */
+/**
+ * NODE_COMPILE_CACHE: what one process of the run has compiled, the next does not; a third of the start of
+ * the product.
+ */
 const VARIABLES = ["TMPDIR", "NODE_COMPILE_CACHE"] as const;
 type Variable = (typeof VARIABLES)[number];
 const COMPILED = "compiled";
@@ -25,8 +28,9 @@ const COMPILED = "compiled";
 const holder = globalThis as { posternTestRun?: Run };
 
 /**
- * Gives all tests of a run one temporary directory (TMPDIR, which processes that they start inherit), and removes it at
- * the end. A run that leaves anything in it fails, naming it. Listed first in `globalSetup`, so that it ends last.
+ * Gives all tests of a run one temporary directory (TMPDIR, which processes that they start inherit), and
+ * removes it at the end. A run that leaves anything in it fails, naming it. Listed first in `globalSetup`, so
+ * that it ends last.
  */
 export function setup({ vitest }: TestProject): () => void {
   const run = (holder.posternTestRun ??= begin(vitest.config.coverage.enabled));

@@ -5,8 +5,8 @@ import { commitWithRetry } from "../../core/store/write.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /*
- * A separate process that creates domains: `node sqlite-writer.ts <file> <prefix> <count>`. Each line it prints is a
- * revision that was acknowledged.
+ * A separate process that creates domains: `node sqlite-writer.ts <file> <prefix> <count>`. Each line it
+ * prints is a revision that was acknowledged.
  */
 const [file = "", prefix = "", count = "0"] = process.argv.slice(2);
 const store = new SqliteStore(openDatabase(file, { busyTimeoutMs: 120_000 }));

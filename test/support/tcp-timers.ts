@@ -6,7 +6,8 @@ const KEEP_ALIVE = "02";
  * Time until the kernel probes a silent connection, by proc_pid_net(5).
  *
  * @param ports of the connection's own end, and of the other one.
- * @returns milliseconds; null = no probe is planned, since something is still to be acknowledged or none was asked for.
+ * @returns milliseconds; null = no probe is planned, since something is still to be acknowledged or none was
+ *   asked for.
  */
 export async function msUntilProbe(ports: {
   readonly local: number;

@@ -16,8 +16,9 @@ const INNER = /^(?:_[a-z]|handler_)/iu;
 const OF_NODE: ReadonlySet<string> = new Set(["_handle", "_tlsError"]);
 
 /**
- * Members of classes of a library that a TypeScript module uses: each inner name of any object, and each member that a
- * subclass of `className` overrides or takes from `this`, `super` or a parser without declaring it.
+ * Members of classes of a library that a TypeScript module uses: each inner name of any object, and each
+ * member that a subclass of `className` overrides or takes from `this`, `super` or a parser without declaring
+ * it.
  */
 export function usedMembers(text: string, className: string): readonly string[] {
   const found = new Set<string>();
@@ -30,7 +31,10 @@ export function usedMembers(text: string, className: string): readonly string[] 
   return [...found].toSorted();
 }
 
-/** Members that subclasses of a class take from it, and those of their subclasses, which also know what these declare. */
+/**
+ * Members that subclasses of a class take from it, and those of their subclasses, which also know what these
+ * declare.
+ */
 function inheritedBy(
   classes: readonly Node[],
   className: unknown,

@@ -1,6 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 
-/** A clock that moves by its sleepers alone: minutes of waiting take no time, and a seed gives the same run everywhere. */
+/**
+ * A clock that moves by its sleepers alone: minutes of waiting take no time, and a seed gives the same run
+ * everywhere.
+ */
 export class VirtualTime {
   #nowMs = 0;
   readonly #sleepers: { readonly atMs: number; readonly wake: () => void }[] = [];
@@ -12,7 +15,9 @@ export class VirtualTime {
       this.#sleepers.push({ atMs: this.#nowMs + ms, wake });
     });
 
-  /** Moves the clock until `work` has ended. @throws Error when it waits for something else than this clock */
+  /**
+   * Moves the clock until `work` has ended. @throws Error when it waits for something else than this clock
+   */
   async run<T>(work: Promise<T>): Promise<T> {
     const state = { ended: false };
     const end = (): void => {

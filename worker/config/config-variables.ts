@@ -7,7 +7,10 @@ export interface Variable {
   readonly secret?: true;
 }
 
-/** Variables of an edge. Its schema, `--help` and the table of docs/configuration.md are checked against this table. */
+/**
+ * Variables of an edge. Its schema, `--help` and the table of docs/configuration.md are checked against this
+ * table.
+ */
 export const WORKER_VARIABLES = {
   SMTP_HOST: { defaultText: "127.0.0.1", meaning: "address of the shared SMTP listener" },
   SMTP_PORT: { defaultText: "2525", meaning: "port of the shared SMTP listener; 0 = any free one" },

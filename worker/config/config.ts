@@ -83,7 +83,10 @@ function read<T>(parse: (value: string) => T): z.ZodPipe<z.ZodString, z.ZodTrans
   });
 }
 
-/** Values as they stand in the environment. Defaults that need another variable are filled in by `parseConfig`. */
+/**
+ * Values as they stand in the environment. Defaults that need another variable are filled in by
+ * `parseConfig`.
+ */
 const schema = z.object({
   SMTP_HOST: hostVariable.default("127.0.0.1"),
   SMTP_PORT: portVariable.default(2525),

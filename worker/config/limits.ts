@@ -14,7 +14,10 @@ interface LimitRow {
 
 const HOUR_MS = 3_600_000;
 
-/** Every limit of the edge, by the names that `LIMITS` overrides. The one table there is; docs/configuration.md shows it. */
+/**
+ * Every limit of the edge, by the names that `LIMITS` overrides. The one table there is;
+ * docs/configuration.md shows it.
+ */
 export const LIMIT_TABLE = {
   greetingDelayMs: {
     unit: "ms",

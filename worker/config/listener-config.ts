@@ -16,8 +16,8 @@ export interface EdgeListener {
   /** Serves this domain alone; null = shared. */
   readonly dedicatedTo: DomainName | null;
   /**
-   * Set = every connection begins with a PROXY header (v1 or v2) and only peers in one of these networks may send it;
-   * an empty list rejects every peer. null = no PROXY header is understood.
+   * Set = every connection begins with a PROXY header (v1 or v2) and only peers in one of these networks may
+   * send it; an empty list rejects every peer. null = no PROXY header is understood.
    */
   readonly proxyFrom: readonly Network[] | null;
 }

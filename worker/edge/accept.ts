@@ -39,10 +39,12 @@ interface Client {
 /**
  * A reply is written whole; with Nagle's algorithm it would wait for the ACK of the one before.
  *
- * Half-open: a client that has closed its side still gets its replies (RFC 9293 section 3.6), then the session closes our side.
+ * Half-open: a client that has closed its side still gets its replies (RFC 9293 section 3.6), then the
+ * session closes our side.
  *
- * Keep-alive: a client waits in silence for the reply to its dot while the next hop works, for longer than firewalls remember a
- * connection; security groups of AWS's newer hardware do so for 350 s. A minute of silence sends a probe.
+ * Keep-alive: a client waits in silence for the reply to its dot while the next hop works, for longer than
+ * firewalls remember a connection; security groups of AWS's newer hardware do so for 350 s. A minute of
+ * silence sends a probe.
  */
 const SOCKETS = {
   noDelay: true,

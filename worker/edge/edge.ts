@@ -38,7 +38,9 @@ export interface EdgeOptions {
   readonly name: string;
   readonly listeners: readonly EdgeListener[];
   readonly limits: Limits;
-  /** The settings in force for a new connection; null = none was ever held, and every client is answered 421. */
+  /**
+   * The settings in force for a new connection; null = none was ever held, and every client is answered 421.
+   */
   readonly snapshot: () => Snapshot | null;
   readonly serving: ServingOptions;
   readonly judging: JudgingOptions;
@@ -53,16 +55,20 @@ export interface Edge {
   /** As bound: the port is the real one. */
   readonly listeners: readonly ReportedListener[];
   /**
-   * Stops accepting, answers `421 4.3.2` to idle sessions, lets transactions in flight finish, and resolves when every
-   * connection is closed. After `graceMs` (the limit `drainMs` when left out) what is left is cut.
+   * Stops accepting, answers `421 4.3.2` to idle sessions, lets transactions in flight finish, and resolves
+   * when every connection is closed. After `graceMs` (the limit `drainMs` when left out) what is left is cut.
    */
   drain(graceMs?: number): Promise<void>;
   /**
-   * Loads certificates of the settings in force that are not held yet, so that no handshake waits for the vault and the status shows
-   * what serves. Call it when settings have changed; what does not load shows in `certificateProblems` and events.
+   * Loads certificates of the settings in force that are not held yet, so that no handshake waits for the
+   * vault and the status shows what serves. Call it when settings have changed; what does not load shows in
+   * `certificateProblems` and events.
    */
   prepare(): Promise<void>;
-  /** Serves another default certificate from the next handshake on. @throws when it does not load; the one before serves on. */
+  /**
+   * Serves another default certificate from the next handshake on. @throws when it does not load; the one
+   * before serves on.
+   */
   replaceDefaultCertificate(material: CertificateMaterial): void;
   /** What serves right now: the default certificate and every certificate of the settings that was loaded. */
   servedCertificates(): readonly ServedCertificate[];
@@ -74,7 +80,8 @@ export interface Edge {
 /**
  * Binds every listener and starts serving.
  *
- * @throws when a listener cannot be bound, none is left bound then; or when the default certificate does not load.
+ * @throws when a listener cannot be bound, none is left bound then; or when the default certificate does not
+ *   load.
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { name, limits, snapshot, judging, messages, delivery, clock, onEvent } = options;

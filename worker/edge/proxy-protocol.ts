@@ -42,8 +42,8 @@ export function parseProxyHeader(bytes: Buffer): ProxyHeaderResult {
 }
 
 /**
- * Whether a stream that begins with these bytes can begin with a header; false for every HTTP request as soon as it differs.
- * What may is for `parseProxyHeader` to judge.
+ * Whether a stream that begins with these bytes can begin with a header; false for every HTTP request as soon
+ * as it differs. What may is for `parseProxyHeader` to judge.
  */
 const mayBeProxyHeader = (bytes: Buffer): boolean =>
   startsLike(bytes, SIGNATURE_V2) || startsLike(bytes, SIGNATURE_V1);
@@ -86,7 +86,8 @@ function addressV2(family: number, payload: Buffer): ProxyHeader | null {
 const textOfIPv6 = (octets: Buffer): string => octets.toString("hex").replace(/(.{4})(?!$)/g, "$1:");
 
 function parseV1(bytes: Buffer): ProxyHeaderResult {
-  // The first LF ends it one way or the other, so that the answer does not depend on where the bytes were split.
+  // The first LF ends it one way or the other, so that the answer does not depend on where the bytes were
+  // split.
   const lf = bytes.subarray(0, MAX_V1_BYTES).indexOf("\n");
   if (lf === -1) return bytes.length >= MAX_V1_BYTES ? BAD : MORE;
   const end = lf - 1;

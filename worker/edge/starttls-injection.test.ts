@@ -7,8 +7,8 @@ import { domainRecord } from "../../test/support/records.ts";
 import { startTestEdge, type TestEdge } from "../../test/support/test-edge.ts";
 
 /**
- * Plaintext that came in one segment with STARTTLS, and how it must end: with a handshake and nothing left of it
- * (CVE-2011-0411). Long ones make the plaintext parser pause while the handshake goes on.
+ * Plaintext that came in one segment with STARTTLS, and how it must end: with a handshake and nothing left of
+ * it (CVE-2011-0411). Long ones make the plaintext parser pause while the handshake goes on.
  */
 const INJECTED = [
   ["one command", "EHLO evil.example\r\n"],

@@ -26,7 +26,9 @@ export const HANDSHAKE_FAILURES = [
   "malformed",
   "no-shared-cipher",
   "version",
-  /** In TLS 1.2 the client presented a certificate on a curve that it does not offer, or that we do not take. */
+  /**
+   * In TLS 1.2 the client presented a certificate on a curve that it does not offer, or that we do not take.
+   */
   "client-curve",
   /** The client sent an alert: it did not like our certificate, most often. */
   "alert",
@@ -63,7 +65,10 @@ export type EdgeEvent =
       readonly listener: string;
       readonly session: string;
       readonly why: HandshakeFailure;
-      /** The MX host asked for when the settings know it; `unknown` = another name; null = none. Bounded by the settings. */
+      /**
+       * The MX host asked for when the settings know it; `unknown` = another name; null = none. Bounded by
+       * the settings.
+       */
       readonly sni: string | null;
       /** The newest version the client offered: `TLSv1.1`; null = not known. */
       readonly offered: string | null;
@@ -102,7 +107,10 @@ export type EdgeEvent =
       /** Domains of the recipients that it failed for, the first 10. */
       readonly domains: readonly DomainName[];
       readonly route: DeliveryRoute["kind"];
-      /** The route without credentials: `smtp://hop.example:587?tls=require`, `maildir:/path`, `s3://bucket/prefix`. */
+      /**
+       * The route without credentials: `smtp://hop.example:587?tls=require`, `maildir:/path`,
+       * `s3://bucket/prefix`.
+       */
       readonly nextHop: string;
       readonly stage: "recipient" | "message";
       /** What the client received: 4xx or 5xx. */
@@ -125,7 +133,9 @@ export type EdgeEvent =
   | {
       readonly kind: "session-ended";
       readonly record: SessionRecord;
-      /** The client left without an octet, a PROXY header included: most often a balancer that only connects. */
+      /**
+       * The client left without an octet, a PROXY header included: most often a balancer that only connects.
+       */
       readonly silent: boolean;
     }
   /** An error that no code expected: the session ends, the process goes on. */

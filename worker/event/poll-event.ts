@@ -5,7 +5,9 @@ export type PollEvent =
   | {
       readonly kind: "loaded";
       readonly revision: number;
-      /** Revision held before; null = none. Higher than `revision` when the store was restored from a backup. */
+      /**
+       * Revision held before; null = none. Higher than `revision` when the store was restored from a backup.
+       */
       readonly from: number | null;
       readonly domains: number;
       readonly unreadable: number;
@@ -19,7 +21,9 @@ export type PollEvent =
       /** What applying the log threw; null = nothing came that continues it. */
       readonly error: unknown;
     }
-  /** The store was not read at the start, or has lost its settings; the backup is in force until it has them. */
+  /**
+   * The store was not read at the start, or has lost its settings; the backup is in force until it has them.
+   */
   | {
       readonly kind: "from-backup";
       readonly revision: number;

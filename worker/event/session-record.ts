@@ -44,8 +44,8 @@ export interface RecordedCertificate {
 }
 
 /**
- * One JSON-able object for each session. Bounded whatever the client does; every string that a client chose is printable
- * ASCII; no secrets, no addresses of recipients or senders.
+ * One JSON-able object for each session. Bounded whatever the client does; every string that a client chose
+ * is printable ASCII; no secrets, no addresses of recipients or senders.
  */
 export interface SessionRecord {
   readonly id: string;
@@ -68,7 +68,10 @@ export interface SessionRecord {
   readonly commands: number;
   readonly errors: number;
   readonly messages: number;
-  /** Messages that were begun and not accepted: refused, deferred (also by our own 451), or left before their end. */
+  /**
+   * Messages that were begun and not accepted: refused, deferred (also by our own 451), or left before their
+   * end.
+   */
   readonly failedMessages: number;
   readonly bytes: number;
   /** The first 50; `recipientCount` counts all. */

@@ -42,8 +42,9 @@ const JSON_TYPE = "application/json";
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /**
- * Serves /live, /ready and /metrics. A PROXY header (v1 or v2) may precede the first request of a connection: a network load
- * balancer sends one in front of its health checks as soon as its target group sends them with mail.
+ * Serves /live, /ready and /metrics. A PROXY header (v1 or v2) may precede the first request of a connection:
+ * a network load balancer sends one in front of its health checks as soon as its target group sends them with
+ * mail.
  *
  * @throws the socket's error when the port cannot be bound.
  */
@@ -80,7 +81,8 @@ const listen = (server: Server, { host, port }: HealthServerOptions): Promise<vo
     server.once("error", reject);
     server.listen({ host, port }, () => {
       server.off("error", reject);
-      // Without a listener an accept error (out of file descriptors) would end the process and all mail with it.
+      // Without a listener an accept error (out of file descriptors) would end the process and all mail with
+      // it.
       server.on("error", () => {});
       resolve();
     });

@@ -21,10 +21,11 @@ interface OpenConnection {
 }
 
 /**
- * Shares a server's connections among its clients. A connection waits for its client while a request is incomplete or absent,
- * and while an answer is not read. When all connections are open, a new one takes the place of the oldest waiting one of the
- * client that has most of them: a client that holds connections open takes places from itself alone, and never one from a
- * request that is being answered. Where every other connection is being answered, the new one is ended.
+ * Shares a server's connections among its clients. A connection waits for its client while a request is
+ * incomplete or absent, and while an answer is not read. When all connections are open, a new one takes the
+ * place of the oldest waiting one of the client that has most of them: a client that holds connections open
+ * takes places from itself alone, and never one from a request that is being answered. Where every other
+ * connection is being answered, the new one is ended.
  */
 export function shareConnections(server: Server, { max, end }: ShareOptions): void {
   // In the order in which they began to wait.

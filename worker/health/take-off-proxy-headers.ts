@@ -18,17 +18,18 @@ interface TakeOffOptions {
 }
 
 /**
- * Lets a PROXY header precede HTTP on every connection of a server. Only the start of a connection is looked at: later
- * requests of the same connection carry none.
+ * Lets a PROXY header precede HTTP on every connection of a server. Only the start of a connection is looked
+ * at: later requests of the same connection carry none.
  *
- * The header is parsed and its address ignored: the health server shows the same to every peer and judges nothing by the
- * client's address, so it needs no list of trusted proxies.
+ * The header is parsed and its address ignored: the health server shows the same to every peer and judges
+ * nothing by the client's address, so it needs no list of trusted proxies.
  *
  * @returns the connections whose header is awaited, for the server's end.
  */
 export function takeOffProxyHeaders(server: Server, options: TakeOffOptions): ReadonlySet<Socket> {
   const waiting = new Set<Socket>();
-  // The server itself must listen, since it only starts its own time limits then; so its handlers are deferred, not replaced.
+  // The server itself must listen, since it only starts its own time limits then; so its handlers are
+  // deferred, not replaced.
   const handlers = server.listeners("connection");
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {

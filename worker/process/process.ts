@@ -15,7 +15,9 @@ export interface Starting {
   readonly log: Log;
   /** Takes a line that goes where the log goes, with its newline. */
   readonly writeLine: (line: string) => void;
-  /** Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way. */
+  /**
+   * Takes what is to be ended, in order of its start; ended in reverse, also when the start fails half-way.
+   */
   readonly addEnding: (step: ShutdownStep) => void;
   /** Whether the end has begun. */
   readonly isEnding: () => boolean;

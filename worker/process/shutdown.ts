@@ -18,8 +18,8 @@ export type ShutdownEvent =
 /** State of the end, for the steps that depend on it. */
 export interface Ending {
   /**
-   * Aborted while no more work may be taken: from the start unless the cause is SIGTERM, with which a platform announces the
-   * end in advance; after a SIGTERM, at the first unexpected error.
+   * Aborted while no more work may be taken: from the start unless the cause is SIGTERM, with which a
+   * platform announces the end in advance; after a SIGTERM, at the first unexpected error.
    */
   readonly hurry: AbortSignal;
 }
@@ -50,14 +50,17 @@ const EXIT_OK = 0;
 const EXIT_ERROR = 1;
 
 /**
- * Ctrl-C reaches this process twice when npm runs it: from the terminal and from npm, which forwards signals. Only a
- * signal after this time is a person who does not want to wait.
+ * Ctrl-C reaches this process twice when npm runs it: from the terminal and from npm, which forwards signals.
+ * Only a signal after this time is a person who does not want to wait.
  */
 const SAME_SIGNAL_MS = 250;
 
 export interface Shutdown {
   readonly begun: () => boolean;
-  /** The first cause begins the end; a second signal exits at once; errors meanwhile are events and make the exit code non-zero. */
+  /**
+   * The first cause begins the end; a second signal exits at once; errors meanwhile are events and make the
+   * exit code non-zero.
+   */
   begin(cause: ShutdownCause): void;
 }
 

@@ -5,7 +5,10 @@ import { EXIT_WRONG_ENVIRONMENT } from "../../core/environment.ts";
 /** An address is taken or not ours, or DATA_DIR is in use: right in itself, wrong at this moment. */
 export const EXIT_NOT_NOW = 1;
 
-/** The process cannot start with this configuration. The message is one line for a person: the variable and the reason. */
+/**
+ * The process cannot start with this configuration. The message is one line for a person: the variable and
+ * the reason.
+ */
 export class StartFailure extends Error {
   override readonly name = "StartFailure";
   readonly exitCode: number;

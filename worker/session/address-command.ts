@@ -32,18 +32,24 @@ const SYNTAX: AddressCommand = { kind: "syntax" };
 const MAX_PATH_OCTETS = 254;
 /** ASCII controls; a tab may stand between parameters. */
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
-/** C1 controls, zero-width and bidirectional marks: addresses that look like others, and NEL, which ends lines elsewhere. */
+/**
+ * C1 controls, zero-width and bidirectional marks: addresses that look like others, and NEL, which ends lines
+ * elsewhere.
+ */
 const INVISIBLE = /[\u0080-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
 const SOURCE_ROUTE = /^@[^\s,:@"]+(?:,@[^\s,:@"]+)*:/;
-/** Dot-string, with dots anywhere: old appliances send `name.@example.com`, and what a mailbox is the next hop knows. */
+/**
+ * Dot-string, with dots anywhere: old appliances send `name.@example.com`, and what a mailbox is the next hop
+ * knows.
+ */
 const DOT_STRING = /^[\w!#$%&'*+/=?^`{|}~.\u0080-\u{10ffff}-]+$/u;
 const QUOTED_STRING = /^"(?:[^"\\]|\\.)*"$/su;
 const DOMAIN = /^[^\s"<>()\\,;:@[\]]+$/;
 const LITERAL = /^\[[^\s"<>()\\,;@[\]]+\]$/;
 
 /**
- * Parses `MAIL FROM:` or `RCPT TO:` from the line as it came, without its line end. smtp-server's own parser merges, decodes and
- * lower-cases, and knows no quoted local parts with `@` or blanks.
+ * Parses `MAIL FROM:` or `RCPT TO:` from the line as it came, without its line end. smtp-server's own parser
+ * merges, decodes and lower-cases, and knows no quoted local parts with `@` or blanks.
  */
 export function parseAddressCommand(line: Buffer, verb: "MAIL FROM" | "RCPT TO"): AddressCommand {
   const text = line.toString("latin1");
@@ -103,5 +109,8 @@ function parsePath(text: string): Path | null {
     : null;
 }
 
-/** Old routes inside a local part: a next hop may read them as an order to relay (`user%elsewhere`, `elsewhere!user`). */
+/**
+ * Old routes inside a local part: a next hop may read them as an order to relay (`user%elsewhere`,
+ * `elsewhere!user`).
+ */
 export const isRouted = (localPart: string): boolean => /[%!@]/.test(localPart);

@@ -22,7 +22,9 @@ export interface ConnectionTlsParts {
   readonly onEvent: EdgeEventSink;
 }
 
-/** TLS of one connection: whether it is offered, the terms of the handshake, and the facts of the handshake. */
+/**
+ * TLS of one connection: whether it is offered, the terms of the handshake, and the facts of the handshake.
+ */
 export class ConnectionTls {
   readonly #parts: ConnectionTlsParts;
   #offer: StarttlsOffer | null = null;

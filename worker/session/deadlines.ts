@@ -2,8 +2,8 @@
 import type { Limits } from "../config/limits.ts";
 
 /**
- * The time that a client may take for its next command, and for its whole session; both absolute. One timer for each
- * session, restarted at each prompt: a timer for each command would show in the CPU of a session.
+ * The time that a client may take for its next command, and for its whole session; both absolute. One timer
+ * for each session, restarted at each prompt: a timer for each command would show in the CPU of a session.
  */
 export class PromptDeadline {
   readonly #commandMs: number;
@@ -70,7 +70,10 @@ export interface WatchedStream {
 const RATE_AFTER_MS = 30_000;
 const RATE_EVERY_MS = 1_000;
 
-/** Ends a message that takes too long as a whole, or comes too slowly; until its dot, or `stop`. One timer at a time. */
+/**
+ * Ends a message that takes too long as a whole, or comes too slowly; until its dot, or `stop`. One timer at
+ * a time.
+ */
 export class DataDeadline {
   readonly #stream: WatchedStream;
   readonly #limits: Limits;

@@ -1,4 +1,6 @@
-/** A message from DATA's 354 to its dot: deadlines, size, and the rest of a message that was refused early. */
+/**
+ * A message from DATA's 354 to its dot: deadlines, size, and the rest of a message that was refused early.
+ */
 import type { Readable } from "node:stream";
 import type { Limits } from "../config/limits.ts";
 import { DataDeadline, type WatchedStream } from "./deadlines.ts";
@@ -17,7 +19,9 @@ export interface ReceptionOptions {
   readonly isOpen: () => boolean;
 }
 
-/** How far a message over the size limit is still read, so that its sender receives 552 rather than a reset. */
+/**
+ * How far a message over the size limit is still read, so that its sender receives 552 rather than a reset.
+ */
 const OVERRUN_BYTES = 1_048_576;
 
 /** From `354` to the reply; null = the client can no longer receive one. Never rejects. */

@@ -19,7 +19,10 @@ import type { Transaction } from "./transaction.ts";
 
 /** How this edge treats the octets of a message. */
 export interface MessageOptions {
-  /** What a bare CR, a bare LF or a NUL leads to: `550 5.6.0`, or the line ends are made CRLF and NUL is dropped. */
+  /**
+   * What a bare CR, a bare LF or a NUL leads to: `550 5.6.0`, or the line ends are made CRLF and NUL is
+   * dropped.
+   */
   readonly lineEnds: "refuse" | "normalise";
   /** What a line over 998 octets leads to: it is passed on unchanged, or `550 5.6.0`. */
   readonly longLines: LongLines;
@@ -54,7 +57,8 @@ const LIMIT_OF_REPLY: ReadonlyMap<string, LimitName> = new Map([
 ]);
 
 /**
- * Hands one message from the client to the delivery. Never rejects. The answer is 250 only when the delivery has all of it.
+ * Hands one message from the client to the delivery. Never rejects. The answer is 250 only when the delivery
+ * has all of it.
  */
 export async function transferMessage(stream: Readable, transfer: MessageTransfer): Promise<SmtpReply> {
   const { transaction, services } = transfer;

@@ -17,8 +17,8 @@ export interface IncomingOptions {
 }
 
 /**
- * A message on its way from a client to a delivery: our headers on top, what the filter lets through below. Pulled, so a
- * slow next hop slows the client. Read it once.
+ * A message on its way from a client to a delivery: our headers on top, what the filter lets through below.
+ * Pulled, so a slow next hop slows the client. Read it once.
  */
 export class IncomingMessage implements AsyncIterable<Uint8Array> {
   readonly #stream: Readable;
@@ -70,7 +70,8 @@ export class IncomingMessage implements AsyncIterable<Uint8Array> {
       this.#complete = true;
     } catch (error) {
       this.#failure ??= failureOf(error);
-      // At once: while the delivery cleans up, messages that would fit now would be refused as well (60 of 60, measured).
+      // At once: while the delivery cleans up, messages that would fit now would be refused as well (60 of
+      // 60, measured).
       this.release();
       throw error;
     }
@@ -101,8 +102,9 @@ class StreamCut extends Error {
 }
 
 /**
- * The chunks of a stream up to its end. Unlike `for await` over the stream itself it costs three listeners instead of a
- * dozen, and leaves the stream alive when its reader stops early, so that the rest can still be read away.
+ * The chunks of a stream up to its end. Unlike `for await` over the stream itself it costs three listeners
+ * instead of a dozen, and leaves the stream alive when its reader stops early, so that the rest can still be
+ * read away.
  *
  * @throws StreamCut when the stream is destroyed before its end.
  */

@@ -4,8 +4,9 @@ import { cutText } from "../../core/plain-text.ts";
 const PLAIN = /^[ -[\]-~]*$/;
 
 /**
- * Printable ASCII of a text that a stranger chose: everything else, the backslash included, as `\u{…}`, cut at `limit`
- * characters, never inside an escape. For replies and logs: nothing in it can end a line, hide or turn text around.
+ * Printable ASCII of a text that a stranger chose: everything else, the backslash included, as `\u{…}`, cut
+ * at `limit` characters, never inside an escape. For replies and logs: nothing in it can end a line, hide or
+ * turn text around.
  */
 export function printable(text: string, limit = 255): string {
   if (text.length <= limit && PLAIN.test(text)) return text;

@@ -15,7 +15,10 @@ import type { Transaction } from "./transaction.ts";
 /** Where accepted mail goes. */
 export interface DeliveryOptions {
   readonly target: DeliveryTarget;
-  /** Where accepted mail of a domain goes: its own next hop or the edge's default. Equal routes are one transaction. */
+  /**
+   * Where accepted mail of a domain goes: its own next hop or the edge's default. Equal routes are one
+   * transaction.
+   */
   readonly routeOf: (domain: DomainRecord) => DeliveryRoute;
   /** Where bare `<postmaster>` goes on a shared listener; null = it is refused there. */
   readonly postmaster: Mailbox | null;
@@ -39,7 +42,10 @@ interface Recipient {
   readonly localPart: string;
 }
 
-/** Admits recipients of one connection: each is named, judged by its domain's settings, and offered to its delivery. */
+/**
+ * Admits recipients of one connection: each is named, judged by its domain's settings, and offered to its
+ * delivery.
+ */
 export class RecipientAdmission {
   readonly #parts: AdmissionParts;
 

@@ -23,7 +23,10 @@ export interface NamedRecipient {
 /** Means by which an edge judges recipients. */
 export interface JudgingOptions {
   readonly trust: TrustResolver;
-  /** null = chains are judged in the handshake only; a chain that the handshake does not settle is answered `451 4.7.5`. */
+  /**
+   * null = chains are judged in the handshake only; a chain that the handshake does not settle is answered
+   * `451 4.7.5`.
+   */
   readonly chainVerifier: ClientChainVerifier | null;
   /** Age of the settings: for how long the store could not be read; 0 while it can. */
   readonly staleForMs: () => number;

@@ -4,8 +4,8 @@ import { REPLIES, type SmtpReply } from "./replies.ts";
 import type { SessionLog } from "./session-log.ts";
 
 /**
- * What a refusal counts as. Errors of the protocol, refused recipients and refused messages have a limit each;
- * `nothing` is for a refusal that follows from another one.
+ * What a refusal counts as. Errors of the protocol, refused recipients and refused messages have a limit
+ * each; `nothing` is for a refusal that follows from another one.
  */
 export type Counting = "command" | "recipient" | "message" | "nothing";
 
@@ -55,7 +55,9 @@ interface Refusal {
   readonly isText: boolean;
 }
 
-/** Commands whose refusal has consequences: later commands lack a state, or lines follow that are no commands. */
+/**
+ * Commands whose refusal has consequences: later commands lack a state, or lines follow that are no commands.
+ */
 type Cause = "greeting" | "STARTTLS" | "RSET" | "MAIL" | "DATA" | "AUTH";
 
 const CAUSES: ReadonlyMap<string, Cause> = new Map([
@@ -96,9 +98,9 @@ const LINKS: Readonly<Record<Cause, (refusal: Refusal) => Link>> = {
 const COMMAND = /^(?:MAIL +FROM *:|RCPT +TO *:|DATA$)/i;
 
 /**
- * The last refused command and what follows from it: a client that pipelines had sent it before it could receive the
- * refusal (RFC 2920 section 3.1), and one that reads no replies goes on all the same. One cause counts once; `maxCommands`
- * bounds what follows.
+ * The last refused command and what follows from it: a client that pipelines had sent it before it could
+ * receive the refusal (RFC 2920 section 3.1), and one that reads no replies goes on all the same. One cause
+ * counts once; `maxCommands` bounds what follows.
  */
 export class RefusedGroup {
   #cause: { readonly kind: Cause; readonly counted: boolean } | null = null;
@@ -108,7 +110,10 @@ export class RefusedGroup {
     this.#cause = null;
   }
 
-  /** @returns the answer to a refused command, as it counts here. `line`: the command, where it was read as MAIL, RCPT or DATA. */
+  /**
+   * @returns the answer to a refused command, as it counts here. `line`: the command, where it was read as
+   *   MAIL, RCPT or DATA.
+   */
   counted(answer: CommandAnswer, verb: string, line: Buffer | null): CommandAnswer {
     const { reply, countsAs } = answer;
     const isText = line !== null && !COMMAND.test(line.toString("latin1"));

@@ -4,7 +4,10 @@ import type { Circumstance, Verdict, Reason } from "../../core/policy/verdict.ts
 import type { LimitName } from "../config/limits.ts";
 import { printable } from "./printable.ts";
 
-/** One SMTP reply: RFC 5321 section 4.2 code, and text that begins with an RFC 3463 code. Printable ASCII, one line. */
+/**
+ * One SMTP reply: RFC 5321 section 4.2 code, and text that begins with an RFC 3463 code. Printable ASCII, one
+ * line.
+ */
 export interface SmtpReply {
   readonly code: number;
   readonly text: string;
@@ -186,7 +189,10 @@ export const REPLIES = {
   sessionTimeout: reply(421, "4.4.2", "This session took too long; connect again"),
 } as const satisfies Readonly<Record<string, SmtpReply>>;
 
-/** What ends a session at a limit; `maxMessageBytes` when the client keeps sending after its message was refused. */
+/**
+ * What ends a session at a limit; `maxMessageBytes` when the client keeps sending after its message was
+ * refused.
+ */
 export const LIMIT_REPLIES = {
   greetingDelayMs: REPLIES.earlyTalker,
   commandMs: REPLIES.commandTimeout,

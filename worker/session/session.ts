@@ -31,8 +31,8 @@ const asMessage = (reply: SmtpReply): CommandAnswer => ({ reply, countsAs: "mess
 const asRecipient = (reply: SmtpReply): CommandAnswer => ({ reply, countsAs: "recipient" });
 
 /**
- * Meaning of one connection: its greeting, its transaction, and the answers to its commands. Knows no sockets; the
- * protocol's own state is smtp-server's.
+ * Meaning of one connection: its greeting, its transaction, and the answers to its commands. Knows no
+ * sockets; the protocol's own state is smtp-server's.
  */
 export class Session {
   readonly log: SessionLog;
@@ -77,8 +77,8 @@ export class Session {
   }
 
   /**
-   * At EHLO, HELO, RSET, a message's end, and the start of TLS, which has no greeting yet: everything known from plaintext
-   * is forgotten then (RFC 3207 section 4.2).
+   * At EHLO, HELO, RSET, a message's end, and the start of TLS, which has no greeting yet: everything known
+   * from plaintext is forgotten then (RFC 3207 section 4.2).
    */
   reset(greeting: ClientGreeting | null): void {
     this.#transaction?.abort();
@@ -172,7 +172,10 @@ export class Session {
     return asCommand(REPLIES.overBudget);
   }
 
-  /** Takes the message of the open transaction and ends it. Never rejects; the reply is for when its dot has come. */
+  /**
+   * Takes the message of the open transaction and ends it. Never rejects; the reply is for when its dot has
+   * come.
+   */
   async message(stream: Readable): Promise<SmtpReply> {
     const transaction = this.#transaction;
     if (transaction === null) return REPLIES.needMail;

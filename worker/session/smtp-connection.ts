@@ -1,4 +1,6 @@
-/** The one file that knows smtp-server: its parser and its commands, with our clock, our limits and our TLS. */
+/**
+ * The one file that knows smtp-server: its parser and its commands, with our clock, our limits and our TLS.
+ */
 /* oxlint-disable no-underscore-dangle -- smtp-server's own names */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -20,7 +22,10 @@ export interface SmtpProtocol {
   open(socket: Socket, connection: AcceptedConnection, onEnd: () => void): RunningSession;
 }
 
-/** smtp-server reads its options through `_server`; a connection points to the one that shows STARTTLS or does not. */
+/**
+ * smtp-server reads its options through `_server`; a connection points to the one that shows STARTTLS or does
+ * not.
+ */
 interface Servers {
   readonly offering: SMTPServer;
   readonly withholding: SMTPServer;
@@ -139,9 +144,11 @@ class SmtpWire extends SMTPConnection implements Wire {
 
   override _createParser(): ReturnType<SMTPConnection["_createParser"]> {
     const parser = super._createParser();
-    // The parser's only error is a line that is too long. smtp-server's own listener finds the socket ended then.
+    // The parser's only error is a line that is too long. smtp-server's own listener finds the socket ended
+    // then.
     parser.prependListener("error", () => this.conversation.cutAt("maxCommandBytes"));
-    // Prepended: smtp-server's own listener runs the beginning of a line as a command, unless the connection is closing.
+    // Prepended: smtp-server's own listener runs the beginning of a line as a command, unless the connection
+    // is closing.
     parser.prependListener("finish", () => this.#inputEnded(parser));
     return parser;
   }
@@ -152,7 +159,8 @@ class SmtpWire extends SMTPConnection implements Wire {
     if (parser !== this._parser || this.phase === "over") return;
     if (!this._ready)
       return parser._remainder === "" ? undefined : this.conversation.cutAt("greetingDelayMs");
-    // A message without its dot: at once, since the close may have to wait for a client that reads no replies.
+    // A message without its dot: at once, since the close may have to wait for a client that reads no
+    // replies.
     if (this._dataStream && parser._dataMode)
       this._dataStream.destroy(new Error("the client closed its side"));
     this.close();
@@ -182,9 +190,9 @@ class SmtpWire extends SMTPConnection implements Wire {
   }
 
   /**
-   * Replaces smtp-server's: its handshake takes one certificate and one set of options for all, and reads the TLSSocket
-   * after a failure. What it does to the plaintext parser is kept step by step: nothing that was pipelined in plaintext
-   * is ever dispatched (RFC 3207 section 6).
+   * Replaces smtp-server's: its handshake takes one certificate and one set of options for all, and reads the
+   * TLSSocket after a failure. What it does to the plaintext parser is kept step by step: nothing that was
+   * pipelined in plaintext is ever dispatched (RFC 3207 section 6).
    */
   override upgrade(callback: Callback): void {
     const parser = this._parser;
@@ -214,7 +222,10 @@ class SmtpWire extends SMTPConnection implements Wire {
   }
 }
 
-/** Commands on that wire: each goes to the conversation, or through smtp-server's handler, and is answered in its turn. */
+/**
+ * Commands on that wire: each goes to the conversation, or through smtp-server's handler, and is answered in
+ * its turn.
+ */
 class SmtpConnection extends SmtpWire {
   readonly #servers: Servers;
   #greeting: ClientGreeting | null = null;
@@ -230,8 +241,8 @@ class SmtpConnection extends SmtpWire {
     this._unrecognizedCommands = 0;
     const { line, frequent, argued } = readCommand(command);
     if (this._upgrading || (frequent ?? argued) === null) return super._onCommand(line, callback);
-    // Past smtp-server's dispatch, which makes four strings and two log records of each line: a tenth of the CPU of a
-    // session in plaintext.
+    // Past smtp-server's dispatch, which makes four strings and two log records of each line: a tenth of the
+    // CPU of a session in plaintext.
     const done = (): void => this._whenWritable(callback);
     if (argued !== null) this.conversation.refuse(argued, REPLIES.unwantedArgument, line);
     else if (frequent !== null) {
@@ -247,7 +258,9 @@ class SmtpConnection extends SmtpWire {
     super._whenWritable(next);
   }
 
-  /** smtp-server's own replies; its `send` writes none of them once the client has half-closed the connection. */
+  /**
+   * smtp-server's own replies; its `send` writes none of them once the client has half-closed the connection.
+   */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     // It names the verb of unknown commands alone, and gives `false` for EHLO and HELO.
     const verb = (context === false ? this.openingCommand || "" : context) ?? "";

@@ -19,7 +19,10 @@ export interface AcceptedRecipient {
   readonly clientCertificate: ClientCertificateResult;
 }
 
-/** One mail transaction: from MAIL to the reply to the dot. It has one route, which the first recipient chooses. */
+/**
+ * One mail transaction: from MAIL to the reply to the dot. It has one route, which the first recipient
+ * chooses.
+ */
 export class Transaction {
   readonly mail: MailTransaction;
   readonly facts: SessionFacts;
@@ -95,7 +98,10 @@ export interface TransactionFactsParts {
   readonly senderDomainText: string | null;
 }
 
-/** Facts of one transaction. The two names are read when a rule asks for them first: most rules ask for neither. */
+/**
+ * Facts of one transaction. The two names are read when a rule asks for them first: most rules ask for
+ * neither.
+ */
 export class TransactionFacts implements SessionFacts {
   readonly listener: ListenerView;
   readonly clientAddress: string;

@@ -22,8 +22,9 @@ export interface EdgeReporter {
   /** Content of the report may have changed: it is sent at the next check. Cheap at any rate of calls. */
   changed(): void;
   /**
-   * Reports at once, on every change and every interval until `signal` aborts, then takes the report away: an edge
-   * that ended in good order is not `lost`. A failed report is an event, and is tried again. Never rejects.
+   * Reports at once, on every change and every interval until `signal` aborts, then takes the report away: an
+   * edge that ended in good order is not `lost`. A failed report is an event, and is tried again. Never
+   * rejects.
    */
   run(signal: AbortSignal): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * For how long the store has not been read. Counted on a monotonic clock: a wall clock that jumps must make settings
- * neither look fresh nor look stale.
+ * For how long the store has not been read. Counted on a monotonic clock: a wall clock that jumps must make
+ * settings neither look fresh nor look stale.
  */
 export interface Freshness {
   /** The held snapshot is what the store has. */
@@ -9,7 +9,10 @@ export interface Freshness {
   failed(): void;
   /** What is held was the store's so many milliseconds ago, and the store cannot be read. */
   heldSince(ageMs: number): void;
-  /** Milliseconds since the last confirmation; 0 while all is well. Before the first one it counts from the start. */
+  /**
+   * Milliseconds since the last confirmation; 0 while all is well. Before the first one it counts from the
+   * start.
+   */
   staleForMs(): number;
 }
 

@@ -43,7 +43,10 @@ export interface BackupSource {
 
 /** Entries of one read: with two records of at most 64 KB each, a page stays in the low megabytes. */
 const PAGE_ENTRIES = 100;
-/** Polls in a row that must show a gap before everything is loaded: an index may show an entry before its predecessor. */
+/**
+ * Polls in a row that must show a gap before everything is loaded: an index may show an entry before its
+ * predecessor.
+ */
 const GAP_POLLS = 3;
 /** Between polls at a gap. Short, so that even three of them and a full load end within a second. */
 const GAP_PAUSE_MS = 100;
@@ -51,8 +54,8 @@ const GAP_PAUSE_MS = 100;
 const MAX_LATE_MS = 400;
 
 /**
- * Keeps the held snapshot at the store's revision until `signal` aborts. One poll at a time: a slow store is never
- * asked twice at once. Whatever fails, the held snapshot stays in force.
+ * Keeps the held snapshot at the store's revision until `signal` aborts. One poll at a time: a slow store is
+ * never asked twice at once. Whatever fails, the held snapshot stays in force.
  */
 export async function pollSettings(
   ports: PollerPorts,
@@ -78,8 +81,8 @@ export async function pollSettings(
 }
 
 /**
- * From the start of one poll to the next: the interval with ±10 % jitter, doubled for each failure in a row up to
- * `maxBackoffMs`.
+ * From the start of one poll to the next: the interval with ±10 % jitter, doubled for each failure in a row
+ * up to `maxBackoffMs`.
  */
 export function nextDelayMs(
   { intervalMs, maxBackoffMs, random }: Pick<PollerOptions, "intervalMs" | "maxBackoffMs" | "random">,
@@ -168,7 +171,8 @@ async function loadFirst(ports: PollerPorts): Promise<PollEvent> {
   try {
     contents = await ports.store.loadAll();
   } catch (error) {
-    // A backup that cannot be read is no worse than none: the store's own trouble is reported, and both are tried again.
+    // A backup that cannot be read is no worse than none: the store's own trouble is reported, and both are
+    // tried again.
     const backup = await ports.backup?.read().catch(() => null);
     if (backup === null || backup === undefined) throw error;
     return loadBackup(ports, backup, error);

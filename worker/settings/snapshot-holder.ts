@@ -14,9 +14,10 @@ export interface SnapshotHolder {
   /**
    * Puts a snapshot in force.
    *
-   * @returns false when it is refused: a lower revision that no full load brought (an old answer that came late), or an
-   *   empty store (revision 0) where settings were held. The counter of a store never goes back to 0, so that store is
-   *   not ours: a deleted file or table must not turn every `require` into `relay-denied`.
+   * @returns false when it is refused: a lower revision that no full load brought (an old answer that came
+   *   late), or an empty store (revision 0) where settings were held. The counter of a store never goes back
+   *   to 0, so that store is not ours: a deleted file or table must not turn every `require` into
+   *   `relay-denied`.
    */
   replace(snapshot: Snapshot, origin: SnapshotOrigin): boolean;
 }

@@ -6,14 +6,15 @@ import type { UnreadableItem } from "../../core/store/store.ts";
 type NamedContent = Pick<TrustStoreRecord, "id" | "contentSha256">;
 
 /**
- * Loads the PEM of trust stores by hash, before the snapshot that needs it is published: between ClientHello and
- * verdict nothing is read.
+ * Loads the PEM of trust stores by hash, before the snapshot that needs it is published: between ClientHello
+ * and verdict nothing is read.
  */
 export interface TrustContentLoader {
   /**
-   * The contents of these trust stores, as far as they can be had; what was loaded once is not read again, and what
-   * is no longer named is forgotten. A content that cannot be loaded is left out, so that its trust is unusable and
-   * accepts no certificate, and stands in `unreadable` until a later call succeeds. Never rejects.
+   * The contents of these trust stores, as far as they can be had; what was loaded once is not read again,
+   * and what is no longer named is forgotten. A content that cannot be loaded is left out, so that its trust
+   * is unusable and accepts no certificate, and stands in `unreadable` until a later call succeeds. Never
+   * rejects.
    */
   load(stores: Iterable<NamedContent>): Promise<ReadonlyMap<string, TrustStoreContent>>;
   /** What the last call could not load. */

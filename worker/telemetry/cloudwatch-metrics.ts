@@ -30,11 +30,12 @@ interface Metric {
 }
 
 /**
- * Lines of CloudWatch's embedded metric format: counters as what was added since the last call, gauges as they are. A
- * metric of a whole row is always there, so that an alarm on it never waits; one of a label's value only when it
- * counted, since CloudWatch bills each metric for the hours in which it has a value.
+ * Lines of CloudWatch's embedded metric format: counters as what was added since the last call, gauges as
+ * they are. A metric of a whole row is always there, so that an alarm on it never waits; one of a label's
+ * value only when it counted, since CloudWatch bills each metric for the hours in which it has a value.
  *
- * @returns a function of the counts and the time in epoch milliseconds: one line for each 100 metrics, without line ends.
+ * @returns a function of the counts and the time in epoch milliseconds: one line for each 100 metrics,
+ *   without line ends.
  */
 export function createCloudWatchMetrics<Table extends MetricTable>(
   options: CloudWatchOptions<Table>,

@@ -10,7 +10,10 @@ export interface DeliveryHealth {
 }
 
 export interface DeliveryState {
-  /** For how long the operator's own delivery has taken no message, from its first failure to its last; 0 = it takes mail. */
+  /**
+   * For how long the operator's own delivery has taken no message, from its first failure to its last; 0 = it
+   * takes mail.
+   */
   readonly ownFailingMs: number;
   /** Next hops set through the API that have taken no message for `FAILING_AFTER_MS`. */
   readonly failing: number;
@@ -34,8 +37,8 @@ const FORGOTTEN_AFTER_MS = 3_600_000;
 const MAX_ROUTES = 1_000;
 
 /**
- * Counts an outage of a next hop from its first deferral to its last with no message accepted in between. One deferral, as
- * of a next hop that greylists, is no outage: it has no length.
+ * Counts an outage of a next hop from its first deferral to its last with no message accepted in between. One
+ * deferral, as of a next hop that greylists, is no outage: it has no length.
  */
 export function createDeliveryHealth({ own, now }: DeliveryHealthOptions): DeliveryHealth {
   const outages = new Map<string, Outage>();

@@ -4,14 +4,15 @@ import type { EdgeEvent, EdgeEventSink } from "../event/edge-event.ts";
 import { createSessionSampling } from "./session-sampling.ts";
 
 /**
- * Logs what a person may look for later: one line a session, as far as `sessions` goes, and what no session shows.
- * Everything else is counted only.
+ * Logs what a person may look for later: one line a session, as far as `sessions` goes, and what no session
+ * shows. Everything else is counted only.
  */
 export function createEdgeLog(log: Log, sessions: SessionLogging): EdgeEventSink {
   const weightOf = createSessionSampling(sessions);
   return (event) => {
     if (event.kind !== "session-ended") return logOther(log, event);
-    // A balancer that only connects, and sends no PROXY header, would write a line every few seconds. It is counted.
+    // A balancer that only connects, and sends no PROXY header, would write a line every few seconds. It is
+    // counted.
     if (event.silent) return;
     const weight = weightOf(event.record);
     if (weight !== null) log("session", { ...event.record, ...(weight === 1 ? {} : { standsFor: weight }) });

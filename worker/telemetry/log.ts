@@ -8,7 +8,9 @@ export interface LogOptions {
   readonly write: (line: string) => void;
 }
 
-/** The log of a process, by pino. `error` in the fields is written as type, message, code, stack and causes. */
+/**
+ * The log of a process, by pino. `error` in the fields is written as type, message, code, stack and causes.
+ */
 export function createLog({ level, write }: LogOptions): Log {
   const logger = pino(
     {

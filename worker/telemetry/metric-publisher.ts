@@ -13,8 +13,9 @@ export interface MetricPublisherOptions {
 export const METRICS_INTERVAL_MS = 60_000;
 
 /**
- * Writes metrics at a fixed rate until `signal` aborts, and once more then, for what was counted since. The rate does not
- * drift: an interval that grew by what a turn takes would leave a minute without a value now and then.
+ * Writes metrics at a fixed rate until `signal` aborts, and once more then, for what was counted since. The
+ * rate does not drift: an interval that grew by what a turn takes would leave a minute without a value now
+ * and then.
  */
 export async function publishMetrics(options: MetricPublisherOptions, signal: AbortSignal): Promise<void> {
   const { intervalMs, lines, write, now, monotonicNow, sleep } = options;

@@ -2,7 +2,10 @@
 export interface MetricRow {
   readonly name: string;
   readonly kind: "counter" | "gauge" | "histogram";
-  /** Every value of a label comes from a closed list or from the configuration; see `MAX_SERIES` for what does not. */
+  /**
+   * Every value of a label comes from a closed list or from the configuration; see `MAX_SERIES` for what does
+   * not.
+   */
   readonly labels: readonly string[];
   readonly help: string;
   /** Upper bounds of a histogram, rising; `+Inf` is added. */
@@ -17,11 +20,14 @@ export interface CloudWatchRow {
   readonly name: string;
   /** Only series with these label values. */
   readonly where?: Readonly<Record<string, string>>;
-  /** A metric `name_value` for each value of this label instead of one for all. What is not in the list is `other`. */
+  /**
+   * A metric `name_value` for each value of this label instead of one for all. What is not in the list is
+   * `other`.
+   */
   readonly by?: { readonly label: string; readonly values: readonly string[] };
   /**
-   * By how much a gauge rose since the last time: a lasting fault would keep an alarm on the gauge itself ringing, and
-   * hide every fault that comes later.
+   * By how much a gauge rose since the last time: a lasting fault would keep an alarm on the gauge itself
+   * ringing, and hide every fault that comes later.
    */
   readonly rise?: true;
 }
@@ -30,8 +36,9 @@ export type MetricTable = Readonly<Record<string, MetricRow>>;
 export type LabelsOf<Row extends MetricRow> = Readonly<Record<Row["labels"][number], string>>;
 
 /**
- * Counts for one Prometheus page. Our own, since the whole need is three kinds and one text format: a hundred lines
- * without a dependency, and an increment is one Map lookup (prom-client hashes an object of labels each time).
+ * Counts for one Prometheus page. Our own, since the whole need is three kinds and one text format: a hundred
+ * lines without a dependency, and an increment is one Map lookup (prom-client hashes an object of labels each
+ * time).
  */
 export interface MetricRegistry<Table extends MetricTable> {
   /** Adds to a counter. */
@@ -47,9 +54,9 @@ export interface MetricRegistry<Table extends MetricTable> {
 }
 
 /**
- * Series of one metric. A label can follow the settings (the MX host of a failed handshake) or a next hop's reply
- * codes; past this number everything new is counted under `other`, so that no client can fill memory or the
- * monitoring system.
+ * Series of one metric. A label can follow the settings (the MX host of a failed handshake) or a next hop's
+ * reply codes; past this number everything new is counted under `other`, so that no client can fill memory or
+ * the monitoring system.
  */
 export const MAX_SERIES = 500;
 

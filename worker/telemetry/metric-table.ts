@@ -12,14 +12,14 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 const LONG_SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800];
 
 /**
- * How long a next hop has taken no message before it counts as failing: senders try again after some minutes, and one that
- * is only busy takes a message in between.
+ * How long a next hop has taken no message before it counts as failing: senders try again after some minutes,
+ * and one that is only busy takes a message in between.
  */
 export const FAILING_AFTER_MS = 600_000;
 
 /**
- * Every metric that a worker shows on /metrics, and what CloudWatch gets of it. The one table of their names: the lines that
- * carry them to CloudWatch, the dashboard and the alarms of infra/ are made from it.
+ * Every metric that a worker shows on /metrics, and what CloudWatch gets of it. The one table of their names:
+ * the lines that carry them to CloudWatch, the dashboard and the alarms of infra/ are made from it.
  */
 export const METRICS = {
   buildInfo: {

@@ -1,4 +1,7 @@
-/** What decides whether a load balancer may send mail here. Never asks the store: fail static (semantics.md section 5). */
+/**
+ * What decides whether a load balancer may send mail here. Never asks the store: fail static (semantics.md
+ * section 5).
+ */
 export interface WorkerState {
   /** How many listeners are bound; all of them or none. */
   readonly listeners: number;

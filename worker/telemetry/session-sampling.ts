@@ -2,8 +2,8 @@ import type { SessionLogging } from "../config/config.ts";
 import type { SessionRecord } from "../event/session-record.ts";
 
 /**
- * Whether a person may have to look into a session. A verdict that `observe` let pass is one: its line is how an operator
- * finds senders that a stricter level would refuse.
+ * Whether a person may have to look into a session. A verdict that `observe` let pass is one: its line is how
+ * an operator finds senders that a stricter level would refuse.
  */
 export function hasProblem(record: SessionRecord): boolean {
   if (record.end !== "quit" && record.end !== "client-left") return true;
@@ -14,8 +14,8 @@ export function hasProblem(record: SessionRecord): boolean {
 }
 
 /**
- * Chooses the sessions that are logged: the number of sessions that a line stands for, or null for none. Every nth of
- * those without a problem, counted, so that a line's weight is exact.
+ * Chooses the sessions that are logged: the number of sessions that a line stands for, or null for none.
+ * Every nth of those without a problem, counted, so that a line's weight is exact.
  */
 export function createSessionSampling(logging: SessionLogging): (record: SessionRecord) => number | null {
   if (logging === "all") return () => 1;

@@ -34,8 +34,8 @@ export interface LoadedMaterial {
 }
 
 /**
- * Loads server certificates from the vault, each version once. Material that does not load leaves the version before it
- * in service.
+ * Loads server certificates from the vault, each version once. Material that does not load leaves the version
+ * before it in service.
  */
 export interface CertificateSource {
   /** The material to serve; null = none of this certificate ever loaded. Answers at once for what is held. */
@@ -50,14 +50,19 @@ export interface CertificateSourceOptions {
   readonly vault: Pick<KeyVault, "get">;
   readonly clock: Clock;
   readonly onEvent: EdgeEventSink;
-  /** Node's `ciphers`, with the security level that the contexts will have: what loads here must load there. */
+  /**
+   * Node's `ciphers`, with the security level that the contexts will have: what loads here must load there.
+   */
   readonly ciphers: string;
   /** How many certificates are held; each is 2 to 6 KB of PEM. */
   readonly capacity?: number;
 }
 
 const CAPACITY = 5_000;
-/** Material that did not load is tried again after this time: the vault may be back, and handshakes must not storm it. */
+/**
+ * Material that did not load is tried again after this time: the vault may be back, and handshakes must not
+ * storm it.
+ */
 const RETRY_AFTER_MS = 5_000;
 
 interface LoadProblem {
@@ -141,7 +146,10 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
   };
 }
 
-/** Failures of the versions that the settings name now: those of an earlier one, or of what was deleted, are over. */
+/**
+ * Failures of the versions that the settings name now: those of an earlier one, or of what was deleted, are
+ * over.
+ */
 function presentProblems(
   settings: Pick<Snapshot, "certificate">,
   failures: Iterable<Failure>,
@@ -168,7 +176,8 @@ export function describe(material: LoadedMaterial, problem: string | null): Serv
 /**
  * Checks that key pairs load as OpenSSL will load them.
  *
- * @throws when a key does not match its certificate, or either cannot be read. The error is not for logs: see `problemOf`.
+ * @throws when a key does not match its certificate, or either cannot be read. The error is not for logs: see
+ *   `problemOf`.
  */
 export function checkMaterial(
   { keys }: CertificateMaterial,

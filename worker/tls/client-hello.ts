@@ -12,7 +12,10 @@ export interface ClientHello {
 export interface BadHello {
   readonly kind: "bad";
   readonly why: "not-tls" | "malformed";
-  /** Description of the fatal alert that answers it (RFC 8446 section 6); null = the client sent an alert itself. */
+  /**
+   * Description of the fatal alert that answers it (RFC 8446 section 6); null = the client sent an alert
+   * itself.
+   */
   readonly alert: number | null;
 }
 
@@ -48,8 +51,9 @@ const notTls = (alert: number | null): BadHello => ({ kind: "bad", why: "not-tls
 const malformed = (alert: number): BadHello => ({ kind: "bad", why: "malformed", alert });
 
 /**
- * Reads one ClientHello (RFC 8446 section 4.1.2) from a byte stream in any number of pieces. It may span records and
- * segments: a post-quantum key share alone crosses one MSS. Each octet is looked at once, whatever the pieces.
+ * Reads one ClientHello (RFC 8446 section 4.1.2) from a byte stream in any number of pieces. It may span
+ * records and segments: a post-quantum key share alone crosses one MSS. Each octet is looked at once,
+ * whatever the pieces.
  */
 export class ClientHelloParser {
   readonly #header = Buffer.alloc(RECORD_HEADER_BYTES);
@@ -82,7 +86,10 @@ export class ClientHelloParser {
     return this.#total >= MAX_CLIENT_HELLO_BYTES ? malformed(ILLEGAL_PARAMETER) : MORE;
   }
 
-  /** Judges each octet of a record header as it comes, so that a client which waits for an answer is not waited for. */
+  /**
+   * Judges each octet of a record header as it comes, so that a client which waits for an answer is not
+   * waited for.
+   */
   #pushHeaderOctet(octet: number): ClientHelloResult | null {
     const place = this.#headerBytes;
     if (place === 0 && octet !== HANDSHAKE_RECORD)
@@ -193,7 +200,10 @@ function parseExtensions(bytes: Buffer, legacyVersion: number): ClientHello | nu
   return { serverName, newestVersion, groups };
 }
 
-/** RFC 6066 section 3, and like OpenSSL exactly one host_name. An empty one is taken, as OpenSSL takes it: it names no host. */
+/**
+ * RFC 6066 section 3, and like OpenSSL exactly one host_name. An empty one is taken, as OpenSSL takes it: it
+ * names no host.
+ */
 function parseServerName(data: Buffer): string | null {
   const window = new Window(data);
   const list = window.vector(2);

@@ -5,8 +5,8 @@ import type { DomainName } from "../../core/name/domain-name.ts";
 const VALID_DAYS = 365;
 
 /**
- * A self-signed certificate for an edge's own name, to be served where the settings name none: ECDSA for everyone, and RSA
- * beside it for senders that know nothing else.
+ * A self-signed certificate for an edge's own name, to be served where the settings name none: ECDSA for
+ * everyone, and RSA beside it for senders that know nothing else.
  */
 export async function makeOwnCertificate(name: DomainName, nowMs: number): Promise<NewCertificate> {
   const parts: NewCertificate[] = [];

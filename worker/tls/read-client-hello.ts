@@ -8,8 +8,9 @@ export type ClientHelloOutcome =
   | { readonly kind: "closed" };
 
 /**
- * Reads a ClientHello from a socket without another reader, and puts every byte back, so that a TLSSocket on top of it
- * finds the stream as it came. `done` is called once, in the tick of the last byte: nothing is lost if it wraps the socket at once.
+ * Reads a ClientHello from a socket without another reader, and puts every byte back, so that a TLSSocket on
+ * top of it finds the stream as it came. `done` is called once, in the tick of the last byte: nothing is lost
+ * if it wraps the socket at once.
  *
  * @param deadlineMs Absolute, from this call.
  */

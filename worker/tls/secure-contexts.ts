@@ -29,13 +29,15 @@ export interface ServingContext {
   readonly trustHash: string | null;
 }
 
-/** Certificates of the settings; a snapshot is one. Looked through only where there is no default certificate. */
+/**
+ * Certificates of the settings; a snapshot is one. Looked through only where there is no default certificate.
+ */
 export type Certificates = Pick<Snapshot, "certificates">;
 
 export interface SecureContexts {
   /**
-   * The context for a choice: the chosen certificate, else the default, else the first of `others` that loads; null = none.
-   * Answers at once for what is held.
+   * The context for a choice: the chosen certificate, else the default, else the first of `others` that
+   * loads; null = none. Answers at once for what is held.
    */
   get(choice: ContextChoice, others: Certificates): ServingContext | null | Promise<ServingContext | null>;
   /** Whether any of these, or the default certificate, can serve: without one STARTTLS is not offered. */
@@ -67,8 +69,8 @@ const CAPACITY = 5_000;
 const PREPARED = 1_000;
 
 /**
- * One context for each MX host, certificate version and trust, built at its first use and kept; never one for each
- * connection (1-2 ms). No context resumes a session.
+ * One context for each MX host, certificate version and trust, built at its first use and kept; never one for
+ * each connection (1-2 ms). No context resumes a session.
  */
 export function createSecureContexts(options: SecureContextsOptions): SecureContexts {
   const { source, defaultCertificate, onEvent, capacity = CAPACITY } = options;
@@ -97,7 +99,8 @@ export function createSecureContexts(options: SecureContextsOptions): SecureCont
       try {
         return { context: createContext(parts), trustHash: parts.trust.hash };
       } catch {
-        // Anchors or CRLs that do not load: the certificate serves on, the chain is judged after the handshake.
+        // Anchors or CRLs that do not load: the certificate serves on, the chain is judged after the
+        // handshake.
         onEvent({ kind: "context", outcome: "failed", cached: cache.size });
       }
     }

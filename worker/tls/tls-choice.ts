@@ -12,14 +12,17 @@ export interface TlsChoice {
   readonly host: DomainName | null;
   /** null = the edge's default certificate. */
   readonly certificate: CertificateRecord | null;
-  /** What the handshake verifies against and names in its CertificateRequest; null = no anchors, judged after the handshake. */
+  /**
+   * What the handshake verifies against and names in its CertificateRequest; null = no anchors, judged after
+   * the handshake.
+   */
   readonly trust: ResolvedTrust | null;
   readonly ask: boolean;
 }
 
 /**
- * Chooses by SNI what a handshake presents and asks for. Never fails: an absent, unknown or literal name gets the default
- * (MTA-STS and DANE clients rely on it).
+ * Chooses by SNI what a handshake presents and asks for. Never fails: an absent, unknown or literal name gets
+ * the default (MTA-STS and DANE clients rely on it).
  */
 export function chooseTls(
   situation: ListenerSituation,
@@ -80,8 +83,9 @@ function dedicatedCertificate(
 }
 
 /**
- * A trust goes into the handshake only when it is one for all who ask, and small: public roots would swell the
- * CertificateRequest from 0.9 to 12.7 KB, and with pins clients that choose by the list would send nothing.
+ * A trust goes into the handshake only when it is one for all who ask, and small: public roots would swell
+ * the CertificateRequest from 0.9 to 12.7 KB, and with pins clients that choose by the list would send
+ * nothing.
  */
 function handshakeTrust(
   snapshot: Snapshot,

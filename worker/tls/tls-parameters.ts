@@ -18,8 +18,8 @@ const TLS12_SUITES = [
 ].join(":");
 
 /**
- * Signatures in handshakes, by the edge and by clients: the default of OpenSSL at level 2 without SHA-1, SHA-224 and DSA
- * (RFC 9155, RFC 9325 section 4.1). `?` = only where this OpenSSL knows it.
+ * Signatures in handshakes, by the edge and by clients: the default of OpenSSL at level 2 without SHA-1,
+ * SHA-224 and DSA (RFC 9155, RFC 9325 section 4.1). `?` = only where this OpenSSL knows it.
  */
 const SIGNATURES = [
   "?mldsa65:?mldsa87:?mldsa44",
@@ -61,8 +61,8 @@ export function createEdgeContext(parts: EdgeContextParts): SecureContext {
     ciphers,
     ecdhCurve: groupList(clientCurves),
     sigalgs: SIGNATURES,
-    // A resumed session has no client certificate and says `authorized` (nodejs/node#35317). Without a context id,
-    // asking for a certificate cuts clients that come back with a session of old.
+    // A resumed session has no client certificate and says `authorized` (nodejs/node#35317). Without a
+    // context id, asking for a certificate cuts clients that come back with a session of old.
     secureOptions:
       constants.SSL_OP_NO_TICKET |
       constants.SSL_OP_NO_RENEGOTIATION |

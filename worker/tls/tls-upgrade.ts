@@ -50,8 +50,8 @@ export type UpgradeOutcome =
   | FailedHandshake;
 
 /**
- * Turns a plaintext socket without a reader into a TLS socket: reads the ClientHello, lets the caller choose by its name,
- * and makes the handshake. Calls `done` once.
+ * Turns a plaintext socket without a reader into a TLS socket: reads the ClientHello, lets the caller choose
+ * by its name, and makes the handshake. Calls `done` once.
  *
  * @returns a function that gives up at once, whatever the stage.
  */
@@ -141,14 +141,16 @@ class Upgrade {
     if (this.#over) return;
     if (this.#raw.destroyed) return this.#fail("closed");
     if (terms.serving === null) return this.#fail("other", { code: "NO_CERTIFICATE" });
-    // A connection may be half-open, a handshake may not. The raw socket emits `end` when its end came before this.
+    // A connection may be half-open, a handshake may not. The raw socket emits `end` when its end came before
+    // this.
     const onEnd = (): void => this.#fail("closed");
     this.#raw.once("end", onEnd);
     const socket = new TLSSocket(this.#raw, {
       isServer: true,
       secureContext: terms.serving.context,
       requestCert: terms.ask,
-      // Refusing here would show a TLS 1.3 client a bare alert after its handshake: we ask, record, and answer at RCPT.
+      // Refusing here would show a TLS 1.3 client a bare alert after its handshake: we ask, record, and
+      // answer at RCPT.
       rejectUnauthorized: false,
     });
     this.#secureSocket = socket;
@@ -175,7 +177,10 @@ class Upgrade {
 /** For the client to read the alert: closing with octets unread would reset the connection before. */
 const ALERT_LINGER_MS = 1_000;
 
-/** Ends a connection with a fatal alert in plaintext (RFC 8446 section 5.1: a record of TLS 1.2 before the version is known). */
+/**
+ * Ends a connection with a fatal alert in plaintext (RFC 8446 section 5.1: a record of TLS 1.2 before the
+ * version is known).
+ */
 function sayAlert(raw: Socket, description: number): void {
   raw.end(Buffer.from([21, 3, 3, 0, 2, 2, description]));
   raw.resume();
@@ -201,7 +206,10 @@ function factsOf(socket: TLSSocket, sni: DomainName | null, { serving, ask }: Ha
   };
 }
 
-/** A resumed session says `authorized` without a certificate (nodejs/node#35317): no certificate object, no identity. */
+/**
+ * A resumed session says `authorized` without a certificate (nodejs/node#35317): no certificate object, no
+ * identity.
+ */
 function peerOf(socket: TLSSocket, trustHash: string | null): PeerCertificate | null {
   if (socket.isSessionReused()) return null;
   const leaf = socket.getPeerX509Certificate();
@@ -215,7 +223,10 @@ function peerOf(socket: TLSSocket, trustHash: string | null): PeerCertificate | 
   return read === null ? null : { ...read, handshake: handshakeVerdict(socket, trustHash) };
 }
 
-/** OpenSSL's verdict lies on the handle alone, where tls.Server reads it too. Where it is not, nothing was verified. */
+/**
+ * OpenSSL's verdict lies on the handle alone, where tls.Server reads it too. Where it is not, nothing was
+ * verified.
+ */
 function handshakeVerdict(socket: TLSSocket, trustHash: string | null): HandshakeVerdict {
   const handle: unknown = Reflect.get(socket, "_handle");
   if (!hasVerifyError(handle)) return { trustHash: null, ok: false, code: "UNAVAILABLE" };

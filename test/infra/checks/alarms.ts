@@ -22,8 +22,8 @@ const ALARM = "cloudwatch/metricAlarm:MetricAlarm";
 const FILTER = "cloudwatch/logMetricFilter:LogMetricFilter";
 
 /**
- * Metrics of AWS's services and the set of dimensions that each is emitted with: an alarm on any other set never fires
- * and never says so. From AWS's pages "CloudWatch metrics" of each service.
+ * Metrics of AWS's services and the set of dimensions that each is emitted with: an alarm on any other set
+ * never fires and never says so. From AWS's pages "CloudWatch metrics" of each service.
  */
 const EMITTED: Readonly<Record<string, readonly string[]>> = {
   "AWS/NetworkELB HealthyHostCount": ["LoadBalancer", "TargetGroup"],

@@ -182,7 +182,8 @@ export const EDGE_CHECKS: Checks = {
     const image = stack.resources.find(({ type }) => type === "docker-build:index:Image")?.inputs;
     const path = textAt(image, "dockerfile", "location");
     const lines = readFileSync(path, "utf8").split("\n");
-    // ECS gives a volume to root alone, unless the image declares one there: then it takes over that folder's rights.
+    // ECS gives a volume to root alone, unless the image declares one there: then it takes over that folder's
+    // rights.
     expect(lines).toContain('VOLUME ["/tmp"]');
     expect(lines.some((line) => line.startsWith("USER 1000"))).toBe(true);
     // A second init would only warn that it is not the first.

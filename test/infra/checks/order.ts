@@ -2,7 +2,9 @@ import { expect } from "vitest";
 import type { Resource, Stack } from "../harness/stack.ts";
 import { allOf, at, type Checks, listAt, textAt } from "./stack-reader.ts";
 
-/** URNs of all that exists before a resource is created: Pulumi waits for dependencies of dependencies too. */
+/**
+ * URNs of all that exists before a resource is created: Pulumi waits for dependencies of dependencies too.
+ */
 function existingBefore(stack: Stack): (resource: Resource) => ReadonlySet<string> {
   const direct = new Map(stack.resources.map(({ urn, dependencies }) => [urn, dependencies]));
   const known = new Map<string, ReadonlySet<string>>();
@@ -42,8 +44,8 @@ const subnetsOf = ({ inputs }: Resource): readonly unknown[] =>
   listAt(inputs, "networkConfiguration", "subnets");
 
 /**
- * Orders that AWS asks for and that no input of the later resource shows: from AWS's pages of each service, and the
- * provider's page of each resource.
+ * Orders that AWS asks for and that no input of the later resource shows: from AWS's pages of each service,
+ * and the provider's page of each resource.
  */
 const ORDERS: Readonly<Record<string, Order>> = {
   // CreateService: "The target group … does not have an associated load balancer".
@@ -53,7 +55,8 @@ const ORDERS: Readonly<Record<string, Order>> = {
     isPair: (service, { inputs }) =>
       targetGroupsOf(service).includes(at(inputs, "defaultActions", 0, "targetGroupArn")),
   },
-  // CreateService: "The capacity provider strategy cannot contain a capacity provider that is not associated".
+  // CreateService: "The capacity provider strategy cannot contain a capacity provider that is not
+  // associated".
   "a service is created after its cluster has its capacity providers": {
     later: "ecs/service:Service",
     earlier: "ecs/clusterCapacityProviders:ClusterCapacityProviders",
@@ -62,7 +65,8 @@ const ORDERS: Readonly<Record<string, Order>> = {
         listAt(providers, "capacityProviders").includes(at(strategy, "capacityProvider")),
       ),
   },
-  // A task that can neither fetch its image nor be asked for its health trips the deployment's circuit breaker.
+  // A task that can neither fetch its image nor be asked for its health trips the deployment's circuit
+  // breaker.
   "a service is created after the rules that admit its health checks": {
     later: "ecs/service:Service",
     earlier: "vpc/securityGroupIngressRule:SecurityGroupIngressRule",
@@ -115,7 +119,9 @@ function textsIn(value: unknown): readonly string[] {
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
 
-/** What others may name a resource by: its id, and its physical name where that is more than a common word. */
+/**
+ * What others may name a resource by: its id, and its physical name where that is more than a common word.
+ */
 function namesOf({ type, name, inputs }: Resource): readonly string[] {
   const physical = type === "aws:s3/bucket:Bucket" ? inputs["bucket"] : inputs["name"];
   const isTelling = typeof physical === "string" && /^(?:\/|postern-)/u.test(physical);

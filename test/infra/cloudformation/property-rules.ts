@@ -2,7 +2,9 @@
 
 export type Properties = Readonly<Record<string, unknown>>;
 
-/** What becomes of one input: another name, properties made of it, or null for what the provider alone knows. */
+/**
+ * What becomes of one input: another name, properties made of it, or null for what the provider alone knows.
+ */
 export type Rule = string | null | ((value: unknown) => Properties);
 export type Rules = Readonly<Record<string, Rule>>;
 

@@ -93,7 +93,10 @@ const awsvpc = (value: unknown): Properties => ({
   },
 });
 
-/** Every type of AWS that is translated. A property that CloudFormation does not know is a finding of cfn-lint. */
+/**
+ * Every type of AWS that is translated. A property that CloudFormation does not know is a finding of
+ * cfn-lint.
+ */
 export const TRANSLATIONS: Readonly<Record<string, Translation>> = {
   "acm/certificate:Certificate": { type: "AWS::CertificateManager::Certificate" },
   "apigatewayv2/api:Api": { type: "AWS::ApiGatewayV2::Api" },

@@ -25,8 +25,8 @@ export class Untranslated extends Error {
 const logicalName = (name: string): string => name.replaceAll(/[^A-Za-z0-9]/gu, "");
 
 /**
- * The resources of a stack that AWS would make, as a CloudFormation template: for linters that know AWS's own schemas.
- * Nothing is deployed by it.
+ * The resources of a stack that AWS would make, as a CloudFormation template: for linters that know AWS's own
+ * schemas. Nothing is deployed by it.
  *
  * @throws Untranslated
  */

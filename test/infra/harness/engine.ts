@@ -4,8 +4,8 @@ import { PLATFORM } from "./program.ts";
 import type { Resource, Stack } from "./stack.ts";
 
 /**
- * Stands in for Pulumi's engine and the AWS provider: takes every resource down, and answers with what AWS would have
- * chosen (ARNs, names). It judges nothing: no quotas, no IAM, no plan.
+ * Stands in for Pulumi's engine and the AWS provider: takes every resource down, and answers with what AWS
+ * would have chosen (ARNs, names). It judges nothing: no quotas, no IAM, no plan.
  */
 
 export const ACCOUNT = "123456789012";
@@ -62,7 +62,10 @@ export interface World {
   /** What the parameter store holds, by name. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly impairedZone: string | null;
-  /** The provider answers as for a service that ECS has rolled back: steady, with the task definition of before. */
+  /**
+   * The provider answers as for a service that ECS has rolled back: steady, with the task definition of
+   * before.
+   */
   readonly rollsBack: boolean;
 }
 
@@ -109,8 +112,8 @@ type Requested = Pick<Resource, "urn" | "dependencies" | "isProtected" | "isReta
 const READ_ONLY: Requested = { urn: "", dependencies: [], isProtected: false, isRetained: false };
 
 /**
- * The mock monitor puts the stack's type into the name of every child, where the engine leaves it out and SST reads it;
- * and it does not tell what a resource is protected from and waits for.
+ * The mock monitor puts the stack's type into the name of every child, where the engine leaves it out and SST
+ * reads it; and it does not tell what a resource is protected from and waits for.
  */
 function patchMonitor(
   monitor: MockMonitor,

@@ -6,9 +6,10 @@ import { build, type BuildOptions, type Plugin } from "esbuild";
 import type { Patch, Stack } from "./stack.ts";
 
 /**
- * Makes of sst.config.ts what the `sst` binary makes of it: a program that evaluates `app()`, and one that calls `run()`
- * with SST's globals. The binary writes the globals into each file; here they are globals of the process, which the same
- * free names find. Its templates were read from SST's source (pkg/js, pkg/project).
+ * Makes of sst.config.ts what the `sst` binary makes of it: a program that evaluates `app()`, and one that
+ * calls `run()` with SST's globals. The binary writes the globals into each file; here they are globals of
+ * the process, which the same free names find. Its templates were read from SST's source (pkg/js,
+ * pkg/project).
  */
 
 export const ROOT = join(import.meta.dirname, "../../..");

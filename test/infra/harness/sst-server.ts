@@ -81,8 +81,8 @@ interface BuiltHandler {
 }
 
 /**
- * What the binary answers for code that is bundled already: where it is. `really` makes the bundle, and finds the export
- * in it; else there is an empty folder.
+ * What the binary answers for code that is bundled already: where it is. `really` makes the bundle, and finds
+ * the export in it; else there is an empty folder.
  */
 async function buildHandler(
   { functionID, bundle, handler }: BuildInput,

@@ -1,4 +1,7 @@
-/** A resource as the program registered it with Pulumi: its inputs after all outputs were known, secrets unwrapped. */
+/**
+ * A resource as the program registered it with Pulumi: its inputs after all outputs were known, secrets
+ * unwrapped.
+ */
 export interface Resource {
   /** Pulumi's type, such as `aws:s3/bucket:Bucket`. */
   readonly type: string;

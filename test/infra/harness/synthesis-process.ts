@@ -5,14 +5,17 @@ import { startSstServer } from "./sst-server.ts";
 import type { Stack, SynthesisOptions } from "./stack.ts";
 
 /**
- * Syntheses one after the other: their options as a JSON list in the first argument, their stacks on file descriptor 3, a
- * line each. The first that fails ends the process.
+ * Syntheses one after the other: their options as a JSON list in the first argument, their stacks on file
+ * descriptor 3, a line each. The first that fails ends the process.
  */
 
 const ANSWER_FD = 3;
 /** For one synthesis, on a machine that does other things too. */
 const GIVE_UP_MS = 120_000;
-/** An error of one resource leaves others waiting without end; those that fail at the same moment are reported too. */
+/**
+ * An error of one resource leaves others waiting without end; those that fail at the same moment are reported
+ * too.
+ */
 const LAST_WORDS_MS = 200;
 
 async function synthesise(platform: Platform, options: SynthesisOptions): Promise<Stack> {

@@ -15,8 +15,8 @@ class SynthesisFailed extends Error {
 }
 
 /**
- * Runs sst.config.ts against SST's own components with Pulumi's engine replaced, in a separate process: Pulumi and SST
- * keep what they know in globals.
+ * Runs sst.config.ts against SST's own components with Pulumi's engine replaced, in a separate process:
+ * Pulumi and SST keep what they know in globals.
  *
  * @throws SynthesisFailed
  */

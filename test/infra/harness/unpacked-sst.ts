@@ -8,8 +8,8 @@ declare module "vitest" {
 }
 
 /**
- * Says once that SST is not unpacked here; the tests of infra/ are then skipped. With `POSTERN_INFRA=required`, as in
- * `npm run test:infra` and in CI, it is unpacked first.
+ * Says once that SST is not unpacked here; the tests of infra/ are then skipped. With
+ * `POSTERN_INFRA=required`, as in `npm run test:infra` and in CI, it is unpacked first.
  */
 export function setup(project: TestProject): void {
   if (!isUnpacked() && process.env["POSTERN_INFRA"] === "required") unpack();

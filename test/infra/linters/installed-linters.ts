@@ -8,7 +8,10 @@ declare module "vitest" {
   }
 }
 
-/** Installs the linters of infra/ where `POSTERN_INFRA=required` asks for them; elsewhere takes what is installed. */
+/**
+ * Installs the linters of infra/ where `POSTERN_INFRA=required` asks for them; elsewhere takes what is
+ * installed.
+ */
 export async function setup(project: TestProject): Promise<void> {
   const isRequired = process.env["POSTERN_INFRA"] === "required";
   const python = isRequired ? await installLinters() : await installedLinters();

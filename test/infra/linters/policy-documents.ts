@@ -47,7 +47,9 @@ function ofRole({ name, inputs }: Resource): readonly PolicyDocument[] {
   ];
 }
 
-/** As the AWS provider renders it, where the harness keeps lists: one value as a text, any principal as `*`. */
+/**
+ * As the AWS provider renders it, where the harness keeps lists: one value as a text, any principal as `*`.
+ */
 function rendered(policy: unknown, added: Members = {}): object {
   const document = (typeof policy === "string" ? JSON.parse(policy) : policy) as Members;
   const statements = listAt(document, "Statement").map((statement) => {

@@ -11,7 +11,9 @@ const REQUIREMENTS = join(import.meta.dirname, "requirements.txt");
 const PROGRAM = join(import.meta.dirname, "lint_policies.py");
 const INSTALL = { what: "the linters of infra/", pins: [REQUIREMENTS] };
 
-/** cfn-lint and parliament, fetched once for each pinned set of versions. @returns the Python that has them. */
+/**
+ * cfn-lint and parliament, fetched once for each pinned set of versions. @returns the Python that has them.
+ */
 export const installLinters = async (): Promise<string> =>
   venvPython(await installOnce(INSTALL, (home, step) => installVenv(home, REQUIREMENTS, step)));
 
@@ -21,7 +23,9 @@ export async function installedLinters(): Promise<string | null> {
   return isComplete ? venvPython(home) : null;
 }
 
-/** Errors and warnings of cfn-lint, by the names of the templates. One run for all: it reads its schemas once. */
+/**
+ * Errors and warnings of cfn-lint, by the names of the templates. One run for all: it reads its schemas once.
+ */
 export async function lintTemplates(
   python: string,
   templates: ReadonlyMap<string, Template>,

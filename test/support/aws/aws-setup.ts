@@ -12,8 +12,9 @@ declare module "vitest" {
 }
 
 /**
- * Starts what test/aws talks to. `POSTERN_AWS` says what that is: `emulators`, which are installed and started here, and a
- * run without them fails; `given`, whatever the SDK's own `AWS_*` variables name, an account too; unset, nothing.
+ * Starts what test/aws talks to. `POSTERN_AWS` says what that is: `emulators`, which are installed and
+ * started here, and a run without them fails; `given`, whatever the SDK's own `AWS_*` variables name, an
+ * account too; unset, nothing.
  */
 export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const wanted = process.env["POSTERN_AWS"] ?? "";

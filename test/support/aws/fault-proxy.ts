@@ -52,7 +52,9 @@ export interface FaultProxy {
 
 const PASS: Fault = { kind: "pass" };
 
-/** Stands between the SDK and what answers at `target`, and makes the faults that this never makes by itself. */
+/**
+ * Stands between the SDK and what answers at `target`, and makes the faults that this never makes by itself.
+ */
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const seen: SeenRequest[] = [];
   const next = new Map<string, Fault[]>();

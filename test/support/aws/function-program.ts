@@ -1,8 +1,8 @@
 import { pathToFileURL } from "node:url";
 
 /**
- * A bundled function as a process: events come as messages and answers go as messages, one for each. Started with the path
- * of the bundle, and by how many milliseconds its clock is ahead.
+ * A bundled function as a process: events come as messages and answers go as messages, one for each. Started
+ * with the path of the bundle, and by how many milliseconds its clock is ahead.
  */
 
 interface Call {

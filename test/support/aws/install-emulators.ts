@@ -15,8 +15,8 @@ const POM = join(EMULATORS, "pom.xml");
 const REQUIREMENTS = join(EMULATORS, "requirements.txt");
 
 /**
- * Fetches both emulators once for each pinned set of versions, outside of the repository. Needs `mvn` (with a JDK) and
- * `python3` with venv.
+ * Fetches both emulators once for each pinned set of versions, outside of the repository. Needs `mvn` (with a
+ * JDK) and `python3` with venv.
  */
 export async function installEmulators(): Promise<InstalledEmulators> {
   const install = { what: "the emulators for AWS", pins: [POM, REQUIREMENTS] };

@@ -25,7 +25,9 @@ const FROM_CLIENT = { first: proxyV2({ payload: addressBlock("192.0.2.7", 40_000
 /** Nothing listens there. */
 const AWAY = { AWS_ENDPOINT_URL_DYNAMODB: "http://127.0.0.1:9" };
 
-/** The whole product on AWS's side: functions and worker as they are deployed, on engines that stand for AWS. */
+/**
+ * The whole product on AWS's side: functions and worker as they are deployed, on engines that stand for AWS.
+ */
 export class ProductOnAws {
   readonly worker: WorkerProcess;
   readonly #api: FunctionProcess;

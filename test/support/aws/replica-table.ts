@@ -15,7 +15,9 @@ export interface ItemChange {
   readonly item: Item | null;
 }
 
-/** What stands between two replicas of a global table: each item by itself, in the order that a test chooses. */
+/**
+ * What stands between two replicas of a global table: each item by itself, in the order that a test chooses.
+ */
 export interface Replication {
   /** What has changed in the source since the last call. */
   take(): Promise<readonly ItemChange[]>;

@@ -18,7 +18,10 @@ interface Running {
 
 const START_LIMIT_MS = 60_000;
 
-/** DynamoDB Local and moto on free ports of the loopback interface. Both end with this process, however that ends. */
+/**
+ * DynamoDB Local and moto on free ports of the loopback interface. Both end with this process, however that
+ * ends.
+ */
 export async function startEmulators(): Promise<RunningEmulators> {
   const installed = await installEmulators();
   const [dynamoDb, moto] = await Promise.all([startDynamoDb(installed), startMoto(installed)]);
@@ -45,7 +48,8 @@ const startDynamoDb = ({ jars }: InstalledEmulators): Promise<Running> =>
     `-Djava.io.tmpdir=${tmpdir()}`,
     "-XX:-UsePerfData",
     "-Xmx1g",
-    // A test's minute is too short for the optimising compiler to be worth its work: the first hundred transactions take half the time.
+    // A test's minute is too short for the optimising compiler to be worth its work: the first hundred
+    // transactions take half the time.
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
     "-cp",

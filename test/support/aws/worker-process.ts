@@ -38,7 +38,9 @@ export class WorkerProcess {
   #log = "";
   #errors = "";
 
-  /** @param program the bundle, or a function that starts what runs it elsewhere, with a separate environment. */
+  /**
+   * @param program the bundle, or a function that starts what runs it elsewhere, with a separate environment.
+   */
   constructor(program: Bundle | (() => ChildProcess), environment: Readonly<Record<string, string>> = {}) {
     this.#directory = mkdtempSync(join(tmpdir(), "postern-task-"));
     this.child =

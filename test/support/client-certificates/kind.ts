@@ -21,7 +21,10 @@ export interface ClientCertificateKind {
   readonly purpose: "clientAuth" | "serverAuth" | "none" | null;
   /** Row 8: what a name list is compared with. */
   readonly dnsNames: readonly string[];
-  /** Whether a TLS handshake under this trust says OK: it asks for clientAuth. null = it hangs on OpenSSL's order. */
+  /**
+   * Whether a TLS handshake under this trust says OK: it asks for clientAuth. null = it hangs on OpenSSL's
+   * order.
+   */
   readonly handshakeOk: boolean | null;
 }
 
@@ -42,7 +45,9 @@ export interface Present {
   readonly stores?: readonly TrustStorePem[];
   /** Default: NAME. */
   readonly dnsNames?: readonly string[];
-  /** Where Node's TLS says something else than `openssl verify` for clientAuth; the reason stands beside it. */
+  /**
+   * Where Node's TLS says something else than `openssl verify` for clientAuth; the reason stands beside it.
+   */
   readonly handshakeOk?: boolean | null;
 }
 

@@ -26,7 +26,10 @@ const dns = (...names: readonly string[]): IssuedCertificate => withSan(...names
 /** A subject whose text would look like a finding of `openssl verify`, if it could start a line. */
 const FORGED_FINDING = "x\nerror 26 at 0 depth lookup: unsuitable certificate purpose\n/: OK\n";
 
-/** Names in every form, and subjects that try to be something else. All are good certificates of the CA but one. */
+/**
+ * Names in every form, and subjects that try to be something else. All are good certificates of the CA but
+ * one.
+ */
 export const nameKinds = (): readonly ClientCertificateKind[] => [
   good("two names", { leaf: dns(NAME, "b.example"), dnsNames: [NAME, "b.example"] }),
   good("a name in upper case", { leaf: dns("Client.EXAMPLE") }),

@@ -18,7 +18,10 @@ interface ItemRequest extends Members {
 
 const SINGLE: ReadonlySet<string> = new Set(["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"]);
 
-/** Which permission each member of a transaction needs (transaction-apis-iam.html of DynamoDB's developer guide). */
+/**
+ * Which permission each member of a transaction needs (transaction-apis-iam.html of DynamoDB's developer
+ * guide).
+ */
 const IN_TRANSACTION: Readonly<Record<string, string>> = {
   Get: "GetItem",
   Put: "PutItem",

@@ -147,7 +147,10 @@ function keyArnOf({ arn }: AwsRequest, id: string): string {
   return arn("kms", `key/${id}`);
 }
 
-/** S3 asks KMS with the object's ARN as context; with a Bucket Key it is the bucket's, and the key is checked before it is used. */
+/**
+ * S3 asks KMS with the object's ARN as context; with a Bucket Key it is the bucket's, and the key is checked
+ * before it is used.
+ */
 function keyAsks(
   { common, region }: AwsRequest,
   { bucketArn, objectArn }: Place,

@@ -1,8 +1,8 @@
 import { type Condition, matches, Unmapped } from "./policy.ts";
 
 /**
- * Facts of a request by condition key, in lower case. null = the key is known and the request has no value for it. A key
- * that ends in `/` declares a family such as `aws:resourcetag/`: its other members are absent.
+ * Facts of a request by condition key, in lower case. null = the key is known and the request has no value
+ * for it. A key that ends in `/` declares a family such as `aws:resourcetag/`: its other members are absent.
  */
 export type Context = Readonly<Record<string, string | readonly string[] | null>>;
 

@@ -59,7 +59,9 @@ export const bucketEncryption = (stack: Stack): ReadonlyMap<string, Encryption> 
     ),
   );
 
-/** A service of AWS that takes a role, and what it asks for in the role's name before or beside our programs. */
+/**
+ * A service of AWS that takes a role, and what it asks for in the role's name before or beside our programs.
+ */
 export interface ServiceUse {
   readonly role: string;
   readonly service: string;

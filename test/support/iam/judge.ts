@@ -32,7 +32,10 @@ const grantsOf = (statement: Statement): readonly Grant[] =>
     statement.resources.map((resource) => ({ statement, action, resource })),
   );
 
-/** `ofResources`: policies of resources, of which the denials alone count: within the account a role needs its own grants. */
+/**
+ * `ofResources`: policies of resources, of which the denials alone count: within the account a role needs its
+ * own grants.
+ */
 export const rightsOf = (ofRole: readonly Statement[], ofResources: readonly Statement[]): Rights => ({
   grants: ofRole.filter(({ effect }) => effect === "Allow").flatMap(grantsOf),
   denials: [...ofRole, ...ofResources].filter(({ effect }) => effect === "Deny"),
@@ -55,8 +58,8 @@ const holds = ({ conditions }: Statement, { context }: Ask): boolean =>
   conditions.every((condition) => conditionHolds(condition, context));
 
 /**
- * Grants that no request needs: taken away, each leaves everything allowed that was. Where two grants allow the same, neither
- * is needed.
+ * Grants that no request needs: taken away, each leaves everything allowed that was. Where two grants allow
+ * the same, neither is needed.
  */
 export function unneeded(asks: readonly Ask[], rights: Rights): readonly Grant[] {
   const needed = new Set(

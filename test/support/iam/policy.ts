@@ -14,7 +14,10 @@ export interface Statement {
   readonly conditions: readonly Condition[];
 }
 
-/** Part of a policy or of a request whose meaning is not known here: an error, since neither answer would be right. */
+/**
+ * Part of a policy or of a request whose meaning is not known here: an error, since neither answer would be
+ * right.
+ */
 export class Unmapped extends Error {
   override readonly name = "Unmapped";
 }

@@ -18,8 +18,9 @@ export type Container = z.output<typeof containerSchema>;
 export const parseContainer = (container: unknown): Container => containerSchema.parse(container);
 
 /**
- * Namespaces of a container, but for the network's: the test talks to it over loopback. Everything is mounted in the namespace
- * and is gone with its last process. A volume takes over the rights of the folder that the image declares as one, as on ECS.
+ * Namespaces of a container, but for the network's: the test talks to it over loopback. Everything is mounted
+ * in the namespace and is gone with its last process. A volume takes over the rights of the folder that the
+ * image declares as one, as on ECS.
  */
 const TASK_SCRIPT = `
 set -eu

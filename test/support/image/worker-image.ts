@@ -30,8 +30,8 @@ const configSchema = z.object({
 const inspectedSchema = z.object({ Docker: z.object({ config: configSchema }) });
 
 /**
- * Builds worker/Dockerfile itself, without a Docker daemon and without a registry of images. Debian with the running Node and npm
- * stands in for the Dockerfile's base, which is on such a registry (docs/adr/0014).
+ * Builds worker/Dockerfile itself, without a Docker daemon and without a registry of images. Debian with the
+ * running Node and npm stands in for the Dockerfile's base, which is on such a registry (docs/adr/0014).
  */
 export async function buildWorkerImage(): Promise<WorkerImage> {
   const directory = mkdtempSync(join(tmpdir(), "postern-image-"));
@@ -106,7 +106,10 @@ async function buildOn(standIn: string, directory: string): Promise<void> {
   );
 }
 
-/** What this machine's npm knows of its registry, and what it has downloaded already; nothing of it is in the image. */
+/**
+ * What this machine's npm knows of its registry, and what it has downloaded already; nothing of it is in the
+ * image.
+ */
 async function npmVolumes(directory: string): Promise<readonly string[]> {
   const setting = (name: string): Promise<string> => output("npm", "config", "get", name);
   const [cache, userConfig, registry] = await Promise.all([

@@ -7,7 +7,9 @@ export function atTheEnd(ending: Ending): void {
   endings.push(ending);
 }
 
-/** Ends all of it, the last started first; for `afterAll`. Throws what went wrong when everything has ended. */
+/**
+ * Ends all of it, the last started first; for `afterAll`. Throws what went wrong when everything has ended.
+ */
 export async function endEverything(): Promise<void> {
   const failures: unknown[] = [];
   for (const ending of endings.splice(0).toReversed()) {

@@ -26,12 +26,16 @@ declare module "vitest" {
 
 const CACHE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "postern-tests");
 
-/** Where Debian puts what only root is meant to run, and where `.ci/run` unpacks Exim, which Debian has instead of Postfix only. */
+/**
+ * Where Debian puts what only root is meant to run, and where `.ci/run` unpacks Exim, which Debian has
+ * instead of Postfix only.
+ */
 const SYSTEM_DIRECTORIES = ["/usr/sbin", "/sbin", join(CACHE, "exim/usr/sbin")];
 
 /**
- * Says once which programs are not installed here; their tests are then skipped. With `POSTERN_PEERS=required`, as in CI,
- * an absent program fails the run instead: a suite that skips what it is for must not look green.
+ * Says once which programs are not installed here; their tests are then skipped. With
+ * `POSTERN_PEERS=required`, as in CI, an absent program fails the run instead: a suite that skips what it is
+ * for must not look green.
  */
 export async function setup(project: TestProject): Promise<void> {
   const programs = PEERS.filter((peer) => !isInstalled(peer));

@@ -28,7 +28,10 @@ export interface PostfixOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** A Postfix of our own: configuration, queue and log in one temporary directory, no port unless `services` names one. */
+/**
+ * A Postfix of our own: configuration, queue and log in one temporary directory, no port unless `services`
+ * names one.
+ */
 export interface Postfix {
   readonly directory: string;
   /** Hands a message to `sendmail`; it is in the queue when this resolves. */
@@ -42,7 +45,9 @@ export interface Postfix {
   readonly stop: () => Promise<void>;
 }
 
-/** Postfix's own daemons, without chroot. A queue without listeners: smtpd only where an instance asks for it. */
+/**
+ * Postfix's own daemons, without chroot. A queue without listeners: smtpd only where an instance asks for it.
+ */
 const SERVICES = [
   "pickup    unix  n - n 60 1 pickup",
   "cleanup   unix  n - n -  0 cleanup",
@@ -212,7 +217,10 @@ function collect(child: ChildProcess): () => string {
   return () => text;
 }
 
-/** `abort` signals the master and all its daemons, which run in sessions of their own, and waits for the master. */
+/**
+ * `abort` signals the master and all its daemons, which run in sessions of their own, and waits for the
+ * master.
+ */
 async function stop(master: ChildProcess, directory: string): Promise<void> {
   if (master.exitCode === null && master.signalCode === null) {
     const closed = once(master, "close");

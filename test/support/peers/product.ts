@@ -20,14 +20,19 @@ export interface ApiAnswer {
   readonly body: unknown;
 }
 
-/** The real product as a child process: API and worker on free ports, everything it keeps in a separate directory. */
+/**
+ * The real product as a child process: API and worker on free ports, everything it keeps in a separate
+ * directory.
+ */
 export interface Product {
   readonly pid: number;
   readonly dataDir: string;
   /** Of the shared listener. */
   readonly smtpPort: number;
   readonly healthUrl: string;
-  /** Sends JSON to the API with the operator's token; `change` is for what is there, whatever its revision. */
+  /**
+   * Sends JSON to the API with the operator's token; `change` is for what is there, whatever its revision.
+   */
   readonly api: (method: string, path: string, body?: unknown) => Promise<ApiAnswer>;
   readonly change: (method: string, path: string, body: unknown) => Promise<ApiAnswer>;
   /** Creates a domain; the edge enforces it when this resolves. Throws when the API refuses. */

@@ -36,8 +36,8 @@ export interface SClientAnswer {
 const FLAG = { "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3" } as const;
 
 /**
- * Speaks SMTP over STARTTLS through `openssl s_client`: each line is sent when the reply to the one before has come.
- * The process has ended when this resolves.
+ * Speaks SMTP over STARTTLS through `openssl s_client`: each line is sent when the reply to the one before
+ * has come. The process has ended when this resolves.
  */
 export async function sClient(options: SClientOptions, lines: readonly Line[]): Promise<SClientAnswer> {
   const directory = mkdtempSync(join(tmpdir(), "postern-s-client-"));

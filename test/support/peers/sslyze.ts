@@ -5,7 +5,10 @@ const REQUIREMENTS = join(import.meta.dirname, "../../peers/sslyze/requirements.
 const INSTALL = { what: "sslyze", pins: [REQUIREMENTS] };
 const programIn = (home: string): string => join(home, "venv/bin/sslyze");
 
-/** Fetched once for each pinned set of versions, outside of the repository; needs `python3` with venv. @returns the program. */
+/**
+ * Fetched once for each pinned set of versions, outside of the repository; needs `python3` with venv.
+ * @returns the program.
+ */
 export const installSslyze = async (): Promise<string> =>
   programIn(await installOnce(INSTALL, (home, step) => installVenv(home, REQUIREMENTS, step)));
 

@@ -23,7 +23,9 @@ export interface SwaksOptions {
 export interface SwaksAnswer {
   /** 0 = sent to all; swaks documents the others (24: no RCPT accepted, 29: TLS was not to be had). */
   readonly exitCode: number;
-  /** The whole dialog: `<- ` and `<~ ` is the server in plaintext and TLS, `<**` and `<~*` marks a refusal. */
+  /**
+   * The whole dialog: `<- ` and `<~ ` is the server in plaintext and TLS, `<**` and `<~*` marks a refusal.
+   */
   readonly transcript: string;
 }
 

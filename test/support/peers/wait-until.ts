@@ -9,7 +9,10 @@ export interface WaitOptions {
 
 const STEP_MS = 50;
 
-/** After this a wait is taken for hung. No claim about speed: a busy machine takes ten times as long as a quiet one. */
+/**
+ * After this a wait is taken for hung. No claim about speed: a busy machine takes ten times as long as a
+ * quiet one.
+ */
 const PATIENCE_MS = 120_000;
 
 /** Asks a process that sends no events until it gives an answer other than undefined. */
