@@ -49,10 +49,7 @@ export interface ConversationParts {
 /** For the last reply of a session that a drain cuts, in case the client does not read it. */
 const CUT_LINGER_MS = 100;
 
-/**
- * Takes turns with one client: counts its commands, writes the session's answers, and ends at limits and
- * drains.
- */
+/** Takes turns with one client: counts its commands, writes the answers, and ends at limits and drains. */
 export class Conversation implements RunningSession {
   readonly session: Session;
   readonly limits: Limits;
@@ -241,10 +238,7 @@ export class Conversation implements RunningSession {
     this.#prompt.stop();
   }
 
-  /**
-   * The connection has closed. A message that came whole may still be on its way: it is not lost, and the
-   * record has it.
-   */
+  /** The connection has closed. A whole message may still be on its way, and the record has it. */
   async closed(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
