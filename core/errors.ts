@@ -105,7 +105,7 @@ export class ConditionMissing extends Error {
 
 /**
  * Another write took the revision that this one was validated against. Nothing was stored.
- * Inside the product only: writers read, validate and try again (core/store/write.ts).
+ * Inside the product only: writers read, validate and try again (core/store/commit-with-retry.ts).
  */
 export class Contention extends Error {
   override readonly name = "Contention";

@@ -11,7 +11,7 @@ export interface CallLimits {
   readonly tryMs: number;
 }
 
-/** A write is tried for 10 s in all (core/store/write.ts); a Lambda function has 30 s. */
+/** A write is tried for 10 s in all (core/store/commit-with-retry.ts); a Lambda function has 30 s. */
 const LIMITS: CallLimits = { deadlineMs: 8_000, tryMs: 3_000 };
 const BACKOFF: Backoff = { firstMs: 25, maxMs: 1_000 };
 

@@ -7,7 +7,7 @@ import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unrea
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { checkHostsCovered } from "./record-rules.ts";
+import { checkHostsCovered } from "./reference-rules.ts";
 import { OwnRecords, readable, type RecordAccess, type RecordTarget, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Page, PageRequest, Store } from "../store/store.ts";

@@ -35,7 +35,7 @@ import { checkCidr, checkNextHop, checkPin, checkTimestamp, PATTERNS } from "./t
  * What an operator may write of a domain, with the defaults of semantics.md section 1. Only whole documents
  * pass through here, never a patch: a schema with defaults would set back what a patch leaves out.
  *
- * Counts are not limited here but in rules.ts, since a cap is answered 422 and a format 400.
+ * Counts are not limited here but in domain-rules.ts, since a cap is answered 422 and a format 400.
  */
 
 const list = <T extends z.ZodType<string>>(item: T, cap: number) => distinct(item, cap).default([]);

@@ -24,7 +24,7 @@ import { cannotBeRead, readStored, saysTheSame, type Stored } from "./record-wri
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Planned, Unchanged } from "../store/queued-write.ts";
 import type { Commit, DomainWithHosts, Page, PageRequest } from "../store/store.ts";
-import { commitWithRetry } from "../store/write.ts";
+import { commitWithRetry } from "../store/commit-with-retry.ts";
 import { readHostsOf, readReferences } from "./surroundings.ts";
 import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
 

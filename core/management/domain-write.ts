@@ -8,8 +8,8 @@ import { CAPS } from "../limits.ts";
 import type { DomainRecord, DomainSettings } from "../record/domain.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import { type NamedHosts, plannedOf, planWrite, readHosts, type WritePlan } from "./plan-write.ts";
-import { isOperatorHost, referenceIssues } from "./record-rules.ts";
-import { expiredExceptionIssues, settingsIssues } from "./rules.ts";
+import { isOperatorHost, referenceIssues } from "./reference-rules.ts";
+import { expiredExceptionIssues, settingsIssues } from "./domain-rules.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Planned } from "../store/queued-write.ts";
 import {

@@ -1,11 +1,11 @@
+import { allowedNameAccepts } from "../name/domain-name.ts";
 import { ending, type Warning, warning } from "./warning.ts";
 import { withException } from "../policy/exception.ts";
 import { mailboxKey } from "../name/mailbox.ts";
-import { allowedNameAccepts } from "../policy/allowed-client-names.ts";
 import { isInForce } from "../snapshot/domain-group.ts";
 import { type DomainRecord, TLS_LEVELS, type TlsException } from "../record/domain.ts";
-import { nothingVouches } from "./record-rules.ts";
-import { hasNoTrust } from "./rules.ts";
+import { nothingVouches } from "./reference-rules.ts";
+import { hasNoTrust } from "./domain-rules.ts";
 import { isSubnetOf } from "../name/network.ts";
 import type { Surroundings } from "./surroundings.ts";
 

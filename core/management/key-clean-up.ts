@@ -12,7 +12,10 @@ export interface VaultInventory {
   writtenBefore(epochMs: number): AsyncIterable<VaultName>;
 }
 
-/** A write ends within 10 s (core/store/write.ts); a day leaves room for clocks, retries and people. */
+/**
+ * A write ends within 10 s (core/store/commit-with-retry.ts); a day leaves room for clocks, retries and
+ * people.
+ */
 export const KEPT_MS = 24 * 3600 * 1000;
 
 export interface KeyCleanUpOptions {

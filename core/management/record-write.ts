@@ -7,7 +7,7 @@ import { type Timestamp, timestamp } from "../clock.ts";
 import { NotFound, Unreadable } from "../errors.ts";
 import type { Planned, Unchanged } from "../store/queued-write.ts";
 import type { Commit, RecordChange, RecordKind, Store, UnreadableRecord } from "../store/store.ts";
-import { commitWithRetry } from "../store/write.ts";
+import { commitWithRetry } from "../store/commit-with-retry.ts";
 import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 

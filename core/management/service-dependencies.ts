@@ -6,7 +6,7 @@ import type { MakeSelfSigned } from "../x509/self-signed-request.ts";
 import type { Clock } from "../clock.ts";
 import type { EdgeReports } from "../edge-report/edge-reports.ts";
 import type { Store } from "../store/store.ts";
-import type { WriteEffects } from "../store/write.ts";
+import type { WriteEffects } from "../store/commit-with-retry.ts";
 
 /** What the services of the API work with. */
 export interface ServiceDependencies {

@@ -4,7 +4,7 @@ import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
 import type { Every } from "../same-fields.ts";
 import { certificatesOf, crlsOf } from "../policy/trust.ts";
 import { pointingAt } from "./issue-pointers.ts";
-import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./record-rules.ts";
+import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./reference-rules.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Page, PageRequest } from "../store/store.ts";

@@ -12,7 +12,7 @@ import type { DomainRecord } from "../record/domain.ts";
 import { exceptionWarnings } from "./exception-warnings.ts";
 import { UNKNOWN_ACCOUNT } from "../record/mx-host.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { isOperatorHost } from "./record-rules.ts";
+import { isOperatorHost } from "./reference-rules.ts";
 
 /**
  * CRLs are commonly issued daily to weekly; one that has not been renewed three days before its end is late.

@@ -101,3 +101,15 @@ export function wildcardOf(name: DomainName): string | null {
   const dot = name.indexOf(".");
   return dot === -1 ? null : `*${name.slice(dot)}`;
 }
+
+/**
+ * Whether an allowed name accepts a certificate's dNSName. An exact name matches itself only. `*.x` matches a
+ * name one label under x, or the dNSName `*.x` itself; so a wildcard certificate matches only where the list
+ * carries it.
+ */
+export function allowedNameAccepts(allowed: string, dnsName: string): boolean {
+  if (allowed === dnsName) return true;
+  return (
+    allowed.startsWith("*.") && !dnsName.startsWith("*.") && wildcardOf(dnsName as DomainName) === allowed
+  );
+}

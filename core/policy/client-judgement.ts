@@ -1,3 +1,4 @@
+import { type DomainName, allowedNameAccepts } from "../name/domain-name.ts";
 import type { PeerCertificate } from "../x509/peer-certificate.ts";
 import type { ClientCertificateSettings } from "../record/domain.ts";
 import type { ChainVerdict, ResolvedTrust } from "./chain-verifier.ts";
@@ -72,4 +73,28 @@ export function judgeClient({ peer, settings, trust, nowMs, chain }: ClientQuest
   return purposeAccepted && !refusedByHandshake
     ? { kind: "passed", pinned: false }
     : { kind: "purpose", detail: chain.detail };
+}
+
+/** Row 8 of the verdict: names of a client certificate beside the names that a domain allows. */
+
+/**
+ * Row 8: whether one of the certificate's dNSNames is accepted. `helo` compares with the EHLO name exactly.
+ */
+export function nameAccepted(
+  names: ClientCertificateSettings["names"],
+  dnsNames: readonly string[],
+  helo: DomainName | null,
+): boolean {
+  switch (names.match) {
+    case "any":
+      return true;
+    case "helo":
+      return helo !== null && dnsNames.includes(helo);
+    case "list":
+      return dnsNames.some((dnsName) =>
+        names.allowed.some((allowed) => allowedNameAccepts(allowed, dnsName)),
+      );
+    default:
+      return names.match satisfies never;
+  }
 }

@@ -1,4 +1,5 @@
 /** The verdict for one recipient: all eight rows of semantics.md section 3. */
+import { allowedNameAccepts } from "../name/domain-name.ts";
 import { withException } from "./exception.ts";
 import { mailboxKey, mailboxText, type Mailbox } from "../name/mailbox.ts";
 import { isInAny, type Network, parseNetwork } from "../name/network.ts";
@@ -12,8 +13,7 @@ import type {
 } from "../record/domain.ts";
 import { isInForce } from "../snapshot/domain-group.ts";
 import type { ResolvedTrust } from "./chain-verifier.ts";
-import { type ClientJudgement, judgeClient } from "./client-judgement.ts";
-import { allowedNameAccepts, nameAccepted } from "./allowed-client-names.ts";
+import { type ClientJudgement, judgeClient, nameAccepted } from "./client-judgement.ts";
 import type { RecipientFacts, SessionFacts } from "./facts.ts";
 import type { Circumstance, ClientCertificateResult, Verdict, Reason } from "./verdict.ts";
 

@@ -5,7 +5,7 @@ import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } 
 import { type Planned, waitingIn, writersBefore, writeWithQueue } from "./queued-write.ts";
 import type { Commit, LogEntry, LookWith, OfferedWrite, WriterLine } from "./store.ts";
 import { logEntryOf } from "./log-entry.ts";
-import { commitWithRetry } from "./write.ts";
+import { commitWithRetry } from "./commit-with-retry.ts";
 
 const after = domainRecord();
 const commitAt = (expectedHead: number): Commit => ({

@@ -4,7 +4,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
 import type { MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
-import type { WriteEffects } from "../../core/store/write.ts";
+import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/management/domain-service.ts";
 import { StatusService } from "../../core/management/status-service.ts";

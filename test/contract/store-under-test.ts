@@ -15,7 +15,7 @@ import type {
   Store,
   UnreadableItem,
 } from "../../core/store/store.ts";
-import { commitWithRetry, type WriteEffects } from "../../core/store/write.ts";
+import { commitWithRetry, type WriteEffects } from "../../core/store/commit-with-retry.ts";
 import { BUILT_AT, certificateId, type DomainParts, domainRecord, trustStoreId } from "../support/records.ts";
 
 export type HostAttribute = "account" | "certificateId" | "domainCount";

@@ -1,7 +1,7 @@
 import { openDatabase } from "../../adapters/local/database.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import { domainRecord } from "./records.ts";
-import { commitWithRetry } from "../../core/store/write.ts";
+import { commitWithRetry } from "../../core/store/commit-with-retry.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /*

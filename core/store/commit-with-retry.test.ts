@@ -3,7 +3,7 @@ import { domainRecord } from "../../test/support/records.ts";
 import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } from "../errors.ts";
 import type { Commit, LogEntry, UnreadableRecord } from "./store.ts";
 import { actionOf, logEntryOf } from "./log-entry.ts";
-import { commitWithRetry, type WriteEffects } from "./write.ts";
+import { commitWithRetry, type WriteEffects } from "./commit-with-retry.ts";
 
 const after = domainRecord();
 const commitAt = (expectedHead: number): Commit => ({

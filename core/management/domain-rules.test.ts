@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { domainInput, domainSettings } from "./domain-schema.ts";
 import type { DomainSettings } from "../record/domain.ts";
 import { parseDomainName } from "../name/domain-name.ts";
-import { settingsIssues } from "./rules.ts";
+import { settingsIssues } from "./domain-rules.ts";
 
 /** A domain with one MX host, the given TLS settings, and defaults for the rest. */
 function domain(tls: object, rest: object = {}): DomainSettings {

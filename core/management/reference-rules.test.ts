@@ -10,7 +10,7 @@ import {
 } from "../../test/support/records.ts";
 import { timestamp } from "../clock.ts";
 import { RuleViolation } from "../errors.ts";
-import { checkHostsCovered, nothingCanPass } from "./record-rules.ts";
+import { checkHostsCovered, nothingCanPass } from "./reference-rules.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const ends = (hours: number): string => timestamp(NOW + hours * 3_600_000);

@@ -1,5 +1,6 @@
 /** Rules between records: a domain and the certificate, hosts and trust stores that it refers to. */
 
+import { nameAccepted } from "../policy/client-judgement.ts";
 import { validity, certificateState } from "./expiry.ts";
 import { withException } from "../policy/exception.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";
@@ -9,7 +10,6 @@ import type { TrustStoreRecord } from "../record/trust-store.ts";
 import { coversHost, type DomainName, wildcardOf } from "../name/domain-name.ts";
 import { type Issue, RuleViolation } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
-import { nameAccepted } from "../policy/allowed-client-names.ts";
 import type { ClientCertificateSettings, DomainSettings } from "../record/domain.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import type { Store } from "../store/store.ts";

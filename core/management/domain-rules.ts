@@ -18,7 +18,8 @@ import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable } from "../record/warning-code
 
 /**
  * Rules between the fields of one domain: "Refused when written" of semantics.md section 1, without those
- * that ask for stored records (record-rules.ts). Every issue is a 422 and points into the domain's document.
+ * that ask for stored records (reference-rules.ts). Every issue is a 422 and points into the domain's
+ * document.
  */
 export function settingsIssues(settings: DomainSettings): Issue[] {
   const own = OWN_RULES.filter((rule) => rule.broken(settings));
