@@ -1,4 +1,4 @@
-import { HeaderSection } from "./header-section.ts";
+import { HeaderSection } from "./header-fields.ts";
 import { LineEndCheck, LineEndNormaliser, type LongLines } from "./line-ends.ts";
 import { MessageRefused, type Refusal } from "./delivery-refusals.ts";
 

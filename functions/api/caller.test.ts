@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bearerAuthentication } from "./caller.ts";
-import { TooManyAttempts, Unauthenticated } from "./http-errors.ts";
+import { bearerAuthentication, Unauthenticated, TooManyAttempts } from "./caller.ts";
 
 const ACTOR = { account: "default", name: "operator" };
 const OTHER = { account: "other", name: "stranger" };

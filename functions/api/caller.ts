@@ -6,7 +6,6 @@ import { BoundedMap } from "../../core/bounded-map.ts";
 import { cutText } from "../../core/plain-text.ts";
 import { clientKey } from "../../core/name/client-address.ts";
 import type { ApiAuth } from "./api-config.ts";
-import { type AuthenticationScheme, TooManyAttempts, Unauthenticated } from "./http-errors.ts";
 
 /** Finds out who makes a request. @throws Unauthenticated, TooManyAttempts */
 export type Authenticate = (request: Request, env: unknown) => Actor | Promise<Actor>;
@@ -102,5 +101,42 @@ class FailureCount {
     window.count++;
     this.#clients.set(client, window);
     return window.count > FAILURES_ALLOWED ? window.endsAt - now : null;
+  }
+}
+
+/** Authentication scheme of callers (RFC 9110 section 11.1). SigV4 is specific to AWS and in no registry. */
+export type AuthenticationScheme = "Bearer" | "AWS4-HMAC-SHA256";
+
+/** No credentials, or none that are valid. 401 with WWW-Authenticate. */
+export class Unauthenticated extends Error {
+  override readonly name = "Unauthenticated";
+  readonly scheme: AuthenticationScheme;
+  /** RFC 6750 section 3.1: `invalid_token` is sent only when a token was presented. */
+  readonly presented: boolean;
+  constructor(presented: boolean, scheme: AuthenticationScheme = "Bearer") {
+    super(NEEDED[scheme][presented ? "invalid" : "absent"]);
+    this.presented = presented;
+    this.scheme = scheme;
+  }
+}
+
+const NEEDED = {
+  Bearer: {
+    absent: "a bearer token is needed: Authorization: Bearer …",
+    invalid: "the bearer token is not valid",
+  },
+  "AWS4-HMAC-SHA256": {
+    absent: "a signature of AWS's Signature Version 4 is needed",
+    invalid: "the signature is not valid",
+  },
+} as const satisfies Readonly<Record<AuthenticationScheme, object>>;
+
+/** Too many failed attempts from one client. 429. */
+export class TooManyAttempts extends Error {
+  override readonly name = "TooManyAttempts";
+  readonly retryAfterSeconds: number;
+  constructor(retryAfterSeconds: number) {
+    super("too many requests with credentials that are not valid");
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 }

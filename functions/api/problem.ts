@@ -1,5 +1,7 @@
 /** Errors as problem documents (RFC 9457). The one table of problems. */
 
+import { UnsupportedMediaType } from "./request-body.ts";
+import { Unauthenticated, TooManyAttempts } from "./caller.ts";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -22,7 +24,6 @@ import { cutText } from "../../core/plain-text.ts";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { etagOf } from "./conditions.ts";
-import { TooManyAttempts, Unauthenticated, UnsupportedMediaType } from "./http-errors.ts";
 
 /**
  * Problems of the API: status and title. `type` of the answer is `urn:postern:problem:` and the key. Titles

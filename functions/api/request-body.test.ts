@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { InvalidInput, TooLarge } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
-import { UnsupportedMediaType } from "./http-errors.ts";
-import { type BodyMediaType, readJsonText } from "./request-body.ts";
+import { type BodyMediaType, readJsonText, UnsupportedMediaType } from "./request-body.ts";
 
 const JSON_TYPE = "application/json";
 const PATCH_TYPE = "application/merge-patch+json";

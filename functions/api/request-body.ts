@@ -2,7 +2,6 @@
 
 import { InvalidInput, TooLarge } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
-import { UnsupportedMediaType } from "./http-errors.ts";
 import { parseJson } from "./json.ts";
 
 export type BodyMediaType = "application/json" | "application/merge-patch+json";
@@ -76,5 +75,15 @@ function decodeUtf8(bytes: Uint8Array): string {
   } catch {
     const message = "the body is not UTF-8";
     throw new InvalidInput(message, [{ pointer: "", code: "malformed-json", message }]);
+  }
+}
+
+/** The body has another media type than the route takes. 415 with Accept or Accept-Patch. */
+export class UnsupportedMediaType extends Error {
+  override readonly name = "UnsupportedMediaType";
+  readonly accepted: string;
+  constructor(accepted: string) {
+    super(`the body must be ${accepted} in UTF-8, without a content coding`);
+    this.accepted = accepted;
   }
 }
