@@ -1,3 +1,4 @@
+import type { Log } from "../core/log-event.ts";
 import { randomBytes } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { createMaildir } from "../adapters/local/maildir-directories.ts";
@@ -75,14 +76,22 @@ export async function composeWorker(
       await worker.stop();
     },
   });
-  const renew = (): Promise<void> =>
-    renewDefaultCertificate().then(
-      (material) => worker.edge.replaceDefaultCertificate(material),
-      (error: unknown) => log("default-certificate-problem", { error }),
-    );
-  const renewal = setInterval(() => void renew(), DAY_MS);
+  const renewal = setInterval(() => void renewOnEdge(worker.edge, renewDefaultCertificate, log), DAY_MS);
   addEnding({ name: "renewal", run: async () => clearInterval(renewal) });
   return { worker, verifier };
+}
+
+/** Never rejects: when no certificate comes, or it does not load, the one before serves on. */
+export async function renewOnEdge(
+  edge: Pick<Worker["edge"], "replaceDefaultCertificate">,
+  renew: WorkerPorts["renewDefaultCertificate"],
+  log: Log,
+): Promise<void> {
+  try {
+    edge.replaceDefaultCertificate(await renew());
+  } catch (error) {
+    log("default-certificate-problem", { error });
+  }
 }
 
 async function openDelivery(
