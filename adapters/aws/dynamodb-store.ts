@@ -231,10 +231,7 @@ export class DynamoDbStore implements Store {
     };
   }
 
-  /**
-   * One page of the index; the records themselves are read from the table, so that they are never older than
-   * it.
-   */
+  /** One page of the index; the records are read from the table, so that they are never older than it. */
   async #list<T>(
     { kind, account, read }: { readonly kind: RecordKind; readonly account: string; readonly read: Read<T> },
     { limit, after, prefix }: PageRequest & { readonly prefix?: string | undefined },
@@ -258,9 +255,7 @@ export class DynamoDbStore implements Store {
     };
   }
 
-  /**
-   * By the references to a certificate or trust store, the first `limit` or all; a loose one may be wrong.
-   */
+  /** By the references to a record, the first `limit` or all; an unconfirmed one may be wrong. */
   async #namesUsing(
     kind: UseChange["kind"],
     id: CertificateId | TrustStoreId,

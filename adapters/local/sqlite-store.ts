@@ -240,10 +240,7 @@ export class SqliteStore implements Store {
     this.#database.probe();
   }
 
-  /**
-   * Takes entries that are older than `LOG_KEPT_MS` out of the log, from its beginning, so that no gap
-   * arises.
-   */
+  /** Prunes entries older than `LOG_KEPT_MS`, from the beginning of the log, so that no gap arises. */
   removeOldEntries(nowMs: number): void {
     this.#database.run(
       `DELETE FROM log WHERE revision < coalesce(

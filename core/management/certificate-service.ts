@@ -24,7 +24,7 @@ import {
 } from "./certificate-input.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { type CertificateId, isCertificateId } from "../name/ids.ts";
-import { isHeld, materialName, materialPut } from "../store/key-vault.ts";
+import { isHeld, materialName, materialPut, type KeyVault } from "../store/key-vault.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import {
   decodeMaterial,
@@ -135,8 +135,8 @@ export class CertificateService {
       const { id, before, replaced } = await this.#records.findFor(target, condition);
       const { names, keys } = made;
       const { source } = input;
-      if (before !== null && (await this.#isServed(before, { ...made, source, sha256: sha256Hex(bytes) })))
-        return { unchanged: before };
+      const served = { source, names, keys, sha256: sha256Hex(bytes) };
+      if (before !== null && (await isServed(this.#deps.vault, before, served))) return { unchanged: before };
       await checkHostsCovered(this.#deps.store, "/certificatePem", {
         id,
         before: before?.names ?? null,
@@ -219,19 +219,6 @@ export class CertificateService {
     return made;
   }
 
-  /** Whether this very material is in service already, and the vault still has it. */
-  async #isServed(
-    { id, material, source, names, keys }: CertificateRecord,
-    made: Pick<CertificateRecord, "source" | "names" | "keys"> & { readonly sha256: string },
-  ): Promise<boolean> {
-    if (material?.sha256 !== made.sha256) return false;
-    const isSame = saysTheSame(
-      { source, names, keys },
-      { source: made.source, names: made.names, keys: made.keys },
-    );
-    return isSame && isHeld(this.#deps.vault, materialName(id, material.version), made.sha256);
-  }
-
   async #material({ id, material }: CertificateRecord): Promise<CertificateMaterial> {
     if (material === null) throw new NotFound("the certificate is not issued yet");
     try {
@@ -257,6 +244,16 @@ const certificatesIn = (
   get: (id) => store.getCertificate(id),
   change: (id, before, after) => ({ kind: "certificate", id, before, after }),
 });
+
+/** Whether this very material is in service already, and the vault still has it. */
+async function isServed(
+  vault: Pick<KeyVault, "get">,
+  { id, material, source, names, keys }: CertificateRecord,
+  { sha256, ...made }: Pick<CertificateRecord, "source" | "names" | "keys"> & { readonly sha256: string },
+): Promise<boolean> {
+  if (material?.sha256 !== sha256 || !saysTheSame({ source, names, keys }, made)) return false;
+  return isHeld(vault, materialName(id, material.version), sha256);
+}
 
 /** A certificate as its first write stores it; the store sets its revision. */
 function newCertificate(

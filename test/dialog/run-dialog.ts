@@ -108,10 +108,7 @@ class DialogRun {
     if (known !== undefined) this.#limits[known] = value;
   }
 
-  /**
-   * `stale=MS`, `no-snapshot`, `no-certificate`, `postmaster=a@b`,
-   * `verifier=ok|untrusted|client-auth|server-auth|fails|too-many`.
-   */
+  /** `stale=MS`, `no-snapshot`, `no-certificate`, `postmaster=a@b`, `verifier=` (verifierThatSays). */
   #configure(given: Readonly<Record<string, string>>): void {
     if ("no-snapshot" in given) this.#hasSettings = false;
     const staleMs = Number(given["stale"] ?? 0);

@@ -14,10 +14,8 @@ const MAX_CLASS_LINES = 200;
  */
 const LONGER: Readonly<Record<string, number>> = {
   DynamoDbTable: 254,
-  DynamoDbStore: 237,
-  SqliteStore: 231,
-  CertificateService: 212,
-  DialogRun: 203,
+  DynamoDbStore: 232,
+  SqliteStore: 228,
 };
 
 interface LongClass {
