@@ -46,7 +46,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/policy": ["node:crypto"],
   "core/delivery": ["ipaddr.js"],
   "core/edge-report": ["zod"],
-  "core/management": ["ipaddr.js", "zod"],
+  "core/management": ["ipaddr.js", "node:crypto", "zod"],
   "adapters/aws": [
     "@aws-sdk/client-acm",
     "@aws-sdk/client-dynamodb",
