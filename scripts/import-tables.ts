@@ -39,7 +39,7 @@ export const WORKER_FLOORS: readonly string[] = [
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   core: ["zod"],
   "core/name": ["ipaddr.js", "node:url"],
-  "core/x509": ["@peculiar/x509", "node:crypto", "reflect-metadata", "zod"],
+  "core/x509": ["@peculiar/x509", "node:crypto", "node:util", "reflect-metadata", "zod"],
   "core/record": [],
   "core/store": ["zod"],
   "core/snapshot": [],

@@ -6,7 +6,8 @@ import type { TrustStoreView } from "./trust-store-view.ts";
 import { CAPS } from "../limits.ts";
 import { distinct, ignoredInput, labelInput, namePatternInput } from "./input-fields.ts";
 import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
-import { SELF_SIGNED_DEFAULTS, SELF_SIGNED_KEY_TYPES } from "../x509/self-signed-request.ts";
+import { KEY_TYPES } from "../x509/key-type.ts";
+import { SELF_SIGNED_DEFAULTS } from "../x509/self-signed-request.ts";
 
 /**
  * Ten years; clients refuse longer ones from public CAs long before, and a forgotten key should end some day.
@@ -51,7 +52,7 @@ const selfSigned = z
   .strictObject({
     source: z.literal("self-signed"),
     names: distinct(namePatternInput, CAPS.selfSignedNames).min(1),
-    keyType: z.enum(SELF_SIGNED_KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
+    keyType: z.enum(KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
     days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
     label: labelInput,
   })

@@ -204,10 +204,10 @@ export class CertificateService {
     if (input.source === "pem") return this.#parse(input);
     if (input.names.length > CAPS.selfSignedNames)
       throw tooManyNames(`holds more than ${CAPS.selfSignedNames} names`);
-    const made = await this.#deps.makeSelfSigned(input, { nowMs: this.#deps.clock.now() });
+    const request = { ...input, keyTypes: [input.keyType] };
+    const made = await this.#deps.makeSelfSigned(request, { nowMs: this.#deps.clock.now() });
     checkLoads(this.#deps.loadAtEdge, "/keyType", made.material);
-    // As an upload may be no larger: clients cut a handshake of over 100 KB, and a log entry has to fit an
-    // item of DynamoDB.
+    // The cap of uploads: clients cut a handshake of over 100 KB; a log entry has to fit a DynamoDB item.
     if (made.material.keys.some(({ certificateChainPem }) => isTooLarge(certificateChainPem)))
       throw tooManyNames(`makes a certificate of over ${CAPS.certificatePemBytes} bytes of PEM`);
     return made;

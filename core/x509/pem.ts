@@ -151,8 +151,10 @@ function written(label: string, base64: string, headers: readonly string[] = [])
 }
 
 /** One object in PEM, lines of 64 characters. */
-export const writePem = (label: "CERTIFICATE" | "PRIVATE KEY" | "X509 CRL", der: Uint8Array): string =>
-  written(label, Buffer.from(der).toString("base64"));
+export const writePem = (
+  label: "CERTIFICATE" | "CERTIFICATE REQUEST" | "PRIVATE KEY" | "X509 CRL",
+  der: Uint8Array,
+): string => written(label, Buffer.from(der).toString("base64"));
 
 /** OpenSSL's form of a certificate with the uses that its owner trusts it for (`openssl x509 -trustout`). */
 export const TRUSTED_LABEL = "TRUSTED CERTIFICATE";
