@@ -1,6 +1,7 @@
 import { checkIntegrity, openDatabase } from "../adapters/local/database.ts";
 import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
+import { SqliteIssuanceState } from "../adapters/local/sqlite-issuance-state.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log-event.ts";
@@ -14,6 +15,7 @@ const DAY_MS = 24 * 3600 * 1000;
 export interface LocalStores {
   readonly store: SqliteStore;
   readonly edgeReports: SqliteEdgeReports;
+  readonly issuanceState: SqliteIssuanceState;
   readonly vault: FileKeyVault;
 }
 
@@ -70,6 +72,7 @@ async function open(path: string, { data, clock, log, addEnding }: LocalStoresOp
   return {
     store: file.guard(store),
     edgeReports: file.guard(edgeReports),
+    issuanceState: file.guard(new SqliteIssuanceState(database, clock)),
     vault: new FileKeyVault(data.fileAt("vault")),
   };
 }

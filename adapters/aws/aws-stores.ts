@@ -2,11 +2,13 @@ import type { EdgeReports } from "../../core/edge-report/edge-reports.ts";
 import { type BackupRevision, checkNotLost } from "../../core/store/lost-settings.ts";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
 import type { VaultInventory } from "../../core/management/key-clean-up.ts";
+import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { KeyVault } from "../../core/store/key-vault.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { AwsConfig } from "./aws-config.ts";
 import { createDynamoDbClient } from "./aws-clients.ts";
 import { DynamoDbEdgeReports } from "./dynamodb-edge-reports.ts";
+import { DynamoDbIssuanceState } from "./dynamodb-issuance-state.ts";
 import { DynamoDbStore } from "./dynamodb-store.ts";
 import { DynamoDbTable } from "./dynamodb-table.ts";
 import { onDemand, openedOnce } from "./on-demand.ts";
@@ -18,6 +20,7 @@ import { takeOver } from "./take-over.ts";
 export interface AwsStores {
   readonly store: Store;
   readonly edgeReports: EdgeReports;
+  readonly issuanceState: IssuanceState;
   readonly keyVault: KeyVault & VaultInventory;
   readonly backups: BackupRevision;
   /** Makes this region the one that writes (take-over.ts). Resolves to the new head. */
@@ -76,6 +79,7 @@ export function openAwsStores(
     }),
     backups,
     edgeReports: new DynamoDbEdgeReports(table, clock),
+    issuanceState: new DynamoDbIssuanceState(table, clock),
     keyVault: {
       ...onDemand<KeyVault>({ put: true, get: true, delete: true }, vault),
       async *writtenBefore(epochMs) {

@@ -6,6 +6,7 @@ import type { MxHost, MxHostChange, MxHostRead, StoredHostField } from "../../co
 import type { Commit, LogEntry, OfferedWrite, UseChange } from "../../core/store/store.ts";
 import { logEntryOf, replacedRevision } from "../../core/store/log-entry.ts";
 import {
+  ABSENT,
   type Action,
   type Condition,
   type DynamoDbTable,
@@ -205,8 +206,6 @@ function recordAction({ revision, record }: LogEntry, before: number | undefined
     condition: { ...condition, values: { ...condition.values, ...values } },
   };
 }
-
-const ABSENT: Condition = { expression: "attribute_not_exists(pk)" };
 
 function unchanged(before: number | undefined, unused: boolean): Condition {
   const values = { ":before": { N: String(before ?? 0) } };

@@ -3,6 +3,7 @@ import type { LookWith, OfferedWrite, WriterLine, WriterQueue } from "../../core
 import { offeredText, readOffered } from "../../core/store/stored-record.ts";
 import { feedEntryOf } from "./dynamodb-log.ts";
 import {
+  ABSENT,
   type Action,
   type Condition,
   type DynamoDbTable,
@@ -80,11 +81,12 @@ export class DynamoDbQueue implements WriterQueue {
     if (Buffer.byteLength(json) > MAX_OFFER_BYTES) return false;
     const expiresAt = Math.floor(Date.parse(commit.at) / 1000) + OFFER_KEPT_SECONDS;
     // Repeated after an answer that was lost, it must not offer again what was stored meanwhile.
-    await this.#table.putNew({
+    const item = {
       ...keyItem(offerKey(ticket)),
       json: { S: json },
       [TABLE_DEFINITION.timeToLive]: { N: String(expiresAt) },
-    });
+    };
+    await this.#table.putIf(item, ABSENT);
     return true;
   }
 

@@ -49,6 +49,9 @@ export interface Condition {
   readonly values?: Item;
 }
 
+/** No item exists under the key. */
+export const ABSENT: Condition = { expression: `attribute_not_exists(${TABLE_DEFINITION.partitionKey})` };
+
 /** The limits of DynamoDB's own requests. */
 const ITEMS_IN_BATCH_GET = 100;
 const ITEMS_IN_BATCH_WRITE = 25;
@@ -174,24 +177,22 @@ export class DynamoDbTable {
     await this.#calls.call((abortSignal) => this.#client.send(new PutItemCommand(command), { abortSignal }));
   }
 
-  /**
-   * Only where no item exists. An existing one is not changed: it may come from a try of this call that had
-   * no answer, and may have been changed since.
-   */
-  async putNew(item: Item): Promise<void> {
-    const { partitionKey } = TABLE_DEFINITION;
+  /** @returns false where the condition does not hold: maybe since a try without an answer wrote the item. */
+  async putIf(item: Item, { expression, values }: Condition): Promise<boolean> {
     const command = {
       TableName: this.#name,
       Item: item,
-      ConditionExpression: `attribute_not_exists(${partitionKey})`,
+      ConditionExpression: expression,
+      ...(values === undefined ? {} : { ExpressionAttributeValues: values }),
     };
-    // A transaction that is at the item has found it there.
-    const isThere = [ConditionalCheckFailedException.name, TransactionConflictException.name];
+    const refusals = [ConditionalCheckFailedException.name, TransactionConflictException.name];
     try {
       const send = new PutItemCommand(command);
-      await this.#calls.call((abortSignal) => this.#client.send(send, { abortSignal }), isThere);
+      await this.#calls.call((abortSignal) => this.#client.send(send, { abortSignal }), refusals);
+      return true;
     } catch (error) {
-      if (!(error instanceof Error && isThere.includes(error.name))) throw error;
+      if (error instanceof Error && refusals.includes(error.name)) return false;
+      throw error;
     }
   }
 

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import type { CertificateId, EdgeId, TrustStoreId } from "../../core/name/ids.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import type { IssuanceStateName } from "../../core/store/issuance-state.ts";
 import type { RecordKind } from "../../core/store/store.ts";
 
 /*
@@ -23,6 +24,7 @@ import type { RecordKind } from "../../core/store/store.ts";
  *   USES#trust-store#<id>        domain#<name>                   a domain names the trust store
  *   EDGE                         <edge id>                       an edge's heartbeat; an edge writes only into this partition
  *                                <edge id>#list                  the certificates and unreadable items of its report
+ *   ACME#<name>                  STATE                           an item of the issuance state
  *
  *   index by-name: list = domain | certificate | trust-store, listKey = <account>#<name or id>
  *
@@ -120,6 +122,8 @@ export const revisionOf = (sk: string): number => (/^\d{16}$/.test(sk) ? Number(
 export const EDGE_PARTITION = "EDGE";
 export const edgeKey = (id: EdgeId): ItemKey => ({ pk: EDGE_PARTITION, sk: id });
 export const edgeListKey = (id: EdgeId): ItemKey => ({ pk: EDGE_PARTITION, sk: `${id}#list` });
+
+export const issuanceStateKey = (name: IssuanceStateName): ItemKey => ({ pk: `ACME#${name}`, sk: "STATE" });
 
 export const domainOnHostKey = (host: DomainName, account: string, domain: DomainName): ItemKey => ({
   pk: `USES#mx-host#${host}`,

@@ -79,4 +79,14 @@ export const SCHEMA_STEPS: readonly string[] = [
   `CREATE INDEX domain_host_of_account ON domain_host (host, account, domain);`,
   // What a probe writes (database.ts): always empty.
   `CREATE TABLE room (one INTEGER PRIMARY KEY CHECK (one = 1), filler BLOB NOT NULL) STRICT;`,
+  `
+  CREATE TABLE issuance_state (
+    name TEXT NOT NULL PRIMARY KEY,
+    version INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    -- Milliseconds since the epoch.
+    expires_at INTEGER
+  ) STRICT;
+  CREATE INDEX issuance_state_by_expiry ON issuance_state (expires_at) WHERE expires_at IS NOT NULL;
+  `,
 ];
