@@ -14,9 +14,13 @@ import type { KeyVault, VaultName } from "../../core/store/key-vault.ts";
 import { InvalidInput, NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
 import { type ServiceCalls, TryAgain } from "./service-calls.ts";
 
-/** `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes an object's key. */
-const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
-const FOLDERS = ["keys/", "trust/"] as const;
+/**
+ * `keys/<certificate>/<version>`, `trust/<sha256>`, `private/<certificate>/<SPKI>` and `acme/<SPKI>`: nothing
+ * else becomes an object's key.
+ */
+const NAME =
+  /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|private\/[A-Za-z0-9_-]{1,100}\/[0-9a-f]{64}|(?:trust|acme)\/[A-Za-z0-9_-]{1,100})$/;
+const FOLDERS = ["keys/", "trust/", "private/", "acme/"] as const;
 /**
  * Far over what the caps of api.md let in; an object that something else left there is not read into memory.
  */

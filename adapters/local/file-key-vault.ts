@@ -14,11 +14,12 @@ import {
 } from "../../core/errors.ts";
 
 /**
- * `keys/<certificate>/<version>` and `trust/<sha256>`: nothing else becomes a path, so no name leaves the
- * root.
+ * `keys/<certificate>/<version>`, `trust/<sha256>`, `private/<certificate>/<SPKI>` and `acme/<SPKI>`: nothing
+ * else becomes a path, so no name leaves the root.
  */
-const NAME = /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|trust\/[A-Za-z0-9_-]{1,100})$/;
-const FOLDERS = ["keys", "trust"] as const;
+const NAME =
+  /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|private\/[A-Za-z0-9_-]{1,100}\/[0-9a-f]{64}|(?:trust|acme)\/[A-Za-z0-9_-]{1,100})$/;
+const FOLDERS = ["keys", "trust", "private", "acme"] as const;
 /** As `writeOnce` names a file that is not whole yet. */
 const TEMPORARY = /^\.[0-9a-f]{24}\.tmp$/;
 /** A clean-up comes once a day: that it meets the same object twice shows that something else is wrong. */

@@ -17,6 +17,7 @@ import { checkLoads } from "./load-at-edge.ts";
 import type { CertificateId } from "../name/ids.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import { encodeMaterial } from "../x509/serving-material.ts";
+import { withVersion } from "./versions.ts";
 
 /** Actor recorded for changes made by the scheduler. */
 const SCHEDULE = "schedule";
@@ -112,7 +113,13 @@ export class AcmCertificates {
       // A renewal carries the same names; one that did not would cut hosts off that serve it.
       await checkHostsCovered(this.#deps.store, "/names", { id, before: before.names, after: made.names });
       const material = await putMaterial(before);
-      return { ...before, acm, names: made.names, keys: made.keys, material };
+      const nowMs = this.#deps.clock.now();
+      const served = withVersion(
+        before,
+        { material, keys: made.keys, names: made.names },
+        { nowMs, cause: "exported" },
+      );
+      return { ...before, ...served, acm };
     });
   }
 

@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { CertificateView } from "./certificate-view.ts";
 import type { TrustStoreView } from "./trust-store-view.ts";
 import { CAPS } from "../limits.ts";
+import { RENEWAL_KEYS } from "../record/certificate.ts";
 import { distinct, ignoredInput, labelInput, namePatternInput } from "./input-fields.ts";
 import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
 import { KEY_TYPES } from "../x509/key-type.ts";
@@ -124,9 +125,14 @@ export type MaterialInput = z.output<typeof materialInput>;
 /** Fields of a shown certificate that are as they are; a patch may repeat them. */
 export const FIXED_FIELDS = ["id", "source", "names", "version"] as const;
 
-/** A shown certificate as a patch leaves it: only the label is written. */
+/** A shown certificate as a patch leaves it: only the label and the renewal's key are written. */
 export const certificateDocument = z.strictObject({
   label: labelInput,
+  renewal: z.strictObject({
+    key: z.enum(RENEWAL_KEYS).nullable().default(null),
+    by: ignoredInput,
+    keyKept: ignoredInput,
+  }),
   id: ignoredInput,
   source: ignoredInput,
   names: ignoredInput,
@@ -137,6 +143,13 @@ export const certificateDocument = z.strictObject({
   account: ignoredInput,
   state: ignoredInput,
   reason: ignoredInput,
+  renewsAt: ignoredInput,
+  expiresAt: ignoredInput,
+  lastError: ignoredInput,
+  nextKeys: ignoredInput,
+  timeline: ignoredInput,
+  requests: ignoredInput,
+  acme: ignoredInput,
   validation: ignoredInput,
   usedBy: ignoredInput,
   revision: ignoredInput,

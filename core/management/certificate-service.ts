@@ -14,7 +14,9 @@ import type { Page, PageRequest, Store } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { sha256Hex } from "../x509/certificate-fields.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
-import type { CertificateRecord } from "../record/certificate.ts";
+import type { CertificatePlan, CertificateRecord, RenewalKey } from "../record/certificate.ts";
+import { planOf, renewedBy } from "./renewal.ts";
+import { withVersion } from "./versions.ts";
 import {
   type AcmInput,
   certificateDocument,
@@ -33,7 +35,11 @@ import {
   type CertificateMaterial,
 } from "../x509/serving-material.ts";
 
-type NewRecord = Pick<CertificateRecord, "id" | "label" | "source" | "names" | "keys" | "material" | "acm">;
+type NewRecord = Pick<
+  CertificateRecord,
+  | ("id" | "label" | "source" | "names" | "keys" | "material")
+  | ("acm" | "acme" | "plan" | "pendingKeys" | "requests")
+>;
 
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
 export class CertificateService {
@@ -85,7 +91,9 @@ export class CertificateService {
     const id = ids.certificate();
     const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
     const { names, keys } = made;
-    const view = await this.#add(actor, { id, ...input, names, keys, material: { version: 1, sha256 } });
+    const addedAt = timestamp(this.#deps.clock.now());
+    const material = { version: 1, sha256, addedAt, cause: "created" } as const;
+    const view = await this.#add(actor, { id, ...input, names, keys, material, plan: planFrom(input) });
     return withLeftOut(view, made);
   }
 
@@ -142,35 +150,30 @@ export class CertificateService {
         before: before?.names ?? null,
         after: names,
       });
-      const material = await putMaterial({ id, material: before?.material ?? null });
-      const record =
-        before ??
-        newCertificate(target.actor, this.#deps.clock.now(), {
-          id,
-          label: null,
-          source,
-          names,
-          keys,
-          material,
-        });
-      return { id, before, after: { ...record, source, names, keys, material }, replaced };
+      const material = await putMaterial(before ?? { id, material: null });
+      const nowMs = this.#deps.clock.now();
+      const none = { label: null, names, keys: [], material: null };
+      const record = before ?? newCertificate(target.actor, nowMs, { id, source, ...none });
+      const version = withVersion(record, { material, keys, names }, { nowMs, cause: "uploaded" });
+      return { id, before, after: { ...record, ...version, source, plan: undefined }, replaced };
     });
     return withLeftOut(await this.#view(written), made);
   }
 
   /**
-   * Changes the label. @throws InvalidInput when the patch would change anything else; NotFound; as the
-   * condition
+   * Changes the label, or whether a renewal keeps the key. @throws InvalidInput when the patch would change
+   * anything else; NotFound; as the condition
    */
   async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
     const written = await this.#records.write(target.actor, async () => {
       const before = readable(await this.#records.findFor(target, condition));
       const shown = await this.#view(before);
       const merged = mergePatch(shown, patch);
-      const { label } = parseDocument(certificateDocument, merged);
+      const { label, renewal } = parseDocument(certificateDocument, merged);
       checkFixed(shown, merged);
-      if (label === before.label) return { unchanged: before };
-      return { id: before.id, before, after: { ...before, label } };
+      const plan = planWith(before, renewal.key);
+      if (label === before.label && plan === before.plan) return { unchanged: before };
+      return { id: before.id, before, after: { ...before, label, plan } };
     });
     return this.#view(written);
   }
@@ -259,7 +262,7 @@ async function isServed(
 function newCertificate(
   { account, name }: Actor,
   nowMs: number,
-  { id, label, source, names, keys, material, acm }: NewRecord,
+  { id, label, source, names, keys, material, acm, acme, plan, pendingKeys, requests }: NewRecord,
 ): CertificateRecord {
   const at = timestamp(nowMs);
   return {
@@ -271,6 +274,12 @@ function newCertificate(
     keys,
     material,
     acm,
+    acme,
+    plan,
+    retired: undefined,
+    pendingKeys,
+    requests,
+    attempt: undefined,
     revision: 0,
     createdAt: at,
     updatedAt: at,
@@ -280,6 +289,25 @@ function newCertificate(
 
 const withLeftOut = (view: CertificateView, { leftOut }: NewCertificate): CertificateView =>
   leftOut === undefined ? view : { ...view, leftOut };
+
+const planFrom = (input: CertificateInput): CertificatePlan | undefined =>
+  input.source === "self-signed"
+    ? { keyTypes: [input.keyType], days: input.days, renewalKey: "keep" }
+    : undefined;
+
+/** The plan with another policy for the key; null = the default. @throws InvalidInput */
+function planWith(record: CertificateRecord, key: RenewalKey | null): CertificatePlan | undefined {
+  const plan = planOf(record);
+  if (renewedBy(record) === "postern" && plan !== null) {
+    const renewalKey = key ?? "keep";
+    return renewalKey === plan.renewalKey ? record.plan : { ...plan, renewalKey };
+  }
+  if (key === null) return record.plan;
+  const message = "must be null: Postern does not renew this certificate";
+  throw new InvalidInput("The key policy of this certificate cannot be changed.", [
+    { pointer: "/renewal/key", code: "read-only", message },
+  ]);
+}
 
 function checkFixed(shown: CertificateView, merged: unknown): void {
   const document: object = typeof merged === "object" && merged !== null ? merged : {};
@@ -292,7 +320,7 @@ function checkFixed(shown: CertificateView, merged: unknown): void {
     code: "read-only",
     message: "cannot be changed by a patch; send new material with PUT to /material",
   }));
-  throw new InvalidInput("Only the label of a certificate can be patched.", issues);
+  throw new InvalidInput("Only label and renewal.key of a certificate can be patched.", issues);
 }
 
 const isTooLarge = (pem: string): boolean => Buffer.byteLength(pem) > CAPS.certificatePemBytes;

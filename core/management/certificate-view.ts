@@ -1,11 +1,32 @@
 /** Certificates as callers see them: state, validity, and the domains that use one. */
 import { certificateState, type CertificateState, validity } from "./expiry.ts";
 import type { Every } from "../same-fields.ts";
-import { type CertificateKey } from "../x509/key-type.ts";
+import { type CertificateKey, type KeyType } from "../x509/key-type.ts";
+import {
+  type KeySlot,
+  type RenewedBy,
+  renewalKeyOf,
+  renewedBy,
+  renewsAt,
+  slotOf,
+  spkiSha256Of,
+  tlsaOf,
+} from "./renewal.ts";
+import { isKept, type TimelineEntry, timelineOf } from "./versions.ts";
+import type { Timestamp } from "../clock.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import { StateConflict } from "../errors.ts";
 import type { Store } from "../store/store.ts";
-import { type CertificateRecord, type ValidationRecord } from "../record/certificate.ts";
+import type {
+  AcmeChallengeType,
+  CertificateRecord,
+  FailedAttempt,
+  RenewalKey,
+  RetiredVersion,
+  SigningRequest,
+  ValidationRecord,
+  VersionCause,
+} from "../record/certificate.ts";
 import type { LeftOutCertificate } from "../x509/certificate-chain.ts";
 
 /** Domains that refer to a record: how many, and the first of them by name. */
@@ -40,13 +61,63 @@ export async function namingUsers(
   }
 }
 
+/** A key in service as it is shown. */
+export interface ShownKey extends Omit<CertificateKey, "notBefore"> {
+  readonly slot: KeySlot;
+  /** Rdata of its TLSA record (RFC 7672 section 3.1.1). */
+  readonly tlsa: string;
+}
+
 /** What the change log shows of a certificate: the record, without where its key lies. */
-export interface LoggedCertificate extends Omit<CertificateRecord, "keys" | "material" | "acm"> {
-  readonly keys: readonly Omit<CertificateKey, "notBefore">[];
+export interface LoggedCertificate extends Omit<CertificateRecord, "keys" | HiddenField> {
+  readonly keys: readonly ShownKey[];
   /** null = not issued yet. */
   readonly notBefore: string | null;
   readonly notAfter: string | null;
   readonly version: number | null;
+}
+
+type HiddenField = "material" | "acm" | "acme" | "plan" | "retired" | "pendingKeys" | "requests" | "attempt";
+
+/** Who renews a certificate, and whether its key stays. */
+export interface RenewalView {
+  readonly by: RenewedBy;
+  /** null = not for Postern to decide. */
+  readonly key: RenewalKey | null;
+  /**
+   * Whether TLSA records and pins of the present key hold after the next renewal; null = the operator
+   * decides.
+   */
+  readonly keyKept: boolean | null;
+}
+
+/** A key made ahead of its certificate. */
+export interface NextKey {
+  readonly slot: KeySlot;
+  readonly keyType: KeyType;
+  readonly spkiPin: string;
+  /** SHA-256 of the SPKI, lower-case hex. */
+  readonly spkiSha256: string;
+  readonly tlsa: string;
+  readonly madeAt: Timestamp;
+  /** When the switch was requested; null = announced, not requested. */
+  readonly switchAt: Timestamp | null;
+}
+
+/** How a certificate is ordered at an ACME CA. */
+export interface AcmeView {
+  readonly directory: string;
+  readonly challenge: AcmeChallengeType;
+  readonly profile: string | null;
+  /** null = nothing was ordered yet. */
+  readonly accountUrl: string | null;
+  /** Recommended CAA records (RFC 8659, RFC 8657); empty until the account and the CA's name are known. */
+  readonly caa: readonly CaaRecord[];
+}
+
+export interface CaaRecord {
+  readonly name: string;
+  readonly value: string;
 }
 
 /** A certificate as it is shown. Never key material. */
@@ -54,12 +125,44 @@ export interface CertificateView extends LoggedCertificate {
   readonly state: CertificateState;
   /** Why it is `pending` or `failed`, or will not be renewed. */
   readonly reason?: string;
-  /** For `acm`: CNAME records that must be in the DNS for it to be issued and renewed. */
+  readonly renewal: RenewalView;
+  /** null = Postern does not renew it, or there is nothing to renew yet. */
+  readonly renewsAt: Timestamp | null;
+  /** The same as `notAfter`. */
+  readonly expiresAt: Timestamp | null;
+  /** The last failure to issue or renew it, and the next attempt; null = the last attempt succeeded. */
+  readonly lastError: FailedAttempt | null;
+  readonly nextKeys: readonly NextKey[];
+  readonly timeline: readonly TimelineEntry[];
+  /** For `request`: what a CA signs. */
+  readonly requests?: readonly SigningRequest[];
+  readonly acme?: AcmeView;
+  /** DNS records that must be there for it to be issued or renewed; for `acm` and `acme`. */
   readonly validation?: readonly ValidationRecord[];
   readonly usedBy: UsedBy;
   /** In the answer to an upload alone: its certificates that are not served; absent = none. */
   readonly leftOut?: readonly LeftOutCertificate[];
 }
+
+/** A version of a certificate as it is listed. */
+export interface VersionView {
+  readonly version: number;
+  readonly keys: readonly (ShownKey & Pick<CertificateKey, "notBefore">)[];
+  /** null = added by a release that did not note it. */
+  readonly addedAt: Timestamp | null;
+  readonly cause: VersionCause | null;
+  /** null = in service. */
+  readonly retiredAt: Timestamp | null;
+  readonly retiredBy: RetiredVersion["retiredBy"] | null;
+  /** Whether its keys are still in the vault: 30 days after it was retired they are deleted. */
+  readonly isKept: boolean;
+}
+
+const shownKey = ({ notBefore: _notBefore, ...key }: CertificateKey): ShownKey => ({
+  ...key,
+  slot: slotOf(key.keyType),
+  tlsa: tlsaOf(key.spkiPin),
+});
 
 export function loggedCertificate(record: CertificateRecord): LoggedCertificate {
   const { id, account, label, source, names, keys, material, revision, createdAt, updatedAt, updatedBy } =
@@ -71,7 +174,7 @@ export function loggedCertificate(record: CertificateRecord): LoggedCertificate 
     source,
     names,
     ...validity(record),
-    keys: keys.map(({ notBefore: _notBefore, ...key }) => key),
+    keys: keys.map(shownKey),
     version: material?.version ?? null,
     revision,
     createdAt,
@@ -84,20 +187,80 @@ export function certificateView(record: CertificateRecord, usedBy: UsedBy, nowMs
   const state = certificateState(record, nowMs);
   const logged = loggedCertificate(record);
   const reason = reasonOf(record, state);
+  const validation = validationOf(record);
   return {
     ...logged,
     state,
     ...(reason === null ? {} : { reason }),
-    ...(record.acm === undefined ? {} : { validation: record.acm.validation }),
+    renewal: renewalView(record),
+    renewsAt: renewsAt(record),
+    expiresAt: logged.notAfter,
+    lastError: record.attempt ?? null,
+    nextKeys: (record.pendingKeys ?? []).map(({ sha256: _sha256, ...key }) => ({
+      ...key,
+      slot: slotOf(key.keyType),
+      spkiSha256: spkiSha256Of(key.spkiPin),
+      tlsa: tlsaOf(key.spkiPin),
+    })),
+    timeline: timelineOf(record, logged.notAfter),
+    ...(record.requests === undefined ? {} : { requests: record.requests }),
+    ...(record.acme === undefined ? {} : { acme: acmeView(record, record.acme) }),
+    ...(validation === null ? {} : { validation }),
     usedBy,
   };
 }
 
-function reasonOf({ acm, ...record }: CertificateRecord, state: CertificateState): string | null {
+/** The versions of a certificate, the one in service first. */
+export function versionViews(record: CertificateRecord, nowMs: number): readonly VersionView[] {
+  const { material, keys, retired = [] } = record;
+  const present = material === null ? [] : [{ ...material, keys, retiredAt: null, retiredBy: null }];
+  return [...present, ...retired].map((each) => ({
+    version: each.version,
+    keys: each.keys.map((key) => ({ ...shownKey(key), notBefore: key.notBefore })),
+    addedAt: each.addedAt ?? null,
+    cause: each.cause ?? null,
+    retiredAt: each.retiredAt,
+    retiredBy: each.retiredBy,
+    isKept: each.retiredAt === null || isKept(each, nowMs),
+  }));
+}
+
+function renewalView(record: CertificateRecord): RenewalView {
+  const by = renewedBy(record);
+  const key = renewalKeyOf(record);
+  // ACM makes a new key at every renewal.
+  const keyKept = by === "acm" ? false : by === "operator" ? null : key !== "new";
+  return { by, key: by === "postern" ? key : null, keyKept };
+}
+
+function validationOf({ acm, acme }: CertificateRecord): readonly ValidationRecord[] | null {
+  if (acm !== undefined) return acm.validation;
+  return acme === undefined ? null : acme.orders.flatMap(({ validation }) => validation);
+}
+
+function acmeView(
+  { names, plan }: CertificateRecord,
+  { directory, challenge, profile, accountUrl, caaIdentity }: NonNullable<CertificateRecord["acme"]>,
+): AcmeView {
+  const hasCaa = accountUrl !== null && caaIdentity !== null;
+  const zones = [...new Set((plan?.names ?? names).map((name) => name.replace(/^\*\./, "")))];
+  const caa = zones.map((name) => ({
+    name,
+    value: `0 issue "${caaIdentity ?? ""}; accounturi=${accountUrl ?? ""}"`,
+  }));
+  return { directory, challenge, profile, accountUrl, caa: hasCaa ? caa : [] };
+}
+
+function reasonOf(record: CertificateRecord, state: CertificateState): string | null {
+  const { acm, attempt, source } = record;
   if (acm !== undefined && acm.problem !== null) return acm.problem;
-  if (state !== "pending") return null;
+  if (state !== "pending" && state !== "failed") return null;
   const { notBefore } = validity(record);
   if (notBefore !== null) return `not valid before ${notBefore}`;
+  if (attempt !== undefined) return attempt.problem;
+  if (source === "request")
+    return "waits for the certificate of its signing request: PUT it to /material, without a key";
+  if (source === "acme") return "ordered at the CA within minutes, then issued once its names are validated";
   return acm?.validation.length === 0
     ? "ACM has not said yet which DNS records prove the names"
     : "ACM waits for the DNS records of validation, for 72 hours at most";

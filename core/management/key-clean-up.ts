@@ -1,7 +1,15 @@
 /** Deletion of vault objects that no record names. */
 
 import type { StoreContents } from "../store/store.ts";
-import { type KeyVault, materialName, trustName, type VaultName } from "../store/key-vault.ts";
+import {
+  type KeyVault,
+  materialName,
+  privateKeyName,
+  trustName,
+  type VaultName,
+} from "../store/key-vault.ts";
+import type { CertificateRecord } from "../record/certificate.ts";
+import { isKept } from "./versions.ts";
 
 /** Which objects a vault holds. */
 export interface VaultInventory {
@@ -37,8 +45,9 @@ export type KeyCleanUp =
   | { readonly kind: "kept"; readonly unreadable: number };
 
 /**
- * Deletes objects older than a day that no record names: left over from writes that were given up, earlier
- * versions of certificates, contents of trust stores that can no longer be restored, and deleted records.
+ * Deletes objects older than a day that no record names: left over from writes that were given up, versions
+ * of certificates that were retired 30 days ago, contents of trust stores that can no longer be restored, and
+ * deleted records.
  * @throws Unavailable
  */
 export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions): Promise<KeyCleanUp> {
@@ -50,22 +59,36 @@ export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions)
   const unreadable = stored.unreadable.filter(({ kind }) => kind !== "domain" && kind !== "mx-host").length;
   // Settings that were never written, beside old objects, were lost: the objects are all that is left.
   if (unreadable > 0 || stored.revision === 0) return { kind: "kept", unreadable };
-  const named = namesIn(stored);
+  const named = namesIn(stored, nowMs);
   const deleted: VaultName[] = [];
   for (const name of old) {
     // Asked by its age again: a write that has put it since, and is not in `stored` yet, is about to name it.
-    if (!named.has(name) && (await vault.delete(name, untilMs))) deleted.push(name);
+    if (!isAccountKey(name) && !named.has(name) && (await vault.delete(name, untilMs))) deleted.push(name);
   }
   return { kind: "done", deleted };
 }
 
-function namesIn({ certificates, trustStores }: StoreContents): ReadonlySet<VaultName> {
+/** Accounts at ACME CAs are no records of the settings: their keys stay. */
+const isAccountKey = (name: VaultName): boolean => name.startsWith("acme/");
+
+function namesIn({ certificates, trustStores }: StoreContents, nowMs: number): ReadonlySet<VaultName> {
   return new Set([
-    ...certificates.flatMap(({ id, material }) =>
-      material === null ? [] : [materialName(id, material.version)],
-    ),
+    ...certificates.flatMap((certificate) => namesOf(certificate, nowMs)),
     ...trustStores.flatMap((store) =>
       [store, ...store.previous].map(({ contentSha256 }) => trustName(contentSha256)),
     ),
   ]);
+}
+
+/** Material of the version in service and of those that a rollback may go back to, and pending keys. */
+function namesOf(
+  { id, material, retired = [], pendingKeys = [] }: CertificateRecord,
+  nowMs: number,
+): readonly VaultName[] {
+  const kept = retired.filter((each) => isKept(each, nowMs));
+  const versions = [...(material === null ? [] : [material]), ...kept];
+  return [
+    ...versions.map(({ version }) => materialName(id, version)),
+    ...pendingKeys.map(({ spkiPin }) => privateKeyName(id, spkiPin)),
+  ];
 }

@@ -4,11 +4,25 @@ import type { CertificateRecord, MaterialReference } from "../record/certificate
 import { NotFound, Unreadable, StateConflict } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";
 
-/** The name of a stored object; the only two shapes there are. */
-export type VaultName = `keys/${string}/${number}` | `trust/${string}`;
+/**
+ * Name of a stored object: material of a certificate's version, content of a trust store, a key that no
+ * version has yet, and the key of an account at an ACME CA.
+ */
+export type VaultName =
+  | `keys/${string}/${number}`
+  | `trust/${string}`
+  | `private/${string}/${string}`
+  | `acme/${string}`;
 
 export const materialName = (id: CertificateId, version: number): VaultName => `keys/${id}/${version}`;
 export const trustName = (sha256: string): VaultName => `trust/${sha256}`;
+/** @param spkiPin `sha256//` and base64 of the SHA-256 of the SPKI, which the name holds as hex. */
+export const privateKeyName = (id: CertificateId, spkiPin: string): VaultName =>
+  `private/${id}/${hexOfPin(spkiPin)}`;
+export const accountKeyName = (spkiPin: string): VaultName => `acme/${hexOfPin(spkiPin)}`;
+
+const hexOfPin = (spkiPin: string): string =>
+  Buffer.from(spkiPin.slice("sha256//".length), "base64").toString("hex");
 
 /**
  * Holds what must not lie in the settings store: private keys, and trust-store content named by hash.
@@ -66,11 +80,10 @@ const VERSIONS_TRIED = 20;
 export function materialPut(
   vault: Pick<KeyVault, "put">,
   bytes: Uint8Array,
-): (of: Pick<CertificateRecord, "id" | "material">) => Promise<MaterialReference> {
+): (of: Pick<CertificateRecord, "id" | "material" | "retired">) => Promise<MaterialReference> {
   let last: MaterialReference | null = null;
   return async (of) => {
-    if (last === null || last.version <= (of.material?.version ?? 0))
-      last = await putNextMaterial(vault, of, bytes);
+    if (last === null || last.version <= newestVersion(of)) last = await putNextMaterial(vault, of, bytes);
     return last;
   };
 }
@@ -78,10 +91,11 @@ export function materialPut(
 /** Stores material under the next free version: a write that was cut off may have left its own. */
 async function putNextMaterial(
   vault: Pick<KeyVault, "put">,
-  { id, material }: Pick<CertificateRecord, "id" | "material">,
+  of: Pick<CertificateRecord, "id" | "material" | "retired">,
   bytes: Uint8Array,
 ): Promise<MaterialReference> {
-  const present = material?.version ?? 0;
+  const { id } = of;
+  const present = newestVersion(of);
   for (let version = present + 1; ; version++) {
     try {
       return { version, sha256: await vault.put(materialName(id, version), bytes) };
@@ -91,3 +105,7 @@ async function putNextMaterial(
     }
   }
 }
+
+/** After a rollback the newest version is not the one in service. */
+const newestVersion = ({ material, retired = [] }: Pick<CertificateRecord, "material" | "retired">): number =>
+  Math.max(material?.version ?? 0, ...retired.map(({ version }) => version));

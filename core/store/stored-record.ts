@@ -2,10 +2,9 @@
 
 import { checkMailbox } from "../name/mailbox.ts";
 import { CLIENT_USAGES } from "../x509/anchor-limits.ts";
-import { KEY_TYPES } from "../x509/key-type.ts";
 import * as z from "zod";
-import { CERTIFICATE_SOURCES, type CertificateRecord } from "../record/certificate.ts";
-import { type CertificateId, isCertificateId, isTrustStoreId, type TrustStoreId } from "../name/ids.ts";
+import type { CertificateRecord } from "../record/certificate.ts";
+import { isTrustStoreId, type TrustStoreId } from "../name/ids.ts";
 import { type TrustStoreRecord } from "../record/trust-store.ts";
 import { type DomainName, type NamePattern, toDomainName } from "../name/domain-name.ts";
 import { Unreadable } from "../errors.ts";
@@ -31,6 +30,15 @@ import {
   type UnreadableItem,
   type UnreadableRecord,
 } from "./store.ts";
+import {
+  absentIsNull,
+  certificate,
+  certificateId,
+  sha256,
+  takenRevision,
+  timestamp,
+  written,
+} from "./stored-certificate.ts";
 import { isAcknowledgeable, type WarningCode } from "../record/warning-code.ts";
 
 /*
@@ -59,21 +67,7 @@ const mailbox = z.string().refine((text) => {
     return false;
   }
 });
-const certificateId = z.custom<CertificateId>((value) => typeof value === "string" && isCertificateId(value));
 const trustStoreId = z.custom<TrustStoreId>((value) => typeof value === "string" && isTrustStoreId(value));
-/** A date that cannot be parsed would compare with nothing: an exception that never ends. */
-const timestamp = z.iso.datetime();
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const takenRevision = z.int().min(1);
-const absentIsNull = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? null);
-
-const written = {
-  revision: takenRevision,
-  createdAt: timestamp,
-  updatedAt: timestamp,
-  updatedBy: z.string(),
-};
-
 /**
  * Strict: a key that this release drops would be a condition less, and the exception would hold for more
  * senders.
@@ -134,36 +128,6 @@ const domain = z.object({
   acknowledgedWarnings: acknowledged,
   ...written,
 });
-
-const acmOrder = z.object({
-  arn: z.string().min(1),
-  status: z.enum(["pending", "issued", "failed"]),
-  validation: z.array(z.object({ domain: z.string(), name: z.string(), value: z.string() })),
-  problem: absentIsNull(z.string()),
-});
-
-const certificate = z
-  .object({
-    id: certificateId,
-    account: z.string().min(1),
-    label: absentIsNull(z.string()),
-    source: z.enum(CERTIFICATE_SOURCES),
-    names: z.array(z.string()),
-    keys: z.array(
-      z.object({
-        keyType: z.enum(KEY_TYPES),
-        fingerprintSha256: sha256,
-        spkiPin: z.string(),
-        notBefore: timestamp,
-        notAfter: timestamp,
-      }),
-    ),
-    material: absentIsNull(z.object({ version: z.int().min(1), sha256 })),
-    acm: acmOrder.optional(),
-    ...written,
-  })
-  // Only an order can be without material.
-  .refine(({ material, acm }) => material !== null || acm !== undefined);
 
 const trustStore = z.object({
   id: trustStoreId,
@@ -263,7 +227,7 @@ type OfferedCommit = Omit<Commit, "ticket" | "offered" | "along" | "replaced">;
 /** What is read, with every field of its type. */
 const STORED = {
   domain: schemaOf<DomainRecord>()(domain),
-  certificate: schemaOf<CertificateRecord>()(certificate),
+  certificate,
   trustStore: schemaOf<TrustStoreRecord>()(trustStore),
   mxHost: schemaOf<MxHost, "isDamaged">()(mxHost),
   logEntry: schemaOf<LogEntry, `hosts.${DamagedHost}`>()(logEntry),

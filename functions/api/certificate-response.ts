@@ -1,18 +1,33 @@
 /** Schemas of certificates and trust stores in answers. */
 
+import { KEY_SLOTS, RENEWED_BY } from "../../core/management/renewal.ts";
+import { TIMELINE_EVENTS } from "../../core/management/versions.ts";
 import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { schemaOf } from "../../core/same-fields.ts";
-import { type CertificateView, type LoggedCertificate } from "../../core/management/certificate-view.ts";
+import {
+  type CertificateView,
+  type LoggedCertificate,
+  type VersionView,
+} from "../../core/management/certificate-view.ts";
 import type { TrustStoreSummary, TrustStoreView } from "../../core/management/trust-store-view.ts";
 import { CLIENT_USAGES } from "../../core/x509/anchor-limits.ts";
 import { KEY_TYPES } from "../../core/x509/key-type.ts";
 import * as z from "zod";
-import { CERTIFICATE_SOURCES } from "../../core/record/certificate.ts";
+import {
+  ACME_CHALLENGES,
+  CERTIFICATE_SOURCES,
+  RENEWAL_KEYS,
+  VERSION_CAUSES,
+} from "../../core/record/certificate.ts";
 import { LEFT_OUT_REASONS } from "../../core/x509/certificate-chain.ts";
 import { PREVIOUS_CONTENTS, type TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { recordsOf, revision, time, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
+
+const tlsa = z
+  .string()
+  .meta({ description: "rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256)" });
 
 const usedBy = z.strictObject({
   count: z.int().min(0),
@@ -21,6 +36,15 @@ const usedBy = z.strictObject({
   }),
   domains: z.array(z.string()).readonly().meta({ description: "the first 20 by name" }),
 });
+
+const shownKey = {
+  slot: z.enum(KEY_SLOTS),
+  keyType: z.enum(KEY_TYPES),
+  fingerprintSha256: fingerprint,
+  spkiPin: z.string(),
+  tlsa: tlsa,
+  notAfter: time,
+};
 
 /** Strict, and without any field that could hold a key: an answer with one fails its test. */
 const certificateFields = {
@@ -31,16 +55,7 @@ const certificateFields = {
   names: z.array(z.string()).readonly(),
   notBefore: time.nullable(),
   notAfter: time.nullable().meta({ description: "null = not issued yet" }),
-  keys: z
-    .array(
-      z.strictObject({
-        keyType: z.enum(KEY_TYPES),
-        fingerprintSha256: fingerprint,
-        spkiPin: z.string(),
-        notAfter: time,
-      }),
-    )
-    .readonly(),
+  keys: z.array(z.strictObject(shownKey)).readonly(),
   version: z.int().min(1).nullable(),
   ...written,
 };
@@ -53,11 +68,89 @@ export const certificateResponse = z
       .string()
       .optional()
       .meta({ description: "why it is pending or failed, or will not be renewed" }),
-    validation: z
-      .array(z.strictObject({ domain: z.string(), name: z.string(), value: z.string() }))
+    renewal: z.strictObject({
+      by: z.enum(RENEWED_BY),
+      key: z
+        .enum(RENEWAL_KEYS)
+        .nullable()
+        .meta({ description: "whether a renewal keeps the key; null = not for Postern to decide" }),
+      keyKept: z.boolean().nullable().meta({
+        description:
+          "whether TLSA records and pins of the key hold after the next renewal; null = the operator decides",
+      }),
+    }),
+    renewsAt: time
+      .nullable()
+      .meta({ description: "when Postern renews it; null = it does not, or there is nothing to renew" }),
+    expiresAt: time.nullable().meta({ description: "the same as notAfter" }),
+    lastError: z
+      .strictObject({ failures: z.int().min(1), at: time, nextAt: time, problem: z.string() })
+      .nullable()
+      .meta({
+        description:
+          "the last failure to issue or renew it, and the next attempt; null = the last attempt succeeded",
+      }),
+    nextKeys: z
+      .array(
+        z.strictObject({
+          slot: z.enum(KEY_SLOTS),
+          keyType: z.enum(KEY_TYPES),
+          spkiPin: z.string(),
+          spkiSha256: fingerprint,
+          tlsa,
+          madeAt: time,
+          switchAt: time.nullable().meta({ description: "when the switch was requested; null = not yet" }),
+        }),
+      )
+      .readonly()
+      .meta({ description: "keys made ahead: publish their TLSA records and pins before the switch" }),
+    timeline: z
+      .array(
+        z.strictObject({
+          at: time,
+          event: z.enum(TIMELINE_EVENTS),
+          version: z.int().min(1).optional(),
+          detail: z.string().optional(),
+        }),
+      )
+      .readonly()
+      .meta({ description: "what happened to it and what comes next, by time" }),
+    requests: z
+      .array(z.strictObject({ keyType: z.enum(KEY_TYPES), spkiPin: z.string(), csrPem: z.string() }))
       .readonly()
       .optional()
-      .meta({ description: "acm: CNAME records that must be in the DNS, for it to be issued and renewed" }),
+      .meta({
+        description: "request: signing requests (PKCS #10) for a CA, the same for as long as their key",
+      }),
+    acme: z
+      .strictObject({
+        directory: z.string(),
+        challenge: z.enum(ACME_CHALLENGES),
+        profile: z.string().nullable(),
+        accountUrl: z.string().nullable(),
+        caa: z
+          .array(z.strictObject({ name: z.string(), value: z.string() }))
+          .readonly()
+          .meta({
+            description: "recommended CAA records (RFC 8657): no other account may have certificates",
+          }),
+      })
+      .optional(),
+    validation: z
+      .array(
+        z.strictObject({
+          type: z.enum(["CNAME", "TXT"]).optional().meta({ description: "absent = CNAME" }),
+          domain: z.string(),
+          name: z.string(),
+          value: z.string(),
+        }),
+      )
+      .readonly()
+      .optional()
+      .meta({
+        description:
+          "DNS records that must be there: acm, for as long as it is to be renewed; acme, until it is issued",
+      }),
     usedBy,
     leftOut: z
       .array(
@@ -76,6 +169,22 @@ export const certificateResponse = z
       }),
   })
   .meta({ id: "Certificate" });
+
+const versionView = schemaOf<VersionView>()(
+  z.strictObject({
+    version: z.int().min(1),
+    keys: z.array(z.strictObject({ ...shownKey, notBefore: time })).readonly(),
+    addedAt: time.nullable(),
+    cause: z.enum(VERSION_CAUSES).nullable(),
+    retiredAt: time.nullable().meta({ description: "null = in service" }),
+    retiredBy: z.enum(["replaced", "rolled-back"]).nullable(),
+    isKept: z.boolean().meta({ description: "whether a rollback to it is possible while it is valid" }),
+  }),
+);
+
+export const versionListResponse = schemaOf<{ readonly items: readonly VersionView[] }>()(
+  z.strictObject({ items: z.array(versionView).readonly() }).meta({ id: "CertificateVersionList" }),
+);
 
 export const certificateListResponse = recordsOf(schemaOf<CertificateView>()(certificateResponse)).meta({
   id: "CertificateList",

@@ -81,8 +81,9 @@ const patchCertificate = createRoute({
   operationId: "patchCertificate",
   method: "patch",
   path: PATH,
-  summary: "Change the label (If-Match)",
-  description: "Only the label can be changed; other members may be sent back as read. Needs If-Match.",
+  summary: "Change the label, or whether a renewal keeps the key (If-Match)",
+  description:
+    "Only `label` and `renewal.key` can be changed; other members may be sent back as read. Needs If-Match.",
   middleware: patch.middleware,
   request: { params: idParameter, headers: conditionHeaders, body: patch.body },
   responses: {

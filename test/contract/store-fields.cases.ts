@@ -25,28 +25,67 @@ const X = certificateId(1);
 const T = trustStoreId(1);
 const LATER = "2199-01-01T00:00:00.000Z";
 
+const PIN = `sha256//${Buffer.alloc(32, 7).toString("base64")}`;
+const KEY: Whole<CertificateRecord>["keys"][number] = {
+  keyType: "rsa-3072",
+  fingerprintSha256: "ab".repeat(32),
+  spkiPin: PIN,
+  notBefore: "2026-01-01T00:00:00.000Z",
+  notAfter: LATER,
+};
+
 const CERTIFICATE: Whole<CertificateRecord> = {
   id: X,
   account: "default",
   label: "every field",
   source: "acm",
   names: ["mx.fields.example"],
-  keys: [
-    {
-      keyType: "rsa-3072",
-      fingerprintSha256: "ab".repeat(32),
-      spkiPin: `sha256//${Buffer.alloc(32, 7).toString("base64")}`,
-      notBefore: "2026-01-01T00:00:00.000Z",
-      notAfter: LATER,
-    },
-  ],
-  material: { version: 3, sha256: "cd".repeat(32) },
+  keys: [KEY],
+  material: { version: 3, sha256: "cd".repeat(32), addedAt: BUILT_AT, cause: "exported" },
   acm: {
     arn: "arn:aws:acm:eu-central-1:123456789012:certificate/1",
     status: "issued",
-    validation: [{ domain: "mx.fields.example", name: "_a.mx.fields.example", value: "_b.acm.example" }],
+    validation: [
+      { type: "CNAME", domain: "mx.fields.example", name: "_a.mx.fields.example", value: "_b.acm.example" },
+    ],
     problem: "the DNS record is missing",
   },
+  acme: {
+    directory: "letsencrypt",
+    challenge: "http-01",
+    profile: "shortlived",
+    accountUrl: "https://ca.example/acct/1",
+    caaIdentity: "ca.example",
+    orders: [
+      {
+        keyType: "rsa-3072",
+        spkiPin: PIN,
+        url: "https://ca.example/order/1",
+        startedAt: BUILT_AT,
+        validation: [
+          { type: "TXT", domain: "mx.fields.example", name: "_acme-challenge.mx.fields.example", value: "v" },
+        ],
+      },
+    ],
+    renewsAt: LATER,
+  },
+  plan: { names: ["mx.fields.example"], keyTypes: ["rsa-3072"], days: 90, renewalKey: "new" },
+  retired: [
+    {
+      version: 2,
+      sha256: "de".repeat(32),
+      addedAt: BUILT_AT,
+      cause: "renewed",
+      keys: [KEY],
+      retiredAt: BUILT_AT,
+      retiredBy: "rolled-back",
+    },
+  ],
+  pendingKeys: [
+    { keyType: "rsa-3072", spkiPin: PIN, sha256: "fa".repeat(32), madeAt: BUILT_AT, switchAt: LATER },
+  ],
+  requests: [{ keyType: "rsa-3072", spkiPin: PIN, csrPem: "a signing request" }],
+  attempt: { failures: 2, at: BUILT_AT, nextAt: LATER, problem: "the CA does not answer" },
   revision: 1,
   createdAt: BUILT_AT,
   updatedAt: BUILT_AT,
@@ -213,10 +252,32 @@ export function fieldCases(subject: () => StoreUnderTest): void {
     const api = await startApi({ store });
     const { json: shown } = await api.expect(200, "GET", `/v1/certificates/${X}`);
     expect(shown).toEqual(certificateView(CERTIFICATE, { count: 0, domains: [] }, Date.now()));
-    const { keys, material, acm, ...others } = CERTIFICATE;
+    const {
+      keys,
+      material,
+      acm,
+      acme,
+      plan: _plan,
+      retired,
+      pendingKeys,
+      requests,
+      attempt,
+      ...others
+    } = CERTIFICATE;
     const { notBefore, ...key } = keys[0] ?? {};
+    const { directory, challenge, profile, accountUrl, caaIdentity } = acme;
     expect(shown).toMatchObject({ ...others, notBefore, keys: [key], version: material.version });
-    expect(shown).toMatchObject({ validation: acm.validation, reason: acm.problem });
+    expect(shown).toMatchObject({ validation: acm.validation, reason: acm.problem, requests });
+    expect(shown).toMatchObject({ lastError: attempt, acme: { directory, challenge, profile, accountUrl } });
+    expect(JSON.stringify(shown)).toContain(caaIdentity);
+    const [{ sha256: _hidden, ...nextKey } = {}] = pendingKeys;
+    expect(shown).toMatchObject({ nextKeys: [nextKey] });
+    const [was] = retired;
+    expect(shown).toMatchObject({
+      timeline: expect.arrayContaining([
+        { at: was?.retiredAt, event: "version-retired", version: was?.version, detail: was?.retiredBy },
+      ]),
+    });
     const { json: list } = await api.expect(200, "GET", "/v1/trust-stores");
     expect(list).toMatchObject({ items: [TRUST_STORE] });
     const { json: changes } = await api.expect(200, "GET", "/v1/changes");

@@ -16,6 +16,7 @@ interface Plant {
 const SETTINGS = ["domain-schema.ts", "stored-record.ts", "domain-response.ts"];
 const HOST_ADAPTERS = ["sqlite-load.ts", "sqlite-commit.ts", "sqlite-hosts.ts", "dynamodb-load.ts"];
 const RECORD = ["stored-record.ts", "certificate-response.ts"];
+const CERTIFICATE = ["stored-certificate.ts", "certificate-response.ts"];
 const REPORT = ["stored-report.ts", "status-response.ts"];
 
 const PLANTS: readonly Plant[] = [
@@ -56,12 +57,19 @@ const PLANTS: readonly Plant[] = [
   },
   {
     opens: "interface CertificateRecord {",
-    lists: [...RECORD, "certificate-service.ts", "certificate-view.ts", "certificate-input.ts"],
+    lists: [...CERTIFICATE, "certificate-service.ts", "certificate-view.ts", "certificate-input.ts"],
   },
-  { opens: "interface CertificateKey {", lists: RECORD },
-  { opens: "interface MaterialReference {", lists: ["stored-record.ts"] },
-  { opens: "interface AcmOrder {", lists: ["stored-record.ts", "acm-certificates.ts"] },
-  { opens: "interface ValidationRecord {", lists: RECORD },
+  { opens: "interface CertificateKey {", lists: CERTIFICATE },
+  { opens: "interface MaterialReference {", lists: ["stored-certificate.ts"] },
+  { opens: "interface RetiredVersion extends MaterialReference {", lists: ["stored-certificate.ts"] },
+  { opens: "interface PendingKey {", lists: ["stored-certificate.ts"] },
+  { opens: "interface SigningRequest {", lists: CERTIFICATE },
+  { opens: "interface CertificatePlan {", lists: ["stored-certificate.ts"] },
+  { opens: "interface FailedAttempt {", lists: CERTIFICATE },
+  { opens: "interface AcmeOrder {", lists: ["stored-certificate.ts"] },
+  { opens: "interface AcmeIssuance {", lists: ["stored-certificate.ts"] },
+  { opens: "interface AcmOrder {", lists: ["stored-certificate.ts", "acm-certificates.ts"] },
+  { opens: "interface ValidationRecord {", lists: CERTIFICATE },
   {
     opens: "interface CertificateView extends LoggedCertificate {",
     lists: ["certificate-response.ts", "certificate-input.ts"],
@@ -94,6 +102,7 @@ const PLANTS: readonly Plant[] = [
 const SCHEMA_FILES = [
   "domain-schema.ts",
   "stored-record.ts",
+  "stored-certificate.ts",
   "domain-response.ts",
   "certificate-response.ts",
   "stored-report.ts",

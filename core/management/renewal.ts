@@ -1,0 +1,100 @@
+/** Who renews a certificate, when, and what is announced of its keys. Pure: the clock comes in. */
+
+import { type Timestamp, timestamp } from "../clock.ts";
+import type {
+  CertificatePlan,
+  CertificateRecord,
+  CertificateSource,
+  FailedAttempt,
+  RenewalKey,
+} from "../record/certificate.ts";
+import { type CertificateKey, isEcdsa, type KeyType } from "../x509/key-type.ts";
+
+export const RENEWED_BY = ["postern", "operator", "acm"] as const;
+export type RenewedBy = (typeof RENEWED_BY)[number];
+
+const RENEWERS: Readonly<Record<CertificateSource, RenewedBy>> = {
+  "self-signed": "postern",
+  pem: "operator",
+  pkcs12: "operator",
+  request: "operator",
+  acme: "postern",
+  acm: "acm",
+};
+
+export const renewedBy = ({ source }: Pick<CertificateRecord, "source">): RenewedBy => RENEWERS[source];
+
+/** Places of a certificate for its keys: each is served to the clients whose signature algorithms fit. */
+export const KEY_SLOTS = ["ecdsa", "rsa"] as const;
+export type KeySlot = (typeof KEY_SLOTS)[number];
+
+export const slotOf = (keyType: KeyType): KeySlot => (isEcdsa(keyType) ? "ecdsa" : "rsa");
+
+/** Rdata of the TLSA record that names a key: DANE-EE, SPKI, SHA-256 (RFC 7672 section 3.1.1). */
+export const tlsaOf = (spkiPin: string): string => `3 1 1 ${spkiSha256Of(spkiPin)}`;
+
+/** @param spkiPin `sha256//` and base64. @returns the same digest as lower-case hex */
+export const spkiSha256Of = (spkiPin: string): string =>
+  Buffer.from(spkiPin.slice("sha256//".length), "base64").toString("hex");
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/**
+ * How Postern makes or orders the certificate; null = it does not. A self-signed certificate of a release
+ * before 0.2 has no plan: its own names, key and life are it.
+ */
+export function planOf({ plan, source, keys }: CertificateRecord): CertificatePlan | null {
+  if (plan !== undefined) return plan;
+  const [key] = keys;
+  if (source !== "self-signed" || key === undefined) return null;
+  const days = Math.max(1, Math.round(lifeMs(key) / DAY_MS));
+  return { keyTypes: keys.map(({ keyType }) => keyType), days, renewalKey: "keep" };
+}
+
+const lifeMs = ({ notBefore, notAfter }: Pick<CertificateKey, "notBefore" | "notAfter">): number =>
+  Date.parse(notAfter) - Date.parse(notBefore);
+
+/** Two thirds of the life: late enough to use it, early enough for a month of failures in 90 days. */
+const twoThirdsMs = (key: CertificateKey): number =>
+  Date.parse(key.notBefore) + Math.floor((lifeMs(key) * 2) / 3);
+
+/** When Postern renews the first key; null = Postern does not renew it, or there is nothing to renew. */
+export function renewsAt(record: CertificateRecord): Timestamp | null {
+  if (renewedBy(record) !== "postern" || record.keys.length === 0) return null;
+  const atTwoThirds = Math.min(...record.keys.map(twoThirdsMs));
+  return record.acme?.renewsAt ?? timestamp(atTwoThirds);
+}
+
+/** Keys in service whose certificate is due for renewal by Postern. */
+export function dueKeys(record: CertificateRecord, nowMs: number): readonly CertificateKey[] {
+  if (renewedBy(record) !== "postern") return [];
+  const suggested = record.acme?.renewsAt ?? null;
+  return record.keys.filter(
+    (key) => (suggested === null ? twoThirdsMs(key) : Date.parse(suggested)) <= nowMs,
+  );
+}
+
+const FIRST_RETRY_MS = 5 * 60_000;
+const MAX_RETRY_MS = 12 * 3600 * 1000;
+
+/**
+ * The attempt after a failure: 5 minutes later, then twice as long each time, 12 hours at most. The CA's
+ * Retry-After is honoured where it is later, up to a day.
+ */
+export function failedAttempt(
+  before: FailedAttempt | undefined,
+  { nowMs, problem, retryAfterMs }: { nowMs: number; problem: string; retryAfterMs: number | null },
+): FailedAttempt {
+  const failures = (before?.failures ?? 0) + 1;
+  const backoffMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(20, failures - 1));
+  const waitMs = Math.max(backoffMs, Math.min(retryAfterMs ?? 0, DAY_MS));
+  return { failures, at: timestamp(nowMs), nextAt: timestamp(nowMs + waitMs), problem };
+}
+
+/** Whether an attempt may be made now. */
+export const mayTry = ({ attempt }: Pick<CertificateRecord, "attempt">, nowMs: number): boolean =>
+  attempt === undefined || Date.parse(attempt.nextAt) <= nowMs;
+
+/** Whether a renewal keeps the key; null = who renews it decides. */
+export const renewalKeyOf = (record: CertificateRecord): RenewalKey | null =>
+  planOf(record)?.renewalKey ?? null;

@@ -1,0 +1,111 @@
+/** Versions of a certificate: the one in service, those before it, and a timeline of both. */
+
+import { type Timestamp, timestamp } from "../clock.ts";
+import type {
+  CertificateRecord,
+  MaterialReference,
+  RetiredVersion,
+  VersionCause,
+} from "../record/certificate.ts";
+import type { CertificateKey } from "../x509/key-type.ts";
+import { renewsAt } from "./renewal.ts";
+
+/** Material of a retired version is kept so long, for a rollback. */
+export const RETIRED_KEPT_MS = 30 * 24 * 3600 * 1000;
+
+/** A 6-day certificate has 8 versions in 30 days, with two keys 16. */
+export const RETIRED_SHOWN = 30;
+
+/** What puts a version into service. */
+export interface NewVersion {
+  readonly material: MaterialReference;
+  readonly keys: readonly CertificateKey[];
+  readonly names: readonly string[];
+}
+
+/** The fields of a record that change when a version takes the place of the one in service. */
+export function withVersion(
+  before: Pick<CertificateRecord, "material" | "keys" | "retired">,
+  { material, keys, names }: NewVersion,
+  { nowMs, cause }: { readonly nowMs: number; readonly cause: VersionCause },
+): Pick<CertificateRecord, "material" | "keys" | "names" | "retired"> {
+  const added = { ...material, addedAt: timestamp(nowMs), cause };
+  return { material: added, keys, names, ...retiredAfter(before, { nowMs, retiredBy: "replaced" }) };
+}
+
+/** As `withVersion`, back to a retired version. */
+export function withRetiredVersion(
+  before: Pick<CertificateRecord, "material" | "keys" | "retired">,
+  { keys, retiredAt: _at, retiredBy: _by, ...material }: RetiredVersion,
+  { nowMs, names }: { readonly nowMs: number; readonly names: readonly string[] },
+): Pick<CertificateRecord, "material" | "keys" | "names" | "retired"> {
+  const { retired = [] } = retiredAfter(before, { nowMs, retiredBy: "rolled-back" });
+  const others = retired.filter(({ version }) => version !== material.version);
+  return { material, keys, names, retired: others };
+}
+
+function retiredAfter(
+  { material, keys, retired = [] }: Pick<CertificateRecord, "material" | "keys" | "retired">,
+  { nowMs, retiredBy }: { readonly nowMs: number; readonly retiredBy: RetiredVersion["retiredBy"] },
+): Pick<CertificateRecord, "retired"> {
+  if (material === null) return retired.length === 0 ? {} : { retired };
+  const last: RetiredVersion = { ...material, keys, retiredAt: timestamp(nowMs), retiredBy };
+  return { retired: [last, ...retired].slice(0, RETIRED_SHOWN) };
+}
+
+/** Whether the vault still has the material of a retired version, or may have deleted it. */
+export const isKept = ({ retiredAt }: RetiredVersion, nowMs: number): boolean =>
+  Date.parse(retiredAt) + RETIRED_KEPT_MS > nowMs;
+
+/** One entry of `timeline`, past or to come. */
+export interface TimelineEntry {
+  readonly at: Timestamp;
+  readonly event: TimelineEvent;
+  /** The version that the event is about; absent = none. */
+  readonly version?: number | undefined;
+  /** For people; absent = nothing to add. */
+  readonly detail?: string | undefined;
+}
+
+export const TIMELINE_EVENTS = [
+  "created",
+  "version-added",
+  "version-retired",
+  "next-key-made",
+  "switch-requested",
+  "order-placed",
+  "attempt-failed",
+  "next-attempt",
+  "renews",
+  "expires",
+] as const;
+export type TimelineEvent = (typeof TIMELINE_EVENTS)[number];
+
+/** What happened to a certificate and what comes next, by time. */
+export function timelineOf(record: CertificateRecord, expiresAt: Timestamp | null): readonly TimelineEntry[] {
+  const { material, retired = [], pendingKeys = [], acme, attempt, createdAt } = record;
+  const entries: (TimelineEntry | null)[] = [
+    { at: createdAt, event: "created" },
+    ...[material ?? [], retired].flat().map(added),
+    ...retired.map(({ version, retiredAt, retiredBy }) => ({
+      at: retiredAt,
+      event: "version-retired" as const,
+      version,
+      detail: retiredBy,
+    })),
+    ...pendingKeys.map(({ madeAt, spkiPin }) => dated(madeAt, "next-key-made", spkiPin)),
+    ...pendingKeys.map(({ switchAt, spkiPin }) => dated(switchAt, "switch-requested", spkiPin)),
+    ...(acme?.orders ?? []).map(({ startedAt, keyType }) => dated(startedAt, "order-placed", keyType)),
+    attempt === undefined ? null : dated(attempt.at, "attempt-failed", attempt.problem),
+    attempt === undefined ? null : dated(attempt.nextAt, "next-attempt"),
+    dated(renewsAt(record), "renews"),
+    dated(expiresAt, "expires"),
+  ];
+  return entries.filter((entry) => entry !== null).toSorted((a, b) => (a.at < b.at ? -1 : 1));
+}
+
+const dated = (at: Timestamp | null, event: TimelineEvent, detail?: string): TimelineEntry | null =>
+  at === null ? null : { at, event, ...(detail === undefined ? {} : { detail }) };
+
+const added = ({ version, addedAt, cause }: MaterialReference): TimelineEntry | null =>
+  addedAt === undefined ? null : { at: addedAt, event: "version-added", version, detail: cause };
