@@ -48,6 +48,7 @@ export const ISSUE_CODES = {
   "certificate-failed": "the certificate could not be issued",
   "certificate-not-issued": "the certificate is not issued yet",
   "certificate-not-yet-valid": "the certificate is not valid yet",
+  "replaces-itself": "a certificate cannot take the place of itself",
   // The stored state.
   "name-taken": "the domain belongs to another account",
   "in-use": "a domain uses the certificate or trust store",

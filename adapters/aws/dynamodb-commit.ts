@@ -4,7 +4,7 @@ import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamod
 import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
 import type { MxHost, MxHostChange, MxHostRead, StoredHostField } from "../../core/record/mx-host.ts";
 import type { Commit, LogEntry, OfferedWrite, UseChange } from "../../core/store/store.ts";
-import { logEntryOf, replacedRevision } from "../../core/store/log-entry.ts";
+import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
 import {
   ABSENT,
   type Action,
@@ -24,7 +24,12 @@ import { HEAD_KEY, type ItemKey, listKeyOf, logKey, recordKey, WRITER_REGION } f
 /** How long the change log is kept. */
 const LOG_KEPT_SECONDS = 90 * 24 * 3600;
 /** DynamoDB's cap on one transaction. */
-const MAX_ACTIONS = 100;
+export const MAX_ACTIONS = 100;
+/** Of a certificate's commit: its record, the head, the log entry, an offer, and another use. */
+const ACTIONS_BESIDE_HOSTS = 5;
+
+/** MX hosts that a commit of a certificate may change in one transaction. */
+export const hostsIn = (maxActions: number): number => Math.max(1, maxActions - ACTIONS_BESIDE_HOSTS);
 
 /**
  * One transaction for record, head, log entry, host claims, use counts and references: `Store.commit`.
@@ -32,11 +37,7 @@ const MAX_ACTIONS = 100;
  * At the caps of core/limits.ts all but the references are 84 actions at most. References that find no room
  * are written before, as loose ones: what is named there is believed only after a look (references.ts).
  */
-export async function commitTo(
-  table: DynamoDbTable,
-  commit: Commit,
-  maxActions = MAX_ACTIONS,
-): Promise<LogEntry> {
+export async function commitTo(table: DynamoDbTable, commit: Commit, maxActions: number): Promise<LogEntry> {
   const entry = logEntryOf(commit);
   for (const change of commit.hosts) checkOwner(change);
   const own = joined(NOTHING, commit) ?? twice();
@@ -100,14 +101,14 @@ const NOTHING: Joined = {
 function joined(before: Joined, commit: Commit): Joined | null {
   const entry = logEntryOf(commit);
   const actions = [
-    recordAction(entry, replacedRevision(commit)),
+    recordAction(entry, { before: replacedRevision(commit), used: ownUses(commit) }),
     logAction(entry),
     ...(commit.offered === undefined ? [] : [offerAction(commit.offered, entry.revision)]),
   ];
   const references = referenceChanges(commit);
   const keys = [...actions.map(keyOf), ...references.map(({ key }) => key)].map(textOfKey);
   const uses = new Map(before.uses);
-  for (const use of commit.uses) {
+  for (const use of otherUses(commit)) {
     const key = textOfKey(recordKey(use.kind, use.id));
     uses.set(key, { ...use, delta: use.delta + (uses.get(key)?.delta ?? 0) });
   }
@@ -143,6 +144,10 @@ function joined(before: Joined, commit: Commit): Joined | null {
     uses,
   };
 }
+
+/** Uses of other records than the written one, whose action counts them. */
+const otherUses = ({ record, uses }: Pick<Commit, "record" | "uses">): readonly UseChange[] =>
+  uses.filter(({ kind, id }) => kind !== record.kind || id !== record.id);
 
 /** The first writes of `along` that the transaction has room for, all their references too. */
 function alongWithRoom(
@@ -182,10 +187,18 @@ function checkOwner(change: MxHostChange): void {
 const changesOwner = ({ before, after }: MxHostChange): boolean =>
   before !== null && after !== null && before.account !== after.account;
 
-function recordAction({ revision, record }: LogEntry, before: number | undefined): Action {
+/** Of the record that a commit writes. */
+interface WrittenRecord {
+  /** The revision that is stored; undefined = there must be none. */
+  readonly before: number | undefined;
+  /** Change of its uses. */
+  readonly used: number;
+}
+
+function recordAction({ revision, record }: LogEntry, { before, used }: WrittenRecord): Action {
   const { kind, id, after } = record;
   const key = recordKey(kind, id);
-  if (after === null) return { delete: key, condition: unchanged(before, kind !== "domain") };
+  if (after === null) return { delete: key, condition: unchanged(before, kind === "domain" ? null : -used) };
   if (before === undefined) {
     const item = {
       ...keyItem(key),
@@ -193,26 +206,34 @@ function recordAction({ revision, record }: LogEntry, before: number | undefined
       json: { S: JSON.stringify(after) },
       [TABLE_DEFINITION.index.partitionKey]: { S: kind },
       [TABLE_DEFINITION.index.sortKey]: { S: listKeyOf(after.account, id) },
-      ...(kind === "domain" ? {} : { usedCount: { N: "0" } }),
+      ...(kind === "domain" ? {} : { usedCount: { N: String(used) } }),
     };
     return { put: item, condition: ABSENT };
   }
   // Not a put: the use count is not part of the record.
   const values = { ":after": { S: JSON.stringify(after) }, ":taken": { N: String(revision) } };
-  const condition = unchanged(before, false);
+  const condition = unchanged(before, null);
+  const set = "SET revision = :taken, json = :after";
+  if (used === 0)
+    return { update: key, set, condition: { ...condition, values: { ...condition.values, ...values } } };
+  const counted = { ":delta": { N: String(used) }, ":least": { N: String(-used) } };
   return {
     update: key,
-    set: "SET revision = :taken, json = :after",
-    condition: { ...condition, values: { ...condition.values, ...values } },
+    set: `${set} ADD usedCount :delta`,
+    condition: {
+      expression: `${condition.expression} AND usedCount >= :least`,
+      values: { ...condition.values, ...values, ...counted },
+    },
   };
 }
 
-function unchanged(before: number | undefined, unused: boolean): Condition {
+/** `uses`: that many must be counted; null = whatever is. */
+function unchanged(before: number | undefined, uses: number | null): Condition {
   const values = { ":before": { N: String(before ?? 0) } };
-  if (!unused) return { expression: "revision = :before", values };
+  if (uses === null) return { expression: "revision = :before", values };
   return {
-    expression: "revision = :before AND usedCount = :zero",
-    values: { ...values, ":zero": { N: "0" } },
+    expression: "revision = :before AND usedCount = :uses",
+    values: { ...values, ":uses": { N: String(uses) } },
   };
 }
 
@@ -325,8 +346,11 @@ const referenceAction = ({ key, becomes }: ReferenceChange): Action =>
  */
 function failure(commit: Commit, reasons: readonly CancellationReason[], usesAt: number): Error {
   const failed = (index: number): boolean => reasons[index]?.Code === "ConditionalCheckFailed";
-  const { uses, hosts, expectedHead } = commit;
-  if (failed(0)) return recordFailure(commit, reasons[0]?.Item);
+  const { hosts, expectedHead } = commit;
+  const uses = otherUses(commit);
+  // A deletion that moves its uses away was planned at a head: others may have come since.
+  const isPlannedAgain = failed(1) && ownUses(commit) !== 0 && isUnchanged(commit, reasons[0]?.Item);
+  if (failed(0) && !isPlannedAgain) return recordFailure(commit, reasons[0]?.Item);
   if (failed(1)) return headFailure(expectedHead, reasons[1]?.Item);
   for (const [index, { host }] of hosts.entries()) {
     if (failed(3 + index)) return new Contention(`MX host ${host} has changed`);
@@ -348,13 +372,16 @@ function headFailure(expectedHead: number, stored: Item | undefined): Error {
   return new Contention(`revision ${expectedHead + 1} is taken`);
 }
 
+const isUnchanged = (commit: Commit, stored: Item | undefined): boolean =>
+  stored !== undefined && numberOf(stored, "revision") === replacedRevision(commit);
+
 function recordFailure(commit: Commit, stored: Item | undefined): Error {
   const { kind, id } = commit.record;
   const before = replacedRevision(commit);
   if (stored === undefined) return new StaleRevision(`${id} has been deleted`);
   if (before === undefined) return new StaleRevision(`${id} exists already`);
-  if (numberOf(stored, "revision") !== before) return new StaleRevision(`${id} was changed by someone else`);
-  const count = numberOf(stored, "usedCount") ?? 0;
+  if (!isUnchanged(commit, stored)) return new StaleRevision(`${id} was changed by someone else`);
+  const count = (numberOf(stored, "usedCount") ?? 0) + ownUses(commit);
   const users = kind === "certificate" ? "MX hosts" : "domains";
   return new StateConflict("in-use", `${id} is used by ${count} ${users}`);
 }

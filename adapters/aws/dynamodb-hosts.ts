@@ -20,8 +20,7 @@ import {
 
 const idOf = (item: Item): string => storedItemOf(sortKeyOf(item))?.id ?? "";
 
-export const hostOfItem = (item: Item) =>
-  readOrReport("mx-host", idOf(item), () => mxHostOf(idOf(item), item));
+const hostOfItem = (item: Item) => readOrReport("mx-host", idOf(item), () => mxHostOf(idOf(item), item));
 
 /**
  * The hosts by name; of one that cannot be read, what is known. A name that is none leaves nothing to
@@ -40,6 +39,18 @@ export async function hostsOfItems(
       hosts.set(host, await damagedHost(host, attributesOf(item), evidenceOf(table, host)));
   }
   return hosts;
+}
+
+/** Of the named hosts, those that serve the certificate, by name. */
+export async function hostsServing(
+  table: DynamoDbTable,
+  id: CertificateId,
+  names: readonly DomainName[],
+): Promise<readonly MxHost[]> {
+  const items = await table.getAll(names.map((host) => recordKey("mx-host", host)));
+  return [...(await hostsOfItems(table, items)).values()]
+    .filter(({ certificateId }) => certificateId === id)
+    .toSorted((a, b) => (a.host < b.host ? -1 : 1));
 }
 
 const attributesOf = (item: Item) => ({

@@ -22,8 +22,8 @@ import type {
   WriterQueue,
 } from "../../core/store/store.ts";
 import { readCertificate, readDomain, readOrReport, readTrustStore } from "../../core/store/stored-record.ts";
-import { commitTo } from "./dynamodb-commit.ts";
-import { hostOfItem, hostsOfItems } from "./dynamodb-hosts.ts";
+import { commitTo, hostsIn, MAX_ACTIONS } from "./dynamodb-commit.ts";
+import { hostsOfItems, hostsServing } from "./dynamodb-hosts.ts";
 import { loadContents } from "./dynamodb-load.ts";
 import { changesAfter, changesBefore, headOf, oldestRevision } from "./dynamodb-log.ts";
 import { domainsNaming, namedOn } from "./dynamodb-names.ts";
@@ -38,7 +38,8 @@ type Read<T> = (key: string, stored: unknown) => T;
 /** The store on one DynamoDB table (docs/adr/0008). */
 export class DynamoDbStore implements Store {
   readonly #table: DynamoDbTable;
-  readonly #maxActions: number | undefined;
+  readonly #maxActions: number;
+  readonly hostsPerCommit: number;
   readonly #now: () => number;
   readonly #beforeFirstWrite: () => Promise<void>;
 
@@ -57,7 +58,8 @@ export class DynamoDbStore implements Store {
   ) {
     this.#table = table;
     this.#now = options.now ?? Date.now;
-    this.#maxActions = options.maxActions;
+    this.#maxActions = options.maxActions ?? MAX_ACTIONS;
+    this.hostsPerCommit = hostsIn(this.#maxActions);
     this.#beforeFirstWrite = options.beforeFirstWrite ?? (async () => undefined);
   }
 
@@ -128,10 +130,7 @@ export class DynamoDbStore implements Store {
 
   async hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]> {
     const names = await this.#namesUsing("certificate", id, limit);
-    const items = await this.#table.getAll(names.map((host) => recordKey("mx-host", host)));
-    return readable(items, hostOfItem)
-      .filter((host) => host.certificateId === id)
-      .toSorted((a, b) => (a.host < b.host ? -1 : 1));
+    return hostsServing(this.#table, id, names);
   }
 
   async domainsOnHosts(
@@ -292,7 +291,3 @@ async function domainWithHostsSettled(
 }
 
 const idOf = (item: Item): string => storedItemOf(sortKeyOf(item))?.id ?? "";
-
-/** What names a record leaves out what cannot be read. */
-const readable = <T>(items: readonly Item[], read: (item: Item) => ReturnType<typeof readOrReport<T>>): T[] =>
-  items.map(read).flatMap((item) => ("value" in item ? [item.value] : []));

@@ -4,7 +4,7 @@ import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { MxHost, MxHostChange, StoredHostField } from "../../core/record/mx-host.ts";
 import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/store/store.ts";
-import { logEntryOf, replacedRevision } from "../../core/store/log-entry.ts";
+import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
 import type { Database, Row } from "./database.ts";
 import { hostOfRow } from "./sqlite-load.ts";
 
@@ -21,8 +21,11 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
     // The record first: a caller whose record has changed must receive that error, not one about another
     // record.
     checkRecord(database, commit.record, replacedRevision(commit));
-    checkUnused(database, commit.record);
+    // A deletion that moves its uses away was planned at a head, which shows first whether others came since.
+    const isMoving = ownUses(commit) !== 0;
+    if (!isMoving) checkUnused(database, commit);
     takeRevision(database, entry);
+    if (isMoving) checkUnused(database, commit);
     for (const { host, item } of commit.hostsRead ?? []) checkHost(database, host, item);
     for (const [index, change] of entry.hosts.entries())
       writeHost(database, change, commit.hosts[index]?.before ?? null);
@@ -41,9 +44,10 @@ function checkRecord(database: Database, { kind, id }: RecordChange, expected: n
   );
 }
 
-function checkUnused(database: Database, { kind, id, after }: RecordChange): void {
+function checkUnused(database: Database, commit: Commit): void {
+  const { kind, id, after } = commit.record;
   if (after !== null || kind === "domain") return;
-  const count = useCountOf(database, kind, id);
+  const count = useCountOf(database, kind, id) + ownUses(commit);
   if (count > 0)
     throw new StateConflict(
       "in-use",

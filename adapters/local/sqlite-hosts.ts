@@ -1,10 +1,11 @@
 /** MX hosts as rows of the database. */
 
-import { isCertificateId } from "../../core/name/ids.ts";
+import { type CertificateId, isCertificateId } from "../../core/name/ids.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import { damagedHost, type HostEvidence } from "../../core/store/damaged-host.ts";
 import type { MxHost } from "../../core/record/mx-host.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
+import { useCountOf } from "./sqlite-commit.ts";
 import { hostOfRow } from "./sqlite-load.ts";
 
 /**
@@ -24,6 +25,35 @@ export async function hostsOfRows(
       hosts.set(host, await damagedHost(host, attributesOf(row), evidenceOf(database, host)));
   }
   return hosts;
+}
+
+/**
+ * Hosts that serve a certificate, by name. A host whose certificate cannot be read is looked for only where
+ * the others are fewer than the uses counted.
+ *
+ * @param limit below 0 = all.
+ */
+export async function hostsServing(
+  database: Database,
+  id: CertificateId,
+  limit: number,
+): Promise<readonly MxHost[]> {
+  const rows = database.all(
+    "SELECT * FROM mx_host WHERE certificate_id = ? ORDER BY host LIMIT ?",
+    id,
+    limit,
+  );
+  const isComplete = rows.length === limit || rows.length >= useCountOf(database, "certificate", id);
+  const unknown = isComplete
+    ? []
+    : database.all(
+        `SELECT * FROM mx_host WHERE certificate_id IS NOT NULL
+           AND certificate_id NOT IN (SELECT id FROM certificate)`,
+      );
+  const found = [...(await hostsOfRows(database, [...rows, ...unknown])).values()]
+    .filter(({ certificateId }) => certificateId === id)
+    .toSorted((a, b) => (a.host < b.host ? -1 : 1));
+  return limit < 0 ? found : found.slice(0, limit);
 }
 
 const attributesOf = (row: Row) => ({

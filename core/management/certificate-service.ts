@@ -1,9 +1,9 @@
 import { type CertificateState } from "./expiry.ts";
 import type { Every } from "../same-fields.ts";
-import { certificateUsedBy, certificateView, type CertificateView, namingUsers } from "./certificate-view.ts";
+import { certificateUsedBy, certificateView, type CertificateView } from "./certificate-view.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
-import { InvalidInput, type Issue, NotFound, RuleViolation, StateConflict, Unreadable } from "../errors.ts";
+import { InvalidInput, type Issue, NotFound, RuleViolation, Unreadable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
@@ -17,6 +17,7 @@ import { AcmCertificates } from "./acm-certificates.ts";
 import type { CertificatePlan, CertificateRecord, RenewalKey } from "../record/certificate.ts";
 import { planOf, renewedBy } from "./renewal.ts";
 import { withVersion } from "./versions.ts";
+import { deleteCertificate } from "./certificate-replacement.ts";
 import {
   type AcmInput,
   certificateDocument,
@@ -178,29 +179,10 @@ export class CertificateService {
     return this.#view(written);
   }
 
-  /** @throws StateConflict (`in-use`); NotFound; as the condition */
-  async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
-    const { id, before } = await this.#records.findFor(target, condition);
-    await namingUsers(
-      async () => {
-        await this.#endOrder(before);
-        await this.#records.delete(target, condition);
-      },
-      () => certificateUsedBy(this.#deps.store, { id, account: target.actor.account }),
-    );
-  }
-
-  /**
-   * Before the record is deleted: a deletion that fails half-way can be repeated, and no order is left
-   * without a record.
-   */
-  async #endOrder(record: CertificateRecord | null): Promise<void> {
-    if (record === null) return;
-    const { id, acm } = record;
-    if (acm === undefined || this.#acm === null) return;
-    const uses = await this.#deps.store.useCount("certificate", id);
-    if (uses > 0) throw new StateConflict("in-use", `${uses} MX hosts serve the certificate`);
-    await this.#acm.delete(acm);
+  /** `replaceWith`: id of the one that its MX hosts serve from then on. @throws as `deleteCertificate` */
+  async delete(target: RecordTarget, condition: WriteCondition, replaceWith?: string): Promise<void> {
+    const deps = { ...this.#deps, records: this.#records, acm: this.#acm };
+    await deleteCertificate(deps, { target, condition, replaceWith: replaceWith ?? null });
   }
 
   async #make(input: Exclude<CertificateInput, AcmInput>): Promise<NewCertificate> {

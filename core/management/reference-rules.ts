@@ -57,16 +57,22 @@ function certificateIssues({ tls }: DomainSettings, references: References): Iss
         message: `certificate ${quoted(id)} not found`,
       },
     ];
-  const missed = hosts.filter(
-    (item) => item.certificateId === id && !isCovered(certificate.names, item.host),
-  );
+  const serving = hosts.filter((item) => item.certificateId === id).map(({ host }) => host);
+  // A certificate that ran out in service must not lock every other setting of its domains.
+  const judged = certificateIsNew ? { hosts: serving, nowMs } : { hosts: serving };
+  return servingIssues(CERTIFICATE_POINTER, certificate, judged);
+}
+
+/** Reasons that hosts cannot serve a certificate. `nowMs` absent = whatever its dates and state. */
+export function servingIssues(
+  pointer: string,
+  certificate: CertificateRecord,
+  { hosts, nowMs }: { readonly hosts: readonly DomainName[]; readonly nowMs?: number },
+): Issue[] {
+  const missed = hosts.filter((host) => !isCovered(certificate.names, host));
   return [
-    ...missingNameIssues(
-      CERTIFICATE_POINTER,
-      missed.map(({ host }) => host),
-    ),
-    // A certificate that ran out in service must not lock every other setting of its domains.
-    ...(certificateIsNew ? dateIssues(certificate, nowMs) : []),
+    ...missingNameIssues(pointer, missed),
+    ...(nowMs === undefined ? [] : dateIssues(pointer, certificate, nowMs)),
   ];
 }
 
@@ -122,11 +128,9 @@ function missingNameIssues(pointer: string, hosts: readonly DomainName[]): Issue
   return [{ pointer, code: "certificate-misses-host", message }];
 }
 
-function dateIssues(certificate: CertificateRecord, nowMs: number): Issue[] {
+function dateIssues(pointer: string, certificate: CertificateRecord, nowMs: number): Issue[] {
   const { notBefore, notAfter } = validity(certificate);
-  const issue = (code: IssueCode, message: string): Issue[] => [
-    { pointer: CERTIFICATE_POINTER, code, message },
-  ];
+  const issue = (code: IssueCode, message: string): Issue[] => [{ pointer, code, message }];
   switch (certificateState(certificate, nowMs)) {
     case "expired":
       return issue("certificate-expired", `the certificate expired at ${notAfter ?? "an unknown time"}`);

@@ -15,7 +15,7 @@ import { logEntryOf } from "./log-entry.ts";
 import type { Commit, FeedEntry, LogEntry, RecordChange } from "./store.ts";
 import { actionOf } from "./log-entry.ts";
 
-const [X, Y] = [certificateId(1), certificateId(2)];
+const [X, Y, Z] = [certificateId(1), certificateId(2), certificateId(3)];
 const [S, T] = [trustStoreId(1), trustStoreId(2)];
 
 /** A change of a domain from and to these hosts and trust stores. */
@@ -55,6 +55,16 @@ const planned: Planned = {
 };
 const elsewhere = domain("b.example", null, { mxHosts: ["mx.example"] });
 const material: Planned = { record: certificate(X), uses: [] };
+/** Deletes X, whose hosts take Y; one of them is mx.example. */
+const replacement: Planned = {
+  record: { kind: "certificate", id: X, before: certificateRecord({ id: X }), after: null },
+  uses: [
+    { kind: "certificate", id: Y, delta: 1 },
+    { kind: "certificate", id: X, delta: -1 },
+  ],
+};
+/** Writes Y, which takes a part of the hosts of X. */
+const partly: Planned = { ...replacement, record: certificate(Y) };
 const content: Planned = { record: trustStore(S), uses: [] };
 const trusting = (ids: readonly (typeof S)[]): DomainParts => ({ trustStoreIds: ids });
 
@@ -115,6 +125,32 @@ const cases: readonly (readonly [string, Planned, Written, boolean])[] = [
     { record: elsewhere, hosts: [onHost("mx.example", Y, null)] },
     false,
   ],
+  [
+    "a replacement by the certificate that takes over",
+    replacement,
+    { record: certificate(Y), hosts: [] },
+    true,
+  ],
+  ["a replacement by a third certificate", replacement, { record: certificate(Z), hosts: [] }, false],
+  [
+    "a replacement by a host that takes the deleted one",
+    replacement,
+    { record: elsewhere, hosts: [onHost("new.example", null, X)] },
+    true,
+  ],
+  [
+    "a replacement by a domain more on one of its hosts",
+    replacement,
+    { record: elsewhere, hosts: [onHost("mx.example", X, X)] },
+    true,
+  ],
+  [
+    "a part of a replacement by a host that gives the deleted one up",
+    partly,
+    { record: elsewhere, hosts: [onHost("mx.example", X, null)] },
+    true,
+  ],
+  ["a part of a replacement by the deleted one", partly, { record: certificate(X), hosts: [] }, true],
   ["a trust store by its own record", content, { record: trustStore(S), hosts: [] }, true],
   // A domain may name both, and is judged by both.
   ["a trust store by another", content, { record: trustStore(T), hosts: [] }, true],

@@ -197,11 +197,14 @@ export function isTouchedBy(
       if (record.kind === "domain") return [...hostsNamedBy(record)].some((host) => named.has(host));
       return commit.uses.some(({ id }) => id === record.id);
     }
-    case "certificate":
-      // New material is judged by the hosts that serve it.
-      return hosts.some(({ before, after }) =>
-        [before?.certificateId, after?.certificateId].includes(own.id),
+    case "certificate": {
+      // New material is judged by the hosts that serve it, and a replacement by those of both certificates.
+      const named = new Set<string | null | undefined>([own.id, ...commit.uses.map(({ id }) => id)]);
+      return (
+        named.has(record.id) ||
+        hosts.some(({ before, after }) => named.has(before?.certificateId) || named.has(after?.certificateId))
       );
+    }
     case "trust-store":
       // New content is judged by the domains that name it, together with their other trust stores.
       return record.kind === "trust-store" || (record.kind === "domain" && namesTrustStore(record, own.id));

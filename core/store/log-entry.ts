@@ -57,6 +57,10 @@ export function actionOf({ record, replaced }: Pick<Commit, "record" | "replaced
 export const replacedRevision = ({ record, replaced }: Pick<Commit, "record" | "replaced">) =>
   record.before?.revision ?? replaced?.revision;
 
+/** Change of the uses of the very record that a commit writes: what it moves to the record, or from it. */
+export const ownUses = ({ record: { kind, id }, uses }: Pick<Commit, "record" | "uses">): number =>
+  uses.reduce((sum, use) => (use.kind === kind && use.id === id ? sum + use.delta : sum), 0);
+
 function withRevision(change: RecordChange, revision: number): RecordChange {
   switch (change.kind) {
     case "domain":

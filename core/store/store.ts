@@ -18,6 +18,8 @@ import type { MxHost, MxHostChange, MxHostRead } from "../record/mx-host.ts";
  * does not answer in time.
  */
 export interface Store {
+  /** Most MX hosts that one commit of a certificate may change: its transaction and log entry have room. */
+  readonly hostsPerCommit: number;
   /** The newest revision; 0 before the first write. */
   head(): Promise<number>;
   getDomain(name: DomainName): Promise<DomainRecord | null>;
@@ -34,7 +36,10 @@ export interface Store {
   listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>>;
   listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>>;
   listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>>;
-  /** By name, the first `limit` or all. Strongly consistent: validation of new material reads it. */
+  /**
+   * By name, the first `limit` or all; damaged ones are marked. Strongly consistent: validation of new
+   * material reads it.
+   */
   hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]>;
   /**
    * Names of the domains of `account` that name one of the hosts: the first `limit`, and whether those are
@@ -68,8 +73,8 @@ export interface Store {
    * @returns the entry as logged, with its revision: `expectedHead + 1`.
    * @throws StaleRevision when the stored record is not `record.before`, or `replaced` (another revision,
    *   absent, or present).
-   * @throws StateConflict (`in-use`) when a record that still has uses would be deleted; (`host-taken`) when
-   *   a host would pass from one account to another in one write.
+   * @throws StateConflict (`in-use`) when a record would be deleted that has uses after those of the commit;
+   *   (`host-taken`) when a host would pass from one account to another in one write.
    * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a
    *   used record is absent.
    */

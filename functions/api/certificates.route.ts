@@ -13,7 +13,7 @@ import type { Loaded } from "./loaded.ts";
 import { certificateListResponse, certificateResponse } from "./certificate-response.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { idParameter, pageQuery } from "./parameters.ts";
+import { idParameter, pageQuery, replaceWithQuery } from "./parameters.ts";
 import {
   answers,
   answersCreated,
@@ -97,12 +97,21 @@ const deleteCertificate = createRoute({
   operationId: "deleteCertificate",
   method: "delete",
   path: PATH,
-  summary: "Delete a certificate that no MX host uses (If-Match)",
-  description: "Deletes a certificate that no MX host serves. Its keys are removed later. Needs If-Match.",
-  request: { params: idParameter, headers: conditionHeaders },
+  summary: "Delete a certificate, or replace it by another (If-Match)",
+  description:
+    "Deletes a certificate that no MX host serves, or moves its MX hosts to the certificate `replaceWith` in the same change. Its keys are removed later. Needs If-Match.",
+  request: { params: idParameter, query: replaceWithQuery, headers: conditionHeaders },
   responses: {
     204: { description: "deleted" },
-    ...problems("invalid-request", "not-found", "unreadable", "in-use", ...CONDITION_PROBLEMS),
+    ...problems(
+      "invalid-request",
+      "not-found",
+      "unreadable",
+      "in-use",
+      "host-taken",
+      "rule-violation",
+      ...CONDITION_PROBLEMS,
+    ),
   },
 });
 
@@ -190,7 +199,8 @@ export function routeCertificateChanges(
 
   app.openapi(deleteCertificate, async (c) => {
     const condition = readCondition(c.req);
-    await (await certificates()).delete({ actor: c.get("actor"), id: c.req.valid("param").id }, condition);
+    const target = { actor: c.get("actor"), id: c.req.valid("param").id };
+    await (await certificates()).delete(target, condition, c.req.valid("query").replaceWith);
     return c.body(null, 204);
   });
 }

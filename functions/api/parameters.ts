@@ -51,3 +51,11 @@ export const sharedHostsQuery = z.strictObject({
     description: "also change the certificate that other domains of the account serve on these MX hosts",
   }),
 });
+
+export const replaceWithQuery = z.strictObject({
+  replaceWith: z.string().min(1).max(100).optional().openapi({
+    description:
+      "id of a certificate that covers every MX host that serves this one: they serve it from then on, by the same change",
+    example: "cert_01J9Z3X2Q4R5S6T7V8W9X0YZAB",
+  }),
+});

@@ -11,6 +11,7 @@ import {
   trustStoreId,
   trustStoreRecord,
 } from "../support/records.ts";
+import { queuedReplacementCases } from "./store-replacement.cases.ts";
 import { commitOf, replay, sorted, type StoreUnderTest, wholeLog, Writer } from "./store-under-test.ts";
 
 const [X, Y] = [certificateId(1), certificateId(2)];
@@ -175,6 +176,8 @@ export function queueCases(subject: () => StoreUnderTest): void {
     await expect(store.commit(commitOf(record, { ticket: 1, expectedHead: 7 }))).rejects.toThrow();
     expect(await (await queueOf(store)).line()).toMatchObject({ head: 0, served: 0 });
   });
+
+  queuedReplacementCases(subject);
 
   /** Three writers with tickets; the second and third offer. */
   const threeWriters = async ({ store }: StoreUnderTest) => {

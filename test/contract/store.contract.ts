@@ -6,6 +6,7 @@ import { forgottenCases, reopenCases, unreadableCases } from "./store-faults.cas
 import { feedCases } from "./store-feed.cases.ts";
 import { fieldCases } from "./store-fields.cases.ts";
 import { absentQueueCases, carriedCases, queueCases } from "./store-queue.cases.ts";
+import { replacementCases } from "./store-replacement.cases.ts";
 import { listCases } from "./store-list.cases.ts";
 import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
 
@@ -28,6 +29,7 @@ export function storeContract(contract: StoreContract): void {
     describe("the change feed", () => feedCases(subject));
     describe("writers at the same time", () => concurrencyCases(subject));
     describe("a plan that is carried to a later head", () => carriedCases(subject));
+    describe("a certificate that is replaced", () => replacementCases(subject));
     const absentBecause = contract.cannot?.queue;
     describe("the queue of writers", () => {
       if (absentBecause === undefined) queueCases(subject);

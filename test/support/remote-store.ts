@@ -126,6 +126,7 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
     });
   };
   const store: Store = {
+    hostsPerCommit: local.hostsPerCommit,
     queue: async () => queue,
     commit,
     head: () => read(() => local.head()),
