@@ -14,6 +14,9 @@ const config: KnipConfig = {
     "functions/*/lambda.ts!",
     // Until the ACME client and the engine of issuance use it.
     "core/management/acme-ca.ts!",
+    "core/management/challenge-{records,variables}.ts!",
+    "adapters/acme/{dns-webhook,txt-lookup}.ts!",
+    "adapters/aws/issuance-services.ts!",
     "sst.config.ts!",
     "scripts/bundles.ts!",
     "scripts/!(bundles).ts",

@@ -59,6 +59,7 @@ export const ISSUE_CODES = {
   "no-issuer": "this deployment orders no certificates of ACM",
   "issuer-limit": "the AWS account may order no more certificates, or no more names on one",
   "issuer-refuses": "ACM does not take these names",
+  "challenge-refused": "a challenge record that its publisher does not take",
   "issued-by-acm": "the material of a certificate of ACM comes from ACM",
   "not-pem": "the text holds no PEM block",
   "damaged-pem": "a PEM block is damaged",

@@ -47,10 +47,13 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/delivery": ["ipaddr.js"],
   "core/edge-report": ["zod"],
   "core/management": ["ipaddr.js", "node:crypto", "zod"],
+  "adapters/acme": ["node:crypto", "node:dns"],
   "adapters/aws": [
     "@aws-sdk/client-acm",
     "@aws-sdk/client-dynamodb",
+    "@aws-sdk/client-route-53",
     "@aws-sdk/client-s3",
+    "@aws-sdk/client-ssm",
     "node:crypto",
     "node:stream",
     "node:stream/consumers",

@@ -1,4 +1,4 @@
-"""moto's S3, KMS and ACM on a free port of the loopback interface.
+"""moto's S3, KMS, ACM, Route 53 and Parameter Store on a free port of the loopback interface.
 
 Prints "port N" when it listens, and ends with its standard input, however the process that started it ends.
 """

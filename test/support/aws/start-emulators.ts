@@ -31,6 +31,8 @@ export async function startEmulators(): Promise<RunningEmulators> {
       AWS_ENDPOINT_URL_S3: moto.endpoint,
       AWS_ENDPOINT_URL_KMS: moto.endpoint,
       AWS_ENDPOINT_URL_ACM: moto.endpoint,
+      AWS_ENDPOINT_URL_ROUTE_53: moto.endpoint,
+      AWS_ENDPOINT_URL_SSM: moto.endpoint,
       AWS_REGION: "eu-central-1",
       AWS_ACCESS_KEY_ID: "emulated",
       AWS_SECRET_ACCESS_KEY: "emulated",
