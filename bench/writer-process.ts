@@ -44,6 +44,9 @@ function openService(table: string): { readonly service: DomainService; readonly
     ids: createIdSource(Date.now, (count) => crypto.getRandomValues(new Uint8Array(count))),
     operatorHosts: new Set(),
     makeSelfSigned: () => Promise.reject(new TypeError("no certificates here")),
+    createCsr: () => Promise.reject(new TypeError("no certificates here")),
+    acmeDirectories: [],
+    issuanceRequested: () => undefined,
     loadAtEdge: () => null,
     issuer: null,
     retry: {

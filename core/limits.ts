@@ -20,6 +20,8 @@ export const CAPS = {
   certificateNames: 8_000,
   /** Listed one by one in a request. */
   selfSignedNames: 1_000,
+  /** On one order at a CA, or in one signing request: as many as public CAs take. */
+  orderedNames: 100,
   /** Quota of ACM, when raised. */
   acmNames: 100,
 } as const;

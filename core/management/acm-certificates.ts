@@ -2,14 +2,10 @@
 
 import type { Every } from "../same-fields.ts";
 import { materialPut } from "../store/key-vault.ts";
-import type { Actor } from "../actor.ts";
-import { timestamp } from "../clock.ts";
-import { NotFound, RuleViolation, StateConflict, Unavailable } from "../errors.ts";
+import { NotFound, RuleViolation, Unavailable } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { checkHostsCovered } from "./reference-rules.ts";
-import { commitAlone } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import { commitWithRetry } from "../store/commit-with-retry.ts";
 import type { AcmOrder, CertificateRecord } from "../record/certificate.ts";
 import type { AcmInput } from "./certificate-input.ts";
 import type { CertificateIssuer, OrderState } from "./certificate-issuer.ts";
@@ -17,10 +13,9 @@ import { checkLoads } from "./load-at-edge.ts";
 import type { CertificateId } from "../name/ids.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import { encodeMaterial } from "../x509/serving-material.ts";
+import { writeBySchedule } from "./scheduled-write.ts";
 import { withVersion } from "./versions.ts";
 
-/** Actor recorded for changes made by the scheduler. */
-const SCHEDULE = "schedule";
 const NOT_ANSWERING = "ACM does not answer; this is the last known state";
 
 export type AcmDependencies = Pick<
@@ -100,7 +95,7 @@ export class AcmCertificates {
       return "exported";
     }
     if (JSON.stringify(acm) === JSON.stringify(record.acm)) return "unchanged";
-    await this.#commit(id, async (before) => ({ ...before, acm }));
+    await writeBySchedule(this.#deps, id, (before) => ({ ...before, acm }));
     return "noted";
   }
 
@@ -109,7 +104,7 @@ export class AcmCertificates {
     const made = parsePemBundle(bundle, { nowMs: this.#deps.clock.now() });
     checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
     const putMaterial = materialPut(this.#deps.vault, encodeMaterial(made.material));
-    await this.#commit(id, async (before) => {
+    await writeBySchedule(this.#deps, id, async (before) => {
       // A renewal carries the same names; one that did not would cut hosts off that serve it.
       await checkHostsCovered(this.#deps.store, "/names", { id, before: before.names, after: made.names });
       const material = await putMaterial(before);
@@ -130,23 +125,6 @@ export class AcmCertificates {
       if (!(error instanceof NotFound)) throw error;
       return { kind: "failed", validation: [], problem: "it was deleted at ACM" };
     }
-  }
-
-  async #commit(
-    id: CertificateId,
-    change: (before: CertificateRecord) => Promise<CertificateRecord>,
-  ): Promise<void> {
-    const { store, clock, retry } = this.#deps;
-    const build = async (expectedHead: number) => {
-      const before = await store.getCertificate(id);
-      if (before === null) throw new StateConflict("in-use", "the certificate was deleted meanwhile");
-      const at = timestamp(clock.now());
-      const after = { ...(await change(before)), updatedAt: at, updatedBy: SCHEDULE };
-      const actor: Actor = { account: before.account, name: SCHEDULE };
-      const commit = commitAlone({ kind: "certificate", id, before, after }, { actor, at, expectedHead });
-      return { commit, result: null };
-    };
-    await commitWithRetry(store, build, retry);
   }
 }
 

@@ -4,10 +4,11 @@ import * as z from "zod";
 import type { CertificateView } from "./certificate-view.ts";
 import type { TrustStoreView } from "./trust-store-view.ts";
 import { CAPS } from "../limits.ts";
-import { RENEWAL_KEYS } from "../record/certificate.ts";
+import { ACME_CHALLENGES, RENEWAL_KEYS } from "../record/certificate.ts";
+import { slotOf } from "../x509/key-slots.ts";
+import { KEY_TYPES, type KeyType } from "../x509/key-type.ts";
 import { distinct, ignoredInput, labelInput, namePatternInput } from "./input-fields.ts";
 import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
-import { KEY_TYPES } from "../x509/key-type.ts";
 import { SELF_SIGNED_DEFAULTS } from "../x509/self-signed-request.ts";
 
 /**
@@ -49,19 +50,89 @@ const pemFields = {
   privateKeyPassphrase: z.string().min(1).optional().meta({ writeOnly: true }),
 };
 
+/** `keyType` for one key, `keyTypes` for an ECDSA and an RSA key side by side. */
+const keyFields = {
+  keyType: z
+    .enum(KEY_TYPES)
+    .optional()
+    .meta({ description: `default ${SELF_SIGNED_DEFAULTS.keyType}` }),
+  keyTypes: z
+    .array(z.enum(KEY_TYPES))
+    .min(1)
+    .max(2)
+    .refine((types) => new Set(types.map(slotOf)).size === types.length, {
+      message: "may hold one ECDSA and one RSA type",
+    })
+    .optional()
+    .meta({ description: "instead of keyType: an ECDSA and an RSA key, served side by side" }),
+};
+
+interface KeyFields {
+  readonly keyType?: KeyType | undefined;
+  readonly keyTypes?: readonly KeyType[] | undefined;
+}
+
+const namesOneOfBoth = ({ keyType, keyTypes }: KeyFields): boolean =>
+  keyType === undefined || keyTypes === undefined;
+const BOTH = { message: "keyType and keyTypes cannot be given together", path: ["keyTypes"] };
+
+/** Types of the keys to be made. */
+export const keyTypesOf = ({ keyType, keyTypes }: KeyFields): readonly KeyType[] =>
+  keyTypes ?? [keyType ?? SELF_SIGNED_DEFAULTS.keyType];
+
 const selfSigned = z
   .strictObject({
     source: z.literal("self-signed"),
     names: distinct(namePatternInput, CAPS.selfSignedNames).min(1),
-    keyType: z.enum(KEY_TYPES).default(SELF_SIGNED_DEFAULTS.keyType),
+    ...keyFields,
     days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
     label: labelInput,
   })
+  .refine(namesOneOfBoth, BOTH)
   .meta({
     id: "SelfSignedCertificateInput",
-    description: "a certificate that Postern makes and signs with its own key",
+    description:
+      "a certificate that Postern makes, signs with its own key, and renews at two thirds of its life",
     examples: [{ source: "self-signed", names: ["mx1.example.org"], keyType: "ecdsa-p256", label: "mx1" }],
   });
+export type SelfSignedInput = z.output<typeof selfSigned>;
+
+const request = z
+  .strictObject({
+    source: z.literal("request"),
+    names: distinct(namePatternInput, CAPS.orderedNames).min(1),
+    ...keyFields,
+    label: labelInput,
+  })
+  .refine(namesOneOfBoth, BOTH)
+  .meta({
+    id: "RequestCertificateInput",
+    description:
+      "a key that Postern makes and keeps, with a signing request (PKCS #10) for a CA; its certificate is PUT to /material",
+    examples: [{ source: "request", names: ["mx1.example.org"], keyType: "rsa-2048" }],
+  });
+export type RequestInput = z.output<typeof request>;
+
+const acme = z
+  .strictObject({
+    source: z.literal("acme"),
+    names: distinct(namePatternInput, CAPS.orderedNames).min(1),
+    ...keyFields,
+    directory: z.string().min(1).max(32).meta({ description: "a name of ACME_DIRECTORIES" }),
+    challenge: z.enum(ACME_CHALLENGES).default("dns-01"),
+    profile: z.string().min(1).max(64).nullable().default(null).meta({
+      description: "a profile that the CA offers; null = its default",
+    }),
+    label: labelInput,
+  })
+  .refine(namesOneOfBoth, BOTH)
+  .meta({
+    id: "AcmeCertificateInput",
+    description:
+      "a certificate that a CA issues and renews by ACME (RFC 8555); Postern makes the key and keeps it",
+    examples: [{ source: "acme", names: ["mx1.example.org"], directory: "letsencrypt" }],
+  });
+export type AcmeInput = z.output<typeof acme>;
 
 const uploaded = z
   .strictObject({
@@ -101,11 +172,13 @@ const acm = z
   });
 export type AcmInput = z.output<typeof acm>;
 
-export const certificateInput = z.discriminatedUnion("source", [selfSigned, uploaded, acm]).meta({
-  id: "CertificateInput",
-  description: "where the certificate comes from",
-  examples: [{ source: "self-signed", names: ["mx1.example.org"], keyType: "ecdsa-p256", label: "mx1" }],
-});
+export const certificateInput = z
+  .discriminatedUnion("source", [selfSigned, uploaded, request, acme, acm])
+  .meta({
+    id: "CertificateInput",
+    description: "where the certificate comes from",
+    examples: [{ source: "self-signed", names: ["mx1.example.org"], keyType: "ecdsa-p256", label: "mx1" }],
+  });
 export type CertificateInput = z.output<typeof certificateInput>;
 
 /** New material of a certificate; without a key, the one that is here already is used again. */
@@ -114,6 +187,9 @@ export const materialInput = z
     source: z.literal("pem").default("pem"),
     ...pemFields,
     privateKeyPem: pem.optional().meta({ writeOnly: true }),
+    otherSlot: z.enum(["keep", "remove"]).default("keep").meta({
+      description: "of a certificate with an ECDSA and an RSA key: what becomes of the one that is not sent",
+    }),
   })
   .meta({
     id: "CertificateMaterialInput",
@@ -205,4 +281,18 @@ export const restoreInput = z
     id: "TrustStoreRestoreInput",
     description: "the revision whose content comes back; label and users stay",
     examples: [{ revision: 3 }],
+  });
+
+/** Which retired version comes back. */
+export const rollbackInput = z
+  .strictObject({
+    version: z
+      .int()
+      .min(1)
+      .meta({ description: "one of its versions, not older than 30 days and still valid" }),
+  })
+  .meta({
+    id: "CertificateRollbackInput",
+    description: "the version that is put into service again",
+    examples: [{ version: 1 }],
   });

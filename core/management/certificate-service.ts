@@ -1,46 +1,44 @@
+/** Certificates of callers: made, uploaded or ordered, listed, labelled and deleted. */
+
 import { type CertificateState } from "./expiry.ts";
-import type { Every } from "../same-fields.ts";
-import { certificateUsedBy, certificateView, type CertificateView } from "./certificate-view.ts";
+import {
+  certificatesIn,
+  newCertificate,
+  type NewRecord,
+  viewOf,
+  withLeftOut,
+} from "./certificate-records.ts";
+import type { CertificateView } from "./certificate-view.ts";
 import type { Actor } from "../actor.ts";
 import { timestamp } from "../clock.ts";
-import { InvalidInput, type Issue, NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import { InvalidInput, type Issue, RuleViolation } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { checkHostsCovered } from "./reference-rules.ts";
-import { OwnRecords, readable, type RecordAccess, type RecordTarget, saysTheSame } from "./record-write.ts";
+import { OwnRecords, readable, type RecordTarget } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Page, PageRequest, Store } from "../store/store.ts";
+import type { Page, PageRequest } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
-import { sha256Hex } from "../x509/certificate-fields.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
 import type { CertificatePlan, CertificateRecord, RenewalKey } from "../record/certificate.ts";
 import { planOf, renewedBy } from "./renewal.ts";
-import { withVersion } from "./versions.ts";
 import { deleteCertificate } from "./certificate-replacement.ts";
 import {
+  type AcmeInput,
   type AcmInput,
   certificateDocument,
   type CertificateInput,
   FIXED_FIELDS,
-  type MaterialInput,
+  keyTypesOf,
+  type RequestInput,
+  type SelfSignedInput,
 } from "./certificate-input.ts";
+import { makeKeys } from "./certificate-material.ts";
+import { parseUpload } from "./certificate-upload.ts";
 import { checkLoads } from "./load-at-edge.ts";
-import { type CertificateId, isCertificateId } from "../name/ids.ts";
-import { isHeld, materialName, materialPut, type KeyVault } from "../store/key-vault.ts";
-import { parsePemBundle } from "../x509/pem-bundle.ts";
-import {
-  decodeMaterial,
-  encodeMaterial,
-  type NewCertificate,
-  type CertificateMaterial,
-} from "../x509/serving-material.ts";
-
-type NewRecord = Pick<
-  CertificateRecord,
-  | ("id" | "label" | "source" | "names" | "keys" | "material")
-  | ("acm" | "acme" | "plan" | "pendingKeys" | "requests")
->;
+import type { CertificateId } from "../name/ids.ts";
+import { materialName } from "../store/key-vault.ts";
+import { encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
 
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
 export class CertificateService {
@@ -73,29 +71,50 @@ export class CertificateService {
     return { items: shown, unreadable: state === undefined ? unreadable : [], next };
   }
 
-  /**
-   * Leaf and intermediates of each key, never a key. @throws NotFound; Unreadable when the vault does not
-   * have it.
-   */
-  async chainPem(actor: Actor, id: string): Promise<{ pem: string; revision: number }> {
-    const record = await this.#records.get({ actor, id });
-    const { keys } = await this.#material(record);
-    const pem = keys.map(({ certificateChainPem }) => certificateChainPem).join("");
-    return { pem, revision: record.revision };
+  /** @throws InvalidInput, RuleViolation, TooLarge: see `parseUpload` */
+  async create(actor: Actor, input: CertificateInput): Promise<CertificateView> {
+    switch (input.source) {
+      case "acm":
+        return this.#order(actor, input);
+      case "request":
+      case "acme":
+        return this.#await(actor, input);
+      default:
+        return this.#store(actor, input);
+    }
   }
 
-  /** @throws InvalidInput, RuleViolation, TooLarge: see `parsePemBundle` */
-  async create(actor: Actor, input: CertificateInput): Promise<CertificateView> {
+  async #store(
+    actor: Actor,
+    input: Exclude<CertificateInput, AwaitedInput | AcmInput>,
+  ): Promise<CertificateView> {
     const { ids, vault } = this.#deps;
-    if (input.source === "acm") return this.#order(actor, input);
-    const made = await this.#make(input);
+    const made = input.source === "self-signed" ? await this.#sign(input) : parseUpload(this.#deps, input);
     const id = ids.certificate();
     const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
-    const { names, keys } = made;
     const addedAt = timestamp(this.#deps.clock.now());
+    const { names, keys } = made;
+    const { source, label } = input;
+    const plan = input.source === "self-signed" ? planFrom(input) : undefined;
     const material = { version: 1, sha256, addedAt, cause: "created" } as const;
-    const view = await this.#add(actor, { id, ...input, names, keys, material, plan: planFrom(input) });
-    return withLeftOut(view, made);
+    return withLeftOut(await this.#add(actor, { id, label, source, names, keys, material, plan }), made);
+  }
+
+  /** A certificate whose keys wait for it: its signing requests go to a CA. */
+  async #await(actor: Actor, input: AwaitedInput): Promise<CertificateView> {
+    if (input.source === "acme") checkOrder(this.#deps.acmeDirectories, input);
+    const { label, source, names } = input;
+    const id = this.#deps.ids.certificate();
+    const plan = planFrom(input);
+    const { keyTypes } = plan;
+    const { pendingKeys, requests } = await makeKeys(this.#deps, { id, names, keyTypes, isSwitched: true });
+    const awaited = { id, label, source, names, keys: [], material: null, plan, pendingKeys };
+    if (input.source === "request") return this.#add(actor, { ...awaited, requests });
+    const { directory, challenge, profile } = input;
+    const none = { accountUrl: null, caaIdentity: null, orders: [], renewsAt: null };
+    const view = await this.#add(actor, { ...awaited, acme: { directory, challenge, profile, ...none } });
+    this.#deps.issuanceRequested();
+    return view;
   }
 
   async #order(actor: Actor, input: AcmInput): Promise<CertificateView> {
@@ -116,49 +135,6 @@ export class CertificateService {
   async #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
     const after = newCertificate(actor, this.#deps.clock.now(), made);
     return this.#view(await this.#records.write(actor, async () => ({ id: made.id, before: null, after })));
-  }
-
-  /**
-   * A new version of the same certificate, on every host that uses it. Without a key, the present one must
-   * fit.
-   * @throws RuleViolation when a host that uses it is not covered any more; NotFound; as `create`; as the
-   *   condition
-   */
-  async putMaterial(
-    target: RecordTarget,
-    input: MaterialInput,
-    condition: WriteCondition,
-  ): Promise<CertificateView> {
-    const present = await this.#records.findFor(target, condition);
-    if (present.before?.acm !== undefined) {
-      const message =
-        "ACM issues its material, which cannot be replaced; set another certificate on the domains instead";
-      throw new RuleViolation([{ pointer: "", code: "issued-by-acm", message }]);
-    }
-    const existing =
-      input.privateKeyPem === undefined ? (await this.#material(readable(present))).keys : undefined;
-    const made = this.#parse(input, existing);
-    const bytes = encodeMaterial(made.material);
-    const putMaterial = materialPut(this.#deps.vault, bytes);
-    const written = await this.#records.write(target.actor, async () => {
-      const { id, before, replaced } = await this.#records.findFor(target, condition);
-      const { names, keys } = made;
-      const { source } = input;
-      const served = { source, names, keys, sha256: sha256Hex(bytes) };
-      if (before !== null && (await isServed(this.#deps.vault, before, served))) return { unchanged: before };
-      await checkHostsCovered(this.#deps.store, "/certificatePem", {
-        id,
-        before: before?.names ?? null,
-        after: names,
-      });
-      const material = await putMaterial(before ?? { id, material: null });
-      const nowMs = this.#deps.clock.now();
-      const none = { label: null, names, keys: [], material: null };
-      const record = before ?? newCertificate(target.actor, nowMs, { id, source, ...none });
-      const version = withVersion(record, { material, keys, names }, { nowMs, cause: "uploaded" });
-      return { id, before, after: { ...record, ...version, source, plan: undefined }, replaced };
-    });
-    return withLeftOut(await this.#view(written), made);
   }
 
   /**
@@ -185,11 +161,11 @@ export class CertificateService {
     await deleteCertificate(deps, { target, condition, replaceWith: replaceWith ?? null });
   }
 
-  async #make(input: Exclude<CertificateInput, AcmInput>): Promise<NewCertificate> {
-    if (input.source === "pem") return this.#parse(input);
+  async #sign(input: SelfSignedInput): Promise<NewCertificate> {
     if (input.names.length > CAPS.selfSignedNames)
       throw tooManyNames(`holds more than ${CAPS.selfSignedNames} names`);
-    const request = { ...input, keyTypes: [input.keyType] };
+    const { names, days } = input;
+    const request = { names, days, keyTypes: keyTypesOf(input) };
     const made = await this.#deps.makeSelfSigned(request, { nowMs: this.#deps.clock.now() });
     checkLoads(this.#deps.loadAtEdge, "/keyType", made.material);
     // The cap of uploads: clients cut a handshake of over 100 KB; a log entry has to fit a DynamoDB item.
@@ -198,84 +174,34 @@ export class CertificateService {
     return made;
   }
 
-  #parse(input: MaterialInput, existingKeys?: CertificateMaterial["keys"]): NewCertificate {
-    const made = parsePemBundle(input, { nowMs: this.#deps.clock.now(), existingKeys });
-    checkLoads(this.#deps.loadAtEdge, "/certificatePem", made.material);
-    return made;
-  }
-
-  async #material({ id, material }: CertificateRecord): Promise<CertificateMaterial> {
-    if (material === null) throw new NotFound("the certificate is not issued yet");
-    try {
-      return decodeMaterial(await this.#deps.vault.get(materialName(id, material.version), material.sha256));
-    } catch (error) {
-      // The record is there: its material missing is our trouble, not an unknown certificate.
-      if (error instanceof NotFound) throw new Unreadable(`material of ${id} is missing`, { cause: error });
-      throw error;
-    }
-  }
-
-  async #view(record: CertificateRecord): Promise<CertificateView> {
-    const { store, clock } = this.#deps;
-    return certificateView(record, await certificateUsedBy(store, record), clock.now());
+  #view(record: CertificateRecord): Promise<CertificateView> {
+    return viewOf(this.#deps, record);
   }
 }
 
-const certificatesIn = (
-  store: Pick<Store, "getCertificate">,
-): RecordAccess<CertificateId, CertificateRecord> => ({
-  kind: "certificate",
-  isId: isCertificateId,
-  get: (id) => store.getCertificate(id),
-  change: (id, before, after) => ({ kind: "certificate", id, before, after }),
-});
+type AwaitedInput = RequestInput | AcmeInput;
 
-/** Whether this very material is in service already, and the vault still has it. */
-async function isServed(
-  vault: Pick<KeyVault, "get">,
-  { id, material, source, names, keys }: CertificateRecord,
-  { sha256, ...made }: Pick<CertificateRecord, "source" | "names" | "keys"> & { readonly sha256: string },
-): Promise<boolean> {
-  if (material?.sha256 !== sha256 || !saysTheSame({ source, names, keys }, made)) return false;
-  return isHeld(vault, materialName(id, material.version), sha256);
+function planFrom(input: SelfSignedInput | AwaitedInput): CertificatePlan {
+  const common = { keyTypes: keyTypesOf(input), renewalKey: "keep" } as const;
+  return input.source === "self-signed" ? { ...common, days: input.days } : { ...common, names: input.names };
 }
 
-/** A certificate as its first write stores it; the store sets its revision. */
-function newCertificate(
-  { account, name }: Actor,
-  nowMs: number,
-  { id, label, source, names, keys, material, acm, acme, plan, pendingKeys, requests }: NewRecord,
-): CertificateRecord {
-  const at = timestamp(nowMs);
-  return {
-    id,
-    account,
-    label,
-    source,
-    names,
-    keys,
-    material,
-    acm,
-    acme,
-    plan,
-    retired: undefined,
-    pendingKeys,
-    requests,
-    attempt: undefined,
-    revision: 0,
-    createdAt: at,
-    updatedAt: at,
-    updatedBy: name,
-  } satisfies Every<CertificateRecord>;
+/** @throws RuleViolation */
+function checkOrder(directories: readonly string[], { directory, challenge, names }: AcmeInput): void {
+  const issues: Issue[] = [];
+  if (!directories.includes(directory)) {
+    const known = directories.length === 0 ? "none is configured" : `known: ${directories.join(", ")}`;
+    const message = `is no directory of ACME_DIRECTORIES (${known})`;
+    issues.push({ pointer: "/directory", code: "unknown-directory", message });
+  }
+  if (challenge === "http-01" && names.some((name) => name.startsWith("*.")))
+    issues.push({
+      pointer: "/challenge",
+      code: "wildcard-needs-dns",
+      message: "a wildcard can be validated by dns-01 only (RFC 8555 section 8.4)",
+    });
+  if (issues.length > 0) throw new RuleViolation(issues);
 }
-
-const withLeftOut = (view: CertificateView, { leftOut }: NewCertificate): CertificateView =>
-  leftOut === undefined ? view : { ...view, leftOut };
-
-const planFrom = (input: CertificateInput): CertificatePlan | undefined =>
-  input.source === "self-signed"
-    ? { keyTypes: [input.keyType], days: input.days, renewalKey: "keep" }
-    : undefined;
 
 /** The plan with another policy for the key; null = the default. @throws InvalidInput */
 function planWith(record: CertificateRecord, key: RenewalKey | null): CertificatePlan | undefined {

@@ -2,16 +2,8 @@
 import { certificateState, type CertificateState, validity } from "./expiry.ts";
 import type { Every } from "../same-fields.ts";
 import { type CertificateKey, type KeyType } from "../x509/key-type.ts";
-import {
-  type KeySlot,
-  type RenewedBy,
-  renewalKeyOf,
-  renewedBy,
-  renewsAt,
-  slotOf,
-  spkiSha256Of,
-  tlsaOf,
-} from "./renewal.ts";
+import { type RenewedBy, renewalKeyOf, renewedBy, renewsAt, spkiSha256Of, tlsaOf } from "./renewal.ts";
+import { type KeySlot, slotOf } from "../x509/key-slots.ts";
 import { isKept, type TimelineEntry, timelineOf } from "./versions.ts";
 import type { Timestamp } from "../clock.ts";
 import type { DomainName } from "../name/domain-name.ts";

@@ -8,7 +8,7 @@ import type {
   FailedAttempt,
   RenewalKey,
 } from "../record/certificate.ts";
-import { type CertificateKey, isEcdsa, type KeyType } from "../x509/key-type.ts";
+import type { CertificateKey } from "../x509/key-type.ts";
 
 export const RENEWED_BY = ["postern", "operator", "acm"] as const;
 export type RenewedBy = (typeof RENEWED_BY)[number];
@@ -23,12 +23,6 @@ const RENEWERS: Readonly<Record<CertificateSource, RenewedBy>> = {
 };
 
 export const renewedBy = ({ source }: Pick<CertificateRecord, "source">): RenewedBy => RENEWERS[source];
-
-/** Places of a certificate for its keys: each is served to the clients whose signature algorithms fit. */
-export const KEY_SLOTS = ["ecdsa", "rsa"] as const;
-export type KeySlot = (typeof KEY_SLOTS)[number];
-
-export const slotOf = (keyType: KeyType): KeySlot => (isEcdsa(keyType) ? "ecdsa" : "rsa");
 
 /** Rdata of the TLSA record that names a key: DANE-EE, SPKI, SHA-256 (RFC 7672 section 3.1.1). */
 export const tlsaOf = (spkiPin: string): string => `3 1 1 ${spkiSha256Of(spkiPin)}`;

@@ -2,7 +2,7 @@ import type { IdSource } from "../name/ids.ts";
 import type { LoadAtEdge } from "./load-at-edge.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { CertificateIssuer } from "./certificate-issuer.ts";
-import type { MakeSelfSigned } from "../x509/self-signed-request.ts";
+import type { CreateCsr, MakeSelfSigned } from "../x509/self-signed-request.ts";
 import type { Clock } from "../clock.ts";
 import type { EdgeReports } from "../edge-report/edge-reports.ts";
 import type { Store } from "../store/store.ts";
@@ -18,6 +18,11 @@ export interface ServiceDependencies {
   /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to OPERATOR_ACCOUNT. */
   readonly operatorHosts: ReadonlySet<string>;
   readonly makeSelfSigned: MakeSelfSigned;
+  readonly createCsr: CreateCsr;
+  /** Names in ACME_DIRECTORIES, in its order; empty = no certificate can be ordered there. */
+  readonly acmeDirectories: readonly string[];
+  /** Called when an order is due at once; on AWS the schedule finds it within its interval. */
+  readonly issuanceRequested: () => void;
   readonly loadAtEdge: LoadAtEdge;
   /** null = no certificates are issued here: the local stack has no ACM. */
   readonly issuer: CertificateIssuer | null;

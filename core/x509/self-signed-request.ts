@@ -24,3 +24,9 @@ export type MakeSelfSigned = (
   request: SelfSignedRequest,
   context: { readonly nowMs: number },
 ) => Promise<NewCertificate>;
+
+/** Makes a certificate signing request (PKCS #10): `createCsr` (certificate-request.ts), as above. */
+export type CreateCsr = (request: {
+  readonly names: readonly string[];
+  readonly privateKeyPem: string;
+}) => Promise<{ readonly der: Uint8Array; readonly pem: string }>;

@@ -62,3 +62,23 @@ export function decodeMaterial(bytes: Uint8Array): CertificateMaterial {
   if (!parsed.success) throw new Unreadable("stored certificate material cannot be read by this release");
   return parsed.data;
 }
+
+/**
+ * A private key that no version has yet: what `private/<certificate>/<SPKI>` and `acme/<SPKI>` hold. Secret.
+ */
+export type StoredPrivateKey = Pick<KeyMaterial, "keyType" | "privateKeyPem">;
+
+const PRIVATE_KEY = schemaOf<StoredPrivateKey>()(
+  z.object({ keyType: z.enum(KEY_TYPES), privateKeyPem: z.string().min(1) }),
+);
+
+export function encodePrivateKey(key: StoredPrivateKey): Uint8Array {
+  return Buffer.from(JSON.stringify(PRIVATE_KEY.parse(key)), "utf8");
+}
+
+/** @throws Unreadable when the bytes are no key; neither message nor cause holds any of them. */
+export function decodePrivateKey(bytes: Uint8Array): StoredPrivateKey {
+  const parsed = PRIVATE_KEY.safeParse(parseStoredJson(bytes));
+  if (!parsed.success) throw new Unreadable("a stored private key cannot be read by this release");
+  return parsed.data;
+}

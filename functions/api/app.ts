@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
-import type { MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
+import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/management/domain-service.ts";
@@ -14,6 +14,7 @@ import type { ApiEnv } from "./api-env.ts";
 import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./api-log.ts";
 import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
+import { routeCertificateKeys, routeCertificateVersions } from "./certificate-versions.route.ts";
 import { routeDomains, routeTls } from "./domains.route.ts";
 import { judgeRead, readCondition } from "./conditions.ts";
 import { loadedOnce } from "./loaded.ts";
@@ -25,7 +26,15 @@ import { routeStatus } from "./status.route.ts";
 import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
 
-export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "makeSelfSigned" | "issuer"> {
+type Defaulted =
+  | "retry"
+  | "makeSelfSigned"
+  | "createCsr"
+  | "issuer"
+  | "acmeDirectories"
+  | "issuanceRequested";
+
+export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly authenticate: Authenticate;
   readonly log: ApiLog;
   /** What else /health/ready waits for; the store is asked always. */
@@ -36,6 +45,10 @@ export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "ma
   readonly credentials?: Credentials;
   /** What issues certificates; left out = nothing does. */
   readonly issuer?: CertificateIssuer;
+  /** Names in ACME_DIRECTORIES; left out = none. */
+  readonly acmeDirectories?: readonly string[];
+  /** Called when an order is due at once; left out = the schedule finds it within its interval. */
+  readonly issuanceRequested?: () => void;
   /** For writes that meet others; the process's own clock, timer and random by default. */
   readonly retry?: WriteEffects;
 }
@@ -44,6 +57,11 @@ export interface ApiDependencies extends Omit<ServiceDependencies, "retry" | "ma
 const makeSelfSigned: MakeSelfSigned = async (request, context) => {
   const { createSelfSigned } = await import("../../core/x509/self-signed.ts");
   return createSelfSigned(request, context);
+};
+
+const createCsr: CreateCsr = async (request) => {
+  const library = await import("../../core/x509/certificate-request.ts");
+  return library.createCsr(request);
 };
 
 const RETRY: WriteEffects = {
@@ -76,7 +94,10 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const services: ServiceDependencies = {
     ...deps,
     makeSelfSigned,
+    createCsr,
     issuer: deps.issuer ?? null,
+    acmeDirectories: deps.acmeDirectories ?? [],
+    issuanceRequested: deps.issuanceRequested ?? (() => undefined),
     retry: deps.retry ?? RETRY,
   };
   const domains = new DomainService(services);
@@ -86,12 +107,22 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     const { CertificateService } = await import("../../core/management/certificate-service.ts");
     return new CertificateService(services);
   });
+  const versions = loadedOnce(async () => {
+    const { CertificateVersions } = await import("../../core/management/certificate-versions.ts");
+    return new CertificateVersions(services);
+  });
+  const keys = loadedOnce(async () => {
+    const { CertificateKeys } = await import("../../core/management/certificate-keys.ts");
+    return new CertificateKeys(services);
+  });
   const trustStores = loadedOnce(async () => {
     const { TrustStoreService } = await import("../../core/management/trust-store-service.ts");
     return new TrustStoreService(services);
   });
   routeCertificates(app, certificates);
   routeCertificateChanges(app, certificates);
+  routeCertificateVersions(app, versions);
+  routeCertificateKeys(app, keys);
   routeTrustStores(app, trustStores);
   routeStatus(app, new StatusService(services));
   routeHealth(app, deps);

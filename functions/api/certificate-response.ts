@@ -1,6 +1,7 @@
 /** Schemas of certificates and trust stores in answers. */
 
-import { KEY_SLOTS, RENEWED_BY } from "../../core/management/renewal.ts";
+import { RENEWED_BY } from "../../core/management/renewal.ts";
+import { KEY_SLOTS } from "../../core/x509/key-slots.ts";
 import { TIMELINE_EVENTS } from "../../core/management/versions.ts";
 import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { schemaOf } from "../../core/same-fields.ts";

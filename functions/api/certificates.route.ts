@@ -2,11 +2,7 @@
 
 import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import {
-  certificateDocument,
-  certificateInput,
-  materialInput,
-} from "../../core/management/certificate-input.ts";
+import { certificateDocument, certificateInput } from "../../core/management/certificate-input.ts";
 import type { CertificateService } from "../../core/management/certificate-service.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
@@ -21,7 +17,6 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
-  etag,
   problems,
   READ_PROBLEMS,
   readOf,
@@ -32,8 +27,6 @@ import {
 
 const common = { tags: ["certificates"], security };
 const PATH = "/v1/certificates/{id}";
-/** RFC 8555 section 9.1. */
-const CHAIN_TYPE = "application/pem-certificate-chain";
 
 const post = takesJson(certificateInput);
 const postCertificate = createRoute({
@@ -115,42 +108,6 @@ const deleteCertificate = createRoute({
   },
 });
 
-const material = takesJson(materialInput);
-const putMaterial = createRoute({
-  ...common,
-  operationId: "putCertificateMaterial",
-  method: "put",
-  path: `${PATH}/material`,
-  summary: "Put a new version of the certificate into service (If-Match)",
-  description:
-    "A renewed certificate, with its key unless the present one stays in use. Edges serve it within a poll interval. Needs If-Match.",
-  middleware: material.middleware,
-  request: { params: idParameter, headers: conditionHeaders, body: material.body },
-  responses: {
-    200: answersRecord(certificateResponse, "the certificate with its new version"),
-    ...problems("not-found", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
-  },
-});
-
-const getChain = createRoute({
-  ...common,
-  operationId: "getCertificateChain",
-  method: "get",
-  path: `${PATH}/chain.pem`,
-  summary: "Read leaf and intermediates, never the key",
-  description: "The leaf and intermediates of each key as PEM (RFC 8555 section 9.1).",
-  request: { params: idParameter, headers: conditionHeaders },
-  responses: {
-    200: {
-      description: "the chain of each key",
-      headers: etag,
-      content: { [CHAIN_TYPE]: { schema: z.string() } },
-    },
-    304: { description: "it is at a revision of If-None-Match", headers: etag },
-    ...problems(...READ_PROBLEMS),
-  },
-});
-
 export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Loaded<CertificateService>): void {
   app.openapi(postCertificate, async (c) => {
     const certificate = await (await certificates()).create(c.get("actor"), c.req.valid("json"));
@@ -172,11 +129,6 @@ export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Loaded
     const certificate = await (await certificates()).get(c.get("actor"), c.req.valid("param").id);
     return c.json(certificate, 200, etagOf(certificate));
   });
-
-  app.openapi(getChain, async (c) => {
-    const { pem, revision } = await (await certificates()).chainPem(c.get("actor"), c.req.valid("param").id);
-    return c.body(pem, 200, { ...etagOf({ revision }), "Content-Type": CHAIN_TYPE });
-  });
 }
 
 export function routeCertificateChanges(
@@ -187,13 +139,6 @@ export function routeCertificateChanges(
     const condition = readCondition(c.req);
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
     const certificate = await (await certificates()).patch(target, c.req.valid("json"), condition);
-    return c.json(certificate, 200, etagOf(certificate));
-  });
-
-  app.openapi(putMaterial, async (c) => {
-    const condition = readCondition(c.req);
-    const target = { actor: c.get("actor"), id: c.req.valid("param").id };
-    const certificate = await (await certificates()).putMaterial(target, c.req.valid("json"), condition);
     return c.json(certificate, 200, etagOf(certificate));
   });
 

@@ -57,7 +57,7 @@ const PLANTS: readonly Plant[] = [
   },
   {
     opens: "interface CertificateRecord {",
-    lists: [...CERTIFICATE, "certificate-service.ts", "certificate-view.ts", "certificate-input.ts"],
+    lists: [...CERTIFICATE, "certificate-records.ts", "certificate-view.ts", "certificate-input.ts"],
   },
   { opens: "interface CertificateKey {", lists: CERTIFICATE },
   { opens: "interface MaterialReference {", lists: ["stored-certificate.ts"] },

@@ -1,0 +1,131 @@
+/** Keys of a certificate that Postern makes: the next one, the switch to it, and renewal on request. */
+
+import { timestamp } from "../clock.ts";
+import { RuleViolation } from "../errors.ts";
+import type { IssueCode } from "../issue-code.ts";
+import type { CertificateId } from "../name/ids.ts";
+import type { CertificateRecord } from "../record/certificate.ts";
+import type { WriteCondition } from "../store/write-condition.ts";
+import { slotOf } from "../x509/key-slots.ts";
+import { makeKeys } from "./certificate-material.ts";
+import { certificatesIn, viewOf } from "./certificate-records.ts";
+import type { CertificateView } from "./certificate-view.ts";
+import { OwnRecords, readable, type RecordTarget } from "./record-write.ts";
+import { planOf, renewedBy } from "./renewal.ts";
+import { renewedSelfSigned } from "./self-signed-renewal.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+
+type Change = (before: CertificateRecord) => CertificateRecord | Promise<CertificateRecord>;
+
+/** Next keys, rotation and renewal for one caller at a time. A certificate of another account is absent. */
+export class CertificateKeys {
+  readonly #deps: ServiceDependencies;
+  readonly #records: OwnRecords<CertificateId, CertificateRecord>;
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps;
+    this.#records = new OwnRecords(deps, certificatesIn(deps.store));
+  }
+
+  /**
+   * Makes a next key for each slot that has none, to be announced (TLSA, pins) before the switch; those that
+   * are there stay. @throws RuleViolation where the operator makes the key; NotFound; as the condition
+   */
+  async makeNext(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
+    return this.#change(target, condition, async (before) => {
+      const plan = planOf(before);
+      if (plan === null) throw notMadeHere();
+      const { pendingKeys = [], requests } = before;
+      const has = new Set(pendingKeys.map(({ keyType }) => slotOf(keyType)));
+      const missing = plan.keyTypes.filter((keyType) => !has.has(slotOf(keyType)));
+      if (missing.length === 0) return before;
+      const names = plan.names ?? before.names;
+      const made = await makeKeys(this.#deps, { id: before.id, keyTypes: missing, names, isSwitched: false });
+      return {
+        ...before,
+        pendingKeys: [...pendingKeys, ...made.pendingKeys],
+        ...(requests === undefined ? {} : { requests: [...requests, ...made.requests] }),
+      };
+    });
+  }
+
+  /** Deletes next keys whose switch was not requested. @throws as `makeNext` */
+  async discardNext(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
+    return this.#change(target, condition, (before) => {
+      const { pendingKeys = [], requests } = before;
+      const gone = new Set(
+        pendingKeys.filter(({ switchAt }) => switchAt === null).map(({ spkiPin }) => spkiPin),
+      );
+      if (gone.size === 0) return before;
+      const isLeft = ({ spkiPin }: { readonly spkiPin: string }): boolean => !gone.has(spkiPin);
+      const left = pendingKeys.filter(isLeft);
+      return {
+        ...before,
+        pendingKeys: left.length === 0 ? undefined : left,
+        requests: requests?.filter(isLeft),
+      };
+    });
+  }
+
+  /**
+   * Switches to the next keys: at once where Postern signs, with the next order where a CA does.
+   * @throws RuleViolation when there is no next key, or the operator makes the switch; NotFound; as the
+   *   condition
+   */
+  async rotate(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
+    return this.#change(target, condition, async (before) => {
+      if (planOf(before) === null) throw notMadeHere();
+      if (before.source === "request") throw refused("operator-renews", UPLOAD_SWITCHES);
+      const { pendingKeys = [] } = before;
+      const waiting = pendingKeys.filter(({ switchAt }) => switchAt === null);
+      if (waiting.length === 0) throw refused("next-key-missing", NEXT_KEY_FIRST);
+      const switchAt = timestamp(this.#deps.clock.now());
+      const switched = pendingKeys.map((key) => ({ ...key, switchAt: key.switchAt ?? switchAt }));
+      return this.#issued({ ...before, pendingKeys: switched });
+    });
+  }
+
+  /**
+   * Renews now, whatever the date. @throws RuleViolation where Postern does not renew; NotFound; as the
+   * condition
+   */
+  async renew(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
+    return this.#change(target, condition, async (before) => {
+      if (renewedBy(before) !== "postern") throw refused("operator-renews", NOT_RENEWED_HERE);
+      const renewsAt = timestamp(this.#deps.clock.now());
+      const { acme } = before;
+      return this.#issued(acme === undefined ? before : { ...before, acme: { ...acme, renewsAt } });
+    });
+  }
+
+  /** Self-signed: with its new version. At a CA: free to be ordered at once. */
+  async #issued(wanted: CertificateRecord): Promise<CertificateRecord> {
+    if (wanted.acme === undefined) return renewedSelfSigned(this.#deps, wanted);
+    return { ...wanted, attempt: undefined };
+  }
+
+  async #change(target: RecordTarget, condition: WriteCondition, change: Change): Promise<CertificateView> {
+    const written = await this.#records.write(target.actor, async () => {
+      const before = readable(await this.#records.findFor(target, condition));
+      const after = await change(before);
+      return after === before ? { unchanged: before } : { id: before.id, before, after };
+    });
+    if (written.acme !== undefined) this.#deps.issuanceRequested();
+    return viewOf(this.#deps, written);
+  }
+}
+
+const refused = (code: IssueCode, message: string): RuleViolation =>
+  new RuleViolation([{ pointer: "", code, message }]);
+
+const notMadeHere = (): RuleViolation =>
+  refused(
+    "operator-renews",
+    "the operator makes its keys: send the new key and certificate with PUT to /material",
+  );
+
+const UPLOAD_SWITCHES =
+  "the switch is the upload: PUT the certificate of the next key's signing request to /material, without a key";
+const NEXT_KEY_FIRST =
+  "there is no next key: make it with POST to /next-key, publish its TLSA record and pin, then rotate";
+const NOT_RENEWED_HERE = "Postern does not renew this certificate: its source does";

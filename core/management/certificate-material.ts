@@ -1,0 +1,110 @@
+/** Keys and material of certificates in the vault: read by their records, and put before them. */
+
+import { timestamp } from "../clock.ts";
+import { NotFound, Unreadable } from "../errors.ts";
+import type { CertificateId } from "../name/ids.ts";
+import type {
+  CertificateRecord,
+  MaterialReference,
+  PendingKey,
+  SigningRequest,
+} from "../record/certificate.ts";
+import { type KeyVault, materialName, privateKeyName, type VaultName } from "../store/key-vault.ts";
+import type { KeyType } from "../x509/key-type.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+import { createPrivateKeyOf } from "../x509/new-key.ts";
+import {
+  type CertificateMaterial,
+  decodeMaterial,
+  decodePrivateKey,
+  encodePrivateKey,
+  type StoredPrivateKey,
+} from "../x509/serving-material.ts";
+
+type Reader = Pick<KeyVault, "get">;
+
+/** Material of the version in service. @throws NotFound when there is none yet; Unreadable; Unavailable */
+export async function readMaterial(
+  vault: Reader,
+  { id, material }: Pick<CertificateRecord, "id" | "material">,
+): Promise<CertificateMaterial> {
+  if (material === null) throw new NotFound("the certificate is not issued yet");
+  return readVersion(vault, id, material);
+}
+
+/** @throws Unreadable when the vault does not have it; Unavailable */
+export async function readVersion(
+  vault: Reader,
+  id: CertificateId,
+  { version, sha256 }: MaterialReference,
+): Promise<CertificateMaterial> {
+  return decodeMaterial(
+    await named(vault, { name: materialName(id, version), sha256, what: `material of ${id}` }),
+  );
+}
+
+/** @throws Unreadable when the vault does not have it; Unavailable */
+export async function readPendingKey(
+  vault: Reader,
+  id: CertificateId,
+  { spkiPin, sha256 }: PendingKey,
+): Promise<StoredPrivateKey> {
+  return decodePrivateKey(
+    await named(vault, { name: privateKeyName(id, spkiPin), sha256, what: `a pending key of ${id}` }),
+  );
+}
+
+/** The record is there: its object missing is our trouble, not an unknown certificate. */
+async function named(
+  vault: Reader,
+  { name, sha256, what }: { readonly name: VaultName; readonly sha256: string; readonly what: string },
+): Promise<Uint8Array> {
+  try {
+    return await vault.get(name, sha256);
+  } catch (error) {
+    if (error instanceof NotFound) throw new Unreadable(`${what} is missing`, { cause: error });
+    throw error;
+  }
+}
+
+/** Makes a key and puts it into the vault; the record names it afterwards. @throws Unavailable */
+async function makePendingKey(
+  vault: Pick<KeyVault, "put">,
+  { id, keyType }: { readonly id: CertificateId; readonly keyType: KeyType },
+  { nowMs, isSwitched }: { readonly nowMs: number; readonly isSwitched: boolean },
+): Promise<{ readonly pending: PendingKey; readonly privateKey: StoredPrivateKey }> {
+  const { spkiPin, privateKeyPem } = await createPrivateKeyOf(keyType);
+  const privateKey = { keyType, privateKeyPem };
+  const sha256 = await vault.put(privateKeyName(id, spkiPin), encodePrivateKey(privateKey));
+  const madeAt = timestamp(nowMs);
+  return {
+    pending: { keyType, spkiPin, sha256, madeAt, switchAt: isSwitched ? madeAt : null },
+    privateKey,
+  };
+}
+
+/** Keys in the vault, and a signing request for each. @throws Unavailable */
+export async function makeKeys(
+  { vault, clock, createCsr }: Pick<ServiceDependencies, "vault" | "clock" | "createCsr">,
+  wanted: Pick<CertificateRecord, "id" | "names"> & {
+    readonly keyTypes: readonly PendingKey["keyType"][];
+    readonly isSwitched: boolean;
+  },
+): Promise<{ readonly pendingKeys: readonly PendingKey[]; readonly requests: readonly SigningRequest[] }> {
+  const { id, names, isSwitched } = wanted;
+  const made = await Promise.all(
+    wanted.keyTypes.map(async (keyType) => {
+      const { pending, privateKey } = await makePendingKey(
+        vault,
+        { id, keyType },
+        { nowMs: clock.now(), isSwitched },
+      );
+      const { pem } = await createCsr({ names, privateKeyPem: privateKey.privateKeyPem });
+      return { pending, request: { keyType, spkiPin: pending.spkiPin, csrPem: pem } };
+    }),
+  );
+  return {
+    pendingKeys: made.map(({ pending }) => pending),
+    requests: made.map(({ request }) => request),
+  };
+}
