@@ -14,6 +14,7 @@ const config: KnipConfig = {
     "functions/*/lambda.ts!",
     // Until the ACME client and the engine of issuance use it.
     "core/management/acme-ca.ts!",
+    "adapters/acme/acme-cas.ts!",
     "core/management/challenge-{records,variables}.ts!",
     "adapters/acme/{dns-webhook,txt-lookup}.ts!",
     "adapters/aws/issuance-services.ts!",

@@ -3,6 +3,13 @@
 import { z } from "zod";
 import { type Environment, readBoth, readEnvironment } from "../core/environment.ts";
 import {
+  acmeDirectoriesVariable,
+  type AcmeDirectorySetting,
+  acmeEabKeysVariable,
+  checkEabKeys,
+  type EabHmacKeys,
+} from "../core/management/acme-directories.ts";
+import {
   type Config,
   type ConfigContext,
   describeConfig,
@@ -12,12 +19,14 @@ import {
 } from "../worker/config/config.ts";
 import { type Variable, WORKER_VARIABLES } from "../worker/config/config-variables.ts";
 
-/** Secret: `apiToken`. */
+/** Secret: `apiToken`, `eabHmacKeys`. */
 export interface LocalConfig extends Config {
   readonly apiHost: string;
   readonly apiPort: number;
   /** null = the one kept in DATA_DIR. */
   readonly apiToken: string | null;
+  readonly acmeDirectories: readonly AcmeDirectorySetting[];
+  readonly eabHmacKeys: EabHmacKeys;
 }
 
 const API_VARIABLES = {
@@ -26,6 +35,16 @@ const API_VARIABLES = {
   API_TOKEN: {
     defaultText: "made at first start",
     meaning: "bearer token with every scope; kept in DATA_DIR when not given here",
+    secret: true,
+  },
+  ACME_DIRECTORIES: {
+    defaultText: "{}",
+    meaning:
+      "JSON: CAs for certificates, { name: { url, contact?: [mailto:], eabKeyId?, caFile? } }; set = their terms of service are agreed to",
+  },
+  ACME_EAB_HMAC_KEYS: {
+    defaultText: "{}",
+    meaning: "JSON: { name: HMAC key in base64url } for each of ACME_DIRECTORIES with eabKeyId",
     secret: true,
   },
 } as const satisfies Readonly<Record<string, Variable>>;
@@ -42,7 +61,15 @@ const apiSchema = z.object({
     .string()
     .regex(/^[A-Za-z0-9\-._~+/]{1,512}=*$/, "must be a bearer token (RFC 6750)")
     .optional(),
+  ACME_DIRECTORIES: acmeDirectoriesVariable.optional(),
+  ACME_EAB_HMAC_KEYS: acmeEabKeysVariable.optional(),
 } satisfies Record<ApiVariableName, z.ZodType>);
+
+function readApi(environment: Environment): z.output<typeof apiSchema> {
+  const values = readEnvironment(apiSchema, environment);
+  checkEabKeys(values.ACME_DIRECTORIES ?? [], values.ACME_EAB_HMAC_KEYS ?? {});
+  return values;
+}
 
 /**
  * Reads the environment. Without HEALTH_HOST the health server is on API_HOST.
@@ -51,7 +78,7 @@ const apiSchema = z.object({
  */
 export function parseLocalConfig(environment: Environment, context: ConfigContext): LocalConfig {
   const [api, edge] = readBoth(
-    () => readEnvironment(apiSchema, environment),
+    () => readApi(environment),
     () => parseConfig(environment, context),
   );
   return Object.freeze({
@@ -60,6 +87,8 @@ export function parseLocalConfig(environment: Environment, context: ConfigContex
     apiHost: api.API_HOST,
     apiPort: api.API_PORT,
     apiToken: api.API_TOKEN ?? null,
+    acmeDirectories: api.ACME_DIRECTORIES ?? [],
+    eabHmacKeys: api.ACME_EAB_HMAC_KEYS ?? {},
   });
 }
 
@@ -71,6 +100,8 @@ export function describeLocalConfig(
     API_HOST: config.apiHost,
     API_PORT: config.apiPort,
     API_TOKEN: config.apiToken === null ? "kept in DATA_DIR" : "given",
+    ACME_DIRECTORIES: config.acmeDirectories,
+    ACME_EAB_HMAC_KEYS: Object.keys(config.eabHmacKeys),
     ...describeConfig(config),
   };
 }

@@ -47,7 +47,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/delivery": ["ipaddr.js"],
   "core/edge-report": ["zod"],
   "core/management": ["ipaddr.js", "node:crypto", "zod"],
-  "adapters/acme": ["node:crypto", "node:dns"],
+  "adapters/acme": ["node:crypto", "node:dns", "node:fs", "node:http", "node:https", "zod"],
   "adapters/aws": [
     "@aws-sdk/client-acm",
     "@aws-sdk/client-dynamodb",
