@@ -8,7 +8,9 @@ import { refusalOf } from "./problems.ts";
 
 /** Upper bound of every answer but a certificate. */
 const MAX_ANSWER_BYTES = 1_000_000;
-/** Attempts of one request whose nonces the CA does not take (RFC 8555 section 6.5); the deadline holds too. */
+/**
+ * Attempts of one request whose nonces the CA does not take (RFC 8555 section 6.5); the deadline holds too.
+ */
 const MAX_ATTEMPTS = 20;
 const MAX_NONCES = 20;
 const NONCE = /^[\w-]{1,512}$/;
@@ -64,7 +66,11 @@ export class AcmeConnection {
     return this.#successOf(answer);
   }
 
-  /** A signed request, again with another nonce where the CA does not take one. @throws AcmeProblem, Unavailable */
+  /**
+   * A signed request, again with another nonce where the CA does not take one.
+   *
+   * @throws AcmeProblem, Unavailable
+   */
   async post(post: AcmePost): Promise<HttpsAnswer> {
     const directory = await this.directory();
     const signal = this.#deadline();

@@ -222,7 +222,7 @@ export class TestAcmeCa {
 
   async #work(step: AcmeStep, url: string, signed: SignedBody | null): Promise<Answer> {
     if (step === "newNonce") return { status: 200, body: "" };
-    if (step === "directory") return { status: 200, body: this.#shownDirectory() };
+    if (step === "directory") return { status: 200, body: shownDirectory(this.#base, this.behaviour) };
     if (step === "renewalInfo") return this.authority.renewalInfo(url.replace(/^.*\//, ""));
     if (signed === null) throw new Refusal("malformed", "POST must be used", 405);
     const { header, payload } = signed;
@@ -248,22 +248,6 @@ export class TestAcmeCa {
     if (step === "order") return this.authority.orderAt(account, url);
     if (step === "authorization") return this.authority.authorizationAt(account, url);
     return this.authority.certificateAt(account, url);
-  }
-
-  #shownDirectory(): object {
-    const { externalAccount, profiles, renewalWindow } = this.behaviour;
-    return {
-      newNonce: `${this.#base}/new-nonce`,
-      newAccount: `${this.#base}/new-account`,
-      newOrder: `${this.#base}/new-order`,
-      ...(renewalWindow === null ? {} : { renewalInfo: `${this.#base}/renewal-info` }),
-      meta: {
-        termsOfService: "https://ca.example/terms",
-        caaIdentities: ["ca.example"],
-        ...(externalAccount === null ? {} : { externalAccountRequired: true }),
-        ...(Object.keys(profiles).length === 0 ? {} : { profiles }),
-      },
-    };
   }
 }
 
@@ -323,4 +307,22 @@ function send(
     return;
   }
   response.write(body.slice(0, body.length / 2), () => response.destroy());
+}
+
+function shownDirectory(
+  base: string,
+  { externalAccount, profiles, renewalWindow }: AuthorityBehaviour,
+): object {
+  return {
+    newNonce: `${base}/new-nonce`,
+    newAccount: `${base}/new-account`,
+    newOrder: `${base}/new-order`,
+    ...(renewalWindow === null ? {} : { renewalInfo: `${base}/renewal-info` }),
+    meta: {
+      termsOfService: "https://ca.example/terms",
+      caaIdentities: ["ca.example"],
+      ...(externalAccount === null ? {} : { externalAccountRequired: true }),
+      ...(Object.keys(profiles).length === 0 ? {} : { profiles }),
+    },
+  };
 }

@@ -161,15 +161,8 @@ export class Authority {
   }
 
   newOrder(account: Account, payload: Payload): Answer {
-    const { identifiers } = payload;
     const [profile, replaces] = [textOf(payload["profile"]), textOf(payload["replaces"])];
-    const names = (identifiers as readonly { readonly type: string; readonly value: string }[]).map(
-      ({ type, value }) => {
-        if (type !== "dns") throw new Refusal("unsupportedIdentifier", "dns alone is taken here");
-        return value;
-      },
-    );
-    if (names.length === 0) throw new Refusal("malformed", "no identifiers");
+    const names = namesOf(payload["identifiers"]);
     if (profile !== null && !Object.hasOwn(this.behaviour.profiles, profile))
       throw new Refusal("invalidProfile", "no such profile");
     if (replaces !== null) this.#checkReplaced(replaces);
@@ -180,13 +173,20 @@ export class Authority {
       profile,
       replaces,
       expires: new Date(this.behaviour.now() + 7 * DAY_MS).toISOString(),
-      authorizations: names.map((name) => this.#authorize(account, name)),
+      authorizations: names.map((name) =>
+        newAuthorization(name, {
+          account: account.url,
+          isProved: this.behaviour.isPreApproved,
+          url: (kind) => this.#url(kind),
+        }),
+      ),
       status: "pending",
       error: null,
       issued: null,
       polls: 0,
     };
     this.#orders.set(order.url, order);
+    for (const each of order.authorizations) this.#authorizations.set(each.url, each);
     return { status: 201, location: order.url, ...shownOrder(order, this.behaviour.retryAfter) };
   }
 
@@ -286,32 +286,46 @@ export class Authority {
       throw new Refusal("alreadyReplaced", "that certificate has been replaced by another order", 409);
   }
 
-  #authorize(account: Account, orderedName: string): Authorization {
-    const isWildcard = orderedName.startsWith("*.");
-    const types = isWildcard ? (["dns-01"] as const) : (["http-01", "dns-01"] as const);
-    const authorization: Authorization = {
-      url: this.#url("authorization"),
-      name: isWildcard ? orderedName.slice(2) : orderedName,
-      isWildcard,
-      account: account.url,
-      challenges: types.map((type) => ({
-        type,
-        url: this.#url("challenge"),
-        token: token(),
-        status: "pending",
-        verdict: null,
-      })),
-      status: this.behaviour.isPreApproved ? "valid" : "pending",
-      polls: 0,
-    };
-    this.#authorizations.set(authorization.url, authorization);
-    return authorization;
-  }
-
   #url(kind: string): string {
     this.#count += 1;
     return `${this.#base()}/${kind}/${String(this.#count)}`;
   }
+}
+
+function namesOf(identifiers: unknown): readonly string[] {
+  const list = identifiers as readonly { readonly type: string; readonly value: string }[];
+  if (list.length === 0) throw new Refusal("malformed", "no identifiers");
+  return list.map(({ type, value }) => {
+    if (type !== "dns") throw new Refusal("unsupportedIdentifier", "dns alone is taken here");
+    return value;
+  });
+}
+
+function newAuthorization(
+  orderedName: string,
+  {
+    account,
+    isProved,
+    url,
+  }: { readonly account: string; readonly isProved: boolean; readonly url: (kind: string) => string },
+): Authorization {
+  const isWildcard = orderedName.startsWith("*.");
+  const types = isWildcard ? (["dns-01"] as const) : (["http-01", "dns-01"] as const);
+  return {
+    url: url("authorization"),
+    name: isWildcard ? orderedName.slice(2) : orderedName,
+    isWildcard,
+    account,
+    challenges: types.map((type) => ({
+      type,
+      url: url("challenge"),
+      token: token(),
+      status: "pending",
+      verdict: null,
+    })),
+    status: isProved ? "valid" : "pending",
+    polls: 0,
+  };
 }
 
 /** Brings an order to what its authorizations say. */
