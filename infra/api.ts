@@ -14,8 +14,14 @@ import type { ApiAuthorizer, Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
-/** Routes without a token: health and the OpenAPI document. */
-const OPEN_ROUTES = ["GET /health/live", "GET /health/ready", "GET /openapi.json"] as const;
+/** Routes without credentials: health, the OpenAPI document, and what CAs ask for (http-01). */
+const OPEN_ROUTES = [
+  "GET /health/live",
+  "GET /health/ready",
+  "GET /openapi.json",
+  "GET /.well-known/acme-challenge/{token}",
+  "HEAD /.well-known/acme-challenge/{token}",
+] as const;
 
 /** Requests a second, and the burst. The store accepts some tens of writes a second (docs/deploy.md). */
 const RATE = { rateLimit: 100, burstLimit: 200 } as const;

@@ -4,6 +4,7 @@ import type { KeyVault } from "../core/store/key-vault.ts";
 import { createIdSource } from "../core/name/ids.ts";
 import type { Clock } from "../core/clock.ts";
 import type { EdgeReports } from "../core/edge-report/edge-reports.ts";
+import type { IssuanceState } from "../core/store/issuance-state.ts";
 import type { Store } from "../core/store/store.ts";
 import type { ApiEvent } from "../functions/api/api-log.ts";
 import { createApp } from "../functions/api/app.ts";
@@ -25,6 +26,7 @@ export interface LocalApiOptions {
   readonly store: Store;
   readonly vault: KeyVault;
   readonly edgeReports: EdgeReports;
+  readonly issuanceState: IssuanceState;
   readonly worker: Pick<Worker, "readiness">;
 }
 
@@ -42,6 +44,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     store: options.store,
     vault: options.vault,
     edgeReports: options.edgeReports,
+    issuanceState: options.issuanceState,
     clock,
     ids: createIdSource(() => clock.now(), randomBytes),
     operatorHosts: new Set(options.certificate.names),

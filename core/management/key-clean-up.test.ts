@@ -3,7 +3,13 @@ import { BUILT_AT, certificateId, certificateRecord, trustStoreRecord } from "..
 import { contents } from "../../test/support/settings-feed.ts";
 import type { StoreContents, UnreadableItem } from "../store/store.ts";
 import { cleanUpKeys } from "./key-clean-up.ts";
-import { materialName, trustName, type VaultName } from "../store/key-vault.ts";
+import {
+  accountKeyName,
+  materialName,
+  privateKeyName,
+  trustName,
+  type VaultName,
+} from "../store/key-vault.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const DAY_MS = 24 * 3600 * 1000;
@@ -75,6 +81,14 @@ describe("a clean-up of keys", () => {
     });
     expect(await vault.run()).toEqual({ kind: "done", deleted: [older, stray] });
     expect(vault.left()).toEqual([used, trust, restorable]);
+  });
+
+  it("never deletes the key of an account at a CA, which no record names", async () => {
+    const account = accountKeyName(`sha256//${Buffer.alloc(32, 7).toString("base64")}`);
+    const pending = privateKeyName(certificateId(9), `sha256//${Buffer.alloc(32, 8).toString("base64")}`);
+    const vault = start({ [account]: 900 * DAY_MS, [pending]: 2 * DAY_MS, [stray]: 2 * DAY_MS });
+    expect(await vault.run()).toEqual({ kind: "done", deleted: [pending, stray] });
+    expect(vault.left()).toEqual([account]);
   });
 
   it("leaves what is younger than a day: its write may not have committed yet", async () => {

@@ -58,7 +58,11 @@ const withoutSecrets = (text: string, maxLength: number): string =>
     maxLength,
   );
 
-export const loggedPath = (path: string): string => cutText(path, MAX_PATH);
+/** Below it are tokens of orders in progress, which the log does not need. */
+export const CHALLENGE_FOLDER = "/.well-known/acme-challenge/";
+
+export const loggedPath = (path: string): string =>
+  path.startsWith(CHALLENGE_FOLDER) ? `${CHALLENGE_FOLDER}{token}` : cutText(path, MAX_PATH);
 
 /** A client's id goes to the log only when it is short and cannot be read as anything else. */
 export function loggedClientRequestId(value: string | undefined): string | null {

@@ -4,12 +4,14 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
 import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
+import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/management/domain-service.ts";
 import { StatusService } from "../../core/management/status-service.ts";
 import { issuesOf } from "../../core/management/schema-issues.ts";
 import type { ServiceDependencies } from "../../core/management/service-dependencies.ts";
+import { routeAcmeChallenge } from "./acme-challenge.route.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./api-log.ts";
 import type { Authenticate } from "./caller.ts";
@@ -37,6 +39,8 @@ type Defaulted =
 export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly authenticate: Authenticate;
   readonly log: ApiLog;
+  /** Holds the tokens of http-01. */
+  readonly issuanceState: Pick<IssuanceState, "get">;
   /** What else /health/ready waits for; the store is asked always. */
   readonly readiness?: ReadinessCheck;
   /** Whether there is a page at /docs: on the operator's own machine. */
@@ -126,6 +130,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routeTrustStores(app, trustStores);
   routeStatus(app, new StatusService(services));
   routeHealth(app, deps);
+  routeAcmeChallenge(app, deps.issuanceState);
   routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });
 
   app.notFound((c) => {

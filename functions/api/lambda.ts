@@ -28,12 +28,13 @@ const writeLog = createLambdaLog({
 });
 const log: ApiLog = ({ event, ...fields }) => writeLog(event, fields);
 
-const { store, edgeReports, keyVault, backups } = openAwsStores(config, now, {
+const { store, edgeReports, issuanceState, keyVault, backups } = openAwsStores(config, now, {
   firstWriteAsksBackup: true,
 });
 const app = createApp({
   store,
   edgeReports,
+  issuanceState,
   vault: keyVault,
   issuer: openCertificateIssuer(),
   clock,

@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { VaultInventory } from "../../core/management/key-clean-up.ts";
-import { type KeyVault, materialName, trustName, type VaultName } from "../../core/store/key-vault.ts";
+import {
+  accountKeyName,
+  type KeyVault,
+  materialName,
+  privateKeyName,
+  trustName,
+  type VaultName,
+} from "../../core/store/key-vault.ts";
 import { NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
 import { certificateId } from "../support/records.ts";
 
@@ -24,6 +31,20 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const hashOf = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");
 const first = materialName(certificateId(1), 1);
 const content = bytes('{"keys":[]}');
+
+const pinOf = (text: string): string => `sha256//${createHash("sha256").update(text).digest("base64")}`;
+/** One of each kind of object; the second key of a certificate too. */
+const ALL_KINDS: readonly VaultName[] = [
+  first,
+  materialName(certificateId(1), 2),
+  materialName(certificateId(2), 1),
+  trustName("ab"),
+  privateKeyName(certificateId(1), pinOf("a")),
+  privateKeyName(certificateId(1), pinOf("b")),
+  privateKeyName(certificateId(2), pinOf("a")),
+  accountKeyName(pinOf("a")),
+  accountKeyName(pinOf("b")),
+];
 
 const ANY_AGE = Number.POSITIVE_INFINITY;
 
@@ -54,17 +75,26 @@ export function keyVaultContract(contract: KeyVaultContract): void {
 
     it("keeps objects of other names and versions apart", async () => {
       const { vault } = subject;
-      const names = [
-        first,
-        materialName(certificateId(1), 2),
-        materialName(certificateId(2), 1),
-        trustName("ab"),
-      ];
-      for (const name of names) await vault.put(name, bytes(name));
-      for (const name of names) await vault.get(name, hashOf(bytes(name)));
-      await vault.delete(first, ANY_AGE);
-      await expect(vault.get(first, hashOf(bytes(first)))).rejects.toBeInstanceOf(NotFound);
-      for (const name of names.slice(1)) await vault.get(name, hashOf(bytes(name)));
+      for (const name of ALL_KINDS) await vault.put(name, bytes(name));
+      for (const [index, name] of ALL_KINDS.entries()) {
+        for (const each of ALL_KINDS.slice(index)) await vault.get(each, hashOf(bytes(each)));
+        await vault.delete(name, ANY_AGE);
+        await expect(vault.get(name, hashOf(bytes(name)))).rejects.toBeInstanceOf(NotFound);
+      }
+    });
+
+    it("lists every kind of object by its age", async () => {
+      const { vault } = subject;
+      for (const name of ALL_KINDS) await vault.put(name, bytes(name));
+      const listed = await namesBefore(vault, Date.now() + 3_600_000);
+      expect(listed.toSorted()).toEqual([...ALL_KINDS].toSorted());
+      expect(await namesBefore(vault, Date.now() - 3_600_000)).toEqual([]);
+    });
+
+    it("names keys by the hex of their SPKI pin", () => {
+      const hex = createHash("sha256").update("a").digest("hex");
+      expect(privateKeyName(certificateId(1), pinOf("a"))).toBe(`private/${certificateId(1)}/${hex}`);
+      expect(accountKeyName(pinOf("a"))).toBe(`acme/${hex}`);
     });
 
     it("accepts the same bytes again, and never other bytes under the same name", async () => {
@@ -160,6 +190,17 @@ export function keyVaultContract(contract: KeyVaultContract): void {
       "trust/",
       "trust/a/b",
       "trust/a\\b",
+      "private/a",
+      "private/a/1",
+      `private/a/${"A".repeat(64)}`,
+      `private/a/${"a".repeat(63)}`,
+      `private/a/${"a".repeat(64)}/b`,
+      `private/../${"a".repeat(64)}`,
+      `private//${"a".repeat(64)}`,
+      "acme/..",
+      "acme/",
+      "acme/a/b",
+      "acme/../keys/a/1",
       "/etc/passwd",
       "other/a",
       "",

@@ -6,6 +6,7 @@ import { onTestFinished } from "vitest";
 import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
 import { type Database, openDatabase } from "../../adapters/local/database.ts";
 import { SqliteEdgeReports } from "../../adapters/local/sqlite-edge-reports.ts";
+import { SqliteIssuanceState } from "../../adapters/local/sqlite-issuance-state.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import type { LoadAtEdge } from "../../core/management/load-at-edge.ts";
 import { createIdSource } from "../../core/name/ids.ts";
@@ -66,6 +67,7 @@ export async function startApi(overrides: Partial<ApiDependencies> = {}): Promis
     store: new SqliteStore(database),
     vault: new FileKeyVault(directory),
     edgeReports: new SqliteEdgeReports(database, clock),
+    issuanceState: new SqliteIssuanceState(database, clock),
     clock,
     ids: createIdSource(clock.now, (count) => randomBytes(count)),
     operatorHosts: new Set(["operator.example", "*.operator.example"]),

@@ -3,7 +3,13 @@ import { expect } from "vitest";
 import type { Stack } from "../harness/stack.ts";
 import { allOf, at, type Checks, functionNamed, listAt, onlyOne, textAt } from "./stack-reader.ts";
 
-const OPEN = ["GET /health/live", "GET /health/ready", "GET /openapi.json"];
+const OPEN = [
+  "GET /health/live",
+  "GET /health/ready",
+  "GET /openapi.json",
+  "GET /.well-known/acme-challenge/{token}",
+  "HEAD /.well-known/acme-challenge/{token}",
+];
 
 /** What authorises each route; whatever is not open is caught by `$default`. */
 function authorizations(stack: Stack): Readonly<Record<string, string>> {
@@ -24,7 +30,7 @@ export function expectAuthorizedBy(stack: Stack, type: "AWS_IAM" | "JWT"): void 
 }
 
 export const FUNCTION_CHECKS: Checks = {
-  "health and the OpenAPI document are open, and nothing else": (stack) => {
+  "health, the OpenAPI document and tokens of http-01 are open, and nothing else": (stack) => {
     expectAuthorizedBy(stack, "AWS_IAM");
     expect(allOf(stack, "lambda/functionUrl:FunctionUrl")).toEqual([]);
   },
