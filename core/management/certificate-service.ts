@@ -92,12 +92,14 @@ export class CertificateService {
     const made = input.source === "self-signed" ? await this.#sign(input) : parseUpload(this.#deps, input);
     const id = ids.certificate();
     const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
-    const addedAt = timestamp(this.#deps.clock.now());
+    const nowMs = this.#deps.clock.now();
+    const addedAt = timestamp(nowMs);
     const { names, keys } = made;
     const { source, label } = input;
     const plan = input.source === "self-signed" ? planFrom(input) : undefined;
     const material = { version: 1, sha256, addedAt, cause: "created" } as const;
-    return withLeftOut(await this.#add(actor, { id, label, source, names, keys, material, plan }), made);
+    const record = { id, label, source, names, keys, material, plan };
+    return withLeftOut(await this.#add(actor, record, nowMs), made);
   }
 
   /** A certificate whose keys wait for it: its signing requests go to a CA. */
@@ -132,8 +134,8 @@ export class CertificateService {
     }
   }
 
-  async #add(actor: Actor, made: NewRecord): Promise<CertificateView> {
-    const after = newCertificate(actor, this.#deps.clock.now(), made);
+  async #add(actor: Actor, made: NewRecord, nowMs = this.#deps.clock.now()): Promise<CertificateView> {
+    const after = newCertificate(actor, nowMs, made);
     return this.#view(await this.#records.write(actor, async () => ({ id: made.id, before: null, after })));
   }
 

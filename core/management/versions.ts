@@ -101,7 +101,7 @@ export function timelineOf(record: CertificateRecord, expiresAt: Timestamp | nul
     dated(renewsAt(record), "renews"),
     dated(expiresAt, "expires"),
   ];
-  return entries.filter((entry) => entry !== null).toSorted((a, b) => (a.at < b.at ? -1 : 1));
+  return entries.filter((entry) => entry !== null).toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
 const dated = (at: Timestamp | null, event: TimelineEvent, detail?: string): TimelineEntry | null =>

@@ -77,6 +77,7 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
     "putCertificateMaterial",
     await uploadWithMore(api, `/v1/certificates/${certificate.id}/material`),
   );
+  await ask("listCertificateVersions", `/v1/certificates/${certificate.id}/versions`);
   return answers;
 }
 

@@ -7,6 +7,7 @@ import type {
   certificateResponse,
   trustStoreListResponse,
   trustStoreResponse,
+  versionListResponse,
 } from "./certificate-response.ts";
 import type { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
 import type { changeListResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
@@ -95,6 +96,30 @@ const uploadedMaterial: z.input<typeof certificateResponse> = {
       fingerprintSha256: "c0ffee254729296a45a3885639ac7e10f9d54979c0ffee254729296a45a38856",
       notAfter: "2030-01-01T00:00:00.000Z",
       reason: "not-needed",
+    },
+  ],
+};
+
+/** The versions after that upload. */
+const versions: z.input<typeof versionListResponse> = {
+  items: [
+    {
+      version: 2,
+      keys: uploadedMaterial.keys.map((key) => ({ ...key, notBefore: uploadedMaterial.notBefore ?? "" })),
+      addedAt: "2026-06-01T08:00:00.000Z",
+      cause: "uploaded",
+      retiredAt: null,
+      retiredBy: null,
+      isKept: true,
+    },
+    {
+      version: 1,
+      keys: certificate.keys.map((key) => ({ ...key, notBefore: certificate.notBefore ?? "" })),
+      addedAt: "2026-01-01T08:00:00.000Z",
+      cause: "created",
+      retiredAt: "2026-06-01T08:00:00.000Z",
+      retiredBy: "replaced",
+      isKept: true,
     },
   ],
 };
@@ -249,6 +274,7 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   DomainStatus: status,
   Certificate: certificate,
   CertificateList: certificateList,
+  CertificateVersionList: versions,
   TrustStore: trustStore,
   TrustStoreList: trustStoreList,
   EdgeList: edges,

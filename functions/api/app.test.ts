@@ -13,8 +13,11 @@ const TRUST_STORE = "trust_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 const ca = makeCa();
 
 /** Requests with every parameter filled in, one for each route that the document declares. */
-function everyRequest(api: ApiUnderTest): { method: string; path: string; needsToken: boolean }[] {
-  return declaredRoutes(api.app).map(({ method, path }) => ({
+function everyRequest(
+  api: ApiUnderTest,
+): { method: string; path: string; needsToken: boolean; takesBody: boolean }[] {
+  return declaredRoutes(api.app).map(({ method, path, takesBody }) => ({
+    takesBody,
     method: method.toUpperCase(),
     path: path
       .replace("{name}", "example.com")
@@ -23,7 +26,7 @@ function everyRequest(api: ApiUnderTest): { method: string; path: string; needsT
   }));
 }
 
-const takesBody = (method: string): boolean => ["PUT", "POST", "PATCH"].includes(method);
+const isNotLiveness = ({ path }: { readonly path: string }): boolean => path !== "/health/live";
 
 /** A store of which every method fails in this way. */
 const failing = (error: Error): Store =>
@@ -67,6 +70,12 @@ describe("every route", () => {
         "DELETE /v1/certificates/{id}",
         "GET /v1/certificates/{id}/chain.pem",
         "PUT /v1/certificates/{id}/material",
+        "POST /v1/certificates/{id}/next-key",
+        "DELETE /v1/certificates/{id}/next-key",
+        "POST /v1/certificates/{id}/renew",
+        "POST /v1/certificates/{id}/rollback",
+        "POST /v1/certificates/{id}/rotate",
+        "GET /v1/certificates/{id}/versions",
         "GET /v1/changes",
         "GET /v1/domains",
         "GET /v1/domains/{name}",
@@ -124,7 +133,7 @@ describe("every route", () => {
     async (_, status, options) => {
       const api = await startApi();
       const id = await idsOf(api);
-      for (const { method, path } of everyRequest(api).filter((each) => takesBody(each.method))) {
+      for (const { method, path } of everyRequest(api).filter((each) => each.takesBody)) {
         const here = path.replace(CERTIFICATE, id.certificate).replace(TRUST_STORE, id.trustStore);
         await api.expect(status, method, here, {
           ...options,
@@ -134,11 +143,28 @@ describe("every route", () => {
     },
   );
 
+  it("that declares no body ignores one of any form, as DELETE does", async () => {
+    const api = await startApi();
+    const id = await idsOf(api);
+    const path = `/v1/certificates/${id.certificate}`;
+    const headers = { "If-Match": "*" };
+    const bodyless = everyRequest(api).filter(({ method, takesBody }) => method === "POST" && !takesBody);
+    expect(bodyless.map((each) => each.path.split("/").at(-1))).toEqual(["next-key", "rotate", "renew"]);
+    for (const { method, path: declared } of bodyless) {
+      const here = declared.replace(CERTIFICATE, id.certificate);
+      const options = { rawBody: "{", headers: { ...headers, "content-type": "text/plain" } };
+      const { json } = await api.expect(200, method, here, options);
+      expect(json.id).toBe(id.certificate);
+    }
+    const { json } = await api.expect(200, "DELETE", `${path}/next-key`, { body: { a: 1 }, headers });
+    expect(json.nextKeys).toEqual([]);
+  });
+
   it("answers 500 without a word of the cause, which the log has", async () => {
     const api = await startApi({ store: failing(new Error("the disk at 10.0.0.7 is gone")) });
     await reportEdge(api);
-    for (const { method, path } of everyRequest(api).filter((each) => each.path !== "/health/live")) {
-      const { text } = await api.expect(500, method, path, takesBody(method) ? bodyFor(path) : {});
+    for (const { method, path, takesBody } of everyRequest(api).filter(isNotLiveness)) {
+      const { text } = await api.expect(500, method, path, takesBody ? bodyFor(path) : {});
       expect(text).not.toContain("disk");
     }
     const logged = api.events.filter(({ event }) => event === "api-error");
@@ -149,8 +175,8 @@ describe("every route", () => {
   it("answers 503 with Retry-After while the store does not", async () => {
     const api = await startApi({ store: failing(new Unavailable("timeout at 10.0.0.7")) });
     await reportEdge(api);
-    for (const { method, path } of everyRequest(api).filter((each) => each.path !== "/health/live")) {
-      const { text, headers } = await api.expect(503, method, path, takesBody(method) ? bodyFor(path) : {});
+    for (const { method, path, takesBody } of everyRequest(api).filter(isNotLiveness)) {
+      const { text, headers } = await api.expect(503, method, path, takesBody ? bodyFor(path) : {});
       expect(headers.get("retry-after")).toBe("1");
       expect(text).not.toContain("10.0.0.7");
     }
@@ -184,6 +210,7 @@ function bodyFor(path: string): RequestOptions {
   if (path.endsWith("/certificates")) return { body: { source: "self-signed", names: ["mx.example.com"] } };
   if (path.endsWith("/material"))
     return { body: { certificatePem: server.certificatePem, privateKeyPem: server.privateKeyPem } };
+  if (path.endsWith("/rollback")) return { body: { version: 1 } };
   if (path.endsWith("/restore")) return { body: { revision: 1 } };
   return { body: path.includes("trust-stores") ? { certificatesPem: ca.certificatePem } : {} };
 }
@@ -200,8 +227,6 @@ describe("paths that there are not", () => {
     ["POST", "/v1/evaluate"],
     ["GET", "/v1/tokens"],
     ["GET", "/v1/certificates/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV/csr.pem"],
-    ["GET", "/v1/certificates/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV/versions"],
-    ["POST", "/v1/certificates/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV/rollback"],
     ["GET", "/docs"],
     ["GET", "/health"],
     ["GET", "/V1/domains"],
@@ -223,6 +248,8 @@ describe("paths that there are not", () => {
     ["PUT", `${DOMAIN}/status`, "GET, HEAD"],
     ["PUT", "/v1/certificates/cert_x", "DELETE, GET, HEAD, PATCH"],
     ["GET", "/v1/certificates/cert_x/material", "PUT"],
+    ["GET", "/v1/certificates/cert_x/rollback", "POST"],
+    ["PUT", "/v1/certificates/cert_x/next-key", "DELETE, POST"],
     ["PATCH", "/v1/trust-stores/trust_x", "DELETE, GET, HEAD, PUT"],
     ["POST", "/health/live", "GET, HEAD"],
     ["POST", "/openapi.json", "GET, HEAD"],

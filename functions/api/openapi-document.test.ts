@@ -67,7 +67,7 @@ describe("the OpenAPI document", () => {
   it("has a named schema with a description and an example for every body of a request", async () => {
     const { document, operations } = await readDocument();
     const withBody = operations.filter(({ operation }) => operation.requestBody !== undefined);
-    expect(withBody).toHaveLength(10);
+    expect(withBody).toHaveLength(11);
     for (const { what, operation } of withBody) {
       const schema = document.components.schemas[nameIn(bodyOf(operation))];
       expect(schema.description, what).toMatch(/./);
@@ -117,7 +117,13 @@ describe("the OpenAPI document", () => {
     const { document } = await readDocument();
     const { CertificateInput, Change, Problem } = document.components.schemas;
     expect(CertificateInput.discriminator.propertyName).toBe("source");
-    expect(Object.keys(CertificateInput.discriminator.mapping)).toEqual(["self-signed", "pem", "acm"]);
+    expect(Object.keys(CertificateInput.discriminator.mapping)).toEqual([
+      "self-signed",
+      "pem",
+      "request",
+      "acme",
+      "acm",
+    ]);
     expect(Object.keys(Change.discriminator.mapping)).toEqual(["domain", "certificate", "trust-store"]);
     expect(Problem.properties.type.enum).toContain("urn:postern:problem:stale-revision");
     expect(Problem.properties.errors.items.properties.code.enum).toEqual(Object.keys(ISSUE_CODES));

@@ -287,7 +287,12 @@ describe("mistakes", () => {
       { source: "acm", names: ["a.example"], acceptCharges: false },
       "must be true",
     ],
-    ["another kind", certificateInput, { source: "x" }, 'must be one of "self-signed", "pem", "acm"'],
+    [
+      "another kind",
+      certificateInput,
+      { source: "x" },
+      'must be one of "self-signed", "pem", "request", "acme", "acm"',
+    ],
     ["an unknown member", domainInput, { x: 1 }, '"x" is not a known field'],
   ])("have our words: %s", (_, schema, document, message) => {
     const { error } = (schema as z.ZodType).safeParse(document);

@@ -71,6 +71,7 @@ interface DeclaredRoute {
   readonly method: string;
   readonly path: string;
   readonly pattern: RegExp;
+  readonly takesBody: boolean;
   readonly responses: Readonly<
     Record<string, { readonly content?: Readonly<Record<string, { readonly schema?: unknown }>> } | undefined>
   >;
@@ -80,8 +81,9 @@ interface DeclaredRoute {
 export function declaredRoutes(app: OpenAPIHono<ApiEnv>): DeclaredRoute[] {
   return app.openAPIRegistry.definitions.flatMap((definition) => {
     if (definition.type !== "route") return [];
-    const { method, path, responses } = definition.route;
+    const { method, path, request, responses } = definition.route;
     const pattern = new RegExp(`^${path.replaceAll(".", "[.]").replaceAll(/\{\w+\}/g, "[^/]+")}$`);
-    return { method, path, pattern, responses: responses as DeclaredRoute["responses"] };
+    const takesBody = request?.body !== undefined;
+    return { method, path, pattern, takesBody, responses: responses as DeclaredRoute["responses"] };
   });
 }
