@@ -1,4 +1,4 @@
 import { installSslyze } from "../test/support/peers/sslyze.ts";
 
-// The only peer of test/peers from PyPI instead of Debian.
+// The only peer of test/peers from PyPI.
 process.stdout.write(`sslyze: ${await installSslyze()}\n`);

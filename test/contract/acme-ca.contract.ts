@@ -74,7 +74,6 @@ export function acmeCaContract(contract: AcmeCaContract): void {
       expect(directory).toMatchObject({ externalAccountRequired: false, hasRenewalInfo: true });
       expect(directory.profiles).toContain("shortlived");
       expect(directory.caaIdentities.length).toBeGreaterThan(0);
-      expect(directory.termsOfService).toMatch(/^(?:https?|data):/);
     });
 
     it("makes an account for a key, and finds it again by the key", async () => {
@@ -160,7 +159,7 @@ export function acmeCaContract(contract: AcmeCaContract): void {
       expect(after.status).toBe("invalid");
       const challenge = after.challenges.find((each) => each.url === url);
       expect(challenge).toMatchObject({ type, status: "invalid" });
-      expect(challenge?.problem).toMatch(/^unauthorized: .*wrong/);
+      expect(challenge?.problem).toMatch(/^unauthorized: \w.+/);
     });
 
     it("accepts a challenge that was accepted before as long as it is pending", async () => {

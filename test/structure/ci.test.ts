@@ -83,8 +83,8 @@ describe(".ci/run", () => {
     expect(script).toMatch(new RegExp(`^debian_packages\\+=\\([^)]*\\b${name}\\b`, "mu"));
   });
 
-  it("installs sslyze", () => {
-    expect(script).toMatch(/^try_thrice node scripts\/install-sslyze\.ts$/mu);
+  it.each(["sslyze", "pebble"])("installs %s", (name) => {
+    expect(script).toMatch(new RegExp(`^try_thrice node scripts/install-${name}\\.ts$`, "mu"));
   });
 
   it("builds and runs the worker's image", () => {

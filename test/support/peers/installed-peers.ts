@@ -2,6 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { installedPebble } from "./pebble-install.ts";
 import { installedSslyze } from "./sslyze.ts";
 
 /** The programs of other projects that test/peers talks to, by the Debian package that brings each. */
@@ -15,8 +16,16 @@ export const PACKAGE_OF = {
 } as const;
 
 type DebianPeer = keyof typeof PACKAGE_OF;
-/** sslyze comes from PyPI: `scripts/install-sslyze.ts`. */
-export type Peer = DebianPeer | "sslyze";
+/** Peers that a script of this repository installs, by its command. */
+const SCRIPT_OF = {
+  /** From PyPI. */
+  sslyze: "node scripts/install-sslyze.ts",
+  /** Built from Go modules. */
+  pebble: "node scripts/install-pebble.ts",
+} as const;
+
+type ScriptPeer = keyof typeof SCRIPT_OF;
+export type Peer = DebianPeer | ScriptPeer;
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -39,19 +48,27 @@ const SYSTEM_DIRECTORIES = ["/usr/sbin", "/sbin", join(CACHE, "exim/usr/sbin")];
  */
 export async function setup(project: TestProject): Promise<void> {
   const programs = PEERS.filter((peer) => !isInstalled(peer));
-  const lacksSslyze = (await installedSslyze()) === undefined;
-  const absent: readonly Peer[] = lacksSslyze ? [...programs, "sslyze"] : programs;
+  const scripted = await absentScriptPeers();
+  const absent: readonly Peer[] = [...programs, ...scripted];
   project.provide("absentPeers", absent);
   if (absent.length === 0) return;
   const how = [
     ...(programs.length > 0
       ? [`On Debian: apt-get install ${programs.map((peer) => PACKAGE_OF[peer]).join(" ")}`]
       : []),
-    ...(lacksSslyze ? ["Anywhere: node scripts/install-sslyze.ts"] : []),
+    ...scripted.map((peer) => `Anywhere: ${SCRIPT_OF[peer]}`),
   ];
   const line = `peers: not installed: ${absent.join(", ")}. ${how.join(". ")}`;
   if (process.env["POSTERN_PEERS"] === "required") throw new Error(`${line} (POSTERN_PEERS=required)`);
   process.stderr.write(`${line}; their tests are skipped\n`);
+}
+
+async function absentScriptPeers(): Promise<readonly ScriptPeer[]> {
+  const [sslyze, pebble] = await Promise.all([installedSslyze(), installedPebble()]);
+  return [
+    ...(sslyze === undefined ? (["sslyze"] as const) : []),
+    ...(pebble === undefined ? (["pebble"] as const) : []),
+  ];
 }
 
 const PEERS = Object.keys(PACKAGE_OF).filter((name): name is DebianPeer => Object.hasOwn(PACKAGE_OF, name));
