@@ -6,7 +6,7 @@ import type { IssueCode } from "../issue-code.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
-import { slotOf } from "../x509/key-slots.ts";
+import { slotOf } from "../x509/key-type.ts";
 import { makeKeys } from "./certificate-material.ts";
 import { certificatesIn, viewOf } from "./certificate-records.ts";
 import type { CertificateView } from "./certificate-view.ts";

@@ -7,7 +7,8 @@ import type { CertificateRecord, CertificateSource, VersionCause } from "../reco
 import { isHeld, type KeyVault, materialName, materialPut } from "../store/key-vault.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { sha256Hex } from "../x509/certificate-fields.ts";
-import { type SlotContents, slotOf, withOtherSlots } from "../x509/key-slots.ts";
+import { slotOf } from "../x509/key-type.ts";
+import { type SlotContents, withOtherSlots } from "../x509/key-slots.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import {
   type CertificateMaterial,

@@ -1,9 +1,8 @@
 /** Certificates as callers see them: state, validity, and the domains that use one. */
 import { certificateState, type CertificateState, validity } from "./expiry.ts";
 import type { Every } from "../same-fields.ts";
-import { type CertificateKey, type KeyType } from "../x509/key-type.ts";
 import { type RenewedBy, renewalKeyOf, renewedBy, renewsAt, spkiSha256Of, tlsaOf } from "./renewal.ts";
-import { type KeySlot, slotOf } from "../x509/key-slots.ts";
+import { type CertificateKey, type KeySlot, type KeyType, slotOf } from "../x509/key-type.ts";
 import { isKept, type TimelineEntry, timelineOf } from "./versions.ts";
 import type { Timestamp } from "../clock.ts";
 import type { DomainName } from "../name/domain-name.ts";
@@ -19,7 +18,7 @@ import type {
   ValidationRecord,
   VersionCause,
 } from "../record/certificate.ts";
-import type { LeftOutCertificate } from "../x509/certificate-chain.ts";
+import type { LeftOutCertificate } from "../x509/serving-material.ts";
 
 /** Domains that refer to a record: how many, and the first of them by name. */
 export interface UsedBy {

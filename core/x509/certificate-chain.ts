@@ -8,6 +8,7 @@ import { sha256Hex } from "./certificate-fields.ts";
 import { distinguishedName } from "./distinguished-name.ts";
 import type { IssueCode } from "../issue-code.ts";
 import { chainKeyProblem } from "./key-type.ts";
+import type { LeftOutCertificate } from "./serving-material.ts";
 import { isStrongSignature } from "./signature-algorithm.ts";
 import { isIssuedBy, type UploadedCertificate } from "./uploaded-certificate.ts";
 
@@ -15,18 +16,6 @@ import { isIssuedBy, type UploadedCertificate } from "./uploaded-certificate.ts"
 export interface CertificateChain {
   readonly leaf: UploadedCertificate;
   readonly issuers: readonly UploadedCertificate[];
-}
-
-/** Why a certificate of an upload is not served; `not-needed` = it is in no chain of a leaf. */
-export const LEFT_OUT_REASONS = ["not-needed", "expired", "not-yet-valid"] as const;
-
-/** A certificate of an upload that is not served. */
-export interface LeftOutCertificate {
-  /** RFC 4514 text, control characters escaped. */
-  readonly subject: string;
-  readonly fingerprintSha256: string;
-  readonly notAfter: Timestamp;
-  readonly reason: (typeof LEFT_OUT_REASONS)[number];
 }
 
 const CHAIN_POINTER = "/chainPem";

@@ -1,15 +1,9 @@
 /** Slots of a certificate for its keys: one ECDSA and one RSA, served side by side. */
 
 import { readCertificateFields } from "./certificate-fields.ts";
-import { type CertificateKey, isEcdsa, type KeyType } from "./key-type.ts";
+import { type CertificateKey, isEcdsa, type KeyType, slotOf } from "./key-type.ts";
 import { readPem } from "./pem.ts";
 import type { CertificateMaterial, KeyMaterial } from "./serving-material.ts";
-
-/** The signature algorithms of a client decide which slot it receives. */
-export const KEY_SLOTS = ["ecdsa", "rsa"] as const;
-export type KeySlot = (typeof KEY_SLOTS)[number];
-
-export const slotOf = (keyType: KeyType): KeySlot => (isEcdsa(keyType) ? "ecdsa" : "rsa");
 
 /** What a version is made of. `material` is secret. */
 export interface SlotContents {

@@ -56,6 +56,15 @@ const unsupported = (what: string): KeyProblem => ({
 
 export const isEcdsa = (keyType: KeyType): boolean => keyType.startsWith("ecdsa");
 
+/**
+ * Slots of a certificate for its keys, served side by side: the signature algorithms of a client decide which
+ * it receives.
+ */
+export const KEY_SLOTS = ["ecdsa", "rsa"] as const;
+export type KeySlot = (typeof KEY_SLOTS)[number];
+
+export const slotOf = (keyType: KeyType): KeySlot => (isEcdsa(keyType) ? "ecdsa" : "rsa");
+
 const EC_PUBLIC_KEY = "1.2.840.10045.2.1";
 /** OpenSSL at security level 2: 112 bits of strength. */
 const MIN_EC_BITS = 224;

@@ -1,11 +1,11 @@
 /** Material that edges serve, and its form in the key vault. */
 
+import type { Timestamp } from "../clock.ts";
 import { type CertificateKey, KEY_TYPES, type KeyType } from "./key-type.ts";
 import { z } from "zod";
 import { Unreadable } from "../errors.ts";
 import { schemaOf } from "../same-fields.ts";
 import { parseStoredJson } from "../stored-json.ts";
-import type { LeftOutCertificate } from "./certificate-chain.ts";
 
 /** One key pair ready for use: the leaf first in the chain, no root needed. Secret. */
 export interface KeyMaterial {
@@ -19,6 +19,18 @@ export interface KeyMaterial {
 /** What `keys/<certificate>/<version>` holds, as JSON. */
 export interface CertificateMaterial {
   readonly keys: readonly KeyMaterial[];
+}
+
+/** Why a certificate of an upload is not served; `not-needed` = it is in no chain of a leaf. */
+export const LEFT_OUT_REASONS = ["not-needed", "expired", "not-yet-valid"] as const;
+
+/** A certificate of an upload that is not served. */
+export interface LeftOutCertificate {
+  /** RFC 4514 text, control characters escaped. */
+  readonly subject: string;
+  readonly fingerprintSha256: string;
+  readonly notAfter: Timestamp;
+  readonly reason: (typeof LEFT_OUT_REASONS)[number];
 }
 
 /** A certificate as made or uploaded, checked, and not stored yet. `material` is secret. */

@@ -1,7 +1,6 @@
 /** Schemas of certificates and trust stores in answers. */
 
 import { RENEWED_BY } from "../../core/management/renewal.ts";
-import { KEY_SLOTS } from "../../core/x509/key-slots.ts";
 import { TIMELINE_EVENTS } from "../../core/management/versions.ts";
 import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { schemaOf } from "../../core/same-fields.ts";
@@ -12,7 +11,7 @@ import {
 } from "../../core/management/certificate-view.ts";
 import type { TrustStoreSummary, TrustStoreView } from "../../core/management/trust-store-view.ts";
 import { CLIENT_USAGES } from "../../core/x509/anchor-limits.ts";
-import { KEY_TYPES } from "../../core/x509/key-type.ts";
+import { KEY_SLOTS, KEY_TYPES } from "../../core/x509/key-type.ts";
 import * as z from "zod";
 import {
   ACME_CHALLENGES,
@@ -20,7 +19,7 @@ import {
   RENEWAL_KEYS,
   VERSION_CAUSES,
 } from "../../core/record/certificate.ts";
-import { LEFT_OUT_REASONS } from "../../core/x509/certificate-chain.ts";
+import { LEFT_OUT_REASONS } from "../../core/x509/serving-material.ts";
 import { PREVIOUS_CONTENTS, type TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { recordsOf, revision, time, written } from "./domain-response.ts";
 

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { ApiEnv } from "./api-env.ts";
-import { openApiDocument } from "./openapi-document.ts";
 
 /**
  * Nothing may be loaded: the page has no script, no image and one style, named by its hash. So it works
@@ -38,13 +37,17 @@ export function routeOpenApi(
   { docs, credentials }: { readonly docs: boolean; readonly credentials: Credentials },
 ): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", SECURITY_SCHEMES[credentials]);
-  const document = once(() => openApiDocument(app));
-  app.get("/openapi.json", (c) => c.json(document()));
+  // Loaded by the first request for it: what it adds to the routes is much text.
+  const document = once(async () => {
+    const { openApiDocument } = await import("./openapi-document.ts");
+    return openApiDocument(app);
+  });
+  app.get("/openapi.json", async (c) => c.json(await document()));
   if (!docs) return;
   // Loaded here, since the API on AWS has no such page.
   const page = once(async () => {
     const { docsPage, docsStyle } = await import("./docs-page.ts");
-    return { html: docsPage(document()), policy: docsPolicy(docsStyle) };
+    return { html: docsPage(await document()), policy: docsPolicy(docsStyle) };
   });
   app.get("/docs", async (c) => {
     const { html, policy } = await page();
