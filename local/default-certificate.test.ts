@@ -115,11 +115,6 @@ describe("the default certificate", () => {
     ["the key is missing", served.bundlePem, /holds no private key/],
     ["the certificate is missing", served.privateKeyPem, /holds no certificate/],
     [
-      "the leaf is not first",
-      served.privateKeyPem + served.chainPem + served.certificatePem,
-      /must be the first in the file/,
-    ],
-    [
       "the key is another's",
       newKey("ecdsa-p256").privateKey.export({ type: "pkcs8", format: "pem" }).toString() + served.bundlePem,
       /does not belong to the certificate/,

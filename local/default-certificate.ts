@@ -77,7 +77,7 @@ function reasonOf(error: unknown): string {
   const reasons = error.issues.map(({ code, message }) => {
     if (code === "passphrase-required")
       return "its private key is encrypted; write it without a passphrase: openssl pkey -in key.pem -out plain.pem";
-    return message.replace("in /certificatePem", "in the file");
+    return message;
   });
   return [...new Set(reasons)].join("; ");
 }
@@ -141,7 +141,7 @@ function parse(text: string, nowMs: number): NewCertificate {
     const absent = missing.map((message): Issue => ({ pointer: "", code: "required", message }));
     throw new InvalidInput("the file is not complete", absent);
   }
-  return parsePemBundle(bundle, { nowMs, takesAnyDate: true });
+  return parsePemBundle(bundle, { nowMs, isLastResort: true });
 }
 
 function described(certificate: NewCertificate): Omit<DefaultCertificate, "isNew" | "problem"> {

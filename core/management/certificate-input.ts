@@ -42,7 +42,10 @@ export const EXAMPLE_CA = [
 const pem = z.string().min(1);
 
 const pemFields = {
-  certificatePem: pem.meta({ description: "the leaf first; may hold its chain" }),
+  certificatePem: pem.meta({
+    description: "the leaf; may hold its chain and its private key too, in any order",
+    writeOnly: true,
+  }),
   chainPem: pem.optional().meta({
     description: "intermediates; those that the leaf does not need are left out and named in the answer",
   }),
@@ -137,7 +140,10 @@ const uploaded = z
   .strictObject({
     source: z.literal("pem"),
     ...pemFields,
-    privateKeyPem: pem.meta({ writeOnly: true }),
+    privateKeyPem: pem.optional().meta({
+      description: "needed unless certificatePem holds it",
+      writeOnly: true,
+    }),
     label: labelInput,
   })
   .meta({

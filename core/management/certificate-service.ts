@@ -89,7 +89,7 @@ export class CertificateService {
     input: Exclude<CertificateInput, AwaitedInput | AcmInput>,
   ): Promise<CertificateView> {
     const { ids, vault } = this.#deps;
-    const made = input.source === "self-signed" ? await this.#sign(input) : parseUpload(this.#deps, input);
+    const made = await (input.source === "self-signed" ? this.#sign(input) : parseUpload(this.#deps, input));
     const id = ids.certificate();
     const sha256 = await vault.put(materialName(id, 1), encodeMaterial(made.material));
     const nowMs = this.#deps.clock.now();

@@ -19,7 +19,7 @@ import {
 import type { MaterialInput } from "./certificate-input.ts";
 import { readMaterial, readPendingKey, readVersion } from "./certificate-material.ts";
 import { certificatesIn, newCertificate, viewOf, withLeftOut } from "./certificate-records.ts";
-import { parseUpload } from "./certificate-upload.ts";
+import { leafPointer, parseUpload } from "./certificate-upload.ts";
 import { type CertificateView, versionViews, type VersionView } from "./certificate-view.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
@@ -65,8 +65,7 @@ export class CertificateVersions {
   async put(target: RecordTarget, input: MaterialInput, condition: WriteCondition): Promise<CertificateView> {
     const present = await this.#records.findFor(target, condition);
     if (present.before !== null) checkBrought(present.before);
-    const keys = input.privateKeyPem === undefined ? await this.#keysHere(readable(present)) : undefined;
-    const made = parseUpload(this.#deps, input, keys);
+    const made = await parseUpload(this.#deps, input, async () => this.#keysHere(readable(present)));
     const puts = new Map<string, ReturnType<typeof materialPut>>();
     const written = await this.#records.write(target.actor, async () => {
       const { id, before, replaced } = await this.#records.findFor(target, condition);
@@ -76,7 +75,7 @@ export class CertificateVersions {
       const sha256 = sha256Hex(bytes);
       if (before !== null && (await isServed(this.#deps.vault, before, { ...served, source, sha256 })))
         return { unchanged: before };
-      await checkHostsCovered(this.#deps.store, "/certificatePem", {
+      await checkHostsCovered(this.#deps.store, leafPointer(input), {
         id,
         before: before?.names ?? null,
         after: served.names,

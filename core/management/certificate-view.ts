@@ -19,6 +19,7 @@ import type {
   VersionCause,
 } from "../record/certificate.ts";
 import type { LeftOutCertificate } from "../x509/serving-material.ts";
+import { issuerWarnings, type Warning } from "./warning.ts";
 
 /** Domains that refer to a record: how many, and the first of them by name. */
 export interface UsedBy {
@@ -133,6 +134,8 @@ export interface CertificateView extends LoggedCertificate {
   readonly usedBy: UsedBy;
   /** In the answer to an upload alone: its certificates that are not served; absent = none. */
   readonly leftOut?: readonly LeftOutCertificate[];
+  /** Absent = none. */
+  readonly warnings?: readonly Warning[];
 }
 
 /** A version of a certificate as it is listed. */
@@ -179,6 +182,7 @@ export function certificateView(record: CertificateRecord, usedBy: UsedBy, nowMs
   const logged = loggedCertificate(record);
   const reason = reasonOf(record, state);
   const validation = validationOf(record);
+  const warnings = issuerWarnings(record);
   return {
     ...logged,
     state,
@@ -198,6 +202,7 @@ export function certificateView(record: CertificateRecord, usedBy: UsedBy, nowMs
     ...(record.acme === undefined ? {} : { acme: acmeView(record, record.acme) }),
     ...(validation === null ? {} : { validation }),
     usedBy,
+    ...(warnings.length === 0 ? {} : { warnings }),
   };
 }
 

@@ -21,7 +21,7 @@ const HOST = "mx.example.com";
 const ID = certificateId(1);
 const STORE = trustStoreId(1);
 
-const key = (parts: { notBefore?: string; notAfter?: string }) =>
+const key = (parts: Partial<CertificateRecord["keys"][number]>) =>
   certificateRecord().keys.map((each) => ({ ...each, ...parts }));
 
 interface Around {
@@ -106,6 +106,12 @@ describe("warnings of a domain", () => {
       withHost,
       { certificate: { source: "self-signed" } },
       ["certificate-self-signed"],
+    ],
+    [
+      "a certificate without its issuer's",
+      withHost,
+      { certificate: { keys: key({ issuer: "CN=Issuing CA", issuerMissing: true }) } },
+      ["certificate-issuer-missing"],
     ],
     [
       "a certificate that ends in 30 days",

@@ -1,7 +1,7 @@
 /** Warnings that a domain and the records that it refers to give, at any edge. */
 
 import { validity, certificateState } from "./expiry.ts";
-import { ending, type Warning, warning } from "./warning.ts";
+import { ending, issuerWarnings, type Warning, warning } from "./warning.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
 import { comparableText } from "../x509/distinguished-name.ts";
@@ -137,7 +137,7 @@ function certificateWarnings(certificate: CertificateRecord, nowMs: number): War
       code: "certificate-self-signed",
       message: `certificate ${certificate.id} is signed by itself: senders that verify will fail`,
     });
-  return warnings;
+  return [...warnings, ...issuerWarnings(certificate)];
 }
 
 function clientCertificateWarnings({ tls }: DomainRecord): Warning[] {

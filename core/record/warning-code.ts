@@ -8,6 +8,7 @@ export const WARNING_CODES = [
   "certificate-not-yet-valid",
   "certificate-failed",
   "certificate-unreadable",
+  "certificate-issuer-missing",
   "default-certificate-lacks-host",
   "mx-hosts-differ",
   "mx-host-unreadable",

@@ -68,8 +68,11 @@ const acmeIssuance = z.object({
 const certificateKeys = z.array(
   z.object({
     keyType,
+    keyBits: z.int().optional(),
     fingerprintSha256: sha256,
     spkiPin: z.string(),
+    issuer: z.string().optional(),
+    issuerMissing: z.literal(true).optional(),
     notBefore: timestamp,
     notAfter: timestamp,
   }),

@@ -2,30 +2,31 @@
 
 import { readPem } from "./pem.ts";
 import { type KeyObject, X509Certificate } from "node:crypto";
-import { type Timestamp, timestamp } from "../clock.ts";
+import { timestamp } from "../clock.ts";
 import type { Issue } from "../errors.ts";
 import { sha256Hex } from "./certificate-fields.ts";
 import { distinguishedName } from "./distinguished-name.ts";
 import type { IssueCode } from "../issue-code.ts";
-import { chainKeyProblem } from "./key-type.ts";
+import { chainKeyProblem } from "./key-strength.ts";
 import type { LeftOutCertificate } from "./serving-material.ts";
 import { isStrongSignature } from "./signature-algorithm.ts";
 import { isIssuedBy, type UploadedCertificate } from "./uploaded-certificate.ts";
 
-/** A leaf and the certificates above it, in order. */
+/** A leaf and the certificates above it, in order, without a root. */
 export interface CertificateChain {
   readonly leaf: UploadedCertificate;
   readonly issuers: readonly UploadedCertificate[];
+  /** The root above them, which is judged and not served; null = none came with them. */
+  readonly root: UploadedCertificate | null;
+  /** The leaf is not self-signed, and its issuer did not come with it. */
+  readonly issuerMissing: boolean;
 }
 
-const CHAIN_POINTER = "/chainPem";
-
 /**
- * Finds the chain of each leaf in an upload. The first certificate is a leaf, and so is every later one of
- * `/certificatePem` that belongs to one of the keys; each chain is built by signatures from all others, in
- * any order. It ends below the first certificate above the leaf's own issuer that is not within its dates:
- * clients that trust what is below need no more (docs/adr/0021). Copies are passed over: a full chain and its
- * chain are often sent together.
+ * Finds the chain of each leaf in an upload: leaves by the keys, in any field and order, and the certificates
+ * above them by their signatures. A chain ends below a root, and below the first certificate above the
+ * leaf's own issuer that is not within its dates: clients that trust what is below need no more
+ * (docs/adr/0021). Copies are passed over: a full chain and its chain are often sent together.
  */
 export function splitChains(
   certificates: readonly UploadedCertificate[],
@@ -33,30 +34,68 @@ export function splitChains(
 ): { chains: readonly CertificateChain[]; leftOut: readonly LeftOutCertificate[] } {
   const distinct = [
     ...new Map(certificates.toReversed().map((each) => [each.x509.fingerprint256, each])).values(),
-  ];
-  const ordered = distinct.toReversed();
-  const isLeaf = ({ x509, pointer }: UploadedCertificate, at: number): boolean =>
-    at === 0 || (pointer !== CHAIN_POINTER && keys.some((key) => x509.checkPrivateKey(key)));
-  const others = ordered.filter((certificate, at) => !isLeaf(certificate, at));
-  const paths = ordered.filter(isLeaf).map((leaf) => pathFrom(leaf, others, nowMs));
+  ].toReversed();
+  const byKey = new Set(keys.flatMap((key) => leavesOf(key, distinct, nowMs)));
+  const leaves = byKey.size > 0 ? distinct.filter((each) => byKey.has(each)) : endEntity(distinct);
+  const others = distinct.filter((certificate) => !leaves.includes(certificate));
+  const paths = leaves.map((leaf) => pathFrom(leaf, others, nowMs));
   const served = new Set(paths.flatMap(({ issuers }) => issuers));
-  const ends = new Set(paths.map(({ outOfDate }) => outOfDate));
+  const ends = new Map(paths.flatMap(({ end }) => (end === null ? [] : [[end.certificate, end.reason]])));
   return {
-    chains: paths.map(({ leaf, issuers }) => ({ leaf, issuers })),
+    chains: paths.map(({ leaf, issuers, root, end }) => ({
+      leaf,
+      issuers,
+      root,
+      issuerMissing: issuers.length === 0 && end === null && !isSelfSigned(leaf),
+    })),
     leftOut: others
       .filter((certificate) => !served.has(certificate))
-      .map((certificate) =>
-        leftOut(certificate, ends.has(certificate) ? dateFault(certificate, nowMs) : null),
-      ),
+      .map((certificate) => leftOut(certificate, ends.get(certificate) ?? "not-needed")),
   };
 }
 
-/** @returns `outOfDate` the certificate at which the chain was cut; null = it ends by itself. */
-function pathFrom(
-  leaf: UploadedCertificate,
-  others: readonly UploadedCertificate[],
+/**
+ * The certificates of a key that may be served. Of several, those of the first field, and of these the ones
+ * within their dates: a file may still hold the certificate before.
+ */
+function leavesOf(
+  key: KeyObject,
+  certificates: readonly UploadedCertificate[],
   nowMs: number,
-): CertificateChain & { readonly outOfDate: UploadedCertificate | null } {
+): readonly UploadedCertificate[] {
+  const all = certificates.filter(({ x509 }) => x509.checkPrivateKey(key));
+  const first = all.filter(({ pointer }) => pointer === all[0]?.pointer);
+  const current = first.filter((certificate) => dateFault(certificate, nowMs) === null);
+  return current.length > 0 ? current : first.slice(0, 1);
+}
+
+/** The certificate that an upload without its key is about: one that issued no other, rather no CA. */
+function endEntity(certificates: readonly UploadedCertificate[]): readonly UploadedCertificate[] {
+  const ends = certificates.filter(
+    (end) => !certificates.some((other) => other !== end && isIssuedBy(other, end)),
+  );
+  const leaf = ends.find(({ x509 }) => !x509.ca) ?? ends[0] ?? certificates[0];
+  return leaf === undefined ? [] : [leaf];
+}
+
+function isSelfSigned({ x509, fields }: UploadedCertificate): boolean {
+  if (Buffer.compare(fields.subject, fields.issuer) !== 0) return false;
+  try {
+    return x509.verify(x509.publicKey);
+  } catch {
+    // A key or algorithm that OpenSSL does not know.
+    return false;
+  }
+}
+
+type LeftOutReason = LeftOutCertificate["reason"];
+
+interface Path extends Pick<CertificateChain, "leaf" | "issuers" | "root"> {
+  /** The certificate at which the chain was cut; null = it ends by itself. */
+  readonly end: { readonly certificate: UploadedCertificate; readonly reason: LeftOutReason } | null;
+}
+
+function pathFrom(leaf: UploadedCertificate, others: readonly UploadedCertificate[], nowMs: number): Path {
   const issuers: UploadedCertificate[] = [];
   for (let last = leaf; !isIssuedBy(last, last); ) {
     const below = last;
@@ -64,11 +103,15 @@ function pathFrom(
     // Of a CA's certificates for one key, such as its own and cross-signed ones, one within its dates.
     const next = found.find((each) => dateFault(each, nowMs) === null) ?? found[0];
     if (next === undefined) break;
-    if (issuers.length > 0 && dateFault(next, nowMs) !== null) return { leaf, issuers, outOfDate: next };
+    const fault = dateFault(next, nowMs);
+    if (issuers.length > 0 && fault !== null)
+      return { leaf, issuers, root: null, end: { certificate: next, reason: fault } };
+    if (isIssuedBy(next, next))
+      return { leaf, issuers, root: next, end: { certificate: next, reason: "root" } };
     issuers.push(next);
     last = next;
   }
-  return { leaf, issuers, outOfDate: null };
+  return { leaf, issuers, root: null, end: null };
 }
 
 function dateFault({ fields }: UploadedCertificate, nowMs: number): "expired" | "not-yet-valid" | null {
@@ -76,27 +119,24 @@ function dateFault({ fields }: UploadedCertificate, nowMs: number): "expired" | 
   return fields.notBefore > nowMs ? "not-yet-valid" : null;
 }
 
-const leftOut = (
-  { der, fields }: UploadedCertificate,
-  fault: ReturnType<typeof dateFault>,
-): LeftOutCertificate => ({
+const leftOut = ({ der, fields }: UploadedCertificate, reason: LeftOutReason): LeftOutCertificate => ({
   subject: distinguishedName(fields.subject, { characters: "unicode" }),
   fingerprintSha256: sha256Hex(der),
   notAfter: timestamp(fields.notAfter),
-  reason: fault ?? "not-needed",
+  reason,
 });
 
 /**
  * What OpenSSL at security level 2 would refuse to serve, and keys that peers cannot read (the leaf's is
  * judged by its type too).
  */
-export function weaknessIssues({ leaf, issuers }: CertificateChain): readonly Issue[] {
-  const weakSignature = [leaf, ...issuers.filter((issuer) => !isIssuedBy(issuer, issuer))]
+export function weaknessIssues({ leaf, issuers, root }: CertificateChain): readonly Issue[] {
+  const weakSignature = [leaf, ...issuers]
     .filter((certificate) => !isStrongSignature(certificate.fields.signatureAlgorithm))
     .map((certificate) =>
       weakness(certificate, "weak-signature", "is signed with a weak or unknown algorithm"),
     );
-  const badKeys = [leaf, ...issuers].flatMap((certificate) => {
+  const badKeys = [leaf, ...issuers, ...(root === null ? [] : [root])].flatMap((certificate) => {
     const problem = chainKeyProblem(certificate.x509.publicKey, certificate.fields.spki);
     return problem === null ? [] : [weakness(certificate, problem.code, problem.message)];
   });

@@ -69,13 +69,50 @@ export function readCertificateFields(der: Uint8Array, maxNames: number = MAX_NA
   };
 }
 
-function dnsNamesOf(extensions: DerElement | undefined, maxNames: number): readonly string[] {
+/**
+ * Value of an extension of a certificate in DER, by its number; null = it has none.
+ *
+ * @throws MalformedDer
+ */
+export function extensionOf(der: Uint8Array, wanted: string): Uint8Array | null {
+  const [toBeSigned] = elementsOf(readDer(der, TAG.sequence).content);
+  const extensions = [...elementsOf(expectTag(toBeSigned, TAG.sequence).content)].find(
+    (field) => field.tag === contextTag(3),
+  );
+  return valuesOf(extensions, wanted)[0] ?? null;
+}
+
+function valuesOf(extensions: DerElement | undefined, wanted: string): readonly Uint8Array[] {
   if (extensions === undefined) return [];
   const values: Uint8Array[] = [];
   for (const extension of elementsOf(readDer(extensions.content, TAG.sequence).content)) {
     const [id, ...rest] = elementsOf(expectTag(extension, TAG.sequence).content);
-    if (readOid(id) === SUBJECT_ALT_NAME) values.push(expectTag(rest.at(-1), TAG.octetString).content);
+    if (readOid(id) === wanted) values.push(expectTag(rest.at(-1), TAG.octetString).content);
   }
+  return values;
+}
+
+/**
+ * The dNSNames of a certificate that are no host names, as text in which everything but printable ASCII is
+ * shown as `?`, at most 100 characters each.
+ *
+ * @throws MalformedDer
+ */
+export function invalidDnsNames(der: Uint8Array): readonly string[] {
+  const value = extensionOf(der, SUBJECT_ALT_NAME);
+  if (value === null) return [];
+  return [...elementsOf(readDer(value, TAG.sequence).content)]
+    .filter(({ tag, content }) => tag === DNS_NAME_TAG && dnsNameText(content) === null)
+    .map(({ content }) => shownText(content));
+}
+
+const shownText = (content: Uint8Array): string =>
+  Buffer.from(content.subarray(0, 100))
+    .toString("latin1")
+    .replace(/[^\x20-\x7e]/g, "?");
+
+function dnsNamesOf(extensions: DerElement | undefined, maxNames: number): readonly string[] {
+  const values = valuesOf(extensions, SUBJECT_ALT_NAME);
   const [value] = values;
   if (value === undefined) return [];
   // RFC 5280 section 4.2: an extension is there once. With two, readers may disagree on who this is.

@@ -4,7 +4,8 @@ import { type JsonName, Pkcs10CertificateRequest, SubjectAlternativeNameExtensio
 import { describe, expect, it } from "vitest";
 import { createCsr } from "./certificate-request.ts";
 import { spkiPinOf } from "./certificate-fields.ts";
-import { KEY_TYPES, keyTypeOf } from "./key-type.ts";
+import { keyTypeOf } from "./key-strength.ts";
+import { KEY_TYPES } from "./key-type.ts";
 import { createPrivateKeyOf } from "./new-key.ts";
 import { readPem } from "./pem.ts";
 

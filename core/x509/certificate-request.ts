@@ -54,7 +54,6 @@ export function signingKeysOf(privateKeyPem: string): SigningKeys {
  * alone: usages are the CA's to set.
  *
  * @param request names: canonical host names or wildcards, at least one.
- * @public
  */
 export async function createCsr(request: {
   readonly names: readonly string[];

@@ -1,12 +1,14 @@
 /** Private keys paired with the certificates that they belong to. */
 
 import type { KeyMaterial } from "./serving-material.ts";
+import { unnamedBits } from "./key-strength.ts";
 import type { CertificateKey, KeyType } from "./key-type.ts";
 import { sign, verify, type KeyObject } from "node:crypto";
 import { timestamp } from "../clock.ts";
 import type { Issue } from "../errors.ts";
 import type { CertificateChain } from "./certificate-chain.ts";
-import { sha256Hex, spkiPinOf } from "./certificate-fields.ts";
+import { type CertificateFields, sha256Hex, spkiPinOf } from "./certificate-fields.ts";
+import { distinguishedName } from "./distinguished-name.ts";
 import { writePem } from "./pem.ts";
 import type { UploadedCertificate } from "./uploaded-certificate.ts";
 
@@ -16,39 +18,33 @@ export interface KeyPair {
   readonly privateKey: KeyObject;
 }
 
-export const belongsTo = (key: KeyObject, certificate: UploadedCertificate): boolean =>
-  certificate.x509.checkPrivateKey(key);
-
 /**
- * Finds the key of each chain. `uploaded` says whether the keys came with this request or are already here.
+ * Finds the key of each chain.
+ *
+ * @param keyPointer where the keys came in with this request; null = they are already here.
  */
 export function pairKeys(
   chains: readonly CertificateChain[],
-  { keys, uploaded }: { keys: readonly KeyObject[]; uploaded: boolean },
+  { keys, keyPointer }: { readonly keys: readonly KeyObject[]; readonly keyPointer: string | null },
 ): { pairs: readonly KeyPair[]; issues: readonly Issue[] } {
   const pairs = chains.flatMap((chain) => {
     const privateKey = keys.find((key) => isPair(key, chain.leaf));
     return privateKey === undefined ? [] : [{ chain, privateKey }];
   });
-  if (pairs.length < chains.length) return { pairs, issues: [uploaded ? MISMATCH : NO_KEY_HERE] };
-  const idle = uploaded && keys.length > pairs.length;
-  return { pairs, issues: idle ? [IDLE_KEY] : [] };
+  if (pairs.length < chains.length)
+    return { pairs, issues: [keyPointer === null ? NO_KEY_HERE : mismatch(keyPointer, MISMATCH)] };
+  const idle = keyPointer !== null && keys.length > pairs.length;
+  return { pairs, issues: idle ? [mismatch(keyPointer, IDLE_KEY)] : [] };
 }
 
-const MISMATCH: Issue = {
-  pointer: "/privateKeyPem",
-  code: "key-mismatch",
-  message: "the private key does not belong to the certificate",
-};
+const MISMATCH = "the private key does not belong to the certificate";
+const IDLE_KEY = "one of the private keys belongs to no certificate";
+const mismatch = (pointer: string, message: string): Issue => ({ pointer, code: "key-mismatch", message });
+
 const NO_KEY_HERE: Issue = {
   pointer: "/certificatePem",
   code: "key-mismatch",
   message: "the stored private key does not belong to the certificate: send its private key",
-};
-const IDLE_KEY: Issue = {
-  pointer: "/privateKeyPem",
-  code: "key-mismatch",
-  message: "one of the private keys belongs to no certificate",
 };
 
 /**
@@ -56,7 +52,7 @@ const IDLE_KEY: Issue = {
  * secret.
  */
 function isPair(key: KeyObject, leaf: UploadedCertificate): boolean {
-  if (!belongsTo(key, leaf)) return false;
+  if (!leaf.x509.checkPrivateKey(key)) return false;
   const message = Buffer.from("does this key sign?");
   try {
     return verify("sha256", message, leaf.x509.publicKey, sign("sha256", message, key));
@@ -66,12 +62,26 @@ function isPair(key: KeyObject, leaf: UploadedCertificate): boolean {
 }
 
 /** The public side, as it is stored and shown. */
-export const certificateKey = (leaf: UploadedCertificate, keyType: KeyType): CertificateKey => ({
-  keyType,
-  fingerprintSha256: sha256Hex(leaf.der),
-  spkiPin: spkiPinOf(leaf.fields.spki),
-  notBefore: timestamp(leaf.fields.notBefore),
-  notAfter: timestamp(leaf.fields.notAfter),
+export function certificateKey({ leaf, issuerMissing }: CertificateChain, keyType: KeyType): CertificateKey {
+  const keyBits = unnamedBits(leaf.x509.publicKey, keyType);
+  return {
+    keyType,
+    ...(keyBits === undefined ? {} : { keyBits }),
+    ...describedLeaf(leaf.der, leaf.fields),
+    ...(issuerMissing ? { issuerMissing } : {}),
+  };
+}
+
+/** What a leaf alone shows of its key pair. */
+export const describedLeaf = (
+  der: Uint8Array,
+  { spki, issuer, notBefore, notAfter }: CertificateFields,
+): Omit<CertificateKey, "keyType"> => ({
+  fingerprintSha256: sha256Hex(der),
+  spkiPin: spkiPinOf(spki),
+  issuer: distinguishedName(issuer, { characters: "unicode" }),
+  notBefore: timestamp(notBefore),
+  notAfter: timestamp(notAfter),
 });
 
 /**

@@ -1,17 +1,20 @@
-import { X509Certificate } from "node:crypto";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import {
   basicConstraints,
   dnsName,
   EKU,
+  extension,
   hoursFromNow,
+  ipName,
   newKey,
   sharedKey,
   signCertificate,
   subjectAltName,
+  type TestKeyPair,
 } from "../../test/support/certificate-writer.ts";
 import { makeCrl } from "../../test/support/crl-writer.ts";
-import { bitString, oid, pem, sequence } from "../../test/support/der.ts";
+import { bitString, integer, oid, pem, sequence } from "../../test/support/der.ts";
 import { outcomeOf } from "../../test/support/outcome.ts";
 import { issueServer, makeCa, type IssueOptions, type TestCa } from "../../test/support/pki.ts";
 import { parsePemBundle, type PemBundle, type PemBundleContext } from "./pem-bundle.ts";
@@ -46,6 +49,7 @@ describe("a server certificate that is uploaded", () => {
           keyType: "ecdsa-p256",
           fingerprintSha256: leaf.fingerprint256.replaceAll(":", "").toLowerCase(),
           spkiPin: expect.stringMatching(/^sha256\/\/[A-Za-z0-9+/]{43}=$/),
+          issuer: "CN=Intermediate",
           notBefore: leaf.validFromDate.toISOString(),
           notAfter: leaf.validToDate.toISOString(),
         },
@@ -94,6 +98,19 @@ describe("a server certificate that is uploaded", () => {
     expect(outcome(change)).toBe("accepted");
   });
 
+  it.each<[string, TestKeyPair, string, number]>([
+    ["2056", rsaKey(2056), "rsa-2048", 2056],
+    ["3584", rsaKey(3584), "rsa-3072", 3584],
+  ])("has a type for an RSA key of %s bits, and its exact size", (_, key, keyType, keyBits) => {
+    const { keys } = parsePemBundle({ ...bundle, ...upload({ key }) }, { nowMs });
+    expect(keys).toMatchObject([{ keyType, keyBits }]);
+  });
+
+  it("ignores addresses in its subjectAltName, and a TLS feature other than stapling", () => {
+    const extensions = [subjectAltName(dnsName("mx.example"), ipName(192, 0, 2, 1)), mustStaple(24)];
+    expect(parsePemBundle({ ...bundle, ...upload({ extensions }) }, { nowMs }).names).toEqual(names);
+  });
+
   it("is served without the copies that it was sent with", () => {
     const copies = { ...bundle, certificatePem: server.bundlePem.repeat(2), chainPem: server.bundlePem };
     expect(parsePemBundle(copies, { nowMs })).toEqual(parsePemBundle(bundle, { nowMs }));
@@ -133,6 +150,87 @@ describe("a server certificate that is uploaded", () => {
   });
 });
 
+const EC_PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+const DH_PARAMETERS = pem("DH PARAMETERS", sequence(integer(23), integer(5)));
+
+describe("key, leaf and chain of an upload", () => {
+  const { certificatePem: leaf, chainPem: above, privateKeyPem: key } = server;
+  const sec1 = server.privateKey.export({ type: "sec1", format: "pem" }).toString();
+  const encrypted = server.privateKey
+    .export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "secret" })
+    .toString();
+  const alone = { chainPem: undefined, privateKeyPem: undefined };
+
+  it.each<[string, Partial<PemBundle>]>([
+    ["one file, the key first", { ...alone, certificatePem: key + leaf + above }],
+    ["one file, the key last", { ...alone, certificatePem: leaf + above + key }],
+    ["one file, the key between", { ...alone, certificatePem: leaf + key + above }],
+    ["one file, in reverse", { ...alone, certificatePem: above + leaf + key }],
+    [
+      "one file with parameters",
+      { ...alone, certificatePem: DH_PARAMETERS + EC_PARAMETERS + sec1 + leaf + above },
+    ],
+    [
+      "one file with an encrypted key",
+      { ...alone, certificatePem: encrypted + leaf + above, privateKeyPassphrase: "secret" },
+    ],
+    ["the chain in front of the leaf", { certificatePem: above + leaf, chainPem: undefined }],
+    ["leaf and chain in each other's field", { certificatePem: above, chainPem: leaf }],
+    ["the chain beside the key", { chainPem: undefined, privateKeyPem: above + key }],
+    ["everything beside the key", { chainPem: undefined, privateKeyPem: key + leaf + above }],
+    ["the key in each field", { certificatePem: key + leaf, chainPem: above + key, privateKeyPem: key }],
+    ["the key in two forms", { privateKeyPem: key + sec1 }],
+  ])("are found in %s", (_, change) => {
+    expect(parsePemBundle({ ...bundle, ...change }, { nowMs })).toEqual(parsePemBundle(bundle, { nowMs }));
+  });
+
+  it("are found in one file that holds an ECDSA and an RSA key", () => {
+    const certificatePem =
+      rsaServer.privateKeyPem + above + key + rsaServer.certificatePem + leaf + root.rootPem;
+    const { keys, material } = parsePemBundle({ ...alone, certificatePem }, { nowMs });
+    expect(keys.map(({ keyType }) => keyType)).toEqual(["ecdsa-p256", "rsa-2048"]);
+    expect(material.keys.map(({ certificateChainPem }) => certificateChainPem)).toEqual([
+      server.bundlePem,
+      rsaServer.certificatePem,
+    ]);
+  });
+
+  it("are the current ones where the certificate before is in the same file", () => {
+    const before = issueServer({
+      names,
+      ca: intermediate,
+      notBefore: hoursFromNow(-48),
+      notAfter: hoursFromNow(-24),
+    });
+    const made = parsePemBundle({ ...bundle, certificatePem: before.certificatePem + leaf }, { nowMs });
+    expect(made.material).toEqual(parsePemBundle(bundle, { nowMs }).material);
+    expect(made.leftOut).toMatchObject([{ subject: "CN=mx.example", reason: "not-needed" }]);
+  });
+
+  it("lack the issuer's certificate where it was not sent and the leaf is not self-signed", () => {
+    const missing = (change: Partial<PemBundle>) =>
+      parsePemBundle({ ...bundle, ...change }, { nowMs }).keys.map((each) => [
+        each.issuer,
+        each.issuerMissing,
+      ]);
+    expect(missing({ chainPem: undefined })).toEqual([["CN=Intermediate", true]]);
+    expect(missing({})).toEqual([["CN=Intermediate", undefined]]);
+    expect(missing({ chainPem: root.rootPem })).toEqual([["CN=Intermediate", true]]);
+    expect(missing({ ...upload({}), chainPem: root.rootPem })).toEqual([["CN=Root", undefined]]);
+    expect(missing(upload({ ca: undefined }))).toEqual([["CN=mx.example", undefined]]);
+  });
+
+  it("use the key that is already here when the upload has none", () => {
+    const existingKeys = parsePemBundle(bundle, { nowMs }).material.keys;
+    const renewed = { ...bundle, privateKeyPem: undefined, certificatePem: above + leaf };
+    expect(outcomeOf(() => parsePemBundle(renewed, { nowMs, existingKeys }))).toBe("accepted");
+    const foreign = [{ privateKeyPem: rsaServer.privateKeyPem }];
+    expect(outcomeOf(() => parsePemBundle(renewed, { nowMs, existingKeys: foreign }))).toEqual([
+      "RuleViolation /certificatePem key-mismatch",
+    ]);
+  });
+});
+
 describe("certificates of an upload that the leaf does not need", () => {
   const gone = { notBefore: hoursFromNow(-48), notAfter: hoursFromNow(-24) };
   const stranger = makeCa({ name: "Stranger" });
@@ -163,8 +261,9 @@ describe("certificates of an upload that the leaf does not need", () => {
   };
 
   it.each<[string, TestCa, readonly TestCa[], readonly string[], readonly string[]]>([
-    ["nothing, in order", below, [below, newRoot], ["Below", "New root"], []],
-    ["nothing, out of order", below, [newRoot, below], ["Below", "New root"], []],
+    ["the root, in order", below, [below, newRoot], ["Below"], ["New root root"]],
+    ["the root, out of order", below, [newRoot, below], ["Below"], ["New root root"]],
+    ["the root that issued the leaf", newRoot, [newRoot], [], ["New root root"]],
     ["a stranger in front", below, [stranger, below], ["Below"], ["Stranger not-needed"]],
     ["the root alone, without what is between", below, [newRoot], [], ["New root not-needed"]],
     ["a CA of the issuer's name and another key", twin, [makeCa({ name: "Twin" })], [], ["Twin not-needed"]],
@@ -199,8 +298,8 @@ describe("certificates of an upload that the leaf does not need", () => {
       "an expired cross-signed root beside a good one of its key",
       below,
       [below, crossSigned(gone), newRoot],
-      ["Below", "New root"],
-      ["New root not-needed"],
+      ["Below"],
+      ["New root not-needed", "New root root"],
     ],
     [
       "a root that is not valid yet",
@@ -213,8 +312,8 @@ describe("certificates of an upload that the leaf does not need", () => {
       "a good cross-signed root",
       below,
       [below, crossSigned({}), oldRoot],
-      ["Below", "New root", "Old root"],
-      [],
+      ["Below", "New root"],
+      ["Old root root"],
     ],
     [
       "a weak stranger",
@@ -232,8 +331,8 @@ describe("certificates of an upload that the leaf does not need", () => {
     const certificatePem =
       (leaf.certificatePem ?? "") + stranger.certificatePem + newRoot.certificatePem + below.certificatePem;
     expect(sorted(below, [], { certificatePem, chainPem: undefined })).toEqual({
-      served: ["Below", "New root"],
-      leftOut: ["Stranger not-needed"],
+      served: ["Below"],
+      leftOut: ["Stranger not-needed", "New root root"],
     });
   });
 
@@ -260,10 +359,11 @@ describe("certificates of an upload that the leaf does not need", () => {
   });
 
   it("serve an ECDSA and an RSA leaf each with its own chain, in whatever order", () => {
-    const [ecdsa, rsa] = [upload({ ca: below }), upload({ ca: twin, keyType: "rsa-2048" })];
+    const twinBelow = makeCa({ name: "Twin below", parent: twin });
+    const [ecdsa, rsa] = [upload({ ca: below }), upload({ ca: twinBelow, keyType: "rsa-2048" })];
     const made = parsePemBundle(
       {
-        certificatePem: `${ecdsa.certificatePem ?? ""}${twin.certificatePem}${rsa.certificatePem ?? ""}${below.certificatePem}`,
+        certificatePem: `${ecdsa.certificatePem ?? ""}${twinBelow.certificatePem}${rsa.certificatePem ?? ""}${below.certificatePem}`,
         privateKeyPem: `${ecdsa.privateKeyPem ?? ""}${rsa.privateKeyPem ?? ""}`,
       },
       { nowMs },
@@ -271,10 +371,17 @@ describe("certificates of an upload that the leaf does not need", () => {
     expect(made.leftOut).toBeUndefined();
     expect(made.material.keys.map(({ certificateChainPem }) => certificateChainPem)).toEqual([
       `${ecdsa.certificatePem ?? ""}${below.certificatePem}`,
-      `${rsa.certificatePem ?? ""}${twin.certificatePem}`,
+      `${rsa.certificatePem ?? ""}${twinBelow.certificatePem}`,
     ]);
   });
 });
+
+/** TLS feature (RFC 7633) with one number of a TLS extension. */
+const mustStaple = (feature: number): Buffer =>
+  extension("1.3.6.1.5.5.7.1.24", false, sequence(integer(feature)));
+const brokenFeature = extension("1.3.6.1.5.5.7.1.24", false, Buffer.from([5]));
+const hostName = subjectAltName(dnsName("mx.example"));
+const rsaKey = (modulusLength: number): TestKeyPair => generateKeyPairSync("rsa", { modulusLength });
 
 describe("a server certificate that cannot be used", () => {
   const other = issueServer({ names, ca: root, keyType: "ecdsa-p384" });
@@ -284,11 +391,6 @@ describe("a server certificate that cannot be used", () => {
     ["an empty field", { certificatePem: "" }, [`${certificate} not-pem`]],
     ["an empty chain", { chainPem: "" }, ["InvalidInput /chainPem not-pem"]],
     ["a key for a certificate", { certificatePem: server.privateKeyPem }, [`${certificate} wrong-kind`]],
-    [
-      "a key after the certificate",
-      { certificatePem: server.certificatePem + server.privateKeyPem },
-      [`${certificate} wrong-kind`],
-    ],
     ["a request for a certificate", { certificatePem: CSR }, [`${certificate} wrong-kind`]],
     ["a CRL for a chain", { chainPem: makeCrl({ ca: root }) }, ["InvalidInput /chainPem wrong-kind"]],
     ["a certificate for a key", { privateKeyPem: server.certificatePem }, [`${key} wrong-kind`]],
@@ -344,7 +446,11 @@ describe("a server certificate that cannot be used", () => {
       [`${certificate} not-pem`, "InvalidInput /chainPem not-pem"],
     ],
     ["no key", { privateKeyPem: undefined }, [`${key} required`]],
-    ["three keys", { privateKeyPem: server.privateKeyPem.repeat(3) }, [`${key} too-many-keys`]],
+    [
+      "three keys",
+      { privateKeyPem: server.privateKeyPem + rsaServer.privateKeyPem + other.privateKeyPem },
+      [`${key} too-many-keys`],
+    ],
     [
       "the key of another certificate",
       { privateKeyPem: other.privateKeyPem },
@@ -354,16 +460,6 @@ describe("a server certificate that cannot be used", () => {
       "a key too many",
       { privateKeyPem: server.privateKeyPem + rsaServer.privateKeyPem },
       ["RuleViolation /privateKeyPem key-mismatch"],
-    ],
-    [
-      "the chain in front of the leaf",
-      { certificatePem: server.chainPem + server.certificatePem, chainPem: undefined },
-      [`${certificate} leaf-not-first`],
-    ],
-    [
-      "leaf and chain in each other's field",
-      { certificatePem: server.chainPem, chainPem: server.certificatePem },
-      ["InvalidInput /chainPem leaf-not-first"],
     ],
     [
       "two leaves of one kind",
@@ -382,6 +478,24 @@ describe("a server certificate that cannot be used", () => {
     ["an MD5 signature", { hash: "md5", ca: makeCa({ keyType: "rsa-2048" }) }, "weak-signature"],
     ["a common name and no subjectAltName", { names: [], subject: "mx.example" }, "no-names"],
     ["no dNSName that is a name", { names: ["_mx.example", "192.0.2.1"] }, "no-names"],
+    ["an address in a dNSName", { names: ["mx.example", "192.0.2.1"] }, "invalid-name"],
+    ["an underscore in a dNSName", { names: ["mx.example", "_mx.example"] }, "invalid-name"],
+    ["a wildcard within a label", { names: ["mx.example", "m*.example"] }, "invalid-name"],
+    ["addresses alone", { extensions: [subjectAltName(ipName(192, 0, 2, 1))] }, "no-names"],
+    ["the mark of a CA", { extensions: [basicConstraints(true), hostName] }, "ca-certificate"],
+    ["must-staple", { extensions: [mustStaple(5), hostName] }, "must-staple"],
+    ["must-staple of several responses", { extensions: [mustStaple(17), hostName] }, "must-staple"],
+    ["a TLS feature that cannot be read", { extensions: [brokenFeature, hostName] }, "must-staple"],
+    ["an RSA key of 4104 bits", { key: rsaKey(4104) }, "unsupported-key"],
+    ["an RSA key of 2050 bits", { key: rsaKey(2050) }, "unsupported-key"],
+    ["an RSA-PSS key", { key: generateKeyPairSync("rsa-pss", { modulusLength: 2048 }) }, "unsupported-key"],
+    ["an Ed448 key", { key: generateKeyPairSync("ed448") }, "unsupported-key"],
+    ["a secp256k1 key", { key: generateKeyPairSync("ec", { namedCurve: "secp256k1" }) }, "unsupported-key"],
+    [
+      "a DSA key",
+      { key: generateKeyPairSync("dsa", { modulusLength: 2048, divisorLength: 256 }) },
+      "unsupported-key",
+    ],
     ["no purpose but clientAuth", { purposes: [EKU.clientAuth] }, "not-for-servers"],
   ])("is refused with %s", (_case, options, code) => {
     expect(outcome(upload(options))).toEqual([`InvalidInput /certificatePem ${code}`]);

@@ -1,79 +1,91 @@
 /** Private keys in PEM, encrypted or not. */
 
-import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, KeyObject } from "node:crypto";
 import type { Issue } from "../errors.ts";
-import type { IssueCode } from "../issue-code.ts";
 import { elementsOf, expectTag, readDer, readOid, readSmallInteger, TAG } from "./der.ts";
-import { chainKeyProblem } from "./key-type.ts";
-import { isPrivateKeyLabel, kindOf, readPem, type PemBlock } from "./pem.ts";
+import { chainKeyProblem } from "./key-strength.ts";
+import type { PemBlock } from "./pem.ts";
 
-export interface PrivateKeyInput {
-  readonly privateKeyPem: string;
-  readonly privateKeyPassphrase?: string | undefined;
+/** A block of PEM whose label says that it is a private key, and the field that it came in. */
+export interface PlacedKey {
+  readonly block: PemBlock;
+  readonly pointer: string;
 }
 
-const KEY_POINTER = "/privateKeyPem";
-const PASSPHRASE_POINTER = "/privateKeyPassphrase";
+interface Passphrase {
+  readonly passphrase: string | undefined;
+  readonly passphrasePointer: string;
+}
 
 /** OpenSSL reads a passphrase into a buffer of 1024 octets. */
 const MAX_PASSPHRASE_BYTES = 1023;
 /** An ECDSA and an RSA key. */
 const MAX_KEYS = 2;
+/** Each key in two forms. */
+const MAX_BLOCKS = 2 * MAX_KEYS;
 
-/** Reads one or two private keys. Issues say what is wrong and never hold anything of key or passphrase. */
-export function readPrivateKeys(input: PrivateKeyInput): {
-  keys: readonly KeyObject[];
-  issues: readonly Issue[];
-} {
-  const { blocks, issues } = readPem(input.privateKeyPem, KEY_POINTER);
-  if (issues.length > 0) return { keys: [], issues };
-  // `openssl ecparam -genkey` writes the curve as a separate block in front of the key.
-  const relevant = blocks.filter((block) => block.label !== "EC PARAMETERS");
-  const stranger = relevant.find((block) => !isPrivateKeyLabel(block.label));
-  if (stranger !== undefined) {
-    return failed("wrong-kind", `holds ${kindOf(stranger.label)}; only private keys belong here`);
-  }
-  if (relevant.length === 0) return failed("wrong-kind", "holds no private key");
-  if (relevant.length > MAX_KEYS) return failed("too-many-keys", "holds more than one ECDSA and one RSA key");
-  const read = relevant.map((block) => checked(readKey(block, input.privateKeyPassphrase)));
-  return {
-    keys: read.flatMap((result) => ("pointer" in result ? [] : [result])),
-    issues: read.flatMap((result) => ("pointer" in result ? [result] : [])),
-  };
+interface ReadKeys {
+  /** Each once. */
+  readonly keys: readonly KeyObject[];
+  readonly issues: readonly Issue[];
 }
 
-const failed = (
-  code: IssueCode,
-  message: string,
-): { keys: readonly KeyObject[]; issues: readonly Issue[] } => ({
-  keys: [],
-  issues: [{ pointer: KEY_POINTER, code, message }],
+/**
+ * Reads one or two private keys, of which there may be copies. Issues say what is wrong and never hold
+ * anything of key or passphrase.
+ */
+export function readPrivateKeys(placed: readonly PlacedKey[], unlocking: Passphrase): ReadKeys {
+  const distinct = [
+    ...new Map(placed.toReversed().map((key) => [key.block.text, key])).values(),
+  ].toReversed();
+  const surplus = distinct[MAX_BLOCKS];
+  if (surplus !== undefined) return { keys: [], issues: [tooManyKeys(surplus.pointer)] };
+  const costly = distinct.find((_, at) => roundsOf(distinct.slice(0, at + 1)) > MAX_DERIVATION_ROUNDS);
+  if (costly !== undefined) return { keys: [], issues: [{ pointer: costly.pointer, ...COSTLY_ENCRYPTION }] };
+  const read = distinct.map((key) => {
+    const result = readKey(key.block, unlocking);
+    return isKey(result) ? checked(result, key.pointer) : { pointer: key.pointer, ...result };
+  });
+  const keys = read.filter(isKey);
+  const once = keys.filter((key, at) => !keys.slice(0, at).some((before) => before.equals(key)));
+  if (once.length > MAX_KEYS) return { keys: [], issues: [tooManyKeys(distinct.at(-1)?.pointer ?? "")] };
+  return { keys: once, issues: read.flatMap((each) => (isKey(each) ? [] : [each])) };
+}
+
+const isKey = (read: KeyObject | object): read is KeyObject => read instanceof KeyObject;
+
+const tooManyKeys = (pointer: string): Issue => ({
+  pointer,
+  code: "too-many-keys",
+  message: "holds more than one ECDSA and one RSA key",
 });
 
-function readKey(block: PemBlock, passphrase: string | undefined): KeyObject | Issue {
+/** An issue at the block, unless it names another pointer. */
+type KeyIssue = Omit<Issue, "pointer"> & { readonly pointer?: string };
+
+function readKey(block: PemBlock, { passphrase, passphrasePointer }: Passphrase): KeyObject | KeyIssue {
+  if (block.label === "OPENSSH PRIVATE KEY") return OPENSSH_KEY;
   if (!isEncrypted(block)) {
     const read = unlock({ key: block.text, format: "pem" });
     return typeof read === "string" ? UNREADABLE_KEY : read;
   }
   if (passphrase !== undefined && Buffer.byteLength(passphrase) > MAX_PASSPHRASE_BYTES)
-    return WRONG_PASSPHRASE;
-  const rounds = block.der === null ? 1 : derivationRounds(block.der);
-  if (rounds === null) return UNSUPPORTED_ENCRYPTION;
-  if (rounds > MAX_DERIVATION_ROUNDS) return COSTLY_ENCRYPTION;
+    return { ...WRONG_PASSPHRASE, pointer: passphrasePointer };
+  if (block.der !== null && derivationRounds(block.der) === null) return UNSUPPORTED_ENCRYPTION;
   // Tried without a passphrase too: one should not be asked for where none would help.
   const read = unlock({ key: block.text, format: "pem", passphrase: passphrase ?? "none" });
   if (read === "unsupported") return UNSUPPORTED_ENCRYPTION;
-  if (passphrase === undefined) return PASSPHRASE_REQUIRED;
-  return read === "unreadable" ? WRONG_PASSPHRASE : read;
+  if (passphrase === undefined) return { ...PASSPHRASE_REQUIRED, pointer: passphrasePointer };
+  return read === "unreadable" ? { ...WRONG_PASSPHRASE, pointer: passphrasePointer } : read;
 }
 
 /** A key is kept as it came, so its curve must have a name too. */
-function checked(read: KeyObject | Issue): KeyObject | Issue {
-  if ("pointer" in read || read.asymmetricKeyType !== "ec") return read;
+function checked(read: KeyObject, pointer: string): KeyObject | Issue {
+  if (read.asymmetricKeyType !== "ec") return read;
   const publicKey = createPublicKey(read);
   const problem = chainKeyProblem(publicKey, publicKey.export({ type: "spki", format: "der" }));
   if (problem === null) return read;
-  return { pointer: KEY_POINTER, code: problem.code, message: `the private key ${problem.message}` };
+  return { pointer, code: problem.code, message: `the private key ${problem.message}` };
 }
 
 const isEncrypted = (block: PemBlock): boolean =>
@@ -96,32 +108,31 @@ function unlock(input: Parameters<typeof createPrivateKey>[0]): KeyObject | "unr
   }
 }
 
-const UNREADABLE_KEY: Issue = {
-  pointer: KEY_POINTER,
+const UNREADABLE_KEY: Omit<Issue, "pointer"> = {
   code: "unreadable-key",
   message: "the private key cannot be read: damaged, or of a kind that OpenSSL does not know",
 };
-const PASSPHRASE_REQUIRED: Issue = {
-  pointer: PASSPHRASE_POINTER,
+const OPENSSH_KEY: Omit<Issue, "pointer"> = {
+  code: "unreadable-key",
+  message: "the private key is in the form of OpenSSH; convert it with: ssh-keygen -p -m PKCS8 -f key.pem",
+};
+const PASSPHRASE_REQUIRED: Omit<Issue, "pointer"> = {
   code: "passphrase-required",
   message: "the private key is encrypted: its passphrase is needed",
 };
-const WRONG_PASSPHRASE: Issue = {
-  pointer: PASSPHRASE_POINTER,
+const WRONG_PASSPHRASE: Omit<Issue, "pointer"> = {
   code: "wrong-passphrase",
   message: "the private key cannot be decrypted with this passphrase",
 };
-const UNSUPPORTED_ENCRYPTION: Issue = {
-  pointer: KEY_POINTER,
+const UNSUPPORTED_ENCRYPTION: Omit<Issue, "pointer"> = {
   code: "unsupported-encryption",
   message:
     "the encryption of the private key is not supported; convert it with: " +
     "openssl pkey -provider legacy -provider default -in key.pem -aes256 -out new.pem",
 };
-const COSTLY_ENCRYPTION: Issue = {
-  pointer: KEY_POINTER,
+const COSTLY_ENCRYPTION: Omit<Issue, "pointer"> = {
   code: "costly-encryption",
-  message: "the private key's encryption needs too many rounds: at most 1000000",
+  message: "the encryption of the private keys needs too many rounds: at most 1000000 in all",
 };
 
 /**
@@ -129,6 +140,13 @@ const COSTLY_ENCRYPTION: Issue = {
  * the process for an hour. A million take half a second; `openssl` itself writes 2048.
  */
 const MAX_DERIVATION_ROUNDS = 1_000_000;
+const roundsOf = (keys: readonly PlacedKey[]): number =>
+  keys.reduce(
+    (sum, { block }) =>
+      sum + (block.der === null || !isEncrypted(block) ? 0 : (derivationRounds(block.der) ?? 0)),
+    0,
+  );
+
 const PBES2 = "1.2.840.113549.1.5.13";
 const SCRYPT = "1.3.6.1.4.1.11591.4.11";
 

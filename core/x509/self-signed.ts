@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { randomBytes } from "node:crypto";
+import { createPrivateKey, randomBytes } from "node:crypto";
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
@@ -9,9 +9,10 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import { timestamp } from "../clock.ts";
-import { readCertificateFields, sha256Hex, spkiPinOf } from "./certificate-fields.ts";
+import { readCertificateFields } from "./certificate-fields.ts";
 import { signingKeysOf, subjectOf } from "./certificate-request.ts";
+import { describedLeaf } from "./key-pair.ts";
+import { unnamedBits } from "./key-strength.ts";
 import { type CertificateKey, isEcdsa } from "./key-type.ts";
 import { createPrivateKeyOf } from "./new-key.ts";
 import { writePem } from "./pem.ts";
@@ -93,14 +94,11 @@ function described(
   der: Uint8Array,
   { keyType, privateKeyPem }: Pick<KeyMaterial, "keyType" | "privateKeyPem">,
 ): SelfSigned {
-  const { spki, notBefore, notAfter, dnsNames } = readCertificateFields(der, Infinity);
-  const key = {
-    keyType,
-    fingerprintSha256: sha256Hex(der),
-    spkiPin: spkiPinOf(spki),
-    notBefore: timestamp(notBefore),
-    notAfter: timestamp(notAfter),
+  const fields = readCertificateFields(der, Infinity);
+  const keyBits = unnamedBits(createPrivateKey(privateKeyPem), keyType);
+  return {
+    key: { keyType, ...(keyBits === undefined ? {} : { keyBits }), ...describedLeaf(der, fields) },
+    names: fields.dnsNames,
+    material: { keyType, privateKeyPem, certificateChainPem: writePem("CERTIFICATE", der) },
   };
-  const material = { keyType, privateKeyPem, certificateChainPem: writePem("CERTIFICATE", der) };
-  return { key, names: dnsNames, material };
 }

@@ -21,8 +21,11 @@ export interface CertificateMaterial {
   readonly keys: readonly KeyMaterial[];
 }
 
-/** Why a certificate of an upload is not served; `not-needed` = it is in no chain of a leaf. */
-export const LEFT_OUT_REASONS = ["not-needed", "expired", "not-yet-valid"] as const;
+/**
+ * Why a certificate of an upload is not served; `not-needed` = it is in no chain of a leaf, `root` = clients
+ * that trust it have it.
+ */
+export const LEFT_OUT_REASONS = ["not-needed", "expired", "not-yet-valid", "root"] as const;
 
 /** A certificate of an upload that is not served. */
 export interface LeftOutCertificate {

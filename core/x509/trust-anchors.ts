@@ -10,7 +10,7 @@ import { CAPS } from "../limits.ts";
 import { sha256Hex } from "./certificate-fields.ts";
 import { anchorLimits, type AnchorLimits } from "./anchor-limits.ts";
 import { comparableName, distinguishedName } from "./distinguished-name.ts";
-import { chainKeyProblem } from "./key-type.ts";
+import { chainKeyProblem } from "./key-strength.ts";
 import { kindOf, type PemBlock, readPem, writePem } from "./pem.ts";
 import { readRevocationList, type RevocationList } from "./revocation-list.ts";
 import { isSignedBy, isStrongSignature } from "./signature-algorithm.ts";

@@ -83,7 +83,8 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
 
 /** A certificate for the example's host, and another that its chain does not need. */
 async function uploadWithMore(api: ApiUnderTest, path: string): Promise<Json> {
-  const server = issueServer({ names: ["mx1.example.org"], ca: makeCa() });
+  const issuer = makeCa({ name: "Issuing CA", parent: makeCa() });
+  const server = issueServer({ names: ["mx1.example.org"], ca: issuer });
   const certificatePem = server.bundlePem + makeCa({ name: "Old intermediate" }).certificatePem;
   const body = { certificatePem, privateKeyPem: server.privateKeyPem };
   return (await api.expect(200, "PUT", path, { body, headers: { "if-match": "*" } })).json;

@@ -21,7 +21,7 @@ import {
 } from "../../core/record/certificate.ts";
 import { LEFT_OUT_REASONS } from "../../core/x509/serving-material.ts";
 import { PREVIOUS_CONTENTS, type TrustStoreRecord } from "../../core/record/trust-store.ts";
-import { recordsOf, revision, time, written } from "./domain-response.ts";
+import { recordsOf, revision, time, warningResponse, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -40,8 +40,18 @@ const usedBy = z.strictObject({
 const shownKey = {
   slot: z.enum(KEY_SLOTS),
   keyType: z.enum(KEY_TYPES),
+  keyBits: z.int().optional().meta({
+    description: "bits of an RSA key whose size lies between those that keyType names; absent = as named",
+  }),
   fingerprintSha256: fingerprint,
   spkiPin: z.string(),
+  issuer: z.string().optional().meta({
+    description: "the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate",
+  }),
+  issuerMissing: z.literal(true).optional().meta({
+    description:
+      "the leaf is served without the certificate of its issuer; absent = it is not, or needs none",
+  }),
   tlsa: tlsa,
   notAfter: time,
 };
@@ -167,6 +177,7 @@ export const certificateResponse = z
         description:
           "in the answer to an upload: its certificates that are not served, and why; absent = none",
       }),
+    warnings: z.array(warningResponse).readonly().optional().meta({ description: "absent = none" }),
   })
   .meta({ id: "Certificate" });
 

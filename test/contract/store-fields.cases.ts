@@ -29,7 +29,10 @@ const PIN = `sha256//${Buffer.alloc(32, 7).toString("base64")}`;
 const KEY: Whole<CertificateRecord>["keys"][number] = {
   keyType: "rsa-3072",
   fingerprintSha256: "ab".repeat(32),
+  keyBits: 3584,
   spkiPin: PIN,
+  issuer: "CN=Every Field CA",
+  issuerMissing: true,
   notBefore: "2026-01-01T00:00:00.000Z",
   notAfter: LATER,
 };
