@@ -119,7 +119,7 @@ export class TestAcmeCa {
     const { privateKeyPem, bundlePem } = issueServer({ names: [], ca, extensions });
     writeFileSync(this.caFile, ca.rootPem);
     this.#server = createServer({ key: privateKeyPem, cert: bundlePem }, (request, response) => {
-      void this.#serve(request, response).catch(() => request.destroy());
+      void this.#serve(request, response).catch(() => request.socket.destroy());
     });
   }
 
@@ -155,14 +155,18 @@ export class TestAcmeCa {
     await this.onRequest(step, "before");
     const fault = this.faults.get(step);
     if (this.isUnreachable || (fault?.kind === "hang-up" && fault.after !== true)) {
-      request.destroy();
+      request.socket.destroy();
       return;
     }
     if (fault?.kind === "silence") return;
     const answer = await this.#answer(request, step, fault);
     await this.onRequest(step, "after");
-    if (fault?.kind === "hang-up") request.destroy();
-    else send(response, { ...answer, nonce: this.#newNonce(), isCutOff: fault?.kind === "cut-off" });
+    if (fault?.kind === "hang-up") {
+      request.socket.destroy();
+    } else {
+      const nonce = request.method === "GET" ? null : this.#newNonce();
+      send(response, { ...answer, nonce, isCutOff: fault?.kind === "cut-off" });
+    }
   }
 
   async #answer(request: IncomingMessage, step: AcmeStep, fault: AcmeFault | undefined): Promise<SentAnswer> {
@@ -293,11 +297,11 @@ const refusalOf = ({
 
 function send(
   response: ServerResponse,
-  { status, headers, body, nonce, isCutOff }: SentAnswer & { nonce: string; isCutOff: boolean },
+  { status, headers, body, nonce, isCutOff }: SentAnswer & { nonce: string | null; isCutOff: boolean },
 ): void {
   const length = Buffer.byteLength(body);
   response.writeHead(status, {
-    "replay-nonce": nonce,
+    ...(nonce === null ? {} : { "replay-nonce": nonce }),
     "cache-control": "no-store",
     ...headers,
     "content-length": String(length),
