@@ -45,6 +45,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     vault: options.vault,
     edgeReports: options.edgeReports,
     issuanceState: options.issuanceState,
+    acmeDirectories: config.acmeDirectories.map(({ name }) => name),
     clock,
     ids: createIdSource(() => clock.now(), randomBytes),
     operatorHosts: new Set(options.certificate.names),

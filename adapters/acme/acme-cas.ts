@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import type { Clock } from "../../core/clock.ts";
+import { Unavailable } from "../../core/errors.ts";
 import { WrongEnvironment } from "../../core/environment.ts";
 import type { AcmeCas } from "../../core/management/acme-ca.ts";
-import type { AcmeDirectorySetting } from "../../core/management/acme-directories.ts";
+import { type AcmeDirectorySetting, parseEabHmacKey } from "../../core/management/acme-directories.ts";
 import { AcmeClient } from "./acme-client.ts";
 import { AcmeConnection } from "./acme-connection.ts";
 import { certificatesOf } from "./certificate-pem.ts";
@@ -16,8 +17,8 @@ export interface AcmeCasOptions {
   /** HMAC key of a directory's external account binding; null = not stored. @throws Unavailable */
   readonly readEabKey: (name: string) => Promise<Uint8Array | null>;
   readonly clock: Clock;
-  /** For the CAs' logs (RFC 8555 section 6.1). */
-  readonly release: string;
+  /** For the CAs' logs (RFC 8555 section 6.1); null = not known. */
+  readonly release: string | null;
   readonly deadlineMs?: number;
 }
 
@@ -28,7 +29,7 @@ export interface AcmeCasOptions {
  */
 export function createAcmeCas(options: AcmeCasOptions): AcmeCas {
   const { directories, readEabKey, clock, release, deadlineMs = DEADLINE_MS } = options;
-  const userAgent = `Postern/${release}`;
+  const userAgent = release === null ? "Postern" : `Postern/${release}`;
   const cas = new Map(
     directories.map(({ name, url, contact, eabKeyId, caFile }) => {
       const who = `the CA ${name}`;
@@ -47,6 +48,23 @@ export function createAcmeCas(options: AcmeCasOptions): AcmeCas {
     }),
   );
   return { names: [...cas.keys()], ca: (name) => cas.get(name) ?? null };
+}
+
+/**
+ * HMAC keys that lie in a store of secrets, one for each directory, each read when an account is made.
+ *
+ * @param prefix of the names there; the directory's name follows it.
+ */
+export function eabKeysIn(
+  secrets: { read(name: string): Promise<string | null> },
+  prefix: string,
+): AcmeCasOptions["readEabKey"] {
+  return async (name) => {
+    const text = await secrets.read(`${prefix}${name}`);
+    const key = text === null ? null : parseEabHmacKey(text.trim());
+    if (key === undefined) throw new Unavailable(`${prefix}${name} holds no HMAC key in base64url`);
+    return key;
+  };
 }
 
 function readCaFile(name: string, path: string): string {

@@ -346,9 +346,9 @@ describe("an order", () => {
     const account = await newAccount(ca);
     const order = await newOrder(ca, account);
     server.authority.forgetOrders();
-    await failureOf(NotFound, ca.order(account, order.url));
-    await failureOf(NotFound, ca.finalize(account, order, await csrOf()));
-    await failureOf(NotFound, ca.authorization(account, order.authorizations[0] ?? ""));
+    await expect(ca.order(account, order.url)).rejects.toThrow(NotFound);
+    await expect(ca.finalize(account, order, await csrOf())).rejects.toThrow(NotFound);
+    await expect(ca.authorization(account, order.authorizations[0] ?? "")).rejects.toThrow(NotFound);
   });
 
   it("is made although the answer was lost, so that a second one is another order", async () => {
@@ -423,7 +423,7 @@ describe("renewal information", () => {
       status: 200,
       body: JSON.stringify({ suggestedWindow }),
     });
-    await failureOf(Unavailable, client().renewalInfo(pem));
+    await expect(client().renewalInfo(pem)).rejects.toThrow(Unavailable);
   });
 });
 

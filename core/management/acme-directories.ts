@@ -124,7 +124,7 @@ export type EabHmacKeys = Readonly<Record<string, Uint8Array>>;
 const HMAC_KEY = /^[\w-]{22,1024}={0,2}$/;
 
 /** One HMAC key as a CA hands it out; undefined when it is no base64url of at least 16 octets. */
-const parseEabHmacKey = (text: string): Uint8Array | undefined =>
+export const parseEabHmacKey = (text: string): Uint8Array | undefined =>
   HMAC_KEY.test(text) ? Buffer.from(text, "base64url") : undefined;
 
 const HMAC_KEY_FORM = "must be base64url of 16 to 768 octets";

@@ -1,5 +1,6 @@
 import { createSecureContext } from "node:tls";
 import * as z from "zod";
+import { acmeDirectoriesVariable } from "../../core/management/acme-directories.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 
 /**
@@ -33,5 +34,7 @@ export const apiConfigSchema = z.object({
   }),
   /** The edges' own: what is written must load there. */
   TLS_CIPHERS: z.string().refine(areKnown, "OpenSSL knows no cipher suite in it").optional(),
+  /** The API takes orders at these by name, and makes no request to them. */
+  ACME_DIRECTORIES: acmeDirectoriesVariable.optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });

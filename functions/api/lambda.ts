@@ -37,6 +37,7 @@ const app = createApp({
   issuanceState,
   vault: keyVault,
   issuer: openCertificateIssuer(),
+  acmeDirectories: (config.ACME_DIRECTORIES ?? []).map(({ name }) => name),
   clock,
   ids: createIdSource(now, randomBytes),
   operatorHosts: new Set([config.SMTP_NAME]),
