@@ -38,6 +38,21 @@ export const CERTIFICATE_PROBLEM_REASONS = [
 ] as const;
 export type CertificateProblemReason = (typeof CERTIFICATE_PROBLEM_REASONS)[number];
 
+/** Why an edge does not present the version in force, or may not much longer. */
+export const EDGE_FAULTS = [
+  /** The version does not load there: see `problem`. */
+  "not-loaded",
+  /** It has not applied the last change of the certificate yet. */
+  "behind",
+  /** It cannot reach the store, and enforces what it has. */
+  "stale",
+  /** It cannot read the stored certificate; the version before stays in force. */
+  "unreadable",
+  /** Its report does not name the certificate: it was not loaded yet, or the report had no room for it. */
+  "not-reported",
+] as const;
+export type EdgeFault = (typeof EDGE_FAULTS)[number];
+
 /** A version of a certificate that an edge should serve and that does not load there. */
 export interface CertificateProblem {
   readonly certificateId: CertificateId;

@@ -10,7 +10,9 @@ import { type DomainStatus, domainStatus, unreadableDomainStatus } from "./domai
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts } from "../store/store.ts";
 import { readReferences } from "./surroundings.ts";
-import { readStored } from "./record-write.ts";
+import { certificatesIn } from "./certificate-records.ts";
+import { type CertificateStatus, certificateStatus } from "./certificate-status.ts";
+import { OwnRecords, readStored } from "./record-write.ts";
 import { domainWarnings } from "./warnings.ts";
 
 /** What is in force, and what was changed, for one caller at a time. */
@@ -48,6 +50,13 @@ export class StatusService {
       warnings: domainWarnings(domain, { surroundings, operatorHosts, nowMs }),
       nowMs,
     });
+  }
+
+  /** @throws NotFound; Unreadable */
+  async certificate(actor: Actor, id: string): Promise<CertificateStatus> {
+    const { store, edgeReports, clock } = this.#deps;
+    const record = await new OwnRecords(this.#deps, certificatesIn(store)).get({ actor, id });
+    return certificateStatus(record, await edgeReports.list(), clock.now());
   }
 
   /**

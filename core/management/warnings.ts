@@ -115,7 +115,8 @@ const CERTIFICATE_WARNING = {
   expired: "certificate-expired",
 } as const;
 
-function certificateWarnings(certificate: CertificateRecord, nowMs: number): Warning[] {
+/** Of its state, and of what senders that verify make of it. */
+export function certificateWarnings(certificate: CertificateRecord, nowMs: number): Warning[] {
   const warnings: Warning[] = [];
   const state = certificateState(certificate, nowMs);
   const { notBefore, notAfter } = validity(certificate);

@@ -63,6 +63,7 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
   await ask("getDomain", domain);
   await ask("getDomainTls", `${domain}/tls`);
   await ask("getDomainStatus", `${domain}/status`);
+  await ask("getCertificateStatus", `/v1/certificates/${certificate.id}/status`);
   await ask("listDomains", "/v1/domains");
   await ask("getCertificate", `/v1/certificates/${certificate.id}`);
   await ask("getCertificateChain", `/v1/certificates/${certificate.id}/chain.pem`);

@@ -10,7 +10,12 @@ import type {
   versionListResponse,
 } from "./certificate-response.ts";
 import type { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
-import type { changeListResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
+import type {
+  certificateStatusResponse,
+  changeListResponse,
+  domainStatusResponse,
+  edgeListResponse,
+} from "./status-response.ts";
 
 /**
  * One example for each body of an answer, by the name of its schema: a domain with a self-signed certificate,
@@ -226,6 +231,35 @@ const status: z.input<typeof domainStatusResponse> = {
   warnings,
 };
 
+const certificateStatus: z.input<typeof certificateStatusResponse> = {
+  id: certificateId,
+  revision: 1,
+  state: "active",
+  version: 1,
+  fingerprintsSha256: [fingerprintSha256],
+  notAfter: "2027-01-01T08:00:00.000Z",
+  summary: "0 of 1 edges serve version 1",
+  edges: {
+    live: [
+      {
+        id: edgeId,
+        release: "0.1.0",
+        revision: 3,
+        lastReportAt: "2026-01-01T08:20:01.000Z",
+        version: null,
+        fingerprintsSha256: [],
+        notAfter: null,
+        atVersion: false,
+        faults: ["not-reported"],
+        problem: null,
+      },
+    ],
+    lost: [],
+    atVersion: 0,
+  },
+  warnings: warnings.slice(1),
+};
+
 const edges: z.input<typeof edgeListResponse> = {
   items: [
     {
@@ -274,6 +308,7 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   DomainList: domainList,
   TlsSettings: tls,
   DomainStatus: status,
+  CertificateStatus: certificateStatus,
   Certificate: certificate,
   CertificateList: certificateList,
   CertificateVersionList: versions,

@@ -8,7 +8,6 @@ import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/management/domain-service.ts";
-import { StatusService } from "../../core/management/status-service.ts";
 import { issuesOf } from "../../core/management/schema-issues.ts";
 import type { ServiceDependencies } from "../../core/management/service-dependencies.ts";
 import { routeAcmeChallenge } from "./acme-challenge.route.ts";
@@ -74,6 +73,30 @@ const RETRY: WriteEffects = {
   sleep: (ms) => sleep(ms),
 };
 
+/** Services that a request in need of one loads. */
+const loadedServices = (services: ServiceDependencies) => ({
+  certificates: loadedOnce(async () => {
+    const { CertificateService } = await import("../../core/management/certificate-service.ts");
+    return new CertificateService(services);
+  }),
+  versions: loadedOnce(async () => {
+    const { CertificateVersions } = await import("../../core/management/certificate-versions.ts");
+    return new CertificateVersions(services);
+  }),
+  keys: loadedOnce(async () => {
+    const { CertificateKeys } = await import("../../core/management/certificate-keys.ts");
+    return new CertificateKeys(services);
+  }),
+  trustStores: loadedOnce(async () => {
+    const { TrustStoreService } = await import("../../core/management/trust-store-service.ts");
+    return new TrustStoreService(services);
+  }),
+  status: loadedOnce(async () => {
+    const { StatusService } = await import("../../core/management/status-service.ts");
+    return new StatusService(services);
+  }),
+});
+
 /**
  * The API as a function from Request to Response. `defaultHook`, `onError` and `notFound` are the only places
  * that answer an error; everything else throws.
@@ -107,28 +130,13 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
-  const certificates = loadedOnce(async () => {
-    const { CertificateService } = await import("../../core/management/certificate-service.ts");
-    return new CertificateService(services);
-  });
-  const versions = loadedOnce(async () => {
-    const { CertificateVersions } = await import("../../core/management/certificate-versions.ts");
-    return new CertificateVersions(services);
-  });
-  const keys = loadedOnce(async () => {
-    const { CertificateKeys } = await import("../../core/management/certificate-keys.ts");
-    return new CertificateKeys(services);
-  });
-  const trustStores = loadedOnce(async () => {
-    const { TrustStoreService } = await import("../../core/management/trust-store-service.ts");
-    return new TrustStoreService(services);
-  });
+  const { certificates, versions, keys, trustStores, status } = loadedServices(services);
   routeCertificates(app, certificates);
   routeCertificateChanges(app, certificates);
   routeCertificateVersions(app, versions);
   routeCertificateKeys(app, keys);
   routeTrustStores(app, trustStores);
-  routeStatus(app, new StatusService(services));
+  routeStatus(app, status);
   routeHealth(app, deps);
   routeAcmeChallenge(app, deps.issuanceState);
   routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });

@@ -2,9 +2,15 @@
 
 import * as z from "zod";
 import type { DomainStatus } from "../../core/management/domain-status.ts";
+import type { CertificateStatus } from "../../core/management/certificate-status.ts";
+import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import type { LoggedCertificate } from "../../core/management/certificate-view.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
-import { CERTIFICATE_PROBLEM_REASONS, type ReportedEdge } from "../../core/edge-report/edge-reports.ts";
+import {
+  CERTIFICATE_PROBLEM_REASONS,
+  EDGE_FAULTS,
+  type ReportedEdge,
+} from "../../core/edge-report/edge-reports.ts";
 import { schemaOf } from "../../core/same-fields.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
@@ -105,6 +111,44 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
       warnings: z.array(warningResponse).readonly(),
     })
     .meta({ id: "DomainStatus" }),
+);
+
+const certificateAtEdge = z.strictObject({
+  id: z.string(),
+  release: z.string(),
+  revision: z.int().min(0).nullable(),
+  lastReportAt: time,
+  version: z.int().nullable().meta({
+    description: "what it presents for the certificate's MX hosts; null = not reported, or its default",
+  }),
+  fingerprintsSha256: z.array(z.string()).readonly(),
+  notAfter: z.string().nullable(),
+  atVersion: z.boolean().meta({ description: "presents the version in force" }),
+  faults: z.array(z.enum(EDGE_FAULTS)).readonly().meta({
+    description:
+      "not-loaded: see problem; behind: has not applied the last change; stale: cannot reach the store; unreadable: cannot read the stored certificate; not-reported: not loaded yet, or left out of its report",
+  }),
+  problem: z.strictObject(certificateProblem).nullable(),
+});
+
+export const certificateStatusResponse = schemaOf<CertificateStatus>()(
+  z
+    .strictObject({
+      id: z.string(),
+      revision,
+      state: z.enum(CERTIFICATE_STATES),
+      version: z.int().nullable().meta({ description: "the version in force; null = none is issued yet" }),
+      fingerprintsSha256: z.array(z.string()).readonly(),
+      notAfter: z.string().nullable(),
+      summary: z.string().meta({ examples: ["3 of 3 edges serve version 4", "0 edges"] }),
+      edges: z.strictObject({
+        live: z.array(certificateAtEdge).readonly(),
+        lost: z.array(certificateAtEdge).readonly().meta({ description: "not counted" }),
+        atVersion: z.int().min(0),
+      }),
+      warnings: z.array(warningResponse).readonly(),
+    })
+    .meta({ id: "CertificateStatus" }),
 );
 
 /** Items that an edge cannot read may be any account's: each domain's status shows its own. */

@@ -369,3 +369,30 @@ describe("the change log", () => {
     await api.expect(400, "GET", `/v1/changes?${query}`);
   });
 });
+
+describe("the status of a certificate", () => {
+  it("shows its version at each edge, and nothing to another account", async () => {
+    const api = await startApi();
+    const body = { source: "self-signed", names: ["mx.example.com"] };
+    const { json } = await api.expect(201, "POST", "/v1/certificates", { body });
+    const path = `/v1/certificates/${json.id}/status`;
+    const served = {
+      certificateId: json.id as CertificateId,
+      version: 1,
+      fingerprintsSha256: [json.keys[0].fingerprintSha256],
+      notAfter: json.notAfter,
+      problem: null,
+    };
+    for (const certificates of [[served], [served], []]) await report(api, { certificates });
+    expect((await api.expect(200, "GET", path)).json).toMatchObject({
+      id: json.id,
+      version: 1,
+      summary: "2 of 3 edges serve version 1",
+      edges: { atVersion: 2, lost: [] },
+    });
+    await api.expect(404, "GET", path, { token: OTHER_TOKEN });
+    await api.expect(404, "GET", "/v1/certificates/cert_01ARZ3NDEKTSV4RRFFQ69G5FAV/status");
+    api.database.run("UPDATE certificate SET record = '{'");
+    await api.expect(409, "GET", path);
+  });
+});

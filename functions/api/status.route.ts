@@ -6,9 +6,11 @@ import { CHANGE_ORDERS } from "../../core/management/change-log.ts";
 import type { StatusService } from "../../core/management/status-service.ts";
 import type { LogEntry } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
-import { limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
+import type { Loaded } from "./loaded.ts";
+import { idParameter, limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
 import { answers, problems, security } from "./route-parts.ts";
 import {
+  certificateStatusResponse,
   changeListResponse,
   domainStatusResponse,
   edgeListResponse,
@@ -29,6 +31,20 @@ const getStatus = createRoute({
   responses: {
     200: answers(domainStatusResponse, "the status"),
     ...problems("invalid-request", "not-found"),
+  },
+});
+
+const getCertificateStatus = createRoute({
+  ...common,
+  operationId: "getCertificateStatus",
+  method: "get",
+  path: "/v1/certificates/{id}/status",
+  summary: "Read which version of a certificate each edge presents",
+  description: "The version in force, what each edge presents of it, and why an edge does not present it.",
+  request: { params: idParameter },
+  responses: {
+    200: answers(certificateStatusResponse, "the status"),
+    ...problems("invalid-request", "not-found", "unreadable"),
   },
 });
 
@@ -75,13 +91,17 @@ const listChanges = createRoute({
   },
 });
 
-export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): void {
+export function routeStatus(app: OpenAPIHono<ApiEnv>, status: Loaded<StatusService>): void {
   app.openapi(getStatus, async (c) =>
-    c.json(await status.domain(c.get("actor"), c.req.valid("param").name), 200),
+    c.json(await (await status()).domain(c.get("actor"), c.req.valid("param").name), 200),
+  );
+
+  app.openapi(getCertificateStatus, async (c) =>
+    c.json(await (await status()).certificate(c.get("actor"), c.req.valid("param").id), 200),
   );
 
   app.openapi(listEdges, async (c) => {
-    const edges = await status.edges(c.get("actor"));
+    const edges = await (await status()).edges(c.get("actor"));
     const items = edges.map(
       ({ unreadable: _unreadable, id, release, state, ...edge }): ShownEdge => ({
         id,
@@ -94,7 +114,7 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: StatusService): vo
   });
 
   app.openapi(listChanges, async (c) => {
-    const { items, unreadable, next } = await status.changes(c.get("actor"), c.req.valid("query"));
+    const { items, unreadable, next } = await (await status()).changes(c.get("actor"), c.req.valid("query"));
     return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200);
   });
 }

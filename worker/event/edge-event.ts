@@ -125,8 +125,11 @@ export type EdgeEvent =
       readonly detail: string | null;
     }
   | { readonly kind: "context"; readonly outcome: "hit" | "built" | "failed"; readonly cached: number }
-  /** Certificate material that does not load; what served before goes on serving. */
-  | ({ readonly kind: "certificate-problem" } & CertificateProblem)
+  /**
+   * Certificate material that does not load; what served before goes on serving. One at each attempt;
+   * `isRepeated` = an attempt at this version had this reason before; absent = none had.
+   */
+  | ({ readonly kind: "certificate-problem"; readonly isRepeated?: true } & CertificateProblem)
   /** Material that did not load before does now. */
   | { readonly kind: "certificate-recovered"; readonly certificateId: string; readonly version: number }
   /** One at the end of each session, a connection that was refused included in none. */

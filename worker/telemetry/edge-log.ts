@@ -27,10 +27,13 @@ function logOther(log: Log, event: Exclude<EdgeEvent, { kind: "session-ended" }>
     case "handshake-failed":
     case "delivery-failed":
     case "message-aborted":
-    case "certificate-problem":
     case "certificate-recovered":
     case "internal-error":
       return log(event.kind, fields);
+    case "certificate-problem": {
+      const { kind: _, isRepeated, ...problem } = event;
+      return isRepeated === true ? undefined : log(event.kind, problem);
+    }
     case "connection-accepted":
     case "health-check":
     case "handshake":

@@ -35,11 +35,20 @@ export interface LoadedMaterial {
 
 /**
  * Loads server certificates from the vault, each version once. Material that does not load leaves the version
- * before it in service.
+ * before it in service. Versions are told apart by the hash of their material: a rollback is a change as any
+ * other.
  */
 export interface CertificateSource {
-  /** The material to serve; null = none of this certificate ever loaded. Answers at once for what is held. */
+  /**
+   * The material to serve; null = none of this certificate ever loaded. Waits for the vault only where
+   * nothing of the certificate is held: another version is loaded behind the handshakes, which are served the
+   * one before until then.
+   */
   get(record: CertificateRecord): LoadedMaterial | null | Promise<LoadedMaterial | null>;
+  /** Resolves when the record's version is in service or does not load. Never rejects. */
+  load(record: CertificateRecord): Promise<void>;
+  /** `prepare` is waited for before material takes the place of another version. It must not reject. */
+  beforeReplacement(prepare: (fresh: LoadedMaterial) => Promise<void>): void;
   /** What is held of these certificates, for the status. */
   served(records: Iterable<CertificateRecord>): readonly ServedCertificate[];
   /** Present versions of certificates of the settings that did not load when they were last tried. */
@@ -73,77 +82,128 @@ interface LoadProblem {
 interface Failure extends LoadProblem {
   readonly certificateId: CertificateId;
   readonly version: number;
+  readonly sha256: string;
   readonly atMs: number;
+  /** Reasons of all attempts at this version. */
+  readonly reasons: ReadonlySet<CertificateProblemReason>;
 }
 
-export function createCertificateSource(options: CertificateSourceOptions): CertificateSource {
-  const { vault, clock, onEvent, ciphers, capacity = CAPACITY } = options;
-  const loaded = new BoundedMap<CertificateId, LoadedMaterial>(capacity);
-  const failures = new BoundedMap<CertificateId, Failure>(capacity);
-  const loading = new Map<string, Promise<LoadedMaterial | null>>();
+interface Held {
+  readonly material: LoadedMaterial;
+  readonly sha256: string;
+  /** Of the latest record that named it: which of two snapshots is older shows by no version. */
+  readonly revision: number;
+}
 
-  async function load(record: IssuedCertificate): Promise<LoadedMaterial | null> {
-    const { id, material } = record;
-    try {
-      const bytes = await vault.get(materialName(id, material.version), material.sha256);
-      const named = { certificateId: id, version: material.version, ciphers };
-      const fresh = checkMaterial(decodeMaterial(bytes), named);
-      // A slow load of an older version must not replace a newer one.
-      if ((loaded.peek(id)?.version ?? 0) <= material.version) loaded.set(id, fresh);
-      if (failures.peek(id)?.version === material.version) {
-        failures.delete(id);
-        onEvent({ kind: "certificate-recovered", certificateId: id, version: material.version });
-      }
-      return fresh;
-    } catch (error) {
-      const problem = problemOf(error);
-      failures.set(id, { certificateId: id, version: material.version, atMs: clock.now(), ...problem });
-      const serves = loaded.peek(id)?.version ?? null;
-      onEvent({
-        kind: "certificate-problem",
-        certificateId: id,
-        version: material.version,
-        ...problem,
-        serves,
-      });
-      return loaded.peek(id) ?? null;
-    }
+export const createCertificateSource = (options: CertificateSourceOptions): CertificateSource =>
+  new VersionsOfVault(options);
+
+class VersionsOfVault implements CertificateSource {
+  readonly #options: CertificateSourceOptions;
+  readonly #loaded: BoundedMap<CertificateId, Held>;
+  readonly #failures: BoundedMap<CertificateId, Failure>;
+  readonly #loading = new Map<string, Promise<LoadedMaterial | null>>();
+  #prepare = async (_fresh: LoadedMaterial): Promise<void> => undefined;
+
+  constructor(options: CertificateSourceOptions) {
+    this.#options = options;
+    const { capacity = CAPACITY } = options;
+    this.#loaded = new BoundedMap(capacity);
+    this.#failures = new BoundedMap(capacity);
   }
 
-  function loadOnce(record: IssuedCertificate): Promise<LoadedMaterial | null> {
+  get(record: CertificateRecord): LoadedMaterial | null | Promise<LoadedMaterial | null> {
+    const held = this.#loaded.get(record.id)?.material ?? null;
+    const wanted = this.#toLoad(record);
+    if (wanted === null) return held;
+    const started = this.#loadOnce(wanted);
+    return held ?? started;
+  }
+
+  async load(record: CertificateRecord): Promise<void> {
+    const wanted = this.#toLoad(record);
+    if (wanted !== null) await this.#loadOnce(wanted);
+  }
+
+  beforeReplacement(prepare: (fresh: LoadedMaterial) => Promise<void>): void {
+    this.#prepare = prepare;
+  }
+
+  served(records: Iterable<CertificateRecord>): readonly ServedCertificate[] {
+    const served: ServedCertificate[] = [];
+    for (const record of records) {
+      const held = this.#loaded.peek(record.id);
+      if (held !== undefined) served.push(describe(held.material, this.#failureOf(record)?.problem ?? null));
+    }
+    return served;
+  }
+
+  problems(settings: Pick<Snapshot, "certificate">): readonly CertificateProblem[] {
+    return presentProblems(settings, this.#failures.values(), this.#loaded);
+  }
+
+  /** null = nothing is to be loaded for this record now. */
+  #toLoad(record: CertificateRecord): IssuedCertificate | null {
+    if (!isIssued(record)) return null;
+    const { id, material, revision } = record;
+    const held = this.#loaded.peek(id);
+    const isSame = held?.sha256 === material.sha256;
+    if (held !== undefined && isSame && held.revision < revision) this.#loaded.set(id, { ...held, revision });
+    // A session with an older snapshot serves the newer version too: it is the same certificate.
+    if (held !== undefined && (isSame || revision < held.revision)) return null;
+    const failure = this.#failureOf(record);
+    const isRecent = failure !== null && Math.abs(this.#options.clock.now() - failure.atMs) < RETRY_AFTER_MS;
+    return isRecent ? null : record;
+  }
+
+  #loadOnce(record: IssuedCertificate): Promise<LoadedMaterial | null> {
     const key = `${record.id}/${record.material.sha256}`;
-    const running = loading.get(key);
+    const running = this.#loading.get(key);
     if (running !== undefined) return running;
-    const started = load(record).finally(() => loading.delete(key));
-    loading.set(key, started);
+    const started = this.#load(record).finally(() => this.#loading.delete(key));
+    this.#loading.set(key, started);
     return started;
   }
 
-  const failedOf = (record: CertificateRecord): Failure | null => {
-    const failure = failures.peek(record.id);
-    return failure !== undefined && failure.version === record.material?.version ? failure : null;
-  };
-
-  return {
-    get(record) {
-      const held = loaded.get(record.id) ?? null;
-      if (!isIssued(record)) return held;
-      // A session with an older snapshot serves the newer version too: it is the same certificate.
-      if (held !== null && (held.version ?? 0) >= record.material.version) return held;
-      const failure = failedOf(record);
-      if (failure !== null && Math.abs(clock.now() - failure.atMs) < RETRY_AFTER_MS) return held;
-      return loadOnce(record);
-    },
-    served(records) {
-      const served: ServedCertificate[] = [];
-      for (const record of records) {
-        const held = loaded.peek(record.id);
-        if (held !== undefined) served.push(describe(held, failedOf(record)?.problem ?? null));
+  async #load(record: IssuedCertificate): Promise<LoadedMaterial | null> {
+    const { vault, ciphers, onEvent } = this.#options;
+    const { id, material, revision } = record;
+    const { version, sha256 } = material;
+    try {
+      const bytes = await vault.get(materialName(id, version), sha256);
+      const fresh = checkMaterial(decodeMaterial(bytes), { certificateId: id, version, ciphers });
+      if (this.#loaded.peek(id) !== undefined) await this.#prepare(fresh);
+      // A slow load for an older snapshot must not replace what a newer one names.
+      if ((this.#loaded.peek(id)?.revision ?? 0) <= revision)
+        this.#loaded.set(id, { material: fresh, sha256, revision });
+      if (this.#failureOf(record) !== null) {
+        this.#failures.delete(id);
+        onEvent({ kind: "certificate-recovered", certificateId: id, version });
       }
-      return served;
-    },
-    problems: (settings) => presentProblems(settings, failures.values(), loaded),
-  };
+      return fresh;
+    } catch (error) {
+      this.#fail(record, problemOf(error));
+      return this.#loaded.peek(id)?.material ?? null;
+    }
+  }
+
+  #fail(record: IssuedCertificate, problem: LoadProblem): void {
+    const { clock, onEvent } = this.#options;
+    const { id: certificateId, material } = record;
+    const { version, sha256 } = material;
+    const before = this.#failureOf(record)?.reasons ?? new Set();
+    const repeated = before.has(problem.reason) ? { isRepeated: true as const } : {};
+    const reasons = new Set([...before, problem.reason]);
+    const failed = { certificateId, version, sha256, atMs: clock.now(), reasons, ...problem };
+    this.#failures.set(certificateId, failed);
+    const serves = this.#loaded.peek(certificateId)?.material.version ?? null;
+    onEvent({ kind: "certificate-problem", certificateId, version, ...problem, serves, ...repeated });
+  }
+
+  #failureOf(record: CertificateRecord): Failure | null {
+    const failure = this.#failures.peek(record.id);
+    return failure !== undefined && failure.sha256 === record.material?.sha256 ? failure : null;
+  }
 }
 
 /**
@@ -153,12 +213,12 @@ export function createCertificateSource(options: CertificateSourceOptions): Cert
 function presentProblems(
   settings: Pick<Snapshot, "certificate">,
   failures: Iterable<Failure>,
-  loaded: BoundedMap<CertificateId, LoadedMaterial>,
+  loaded: BoundedMap<CertificateId, Held>,
 ): readonly CertificateProblem[] {
   const problems: CertificateProblem[] = [];
-  for (const { certificateId, version, reason, problem } of failures) {
-    if (settings.certificate(certificateId)?.material?.version !== version) continue;
-    const serves = loaded.peek(certificateId)?.version ?? null;
+  for (const { certificateId, version, sha256, reason, problem } of failures) {
+    if (settings.certificate(certificateId)?.material?.sha256 !== sha256) continue;
+    const serves = loaded.peek(certificateId)?.material.version ?? null;
     problems.push({ certificateId, version, reason, problem, serves });
   }
   return problems;

@@ -1,0 +1,238 @@
+import { X509Certificate } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { hoursFromNow } from "../../test/support/certificate-writer.ts";
+import { issueServer } from "../../test/support/pki.ts";
+import { certificateId, name } from "../../test/support/records.ts";
+import { materialOf, memoryVault } from "../../test/support/test-edge.ts";
+import type { CertificateRecord } from "../../core/record/certificate.ts";
+import type { VaultName } from "../../core/store/key-vault.ts";
+import type { EdgeEvent } from "../event/edge-event.ts";
+import { createEdgeLog } from "../telemetry/edge-log.ts";
+import { countEdgeEvent, createMetrics } from "../telemetry/metrics.ts";
+import { createCertificateSource } from "./certificate-source.ts";
+import { type ContextChoice, createSecureContexts, type ServingContext } from "./secure-contexts.ts";
+import { cipherList } from "./tls-parameters.ts";
+
+const NAMES = { names: ["mx.a.example"] };
+const NONE = { certificates: () => [] };
+
+/** Contexts over a vault that answers when a test lets it. */
+function bench() {
+  const stored = memoryVault();
+  const events: EdgeEvent[] = [];
+  const time = { nowMs: 0 };
+  const held: { reads: VaultName[]; wait: Promise<void>; down: boolean } = {
+    reads: [],
+    wait: Promise.resolve(),
+    down: false,
+  };
+  const vault = {
+    async get(key: VaultName, sha256: string) {
+      held.reads.push(key);
+      await held.wait;
+      if (held.down) throw new Error("down");
+      return stored.get(key, sha256);
+    },
+  };
+  const onEvent = (event: EdgeEvent): void => void events.push(event);
+  const clock = { now: () => time.nowMs };
+  const source = createCertificateSource({ vault, clock, onEvent, ciphers: cipherList(null) });
+  const defaultCertificate = materialOf(issueServer({ names: ["edge.example.net"] }));
+  const contexts = createSecureContexts({ source, defaultCertificate, ciphers: null, onEvent });
+  let revision = 0;
+  /** The next record of the certificate: a new version, or an earlier one again. */
+  const version = (number: number, of?: CertificateRecord): CertificateRecord => {
+    revision += 1;
+    const made =
+      of ??
+      stored.add({ id: certificateId(1), material: { version: number, sha256: "" } }, [issueServer(NAMES)]);
+    return { ...made, revision };
+  };
+  const built = () => events.filter((event) => event.kind === "context" && event.outcome === "built").length;
+  return { contexts, events, held, time, version, stored, built };
+}
+
+const choose = (certificate: CertificateRecord, host = "mx.a.example"): ContextChoice => ({
+  host: name(host),
+  certificate,
+  trust: null,
+  ask: false,
+  clientCurves: "key-exchange",
+});
+
+type Bench = ReturnType<typeof bench>;
+
+/** What a handshake of this moment receives, without a wait for anything. */
+function now({ contexts }: Bench, record: CertificateRecord, host?: string): ServingContext {
+  const serving = contexts.get(choose(record, host), NONE);
+  if (serving === null || serving instanceof Promise) throw new Error("the handshake would wait");
+  return serving;
+}
+
+const servedVersion = ({ contexts }: Bench, record: CertificateRecord) =>
+  contexts.served([record]).find(({ certificateId: id }) => id === record.id)?.version;
+
+describe("a new version of a certificate", () => {
+  it("keeps no handshake waiting: the version before is served until it is loaded", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const before = now(made, first);
+    const second = made.version(2);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    made.held.wait = promise;
+    const prepared = made.contexts.prepare([second]);
+    expect(now(made, second)).toBe(before);
+    resolve();
+    await prepared;
+    expect(now(made, second)).not.toBe(before);
+    expect(servedVersion(made, second)).toBe(2);
+  });
+
+  it("has its contexts built before it is in service, for every host that was asked for", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    for (const host of ["mx.a.example", "mx.b.example"]) now(made, first, host);
+    const second = made.version(2);
+    await made.contexts.prepare([second]);
+    const built = made.built();
+    for (const host of ["mx.a.example", "mx.b.example"]) now(made, second, host);
+    expect(made.built()).toBe(built);
+    now(made, second, "mx.c.example");
+    expect(made.built()).toBe(built + 1);
+  });
+
+  it("is loaded behind the handshakes where it was not prepared", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const before = now(made, first);
+    const second = made.version(2);
+    expect(now(made, second)).toBe(before);
+    await expect.poll(() => now(made, second)).not.toBe(before);
+    expect(made.held.reads).toEqual([`keys/${first.id}/1`, `keys/${first.id}/2`]);
+  });
+
+  it("is served to a session of an older snapshot too, and an older one never takes its place", async () => {
+    const made = bench();
+    const [first, second] = [made.version(1), made.version(2)];
+    await made.contexts.prepare([first]);
+    await made.contexts.prepare([second]);
+    await made.contexts.prepare([first]);
+    expect(now(made, first)).toBe(now(made, second));
+    expect(servedVersion(made, second)).toBe(2);
+  });
+});
+
+describe("a rollback to an earlier version", () => {
+  it("is served like any other change, and again the later version after it", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const before = now(made, first);
+    const second = made.version(2);
+    await made.contexts.prepare([second]);
+    const back = made.version(1, first);
+    await made.contexts.prepare([back]);
+    expect(now(made, back)).toBe(before);
+    expect(made.contexts.served([back])).toMatchObject([
+      { certificateId: null },
+      { version: 1, problem: null },
+    ]);
+    // A session that began before the rollback.
+    expect(now(made, second)).toBe(before);
+    const again = made.version(2, second);
+    await made.contexts.prepare([again]);
+    expect(servedVersion(made, again)).toBe(2);
+  });
+
+  it("ends the problem of the version that did not load", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const second = made.version(2);
+    made.stored.remove(`keys/${second.id}/2`);
+    await made.contexts.prepare([second]);
+    const problemsOf = (record: CertificateRecord) => made.contexts.problems({ certificate: () => record });
+    expect(problemsOf(second)).toMatchObject([{ version: 2, reason: "key-missing", serves: 1 }]);
+    const back = made.version(1, first);
+    await made.contexts.prepare([back]);
+    expect(problemsOf(back)).toEqual([]);
+    // The session's older snapshot does not bring the failed version back.
+    made.time.nowMs += 10_000;
+    now(made, second);
+    expect(made.held.reads).toHaveLength(2);
+  });
+
+  it("that does not load leaves the later version in service, and says which", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const second = made.version(2);
+    await made.contexts.prepare([second]);
+    made.stored.remove(`keys/${first.id}/1`);
+    const back = made.version(1, first);
+    await made.contexts.prepare([back]);
+    expect(servedVersion(made, back)).toBe(2);
+    expect(made.contexts.problems({ certificate: () => back })).toMatchObject([
+      { version: 1, reason: "key-missing", serves: 2 },
+    ]);
+  });
+});
+
+describe("a version that does not load", () => {
+  it("is counted at every attempt and logged once for each version and reason", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const attempt = async (record: CertificateRecord): Promise<void> => {
+      made.time.nowMs += 6_000;
+      await made.contexts.prepare([record]);
+    };
+    const second = made.version(2);
+    made.stored.remove(`keys/${second.id}/2`);
+    for (let n = 0; n < 5; n += 1) await attempt(second);
+    made.held.down = true;
+    for (let n = 0; n < 2; n += 1) await attempt(second);
+    made.held.down = false;
+    await attempt(second);
+    const third = made.version(3);
+    made.stored.remove(`keys/${third.id}/3`);
+    await attempt(third);
+
+    const lines: string[] = [];
+    const log = createEdgeLog((event, fields) => {
+      lines.push(`${event} ${String(fields?.["version"])} ${String(fields?.["reason"])}`);
+      expect(fields).not.toHaveProperty("isRepeated");
+    }, "all");
+    const metrics = createMetrics();
+    for (const event of made.events.filter(({ kind }) => kind === "certificate-problem")) {
+      log(event);
+      countEdgeEvent(metrics, event);
+    }
+    expect(lines).toEqual([
+      "certificate-problem 2 key-missing",
+      "certificate-problem 2 context",
+      "certificate-problem 3 key-missing",
+    ]);
+    expect(metrics.render()).toContain('postern_certificate_problems_total{reason="key-missing"} 7');
+    expect(servedVersion(made, third)).toBe(1);
+  });
+});
+
+describe("an expired certificate", () => {
+  it("is still served, with its end in the report", async () => {
+    const made = bench();
+    const expired = issueServer({ ...NAMES, notBefore: hoursFromNow(-48), notAfter: hoursFromNow(-24) });
+    const record = made.stored.add({ id: certificateId(2) }, [expired]);
+    await made.contexts.prepare([record]);
+    now(made, record);
+    const [, served] = made.contexts.served([record]);
+    expect(served?.fingerprintsSha256).toEqual([
+      new X509Certificate(expired.der).fingerprint256.replaceAll(":", "").toLowerCase(),
+    ]);
+    expect(Date.parse(served?.notAfter ?? "")).toBeLessThan(Date.now());
+    expect(served?.problem).toBeNull();
+  });
+});
