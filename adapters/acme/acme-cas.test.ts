@@ -55,11 +55,17 @@ describe("the CAs of a deployment", () => {
 describe("HMAC keys in a store of secrets", () => {
   const keys = { "/p/acme-eab/zerossl": "QUJDREVGR0hJSktMTU5PUA\n", "/p/acme-eab/odd": "not base64url!" };
   const secrets = { read: async (name: string) => new Map(Object.entries(keys)).get(name) ?? null };
-  const read = eabKeysIn(secrets, "/p/acme-eab/");
+  const read = eabKeysIn(secrets, {
+    zerossl: "/p/acme-eab/zerossl",
+    odd: "/p/acme-eab/odd",
+    gone: "/p/gone",
+  });
 
   it("are read by the directory's name", async () => {
     expect(await read("zerossl")).toEqual(Buffer.from("ABCDEFGHIJKLMNOP"));
+    expect(await read("gone")).toBeNull();
     expect(await read("other")).toBeNull();
+    expect(await read("constructor")).toBeNull();
   });
 
   it("that are none are named, and not shown", async () => {

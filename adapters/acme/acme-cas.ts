@@ -51,18 +51,20 @@ export function createAcmeCas(options: AcmeCasOptions): AcmeCas {
 }
 
 /**
- * HMAC keys that lie in a store of secrets, one for each directory, each read when an account is made.
+ * HMAC keys that lie in a store of secrets, each read when an account is made.
  *
- * @param prefix of the names there; the directory's name follows it.
+ * @param secretOf name of the directory → name of its secret.
  */
 export function eabKeysIn(
   secrets: { read(name: string): Promise<string | null> },
-  prefix: string,
+  secretOf: Readonly<Record<string, string>>,
 ): AcmeCasOptions["readEabKey"] {
-  return async (name) => {
-    const text = await secrets.read(`${prefix}${name}`);
+  const names = new Map(Object.entries(secretOf));
+  return async (directory) => {
+    const name = names.get(directory);
+    const text = name === undefined ? null : await secrets.read(name);
     const key = text === null ? null : parseEabHmacKey(text.trim());
-    if (key === undefined) throw new Unavailable(`${prefix}${name} holds no HMAC key in base64url`);
+    if (key === undefined) throw new Unavailable(`${String(name)} holds no HMAC key in base64url`);
     return key;
   };
 }

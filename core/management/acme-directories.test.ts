@@ -106,6 +106,7 @@ describe("ACME_EAB_HMAC_KEYS", () => {
     ["without padding", SECRET.slice(0, 43)],
     ["with padding", `${SECRET.slice(0, 43)}=`],
     ["of 48 octets", SECRET],
+    ["and base64", `+/${SECRET}`],
   ])("are base64url %s", (_title, text) => {
     const { ACME_EAB_HMAC_KEYS: keys } = read(directories, { zerossl: text });
     expect(keys).toEqual({ zerossl: Buffer.from(text, "base64url") });
@@ -115,7 +116,7 @@ describe("ACME_EAB_HMAC_KEYS", () => {
     ["no JSON", `{"zerossl":"${SECRET}"`, "must be a JSON object: name of a directory → HMAC key"],
     ["a key that is no text", { zerossl: 1 }, "zerossl: must be base64url of 16 to 768 octets"],
     ["a short key", { zerossl: "abc" }, "zerossl: must be base64url of 16 to 768 octets"],
-    ["base64", { zerossl: `+/${SECRET}` }, "zerossl: must be base64url of 16 to 768 octets"],
+    ["other characters", { zerossl: `${SECRET}!` }, "zerossl: must be base64url of 16 to 768 octets"],
     ["a key in place of a name", { [SECRET]: "x" }, "the name of a directory must be"],
     ["none for a directory", {}, "has no key for zerossl, which has eabKeyId"],
     [

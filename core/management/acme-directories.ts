@@ -120,10 +120,10 @@ export const acmeDirectoriesVariable = jsonVariable(directoriesSchema).transform
 /** Secret values. */
 export type EabHmacKeys = Readonly<Record<string, Uint8Array>>;
 
-/** CAs write their keys in base64url, with padding or without. RFC 2104 section 3: 128 bits at least. */
-const HMAC_KEY = /^[\w-]{22,1024}={0,2}$/;
+/** CAs write their keys in base64url, some in base64, with padding or without; 128 bits at least. */
+const HMAC_KEY = /^[\w+/-]{22,1024}={0,2}$/;
 
-/** One HMAC key as a CA hands it out; undefined when it is no base64url of at least 16 octets. */
+/** One HMAC key as a CA hands it out; undefined when it is not base64url of 16 octets or more. */
 export const parseEabHmacKey = (text: string): Uint8Array | undefined =>
   HMAC_KEY.test(text) ? Buffer.from(text, "base64url") : undefined;
 
