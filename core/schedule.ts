@@ -6,6 +6,8 @@
 export const SWEEP_MINUTES = {
   /** The snapshot, for edges that start while the table cannot be read. */
   backup: 5,
+  /** Certificates that Postern makes or orders: what is due for each. */
+  issuance: 5,
   /** States of certificates, and the metric that the alarm watches. */
   expiry: 60,
   /** Renewals of ACM for which no event arrived. */

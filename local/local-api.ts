@@ -28,6 +28,7 @@ export interface LocalApiOptions {
   readonly edgeReports: EdgeReports;
   readonly issuanceState: IssuanceState;
   readonly worker: Pick<Worker, "readiness">;
+  readonly issuanceRequested: () => void;
 }
 
 /** The one caller there is locally: the token has every scope. */
@@ -55,6 +56,8 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
       const { ready, problems } = options.worker.readiness();
       return ready ? null : `the worker is not ready: ${problems.join(", ")}`;
     },
+    acmeDirectories: config.acmeDirectories.map(({ name }) => name),
+    issuanceRequested: options.issuanceRequested,
     docs: true,
     log: ({ event, ...fields }: ApiEvent) => log(event, fields),
   });

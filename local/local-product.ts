@@ -14,7 +14,8 @@ import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
 import { checkDatabaseFile, checkEverWritten } from "./lost-settings.ts";
 import type { Running } from "./running.ts";
-import { startSchedule } from "./schedule.ts";
+import { createLocalIssuance } from "./local-issuance.ts";
+import { type LocalSchedule, startSchedule } from "./schedule.ts";
 import { describeLocalConfig, type LocalConfig } from "./local-config.ts";
 import { openStores } from "./local-stores.ts";
 
@@ -69,13 +70,8 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
   const stores = await openStores({ data, clock, log, addEnding });
   if (!options.beginsEmpty) checkEverWritten(data, await stores.store.head());
   const token = obtainApiToken(data.fileAt("apiToken"), config.apiToken);
-  const obtainCertificate = async (): Promise<DefaultCertificate> => {
-    const path = data.fileAt("defaultCertificate");
-    const obtained = await obtainDefaultCertificate({ path, name: config.smtpName, nowMs: clock.now() });
-    if (obtained.isNew) log("default-certificate-made", { names: obtained.names });
-    if (obtained.problem !== null) log("default-certificate-problem", { problem: obtained.problem });
-    return obtained;
-  };
+  const obtainCertificate = (): Promise<DefaultCertificate> =>
+    obtainLogged({ path: data.fileAt("defaultCertificate"), name: config.smtpName, nowMs: clock.now() }, log);
   const certificate = await obtainCertificate();
 
   const { worker, verifier } = await composeWorker(
@@ -90,7 +86,19 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     },
     options,
   );
-  const api = await startLocalApi({ config, log, token: token.token, certificate, clock, worker, ...stores });
+  const stopping = new AbortController();
+  const issuance = createLocalIssuance({ ...stores, config, release, clock, signal: stopping.signal });
+  let schedule: LocalSchedule | null = null;
+  const api = await startLocalApi({
+    config,
+    log,
+    token: token.token,
+    certificate,
+    clock,
+    worker,
+    issuanceRequested: () => schedule?.runSoon("issuance"),
+    ...stores,
+  });
   addEnding({
     name: "traffic",
     run: async ({ hurry }) => {
@@ -98,8 +106,9 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     },
   });
 
-  const schedule = startSchedule({ ...stores, clock, log });
-  addEnding({ name: "schedule", run: () => schedule.stop() });
+  const started = startSchedule({ ...stores, issuance, abort: () => stopping.abort(), clock, log });
+  schedule = started;
+  addEnding({ name: "schedule", run: () => started.stop() });
 
   const isHeld = await withinMs(FIRST_SNAPSHOT_WITHIN_MS, worker.firstSnapshot);
   const running = describeRunning(config, worker, api);
@@ -115,6 +124,16 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     notes,
     hasSettings: isHeld,
   };
+}
+
+async function obtainLogged(
+  wanted: Parameters<typeof obtainDefaultCertificate>[0],
+  log: Log,
+): Promise<DefaultCertificate> {
+  const obtained = await obtainDefaultCertificate(wanted);
+  if (obtained.isNew) log("default-certificate-made", { names: obtained.names });
+  if (obtained.problem !== null) log("default-certificate-problem", { problem: obtained.problem });
+  return obtained;
 }
 
 function describeRunning(config: LocalConfig, worker: Worker, api: HttpServer): Running {

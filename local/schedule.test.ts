@@ -47,6 +47,8 @@ function start() {
     schedule = startSchedule({
       store,
       vault,
+      issuance: { advance: async () => "unchanged" },
+      abort: () => undefined,
       clock: { now: () => clock.nowMs },
       log: (event, fields) => lines.push({ event, ...fields }),
     });
@@ -137,8 +139,9 @@ describe("the schedule of one machine", () => {
     const readable = store.contents;
     store.contents = new Unavailable("the store does not answer");
     begin();
-    expect(await logged("sweep-failed")).toMatchObject({ sweep: "expiry" });
-    expect(await logged("sweep-failed", 2)).toMatchObject({ sweep: "clean-up" });
+    expect(await logged("sweep-failed")).toMatchObject({ sweep: "issuance" });
+    expect(await logged("sweep-failed", 2)).toMatchObject({ sweep: "expiry" });
+    expect(await logged("sweep-failed", 3)).toMatchObject({ sweep: "clean-up" });
     store.contents = readable;
     vi.advanceTimersByTime(DAY_MS);
     await logged("clean-up-swept");

@@ -3,24 +3,29 @@ import { KEPT_MS } from "../core/management/key-clean-up.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Sweep, SWEEP_MINUTES } from "../core/schedule.ts";
 import type { Store } from "../core/store/store.ts";
-import { runSweep } from "../functions/schedule/sweeps.ts";
+import { runSweep, type ScheduleDependencies } from "../functions/schedule/sweeps.ts";
 import type { Log } from "../core/log-event.ts";
 
 /**
  * Sweeps that have something to do on one machine. No `backup`: it serves edges that cannot read a table, and
  * here the edge is in the same process as its store. No `renewals`: ACM is on AWS.
  */
-const LOCAL_SWEEPS = ["expiry", "clean-up"] as const satisfies readonly Sweep[];
+const LOCAL_SWEEPS = ["issuance", "expiry", "clean-up"] as const satisfies readonly Sweep[];
 
 export interface LocalScheduleOptions {
   readonly store: Pick<Store, "loadAll" | "changesAfter">;
   readonly vault: Pick<FileKeyVault, "writtenBefore" | "delete" | "removeLeftOvers">;
+  readonly issuance: ScheduleDependencies["issuance"];
+  /** Ends the pauses of the sweep that runs. */
+  readonly abort: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Timers of the sweeps. */
 export interface LocalSchedule {
+  /** Runs a sweep as soon as those before it have ended. */
+  readonly runSoon: (sweep: (typeof LOCAL_SWEEPS)[number]) => void;
   /** Starts no more sweeps, and resolves when the one that runs has ended. */
   stop(): Promise<void>;
 }
@@ -45,18 +50,23 @@ export function startSchedule(options: LocalScheduleOptions): LocalSchedule {
     return setInterval(() => enqueue(sweep), SWEEP_MINUTES[sweep] * 60_000);
   });
   return {
+    runSoon: enqueue,
     async stop() {
       isStopped = true;
+      options.abort();
       for (const timer of timers) clearInterval(timer);
       await tail;
     },
   };
 }
 
-async function run(sweep: Sweep, { store, vault, clock, log }: LocalScheduleOptions): Promise<void> {
+async function run(
+  sweep: Sweep,
+  { store, vault, issuance, clock, log }: LocalScheduleOptions,
+): Promise<void> {
   const now = (): number => clock.now();
   try {
-    await runSweep(sweep, { store, vault, backups: null, acm: null, now, log });
+    await runSweep(sweep, { store, vault, backups: null, acm: null, issuance, now, log });
     if (sweep === "clean-up") await vault.removeLeftOvers(now() - KEPT_MS);
   } catch (error) {
     log("sweep-failed", { sweep, error });

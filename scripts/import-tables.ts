@@ -96,6 +96,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "node:path",
     "node:sqlite",
     "node:stream",
+    "node:timers/promises",
     "node:tls",
     "zod",
   ],

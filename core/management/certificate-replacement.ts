@@ -79,8 +79,8 @@ const MOVE_LIMIT_MS = 10_000;
  * them, and the deleted one keeps its revision until then: the same request can be repeated.
  *
  * @throws RuleViolation (`/replaceWith` of the query) where the other certificate is unknown, the same, not
- *   in force, not loadable, or misses a host; StateConflict (`host-taken`, `in-use`); Unavailable when hosts are
- *   left after 10 s; NotFound; as the condition; as `commitWithRetry`
+ *   in force, not loadable, or misses a host; StateConflict (`host-taken`, `in-use`); Unavailable when hosts
+ *   are left after 10 s; NotFound; as the condition; as `commitWithRetry`
  */
 async function replaceCertificate(deps: DeletionDependencies, replacement: Replacement): Promise<void> {
   const { store, retry } = deps;

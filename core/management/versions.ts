@@ -11,10 +11,10 @@ import type { CertificateKey } from "../x509/key-type.ts";
 import { renewsAt } from "./renewal.ts";
 
 /** Material of a retired version is kept so long, for a rollback. */
-export const RETIRED_KEPT_MS = 30 * 24 * 3600 * 1000;
+const RETIRED_KEPT_MS = 30 * 24 * 3600 * 1000;
 
 /** A 6-day certificate has 8 versions in 30 days, with two keys 16. */
-export const RETIRED_SHOWN = 30;
+const RETIRED_SHOWN = 30;
 
 /** What puts a version into service. */
 export interface NewVersion {

@@ -4,6 +4,9 @@ import { openAwsStores, openCertificateIssuer } from "../../adapters/aws/aws-sto
 import { createS3Client } from "../../adapters/aws/s3-client.ts";
 import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
+import { createTxtLookup } from "../../adapters/acme/txt-lookup.ts";
+import { firstOf } from "../../core/management/challenge-records.ts";
+import { CertificateIssuance } from "../../core/management/issuance.ts";
 import { AcmCertificates } from "../../core/management/acm-certificates.ts";
 import { readEnvironment } from "../../core/environment.ts";
 import { loadAtEdgeWith } from "../../worker/tls/tls-parameters.ts";
@@ -27,26 +30,38 @@ const now = (): number => Date.now();
 /** `maxRSS` is in kilobytes. */
 const peakMemory = (): number => process.resourceUsage().maxRSS * 1024;
 const log = createLambdaLog({ level: "info", now, write: (line) => void process.stdout.write(line) });
-const { store, keyVault, takeOver } = openAwsStores(config, now);
+const { store, keyVault, issuanceState, takeOver } = openAwsStores(config, now);
 const backups = new S3SnapshotBackups({
   client: createS3Client(),
   calls: new ServiceCalls("snapshot's backup", BACKUP_LIMITS),
   bucket: config.KEY_BUCKET,
   kmsKeyId: config.KEY_KMS_KEY_ID,
 });
-const acm = new AcmCertificates({
+const common = {
   store,
   vault: keyVault,
   clock: { now },
   loadAtEdge: loadAtEdgeWith(config.TLS_CIPHERS ?? null),
-  issuer: openCertificateIssuer(),
   retry: {
     now: () => performance.now(),
     random: () => Math.random(),
-    sleep: (ms) => sleep(ms),
+    sleep: async (ms: number): Promise<void> => {
+      await sleep(ms);
+    },
     // Its role may not delete, for one.
     storesOffers: false,
   },
+};
+const acm = new AcmCertificates({ ...common, issuer: openCertificateIssuer() });
+const issuance = new CertificateIssuance({
+  ...common,
+  state: issuanceState,
+  makeSelfSigned: async (request, context) =>
+    (await import("../../core/x509/self-signed.ts")).createSelfSigned(request, context),
+  createCsr: async (request) => (await import("../../core/x509/certificate-request.ts")).createCsr(request),
+  cas: { names: [], ca: () => null },
+  records: firstOf([]),
+  readTxt: createTxtLookup({ servers: null }),
 });
 
 export const handler = (event: unknown): Promise<void> =>
@@ -55,6 +70,7 @@ export const handler = (event: unknown): Promise<void> =>
     backups,
     vault: keyVault,
     acm,
+    issuance,
     takeOver,
     // Set by Lambda itself.
     region: process.env["AWS_REGION"] ?? "",

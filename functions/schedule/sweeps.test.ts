@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Issuance } from "../../core/management/issuance.ts";
 import type { Advance } from "../../core/management/acm-certificates.ts";
 import type { AcmOrder, CertificateRecord } from "../../core/record/certificate.ts";
 import type { CertificateId } from "../../core/name/ids.ts";
@@ -22,6 +23,7 @@ function acmCertificate(n: number, status: AcmOrder["status"]): CertificateRecor
 function start(
   certificates: readonly CertificateRecord[],
   outcome: (id: CertificateId) => Advance = () => "unchanged",
+  issuance: (id: CertificateId) => Issuance = () => "unchanged",
 ) {
   const store = new ScriptedStore();
   store.contents = {
@@ -53,6 +55,7 @@ function start(
           return true;
         },
       },
+      issuance: { advance: async (id) => issuance(id) },
       acm: {
         advance: async (id) => {
           advanced.push(id);
@@ -124,6 +127,28 @@ describe("the schedule", () => {
     const { run, line } = start([]);
     await run({ sweep: "expiry" });
     expect(line("expiry-swept")).not.toHaveProperty("soonestDays");
+  });
+
+  it("advances each certificate that Postern makes or orders by itself, and counts what came of it", async () => {
+    const ours = [2, 3, 4].map((n) => certificateRecord({ id: certificateId(n), source: "self-signed" }));
+    const others = (["pem", "request", "acm"] as const).map((source, n) =>
+      certificateRecord({ id: certificateId(10 + n), source }),
+    );
+    const looked: CertificateId[] = [];
+    const { run, line } = start([...others, ...ours], undefined, (id) => {
+      looked.push(id);
+      if (id === certificateId(3)) throw new Unavailable("the CA test does not answer");
+      return id === certificateId(4) ? "issued" : "unchanged";
+    });
+    await run({ sweep: "issuance" });
+    expect(looked).toEqual(ours.map(({ id }) => id));
+    expect(line("certificate-issued")).toMatchObject({ level: "info", id: certificateId(4) });
+    expect(line("certificate-issuance-failed")).toMatchObject({
+      level: "error",
+      id: certificateId(3),
+      message: "the CA test does not answer",
+    });
+    expect(line("issuance-swept")).toMatchObject({ unchanged: 1, issued: 1, failed: 1 });
   });
 
   it("brings orders that wait up to date every hour, and all of ACM's every day", async () => {

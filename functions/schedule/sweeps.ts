@@ -1,6 +1,8 @@
 /** Tasks of the schedule: sweeps, events of ACM, and the take-over by a region. */
 
 import type { AcmCertificates } from "../../core/management/acm-certificates.ts";
+import type { CertificateIssuance } from "../../core/management/issuance.ts";
+import { renewedBy } from "../../core/management/renewal.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import { expiryOf } from "../../core/management/expiry.ts";
 import { cleanUpKeys, type KeyCleanUpOptions } from "../../core/management/key-clean-up.ts";
@@ -16,6 +18,7 @@ export interface ScheduleDependencies extends Pick<BackUpPorts, "store"> {
   readonly vault: KeyCleanUpOptions["vault"];
   /** null = no certificates of ACM can be ordered here. */
   readonly acm: Pick<AcmCertificates, "advance"> | null;
+  readonly issuance: Pick<CertificateIssuance, "advance">;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -69,6 +72,8 @@ export async function runSweep(sweep: Sweep, deps: ScheduleDependencies): Promis
     case "backup":
       await readContents(deps);
       return;
+    case "issuance":
+      return sweepIssuance(deps);
     case "expiry":
       return sweepExpiry(deps);
     case "renewals":
@@ -106,6 +111,25 @@ async function sweepExpiry(deps: ScheduleDependencies): Promise<void> {
   deps.log("expiry-swept", { ...states, ...days, expiredInUse: expired, reached });
   const waiting = contents.certificates.filter(({ acm }) => acm?.status === "pending");
   await advanceAll(waiting, deps);
+}
+
+/** Every 5 minutes: orders that go on, and renewals that are due. Each certificate on its own. */
+async function sweepIssuance(deps: ScheduleDependencies): Promise<void> {
+  const { issuance, log } = deps;
+  const { certificates } = await readContents(deps);
+  const counts = { unchanged: 0, waiting: 0, busy: 0, issued: 0, gone: 0, failed: 0 };
+  for (const { id } of certificates.filter((each) => renewedBy(each) === "postern")) {
+    try {
+      const outcome = await issuance.advance(id);
+      counts[outcome] += 1;
+      if (outcome === "issued") log("certificate-issued", { id });
+    } catch (error) {
+      counts.failed += 1;
+      const { name, message } = error instanceof Error ? error : new Error(typeof error);
+      log("certificate-issuance-failed", { id, error: name, message });
+    }
+  }
+  log("issuance-swept", { ...counts });
 }
 
 /** Every day, whatever events got lost: all certificates of ACM. */

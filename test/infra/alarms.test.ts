@@ -319,6 +319,7 @@ async function scheduleData(
           },
           delete: async () => true,
         },
+        issuance: { advance: async () => "unchanged" },
         acm: { advance: async () => "unchanged" },
         takeOver: async () => 0,
         region: "eu-central-1",

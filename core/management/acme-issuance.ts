@@ -1,0 +1,267 @@
+/** Certificates of ACME CAs: ordered, validated, issued and put into service, one step after the other. */
+
+import { timestamp } from "../clock.ts";
+import { InvalidInput, NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import type { AcmeIssuance, AcmeOrder, CertificateRecord } from "../record/certificate.ts";
+import { slotOf } from "../x509/key-type.ts";
+import type { StoredPrivateKey } from "../x509/serving-material.ts";
+import { readPem } from "../x509/pem.ts";
+import { isEarly, parseIssued, serveIssued } from "./acme-installation.ts";
+import { accountAt, type AcmeAccountDependencies } from "./acme-accounts.ts";
+import {
+  type AcmeAccount,
+  type AcmeAuthorization,
+  type AcmeCa,
+  AcmeProblem,
+  type AcmeOrderState,
+  renewalId,
+} from "./acme-ca.ts";
+import { answerChallenges, type ChallengeDependencies, removeChallenges } from "./acme-challenges.ts";
+import { readMaterial, readPendingKey } from "./certificate-material.ts";
+import { planOf } from "./renewal.ts";
+import { writeBySchedule } from "./scheduled-write.ts";
+import type { ServiceDependencies } from "./service-dependencies.ts";
+
+export interface AcmeIssuanceDependencies
+  extends Pick<ServiceDependencies, "store" | "vault" | "clock" | "retry" | "loadAtEdge" | "createCsr">,
+    AcmeAccountDependencies,
+    ChallengeDependencies {
+  readonly vault: ServiceDependencies["vault"];
+  readonly clock: ServiceDependencies["clock"];
+}
+
+/** A certificate of source `acme`. */
+export type AcmeRecord = CertificateRecord & { readonly acme: AcmeIssuance };
+
+/** `waiting` = for the operator's DNS records, or for a CA that still works on it. */
+export type Issued = "issued" | "waiting";
+
+/** How long one call waits for a CA to validate or to sign; the next one goes on. */
+const POLLED_MS = 60_000;
+const FIRST_POLL_MS = 1_000;
+const MAX_POLL_MS = 10_000;
+
+/** A step of an order, whose state the CA keeps. */
+interface Walk {
+  readonly ca: AcmeCa;
+  readonly account: AcmeAccount;
+  readonly record: AcmeRecord;
+  readonly order: AcmeOrder;
+}
+
+/** Walks orders at one CA. Each method may be repeated after a crash at any of its steps. */
+export class AcmeIssuer {
+  readonly #deps: AcmeIssuanceDependencies;
+  readonly #ca: AcmeCa;
+
+  constructor(deps: AcmeIssuanceDependencies, ca: AcmeCa) {
+    this.#deps = deps;
+    this.#ca = ca;
+  }
+
+  /**
+   * Orders a certificate for a key, and notes the order in the record before anything else happens to it.
+   * @throws AcmeProblem, Unavailable
+   */
+  async order(
+    record: AcmeRecord,
+    { keyType, spkiPin }: Pick<AcmeOrder, "keyType" | "spkiPin">,
+  ): Promise<AcmeRecord> {
+    const account = await accountAt(this.#deps, record.acme.directory, this.#ca);
+    const names = planOf(record)?.names ?? record.names;
+    const { caaIdentities, hasRenewalInfo } = await this.#ca.directory();
+    const replaces = hasRenewalInfo ? await this.#replaced(record, keyType) : null;
+    const { profile } = record.acme;
+    const state = await this.#newOrder(account, { names, profile, replaces });
+    const startedAt = timestamp(this.#deps.clock.now());
+    const order: AcmeOrder = { keyType, spkiPin, url: state.url, startedAt, validation: [] };
+    return this.#change(record, ({ orders, ...acme }) => ({
+      ...acme,
+      accountUrl: account.url,
+      caaIdentity: caaIdentities[0] ?? null,
+      orders: [...orders.filter((each) => slotOf(each.keyType) !== slotOf(keyType)), order],
+    }));
+  }
+
+  /** RFC 9773 section 5: an order that was lost may have replaced the certificate already. */
+  async #newOrder(account: AcmeAccount, request: Parameters<AcmeCa["newOrder"]>[1]): Promise<AcmeOrderState> {
+    try {
+      return await this.#ca.newOrder(account, request);
+    } catch (error) {
+      const isTaken = error instanceof AcmeProblem && error.type === "alreadyReplaced";
+      if (!isTaken || request.replaces === null) throw error;
+      return this.#ca.newOrder(account, { ...request, replaces: null });
+    }
+  }
+
+  async #replaced(record: AcmeRecord, keyType: AcmeOrder["keyType"]): Promise<string | null> {
+    const present = record.keys.some((each) => each.keyType === keyType);
+    if (!present) return null;
+    const { keys } = await readMaterial(this.#deps.vault, record);
+    const chain = keys.find((each) => each.keyType === keyType)?.certificateChainPem ?? "";
+    const leaf = readPem(chain, "").blocks[0]?.text;
+    return leaf === undefined ? null : renewalId(leaf);
+  }
+
+  /**
+   * Takes an order as far as it goes now: answers its challenges, has it signed, and puts the certificate
+   * into service. @throws AcmeProblem, Unavailable; RuleViolation when it failed for good, and is forgotten
+   */
+  async advance(record: AcmeRecord, order: AcmeOrder): Promise<Issued> {
+    const account = await accountAt(this.#deps, record.acme.directory, this.#ca);
+    const walk: Walk = { ca: this.#ca, account, record, order };
+    let state = await this.#stateOf(walk);
+    if (state.status === "pending") {
+      const answered = await this.#answer(walk, state);
+      if (!answered) return "waiting";
+      state = await this.#until(walk, state, (status) => status !== "pending");
+      if (state.status === "pending") return "waiting";
+    }
+    if (state.status === "ready") state = await this.#finalize(walk, state);
+    state = await this.#until(walk, state, (status) => status !== "processing" && status !== "ready");
+    switch (state.status) {
+      case "valid":
+        await this.#install(walk, state);
+        return "issued";
+      case "invalid":
+        throw await this.#failed(walk, state);
+      default:
+        return "waiting";
+    }
+  }
+
+  async #stateOf(walk: Walk): Promise<AcmeOrderState> {
+    if (walk.record.acme.accountUrl !== walk.account.url) {
+      await this.#forget(walk);
+      throw failure("the account of the order is gone: it is ordered again by another");
+    }
+    try {
+      return await this.#ca.order(walk.account, walk.order.url);
+    } catch (error) {
+      if (!(error instanceof NotFound)) throw error;
+      await this.#forget(walk);
+      throw failure("the CA does not know the order any more: it is ordered again", { cause: error });
+    }
+  }
+
+  /** @returns false while the operator's records are missing */
+  async #answer(walk: Walk, state: AcmeOrderState): Promise<boolean> {
+    const { ca, account, record, order } = walk;
+    const authorizations = await this.#authorizations(walk, state);
+    // The order becomes invalid with the first of them; its reason is shown then.
+    if (authorizations.some(({ status }) => status !== "pending" && status !== "valid")) return true;
+    const type = record.acme.challenge;
+    const { missing, shown } = await answerChallenges(this.#deps, { ca, account, type }, authorizations);
+    if (JSON.stringify(shown) !== JSON.stringify(order.validation))
+      await this.#change(record, ({ orders, ...acme }) => ({
+        ...acme,
+        orders: orders.map((each) => (each.url === order.url ? { ...each, validation: shown } : each)),
+      }));
+    return missing.length === 0;
+  }
+
+  async #authorizations({ ca, account }: Walk, state: AcmeOrderState): Promise<readonly AcmeAuthorization[]> {
+    const found: AcmeAuthorization[] = [];
+    for (const url of state.authorizations) found.push(await ca.authorization(account, url));
+    return found;
+  }
+
+  async #until(
+    { ca, account, order }: Walk,
+    first: AcmeOrderState,
+    isDone: (status: AcmeOrderState["status"]) => boolean,
+  ): Promise<AcmeOrderState> {
+    const { now, sleep } = this.#deps.retry;
+    const deadline = now() + POLLED_MS;
+    let state = first;
+    for (let waitMs = FIRST_POLL_MS; !isDone(state.status) && now() < deadline; waitMs *= 2) {
+      await sleep(Math.min(MAX_POLL_MS, Math.max(waitMs, state.retryAfterMs ?? 0)));
+      state = await ca.order(account, order.url);
+    }
+    return state;
+  }
+
+  async #finalize(walk: Walk, state: AcmeOrderState): Promise<AcmeOrderState> {
+    const { ca, account, record } = walk;
+    const { privateKeyPem } = await this.#keyOf(walk);
+    const names = planOf(record)?.names ?? record.names;
+    const { der } = await this.#deps.createCsr({ names, privateKeyPem });
+    try {
+      return await ca.finalize(account, state, der);
+    } catch (error) {
+      // The next order may have better luck; this one would be refused again.
+      if (error instanceof AcmeProblem && FINAL.has(error.type)) await this.#forget(walk);
+      throw error;
+    }
+  }
+
+  async #keyOf(walk: Walk): Promise<StoredPrivateKey> {
+    const { vault } = this.#deps;
+    const { record, order } = walk;
+    const pending = record.pendingKeys?.find(({ spkiPin }) => spkiPin === order.spkiPin);
+    if (pending !== undefined) return readPendingKey(vault, record.id, pending);
+    const served = record.keys.find(({ spkiPin }) => spkiPin === order.spkiPin);
+    const material = served === undefined ? null : await readMaterial(vault, record);
+    const key = material?.keys.find(({ keyType }) => keyType === served?.keyType);
+    if (key !== undefined) return key;
+    await this.#forget(walk);
+    throw new Unreadable("the key of the order is not there any more: it is ordered again");
+  }
+
+  async #install(walk: Walk, state: AcmeOrderState): Promise<void> {
+    const { ca, account, order, record } = walk;
+    const key = await this.#keyOf(walk);
+    if (state.certificate === null) throw failure("the order is valid and names no certificate");
+    const certificatePem = await ca.certificate(account, state.certificate);
+    const made = await parseIssued(this.#deps, certificatePem, key).catch(async (error: unknown) => {
+      // A CA whose clock is ahead: the same certificate will do later.
+      if (!isEarly(error) && (error instanceof RuleViolation || error instanceof InvalidInput))
+        await this.#forget(walk);
+      throw error;
+    });
+    await serveIssued(this.#deps, { id: record.id, order, made });
+    await removeChallenges(this.#deps, await this.#authorizations(walk, state).catch(() => []));
+  }
+
+  /** Why the CA gave the order up, which is forgotten. */
+  async #failed(walk: Walk, state: AcmeOrderState): Promise<RuleViolation> {
+    const authorizations = await this.#authorizations(walk, state).catch(() => []);
+    await removeChallenges(this.#deps, authorizations);
+    await this.#forget(walk);
+    const reasons = authorizations.flatMap(({ name, challenges }) =>
+      challenges.flatMap(({ type, problem }) => (problem === null ? [] : `${name}: ${type}: ${problem}`)),
+    );
+    const all = [...(state.problem === null ? [] : [state.problem]), ...reasons].join("; ");
+    return failure(`the CA did not issue it: ${all === "" ? "no reason given" : all}`);
+  }
+
+  async #forget({ record, order }: Walk): Promise<void> {
+    await this.#change(record, ({ orders, ...acme }) => ({
+      ...acme,
+      orders: orders.filter(({ url }) => url !== order.url),
+    }));
+  }
+
+  async #change(record: AcmeRecord, change: (acme: AcmeIssuance) => AcmeIssuance): Promise<AcmeRecord> {
+    const written = await writeBySchedule(this.#deps, record.id, (before) =>
+      before.acme === undefined ? before : { ...before, acme: change(before.acme) },
+    );
+    return { ...written, acme: written.acme ?? record.acme };
+  }
+}
+
+/** Refusals of a signing request that the same order would meet again. */
+const FINAL: ReadonlySet<string> = new Set([
+  "badCSR",
+  "badPublicKey",
+  "rejectedIdentifier",
+  "unsupportedIdentifier",
+  "caa",
+  "unauthorized",
+]);
+
+const failure = (message: string, options?: ErrorOptions): RuleViolation => {
+  const violation = new RuleViolation([{ pointer: "", code: "issuer-refuses", message }]);
+  if (options !== undefined) violation.cause = options.cause;
+  return violation;
+};

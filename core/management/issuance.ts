@@ -1,0 +1,232 @@
+/** What is due for a certificate that Postern makes or orders, and how a failure is noted. */
+
+import { z } from "zod";
+import {
+  InvalidInput,
+  NotFound,
+  RuleViolation,
+  StateConflict,
+  TooLarge,
+  Unavailable,
+  Unreadable,
+} from "../errors.ts";
+import type { CertificateId } from "../name/ids.ts";
+import type { AcmeOrder, CertificateRecord } from "../record/certificate.ts";
+import { slotOf } from "../x509/key-type.ts";
+import { forgetAccount } from "./acme-accounts.ts";
+import { type AcmeCa, type AcmeCas, AcmeProblem } from "./acme-ca.ts";
+import { type AcmeIssuanceDependencies, AcmeIssuer, type AcmeRecord } from "./acme-issuance.ts";
+import { suggestedRenewal } from "./acme-renewal-info.ts";
+import { makeKeys } from "./certificate-material.ts";
+import { dueKeys, failedAttempt, mayTry, planOf } from "./renewal.ts";
+import { writeBySchedule } from "./scheduled-write.ts";
+import { renewedSelfSigned, type SelfSigningDependencies } from "./self-signed-renewal.ts";
+
+export interface IssuanceDependencies extends AcmeIssuanceDependencies, SelfSigningDependencies {
+  readonly clock: AcmeIssuanceDependencies["clock"];
+  readonly vault: AcmeIssuanceDependencies["vault"];
+  readonly cas: AcmeCas;
+}
+
+/**
+ * What `advance` found. `waiting` = for DNS records, a CA or the next attempt; `busy` = another process works
+ * on it.
+ */
+export type Issuance = "unchanged" | "waiting" | "busy" | "issued" | "gone";
+
+/** A process that was killed holds a certificate up so long. An `advance` ends within it. */
+const LEASED_MS = 4 * 60_000;
+const LEASE_KEPT_MS = 90 * 24 * 3600 * 1000;
+
+const LEASE = z.object({ leasedUntilMs: z.number(), renewalInfoAtMs: z.number() });
+type Lease = z.output<typeof LEASE>;
+
+/** Makes, orders and renews certificates of the sources `self-signed` and `acme`. */
+export class CertificateIssuance {
+  readonly #deps: IssuanceDependencies;
+
+  constructor(deps: IssuanceDependencies) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Does what is due for one certificate. A failure is noted in the record, with the next attempt, and the
+   * version in service stays. @throws the failure, for the log; Unavailable
+   */
+  async advance(id: CertificateId): Promise<Issuance> {
+    const record = await this.#deps.store.getCertificate(id);
+    if (record === null) return "gone";
+    if (!mayTry(record, this.#deps.clock.now())) return "waiting";
+    if (record.acme !== undefined) return this.#leased({ ...record, acme: record.acme });
+    if (record.source !== "self-signed" || !this.#isDue(record)) return "unchanged";
+    return this.#noting(record, async () => {
+      const written = await writeBySchedule(this.#deps, id, (before) =>
+        this.#isDue(before) ? renewedSelfSigned(this.#deps, before) : before,
+      );
+      return written.material?.version === record.material?.version ? "unchanged" : "issued";
+    });
+  }
+
+  #isDue(record: CertificateRecord): boolean {
+    return dueKeys(record, this.#deps.clock.now()).length > 0;
+  }
+
+  /** One process at a time: two would make two orders. */
+  async #leased(record: AcmeRecord): Promise<Issuance> {
+    const { state, clock } = this.#deps;
+    const name = `certificate/${record.id}` as const;
+    const item = await state.get(name);
+    const parsed = LEASE.safeParse(item?.value);
+    const before: Lease = parsed.success ? parsed.data : { leasedUntilMs: 0, renewalInfoAtMs: 0 };
+    const nowMs = clock.now();
+    if (before.leasedUntilMs > nowMs) return "busy";
+    if (nowMs < before.renewalInfoAtMs && !isWanted(record, nowMs)) return "unchanged";
+    const expiresAtMs = nowMs + LEASE_KEPT_MS;
+    const taken = { ...before, leasedUntilMs: nowMs + LEASED_MS };
+    const version = await state.put(name, taken, { expected: item?.version ?? null, expiresAtMs });
+    if (version === null) return "busy";
+    let renewalInfoAtMs = before.renewalInfoAtMs;
+    try {
+      return await this.#noting(record, async () => {
+        // Read again: what was read before the lease may have been done by now.
+        const present = await this.#deps.store.getCertificate(record.id);
+        if (present?.acme === undefined) return "gone";
+        const leased = { ...present, acme: present.acme };
+        if (isWanted(leased, nowMs)) return this.#issue(leased);
+        const suggestion = await suggestedRenewal(this.#deps, leased, this.#caOf(leased));
+        renewalInfoAtMs = suggestion.askAgainAtMs;
+        return suggestion.isChanged ? "waiting" : "unchanged";
+      });
+    } finally {
+      await state.put(name, { leasedUntilMs: 0, renewalInfoAtMs }, { expected: version, expiresAtMs });
+    }
+  }
+
+  /** Each slot by itself: its own key, order and version. */
+  async #issue(first: AcmeRecord): Promise<Issuance> {
+    const issuer = new AcmeIssuer(this.#deps, this.#caOf(first));
+    let record = first;
+    let outcome: Issuance = "unchanged";
+    for (const keyType of planOf(first)?.keyTypes ?? []) {
+      const wanted = wantedOf(record, keyType, this.#deps.clock.now());
+      if (wanted === null) continue;
+      if (wanted === "new-key") record = await this.#withNewKey(record, keyType);
+      const order = orderOf(record, keyType) ?? (await this.#ordered(issuer, record, keyType));
+      const issued = await issuer.advance(order.record ?? record, order.order);
+      if (outcome !== "waiting") outcome = issued;
+      const now = await this.#deps.store.getCertificate(record.id);
+      if (now?.acme === undefined) return "gone";
+      record = { ...now, acme: now.acme };
+    }
+    return outcome;
+  }
+
+  async #ordered(
+    issuer: AcmeIssuer,
+    record: AcmeRecord,
+    keyType: AcmeOrder["keyType"],
+  ): Promise<{ readonly record: AcmeRecord; readonly order: AcmeOrder }> {
+    const key = keyToOrder(record, keyType);
+    if (key === null) throw new Unreadable("there is no key to order a certificate for");
+    const ordered = await issuer.order(record, key);
+    const order = orderOf(ordered, keyType);
+    if (order === null) throw new Unavailable("the order was not stored");
+    return { record: ordered, order: order.order };
+  }
+
+  async #withNewKey(record: AcmeRecord, keyType: AcmeOrder["keyType"]): Promise<AcmeRecord> {
+    const { id, names } = record;
+    const { pendingKeys } = await makeKeys(this.#deps, { id, names, keyTypes: [keyType], isSwitched: true });
+    const written = await writeBySchedule(this.#deps, id, (before) => {
+      const others = (before.pendingKeys ?? []).filter((each) => slotOf(each.keyType) !== slotOf(keyType));
+      return { ...before, pendingKeys: [...others, ...pendingKeys] };
+    });
+    return { ...written, acme: written.acme ?? record.acme };
+  }
+
+  #caOf({ acme }: AcmeRecord): AcmeCa {
+    const ca = this.#deps.cas.ca(acme.directory);
+    if (ca !== null) return ca;
+    const message = `ACME_DIRECTORIES has no directory ${acme.directory}`;
+    throw new RuleViolation([{ pointer: "/directory", code: "unknown-directory", message }]);
+  }
+
+  /** @throws what `work` throws, once it is noted */
+  async #noting(record: CertificateRecord, work: () => Promise<Issuance>): Promise<Issuance> {
+    try {
+      return await work();
+    } catch (error) {
+      // The process stops in the middle of an order, which goes on with the next one: no failure.
+      if (error instanceof Error && error.name === "AbortError") return "waiting";
+      await this.#note(record, error);
+      throw error;
+    }
+  }
+
+  async #note({ id, acme }: CertificateRecord, error: unknown): Promise<void> {
+    const isUnknown = error instanceof AcmeProblem && error.type === "accountDoesNotExist";
+    if (isUnknown && acme !== undefined) await forgetAccount(this.#deps.state, acme.directory);
+    const retryAfterMs = error instanceof AcmeProblem ? error.retryAfterMs : null;
+    const failed = { nowMs: this.#deps.clock.now(), problem: problemOf(error), retryAfterMs };
+    const noted = writeBySchedule(this.#deps, id, (before) => ({
+      ...before,
+      // Orders of an account that is gone cannot be read by another.
+      ...(isUnknown && before.acme !== undefined ? { acme: { ...before.acme, orders: [] } } : {}),
+      attempt: failedAttempt(before.attempt, failed),
+    }));
+    // Deleted meanwhile, or the store is away: the failure itself is what the log needs.
+    await noted.catch(() => undefined);
+  }
+}
+
+const isWanted = (record: AcmeRecord, nowMs: number): boolean =>
+  (planOf(record)?.keyTypes ?? []).some((keyType) => wantedOf(record, keyType, nowMs) !== null);
+
+/** What a slot needs: an order (with which key, says `keyToOrder`), a new key first, or nothing. */
+function wantedOf(
+  record: AcmeRecord,
+  keyType: AcmeOrder["keyType"],
+  nowMs: number,
+): "order" | "new-key" | null {
+  if (orderOf(record, keyType) !== null) return "order";
+  const isSame = (each: { readonly keyType: AcmeOrder["keyType"] }): boolean => each.keyType === keyType;
+  if (record.pendingKeys?.some((key) => isSame(key) && key.switchAt !== null) === true) return "order";
+  if (!record.keys.some(isSame)) return "new-key";
+  if (!dueKeys(record, nowMs).some(isSame)) return null;
+  return planOf(record)?.renewalKey === "new" ? "new-key" : "order";
+}
+
+function orderOf(
+  { acme }: AcmeRecord,
+  keyType: AcmeOrder["keyType"],
+): { readonly record?: AcmeRecord; readonly order: AcmeOrder } | null {
+  const order = acme.orders.find((each) => each.keyType === keyType);
+  return order === undefined ? null : { order };
+}
+
+/** A key whose switch was requested comes before the one in service. */
+function keyToOrder(
+  { pendingKeys = [], keys }: AcmeRecord,
+  keyType: AcmeOrder["keyType"],
+): Pick<AcmeOrder, "keyType" | "spkiPin"> | null {
+  const switched = pendingKeys.find((key) => key.keyType === keyType && key.switchAt !== null);
+  return switched ?? keys.find((key) => key.keyType === keyType) ?? null;
+}
+
+/** Errors whose message may be shown to the operator. */
+const SHOWN = [
+  AcmeProblem,
+  NotFound,
+  RuleViolation,
+  StateConflict,
+  TooLarge,
+  Unavailable,
+  Unreadable,
+] as const;
+
+function problemOf(error: unknown): string {
+  if (error instanceof InvalidInput)
+    return [error.message, ...error.issues.map(({ message }) => message)].join("; ");
+  if (error instanceof Error && SHOWN.some((kind) => error instanceof kind)) return error.message;
+  return `an internal error (${error instanceof Error ? error.name : typeof error}): the log has it`;
+}

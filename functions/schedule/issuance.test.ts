@@ -1,0 +1,425 @@
+import { X509Certificate } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
+import { Unavailable } from "../../core/errors.ts";
+import type { AcmeCas } from "../../core/management/acme-ca.ts";
+import { cleanUpKeys } from "../../core/management/key-clean-up.ts";
+import type { CertificateId } from "../../core/name/ids.ts";
+import type { IssuanceUnderTest } from "../../test/support/issuance.ts";
+import { startIssuance } from "../../test/support/issuance.ts";
+
+const HOUR_MS = 3600 * 1000;
+const DAY_MS = 24 * HOUR_MS;
+const ANY = { headers: { "if-match": "*" } };
+
+/** The failure that `advance` rejects with; it is in the record too. */
+async function failureOf(under: IssuanceUnderTest, id: CertificateId): Promise<string> {
+  const failure = await under
+    .open()
+    .advance(id)
+    .then(
+      (outcome) => `no failure: ${outcome}`,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+  const { lastError } = await under.show(id);
+  expect(lastError).toMatchObject({ problem: failure });
+  return failure;
+}
+
+const pinOf = ({ keys }: { readonly keys: readonly { readonly spkiPin: string }[] }): string =>
+  keys.map(({ spkiPin }) => spkiPin).join();
+
+describe("an ACME certificate", () => {
+  it("is issued by dns-01 where the product publishes, and shows its state on the way", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    expect(await under.show(id)).toMatchObject({ state: "pending", keys: [], nextKeys: [{ slot: "ecdsa" }] });
+    expect(await under.open().advance(id)).toBe("issued");
+    const shown = await under.show(id);
+    expect(shown).toMatchObject({
+      state: "expiring",
+      version: 1,
+      names: ["mx.example.com"],
+      nextKeys: [],
+      lastError: null,
+      validation: [],
+      renewal: { by: "postern", key: "keep", keyKept: true },
+      acme: { directory: "test", challenge: "dns-01" },
+    });
+    expect(shown.acme.caa).toEqual([
+      { name: "mx.example.com", value: `0 issue "ca.example; accounturi=${shown.acme.accountUrl}"` },
+    ]);
+    expect(under.dns.size).toBe(0);
+    const chain = await under.api.expect(200, "GET", `/v1/certificates/${id}/chain.pem`);
+    expect(new X509Certificate(chain.text).subjectAltName).toBe("DNS:mx.example.com");
+  });
+
+  it("is issued by http-01, and its token is gone afterwards", async () => {
+    const under = await startIssuance();
+    const id = await under.create({ challenge: "http-01" });
+    const tokens: string[] = [];
+    const { fetchHttp } = under.ca.behaviour;
+    under.ca.behaviour.fetchHttp = (name, token) => {
+      tokens.push(token);
+      return fetchHttp(name, token);
+    };
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(tokens).toHaveLength(1);
+    for (const token of tokens) expect(await under.state.get(`token/${token}`)).toBeNull();
+  });
+
+  it("needs no challenge where the CA has approved the names before", async () => {
+    const under = await startIssuance({ isPreApproved: true });
+    under.published.clear();
+    const id = await under.create();
+    expect(await under.open().advance(id)).toBe("issued");
+  });
+
+  it("waits for the operator's records, of a name and its wildcard at once, then goes on", async () => {
+    const under = await startIssuance();
+    under.published.clear();
+    const id = await under.create({ names: ["example.com", "*.example.com"] });
+    expect(await under.open().advance(id)).toBe("waiting");
+    const { validation, lastError } = await under.show(id);
+    expect(lastError).toBeNull();
+    expect(validation).toMatchObject([
+      { type: "TXT", domain: "example.com", name: "_acme-challenge.example.com" },
+      { type: "TXT", domain: "example.com", name: "_acme-challenge.example.com" },
+    ]);
+    const values = validation.map(({ value }: { readonly value: string }) => value);
+    under.dns.set("_acme-challenge.example.com", values.slice(0, 1));
+    expect(await under.open().advance(id)).toBe("waiting");
+    under.dns.set("_acme-challenge.example.com", values);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(under.ca.counts.newOrder).toBe(1);
+    expect(await under.show(id)).toMatchObject({ names: ["example.com", "*.example.com"], validation: [] });
+  });
+
+  it("has an ECDSA and an RSA key side by side, each with its own order and version", async () => {
+    const under = await startIssuance();
+    const id = await under.create({ keyTypes: ["ecdsa-p256", "rsa-2048"] });
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(await under.show(id)).toMatchObject({ version: 2, keys: [{ slot: "ecdsa" }, { slot: "rsa" }] });
+  });
+
+  it("keeps its key through 30 renewals of 6 days, then rotates to the announced one", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const first = await under.show(id);
+    for (let renewal = 1; renewal <= 30; renewal += 1) {
+      const { renewsAt } = await under.show(id);
+      expect(await under.open().advance(id), "before it is due").not.toBe("issued");
+      under.api.advance(Date.parse((await under.show(id)).renewsAt ?? renewsAt) - under.api.clock.now());
+      expect(await under.open().advance(id)).toBe("issued");
+      const shown = await under.show(id);
+      expect(shown).toMatchObject({ version: renewal + 1, lastError: null });
+      expect(pinOf(shown)).toBe(pinOf(first));
+      expect(Date.parse(shown.notAfter)).toBeGreaterThan(under.api.clock.now() + 5 * DAY_MS);
+    }
+    expect(under.ca.authority.accounts).toHaveLength(1);
+    const announced = await under.api.expect(200, "POST", `/v1/certificates/${id}/next-key`, ANY);
+    const [next] = announced.json.nextKeys;
+    expect(await under.open().advance(id)).not.toBe("issued");
+    await under.api.expect(200, "POST", `/v1/certificates/${id}/rotate`, ANY);
+    expect(await under.open().advance(id)).toBe("issued");
+    const rotated = await under.show(id);
+    expect(pinOf(rotated)).toBe(next.spkiPin);
+    expect(pinOf(rotated)).not.toBe(pinOf(first));
+    expect(rotated).toMatchObject({ version: 32, nextKeys: [] });
+  }, 60_000);
+
+  it("takes a new key at each renewal where the policy says so", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const first = await under.show(id);
+    const body = { renewal: { key: "new" } };
+    await under.api.expect(200, "PATCH", `/v1/certificates/${id}`, { ...ANY, body });
+    under.api.advance(5 * DAY_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(pinOf(await under.show(id))).not.toBe(pinOf(first));
+  });
+
+  it("renews within the window that the CA suggests, long before two thirds of its life", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const startMs = under.api.clock.now() + 24 * HOUR_MS;
+    under.ca.behaviour.renewalWindow = () => ({
+      start: new Date(startMs),
+      end: new Date(startMs + HOUR_MS),
+    });
+    under.api.advance(12 * HOUR_MS);
+    await under.open().advance(id);
+    const { renewsAt } = await under.show(id);
+    expect(Date.parse(renewsAt)).toBeGreaterThanOrEqual(Math.floor(startMs / 1000) * 1000);
+    expect(Date.parse(renewsAt)).toBeLessThanOrEqual(startMs + HOUR_MS);
+    under.api.advance(13 * HOUR_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(under.ca.authority.orders.at(-1)?.replaces).toMatch(/^[\w-]+\.[\w-]+$/);
+  });
+
+  it("is renewed at nine tenths of its life where the CA suggests a time after its end", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const { notAfter } = await under.show(id);
+    const startMs = Date.parse(notAfter) + DAY_MS;
+    under.ca.behaviour.renewalWindow = () => ({ start: new Date(startMs), end: new Date(startMs + DAY_MS) });
+    under.api.advance(12 * HOUR_MS);
+    await under.open().advance(id);
+    const { renewsAt } = await under.show(id);
+    expect(Date.parse(notAfter) - Date.parse(renewsAt)).toBeGreaterThan(12 * HOUR_MS);
+  });
+
+  it("is renewed at once on request", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    await under.api.expect(200, "POST", `/v1/certificates/${id}/renew`, ANY);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(await under.show(id)).toMatchObject({ version: 2 });
+  });
+});
+
+describe("two schedules at the same time", () => {
+  it("make one order and one version", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    const outcomes = await Promise.all([1, 2, 3].map(() => under.open().advance(id)));
+    expect(outcomes.toSorted()).toEqual(["busy", "busy", "issued"]);
+    expect(under.ca.counts.newOrder).toBe(1);
+    expect(await under.show(id)).toMatchObject({ version: 1 });
+  });
+});
+
+describe("a failure at the CA", () => {
+  it.each([
+    {
+      what: "unreachable",
+      break: ({ ca }: IssuanceUnderTest) => void (ca.isUnreachable = true),
+      mend: ({ ca }: IssuanceUnderTest) => void (ca.isUnreachable = false),
+      says: /test/,
+    },
+    {
+      what: "a rate limit",
+      break: ({ ca }: IssuanceUnderTest) =>
+        ca.faults.set("newOrder", {
+          kind: "refusal",
+          type: "rateLimited",
+          detail: "too many certificates",
+          status: 429,
+          retryAfter: "7200",
+        }),
+      mend: ({ ca }: IssuanceUnderTest) => ca.faults.clear(),
+      says: /^rateLimited: too many certificates$/,
+    },
+    {
+      what: "a wrong challenge",
+      break: ({ ca }: IssuanceUnderTest) => void (ca.behaviour.lookUpTxt = () => ["another value"]),
+      mend: ({ ca, dns }: IssuanceUnderTest) => void (ca.behaviour.lookUpTxt = (name) => dns.get(name) ?? []),
+      says: /^the CA did not issue it: .*mx\.example\.com: dns-01: /,
+    },
+    {
+      what: "an answer that is cut off in the middle of the certificate",
+      break: ({ ca }: IssuanceUnderTest) => ca.faults.set("certificate", { kind: "cut-off" }),
+      mend: ({ ca }: IssuanceUnderTest) => ca.faults.clear(),
+      says: /./,
+    },
+    {
+      what: "a certificate for another key",
+      break: ({ ca }: IssuanceUnderTest) => void (ca.behaviour.isKeyWrong = true),
+      mend: ({ ca }: IssuanceUnderTest) => void (ca.behaviour.isKeyWrong = false),
+      says: /private key/,
+    },
+    {
+      what: "a clock of the CA that is 5 minutes ahead",
+      break: ({ ca }: IssuanceUnderTest) => void (ca.behaviour.skewMs = 5 * 60_000 + HOUR_MS),
+      mend: () => undefined,
+      says: /not valid before/,
+    },
+    {
+      what: "a server error at finalization",
+      break: ({ ca }: IssuanceUnderTest) =>
+        ca.faults.set("finalize", { kind: "refusal", type: "serverInternal", status: 500 }),
+      mend: ({ ca }: IssuanceUnderTest) => ca.faults.clear(),
+      says: /./,
+    },
+  ])("($what) is shown with the next attempt, keeps what is in service, and is made good", async (fault) => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const before = await under.show(id);
+    under.api.advance(5 * DAY_MS);
+    fault.break(under);
+    expect(await failureOf(under, id)).toMatch(fault.says);
+    const failed = await under.show(id);
+    expect(failed).toMatchObject({ version: 1, lastError: { failures: 1 } });
+    expect(pinOf(failed)).toBe(pinOf(before));
+    expect(Date.parse(failed.lastError.nextAt)).toBeGreaterThan(under.api.clock.now());
+    expect(await under.open().advance(id), "before the next attempt").toBe("waiting");
+    fault.mend(under);
+    under.api.advance(Date.parse(failed.lastError.nextAt) - under.api.clock.now() + HOUR_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(await under.show(id)).toMatchObject({ version: 2, lastError: null });
+  });
+
+  it("waits as long as the CA says: Retry-After of a rate limit", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    under.ca.faults.set("newOrder", {
+      kind: "refusal",
+      type: "rateLimited",
+      status: 429,
+      retryAfter: "7200",
+    });
+    await failureOf(under, id);
+    const { lastError } = await under.show(id);
+    expect(Date.parse(lastError.nextAt) - Date.parse(lastError.at)).toBe(7_200_000);
+  });
+
+  it.each(["accounts", "orders"] as const)("that has forgotten its %s is met with new ones", async (what) => {
+    const under = await startIssuance();
+    under.published.clear();
+    const id = await under.create();
+    expect(await under.open().advance(id)).toBe("waiting");
+    if (what === "accounts") under.ca.authority.forgetAccounts();
+    else under.ca.authority.forgetOrders();
+    await failureOf(under, id);
+    under.published.add("mx.example.com");
+    under.api.advance(DAY_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+  });
+});
+
+describe("a failure here", () => {
+  it("of the vault, once the CA has issued, loses nothing: the same order is put into service later", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    const { vault } = under.api;
+    let isAway = true;
+    const broken = new Proxy(vault, {
+      get: (target, member) => {
+        if (member === "put" && isAway)
+          return async (name: string, content: Uint8Array) => {
+            if (name.startsWith("keys/")) throw new Unavailable("the key vault does not answer");
+            return target.put(name as Parameters<typeof target.put>[0], content);
+          };
+        const value: unknown = Reflect.get(target, member);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    await expect(under.open({ vault: broken }).advance(id)).rejects.toThrow("the key vault does not answer");
+    expect(await under.show(id)).toMatchObject({
+      version: null,
+      lastError: { problem: "the key vault does not answer" },
+    });
+    isAway = false;
+    under.api.advance(HOUR_MS);
+    expect(await under.open({ vault: broken }).advance(id)).toBe("issued");
+    expect(under.ca.counts.newOrder).toBe(1);
+  });
+
+  it("that deletes all state of issuance is made good by the next sweep", async () => {
+    const under = await startIssuance();
+    under.published.clear();
+    const id = await under.create();
+    expect(await under.open().advance(id)).toBe("waiting");
+    await under.state.delete("account/test");
+    await under.state.delete(`certificate/${id}`);
+    under.published.add("mx.example.com");
+    // The order is another account's now: the CA does not show it.
+    await under
+      .open()
+      .advance(id)
+      .catch(() => undefined);
+    under.api.advance(DAY_MS);
+    await under
+      .open()
+      .advance(id)
+      .catch(() => undefined);
+    expect(await under.show(id)).toMatchObject({ version: 1 });
+  });
+});
+
+/** The process ends: no effect after it, and none is finished. */
+class Killed extends Error {}
+
+/** Ports of which the call with this number is the last: done or not done, and never answered. */
+function killedAt(under: IssuanceUnderTest, number: number, isDone: boolean) {
+  let calls = 0;
+  let isDead = false;
+  const dying = <T extends object>(port: T): T =>
+    new Proxy(port, {
+      get: (target, member) => {
+        const value: unknown = Reflect.get(target, member);
+        if (typeof value !== "function") return value;
+        return async (...given: unknown[]) => {
+          if (isDead) throw new Killed();
+          calls += 1;
+          isDead = calls === number;
+          if (isDead && !isDone) throw new Killed();
+          const result: unknown = await Reflect.apply(value, target, given);
+          if (isDead) throw new Killed();
+          return result;
+        };
+      },
+    });
+  const ca = under.cas.ca("test");
+  if (ca === null) throw new Error("no CA");
+  const dyingCa = dying(ca);
+  const cas: AcmeCas = { names: ["test"], ca: () => dyingCa };
+  const ports = {
+    store: dying(under.api.store),
+    vault: dying(under.api.vault),
+    state: dying(under.state),
+    cas,
+  };
+  return { ports, wasKilled: () => isDead };
+}
+
+describe.each([
+  { moment: "before", isDone: false },
+  { moment: "after", isDone: true },
+])("a process that is killed $moment any call of an issuance", ({ isDone }) => {
+  it("leaves a state that the next sweeps repair, of a first order and of a renewal", async () => {
+    let number = 1;
+    for (; ; number += 1) {
+      const under = await startIssuance();
+      const id = await under.create();
+      const first = killedAt(under, number, isDone);
+      await under
+        .open(first.ports)
+        .advance(id)
+        .catch(() => undefined);
+      await repaired(under, id, 1);
+      under.api.advance(5 * DAY_MS);
+      const pin = pinOf(await under.show(id));
+      const second = killedAt(under, number, isDone);
+      await under
+        .open(second.ports)
+        .advance(id)
+        .catch(() => undefined);
+      await repaired(under, id, 2);
+      expect(pinOf(await under.show(id))).toBe(pin);
+      expect(under.ca.authority.orders.length).toBeLessThanOrEqual(4);
+      if (!first.wasKilled() && !second.wasKilled()) break;
+    }
+    // What an issuance does: fewer calls would mean that not all were seen.
+    expect(number).toBeGreaterThan(20);
+  }, 300_000);
+});
+
+/** Sweeps as the schedule makes them, and a clean-up of the vault. */
+async function repaired(under: IssuanceUnderTest, id: CertificateId, version: number): Promise<void> {
+  for (let sweep = 0; sweep < 4; sweep += 1) {
+    await under.open().advance(id);
+    under.api.advance(6 * 60_000);
+  }
+  expect(await under.show(id)).toMatchObject({ version, lastError: null, nextKeys: [] });
+  const { store, vault, clock } = under.api;
+  if (!(vault instanceof FileKeyVault)) throw new TypeError("no vault of files");
+  await cleanUpKeys({ vault, contents: () => store.loadAll(), nowMs: clock.now() + 2 * DAY_MS });
+  await under.api.expect(200, "GET", `/v1/certificates/${id}/chain.pem`);
+}

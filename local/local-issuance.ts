@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createAcmeCas } from "../adapters/acme/acme-cas.ts";
+import { createTxtLookup } from "../adapters/acme/txt-lookup.ts";
+import type { Clock } from "../core/clock.ts";
+import { firstOf } from "../core/management/challenge-records.ts";
+import { CertificateIssuance } from "../core/management/issuance.ts";
+import { loadAtEdgeWith } from "../worker/tls/tls-parameters.ts";
+import type { LocalConfig } from "./local-config.ts";
+import type { LocalStores } from "./local-stores.ts";
+
+export interface LocalIssuanceOptions extends Pick<LocalStores, "store" | "vault" | "issuanceState"> {
+  readonly config: LocalConfig;
+  readonly release: string;
+  readonly clock: Clock;
+  /** Ends the pauses of an order when the process stops; the next start goes on with it. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Certificates that this process makes and orders.
+ *
+ * @throws WrongEnvironment when a `caFile` of ACME_DIRECTORIES cannot be read.
+ */
+export function createLocalIssuance(options: LocalIssuanceOptions): CertificateIssuance {
+  const { config, release, clock, signal, store, vault, issuanceState } = options;
+  return new CertificateIssuance({
+    store,
+    vault,
+    state: issuanceState,
+    clock,
+    loadAtEdge: loadAtEdgeWith(config.tlsCiphers),
+    // Libraries of certificates and requests are loaded where one is made.
+    makeSelfSigned: async (request, context) =>
+      (await import("../core/x509/self-signed.ts")).createSelfSigned(request, context),
+    createCsr: async (request) => (await import("../core/x509/certificate-request.ts")).createCsr(request),
+    retry: {
+      now: () => performance.now(),
+      random: () => Math.random(),
+      sleep: (ms) => sleep(ms, undefined, { signal }),
+    },
+    cas: createAcmeCas({
+      directories: config.acmeDirectories,
+      readEabKey: async (name) => config.eabHmacKeys[name] ?? null,
+      clock,
+      release,
+    }),
+    records: firstOf([]),
+    readTxt: createTxtLookup({ servers: null }),
+  });
+}
