@@ -56,7 +56,6 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
       const { ready, problems } = options.worker.readiness();
       return ready ? null : `the worker is not ready: ${problems.join(", ")}`;
     },
-    acmeDirectories: config.acmeDirectories.map(({ name }) => name),
     issuanceRequested: options.issuanceRequested,
     docs: true,
     log: ({ event, ...fields }: ApiEvent) => log(event, fields),
