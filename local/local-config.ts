@@ -1,7 +1,12 @@
 /** The environment of `npm start`: the variables of the API beside those of the edge. */
 
 import { z } from "zod";
-import { type Environment, readBoth, readEnvironment } from "../core/environment.ts";
+import { type Environment, readBoth, readEnvironment, WrongEnvironment } from "../core/environment.ts";
+import {
+  dnsResolversVariable,
+  dnsWebhookSecretVariable,
+  dnsWebhookUrlVariable,
+} from "../core/management/challenge-variables.ts";
 import {
   acmeDirectoriesVariable,
   type AcmeDirectorySetting,
@@ -19,7 +24,7 @@ import {
 } from "../worker/config/config.ts";
 import { type Variable, WORKER_VARIABLES } from "../worker/config/config-variables.ts";
 
-/** Secret: `apiToken`, `eabHmacKeys`. */
+/** Secret: `apiToken`, `eabHmacKeys`, `dnsWebhook.secret`. */
 export interface LocalConfig extends Config {
   readonly apiHost: string;
   readonly apiPort: number;
@@ -27,6 +32,10 @@ export interface LocalConfig extends Config {
   readonly apiToken: string | null;
   readonly acmeDirectories: readonly AcmeDirectorySetting[];
   readonly eabHmacKeys: EabHmacKeys;
+  /** Publishes the records of dns-01; null = they are shown to the operator. */
+  readonly dnsWebhook: { readonly url: string; readonly secret: string } | null;
+  /** null = those of the system. */
+  readonly dnsResolvers: readonly string[] | null;
 }
 
 const API_VARIABLES = {
@@ -47,6 +56,19 @@ const API_VARIABLES = {
     meaning: "JSON: { name: HMAC key in base64url } for each of ACME_DIRECTORIES with eabKeyId",
     secret: true,
   },
+  DNS_WEBHOOK_URL: {
+    defaultText: "none: records are shown in `validation`",
+    meaning: "where _acme-challenge TXT records are sent to be published, by POST",
+  },
+  DNS_WEBHOOK_SECRET: {
+    defaultText: "none",
+    meaning: "key of the HMAC with which the webhook's requests are signed",
+    secret: true,
+  },
+  DNS_RESOLVERS: {
+    defaultText: "those of the system",
+    meaning: "resolvers that are asked whether a shown record is published: addresses by comma",
+  },
 } as const satisfies Readonly<Record<string, Variable>>;
 
 type ApiVariableName = keyof typeof API_VARIABLES;
@@ -63,12 +85,28 @@ const apiSchema = z.object({
     .optional(),
   ACME_DIRECTORIES: acmeDirectoriesVariable.optional(),
   ACME_EAB_HMAC_KEYS: acmeEabKeysVariable.optional(),
+  DNS_WEBHOOK_URL: dnsWebhookUrlVariable.optional(),
+  DNS_WEBHOOK_SECRET: dnsWebhookSecretVariable.optional(),
+  DNS_RESOLVERS: dnsResolversVariable.optional(),
 } satisfies Record<ApiVariableName, z.ZodType>);
 
 function readApi(environment: Environment): z.output<typeof apiSchema> {
   const values = readEnvironment(apiSchema, environment);
   checkEabKeys(values.ACME_DIRECTORIES ?? [], values.ACME_EAB_HMAC_KEYS ?? {});
+  webhookOf(values);
   return values;
+}
+
+/** @throws WrongEnvironment when one of both is missing: an unsigned request would publish for any sender. */
+function webhookOf({
+  DNS_WEBHOOK_URL: url,
+  DNS_WEBHOOK_SECRET: secret,
+}: z.output<typeof apiSchema>): LocalConfig["dnsWebhook"] {
+  if (url === undefined && secret === undefined) return null;
+  if (url !== undefined && secret !== undefined) return { url, secret };
+  const [variable, other] =
+    url === undefined ? ["DNS_WEBHOOK_URL", "DNS_WEBHOOK_SECRET"] : ["DNS_WEBHOOK_SECRET", "DNS_WEBHOOK_URL"];
+  throw new WrongEnvironment([{ variable, reason: `is not set, and ${other} is` }]);
 }
 
 /**
@@ -89,6 +127,8 @@ export function parseLocalConfig(environment: Environment, context: ConfigContex
     apiToken: api.API_TOKEN ?? null,
     acmeDirectories: api.ACME_DIRECTORIES ?? [],
     eabHmacKeys: api.ACME_EAB_HMAC_KEYS ?? {},
+    dnsWebhook: webhookOf(api),
+    dnsResolvers: api.DNS_RESOLVERS ?? null,
   });
 }
 
@@ -102,6 +142,9 @@ export function describeLocalConfig(
     API_TOKEN: config.apiToken === null ? "kept in DATA_DIR" : "given",
     ACME_DIRECTORIES: config.acmeDirectories,
     ACME_EAB_HMAC_KEYS: Object.keys(config.eabHmacKeys),
+    DNS_WEBHOOK_URL: config.dnsWebhook?.url ?? null,
+    DNS_WEBHOOK_SECRET: config.dnsWebhook === null ? null : "given",
+    DNS_RESOLVERS: config.dnsResolvers,
     ...describeConfig(config),
   };
 }

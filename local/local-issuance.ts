@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAcmeCas } from "../adapters/acme/acme-cas.ts";
+import { createDnsWebhook } from "../adapters/acme/dns-webhook.ts";
 import { createTxtLookup } from "../adapters/acme/txt-lookup.ts";
 import type { Clock } from "../core/clock.ts";
 import { firstOf } from "../core/management/challenge-records.ts";
-import { CertificateIssuance } from "../core/management/issuance.ts";
+import { CertificateIssuance, leaseName } from "../core/management/issuance.ts";
 import { loadAtEdgeWith } from "../worker/tls/tls-parameters.ts";
 import type { LocalConfig } from "./local-config.ts";
 import type { LocalStores } from "./local-stores.ts";
@@ -23,6 +24,11 @@ export interface LocalIssuanceOptions extends Pick<LocalStores, "store" | "vault
  */
 export function createLocalIssuance(options: LocalIssuanceOptions): CertificateIssuance {
   const { config, release, clock, signal, store, vault, issuanceState } = options;
+  const { dnsWebhook } = config;
+  const webhook =
+    dnsWebhook === null
+      ? null
+      : createDnsWebhook({ url: dnsWebhook.url, readSecret: async () => dnsWebhook.secret, clock });
   return new CertificateIssuance({
     store,
     vault,
@@ -44,7 +50,24 @@ export function createLocalIssuance(options: LocalIssuanceOptions): CertificateI
       clock,
       release,
     }),
-    records: firstOf([]),
-    readTxt: createTxtLookup({ servers: null }),
+    records: firstOf(webhook === null ? [] : [webhook]),
+    readTxt: createTxtLookup({ servers: config.dnsResolvers }),
   });
+}
+
+/**
+ * Ends the leases of a process that was killed: under the lock of DATA_DIR no other process orders. Never
+ * rejects: a lease ends by itself too.
+ */
+export async function endLeases({
+  store,
+  issuanceState,
+}: Pick<LocalStores, "store" | "issuanceState">): Promise<void> {
+  try {
+    const { certificates } = await store.loadAll();
+    for (const { id, acme } of certificates)
+      if (acme !== undefined) await issuanceState.delete(leaseName(id));
+  } catch {
+    // The sweep meets the same failure, and logs it.
+  }
 }

@@ -14,7 +14,7 @@ import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
 import { checkDatabaseFile, checkEverWritten } from "./lost-settings.ts";
 import type { Running } from "./running.ts";
-import { createLocalIssuance } from "./local-issuance.ts";
+import { createLocalIssuance, endLeases } from "./local-issuance.ts";
 import { type LocalSchedule, startSchedule } from "./schedule.ts";
 import { describeLocalConfig, type LocalConfig } from "./local-config.ts";
 import { openStores } from "./local-stores.ts";
@@ -106,6 +106,7 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     },
   });
 
+  await endLeases(stores);
   const started = startSchedule({ ...stores, issuance, abort: () => stopping.abort(), clock, log });
   schedule = started;
   addEnding({ name: "schedule", run: () => started.stop() });

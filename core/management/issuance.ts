@@ -41,6 +41,8 @@ const LEASE_KEPT_MS = 90 * 24 * 3600 * 1000;
 const LEASE = z.object({ leasedUntilMs: z.number(), renewalInfoAtMs: z.number() });
 type Lease = z.output<typeof LEASE>;
 
+export const leaseName = (id: CertificateId) => `certificate/${id}` as const;
+
 /** Makes, orders and renews certificates of the sources `self-signed` and `acme`. */
 export class CertificateIssuance {
   readonly #deps: IssuanceDependencies;
@@ -74,7 +76,7 @@ export class CertificateIssuance {
   /** One process at a time: two would make two orders. */
   async #leased(record: AcmeRecord): Promise<Issuance> {
     const { state, clock } = this.#deps;
-    const name = `certificate/${record.id}` as const;
+    const name = leaseName(record.id);
     const item = await state.get(name);
     const parsed = LEASE.safeParse(item?.value);
     const before: Lease = parsed.success ? parsed.data : { leasedUntilMs: 0, renewalInfoAtMs: 0 };
