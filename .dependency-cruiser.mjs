@@ -16,7 +16,7 @@ const FOREIGN_TO_FUNCTIONS = "^(worker|local|infra)/";
 const PARSERS = [
   "^core/",
   "^worker/telemetry/(metric-table|cloudwatch-metrics)[.]ts$",
-  "^(worker/config/config|functions/api/api-config|adapters/aws/aws-config)[.]ts$",
+  "^(worker/config/config|functions/api/api-config|functions/schedule/schedule-config|adapters/aws/aws-config)[.]ts$",
 ];
 
 const filesOf = (folder) => `^${folder}/[^/]+$`;

@@ -71,12 +71,18 @@ type RouteSetting = $util.Input<aws.types.input.apigatewayv2.StageRouteSetting>;
 
 export type Api = ReturnType<typeof createApi>;
 
-function createHandler({ authorizer, smtpName, edge, sizes }: Settings, { table, storage }: ApiParts) {
+function createHandler(
+  { authorizer, smtpName, edge, sizes, issuance }: Settings,
+  { table, storage }: ApiParts,
+) {
   const environment: ApiEnvironment = {
     ...writerEnvironment(table, storage),
     API_AUTH: authorizer.kind,
     SMTP_NAME: smtpName,
     ...ciphersOf(edge),
+    ...(issuance.environment.ACME_DIRECTORIES === undefined
+      ? {}
+      : { ACME_DIRECTORIES: issuance.environment.ACME_DIRECTORIES }),
   };
   return new sst.aws.Function("ApiHandler", {
     // The tested bundle of scripts/bundles.ts: SST's bundling would change the names of classes.
@@ -101,7 +107,7 @@ function createHandler({ authorizer, smtpName, edge, sizes }: Settings, { table,
         "dynamodb:BatchWriteItem",
       ]),
       ...readIndex(table),
-      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["keys", "trust"]),
+      ...keyObjects(storage, ["s3:GetObject", "s3:PutObject"], ["keys", "trust", "private"]),
       // Needed before the first write: whether an empty table is new or has lost its settings.
       ...keyObjects(storage, ["s3:GetObject"], ["backup"]),
       ...listKeyObjects(storage),

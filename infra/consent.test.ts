@@ -24,6 +24,8 @@ const IN_FORCE = {
   POSTERN_ALARM_EMAIL: "ops@example.net",
   POSTERN_ZONES: "2",
   POSTERN_CLIENT_ADDRESS: "proxy-v2",
+  POSTERN_ACME_DIRECTORIES: '{"le":{"url":"https://ca.example/directory"}}',
+  POSTERN_ROUTE53_ZONES: "Z1:example.com",
 } satisfies Record<ConsentVariable, string>;
 
 type Variables = Readonly<Record<string, string | undefined>>;

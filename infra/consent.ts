@@ -31,6 +31,10 @@ export function valuesOf(settings: Settings): ValuesInForce {
     POSTERN_TABLE: settings.table ?? "the stage's own",
     POSTERN_STANDBY_REGION: settings.standbyRegion ?? "none",
     POSTERN_ROLE: settings.role,
+    POSTERN_ACME_DIRECTORIES: listText(
+      Object.entries(settings.issuance.directories).map(([name, url]) => `${name}=${url}`),
+    ),
+    POSTERN_ROUTE53_ZONES: listText(settings.issuance.zones.map(({ id, domain }) => `${id}:${domain}`)),
     POSTERN_ALARM_EMAIL: settings.alarmEmail ?? "none",
   };
 }

@@ -112,6 +112,39 @@ export const DEPLOY_VARIABLES = {
       "`standby`: only edges, on the copies that another region's deployment makes here; `takeover`: API and schedule too, after that region was lost",
     needsConsent: true,
   },
+  POSTERN_ACME_DIRECTORIES: {
+    defaultText: "{}",
+    meaning:
+      "JSON: CAs for certificates, as `ACME_DIRECTORIES` without `caFile`; set = their terms of service are agreed to",
+    needsConsent: true,
+  },
+  POSTERN_ACME_EAB_PARAMETERS: {
+    defaultText: "none",
+    meaning:
+      "for each CA with `eabKeyId` the SecureString with its HMAC key: `<directory>=/<parameter>`, by comma",
+  },
+  POSTERN_ROUTE53_ZONES: {
+    defaultText: "none",
+    meaning: "zones in which `_acme-challenge` records are published: `<zone id>:<domain>`, by comma",
+    needsConsent: true,
+  },
+  POSTERN_DNS_WEBHOOK_URL: {
+    defaultText: "none",
+    meaning: "the https URL that publishes `_acme-challenge` records of other names",
+  },
+  POSTERN_DNS_WEBHOOK_SECRET_PARAMETER: {
+    defaultText: "none",
+    meaning: "the SecureString with the secret that signs requests to the webhook: `/<parameter>`",
+  },
+  POSTERN_ISSUANCE_KMS_KEY: {
+    defaultText: "none",
+    meaning: "ARN of the KMS key of these SecureStrings, where that is not AWS's own",
+  },
+  POSTERN_DNS_RESOLVERS: {
+    defaultText: "those of Lambda",
+    meaning:
+      "resolvers that must see a record before the CA is asked: addresses with or without a port, by comma",
+  },
   POSTERN_ALARM_EMAIL: { defaultText: "none", meaning: "mailbox that receives alarms", needsConsent: true },
   POSTERN_CONSENT: {
     defaultText: "none",

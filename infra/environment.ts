@@ -1,5 +1,6 @@
 import type { awsConfigSchema } from "../adapters/aws/aws-config.ts";
 import type { apiConfigSchema } from "../functions/api/api-config.ts";
+import type { scheduleConfigSchema } from "../functions/schedule/schedule-config.ts";
 import type { VariableName as WorkerVariable } from "../worker/config/config-variables.ts";
 import type { Settings } from "./settings.ts";
 import type { Storage } from "./storage.ts";
@@ -9,11 +10,12 @@ type Text = $util.Input<string>;
 type Environment<Name extends string> = Readonly<Partial<Record<Name, Text>>>;
 
 type AwsVariable = keyof (typeof awsConfigSchema)["shape"];
+type ScheduleVariable = keyof (typeof scheduleConfigSchema)["shape"];
 type ApiVariable = keyof (typeof apiConfigSchema)["shape"];
 
 /** Variables of each program, by the names of its schema: another name does not compile. */
 export type ApiEnvironment = Environment<AwsVariable | ApiVariable>;
-export type ScheduleEnvironment = Environment<AwsVariable | "TLS_CIPHERS">;
+export type ScheduleEnvironment = Environment<AwsVariable | ScheduleVariable | "TLS_CIPHERS">;
 export type WorkerEnvironment = Environment<AwsVariable | WorkerVariable>;
 
 /** Names of the stage's settings and keys, for programs that read them. */

@@ -1,3 +1,4 @@
+import type { Route53Zone } from "../core/management/challenge-variables.ts";
 import type { Delivery } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import { MAIL_PREFIX, PREFIXES } from "./storage.ts";
@@ -168,15 +169,83 @@ export function deliverToBucket({ bucket, prefix, key }: BucketDelivery): readon
   ];
 }
 
-/** The execution role reads one parameter, and decrypts it if its key is not AWS's own. */
-export function readParameter(arn: $util.Output<string>, key: string | null): readonly Permission[] {
-  const read = { actions: ["ssm:GetParameters"], resources: [arn] };
+export function parameterArn(name: string): $util.Output<string> {
+  const region = aws.getRegionOutput().region;
+  const account = aws.getCallerIdentityOutput().accountId;
+  const partition = aws.getPartitionOutput().partition;
+  return $interpolate`arn:${partition}:ssm:${region}:${account}:parameter${name}`;
+}
+
+/** A role reads one parameter, and decrypts it if its key is not AWS's own. ECS reads by GetParameters. */
+export function readParameter(
+  arn: $util.Output<string>,
+  key: string | null,
+  action: "ssm:GetParameter" | "ssm:GetParameters",
+): readonly Permission[] {
+  const read = { actions: [action], resources: [arn] };
   if (key === null) return [read];
   const conditions = [
     { test: "StringEquals", variable: "kms:ViaService", values: [`ssm.${regionOf(key)}.amazonaws.com`] },
     { test: "StringEquals", variable: "kms:EncryptionContext:PARAMETER_ARN", values: [arn] },
   ];
   return [read, { actions: ["kms:Decrypt"], resources: [key], conditions }];
+}
+
+/** Partitions of the table's issuance state (adapters/aws/table-keys.ts). */
+const STATE_PARTITIONS = "ACME#*";
+
+/** Accounts and tokens of CAs are deleted; no other item of the table may be. */
+export const deleteIssuanceState = (table: Table): readonly Permission[] => [
+  {
+    actions: ["dynamodb:DeleteItem"],
+    resources: [table.arn],
+    conditions: [
+      { test: "ForAllValues:StringLike", variable: "dynamodb:LeadingKeys", values: [STATE_PARTITIONS] },
+      { test: "Null", variable: "dynamodb:LeadingKeys", values: ["false"] },
+    ],
+  },
+];
+
+/** TXT records `_acme-challenge` of the named zones, below the named domains; nothing else in the zones. */
+export function publishChallenges(zones: readonly Route53Zone[]): readonly Permission[] {
+  if (zones.length === 0) return [];
+  const { partition } = aws.getPartitionOutput();
+  const changes = zones.map(({ id, domain }) => ({
+    actions: ["route53:ChangeResourceRecordSets"],
+    resources: [$interpolate`arn:${partition}:route53:::hostedzone/${id}`],
+    conditions: [
+      {
+        test: "ForAllValues:StringLike",
+        variable: "route53:ChangeResourceRecordSetsNormalizedRecordNames",
+        values: [`_acme-challenge.${domain}`, `_acme-challenge.*.${domain}`],
+      },
+      {
+        test: "ForAllValues:StringEquals",
+        variable: "route53:ChangeResourceRecordSetsRecordTypes",
+        values: ["TXT"],
+      },
+      {
+        test: "ForAllValues:StringEquals",
+        variable: "route53:ChangeResourceRecordSetsActions",
+        values: ["UPSERT", "DELETE"],
+      },
+      // ForAllValues is true of a request that names no record at all.
+      {
+        test: "Null",
+        variable: "route53:ChangeResourceRecordSetsNormalizedRecordNames",
+        values: ["false"],
+      },
+    ],
+  }));
+  return [
+    ...changes,
+    // A delete has to name the record set as it is.
+    {
+      actions: ["route53:ListResourceRecordSets"],
+      resources: zones.map(({ id }) => $interpolate`arn:${partition}:route53:::hostedzone/${id}`),
+    },
+    { actions: ["route53:GetChange"], resources: [$interpolate`arn:${partition}:route53:::change/*`] },
+  ];
 }
 
 /** The fourth part of an ARN. */

@@ -2,9 +2,14 @@ import { SWEEP_MINUTES, SWEEPS } from "../core/schedule.ts";
 import { ciphersOf, environmentForSst, type ScheduleEnvironment, writerEnvironment } from "./environment.ts";
 import {
   acmCertificates,
+  deleteIssuanceState,
   forSst,
   keyObjects,
   listKeyObjects,
+  parameterArn,
+  type Permission,
+  publishChallenges,
+  readParameter,
   trustLambdaAlone,
   useKey,
   useTable,
@@ -23,6 +28,7 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
   const environment: ScheduleEnvironment = {
     ...writerEnvironment(table, storage),
     ...ciphersOf(settings.edge),
+    ...settings.issuance.environment,
   };
   const handler = new sst.aws.Function("ScheduleHandler", {
     bundle: "dist/schedule",
@@ -42,12 +48,13 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
         "dynamodb:UpdateItem",
       ]),
       // `trust` as well: a delete under If-Match has to see the object.
-      ...keyObjects(storage, ["s3:GetObject"], ["keys", "trust", "backup"]),
+      ...keyObjects(storage, ["s3:GetObject"], ["keys", "trust", "private", "backup"]),
       ...keyObjects(storage, ["s3:PutObject"], ["keys", "backup"]),
-      ...keyObjects(storage, ["s3:DeleteObject"], ["keys", "trust"]),
+      ...keyObjects(storage, ["s3:DeleteObject"], ["keys", "trust", "private"]),
       ...listKeyObjects(storage),
       ...useKey(storage, storage.keys.arn, ["kms:Decrypt", "kms:GenerateDataKey"]),
       ...acmCertificates(["acm:DescribeCertificate", "acm:ExportCertificate"]),
+      ...orderFromCas(settings, { table, storage }),
     ]),
     transform: { role: trustLambdaAlone },
   });
@@ -61,6 +68,19 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
   }
   createAcmEvents(handler);
   return { handler };
+}
+
+/** Rights of orders at ACME CAs; none where no CA is set. */
+function orderFromCas({ issuance }: Settings, { table, storage }: ScheduleParts): readonly Permission[] {
+  const { directories, zones, parameters, key } = issuance;
+  if (Object.keys(directories).length === 0) return [];
+  return [
+    ...deleteIssuanceState(table),
+    ...keyObjects(storage, ["s3:GetObject"], ["acme"]),
+    ...keyObjects(storage, ["s3:PutObject"], ["private", "acme"]),
+    ...parameters.flatMap((name) => readParameter(parameterArn(name), key, "ssm:GetParameter")),
+    ...publishChallenges(zones),
+  ];
 }
 
 /** Rate expression of EventBridge Scheduler, in the largest unit that fits. */

@@ -39,6 +39,7 @@ describe("the settings of a deployment", () => {
       table: null,
       role: "primary",
       standbyRegion: null,
+      issuance: { environment: {}, directories: {}, zones: [], parameters: [], key: null },
       alarmEmail: null,
       consent: [],
     });

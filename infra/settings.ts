@@ -9,6 +9,7 @@ import {
   isConsentVariable,
   WrongSetting,
 } from "./deploy-variables.ts";
+import { type IssuanceSettings, readIssuance } from "./issuance-settings.ts";
 import { readSizes, type Sizes } from "./sizes.ts";
 import { WrongEnvironment } from "../core/environment.ts";
 import { type Config, parseConfig } from "../worker/config/config.ts";
@@ -77,6 +78,7 @@ export interface Settings {
   readonly role: DeploymentRole;
   /** Where copies of settings and keys are made; null = nowhere. */
   readonly standbyRegion: string | null;
+  readonly issuance: IssuanceSettings;
   readonly alarmEmail: string | null;
   /** Variables whose value this deployment may change. */
   readonly consent: readonly ConsentVariable[];
@@ -162,6 +164,11 @@ export function readSettings(stage: string, environment: Environment): Settings 
     apiDomain: hostName("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN")),
     table: tableName(given("POSTERN_TABLE")),
     ...roleOf(given),
+    issuance: readIssuance({
+      given,
+      key: matching("POSTERN_ISSUANCE_KMS_KEY", given("POSTERN_ISSUANCE_KMS_KEY"), KEY_ARN),
+      wrong: (name, reason) => new WrongSetting(name, reason),
+    }),
     alarmEmail: matching("POSTERN_ALARM_EMAIL", given("POSTERN_ALARM_EMAIL"), MAILBOX),
     consent: consent(given("POSTERN_CONSENT")),
   };

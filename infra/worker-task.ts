@@ -9,6 +9,7 @@ import {
   keyObjects,
   listKeyObjects,
   type Permission,
+  parameterArn,
   readParameter,
   useKey,
   useTable,
@@ -102,13 +103,6 @@ function deliveryOf({ delivery }: Settings, { mail }: Storage): $util.Input<stri
 export const secretsOf = ({ delivery }: Settings): Record<string, $util.Output<string>> =>
   delivery.kind === "parameter" ? { DELIVERY: parameterArn(delivery.name) } : {};
 
-function parameterArn(name: string): $util.Output<string> {
-  const region = aws.getRegionOutput().region;
-  const account = aws.getCallerIdentityOutput().accountId;
-  const partition = aws.getPartitionOutput().partition;
-  return $interpolate`arn:${partition}:ssm:${region}:${account}:parameter${name}`;
-}
-
 /** Settings that SST's task definition does not make. */
 export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
   taskDefinition: (args: aws.ecs.TaskDefinitionArgs): undefined => {
@@ -126,7 +120,7 @@ export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
     const { delivery } = settings;
     args.inlinePolicies =
       delivery.kind === "parameter"
-        ? [inlinePolicy(readParameter(parameterArn(delivery.name), delivery.key))]
+        ? [inlinePolicy(readParameter(parameterArn(delivery.name), delivery.key, "ssm:GetParameters"))]
         : [];
   },
 });

@@ -74,7 +74,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "adapters/smtp": ["ipaddr.js", "node:crypto", "node:dns", "node:net", "node:os", "node:tls"],
   functions: ["node:fs"],
   "functions/api": ["@hono/zod-openapi", "hono", "node:crypto", "node:timers/promises", "node:tls", "zod"],
-  "functions/schedule": ["node:timers/promises"],
+  "functions/schedule": ["node:timers/promises", "zod"],
   "worker/config": ["ipaddr.js", "node:net", "node:path", "node:tls", "zod"],
   "worker/event": [],
   "worker/telemetry": ["pino"],

@@ -84,7 +84,7 @@ const HOME_CHECKS: Readonly<Record<string, (stack: Stack) => void>> = {
       (name) => `arn:aws:s3:::${bucketName(stack, name)}`,
     );
     const below = (bucket: string | undefined): string[] =>
-      ["keys", "trust", "backup"].map((prefix) => `${bucket}/${prefix}/*`);
+      ["keys", "trust", "private", "acme", "backup"].map((prefix) => `${bucket}/${prefix}/*`);
     const through = (region: string, bucket: string | undefined) => ({
       StringEquals: { "kms:ViaService": [`s3.${region}.amazonaws.com`] },
       StringLike: { "kms:EncryptionContext:aws:s3:arn": [bucket, `${bucket}/*`] },

@@ -51,7 +51,7 @@ it("docs/deploy.md names only existing npm commands, files and variables of a de
   ).toEqual([]);
   expect(paths).not.toEqual([]);
 
-  const variables = [...text.matchAll(/POSTERN_[A-Z_]*[A-Z]/gu)].map(([name]) => name);
+  const variables = [...text.matchAll(/POSTERN_[A-Z0-9_]*[A-Z0-9]/gu)].map(([name]) => name);
   expect(variables.filter((name) => !Object.hasOwn(DEPLOY_VARIABLES, name))).toEqual([]);
 });
 

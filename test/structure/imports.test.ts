@@ -32,6 +32,7 @@ const HOUSE: Readonly<Record<string, string>> = {
   "adapters/openssl/door.ts": `import { port } from "../../core/store/port.ts";\nexport const door = port;`,
   "adapters/smtp/door.ts": `export const door = 1;`,
   "functions/api/api-config.ts": `export const schema = 1;`,
+  "functions/schedule/schedule-config.ts": `export const schema = 1;`,
   "functions/api/door.ts": `import { OpenAPIHono } from "@hono/zod-openapi";\nimport { port } from "../../core/store/port.ts";\nexport const door = [OpenAPIHono, port];`,
   "functions/api/door.test.ts": `import { it } from "vitest";\nimport { door } from "../../adapters/local/door.ts";\nit("x", () => door);`,
   ...Object.fromEntries(WORKER_FLOORS.map((floor) => [`worker/${floor}/door.ts`, `export const door = 1;`])),
@@ -101,6 +102,7 @@ const IN_INFRA: readonly (readonly [string, number])[] = [
   [`import { parseConfig } from "../worker/config/config.ts";\nexport const parsed = parseConfig;`, 0],
   [`import { METRICS } from "../worker/telemetry/metric-table.ts";\nexport const names = METRICS;`, 0],
   [`import { schema } from "../functions/api/api-config.ts";\nexport const parsed = schema;`, 0],
+  [`import { schema } from "../functions/schedule/schedule-config.ts";\nexport const parsed = schema;`, 0],
   [`import { schema } from "../adapters/aws/aws-config.ts";\nexport const parsed = schema;`, 0],
 ];
 

@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import { awsConfigSchema } from "../../../adapters/aws/aws-config.ts";
 import { parseOperatorDelivery } from "../../../core/delivery/route.ts";
 import { apiConfigSchema } from "../../../functions/api/api-config.ts";
+import { scheduleConfigSchema } from "../../../functions/schedule/schedule-config.ts";
 import { LOCAL_VARIABLES } from "../../../local/local-config.ts";
 import { parseConfig } from "../../../worker/config/config.ts";
 import { WORKER_VARIABLES } from "../../../worker/config/config-variables.ts";
@@ -48,8 +49,9 @@ export const ENVIRONMENT_CHECKS: Checks = {
   },
   "the schedule's function has the variables of its schema, and they are right": (stack) => {
     const environment = withoutSst(functionEnvironment(stack, "ScheduleHandler"));
-    expectKnown(environment, STORES);
-    expect(awsConfigSchema.parse(environment)).toMatchObject(ofStores(stack));
+    expectKnown(environment, [...STORES, ...Object.keys(scheduleConfigSchema.shape)]);
+    const config = awsConfigSchema.extend(scheduleConfigSchema.shape).parse(environment);
+    expect(config).toMatchObject(ofStores(stack));
   },
   "an edge has variables of its schema, and starts with them": (stack) => {
     const environment = withoutSst(edgeEnvironment(stack));
