@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { cachedInstall, installOnce } from "../cached-install.ts";
+import { cachedInstall, installOnce, type RunStep } from "../cached-install.ts";
 
 const MODULE = join(import.meta.dirname, "../../peers/pebble");
 const INSTALL = { what: "Pebble", pins: [join(MODULE, "go.mod"), join(MODULE, "go.sum")] };
@@ -18,8 +18,8 @@ const programsIn = (home: string): PebblePrograms => ({
   challengeServer: join(home, "bin/pebble-challtestsrv"),
 });
 
-/** The first release that fetches the toolchain that a module asks for (go.mod, `go 1.25.0`). */
-const OLDEST_GO = [1, 21] as const;
+/** What test/peers/pebble/go.mod asks for. */
+const NEEDED_GO = { major: 1, minor: 25, release: "1.25.0" } as const;
 
 /**
  * Built once for each pinned set of versions, outside of the repository; needs `go`, and the modules that
@@ -28,17 +28,10 @@ const OLDEST_GO = [1, 21] as const;
 export const installPebble = async (): Promise<PebblePrograms> =>
   programsIn(
     await installOnce(INSTALL, async (home, step) => {
-      await checkGo();
+      const go = await newEnoughGo(step);
       const output = `${join(home, "bin")}/`;
-      await step("go", [
-        "-C",
-        MODULE,
-        "build",
-        "-o",
-        output,
-        `${COMMANDS}/pebble`,
-        `${COMMANDS}/pebble-challtestsrv`,
-      ]);
+      const commands = [`${COMMANDS}/pebble`, `${COMMANDS}/pebble-challtestsrv`];
+      await step("env", ["-u", "GOROOT", go, "-C", MODULE, "build", "-o", output, ...commands]);
     }),
   );
 
@@ -48,14 +41,35 @@ export async function installedPebble(): Promise<PebblePrograms | undefined> {
   return isComplete ? programsIn(home) : undefined;
 }
 
-async function checkGo(): Promise<void> {
-  const needed = `Pebble needs Go ${OLDEST_GO.join(".")} or newer, which fetches the Go that Pebble asks for`;
-  const version = await promisify(execFile)("go", ["env", "GOVERSION"], { cwd: "/" }).then(
-    ({ stdout }) => stdout.trim(),
-    () => null,
+const run = promisify(execFile);
+
+/**
+ * The `go` on PATH, or, where that is older (Debian 12 has 1.19, which fetches none by itself), the one that
+ * Go's own module of toolchains brings, checked by Go like every module.
+ */
+async function newEnoughGo(step: RunStep): Promise<string> {
+  const { stdout } = await run("go", ["env", "GOVERSION", "GOOS", "GOARCH"], { cwd: "/" }).catch(
+    (cause: unknown) => {
+      throw new Error(
+        "Pebble is built by Go, and there is no go on PATH (Debian: apt-get install golang-go)",
+        {
+          cause,
+        },
+      );
+    },
   );
-  if (version === null) throw new Error(`${needed}; there is no go on PATH`);
+  const [version = "", os = "", architecture = ""] = stdout.trim().split("\n");
   const [major = 0, minor = 0] = /^go(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number) ?? [];
-  if (major < OLDEST_GO[0] || (major === OLDEST_GO[0] && minor < OLDEST_GO[1]))
-    throw new Error(`${needed}; here is ${version} (Debian 12 has 1.19: install a newer one from go.dev)`);
+  if (major > NEEDED_GO.major || (major === NEEDED_GO.major && minor >= NEEDED_GO.minor)) return "go";
+  const module = `golang.org/toolchain@v0.0.1-go${NEEDED_GO.release}.${os}-${architecture}`;
+  const downloaded = await run("go", ["mod", "download", "-json", module], {
+    cwd: "/",
+    timeout: DOWNLOAD_LIMIT_MS,
+  });
+  const { Dir: directory } = JSON.parse(downloaded.stdout) as { readonly Dir: string };
+  // Files of a module are not executable.
+  await step("chmod", ["-R", "u+x", join(directory, "bin"), join(directory, "pkg/tool")]);
+  return join(directory, "bin/go");
 }
+
+const DOWNLOAD_LIMIT_MS = 10 * 60_000;
