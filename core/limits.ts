@@ -22,6 +22,8 @@ export const CAPS = {
   selfSignedNames: 1_000,
   /** On one order at a CA, or in one signing request: as many as public CAs take. */
   orderedNames: 100,
+  /** Together: up to four signing requests lie in one record, and twice in its log entry of 400 KB. */
+  orderedNamesBytes: 8 * 1024,
   /** Quota of ACM, when raised. */
   acmNames: 100,
 } as const;

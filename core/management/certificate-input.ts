@@ -209,11 +209,13 @@ export const FIXED_FIELDS = ["id", "source", "names", "version"] as const;
 /** A shown certificate as a patch leaves it: only the label and the renewal's key are written. */
 export const certificateDocument = z.strictObject({
   label: labelInput,
-  renewal: z.strictObject({
-    key: z.enum(RENEWAL_KEYS).nullable().default(null),
-    by: ignoredInput,
-    keyKept: ignoredInput,
-  }),
+  renewal: z
+    .strictObject({
+      key: z.enum(RENEWAL_KEYS).nullable().default(null),
+      by: ignoredInput,
+      keyKept: ignoredInput,
+    })
+    .prefault({}),
   id: ignoredInput,
   source: ignoredInput,
   names: ignoredInput,

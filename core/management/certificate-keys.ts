@@ -4,7 +4,7 @@ import { timestamp } from "../clock.ts";
 import { RuleViolation } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import type { CertificateId } from "../name/ids.ts";
-import type { CertificateRecord } from "../record/certificate.ts";
+import type { CertificateRecord, PendingKey } from "../record/certificate.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { slotOf } from "../x509/key-type.ts";
 import { makeKeys } from "./certificate-material.ts";
@@ -49,13 +49,16 @@ export class CertificateKeys {
     });
   }
 
-  /** Deletes next keys whose switch was not requested. @throws as `makeNext` */
+  /**
+   * Deletes next keys whose switch was not requested. Those of a signing request go where a certificate is
+   * served without them: the operator brought another. @throws as `makeNext`
+   */
   async discardNext(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
     return this.#change(target, condition, (before) => {
-      const { pendingKeys = [], requests } = before;
-      const gone = new Set(
-        pendingKeys.filter(({ switchAt }) => switchAt === null).map(({ spkiPin }) => spkiPin),
-      );
+      const { pendingKeys = [], requests, material } = before;
+      const isServedWithout = requests !== undefined && material !== null;
+      const isFree = ({ switchAt }: PendingKey): boolean => switchAt === null || isServedWithout;
+      const gone = new Set(pendingKeys.filter(isFree).map(({ spkiPin }) => spkiPin));
       if (gone.size === 0) return before;
       const isLeft = ({ spkiPin }: { readonly spkiPin: string }): boolean => !gone.has(spkiPin);
       const left = pendingKeys.filter(isLeft);

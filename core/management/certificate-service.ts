@@ -104,8 +104,10 @@ export class CertificateService {
 
   /** A certificate whose keys wait for it: its signing requests go to a CA. */
   async #await(actor: Actor, input: AwaitedInput): Promise<CertificateView> {
-    if (input.source === "acme") checkOrder(this.#deps.acmeDirectories, input);
     const { label, source, names } = input;
+    if (Buffer.byteLength(names.join("")) > CAPS.orderedNamesBytes)
+      throw tooManyNames(`has names of over ${CAPS.orderedNamesBytes} bytes together`);
+    if (input.source === "acme") checkOrder(this.#deps.acmeDirectories, input);
     const id = this.#deps.ids.certificate();
     const plan = planFrom(input);
     const { keyTypes } = plan;

@@ -1,9 +1,14 @@
 /** Versions of one certificate as callers add them and go back to them. */
 
-import { RuleViolation, Unreadable } from "../errors.ts";
+import { InvalidInput, NotFound, RuleViolation, Unreadable } from "../errors.ts";
 import type { IssueCode } from "../issue-code.ts";
 import type { CertificateId } from "../name/ids.ts";
-import type { CertificateRecord, CertificateSource, VersionCause } from "../record/certificate.ts";
+import type {
+  CertificateRecord,
+  CertificateSource,
+  SigningRequest,
+  VersionCause,
+} from "../record/certificate.ts";
 import { isHeld, type KeyVault, materialName, materialPut } from "../store/key-vault.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { sha256Hex } from "../x509/certificate-fields.ts";
@@ -24,6 +29,7 @@ import { type CertificateView, versionViews, type VersionView } from "./certific
 import { checkLoads } from "./load-at-edge.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import { checkHostsCovered } from "./reference-rules.ts";
+import { planOf } from "./renewal.ts";
 import { pendingWithout } from "./self-signed-renewal.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import { isKept, withRetiredVersion, withVersion } from "./versions.ts";
@@ -53,6 +59,14 @@ export class CertificateVersions {
     const { keys } = await readMaterial(this.#deps.vault, record);
     const pem = keys.map(({ certificateChainPem }) => certificateChainPem).join("");
     return { pem, revision: record.revision };
+  }
+
+  /** The signing request of each key. @throws NotFound, also where there is none */
+  async requestsPem(target: RecordTarget): Promise<{ pem: string; revision: number }> {
+    const { requests = [], revision } = await this.#records.get(target);
+    if (requests.length === 0)
+      throw new NotFound("this certificate has no signing request: its source is not request");
+    return { pem: requests.map(({ csrPem }) => csrPem).join(""), revision };
   }
 
   /**
@@ -86,7 +100,7 @@ export class CertificateVersions {
       const nowMs = this.#deps.clock.now();
       const none = { label: null, names: served.names, keys: [], material: null };
       const record = before ?? newCertificate(target.actor, nowMs, { id, source, ...none });
-      const cause = causeOf(record, source, served);
+      const cause = causeOf(record, made);
       const version = withVersion(record, { ...served, material }, { nowMs, cause });
       return {
         id,
@@ -116,9 +130,33 @@ export class CertificateVersions {
       checkLoads(this.#deps.loadAtEdge, "/version", material);
       const { id } = before;
       await checkHostsCovered(this.#deps.store, "/version", { id, before: before.names, after: names });
-      return { id, before, after: { ...before, ...withRetiredVersion(before, to, { nowMs, names }) } };
+      const back = { ...before, ...withRetiredVersion(before, to, { nowMs, names }) };
+      const after = { ...back, requests: await this.#requestsOf(back, material), acme: acmeAfter(back) };
+      return { id, before, after };
     });
     return viewOf(this.#deps, written);
+  }
+
+  /** Signing requests of pending keys and of those in service: made again for a version that came back. */
+  async #requestsOf(
+    record: CertificateRecord,
+    { keys }: CertificateMaterial,
+  ): Promise<readonly SigningRequest[] | undefined> {
+    const { requests, material, pendingKeys = [] } = record;
+    if (requests === undefined) return undefined;
+    const needed = new Set([...record.keys, ...pendingKeys].map(({ spkiPin }) => spkiPin));
+    const here = requests.filter(({ spkiPin }) => needed.has(spkiPin));
+    if (material?.cause === "uploaded") return here;
+    const has = new Set(here.map(({ spkiPin }) => spkiPin));
+    const names = planOf(record)?.names ?? record.names;
+    const made = record.keys
+      .filter(({ spkiPin }) => !has.has(spkiPin))
+      .map(async ({ keyType, spkiPin }) => {
+        const privateKeyPem = keys.find((key) => key.keyType === keyType)?.privateKeyPem ?? "";
+        const { pem } = await this.#deps.createCsr({ names, privateKeyPem });
+        return { keyType, spkiPin, csrPem: pem };
+      });
+    return [...(await Promise.all(made)), ...here];
   }
 
   async #keysHere(record: CertificateRecord): Promise<readonly StoredPrivateKey[]> {
@@ -136,10 +174,15 @@ export class CertificateVersions {
       if (error instanceof Unreadable) return null;
       throw error;
     });
-    return material === null ? made : withOtherSlots({ keys: before.keys, material }, made);
+    if (material === null) return made;
+    const both = withOtherSlots({ keys: before.keys, material }, made);
+    if (both.names.length > 0) return both;
+    throw new RuleViolation([{ pointer: "/certificatePem", code: "no-names", message: NO_COMMON_NAME }]);
   }
 }
 
+const NO_COMMON_NAME =
+  'has no dNSName in common with the certificate of the other slot: send both, or otherSlot "remove"';
 const KEYS_DELETED = "its keys were deleted 30 days after it was retired";
 
 const refused = (code: IssueCode, message: string): RuleViolation =>
@@ -154,37 +197,52 @@ function checkBrought(record: CertificateRecord): void {
   throw new RuleViolation([{ pointer: "", code, message }]);
 }
 
-/** Dates and keys of stored material, as an upload of it would be judged now. @throws RuleViolation */
-function judgedAgain({ keys }: CertificateMaterial, nowMs: number): NewCertificate {
-  const certificatePem = keys.map(({ certificateChainPem }) => certificateChainPem).join("");
-  const privateKeyPem = keys.map((key) => key.privateKeyPem).join("");
+/**
+ * Stored material, judged now as an upload of each slot would be: the caps of an upload count for one slot.
+ * @throws RuleViolation
+ */
+function judgedAgain({ keys }: CertificateMaterial, nowMs: number): SlotContents {
   try {
-    return parsePemBundle({ certificatePem, privateKeyPem }, { nowMs });
+    return keys
+      .map(({ certificateChainPem, privateKeyPem }) =>
+        parsePemBundle({ certificatePem: certificateChainPem, privateKeyPem }, { nowMs }),
+      )
+      .reduce((first, second) => withOtherSlots(first, second));
   } catch (error) {
-    if (!(error instanceof RuleViolation)) throw error;
+    if (!(error instanceof RuleViolation) && !(error instanceof InvalidInput)) throw error;
     throw new RuleViolation(error.issues.map((issue) => ({ ...issue, pointer: "/version" })));
   }
 }
 
-/** A signing request stays one for as long as Postern's key is served. */
+/** The source stays `request` while one of its keys is served, or waits for its certificate. */
 function sourceAfter(
   before: CertificateRecord | null,
   input: MaterialInput,
   { keys }: Pick<SlotContents, "keys">,
 ): CertificateSource {
-  const ours = new Set(before?.requests?.map(({ spkiPin }) => spkiPin));
-  return keys.some(({ spkiPin }) => ours.has(spkiPin)) ? "request" : input.source;
+  if (before?.requests === undefined) return input.source;
+  const served = new Set(keys.map(({ spkiPin }) => spkiPin));
+  const waits = pendingWithout(before, served).pendingKeys !== undefined;
+  return waits || before.requests.some(({ spkiPin }) => served.has(spkiPin)) ? "request" : input.source;
 }
 
-function causeOf(
-  before: CertificateRecord,
-  source: CertificateSource,
-  { keys }: Pick<SlotContents, "keys">,
-): VersionCause {
-  if (source !== "request") return "uploaded";
-  if (before.material === null) return "issued";
-  const present = new Set(before.keys.map(({ spkiPin }) => spkiPin));
-  return keys.every(({ spkiPin }) => present.has(spkiPin)) ? "renewed" : "rotated";
+/** Judged by the keys that the upload brings, each in its slot. */
+function causeOf(before: CertificateRecord, { keys }: Pick<SlotContents, "keys">): VersionCause {
+  const made = new Set(before.requests?.map(({ spkiPin }) => spkiPin));
+  if (!keys.every(({ spkiPin }) => made.has(spkiPin))) return "uploaded";
+  const present = new Map(before.keys.map(({ keyType, spkiPin }) => [slotOf(keyType), spkiPin]));
+  const replaced = keys.map(({ keyType, spkiPin }) => {
+    const pin = present.get(slotOf(keyType));
+    return pin === undefined ? "issued" : pin === spkiPin ? "renewed" : "rotated";
+  });
+  return replaced.find((cause) => cause !== "renewed") ?? "renewed";
+}
+
+/** Orders for the keys of a version that came back; when to renew is judged by its own dates. */
+function acmeAfter({ acme, keys, pendingKeys = [] }: CertificateRecord): CertificateRecord["acme"] {
+  if (acme === undefined) return undefined;
+  const here = new Set([...keys, ...pendingKeys].map(({ spkiPin }) => spkiPin));
+  return { ...acme, renewsAt: null, orders: acme.orders.filter(({ spkiPin }) => here.has(spkiPin)) };
 }
 
 /** What Postern made for the certificate and still needs. */

@@ -67,6 +67,8 @@ export interface LoggedCertificate extends Omit<CertificateRecord, "keys" | Hidd
   readonly notBefore: string | null;
   readonly notAfter: string | null;
   readonly version: number | null;
+  readonly renewal: RenewalView;
+  readonly nextKeys: readonly NextKey[];
 }
 
 type HiddenField = "material" | "acm" | "acme" | "plan" | "retired" | "pendingKeys" | "requests" | "attempt";
@@ -117,14 +119,12 @@ export interface CertificateView extends LoggedCertificate {
   readonly state: CertificateState;
   /** Why it is `pending` or `failed`, or will not be renewed. */
   readonly reason?: string;
-  readonly renewal: RenewalView;
   /** null = Postern does not renew it, or there is nothing to renew yet. */
   readonly renewsAt: Timestamp | null;
   /** The same as `notAfter`. */
   readonly expiresAt: Timestamp | null;
   /** The last failure to issue or renew it, and the next attempt; null = the last attempt succeeded. */
   readonly lastError: FailedAttempt | null;
-  readonly nextKeys: readonly NextKey[];
   readonly timeline: readonly TimelineEntry[];
   /** For `request`: what a CA signs. */
   readonly requests?: readonly SigningRequest[];
@@ -170,6 +170,13 @@ export function loggedCertificate(record: CertificateRecord): LoggedCertificate 
     ...validity(record),
     keys: keys.map(shownKey),
     version: material?.version ?? null,
+    renewal: renewalView(record),
+    nextKeys: (record.pendingKeys ?? []).map(({ sha256: _sha256, ...key }) => ({
+      ...key,
+      slot: slotOf(key.keyType),
+      spkiSha256: spkiSha256Of(key.spkiPin),
+      tlsa: tlsaOf(key.spkiPin),
+    })),
     revision,
     createdAt,
     updatedAt,
@@ -187,16 +194,9 @@ export function certificateView(record: CertificateRecord, usedBy: UsedBy, nowMs
     ...logged,
     state,
     ...(reason === null ? {} : { reason }),
-    renewal: renewalView(record),
     renewsAt: renewsAt(record),
     expiresAt: logged.notAfter,
     lastError: record.attempt ?? null,
-    nextKeys: (record.pendingKeys ?? []).map(({ sha256: _sha256, ...key }) => ({
-      ...key,
-      slot: slotOf(key.keyType),
-      spkiSha256: spkiSha256Of(key.spkiPin),
-      tlsa: tlsaOf(key.spkiPin),
-    })),
     timeline: timelineOf(record, logged.notAfter),
     ...(record.requests === undefined ? {} : { requests: record.requests }),
     ...(record.acme === undefined ? {} : { acme: acmeView(record, record.acme) }),

@@ -80,12 +80,15 @@ function namesIn({ certificates, trustStores }: StoreContents, nowMs: number): R
   ]);
 }
 
+/** A rollback just before the end of the 30 days may commit while a clean-up just after it runs. */
+const ROLLBACK_ENDS_MS = 3600 * 1000;
+
 /** Material of the version in service and of those that a rollback may go back to, and pending keys. */
 function namesOf(
   { id, material, retired = [], pendingKeys = [] }: CertificateRecord,
   nowMs: number,
 ): readonly VaultName[] {
-  const kept = retired.filter((each) => isKept(each, nowMs));
+  const kept = retired.filter((each) => isKept(each, nowMs - ROLLBACK_ENDS_MS));
   const versions = [...(material === null ? [] : [material]), ...kept];
   return [
     ...versions.map(({ version }) => materialName(id, version)),

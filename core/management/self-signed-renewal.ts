@@ -1,6 +1,6 @@
 /** Renewal and rotation of self-signed certificates: a new certificate for the same key, or for a new one. */
 
-import type { CertificateRecord } from "../record/certificate.ts";
+import type { CertificateRecord, PendingKey } from "../record/certificate.ts";
 import { materialPut } from "../store/key-vault.ts";
 import { encodeMaterial, type StoredPrivateKey } from "../x509/serving-material.ts";
 import { readMaterial, readPendingKey } from "./certificate-material.ts";
@@ -16,7 +16,8 @@ export type SelfSigningDependencies = Pick<
 
 /**
  * The record with a new version: pending keys whose switch was requested take the place of the present ones,
- * which otherwise stay unless the plan wants new keys. The material is in the vault when this resolves.
+ * which otherwise stay unless the plan wants new keys: those made ahead, or else new ones. The material is in
+ * the vault when this resolves.
  *
  * @throws Unreadable when a key that is to stay is missing; Unavailable; RuleViolation
  */
@@ -49,7 +50,9 @@ async function keysToUse(
   record: CertificateRecord,
   keepsPresent: boolean,
 ): Promise<readonly StoredPrivateKey[]> {
-  const switched = (record.pendingKeys ?? []).filter(({ switchAt }) => switchAt !== null);
+  // A renewal with a new key takes the one that was announced, so that its TLSA record is published already.
+  const isDue = ({ switchAt }: PendingKey): boolean => switchAt !== null || !keepsPresent;
+  const switched = (record.pendingKeys ?? []).filter(isDue);
   const pending = await Promise.all(switched.map((key) => readPendingKey(vault, record.id, key)));
   if (!keepsPresent) return pending;
   const taken = new Set(pending.map(({ keyType }) => keyType));

@@ -39,9 +39,9 @@ export function withRetiredVersion(
   { keys, retiredAt: _at, retiredBy: _by, ...material }: RetiredVersion,
   { nowMs, names }: { readonly nowMs: number; readonly names: readonly string[] },
 ): Pick<CertificateRecord, "material" | "keys" | "names" | "retired"> {
-  const { retired = [] } = retiredAfter(before, { nowMs, retiredBy: "rolled-back" });
-  const others = retired.filter(({ version }) => version !== material.version);
-  return { material, keys, names, retired: others };
+  const others = (before.retired ?? []).filter(({ version }) => version !== material.version);
+  const retired = retiredAfter({ ...before, retired: others }, { nowMs, retiredBy: "rolled-back" });
+  return { material, keys, names, ...retired };
 }
 
 function retiredAfter(

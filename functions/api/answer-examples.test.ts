@@ -16,6 +16,7 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{64}\b/g, "a fingerprint"],
   [/sha256\/\/[A-Za-z0-9+/]{43}=/g, "a pin"],
   [/-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n/g, "a certificate"],
+  [/-----BEGIN CERTIFICATE REQUEST-----\n[^-]+-----END CERTIFICATE REQUEST-----\n/g, "a signing request"],
 ];
 const CALLERS: ReadonlySet<string> = new Set(["updatedBy", "actor"]);
 
@@ -78,6 +79,10 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
     "putCertificateMaterial",
     await uploadWithMore(api, `/v1/certificates/${certificate.id}/material`),
   );
+  const { json: request } = await api.expect(201, "POST", "/v1/certificates", {
+    body: { source: "request", names: ["mx1.example.org"] },
+  });
+  await ask("getCertificateRequests", `/v1/certificates/${request.id}/csr.pem`);
   await ask("listCertificateVersions", `/v1/certificates/${certificate.id}/versions`);
   return answers;
 }

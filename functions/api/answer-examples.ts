@@ -302,6 +302,19 @@ const domainList: z.input<typeof domainListResponse> = page(domain);
 const certificateList: z.input<typeof certificateListResponse> = page(certificate);
 const trustStoreList: z.input<typeof trustStoreListResponse> = page(trustStoreSummary);
 
+/** For mx1.example.org; its key was thrown away. */
+const SIGNING_REQUEST = [
+  "-----BEGIN CERTIFICATE REQUEST-----",
+  "MIIBAzCBqQIBADAaMRgwFgYDVQQDEw9teDEuZXhhbXBsZS5vcmcwWTATBgcqhkjO",
+  "PQIBBggqhkjOPQMBBwNCAAStLLk3rt0ClTYzAAPK7xbZ1SuaOcDp6YbA3xmNXJkP",
+  "9m/56JF4MorUaE0Gpfy0XLDqqZ8+A8dkw00IBILNzJ5SoC0wKwYJKoZIhvcNAQkO",
+  "MR4wHDAaBgNVHREEEzARgg9teDEuZXhhbXBsZS5vcmcwCgYIKoZIzj0EAwIDSQAw",
+  "RgIhALtu/xLnqUKMbUZWyCu3oLBM7I0NjebgKyDBitWQy0CKAiEA+6xGKxzZlQZn",
+  "WpbOmILL0Sz/DvbzyUutLBN+T3pI4CY=",
+  "-----END CERTIFICATE REQUEST-----",
+  "",
+].join("\n");
+
 /** By the id of the schema. */
 export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   Domain: domain,
@@ -323,5 +336,6 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, unknown>> = {
   getLiveness: { status: "live" },
   getReadiness: { status: "ready" },
   getCertificateChain: EXAMPLE_CA,
+  getCertificateRequests: SIGNING_REQUEST,
   putCertificateMaterial: uploadedMaterial,
 };

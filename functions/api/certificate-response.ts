@@ -67,6 +67,31 @@ const certificateFields = {
   notAfter: time.nullable().meta({ description: "null = not issued yet" }),
   keys: z.array(z.strictObject(shownKey)).readonly(),
   version: z.int().min(1).nullable(),
+  renewal: z.strictObject({
+    by: z.enum(RENEWED_BY),
+    key: z
+      .enum(RENEWAL_KEYS)
+      .nullable()
+      .meta({ description: "whether a renewal keeps the key; null = not for Postern to decide" }),
+    keyKept: z.boolean().nullable().meta({
+      description:
+        "whether TLSA records and pins of the key hold after the next renewal; null = the operator decides",
+    }),
+  }),
+  nextKeys: z
+    .array(
+      z.strictObject({
+        slot: z.enum(KEY_SLOTS),
+        keyType: z.enum(KEY_TYPES),
+        spkiPin: z.string(),
+        spkiSha256: fingerprint,
+        tlsa,
+        madeAt: time,
+        switchAt: time.nullable().meta({ description: "when the switch was requested; null = not yet" }),
+      }),
+    )
+    .readonly()
+    .meta({ description: "keys made ahead: publish their TLSA records and pins before the switch" }),
   ...written,
 };
 
@@ -78,17 +103,6 @@ export const certificateResponse = z
       .string()
       .optional()
       .meta({ description: "why it is pending or failed, or will not be renewed" }),
-    renewal: z.strictObject({
-      by: z.enum(RENEWED_BY),
-      key: z
-        .enum(RENEWAL_KEYS)
-        .nullable()
-        .meta({ description: "whether a renewal keeps the key; null = not for Postern to decide" }),
-      keyKept: z.boolean().nullable().meta({
-        description:
-          "whether TLSA records and pins of the key hold after the next renewal; null = the operator decides",
-      }),
-    }),
     renewsAt: time
       .nullable()
       .meta({ description: "when Postern renews it; null = it does not, or there is nothing to renew" }),
@@ -100,20 +114,6 @@ export const certificateResponse = z
         description:
           "the last failure to issue or renew it, and the next attempt; null = the last attempt succeeded",
       }),
-    nextKeys: z
-      .array(
-        z.strictObject({
-          slot: z.enum(KEY_SLOTS),
-          keyType: z.enum(KEY_TYPES),
-          spkiPin: z.string(),
-          spkiSha256: fingerprint,
-          tlsa,
-          madeAt: time,
-          switchAt: time.nullable().meta({ description: "when the switch was requested; null = not yet" }),
-        }),
-      )
-      .readonly()
-      .meta({ description: "keys made ahead: publish their TLSA records and pins before the switch" }),
     timeline: z
       .array(
         z.strictObject({

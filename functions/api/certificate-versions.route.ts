@@ -26,6 +26,8 @@ const common = { tags: ["certificates"], security };
 const PATH = "/v1/certificates/{id}";
 /** RFC 8555 section 9.1. */
 const CHAIN_TYPE = "application/pem-certificate-chain";
+/** No type is registered for PKCS #10 as PEM: RFC 5967 has it for DER. */
+const REQUEST_TYPE = "application/x-pem-file";
 
 const material = takesJson(materialInput);
 const putMaterial = createRoute({
@@ -57,6 +59,26 @@ const getChain = createRoute({
       description: "the chain of each key",
       headers: etag,
       content: { [CHAIN_TYPE]: { schema: z.string() } },
+    },
+    304: { description: "it is at a revision of If-None-Match", headers: etag },
+    ...problems(...READ_PROBLEMS),
+  },
+});
+
+const getRequests = createRoute({
+  ...common,
+  operationId: "getCertificateRequests",
+  method: "get",
+  path: `${PATH}/csr.pem`,
+  summary: "Read the signing requests",
+  description:
+    "The signing request (PKCS #10) of each key as PEM, for a CA; 404 where the source is not request.",
+  request: { params: idParameter, headers: conditionHeaders },
+  responses: {
+    200: {
+      description: "the signing request of each key",
+      headers: etag,
+      content: { [REQUEST_TYPE]: { schema: z.string() } },
     },
     304: { description: "it is at a revision of If-None-Match", headers: etag },
     ...problems(...READ_PROBLEMS),
@@ -161,6 +183,12 @@ export function routeCertificateVersions(
       id: c.req.valid("param").id,
     });
     return c.body(pem, 200, { ...etagOf({ revision }), "Content-Type": CHAIN_TYPE });
+  });
+
+  app.openapi(getRequests, async (c) => {
+    const target = { actor: c.get("actor"), id: c.req.valid("param").id };
+    const { pem, revision } = await (await versions()).requestsPem(target);
+    return c.body(pem, 200, { ...etagOf({ revision }), "Content-Type": REQUEST_TYPE });
   });
 
   app.openapi(putMaterial, async (c) => {
