@@ -34,6 +34,9 @@ describe("a start with a wrong environment", () => {
     ["LIMITS", '{"maxEverything":1}'],
     ["LOG_LEVEL", "loud"],
     ["SETTINGS_POLL_INTERVAL_MS", "1"],
+    ["ACME_DIRECTORIES", '{"ca":{"url":"http://ca.example/"}}'],
+    ["ACME_DIRECTORIES", '{"ca":{"url":"https://ca.example/","caFile":"/no/such/file.pem"}}'],
+    ["ACME_EAB_HMAC_KEYS", '{"ca":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'],
   ])("ends with 78 and says that %s=%s is wrong", async (name, value) => {
     const postern = new PosternProcess(dataDir, { [name]: value });
     expect(await postern.ended).toEqual({ code: 78, signal: null });

@@ -8,7 +8,7 @@ import {
   type ShutdownEvent,
   type ShutdownStep,
 } from "./shutdown.ts";
-import { StartFailure } from "./start-failure.ts";
+import { startFailureOf } from "./start-failure.ts";
 
 /** Services for a process that starts. */
 export interface Starting {
@@ -82,9 +82,10 @@ export async function runProcess({
     });
   } catch (error) {
     log("start-failed", { error });
-    onFailure(error instanceof StartFailure ? error.message : "an error that no code expected; see the log");
+    const failure = startFailureOf(error);
+    onFailure(failure?.message ?? "an error that no code expected; see the log");
     for (const step of endings.toReversed()) await step.run(AT_ONCE).catch(() => undefined);
-    exit(error instanceof StartFailure ? error.exitCode : EXIT_ERROR);
+    exit(failure?.exitCode ?? EXIT_ERROR);
   }
 }
 

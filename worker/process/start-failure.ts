@@ -1,6 +1,6 @@
 /** Failures of a start, each by the variable to change. */
 
-import { EXIT_WRONG_ENVIRONMENT } from "../../core/environment.ts";
+import { EXIT_WRONG_ENVIRONMENT, WrongEnvironment } from "../../core/environment.ts";
 
 /** An address is taken or not ours, or DATA_DIR is in use: right in itself, wrong at this moment. */
 export const EXIT_NOT_NOW = 1;
@@ -20,6 +20,18 @@ export class StartFailure extends Error {
     super(`${variable}: ${reason}`, { cause: options.cause });
     this.exitCode = options.exitCode ?? EXIT_WRONG_ENVIRONMENT;
   }
+}
+
+/**
+ * What a person can mend of an error that ended a start; null = an error that no code expected. A variable
+ * may be found wrong late: a file that it names cannot be read.
+ */
+export function startFailureOf(
+  error: unknown,
+): { readonly message: string; readonly exitCode: number } | null {
+  if (error instanceof StartFailure) return error;
+  if (!(error instanceof WrongEnvironment)) return null;
+  return { message: error.message, exitCode: EXIT_WRONG_ENVIRONMENT };
 }
 
 /** Address to bind a socket to, and the variables that it comes from. */
