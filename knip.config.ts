@@ -12,12 +12,6 @@ const config: KnipConfig = {
     "local/{main,try}.ts!",
     "worker/main.ts!",
     "functions/*/lambda.ts!",
-    // Until the ACME client and the engine of issuance use it.
-    "core/management/acme-ca.ts!",
-    "adapters/acme/acme-cas.ts!",
-    "core/management/challenge-{records,variables}.ts!",
-    "adapters/acme/{dns-webhook,txt-lookup}.ts!",
-    "adapters/aws/issuance-services.ts!",
     "sst.config.ts!",
     "scripts/bundles.ts!",
     "scripts/!(bundles).ts",

@@ -9,7 +9,7 @@ import {
 import { cutText } from "../../core/plain-text.ts";
 
 /** Header of each request: `t=<seconds since the epoch>,v1=<hex HMAC-SHA256 of "<t>.<body>">`. */
-export const SIGNATURE_HEADER = "Postern-Signature";
+const SIGNATURE_HEADER = "Postern-Signature";
 /** Of the record: a renewal publishes other values, and old ones must not stay in caches. */
 const TTL_SECONDS = 60;
 /** Publishing at a DNS provider takes seconds to a minute. */
@@ -82,7 +82,7 @@ async function send(options: DnsWebhookOptions, name: string, request: WebhookRe
   throw new Unavailable(`the DNS webhook answers ${status}`);
 }
 
-export function signature(secret: string, seconds: number, body: string): string {
+function signature(secret: string, seconds: number, body: string): string {
   const hmac = createHmac("sha256", secret).update(`${seconds}.${body}`).digest("hex");
   return `t=${seconds},v1=${hmac}`;
 }

@@ -4,8 +4,11 @@ import { openAwsStores, openCertificateIssuer } from "../../adapters/aws/aws-sto
 import { createS3Client } from "../../adapters/aws/s3-client.ts";
 import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
+import { openParameters, openRoute53Records } from "../../adapters/aws/issuance-services.ts";
+import { createAcmeCas, eabKeysIn } from "../../adapters/acme/acme-cas.ts";
+import { createDnsWebhook } from "../../adapters/acme/dns-webhook.ts";
 import { createTxtLookup } from "../../adapters/acme/txt-lookup.ts";
-import { firstOf } from "../../core/management/challenge-records.ts";
+import { type ChallengeRecords, firstOf } from "../../core/management/challenge-records.ts";
 import { CertificateIssuance } from "../../core/management/issuance.ts";
 import { AcmCertificates } from "../../core/management/acm-certificates.ts";
 import { readEnvironment } from "../../core/environment.ts";
@@ -14,13 +17,15 @@ import { createLambdaLog } from "../lambda-log.ts";
 import { apiConfigSchema } from "../api/api-config.ts";
 import { configOrExit } from "../lambda-start.ts";
 import { readScheduleEvent } from "./schedule-event.ts";
+import { scheduleConfigSchema } from "./schedule-config.ts";
 import { runTask } from "./sweeps.ts";
 
 /** What happens without a request, as a Lambda function: where its adapters are chosen. */
 
 const schema = awsConfigSchema
   .omit({ STORE: true })
-  .extend(apiConfigSchema.pick({ TLS_CIPHERS: true }).shape);
+  .extend(apiConfigSchema.pick({ TLS_CIPHERS: true }).shape)
+  .extend(scheduleConfigSchema.shape);
 const config = configOrExit(() => readEnvironment(schema, process.env));
 
 /** A backup of some ten megabytes; the function has five minutes. */
@@ -52,6 +57,19 @@ const common = {
     storesOffers: false,
   },
 };
+const readParameter = openParameters();
+async function readWebhookSecret(): Promise<string | null> {
+  const name = config.DNS_WEBHOOK_SECRET_PARAMETER;
+  // An editor may have left a line end.
+  return name === undefined ? null : ((await readParameter(name))?.trim() ?? null);
+}
+/** The webhook is for the names that no zone holds. */
+const publishers: readonly ChallengeRecords[] = [
+  openRoute53Records(config.ROUTE53_ZONES ?? []),
+  ...(config.DNS_WEBHOOK_URL === undefined
+    ? []
+    : [createDnsWebhook({ url: config.DNS_WEBHOOK_URL, readSecret: readWebhookSecret, clock: { now } })]),
+];
 const acm = new AcmCertificates({ ...common, issuer: openCertificateIssuer() });
 const issuance = new CertificateIssuance({
   ...common,
@@ -59,9 +77,14 @@ const issuance = new CertificateIssuance({
   makeSelfSigned: async (request, context) =>
     (await import("../../core/x509/self-signed.ts")).createSelfSigned(request, context),
   createCsr: async (request) => (await import("../../core/x509/certificate-request.ts")).createCsr(request),
-  cas: { names: [], ca: () => null },
-  records: firstOf([]),
-  readTxt: createTxtLookup({ servers: null }),
+  cas: createAcmeCas({
+    directories: config.ACME_DIRECTORIES ?? [],
+    readEabKey: eabKeysIn({ read: readParameter }, config.ACME_EAB_PARAMETERS ?? {}),
+    clock: { now },
+    release: null,
+  }),
+  records: firstOf(publishers),
+  readTxt: createTxtLookup({ servers: config.DNS_RESOLVERS ?? null }),
 });
 
 export const handler = (event: unknown): Promise<void> =>

@@ -15,24 +15,22 @@ const parameterVariable = z
   .regex(PARAMETER, "must be the name of a parameter with its slash: /name");
 
 /** Form of `ACME_EAB_PARAMETERS`: `<directory>=/<parameter>`, by comma. */
-const eabParametersVariable = z
-  .string()
-  .transform((text, context): Readonly<Record<string, string>> => {
-    const entries = text.split(",").map((entry) => entry.trim().split("="));
-    const isRight =
-      entries.length <= MAX_PARAMETERS &&
-      entries.every(
-        ([name = "", parameter = "", ...more]) =>
-          /^[a-z0-9-]{1,32}$/.test(name) && PARAMETER.test(parameter) && more.length === 0,
-      ) &&
-      new Set(entries.map(([name]) => name)).size === entries.length;
-    if (isRight) return Object.fromEntries(entries.map(([name = "", parameter = ""]) => [name, parameter]));
-    context.addIssue({
-      code: "custom",
-      message: `must be <directory>=/<parameter>, by comma, each directory once, at most ${MAX_PARAMETERS}`,
-    });
-    return z.NEVER;
+const eabParametersVariable = z.string().transform((text, context): Readonly<Record<string, string>> => {
+  const entries = text.split(",").map((entry) => entry.trim().split("="));
+  const isRight =
+    entries.length <= MAX_PARAMETERS &&
+    entries.every(
+      ([name = "", parameter = "", ...more]) =>
+        /^[a-z0-9-]{1,32}$/.test(name) && PARAMETER.test(parameter) && more.length === 0,
+    ) &&
+    new Set(entries.map(([name]) => name)).size === entries.length;
+  if (isRight) return Object.fromEntries(entries.map(([name = "", parameter = ""]) => [name, parameter]));
+  context.addIssue({
+    code: "custom",
+    message: `must be <directory>=/<parameter>, by comma, each directory once, at most ${MAX_PARAMETERS}`,
   });
+  return z.NEVER;
+});
 
 /** Variables of issuance on AWS, beside those of the adapters and the SDK. infra/ parses by it too. */
 export const scheduleConfigSchema = z.object({
