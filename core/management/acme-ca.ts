@@ -90,8 +90,8 @@ export interface AcmeRenewalInfo {
  * nonces, so any process may take the next step of an order.
  *
  * Every implementation passes test/contract/acme-ca.contract.ts. Every method throws Unavailable when the CA
- * does not answer in time, answers with a server error, or with something that is not ACME; and AcmeProblem
- * when it refuses. Texts of the CA are cut and hold no control characters.
+ * does not answer in time, or answers with something that is not ACME; and AcmeProblem
+ * when it refuses, also with `serverInternal`. Texts of the CA are cut and hold no control characters.
  */
 export interface AcmeCa {
   directory(): Promise<AcmeDirectory>;
@@ -104,17 +104,24 @@ export interface AcmeCa {
   account(privateKeyPem: string): Promise<string>;
   /** @throws AcmeProblem (`accountDoesNotExist`) when the CA does not know the account, as all below. */
   newOrder(account: AcmeAccount, order: AcmeOrderRequest): Promise<AcmeOrderState>;
-  /** @throws NotFound when the CA does not know the order. */
+  /**
+   * @throws NotFound when the CA does not know the order. @throws AcmeProblem (`unauthorized`) when it is
+   *   another account's; some CAs answer NotFound to that too.
+   */
   order(account: AcmeAccount, url: string): Promise<AcmeOrderState>;
   /** @throws NotFound when the CA does not know the authorization. */
   authorization(account: AcmeAccount, url: string): Promise<AcmeAuthorization>;
-  /** Asks the CA to validate a challenge; again is not an error while it is pending. @throws NotFound */
+  /**
+   * Asks the CA to validate a challenge. Again while it is being validated is not an error; once its
+   * authorization is valid or invalid, CAs refuse (AcmeProblem, most with `malformed`). @throws NotFound
+   */
   accept(account: AcmeAccount, challengeUrl: string): Promise<void>;
   /**
    * Asks for the certificate of an order that is `ready`.
    *
    * @throws NotFound when the CA does not know the order.
-   * @throws AcmeProblem (`orderNotReady`) when it is not ready, or was finalized before; (`badCSR`).
+   * @throws AcmeProblem (`orderNotReady`) when it is not ready, or was finalized before; (`badCSR`, or
+   *   another type at some CAs) when the CSR does not fit.
    */
   finalize(account: AcmeAccount, order: AcmeOrderState, csrDer: Uint8Array): Promise<AcmeOrderState>;
   /**
