@@ -45,6 +45,7 @@ function openService(table: string): { readonly service: DomainService; readonly
     operatorHosts: new Set(),
     makeSelfSigned: () => Promise.reject(new TypeError("no certificates here")),
     createCsr: () => Promise.reject(new TypeError("no certificates here")),
+    readPkcs12: () => Promise.reject(new TypeError("no certificates here")),
     acmeDirectories: [],
     issuanceRequested: () => undefined,
     loadAtEdge: () => null,

@@ -72,6 +72,7 @@ export const ISSUE_CODES = {
   "damaged-pem": "a PEM block is damaged",
   "wrong-kind": "a PEM block of another kind than is needed",
   "unreadable-certificate": "a certificate that OpenSSL cannot read",
+  "unreadable-file": "a file that is not PKCS #12, or damaged",
   "unreadable-key": "a private key that OpenSSL cannot read",
   "unreadable-crl": "a CRL that OpenSSL cannot read",
   "passphrase-required": "the private key is encrypted",

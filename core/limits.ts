@@ -9,6 +9,8 @@ export const CAPS = {
   trustStoreIds: 10,
   certificatePemBytes: 64 * 1024,
   certificatesInPem: 10,
+  /** Of the file; base64 in the request. A key of 4096 bits and ten certificates need some 20 KB. */
+  pkcs12Bytes: 128 * 1024,
   trustStoreBytes: 256 * 1024,
   trustStoreCertificates: 200,
   crlBytes: 512 * 1024,

@@ -39,7 +39,15 @@ export const WORKER_FLOORS: readonly string[] = [
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   core: ["zod"],
   "core/name": ["ipaddr.js", "node:url"],
-  "core/x509": ["@peculiar/x509", "node:crypto", "node:util", "reflect-metadata", "zod"],
+  "core/x509": [
+    "@peculiar/x509",
+    "asn1js",
+    "node-forge",
+    "node:crypto",
+    "node:util",
+    "reflect-metadata",
+    "zod",
+  ],
   "core/record": [],
   "core/store": ["zod"],
   "core/snapshot": [],

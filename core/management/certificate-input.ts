@@ -152,6 +152,22 @@ const uploaded = z
     examples: [{ source: "pem", certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
   });
 
+const pkcs12Fields = {
+  pkcs12: z.string().min(1).meta({
+    description: "a .p12 or .pfx file in base64 (RFC 4648 section 4): key, leaf and chain",
+    writeOnly: true,
+  }),
+  passphrase: z.string().optional().meta({ writeOnly: true }),
+};
+
+const uploadedPkcs12 = z
+  .strictObject({ source: z.literal("pkcs12"), ...pkcs12Fields, label: labelInput })
+  .meta({
+    id: "Pkcs12CertificateInput",
+    description: "a certificate of a CA, with its key, as Windows, Java and OpenSSL export it",
+    examples: [{ source: "pkcs12", pkcs12: "MIIKHwIBAzCC…", passphrase: "…" }],
+  });
+
 /** What ACM takes: names as octets of ASCII, the first of which becomes the subject's common name. */
 const ACM_FIRST_NAME_OCTETS = 64;
 
@@ -178,7 +194,7 @@ const acm = z
 export type AcmInput = z.output<typeof acm>;
 
 export const certificateInput = z
-  .discriminatedUnion("source", [selfSigned, uploaded, request, acme, acm])
+  .discriminatedUnion("source", [selfSigned, uploaded, uploadedPkcs12, request, acme, acm])
   .meta({
     id: "CertificateInput",
     description: "where the certificate comes from",
@@ -186,21 +202,37 @@ export const certificateInput = z
   });
 export type CertificateInput = z.output<typeof certificateInput>;
 
+const otherSlot = z.enum(["keep", "remove"]).default("keep").meta({
+  description: "of a certificate with an ECDSA and an RSA key: what becomes of the one that is not sent",
+});
+
 /** New material of a certificate; without a key, the one that is here already is used again. */
-export const materialInput = z
+const pemMaterial = z
   .strictObject({
-    source: z.literal("pem").default("pem"),
+    source: z.literal("pem").optional().meta({ description: "the default" }),
     ...pemFields,
     privateKeyPem: pem.optional().meta({ writeOnly: true }),
-    otherSlot: z.enum(["keep", "remove"]).default("keep").meta({
-      description: "of a certificate with an ECDSA and an RSA key: what becomes of the one that is not sent",
-    }),
+    otherSlot,
   })
   .meta({
-    id: "CertificateMaterialInput",
-    description: "the next version of a certificate",
+    id: "PemMaterialInput",
+    description: "the next version of a certificate in PEM",
     examples: [{ certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
   });
+export type PemMaterialInput = z.output<typeof pemMaterial>;
+
+const pkcs12Material = z.strictObject({ source: z.literal("pkcs12"), ...pkcs12Fields, otherSlot }).meta({
+  id: "Pkcs12MaterialInput",
+  description: "the next version of a certificate in PKCS #12",
+  examples: [{ source: "pkcs12", pkcs12: "MIIKHwIBAzCC…", passphrase: "…" }],
+});
+export type Pkcs12MaterialInput = z.output<typeof pkcs12Material>;
+
+export const materialInput = z.discriminatedUnion("source", [pemMaterial, pkcs12Material]).meta({
+  id: "CertificateMaterialInput",
+  description: "the next version of a certificate",
+  examples: [{ certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
+});
 export type MaterialInput = z.output<typeof materialInput>;
 
 /** Fields of a shown certificate that are as they are; a patch may repeat them. */

@@ -2,29 +2,35 @@
 
 import type { NewCertificate, StoredPrivateKey } from "../x509/serving-material.ts";
 import { bringsKey, parsePemBundle } from "../x509/pem-bundle.ts";
-import type { MaterialInput } from "./certificate-input.ts";
+import type { PemMaterialInput, Pkcs12MaterialInput } from "./certificate-input.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 
-type UploadInput = Omit<MaterialInput, "otherSlot">;
+type UploadInput = PemUpload | Pkcs12UploadInput;
+type PemUpload = Omit<PemMaterialInput, "otherSlot">;
+type Pkcs12UploadInput = Omit<Pkcs12MaterialInput, "otherSlot">;
 
 /** The field that holds the leaf: where an issue of the certificate as a whole points. */
-export const leafPointer = (_input: UploadInput): string => "/certificatePem";
+export const leafPointer = ({ source }: Pick<UploadInput, "source">): string =>
+  source === "pkcs12" ? "/pkcs12" : "/certificatePem";
 
 /**
  * @param existingKeys keys of the certificate, for an upload without one; not asked for otherwise.
- * @throws InvalidInput, RuleViolation, TooLarge: see `parsePemBundle`; as `existingKeys`
+ * @throws InvalidInput, RuleViolation, TooLarge: see `parsePemBundle`, `parsePkcs12`; as `existingKeys`
  */
 export async function parseUpload(
-  { clock, loadAtEdge }: Pick<ServiceDependencies, "clock" | "loadAtEdge">,
+  { clock, loadAtEdge, readPkcs12 }: Pick<ServiceDependencies, "clock" | "loadAtEdge" | "readPkcs12">,
   input: UploadInput,
   existingKeys?: () => Promise<readonly StoredPrivateKey[]>,
 ): Promise<NewCertificate> {
-  const isNeeded = existingKeys !== undefined && !bringsKey(input);
-  const made = parsePemBundle(input, {
-    nowMs: clock.now(),
-    existingKeys: isNeeded ? await existingKeys() : undefined,
-  });
+  const nowMs = clock.now();
+  const made =
+    input.source === "pkcs12"
+      ? await readPkcs12(input, { nowMs })
+      : parsePemBundle(input, {
+          nowMs,
+          existingKeys: existingKeys === undefined || bringsKey(input) ? undefined : await existingKeys(),
+        });
   checkLoads(loadAtEdge, leafPointer(input), made.material);
   return made;
 }

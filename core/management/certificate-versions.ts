@@ -220,10 +220,11 @@ function sourceAfter(
   input: MaterialInput,
   { keys }: Pick<SlotContents, "keys">,
 ): CertificateSource {
-  if (before?.requests === undefined) return input.source;
+  const { source = "pem" } = input;
+  if (before?.requests === undefined) return source;
   const served = new Set(keys.map(({ spkiPin }) => spkiPin));
   const waits = pendingWithout(before, served).pendingKeys !== undefined;
-  return waits || before.requests.some(({ spkiPin }) => served.has(spkiPin)) ? "request" : input.source;
+  return waits || before.requests.some(({ spkiPin }) => served.has(spkiPin)) ? "request" : source;
 }
 
 /** Judged by the keys that the upload brings, each in its slot. */

@@ -3,6 +3,7 @@ import type { LoadAtEdge } from "./load-at-edge.ts";
 import type { KeyVault } from "../store/key-vault.ts";
 import type { CertificateIssuer } from "./certificate-issuer.ts";
 import type { CreateCsr, MakeSelfSigned } from "../x509/self-signed-request.ts";
+import type { ReadPkcs12 } from "../x509/pkcs12.ts";
 import type { Clock } from "../clock.ts";
 import type { EdgeReports } from "../edge-report/edge-reports.ts";
 import type { Store } from "../store/store.ts";
@@ -19,6 +20,7 @@ export interface ServiceDependencies {
   readonly operatorHosts: ReadonlySet<string>;
   readonly makeSelfSigned: MakeSelfSigned;
   readonly createCsr: CreateCsr;
+  readonly readPkcs12: ReadPkcs12;
   /** Names in ACME_DIRECTORIES, in its order; empty = no certificate can be ordered there. */
   readonly acmeDirectories: readonly string[];
   /** Called when an order is due at once; on AWS the schedule finds it within its interval. */

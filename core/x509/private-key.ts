@@ -44,7 +44,7 @@ export function readPrivateKeys(placed: readonly PlacedKey[], unlocking: Passphr
   if (costly !== undefined) return { keys: [], issues: [{ pointer: costly.pointer, ...COSTLY_ENCRYPTION }] };
   const read = distinct.map((key) => {
     const result = readKey(key.block, unlocking);
-    return isKey(result) ? checked(result, key.pointer) : { pointer: key.pointer, ...result };
+    return isKey(result) ? checkedKey(result, key.pointer) : { pointer: key.pointer, ...result };
   });
   const keys = read.filter(isKey);
   const once = keys.filter((key, at) => !keys.slice(0, at).some((before) => before.equals(key)));
@@ -80,7 +80,7 @@ function readKey(block: PemBlock, { passphrase, passphrasePointer }: Passphrase)
 }
 
 /** A key is kept as it came, so its curve must have a name too. */
-function checked(read: KeyObject, pointer: string): KeyObject | Issue {
+export function checkedKey(read: KeyObject, pointer: string): KeyObject | Issue {
   if (read.asymmetricKeyType !== "ec") return read;
   const publicKey = createPublicKey(read);
   const problem = chainKeyProblem(publicKey, publicKey.export({ type: "spki", format: "der" }));

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
 import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
+import type { ReadPkcs12 } from "../../core/x509/pkcs12.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import { InvalidInput } from "../../core/errors.ts";
@@ -31,6 +32,7 @@ type Defaulted =
   | "retry"
   | "makeSelfSigned"
   | "createCsr"
+  | "readPkcs12"
   | "issuer"
   | "acmeDirectories"
   | "issuanceRequested";
@@ -60,6 +62,11 @@ export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
 const makeSelfSigned: MakeSelfSigned = async (request, context) => {
   const { createSelfSigned } = await import("../../core/x509/self-signed.ts");
   return createSelfSigned(request, context);
+};
+
+const readPkcs12: ReadPkcs12 = async (upload, context) => {
+  const library = await import("../../core/x509/pkcs12.ts");
+  return library.parsePkcs12(upload, { ...context, pause: setImmediate });
 };
 
 const createCsr: CreateCsr = async (request) => {
@@ -122,6 +129,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     ...deps,
     makeSelfSigned,
     createCsr,
+    readPkcs12,
     issuer: deps.issuer ?? null,
     acmeDirectories: deps.acmeDirectories ?? [],
     issuanceRequested: deps.issuanceRequested ?? (() => undefined),

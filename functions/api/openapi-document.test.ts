@@ -120,6 +120,7 @@ describe("the OpenAPI document", () => {
     expect(Object.keys(CertificateInput.discriminator.mapping)).toEqual([
       "self-signed",
       "pem",
+      "pkcs12",
       "request",
       "acme",
       "acm",

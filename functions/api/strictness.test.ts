@@ -291,7 +291,7 @@ describe("mistakes", () => {
       "another kind",
       certificateInput,
       { source: "x" },
-      'must be one of "self-signed", "pem", "request", "acme", "acm"',
+      'must be one of "self-signed", "pem", "pkcs12", "request", "acme", "acm"',
     ],
     ["an unknown member", domainInput, { x: 1 }, '"x" is not a known field'],
   ])("have our words: %s", (_, schema, document, message) => {

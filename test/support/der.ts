@@ -64,3 +64,37 @@ export function pem(label: string, der: Uint8Array): string {
       .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
+
+/**
+ * DER as BER with indefinite lengths (X.690 section 8.1.3.6), and OCTET STRINGs in two pieces: what some
+ * programs write.
+ */
+export function indefinite(der: Uint8Array): Buffer {
+  const [tag = 0, first = 0] = der;
+  const countOctets = first < 0x80 ? 0 : first & 0x7f;
+  const start = 2 + countOctets;
+  const length = countOctets === 0 ? first : Buffer.from(der.subarray(2, start)).readUIntBE(0, countOctets);
+  const content = der.subarray(start, start + length);
+  const end = Buffer.from([0, 0]);
+  // In PKCS #12 the only primitive [0] is encryptedContent, an OCTET STRING by an implicit tag.
+  if ((tag === 0x04 || tag === 0x80) && content.length > 1) {
+    const half = content.length >> 1;
+    const pieces = [content.subarray(0, half), content.subarray(half)].map((piece) => octetString(piece));
+    return Buffer.concat([Buffer.from([tag | 0x20, 0x80]), ...pieces, end]);
+  }
+  if ((tag & 0x20) === 0) return Buffer.from(der.subarray(0, start + length));
+  const items: Buffer[] = [];
+  for (let at = 0; at < content.length; ) {
+    const item = content.subarray(at);
+    items.push(indefinite(item));
+    at += encodedLength(item);
+  }
+  return Buffer.concat([Buffer.from([tag, 0x80]), ...items, end]);
+}
+
+function encodedLength(der: Uint8Array): number {
+  const first = der[1] ?? 0;
+  if (first < 0x80) return 2 + first;
+  const octets = first & 0x7f;
+  return 2 + octets + Buffer.from(der.subarray(2, 2 + octets)).readUIntBE(0, octets);
+}

@@ -13,6 +13,7 @@ export const PACKAGE_OF = {
   sslscan: "sslscan",
   testssl: "testssl.sh",
   exim4: "exim4-daemon-light",
+  keytool: "default-jdk-headless",
 } as const;
 
 type DebianPeer = keyof typeof PACKAGE_OF;
