@@ -12,6 +12,7 @@ import {
   type AcmeAccount,
   type AcmeAuthorization,
   type AcmeCa,
+  type AcmeOrderRequest,
   AcmeProblem,
   type AcmeOrderState,
   renewalId,
@@ -83,13 +84,16 @@ export class AcmeIssuer {
     }));
   }
 
-  /** RFC 9773 section 5: an order that was lost may have replaced the certificate already. */
-  async #newOrder(account: AcmeAccount, request: Parameters<AcmeCa["newOrder"]>[1]): Promise<AcmeOrderState> {
+  /**
+   * What an order replaces is advice (RFC 9773 section 5): an order that was lost may have replaced it
+   * already, and the CA may have forgotten it.
+   */
+  async #newOrder(account: AcmeAccount, request: AcmeOrderRequest): Promise<AcmeOrderState> {
     try {
       return await this.#ca.newOrder(account, request);
     } catch (error) {
-      const isTaken = error instanceof AcmeProblem && error.type === "alreadyReplaced";
-      if (!isTaken || request.replaces === null) throw error;
+      const isOfReplaced = error instanceof AcmeProblem && OF_REPLACED.has(error.type);
+      if (!isOfReplaced || request.replaces === null) throw error;
       return this.#ca.newOrder(account, { ...request, replaces: null });
     }
   }
@@ -249,6 +253,9 @@ export class AcmeIssuer {
     return { ...written, acme: written.acme ?? record.acme };
   }
 }
+
+/** Refusals that may be of the certificate that an order replaces. */
+const OF_REPLACED: ReadonlySet<string> = new Set(["alreadyReplaced", "malformed", "unauthorized"]);
 
 /** Refusals of a signing request that the same order would meet again. */
 const FINAL: ReadonlySet<string> = new Set([

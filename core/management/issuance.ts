@@ -12,7 +12,7 @@ import {
 } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { AcmeOrder, CertificateRecord } from "../record/certificate.ts";
-import { slotOf } from "../x509/key-type.ts";
+import { type KeyType, slotOf } from "../x509/key-type.ts";
 import { forgetAccount } from "./acme-accounts.ts";
 import { type AcmeCa, type AcmeCas, AcmeProblem } from "./acme-ca.ts";
 import { type AcmeIssuanceDependencies, AcmeIssuer, type AcmeRecord } from "./acme-issuance.ts";
@@ -34,8 +34,8 @@ export interface IssuanceDependencies extends AcmeIssuanceDependencies, SelfSign
  */
 export type Issuance = "unchanged" | "waiting" | "busy" | "issued" | "gone";
 
-/** A process that was killed holds a certificate up so long. An `advance` ends within it. */
-const LEASED_MS = 4 * 60_000;
+/** A process that was killed holds a certificate up so long. A Lambda function ends within 5 minutes. */
+const LEASED_MS = 6 * 60_000;
 const LEASE_KEPT_MS = 90 * 24 * 3600 * 1000;
 
 const LEASE = z.object({ leasedUntilMs: z.number(), renewalInfoAtMs: z.number() });
@@ -113,8 +113,10 @@ export class CertificateIssuance {
       const wanted = wantedOf(record, keyType, this.#deps.clock.now());
       if (wanted === null) continue;
       if (wanted === "new-key") record = await this.#withNewKey(record, keyType);
-      const order = orderOf(record, keyType) ?? (await this.#ordered(issuer, record, keyType));
-      const issued = await issuer.advance(order.record ?? record, order.order);
+      if (orderOf(record, keyType) === undefined) record = await this.#ordered(issuer, record, keyType);
+      const order = orderOf(record, keyType);
+      if (order === undefined) continue;
+      const issued = await issuer.advance(record, order);
       if (outcome !== "waiting") outcome = issued;
       const now = await this.#deps.store.getCertificate(record.id);
       if (now?.acme === undefined) return "gone";
@@ -123,20 +125,13 @@ export class CertificateIssuance {
     return outcome;
   }
 
-  async #ordered(
-    issuer: AcmeIssuer,
-    record: AcmeRecord,
-    keyType: AcmeOrder["keyType"],
-  ): Promise<{ readonly record: AcmeRecord; readonly order: AcmeOrder }> {
+  async #ordered(issuer: AcmeIssuer, record: AcmeRecord, keyType: KeyType): Promise<AcmeRecord> {
     const key = keyToOrder(record, keyType);
     if (key === null) throw new Unreadable("there is no key to order a certificate for");
-    const ordered = await issuer.order(record, key);
-    const order = orderOf(ordered, keyType);
-    if (order === null) throw new Unavailable("the order was not stored");
-    return { record: ordered, order: order.order };
+    return issuer.order(record, key);
   }
 
-  async #withNewKey(record: AcmeRecord, keyType: AcmeOrder["keyType"]): Promise<AcmeRecord> {
+  async #withNewKey(record: AcmeRecord, keyType: KeyType): Promise<AcmeRecord> {
     const { id, names } = record;
     const { pendingKeys } = await makeKeys(this.#deps, { id, names, keyTypes: [keyType], isSwitched: true });
     const written = await writeBySchedule(this.#deps, id, (before) => {
@@ -185,31 +180,22 @@ const isWanted = (record: AcmeRecord, nowMs: number): boolean =>
   (planOf(record)?.keyTypes ?? []).some((keyType) => wantedOf(record, keyType, nowMs) !== null);
 
 /** What a slot needs: an order (with which key, says `keyToOrder`), a new key first, or nothing. */
-function wantedOf(
-  record: AcmeRecord,
-  keyType: AcmeOrder["keyType"],
-  nowMs: number,
-): "order" | "new-key" | null {
-  if (orderOf(record, keyType) !== null) return "order";
-  const isSame = (each: { readonly keyType: AcmeOrder["keyType"] }): boolean => each.keyType === keyType;
+function wantedOf(record: AcmeRecord, keyType: KeyType, nowMs: number): "order" | "new-key" | null {
+  if (orderOf(record, keyType) !== undefined) return "order";
+  const isSame = (each: { readonly keyType: KeyType }): boolean => each.keyType === keyType;
   if (record.pendingKeys?.some((key) => isSame(key) && key.switchAt !== null) === true) return "order";
   if (!record.keys.some(isSame)) return "new-key";
   if (!dueKeys(record, nowMs).some(isSame)) return null;
   return planOf(record)?.renewalKey === "new" ? "new-key" : "order";
 }
 
-function orderOf(
-  { acme }: AcmeRecord,
-  keyType: AcmeOrder["keyType"],
-): { readonly record?: AcmeRecord; readonly order: AcmeOrder } | null {
-  const order = acme.orders.find((each) => each.keyType === keyType);
-  return order === undefined ? null : { order };
-}
+const orderOf = ({ acme }: AcmeRecord, keyType: KeyType): AcmeOrder | undefined =>
+  acme.orders.find((each) => each.keyType === keyType);
 
 /** A key whose switch was requested comes before the one in service. */
 function keyToOrder(
   { pendingKeys = [], keys }: AcmeRecord,
-  keyType: AcmeOrder["keyType"],
+  keyType: KeyType,
 ): Pick<AcmeOrder, "keyType" | "spkiPin"> | null {
   const switched = pendingKeys.find((key) => key.keyType === keyType && key.switchAt !== null);
   return switched ?? keys.find((key) => key.keyType === keyType) ?? null;

@@ -48,14 +48,20 @@ export function planOf({ plan, source, keys }: CertificateRecord): CertificatePl
 const lifeMs = ({ notBefore, notAfter }: Pick<CertificateKey, "notBefore" | "notAfter">): number =>
   Date.parse(notAfter) - Date.parse(notBefore);
 
+/** A CA whose certificates are due when they are issued must not be asked at each sweep. */
+const SERVED_AT_LEAST_MS = 3600 * 1000;
+
 /** Two thirds of the life: late enough to use it, early enough for a month of failures in 90 days. */
-const twoThirdsMs = (key: CertificateKey): number =>
-  Date.parse(key.notBefore) + Math.floor((lifeMs(key) * 2) / 3);
+function twoThirdsMs({ material }: Pick<CertificateRecord, "material">, key: CertificateKey): number {
+  const atMs = Date.parse(key.notBefore) + Math.floor((lifeMs(key) * 2) / 3);
+  const addedMs = material?.addedAt === undefined ? 0 : Date.parse(material.addedAt);
+  return Math.max(atMs, addedMs + SERVED_AT_LEAST_MS);
+}
 
 /** When Postern renews the first key; null = Postern does not renew it, or there is nothing to renew. */
 export function renewsAt(record: CertificateRecord): Timestamp | null {
   if (renewedBy(record) !== "postern" || record.keys.length === 0) return null;
-  const atTwoThirds = Math.min(...record.keys.map(twoThirdsMs));
+  const atTwoThirds = Math.min(...record.keys.map((key) => twoThirdsMs(record, key)));
   return record.acme?.renewsAt ?? timestamp(atTwoThirds);
 }
 
@@ -64,7 +70,7 @@ export function dueKeys(record: CertificateRecord, nowMs: number): readonly Cert
   if (renewedBy(record) !== "postern") return [];
   const suggested = record.acme?.renewsAt ?? null;
   return record.keys.filter(
-    (key) => (suggested === null ? twoThirdsMs(key) : Date.parse(suggested)) <= nowMs,
+    (key) => (suggested === null ? twoThirdsMs(record, key) : Date.parse(suggested)) <= nowMs,
   );
 }
 

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
 import { Unavailable } from "../../core/errors.ts";
-import type { AcmeCas } from "../../core/management/acme-ca.ts";
+import { type AcmeCas, AcmeProblem } from "../../core/management/acme-ca.ts";
 import { cleanUpKeys } from "../../core/management/key-clean-up.ts";
 import type { CertificateId } from "../../core/name/ids.ts";
 import type { IssuanceUnderTest } from "../../test/support/issuance.ts";
@@ -25,6 +25,9 @@ async function failureOf(under: IssuanceUnderTest, id: CertificateId): Promise<s
   expect(lastError).toMatchObject({ problem: failure });
   return failure;
 }
+
+const refusedAs = (type: string): AcmeProblem =>
+  new AcmeProblem({ type, detail: "not known", status: 404, retryAfterMs: null, subproblems: [] });
 
 const pinOf = ({ keys }: { readonly keys: readonly { readonly spkiPin: string }[] }): string =>
   keys.map(({ spkiPin }) => spkiPin).join();
@@ -171,6 +174,41 @@ describe("an ACME certificate", () => {
     await under.open().advance(id);
     const { renewsAt } = await under.show(id);
     expect(Date.parse(notAfter) - Date.parse(renewsAt)).toBeGreaterThan(12 * HOUR_MS);
+  });
+
+  it("that is due when it is issued is served for an hour before the CA is asked again", async () => {
+    const under = await startIssuance({ lifeMs: 60_000, renewalWindow: null });
+    const id = await under.create();
+    expect(await under.open().advance(id)).toBe("issued");
+    under.api.advance(50_000);
+    expect(await under.open().advance(id)).toBe("unchanged");
+    under.api.advance(HOUR_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(under.ca.counts.newOrder).toBe(2);
+  });
+
+  it("is ordered without what it replaces where the CA does not take that", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const replaced: unknown[] = [];
+    const ca = under.cas.ca("test");
+    if (ca === null) throw new TypeError("no CA");
+    const newOrder: typeof ca.newOrder = async (account, request) => {
+      replaced.push(request.replaces);
+      if (request.replaces !== null) throw refusedAs("malformed");
+      return ca.newOrder(account, request);
+    };
+    const forgetful: typeof ca = new Proxy(ca, {
+      get: (target, member) => {
+        const value: unknown = member === "newOrder" ? newOrder : Reflect.get(target, member);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    under.api.advance(5 * DAY_MS);
+    const cas = { names: ["test"], ca: () => forgetful };
+    expect(await under.open({ cas }).advance(id)).toBe("issued");
+    expect(replaced).toEqual([expect.any(String), null]);
   });
 
   it("is renewed at once on request", async () => {
