@@ -1,3 +1,5 @@
+import "reflect-metadata";
+import { createPublicKey } from "node:crypto";
 import { GetItemCommand } from "@aws-sdk/client-dynamodb";
 import {
   DeleteObjectCommand,
@@ -5,6 +7,7 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from "@aws-sdk/client-s3";
+import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import { expect, it } from "vitest";
 import { keyItem } from "../../adapters/aws/dynamodb-table.ts";
 import { recordKey } from "../../adapters/aws/table-keys.ts";
@@ -109,6 +112,24 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     expect(gone.status).toBe(204);
   });
 
+  it("makes a key for a signing request, serves the certificate of it, and deletes keys that no record names", async () => {
+    const { keys } = places();
+    const ask = { source: "request", names: [HOST], keyType: "ecdsa-p256" };
+    const { status, json } = await product().ask("POST /v1/certificates", ask);
+    expect(status).toBe(201);
+    const [named = "", ...others] = await keysWithoutCertificate(keys);
+    expect(others).toEqual([]);
+    const stray = named.replace(/[0-9a-f]{64}$/u, "0".repeat(64));
+    await keys.client.send(new PutObjectCommand({ Bucket: keys.name, Key: stray, Body: "given up" }));
+    await product().sweepLater("clean-up", 2 * DAY_MS);
+    expect(await keysWithoutCertificate(keys)).toEqual([named]);
+    const certificatePem = signedFor(json.requests[0].csrPem);
+    const put = await product().ask(`PUT /v1/certificates/${json.id}/material`, { certificatePem }, HERE);
+    expect(put).toMatchObject({ status: 200 });
+    const gone = await product().ask(`DELETE /v1/certificates/${json.id}`, undefined, HERE);
+    expect(gone.status).toBe(204);
+  });
+
   it("stores a message of many parts, and aborts the upload of an incomplete one", async () => {
     const { mail } = places();
     const line = `${"x".repeat(70)}\r\n`;
@@ -209,6 +230,23 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     expect(await product().worker.end()).toEqual({ code: 0 });
     expect((await product().ask("GET /v1/edges")).json.items).toEqual([]);
   });
+}
+
+/** Objects under `private/`. */
+async function keysWithoutCertificate({ client, name }: TestBucket): Promise<readonly string[]> {
+  const { Contents: found = [] } = await client.send(
+    new ListObjectsV2Command({ Bucket: name, Prefix: "private/" }),
+  );
+  return found.map(({ Key = "" }) => Key);
+}
+
+/** A certificate of a CA for the key of a signing request. */
+function signedFor(csrPem: string): string {
+  const { rawData } = new Pkcs10CertificateRequest(csrPem).publicKey;
+  const publicKey = createPublicKey({ key: Buffer.from(rawData), format: "der", type: "spki" });
+  const ca = makeCa();
+  const key = { publicKey, privateKey: ca.privateKey };
+  return issueServer({ names: [HOST], ca, key }).certificatePem;
 }
 
 async function queueOf(store: Store): Promise<WriterQueue> {

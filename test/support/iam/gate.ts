@@ -4,6 +4,8 @@ import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { AskedOfAcm } from "./asked-of-acm.ts";
 import { askedOfDynamoDb } from "./asked-of-dynamodb.ts";
+import { askedOfRoute53 } from "./asked-of-route53.ts";
+import { askedOfSsm } from "./asked-of-ssm.ts";
 import { AskedOfS3, type S3Options } from "./asked-of-s3.ts";
 import { type AwsAnswer, type AwsRequest, readAwsRequest } from "./aws-request.ts";
 import { type Ask, judge, type Rights } from "./judge.ts";
@@ -15,6 +17,8 @@ export interface GateOptions extends S3Options {
   readonly roles: ReadonlyMap<string, Rights>;
   /** Where the services are, by the name that signatures have for them. */
   readonly targets: Readonly<Record<string, string>>;
+  /** ARN of the key that SecureStrings are under; absent = AWS's own. */
+  readonly parameterKey?: string | null;
   /** The access key that the services take. */
   readonly accessKey: string;
 }
@@ -89,11 +93,13 @@ interface Service {
   after(request: AwsRequest, answer: AwsAnswer): readonly Ask[];
 }
 
-function servicesOf({ defaults }: GateOptions): Readonly<Record<string, Service>> {
+function servicesOf({ defaults, parameterKey = null }: GateOptions): Readonly<Record<string, Service>> {
   const acm = new AskedOfAcm();
   return {
     dynamodb: { before: askedOfDynamoDb, after: () => [] },
     s3: new AskedOfS3({ defaults }),
+    route53: { before: askedOfRoute53, after: () => [] },
+    ssm: { before: askedOfSsm(parameterKey), after: () => [] },
     acm: {
       before: (made) => acm.before(made),
       after: (made, answer) => {
@@ -137,6 +143,11 @@ function refusal({ service, principal }: AwsRequest, { action, resource }: Ask):
   if (service === "s3") {
     const body = `<Error><Code>AccessDenied</Code><Message>${message}</Message></Error>`;
     return { status: 403, headers: { "content-type": "application/xml" }, body: Buffer.from(body) };
+  }
+  if (service === "route53") {
+    const error = `<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>${message}</Message></Error>`;
+    const xml = `<ErrorResponse>${error}<RequestId>1</RequestId></ErrorResponse>`;
+    return { status: 403, headers: { "content-type": "text/xml" }, body: Buffer.from(xml) };
   }
   const body = JSON.stringify({ __type: "com.amazon.coral.service#AccessDeniedException", message });
   return { status: 400, headers: { "content-type": "application/x-amz-json-1.1" }, body: Buffer.from(body) };
