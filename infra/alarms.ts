@@ -244,7 +244,7 @@ function alarmsOfCertificates(alarm: Alarm): void {
     ...during(5 * MINUTE),
     ...atLeast(1),
     alarmDescription:
-      "A certificate in use has 14, 7, 3, 1 or 0 days left: GET /v1/certificates?state=expiring",
+      "A certificate in use that the operator renews, or whose renewal fails, has 30, 14, 7, 1 or 0 days left: GET /v1/certificates?state=expiring",
     statistic: "Maximum",
     // ScheduleFails and ScheduleSilent cover a sweep that fails or does not run.
     ...QUIET,

@@ -18,7 +18,7 @@ export const SCHEDULE_LOG_METRICS = {
    * has no value.
    */
   daysLeft: { name: "CertificateDaysLeft", event: "expiry-swept", value: "$.soonestDays" },
-  /** Certificates in use that reached 14, 7, 3, 1 or 0 days since the previous sweep. */
+  /** Certificates in use that reached 30, 14, 7, 1 or 0 days since the previous sweep. */
   reached: { name: "CertificatesReachedWarning", event: "expiry-swept", value: "$.reached" },
   expired: { name: "CertificatesExpired", event: "expiry-swept", value: "$.expiredInUse" },
   cleanUpHeldUp: { name: "CleanUpsHeldUp", event: "clean-up-skipped", value: 1 },

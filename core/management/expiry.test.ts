@@ -51,14 +51,14 @@ describe("the expiry of certificates", () => {
     });
   });
 
-  it.each([14, 7, 3, 1, 0])("is reported when %i days are left, once, whatever else has expired", (days) => {
+  it.each([30, 14, 7, 1, 0])("is reported when %i days are left, once, whatever else has expired", (days) => {
     const HOUR_MS = 3_600_000;
     const HALF_HOUR_MS = HOUR_MS / 2;
     const forgotten = certificate(1, -40);
-    const end = NOW + 20 * DAY_MS;
-    const other = certificate(2, 20);
+    const end = NOW + 40 * DAY_MS;
+    const other = certificate(2, 40);
     const reachedAt = Array.from(
-      { length: 22 * 24 },
+      { length: 42 * 24 },
       (_, hour) => NOW + hour * HOUR_MS + HALF_HOUR_MS,
     ).filter(
       (nowMs) =>
@@ -72,6 +72,43 @@ describe("the expiry of certificates", () => {
     );
     expect(reachedAt).toHaveLength(5);
     expect(reachedAt).toContainEqual(end - days * DAY_MS + HALF_HOUR_MS);
+  });
+
+  const failing = (failures: number): Partial<CertificateRecord> => ({
+    attempt: {
+      failures,
+      at: "2026-11-24T11:00:00.000Z",
+      nextAt: "2026-11-24T13:00:00.000Z",
+      problem: "the CA does not answer",
+    },
+  });
+  const acm = (parts: object): Partial<CertificateRecord> => ({
+    source: "acm",
+    acm: { arn: "arn", status: "issued", validation: [], problem: null, ...parts },
+  });
+  it.each<[string, Partial<CertificateRecord>, boolean]>([
+    ["uploaded as PEM", { source: "pem" }, true],
+    ["uploaded as PKCS #12", { source: "pkcs12" }, true],
+    ["requested", { source: "request" }, true],
+    ["self-signed", { source: "self-signed" }, false],
+    ["of an ACME CA", { source: "acme" }, false],
+    ["of an ACME CA that failed once", { source: "acme", ...failing(1) }, false],
+    ["of an ACME CA that failed twice", { source: "acme", ...failing(2) }, true],
+    ["self-signed, whose renewal failed twice", { source: "self-signed", ...failing(2) }, true],
+    ["of ACM", acm({}), false],
+    ["of ACM with a problem", acm({ problem: "no DNS record" }), true],
+    ["of ACM that failed", acm({ status: "failed" }), true],
+  ])("is reported only where the operator has to act: %s", (_, parts, isReported) => {
+    for (const days of [30, 14, 7, 1]) {
+      const record = { ...certificate(1, days - 0.01), ...parts };
+      const found = expiryOf({ certificates: [record], mxHosts: [host("a.example", 1)] }, NOW);
+      expect([found.reached, found.expiring.length]).toEqual(isReported ? [1, 1] : [0, 0]);
+      // The metric has the days of any certificate.
+      expect(found.soonestDays).toBe(days - 1);
+    }
+    const over = { ...certificate(1, -0.01), ...parts };
+    const found = expiryOf({ certificates: [over], mxHosts: [host("a.example", 1)] }, NOW);
+    expect([found.expired, found.expiring.length]).toEqual([1, 1]);
   });
 
   it("is unknown where none is in use", () => {

@@ -4,6 +4,7 @@ import type { Timestamp } from "../clock.ts";
 import type { StoreContents } from "../store/store.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
 import type { CertificateId } from "../name/ids.ts";
+import { renewedBy } from "./renewal.ts";
 
 export const CERTIFICATE_STATES = ["pending", "active", "expiring", "expired", "failed"] as const;
 export type CertificateState = (typeof CERTIFICATE_STATES)[number];
@@ -39,6 +40,29 @@ export function certificateState(
 
 const DAY_MS = 24 * 3600 * 1000;
 
+/** One failure of a CA is ordinary: the next attempt comes before it matters. */
+const FAILURES_REPORTED = 2;
+
+/**
+ * Whether a certificate that comes to its end is reported: no one but the operator renews it, or its renewal
+ * fails.
+ */
+export function isEndReported(record: Pick<CertificateRecord, "source" | "acm" | "attempt">): boolean {
+  const { acm, attempt } = record;
+  const isFailing = (attempt?.failures ?? 0) >= FAILURES_REPORTED;
+  const renewer = renewedBy(record);
+  switch (renewer) {
+    case "operator":
+      return true;
+    case "postern":
+      return isFailing;
+    case "acm":
+      return isFailing || acm === undefined || acm.status === "failed" || acm.problem !== null;
+    default:
+      return renewer satisfies never;
+  }
+}
+
 /** A certificate on MX hosts that needs attention. */
 export interface ExpiringCertificate {
   readonly id: CertificateId;
@@ -54,22 +78,19 @@ export interface Expiry {
   readonly states: Readonly<Record<CertificateState, number>>;
   /** Days until the first certificate in use expires; null = none is in use. */
   readonly soonestDays: number | null;
-  /** In use, and expiring, expired or failed; the first to expire comes first. */
+  /** In use, and expired, failed, or expiring and reported; the first to expire comes first. */
   readonly expiring: readonly ExpiringCertificate[];
   /** In use and over. */
   readonly expired: number;
   /**
-   * In use, and come to one of `WARNING_DAYS` within the last `WARNING_WINDOW_MS`. An alarm on the days
+   * In use, reported, and come to one of `WARNING_DAYS` within the last `WARNING_WINDOW_MS`. An alarm on the days
    * themselves rings as long as one certificate is forgotten, and says nothing of the next.
    */
   readonly reached: number;
 }
 
-/**
- * Public CAs renew 30 days before; an operator who does it by hand has two weeks, and is reminded. 0 = it is
- * over.
- */
-const WARNING_DAYS = [14, 7, 3, 1, 0] as const;
+/** An operator who renews by hand has a month, and is reminded. 0 = it is over. */
+const WARNING_DAYS = [30, 14, 7, 1, 0] as const;
 /** The schedule looks every hour, within a minute: none is missed, and few are counted twice. */
 const WARNING_WINDOW_MS = 65 * 60_000;
 
@@ -89,17 +110,21 @@ export function expiryOf(
   return {
     states,
     soonestDays: used[0]?.certificate.daysLeft ?? null,
-    expiring: used.map(({ certificate }) => certificate).filter(({ state }) => state !== "active"),
+    expiring: used.filter(needsAttention).map(({ certificate }) => certificate),
     expired: used.filter(({ msLeft }) => msLeft <= 0).length,
-    reached: used.filter(({ msLeft }) => hasReachedWarning(msLeft)).length,
+    reached: used.filter(({ isReported, msLeft }) => isReported && hasReachedWarning(msLeft)).length,
   };
 }
 
 const hasReachedWarning = (msLeft: number): boolean =>
   WARNING_DAYS.some((days) => msLeft <= days * DAY_MS && msLeft + WARNING_WINDOW_MS > days * DAY_MS);
 
+const needsAttention = ({ isReported, certificate: { state } }: UsedCertificate): boolean =>
+  state === "expiring" ? isReported : state !== "active";
+
 interface UsedCertificate {
   readonly msLeft: number;
+  readonly isReported: boolean;
   readonly certificate: ExpiringCertificate;
 }
 
@@ -114,5 +139,6 @@ function inUse(
   const msLeft = Date.parse(notAfter) - nowMs;
   const daysLeft = Math.floor(msLeft / DAY_MS);
   const state = certificateState(certificate, nowMs);
-  return [{ msLeft, certificate: { id, account, state, daysLeft, hosts } }];
+  const isReported = isEndReported(certificate);
+  return [{ msLeft, isReported, certificate: { id, account, state, daysLeft, hosts } }];
 }

@@ -1,6 +1,6 @@
 /** Warnings that a domain and the records that it refers to give, at any edge. */
 
-import { validity, certificateState } from "./expiry.ts";
+import { certificateState, isEndReported, validity } from "./expiry.ts";
 import { ending, issuerWarnings, type Warning, warning } from "./warning.ts";
 import type { AnchorLimits } from "../x509/anchor-limits.ts";
 import { type CertificateRecord } from "../record/certificate.ts";
@@ -120,7 +120,9 @@ export function certificateWarnings(certificate: CertificateRecord, nowMs: numbe
   const warnings: Warning[] = [];
   const state = certificateState(certificate, nowMs);
   const { notBefore, notAfter } = validity(certificate);
-  if (state === "pending" || state === "expiring" || state === "expired")
+  const isShown =
+    state === "pending" || state === "expired" || (state === "expiring" && isEndReported(certificate));
+  if (isShown)
     warnings.push({
       code: CERTIFICATE_WARNING[state],
       message:

@@ -69,10 +69,10 @@ export function startHandshakeLoad({
   const sessions: LoadedSession[] = [];
   const begun = KEY_CLIENTS.map(() => 0);
   const ended = KEY_CLIENTS.map(() => 0);
-  let stopped = false;
+  const stopping = new AbortController();
 
   const work = async (client: (typeof KEY_CLIENTS)[number], at: number): Promise<void> => {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       const since = now();
       begun[at] = (begun[at] ?? 0) + 1;
       const session = await shownLeaf(port, { ...client, servername }).then(
@@ -97,7 +97,7 @@ export function startHandshakeLoad({
       while (!goals.every((goal, at) => (ended[at] ?? 0) >= goal)) await setImmediate();
     },
     async stop() {
-      stopped = true;
+      stopping.abort();
       await Promise.all(workers);
       return sessions;
     },
