@@ -83,8 +83,8 @@ export interface Expiry {
   /** In use and over. */
   readonly expired: number;
   /**
-   * In use, reported, and come to one of `WARNING_DAYS` within the last `WARNING_WINDOW_MS`. An alarm on the days
-   * themselves rings as long as one certificate is forgotten, and says nothing of the next.
+   * In use, reported, and come to one of `WARNING_DAYS` within the last `WARNING_WINDOW_MS`. An alarm on the
+   * days themselves rings as long as one certificate is forgotten, and says nothing of the next.
    */
   readonly reached: number;
 }

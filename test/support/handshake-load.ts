@@ -54,8 +54,8 @@ export interface HandshakeLoad {
 }
 
 /**
- * Sessions one after the other for each of `KEY_CLIENTS`, for one name, until it is stopped. `now` is noted of
- * each before it connects.
+ * Sessions one after the other for each of `KEY_CLIENTS`, for one name, until it is stopped. `now` is noted
+ * of each before it connects.
  */
 export function startHandshakeLoad({
   port,
