@@ -440,6 +440,13 @@ describe("texts of a CA", () => {
     expect(problem.detail).toBe(shown);
   });
 
+  it("of a refusal name at most 20 names", async () => {
+    const subproblems = Array.from({ length: 300 }, () => ({ name: "a.example", type: "dns", detail: "" }));
+    server.faults.set("newAccount", { kind: "refusal", type: "compound", subproblems });
+    const problem = await failureOf(AcmeProblem, client().account(newAccountKey()));
+    expect(problem.subproblems).toHaveLength(20);
+  });
+
   it("are bounded in an order's problem too", async () => {
     const ca = client();
     const account = await newAccount(ca);
