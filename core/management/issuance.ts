@@ -1,6 +1,7 @@
 /** What is due for a certificate that Postern makes or orders, and how a failure is noted. */
 
 import { z } from "zod";
+import { timestamp } from "../clock.ts";
 import {
   InvalidInput,
   NotFound,
@@ -11,8 +12,8 @@ import {
   Unreadable,
 } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";
-import type { AcmeOrder, CertificateRecord } from "../record/certificate.ts";
-import { type KeyType, slotOf } from "../x509/key-type.ts";
+import type { AcmeOrder, CertificateRecord, PendingKey } from "../record/certificate.ts";
+import type { KeyType } from "../x509/key-type.ts";
 import { forgetAccount } from "./acme-accounts.ts";
 import { type AcmeCa, type AcmeCas, AcmeProblem } from "./acme-ca.ts";
 import { type AcmeIssuanceDependencies, AcmeIssuer, type AcmeRecord } from "./acme-issuance.ts";
@@ -131,12 +132,19 @@ export class CertificateIssuance {
     return issuer.order(record, key);
   }
 
+  /** The key that was announced, if there is one: its TLSA record is published already. */
   async #withNewKey(record: AcmeRecord, keyType: KeyType): Promise<AcmeRecord> {
-    const { id, names } = record;
-    const { pendingKeys } = await makeKeys(this.#deps, { id, names, keyTypes: [keyType], isSwitched: true });
+    const { id, names, pendingKeys = [] } = record;
+    const isOfType = (key: PendingKey): boolean => key.keyType === keyType;
+    const made = pendingKeys.some(isOfType)
+      ? []
+      : (await makeKeys(this.#deps, { id, names, keyTypes: [keyType], isSwitched: true })).pendingKeys;
+    const switchAt = timestamp(this.#deps.clock.now());
     const written = await writeBySchedule(this.#deps, id, (before) => {
-      const others = (before.pendingKeys ?? []).filter((each) => slotOf(each.keyType) !== slotOf(keyType));
-      return { ...before, pendingKeys: [...others, ...pendingKeys] };
+      const present = (before.pendingKeys ?? []).map((key) =>
+        isOfType(key) ? { ...key, switchAt: key.switchAt ?? switchAt } : key,
+      );
+      return { ...before, pendingKeys: [...present, ...(present.some(isOfType) ? [] : made)] };
     });
     return { ...written, acme: written.acme ?? record.acme };
   }

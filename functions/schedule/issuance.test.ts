@@ -132,7 +132,7 @@ describe("an ACME certificate", () => {
     expect(rotated).toMatchObject({ version: 32, nextKeys: [] });
   }, 60_000);
 
-  it("takes a new key at each renewal where the policy says so", async () => {
+  it("takes a new key at each renewal where the policy says so, the announced one if there is one", async () => {
     const under = await startIssuance();
     const id = await under.create();
     await under.open().advance(id);
@@ -141,7 +141,12 @@ describe("an ACME certificate", () => {
     await under.api.expect(200, "PATCH", `/v1/certificates/${id}`, { ...ANY, body });
     under.api.advance(5 * DAY_MS);
     expect(await under.open().advance(id)).toBe("issued");
-    expect(pinOf(await under.show(id))).not.toBe(pinOf(first));
+    const second = await under.show(id);
+    expect(pinOf(second)).not.toBe(pinOf(first));
+    const announced = await under.api.expect(200, "POST", `/v1/certificates/${id}/next-key`, ANY);
+    under.api.advance(5 * DAY_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(pinOf(await under.show(id))).toBe(announced.json.nextKeys[0].spkiPin);
   });
 
   it("renews within the window that the CA suggests, long before two thirds of its life", async () => {
