@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { httpUrl } from "../../local/running.ts";
-import { TestAcmeCa } from "../support/acme-ca/acme-ca.ts";
+import { type AcmeStep, TestAcmeCa } from "../support/acme-ca/acme-ca.ts";
 import { waitUntil } from "../support/peers/wait-until.ts";
 import { endAll, newDataDir, PosternProcess } from "./postern-process.ts";
 
@@ -52,6 +52,17 @@ const isAtVersion = (id: string, version: number): Promise<Json> =>
     { what: `version ${version}`, explain: () => JSON.stringify(postern.log.slice(-20)) },
   );
 
+/** Kills the process at the first request of a step; resolves when it has ended. */
+function killAt(step: AcmeStep, moment: "before" | "after"): Promise<unknown> {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  ca.onRequest = (at, when) => {
+    if (at === step && when === moment) resolve(postern.end("SIGKILL"));
+  };
+  return promise.finally(() => {
+    ca.onRequest = () => undefined;
+  });
+}
+
 describe("a certificate of an ACME CA, with npm start", () => {
   it("is ordered at once, validated by http-01 through the API, and renewed on request with its key", async () => {
     start();
@@ -73,13 +84,7 @@ describe("a certificate of an ACME CA, with npm start", () => {
   ] as const)("goes on after a kill at %s, %s it", async (step, moment) => {
     start();
     await postern.started();
-    const killed = new Promise<void>((resolve) => {
-      ca.onRequest = (at, when) => {
-        if (at !== step || when !== moment) return;
-        ca.onRequest = () => undefined;
-        resolve(postern.end("SIGKILL").then(() => undefined));
-      };
-    });
+    const killed = killAt(step, moment);
     const id = await order();
     await killed;
     start();
