@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { certificateId, certificateRecord, name } from "../../test/support/records.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
-import { expiryOf } from "./expiry.ts";
+import { certificateState, expiryOf } from "./expiry.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const DAY_MS = 24 * 3600 * 1000;
@@ -16,6 +16,29 @@ const host = (text: string, n: number | null) => ({
   account: "default",
   certificateId: n === null ? null : certificateId(n),
   domainCount: 1,
+});
+
+describe("the state of a certificate", () => {
+  it.each([
+    ["pem", 6, 5, "expiring"],
+    ["request", 47, 31, "active"],
+    ["request", 47, 30, "expiring"],
+    ["self-signed", 365, 31, "active"],
+    ["self-signed", 365, 30, "expiring"],
+    ["acme", 90, 31, "active"],
+    ["acme", 6, 3, "active"],
+    ["acme", 6, 2, "expiring"],
+    ["acme", 6, 0, "expired"],
+  ] as const)(
+    "of source %s, with a life of %i days of which %i are left, is %s",
+    (source, life, left, state) => {
+      const notAfter = new Date(NOW + left * DAY_MS).toISOString();
+      const notBefore = new Date(NOW + (left - life) * DAY_MS).toISOString();
+      const { keys } = certificateRecord({});
+      const record = { source, keys: keys.map((key) => ({ ...key, notBefore, notAfter })) };
+      expect(certificateState(record, NOW)).toBe(state);
+    },
+  );
 });
 
 describe("the expiry of certificates", () => {

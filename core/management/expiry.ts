@@ -9,7 +9,7 @@ import { renewedBy } from "./renewal.ts";
 export const CERTIFICATE_STATES = ["pending", "active", "expiring", "expired", "failed"] as const;
 export type CertificateState = (typeof CERTIFICATE_STATES)[number];
 
-/** A certificate within this time of its notAfter is `expiring`. */
+/** A certificate within this time of its notAfter is `expiring`; see `certificateState`. */
 export const EXPIRING_WITHIN_MS = 30 * 24 * 3600 * 1000;
 
 /**
@@ -26,7 +26,7 @@ export function validity({ keys }: Pick<CertificateRecord, "keys">): {
 
 /** The state at a moment; a certificate that is not issued or not valid yet is `pending`. */
 export function certificateState(
-  certificate: Pick<CertificateRecord, "keys" | "acm">,
+  certificate: Pick<CertificateRecord, "keys" | "acm" | "source">,
   nowMs: number,
 ): CertificateState {
   const { notBefore, notAfter } = validity(certificate);
@@ -35,7 +35,11 @@ export function certificateState(
   if (Date.parse(notAfter) <= nowMs) return "expired";
   if (failed) return "failed";
   if (Date.parse(notBefore) > nowMs) return "pending";
-  return Date.parse(notAfter) - nowMs <= EXPIRING_WITHIN_MS ? "expiring" : "active";
+  const lifeMs = Date.parse(notAfter) - Date.parse(notBefore);
+  // What Postern renews is due after two thirds: a certificate of six days would else never be `active`.
+  const withinMs =
+    renewedBy(certificate) === "postern" ? Math.min(EXPIRING_WITHIN_MS, lifeMs / 3) : EXPIRING_WITHIN_MS;
+  return Date.parse(notAfter) - nowMs <= withinMs ? "expiring" : "active";
 }
 
 const DAY_MS = 24 * 3600 * 1000;

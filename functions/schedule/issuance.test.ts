@@ -40,7 +40,7 @@ describe("an ACME certificate", () => {
     expect(await under.open().advance(id)).toBe("issued");
     const shown = await under.show(id);
     expect(shown).toMatchObject({
-      state: "expiring",
+      state: "active",
       version: 1,
       names: ["mx.example.com"],
       nextKeys: [],
