@@ -71,7 +71,7 @@ export class AcmeIssuer {
     const account = await accountAt(this.#deps, record.acme.directory, this.#ca);
     const names = planOf(record)?.names ?? record.names;
     const { caaIdentities, hasRenewalInfo } = await this.#ca.directory();
-    const replaces = hasRenewalInfo ? await this.#replaced(record, keyType) : null;
+    const replaces = hasRenewalInfo ? await replacedBy(this.#deps.vault, record, keyType) : null;
     const { profile } = record.acme;
     const state = await this.#newOrder(account, { names, profile, replaces });
     const startedAt = timestamp(this.#deps.clock.now());
@@ -96,15 +96,6 @@ export class AcmeIssuer {
       if (!isOfReplaced || request.replaces === null) throw error;
       return this.#ca.newOrder(account, { ...request, replaces: null });
     }
-  }
-
-  async #replaced(record: AcmeRecord, keyType: AcmeOrder["keyType"]): Promise<string | null> {
-    const present = record.keys.some((each) => each.keyType === keyType);
-    if (!present) return null;
-    const { keys } = await readMaterial(this.#deps.vault, record);
-    const chain = keys.find((each) => each.keyType === keyType)?.certificateChainPem ?? "";
-    const leaf = readPem(chain, "").blocks[0]?.text;
-    return leaf === undefined ? null : renewalId(leaf);
   }
 
   /**
@@ -252,6 +243,19 @@ export class AcmeIssuer {
     );
     return { ...written, acme: written.acme ?? record.acme };
   }
+}
+
+/** Identifier of the certificate that an order renews (RFC 9773 section 4.1); null = none. */
+async function replacedBy(
+  vault: AcmeIssuanceDependencies["vault"],
+  record: AcmeRecord,
+  keyType: AcmeOrder["keyType"],
+): Promise<string | null> {
+  if (!record.keys.some((each) => each.keyType === keyType)) return null;
+  const { keys } = await readMaterial(vault, record);
+  const chain = keys.find((each) => each.keyType === keyType)?.certificateChainPem ?? "";
+  const leaf = readPem(chain, "").blocks[0]?.text;
+  return leaf === undefined ? null : renewalId(leaf);
 }
 
 /** Refusals that may be of the certificate that an order replaces. */
