@@ -209,7 +209,7 @@ const otherSlot = z.enum(["keep", "remove"]).default("keep").meta({
 /** New material of a certificate; without a key, the one that is here already is used again. */
 const pemMaterial = z
   .strictObject({
-    source: z.literal("pem").optional().meta({ description: "the default" }),
+    source: z.literal("pem"),
     ...pemFields,
     privateKeyPem: pem.optional().meta({ writeOnly: true }),
     otherSlot,
@@ -217,7 +217,7 @@ const pemMaterial = z
   .meta({
     id: "PemMaterialInput",
     description: "the next version of a certificate in PEM",
-    examples: [{ certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
+    examples: [{ source: "pem", certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
   });
 export type PemMaterialInput = z.output<typeof pemMaterial>;
 
@@ -228,11 +228,19 @@ const pkcs12Material = z.strictObject({ source: z.literal("pkcs12"), ...pkcs12Fi
 });
 export type Pkcs12MaterialInput = z.output<typeof pkcs12Material>;
 
-export const materialInput = z.discriminatedUnion("source", [pemMaterial, pkcs12Material]).meta({
-  id: "CertificateMaterialInput",
-  description: "the next version of a certificate",
-  examples: [{ certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
-});
+/** A body without a source is PEM: releases before 0.2 took no other. */
+const withSource = (body: unknown): unknown =>
+  typeof body === "object" && body !== null && !Array.isArray(body) && !("source" in body)
+    ? { source: "pem", ...body }
+    : body;
+
+export const materialInput = z
+  .preprocess(withSource, z.discriminatedUnion("source", [pemMaterial, pkcs12Material]))
+  .meta({
+    id: "CertificateMaterialInput",
+    description: "the next version of a certificate; without a source, in PEM",
+    examples: [{ source: "pem", certificatePem: EXAMPLE.certificate, privateKeyPem: EXAMPLE.key }],
+  });
 export type MaterialInput = z.output<typeof materialInput>;
 
 /** Fields of a shown certificate that are as they are; a patch may repeat them. */
