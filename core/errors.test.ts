@@ -6,5 +6,8 @@ describe("toPointer", () => {
     [[], ""],
     [["tls", "exceptions", 0], "/tls/exceptions/0"],
     [["a/b", "~", ""], "/a~1b/~0/"],
+    [["tls", "-----BEGIN PRIVATE KEY-----"], "/tls/(not shown)"],
+    [["a\nb"], "/(not shown)"],
+    [["MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAAAAAAAAAAAA", 0], "/(not shown)/0"],
   ])("writes %j as %j", (path, pointer) => expect(toPointer(path)).toBe(pointer));
 });

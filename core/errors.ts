@@ -130,7 +130,11 @@ export class Unreadable extends Error {
   override readonly name = "Unreadable";
 }
 
+/** A private key, or a line of one, that stands where a name belongs is not quoted in an answer or a log. */
+export const mayBeKey = (name: string): boolean => /[\r\n]|-----|[A-Za-z0-9+/]{60}/.test(name);
+
 /** RFC 6901 section 3: `~` and `/` are escaped; the empty pointer is the whole document. */
 export function toPointer(path: readonly PropertyKey[]): string {
-  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  const shown = path.map(String).map((step) => (mayBeKey(step) ? "(not shown)" : step));
+  return shown.map((step) => `/${step.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { cutText } from "../plain-text.ts";
-import { type Issue, type RequestPart, toPointer } from "../errors.ts";
+import { type Issue, mayBeKey, type RequestPart, toPointer } from "../errors.ts";
 import { isIssueCode, type IssueCode } from "../issue-code.ts";
 
 /**
@@ -12,15 +12,12 @@ export function issuesOf(error: z.core.$ZodError, part: RequestPart = "body"): I
   return part === "body" ? issues : issues.map((issue) => ({ in: part, ...issue }));
 }
 
-/** A private key in the place of a name is not quoted. */
-const MAY_BE_PEM = /[\r\n]|-----/;
-
 function toIssues(issue: z.core.$ZodIssue): Issue[] {
   if (issue.code === "unrecognized_keys")
     return issue.keys.map((key) => ({
-      pointer: toPointer(MAY_BE_PEM.test(key) ? issue.path : [...issue.path, key]),
+      pointer: toPointer([...issue.path, key]),
       code: "unknown-field",
-      message: `${MAY_BE_PEM.test(key) ? "the name of a member" : JSON.stringify(cutText(key, 100))} is not a known field`,
+      message: `${mayBeKey(key) ? "the name of a member" : JSON.stringify(cutText(key, 100))} is not a known field`,
     }));
   return [{ pointer: toPointer(issue.path), code: codeOf(issue), message: messageOf(issue) }];
 }

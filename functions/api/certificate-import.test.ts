@@ -346,3 +346,23 @@ describe("an upload in PKCS #12", () => {
     expect(put.json).toMatchObject({ version: 2 });
   });
 });
+
+describe("a private key that stands where a name belongs", () => {
+  it.each([
+    ["of a member", (key: string) => ({ rawBody: JSON.stringify({ source: "pem", [key]: 1 }) })],
+    [
+      "of a member, twice",
+      (key: string) => ({ rawBody: `{${JSON.stringify(key)}:1,${JSON.stringify(key)}:2}` }),
+    ],
+    ["of a member, as one line of it", (key: string) => ({ body: { [key.split("\n")[1] ?? ""]: 1 } })],
+    ["of a parameter", (key: string) => ({ body: {}, query: `?${encodeURIComponent(key)}=1` })],
+  ] as const)("%s is in no part of the answer and of the log", async (_, request) => {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    const { query, ...options }: { query?: string; rawBody?: string; body?: object } = request(pem);
+    const api = await startApi();
+    const answer = await api.expect(400, "POST", `/v1/certificates${query ?? ""}`, options);
+    const shown = answer.text + JSON.stringify(api.events);
+    for (const line of pem.trim().split("\n").slice(1, -1)) expect(shown).not.toContain(line.slice(0, 24));
+  });
+});

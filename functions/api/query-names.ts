@@ -5,7 +5,7 @@ import type { MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import * as z from "zod";
 import { cutText } from "../../core/plain-text.ts";
-import { InvalidInput, type Issue, toPointer } from "../../core/errors.ts";
+import { InvalidInput, type Issue, mayBeKey, toPointer } from "../../core/errors.ts";
 import type { ApiEnv } from "./api-env.ts";
 
 const MAX_SHOWN = 100;
@@ -29,7 +29,8 @@ export function knownQueryOnly(app: OpenAPIHono<ApiEnv>): MiddlewareHandler<ApiE
 }
 
 function unknownParameter(name: string): Issue {
-  const message = `${JSON.stringify(cutText(name, MAX_SHOWN))} is not a parameter here`;
+  const shown = mayBeKey(name) ? "the name of a parameter" : JSON.stringify(cutText(name, MAX_SHOWN));
+  const message = `${shown} is not a parameter here`;
   return { in: "query", pointer: toPointer([cutText(name, MAX_SHOWN)]), code: "unknown-field", message };
 }
 
