@@ -100,7 +100,6 @@ export class AcmeClient implements AcmeCa {
       isWildcard: wildcard,
       status,
       challenges: challenges.map(({ error, ...challenge }) => ({ ...challenge, problem: error })),
-      retryAfterMs: this.#retryAfter(answer),
     };
   }
 

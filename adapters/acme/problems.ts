@@ -2,8 +2,12 @@
 
 import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
-import { Unavailable } from "../../core/errors.ts";
-import { AcmeProblem, type AcmeSubproblem, problemText } from "../../core/management/acme-ca.ts";
+import {
+  AcmeProblem,
+  type AcmeSubproblem,
+  AcmeUnavailable,
+  problemText,
+} from "../../core/management/acme-ca.ts";
 import { cutText, toPlainText } from "../../core/plain-text.ts";
 import { parseStoredJson } from "../../core/stored-json.ts";
 import type { HttpsAnswer } from "./https-exchange.ts";
@@ -54,7 +58,7 @@ export const shownProblem = (problem: z.output<typeof problemSchema>): string =>
   cutText(problemText(problem), CHARACTERS.problem);
 
 /** Of an answer that is no success. @param who the CA in messages. */
-export function refusalOf(answer: HttpsAnswer, who: string, clock: Clock): AcmeProblem | Unavailable {
+export function refusalOf(answer: HttpsAnswer, who: string, clock: Clock): AcmeProblem | AcmeUnavailable {
   const { status } = answer;
   const after = retryAfterMs(answer.headers["retry-after"], clock);
   const isDocument = /^application\/(?:problem\+)?json\b/i.test(answer.headers["content-type"] ?? "");
@@ -62,7 +66,7 @@ export function refusalOf(answer: HttpsAnswer, who: string, clock: Clock): AcmeP
   if (document.success) return new AcmeProblem({ ...document.data, status, retryAfterMs: after });
   const said = `${who} answered with HTTP status ${String(status)}`;
   // Without a document it is a proxy's or a load balancer's, or the URL is no ACME directory.
-  if (status < 400 || status >= 500) return new Unavailable(said);
+  if (status < 400 || status >= 500) return new AcmeUnavailable(said, after);
   const type = status === 429 ? "rateLimited" : "about:blank";
   return new AcmeProblem({ type, detail: said, status, retryAfterMs: after, subproblems: [] });
 }

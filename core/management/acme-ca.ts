@@ -2,6 +2,7 @@
 
 import { createHash, createPublicKey } from "node:crypto";
 import type { Timestamp } from "../clock.ts";
+import { Unavailable } from "../errors.ts";
 import { contextTag, elementsOf, expectTag, MalformedDer, readDer, readOid, TAG } from "../x509/der.ts";
 import { readPem } from "../x509/pem.ts";
 
@@ -62,8 +63,6 @@ export interface AcmeAuthorization {
   readonly isWildcard: boolean;
   readonly status: "pending" | "valid" | "invalid" | "deactivated" | "expired" | "revoked";
   readonly challenges: readonly AcmeChallenge[];
-  /** Retry-After; null = not said. */
-  readonly retryAfterMs: number | null;
 }
 
 export interface AcmeOrderRequest {
@@ -189,6 +188,20 @@ export class AcmeProblem extends Error {
     this.subproblems = subproblems;
   }
 }
+
+/** An answer that is not ACME, but says how long to wait: of a load balancer before an overloaded CA, say. */
+export class AcmeUnavailable extends Unavailable {
+  /** Retry-After; null = not said. */
+  readonly retryAfterMs: number | null;
+  constructor(message: string, retryAfterMs: number | null) {
+    super(message);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Milliseconds that a CA asked to wait when it failed or refused; null = not said. */
+export const retryAfterOf = (error: unknown): number | null =>
+  error instanceof AcmeProblem || error instanceof AcmeUnavailable ? error.retryAfterMs : null;
 
 /** A refusal in one line for people: `rateLimited: too many … (mx.example.com: caa: …)`. */
 export function problemText(problem: Pick<AcmeProblemFields, "type" | "detail" | "subproblems">): string {

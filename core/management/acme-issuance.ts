@@ -161,6 +161,7 @@ export class AcmeIssuer {
     return found;
   }
 
+  /** Polls no sooner than the CA asks; a wait that does not fit is left to the next sweep. */
   async #until(
     { ca, account, order }: Walk,
     first: AcmeOrderState,
@@ -170,7 +171,9 @@ export class AcmeIssuer {
     const deadline = now() + POLLED_MS;
     let state = first;
     for (let waitMs = FIRST_POLL_MS; !isDone(state.status) && now() < deadline; waitMs *= 2) {
-      await sleep(Math.min(MAX_POLL_MS, Math.max(waitMs, state.retryAfterMs ?? 0)));
+      const askedMs = state.retryAfterMs ?? 0;
+      if (askedMs > deadline - now()) return state;
+      await sleep(Math.max(Math.min(MAX_POLL_MS, waitMs), askedMs));
       state = await ca.order(account, order.url);
     }
     return state;

@@ -15,7 +15,7 @@ import type { CertificateId } from "../name/ids.ts";
 import type { AcmeOrder, CertificateRecord, PendingKey } from "../record/certificate.ts";
 import type { KeyType } from "../x509/key-type.ts";
 import { forgetAccount } from "./acme-accounts.ts";
-import { type AcmeCa, type AcmeCas, AcmeProblem } from "./acme-ca.ts";
+import { type AcmeCa, type AcmeCas, AcmeProblem, retryAfterOf } from "./acme-ca.ts";
 import { type AcmeIssuanceDependencies, AcmeIssuer, type AcmeRecord } from "./acme-issuance.ts";
 import { suggestedRenewal } from "./acme-renewal-info.ts";
 import { makeKeys } from "./certificate-material.ts";
@@ -171,8 +171,11 @@ export class CertificateIssuance {
   async #note({ id, acme }: CertificateRecord, error: unknown): Promise<void> {
     const isUnknown = error instanceof AcmeProblem && error.type === "accountDoesNotExist";
     if (isUnknown && acme !== undefined) await forgetAccount(this.#deps.state, acme.directory);
-    const retryAfterMs = error instanceof AcmeProblem ? error.retryAfterMs : null;
-    const failed = { nowMs: this.#deps.clock.now(), problem: problemOf(error), retryAfterMs };
+    const failed = {
+      nowMs: this.#deps.clock.now(),
+      problem: problemOf(error),
+      retryAfterMs: retryAfterOf(error),
+    };
     const noted = writeBySchedule(this.#deps, id, (before) => ({
       ...before,
       // Orders of an account that is gone cannot be read by another.

@@ -123,7 +123,8 @@ describe("the attempt after a failure", () => {
   it.each([
     ["a minute", 60_000, 5 * 60_000],
     ["an hour", HOUR_MS, HOUR_MS],
-    ["a year", 365 * DAY_MS, DAY_MS],
+    ["three days", 3 * DAY_MS, 3 * DAY_MS],
+    ["a year", 365 * DAY_MS, 7 * DAY_MS],
     ["a time in the past", -HOUR_MS, 5 * 60_000],
   ])("honours a Retry-After of %s within its bounds", (_, retryAfterMs, expectedMs) => {
     expect(fail(0, retryAfterMs).nextAt).toBe(timestamp(START + expectedMs));

@@ -79,7 +79,7 @@ const MAX_RETRY_MS = 12 * 3600 * 1000;
 
 /**
  * The attempt after a failure: 5 minutes later, then twice as long each time, 12 hours at most. The CA's
- * Retry-After is honoured where it is later, up to a day.
+ * Retry-After is honoured where it is later, up to a week.
  */
 export function failedAttempt(
   before: FailedAttempt | undefined,
@@ -87,7 +87,7 @@ export function failedAttempt(
 ): FailedAttempt {
   const failures = (before?.failures ?? 0) + 1;
   const backoffMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(20, failures - 1));
-  const waitMs = Math.max(backoffMs, Math.min(retryAfterMs ?? 0, DAY_MS));
+  const waitMs = Math.max(backoffMs, Math.min(retryAfterMs ?? 0, 7 * DAY_MS));
   return { failures, at: timestamp(nowMs), nextAt: timestamp(nowMs + waitMs), problem };
 }
 
