@@ -86,7 +86,8 @@ export interface Edge {
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { name, limits, snapshot, judging, messages, delivery, clock, onEvent } = options;
   const { ciphers, vault, defaultCertificate } = options.serving;
-  const source = createCertificateSource({ vault, clock, onEvent, ciphers: cipherList(ciphers) });
+  const inForce: Snapshot["certificate"] = (id) => snapshot()?.certificate(id);
+  const source = createCertificateSource({ vault, inForce, clock, onEvent, ciphers: cipherList(ciphers) });
   const contexts = createSecureContexts({ source, defaultCertificate, ciphers, onEvent });
   const budget = new ByteBudget(limits.maxBytesInFlight);
   const connections = new ConnectionLimits(limits.maxConnections, limits.maxConnectionsPerClient);

@@ -36,7 +36,8 @@ export interface LoadedMaterial {
 /**
  * Loads server certificates from the vault, each version once. Material that does not load leaves the version
  * before it in service. Versions are told apart by the hash of their material: a rollback is a change as any
- * other.
+ * other. The version to serve is the one that the settings in force name, whatever revision they or their
+ * records have: a restored store begins at a lower one.
  */
 export interface CertificateSource {
   /**
@@ -57,6 +58,8 @@ export interface CertificateSource {
 
 export interface CertificateSourceOptions {
   readonly vault: Pick<KeyVault, "get">;
+  /** The certificate as the settings in force have it: sessions bring the records of older ones, too. */
+  readonly inForce: Snapshot["certificate"];
   readonly clock: Clock;
   readonly onEvent: EdgeEventSink;
   /**
@@ -91,8 +94,6 @@ interface Failure extends LoadProblem {
 interface Held {
   readonly material: LoadedMaterial;
   readonly sha256: string;
-  /** Of the latest record that named it: which of two snapshots is older shows by no version. */
-  readonly revision: number;
 }
 
 export const createCertificateSource = (options: CertificateSourceOptions): CertificateSource =>
@@ -142,18 +143,24 @@ class VersionsOfVault implements CertificateSource {
     return presentProblems(settings, this.#failures.values(), this.#loaded);
   }
 
-  /** null = nothing is to be loaded for this record now. */
+  /** null = nothing is to be loaded for this certificate now. */
   #toLoad(record: CertificateRecord): IssuedCertificate | null {
-    if (!isIssued(record)) return null;
-    const { id, material, revision } = record;
-    const held = this.#loaded.peek(id);
-    const isSame = held?.sha256 === material.sha256;
-    if (held !== undefined && isSame && held.revision < revision) this.#loaded.set(id, { ...held, revision });
-    // A session with an older snapshot serves the newer version too: it is the same certificate.
-    if (held !== undefined && (isSame || revision < held.revision)) return null;
-    const failure = this.#failureOf(record);
+    const held = this.#loaded.peek(record.id);
+    const present = this.#options.inForce(record.id);
+    // A session of older settings is served what is in force: it is the same certificate.
+    const wanted = present !== undefined && isIssued(present) ? present : record;
+    if (!isIssued(wanted) || held?.sha256 === wanted.material.sha256) return null;
+    // What the settings in force do not name takes the place of nothing.
+    if (held !== undefined && wanted !== present) return null;
+    const failure = this.#failureOf(wanted);
     const isRecent = failure !== null && Math.abs(this.#options.clock.now() - failure.atMs) < RETRY_AFTER_MS;
-    return isRecent ? null : record;
+    return isRecent ? null : wanted;
+  }
+
+  /** Whether the settings in force name another version by now. */
+  #isOver({ id, material }: IssuedCertificate): boolean {
+    const present = this.#options.inForce(id)?.material ?? null;
+    return present !== null && present.sha256 !== material.sha256;
   }
 
   #loadOnce(record: IssuedCertificate): Promise<LoadedMaterial | null> {
@@ -167,15 +174,16 @@ class VersionsOfVault implements CertificateSource {
 
   async #load(record: IssuedCertificate): Promise<LoadedMaterial | null> {
     const { vault, ciphers, onEvent } = this.#options;
-    const { id, material, revision } = record;
+    const { id, material } = record;
     const { version, sha256 } = material;
     try {
       const bytes = await vault.get(materialName(id, version), sha256);
       const fresh = checkMaterial(decodeMaterial(bytes), { certificateId: id, version, ciphers });
       if (this.#loaded.peek(id) !== undefined) await this.#prepare(fresh);
-      // A slow load for an older snapshot must not replace what a newer one names.
-      if ((this.#loaded.peek(id)?.revision ?? 0) <= revision)
-        this.#loaded.set(id, { material: fresh, sha256, revision });
+      // A slow load for older settings must not replace what those in force name.
+      const held = this.#loaded.peek(id);
+      if (held !== undefined && this.#isOver(record)) return held.material;
+      this.#loaded.set(id, { material: fresh, sha256 });
       if (this.#failureOf(record) !== null) {
         this.#failures.delete(id);
         onEvent({ kind: "certificate-recovered", certificateId: id, version });
@@ -188,6 +196,8 @@ class VersionsOfVault implements CertificateSource {
   }
 
   #fail(record: IssuedCertificate, problem: LoadProblem): void {
+    // The failure of the version in force must not be forgotten for it.
+    if (this.#isOver(record)) return;
     const { clock, onEvent } = this.#options;
     const { id: certificateId, material } = record;
     const { version, sha256 } = material;

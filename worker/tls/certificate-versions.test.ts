@@ -4,6 +4,7 @@ import { hoursFromNow } from "../../test/support/certificate-writer.ts";
 import { issueServer } from "../../test/support/pki.ts";
 import { certificateId, name } from "../../test/support/records.ts";
 import { materialOf, memoryVault } from "../../test/support/test-edge.ts";
+import type { CertificateId } from "../../core/name/ids.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import type { VaultName } from "../../core/store/key-vault.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
@@ -36,20 +37,34 @@ function bench() {
   };
   const onEvent = (event: EdgeEvent): void => void events.push(event);
   const clock = { now: () => time.nowMs };
-  const source = createCertificateSource({ vault, clock, onEvent, ciphers: cipherList(null) });
+  const inForce = new Map<CertificateId, CertificateRecord>();
+  const source = createCertificateSource({
+    vault,
+    inForce: (id) => inForce.get(id),
+    clock,
+    onEvent,
+    ciphers: cipherList(null),
+  });
   const defaultCertificate = materialOf(issueServer({ names: ["edge.example.net"] }));
   const contexts = createSecureContexts({ source, defaultCertificate, ciphers: null, onEvent });
   let revision = 0;
-  /** The next record of the certificate: a new version, or an earlier one again. */
+  /** The next record of the certificate, which is in force then: a new version, or an earlier one again. */
   const version = (number: number, of?: CertificateRecord): CertificateRecord => {
     revision += 1;
     const made =
       of ??
       stored.add({ id: certificateId(1), material: { version: number, sha256: "" } }, [issueServer(NAMES)]);
-    return { ...made, revision };
+    const record = { ...made, revision };
+    inForce.set(record.id, record);
+    return record;
+  };
+  /** The table as it was before: the record, and the revision that the next one follows. */
+  const restore = (record: CertificateRecord): void => {
+    ({ revision } = record);
+    inForce.set(record.id, record);
   };
   const built = () => events.filter((event) => event.kind === "context" && event.outcome === "built").length;
-  return { contexts, events, held, time, version, stored, built };
+  return { contexts, events, held, time, version, restore, inForce, stored, built };
 }
 
 const choose = (certificate: CertificateRecord, host = "mx.a.example"): ContextChoice => ({
@@ -116,8 +131,9 @@ describe("a new version of a certificate", () => {
 
   it("is served to a session of an older snapshot too, and an older one never takes its place", async () => {
     const made = bench();
-    const [first, second] = [made.version(1), made.version(2)];
+    const first = made.version(1);
     await made.contexts.prepare([first]);
+    const second = made.version(2);
     await made.contexts.prepare([second]);
     await made.contexts.prepare([first]);
     expect(now(made, first)).toBe(now(made, second));
@@ -178,6 +194,114 @@ describe("a rollback to an earlier version", () => {
     expect(made.contexts.problems({ certificate: () => back })).toMatchObject([
       { version: 1, reason: "key-missing", serves: 2 },
     ]);
+  });
+});
+
+describe("a table restored to a lower revision", () => {
+  /** An edge that serves version 3 of revision 3, and then the settings of revision 1. */
+  async function restored() {
+    const made = bench();
+    const [first, second] = [made.version(1), made.version(2)];
+    await made.contexts.prepare([second]);
+    const third = made.version(3);
+    await made.contexts.prepare([third]);
+    made.restore(first);
+    return { made, first, second, third };
+  }
+
+  it("has its version served, and the renewal after it, which is of a lower revision too", async () => {
+    const { made, first, third } = await restored();
+    await made.contexts.prepare([first]);
+    expect(servedVersion(made, first)).toBe(1);
+    const renewed = made.version(4);
+    expect(renewed.revision).toBeLessThan(third.revision);
+    await made.contexts.prepare([renewed]);
+    expect(servedVersion(made, renewed)).toBe(4);
+    expect(made.contexts.problems({ certificate: () => renewed })).toEqual([]);
+  });
+
+  it("that named the version in service has the renewal after it served", async () => {
+    const made = bench();
+    const first = made.version(1);
+    made.version(1, first);
+    const later = made.version(1, first);
+    await made.contexts.prepare([later]);
+    made.restore(first);
+    await made.contexts.prepare([first]);
+    const renewed = made.version(2);
+    expect(renewed.revision).toBeLessThan(later.revision);
+    await made.contexts.prepare([renewed]);
+    expect(servedVersion(made, renewed)).toBe(2);
+  });
+
+  it("has no version of the settings before it served, not to a session of theirs either", async () => {
+    const { made, first, third } = await restored();
+    await made.contexts.prepare([first]);
+    const before = now(made, first);
+    const reads = made.held.reads.length;
+    await made.contexts.prepare([third]);
+    expect(now(made, third)).toBe(before);
+    expect(made.held.reads).toHaveLength(reads);
+  });
+
+  it("shows the version of a lower revision that does not load, and tries it again", async () => {
+    const { made } = await restored();
+    const renewed = made.version(4);
+    made.held.down = true;
+    await made.contexts.prepare([renewed]);
+    const problems = () => made.contexts.problems({ certificate: () => renewed });
+    expect(problems()).toMatchObject([{ version: 4, serves: 3 }]);
+    made.held.down = false;
+    made.time.nowMs += 10_000;
+    await made.contexts.prepare([renewed]);
+    expect(problems()).toEqual([]);
+    expect(servedVersion(made, renewed)).toBe(4);
+  });
+});
+
+describe("a load that ends late", () => {
+  /** Version 1 is served, and 2 is loaded until `end`. */
+  async function slow() {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const second = made.version(2);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    made.held.wait = promise;
+    const load = made.contexts.prepare([second]);
+    made.held.wait = Promise.resolve();
+    const end = async (): Promise<void> => {
+      resolve();
+      await load;
+    };
+    return { made, first, second, end };
+  }
+
+  it("does not replace the newer version that is in force by then, whatever its revision", async () => {
+    const { made, first, end } = await slow();
+    made.restore({ ...first, revision: 0 });
+    const third = made.version(3);
+    await made.contexts.prepare([third]);
+    await end();
+    expect(servedVersion(made, third)).toBe(3);
+  });
+
+  it("does not replace the version before it, when that is in force again", async () => {
+    const { made, first, end } = await slow();
+    const back = made.version(1, first);
+    await made.contexts.prepare([back]);
+    await end();
+    expect(servedVersion(made, back)).toBe(1);
+  });
+
+  it("in vain does not hide the failure of the version that is in force by then", async () => {
+    const { made, second, end } = await slow();
+    made.stored.remove(`keys/${second.id}/2`);
+    const third = made.version(3);
+    made.stored.remove(`keys/${third.id}/3`);
+    await made.contexts.prepare([third]);
+    await end();
+    expect(made.contexts.problems({ certificate: () => third })).toMatchObject([{ version: 3, serves: 1 }]);
   });
 });
 

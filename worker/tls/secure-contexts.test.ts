@@ -7,6 +7,7 @@ import { newKey } from "../../test/support/certificate-writer.ts";
 import { makeCa, issueServer, type IssuedCertificate } from "../../test/support/pki.ts";
 import { certificateId, name } from "../../test/support/records.ts";
 import { type MemoryVault, materialOf, memoryVault } from "../../test/support/test-edge.ts";
+import type { CertificateId } from "../../core/name/ids.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import type { CertificateProblem, CertificateProblemReason } from "../../core/edge-report/edge-reports.ts";
 import { Unavailable, Unreadable } from "../../core/errors.ts";
@@ -34,6 +35,8 @@ const own = issueServer({ names: ["edge.example.net"] });
 interface Bench {
   readonly contexts: SecureContexts;
   readonly vault: MemoryVault;
+  /** Certificates of the settings in force. */
+  readonly inForce: Map<CertificateId, CertificateRecord>;
   readonly events: EdgeEvent[];
   nowMs: number;
 }
@@ -43,11 +46,18 @@ function bench(
 ): Bench {
   const vault = memoryVault();
   const events: EdgeEvent[] = [];
-  const made = { vault, events, nowMs: 0 };
+  const inForce = new Map<CertificateId, CertificateRecord>();
+  const made = { vault, inForce, events, nowMs: 0 };
   const onEvent = (event: EdgeEvent): void => void events.push(event);
   const { default: given = own, ciphers = null, capacity = 10 } = options;
   const clock = { now: () => made.nowMs };
-  const source = createCertificateSource({ vault, clock, onEvent, ciphers: cipherList(ciphers) });
+  const source = createCertificateSource({
+    vault,
+    inForce: (id) => inForce.get(id),
+    clock,
+    onEvent,
+    ciphers: cipherList(ciphers),
+  });
   const defaultCertificate = given === null ? null : materialOf(given);
   const contexts = createSecureContexts({ source, defaultCertificate, ciphers, onEvent, capacity });
   return Object.assign(made, { contexts });
@@ -192,11 +202,12 @@ describe("secure contexts", () => {
   });
 
   it("serve the version before when the new one does not load, under the new trust, and say so", async () => {
-    const { contexts, vault } = bench();
+    const { contexts, vault, inForce } = bench();
     const old = issueServer({ names: ["mx.a.example"] });
     const first = vault.add({ id: certificateId(1) }, [old]);
     await contexts.get(choice({ certificate: first }), others());
     const second = { ...first, material: { version: 2, sha256: "00".repeat(32) } };
+    inForce.set(second.id, second);
     const serving = await contexts.get(choice({ certificate: second, trust }), others());
     expect(await serial(serving)).toBe(fingerprint(old.der));
     expect(serving?.trustHash).toBe(trust.hash);
