@@ -67,7 +67,6 @@ async function served(
   return {
     ...withVersion(before, { ...slots, material }, { nowMs: clock.now(), cause }),
     ...pendingWithout(before, new Set(made.keys.map(({ spkiPin }) => spkiPin))),
-    attempt: undefined,
   };
 }
 
@@ -76,9 +75,7 @@ const nullIfLost = (error: unknown): null => {
   throw error;
 };
 
-/** The times that the CA suggested were for the certificate before. */
 const without = ({ orders, ...acme }: AcmeIssuance, order: AcmeOrder): AcmeIssuance => ({
   ...acme,
   orders: orders.filter(({ url }) => url !== order.url),
-  renewsAt: null,
 });

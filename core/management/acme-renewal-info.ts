@@ -1,7 +1,10 @@
 /** Times of renewal that a CA suggests (ARI, RFC 9773). */
 
+import { isDeepStrictEqual } from "node:util";
 import { timestamp } from "../clock.ts";
 import { Unavailable } from "../errors.ts";
+import type { RenewalSuggestion } from "../record/certificate.ts";
+import type { CertificateKey, KeyType } from "../x509/key-type.ts";
 import { readPem } from "../x509/pem.ts";
 import { type AcmeCa, AcmeProblem, type AcmeRenewalInfo } from "./acme-ca.ts";
 import type { AcmeIssuanceDependencies, AcmeRecord } from "./acme-issuance.ts";
@@ -18,8 +21,8 @@ export interface Suggestion {
 }
 
 /**
- * Asks the CA for the window of each certificate in service, and stores a random time of the first one. A
- * time that still lies in the window stays. A CA that does not answer is asked again later.
+ * Asks the CA for the window of each certificate in service, and stores a random time within it. A time that
+ * still lies in the window stays. A CA that does not answer is asked again later.
  */
 export async function suggestedRenewal(
   deps: AcmeIssuanceDependencies,
@@ -30,61 +33,68 @@ export async function suggestedRenewal(
   if (record.material === null) return { askAgainAtMs: nowMs + HOUR_MS, isChanged: false };
   const windows = await windowsOf(deps, record, ca);
   if (windows === null) return { askAgainAtMs: nowMs + HOUR_MS, isChanged: false };
-  const pauses = windows.map(({ retryAfterMs }) => retryAfterMs);
+  const pauses = [...windows.values()].map(({ retryAfterMs }) => retryAfterMs);
   const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(HOUR_MS, Math.min(ASKED_AGAIN_MS, ...pauses)));
   const askAgainAtMs = nowMs + pauseMs;
-  const renewsAt = renewalWithin(windows, { record, random: deps.retry.random });
-  if (renewsAt === record.acme.renewsAt) return { askAgainAtMs, isChanged: false };
+  const suggestions = record.keys.flatMap((key) => suggestionFor(key, { record, windows, deps }));
+  if (isDeepStrictEqual(suggestions, record.acme.suggestions)) return { askAgainAtMs, isChanged: false };
   await writeBySchedule(deps, record.id, (before) =>
     before.acme === undefined || before.material?.version !== record.material?.version
       ? before
-      : { ...before, acme: { ...before.acme, renewsAt } },
+      : { ...before, acme: { ...before.acme, suggestions } },
   );
   return { askAgainAtMs, isChanged: true };
 }
 
-/** null = the CA does not answer. */
+/** By type of key; null = the CA does not answer. */
 async function windowsOf(
   deps: AcmeIssuanceDependencies,
   record: AcmeRecord,
   ca: AcmeCa,
-): Promise<readonly AcmeRenewalInfo[] | null> {
+): Promise<ReadonlyMap<KeyType, AcmeRenewalInfo> | null> {
   try {
-    if (!(await ca.directory()).hasRenewalInfo) return [];
+    const windows = new Map<KeyType, AcmeRenewalInfo>();
+    if (!(await ca.directory()).hasRenewalInfo) return windows;
     const { keys } = await readMaterial(deps.vault, record);
-    const leaves = keys.flatMap(
-      ({ certificateChainPem }) => readPem(certificateChainPem, "").blocks[0] ?? [],
-    );
-    const windows = await Promise.all(leaves.map(({ text }) => ca.renewalInfo(text)));
-    return windows.filter((window) => window !== null);
+    for (const { keyType, certificateChainPem } of keys) {
+      const [leaf] = readPem(certificateChainPem, "").blocks;
+      const window = leaf === undefined ? null : await ca.renewalInfo(leaf.text);
+      if (window !== null) windows.set(keyType, window);
+    }
+    return windows;
   } catch (error) {
     if (error instanceof Unavailable || error instanceof AcmeProblem) return null;
     throw error;
   }
 }
 
-/** The part of its life that a certificate is served at least, whatever the CA suggests. */
+/** The part of its life after which a certificate is renewed at the latest, whatever the CA suggests. */
 const LATEST = 0.9;
 
 /**
- * A time in the earliest window (RFC 9773 section 4.2), not after nine tenths of the life: a window that lies
- * beyond the end would let the certificate run out. @returns null = none is suggested
+ * A time in the window of a certificate (RFC 9773 section 4.2), not after nine tenths of its life: a window
+ * that lies beyond the end would let it run out. @returns empty = none is suggested
  */
-function renewalWithin(
-  windows: readonly AcmeRenewalInfo[],
-  { record, random }: { readonly record: Pick<AcmeRecord, "keys" | "acme">; readonly random: () => number },
-): string | null {
-  const [first] = windows.toSorted((a, b) => Date.parse(a.start) - Date.parse(b.start));
-  if (first === undefined) return null;
-  const latestMs = Math.min(
-    ...record.keys.map(({ notBefore, notAfter }) => {
-      const startMs = Date.parse(notBefore);
-      return startMs + (Date.parse(notAfter) - startMs) * LATEST;
-    }),
-  );
-  const startMs = Math.min(Date.parse(first.start), latestMs);
-  const endMs = Math.max(startMs, Math.min(Date.parse(first.end), latestMs));
-  const present = record.acme.renewsAt === null ? Number.NaN : Date.parse(record.acme.renewsAt);
-  if (present >= startMs && present <= endMs) return record.acme.renewsAt;
-  return timestamp(Math.floor(startMs + random() * (endMs - startMs)));
+function suggestionFor(
+  { keyType, fingerprintSha256, notBefore, notAfter }: CertificateKey,
+  {
+    record,
+    windows,
+    deps,
+  }: {
+    readonly record: AcmeRecord;
+    readonly windows: ReadonlyMap<KeyType, AcmeRenewalInfo>;
+    readonly deps: Pick<AcmeIssuanceDependencies, "retry">;
+  },
+): readonly RenewalSuggestion[] {
+  const window = windows.get(keyType);
+  if (window === undefined) return [];
+  const latestMs = Date.parse(notBefore) + (Date.parse(notAfter) - Date.parse(notBefore)) * LATEST;
+  const startMs = Math.min(Date.parse(window.start), latestMs);
+  const endMs = Math.max(startMs, Math.min(Date.parse(window.end), latestMs));
+  const present = record.acme.suggestions.find((each) => each.fingerprintSha256 === fingerprintSha256);
+  const presentMs = present === undefined ? Number.NaN : Date.parse(present.at);
+  if (present !== undefined && presentMs >= startMs && presentMs <= endMs) return [present];
+  const atMs = Math.floor(startMs + deps.retry.random() * (endMs - startMs));
+  return [{ fingerprintSha256, at: timestamp(atMs) }];
 }

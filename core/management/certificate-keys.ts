@@ -95,9 +95,19 @@ export class CertificateKeys {
   async renew(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
     return this.#change(target, condition, async (before) => {
       if (renewedBy(before) !== "postern") throw refused("operator-renews", NOT_RENEWED_HERE);
-      const renewsAt = timestamp(this.#deps.clock.now());
+      const at = timestamp(this.#deps.clock.now());
       const { acme } = before;
-      return this.#issued(acme === undefined ? before : { ...before, acme: { ...acme, renewsAt } });
+      return this.#issued(
+        acme === undefined
+          ? before
+          : {
+              ...before,
+              acme: {
+                ...acme,
+                suggestions: before.keys.map(({ fingerprintSha256 }) => ({ fingerprintSha256, at })),
+              },
+            },
+      );
     });
   }
 

@@ -115,7 +115,7 @@ export class CertificateService {
     const awaited = { id, label, source, names, keys: [], material: null, plan, pendingKeys };
     if (input.source === "request") return this.#add(actor, { ...awaited, requests });
     const { directory, challenge, profile } = input;
-    const none = { accountUrl: null, caaIdentity: null, orders: [], renewsAt: null };
+    const none = { accountUrl: null, caaIdentity: null, orders: [], suggestions: [] };
     const view = await this.#add(actor, { ...awaited, acme: { directory, challenge, profile, ...none } });
     this.#deps.issuanceRequested();
     return view;

@@ -243,7 +243,7 @@ function causeOf(before: CertificateRecord, { keys }: Pick<SlotContents, "keys">
 function acmeAfter({ acme, keys, pendingKeys = [] }: CertificateRecord): CertificateRecord["acme"] {
   if (acme === undefined) return undefined;
   const here = new Set([...keys, ...pendingKeys].map(({ spkiPin }) => spkiPin));
-  return { ...acme, renewsAt: null, orders: acme.orders.filter(({ spkiPin }) => here.has(spkiPin)) };
+  return { ...acme, suggestions: [], orders: acme.orders.filter(({ spkiPin }) => here.has(spkiPin)) };
 }
 
 /** What Postern made for the certificate and still needs. */

@@ -101,29 +101,43 @@ export class CertificateIssuance {
         return suggestion.isChanged ? "waiting" : "unchanged";
       });
     } finally {
-      await state.put(name, { leasedUntilMs: 0, renewalInfoAtMs }, { expected: version, expiresAtMs });
+      const released = { leasedUntilMs: 0, renewalInfoAtMs };
+      // A lease that cannot be released ends by itself; what was done is done.
+      await state.put(name, released, { expected: version, expiresAtMs }).catch(() => null);
     }
   }
 
-  /** Each slot by itself: its own key, order and version. */
+  /**
+   * Each slot by itself: its own key, order and version. A failure of one must not let the other expire.
+   * @throws the first failure
+   */
   async #issue(first: AcmeRecord): Promise<Issuance> {
     const issuer = new AcmeIssuer(this.#deps, this.#caOf(first));
-    let record = first;
-    let outcome: Issuance = "unchanged";
+    const outcomes: Issuance[] = [];
+    const failures: unknown[] = [];
     for (const keyType of planOf(first)?.keyTypes ?? []) {
-      const wanted = wantedOf(record, keyType, this.#deps.clock.now());
-      if (wanted === null) continue;
-      if (wanted === "new-key") record = await this.#withNewKey(record, keyType);
-      if (orderOf(record, keyType) === undefined) record = await this.#ordered(issuer, record, keyType);
-      const order = orderOf(record, keyType);
-      if (order === undefined) continue;
-      const issued = await issuer.advance(record, order);
-      if (outcome !== "waiting") outcome = issued;
-      const now = await this.#deps.store.getCertificate(record.id);
-      if (now?.acme === undefined) return "gone";
-      record = { ...now, acme: now.acme };
+      const record = await this.#deps.store.getCertificate(first.id);
+      if (record?.acme === undefined) return "gone";
+      try {
+        outcomes.push(await this.#issueSlot(issuer, { ...record, acme: record.acme }, keyType));
+      } catch (error) {
+        failures.push(error);
+      }
     }
-    return outcome;
+    if (failures.length > 0) throw failures[0];
+    await writeBySchedule(this.#deps, first.id, (before) =>
+      before.attempt === undefined ? before : { ...before, attempt: undefined },
+    );
+    return OUTCOMES.find((each) => outcomes.includes(each)) ?? "unchanged";
+  }
+
+  async #issueSlot(issuer: AcmeIssuer, present: AcmeRecord, keyType: KeyType): Promise<Issuance> {
+    const wanted = wantedOf(present, keyType, this.#deps.clock.now());
+    if (wanted === null) return "unchanged";
+    let record = wanted === "new-key" ? await this.#withNewKey(present, keyType) : present;
+    if (orderOf(record, keyType) === undefined) record = await this.#ordered(issuer, record, keyType);
+    const order = orderOf(record, keyType);
+    return order === undefined ? "unchanged" : issuer.advance(record, order);
   }
 
   async #ordered(issuer: AcmeIssuer, record: AcmeRecord, keyType: KeyType): Promise<AcmeRecord> {
@@ -163,9 +177,14 @@ export class CertificateIssuance {
     } catch (error) {
       // The process stops in the middle of an order, which goes on with the next one: no failure.
       if (error instanceof Error && error.name === "AbortError") return "waiting";
+      if (error instanceof StateConflict && (await this.#isGone(record))) return "gone";
       await this.#note(record, error);
       throw error;
     }
+  }
+
+  async #isGone({ id }: CertificateRecord): Promise<boolean> {
+    return (await this.#deps.store.getCertificate(id).catch(() => undefined)) === null;
   }
 
   async #note({ id, acme }: CertificateRecord, error: unknown): Promise<void> {
@@ -186,6 +205,9 @@ export class CertificateIssuance {
     await noted.catch(() => undefined);
   }
 }
+
+/** What came of several slots, by what the log should know first. */
+const OUTCOMES: readonly Issuance[] = ["gone", "waiting", "issued"];
 
 const isWanted = (record: AcmeRecord, nowMs: number): boolean =>
   (planOf(record)?.keyTypes ?? []).some((keyType) => wantedOf(record, keyType, nowMs) !== null);

@@ -20,14 +20,15 @@ const key = (days: number, more: Partial<CertificateKey> = {}): CertificateKey =
 });
 const record = (keys: readonly CertificateKey[], more: Partial<CertificateRecord> = {}): CertificateRecord =>
   certificateRecord({ source: "self-signed", keys, ...more });
-const acme = (at: number | null): CertificateRecord["acme"] => ({
+const acme = (at: number | null, keys: readonly CertificateKey[] = []): CertificateRecord["acme"] => ({
   directory: "ca",
   challenge: "dns-01",
   profile: null,
   accountUrl: null,
   caaIdentity: null,
   orders: [],
-  renewsAt: at === null ? null : timestamp(at),
+  suggestions:
+    at === null ? [] : keys.map(({ fingerprintSha256 }) => ({ fingerprintSha256, at: timestamp(at) })),
 });
 
 describe("a renewal by Postern", () => {
@@ -56,12 +57,17 @@ describe("a renewal by Postern", () => {
     expect(dueKeys(certificate, dueMs)).toHaveLength(1);
   });
 
-  it("is due when the CA suggests it, for every key", () => {
-    const keys = [key(90), key(30, { keyType: "rsa-2048" })];
-    const certificate = record(keys, { source: "acme", acme: acme(START + DAY_MS) });
+  it("is due when the CA suggests it, of the certificate that it is suggested for", () => {
+    const keys = [
+      key(90, { fingerprintSha256: "aa".repeat(32) }),
+      key(30, { keyType: "rsa-2048", fingerprintSha256: "bb".repeat(32) }),
+    ];
+    const suggested = acme(START + DAY_MS, keys.slice(0, 1));
+    const certificate = record(keys, { source: "acme", acme: suggested });
     expect(renewsAt(certificate)).toBe(timestamp(START + DAY_MS));
     expect(dueKeys(certificate, START + DAY_MS - 1)).toEqual([]);
-    expect(dueKeys(certificate, START + DAY_MS)).toEqual(keys);
+    expect(dueKeys(certificate, START + DAY_MS)).toEqual(keys.slice(0, 1));
+    expect(dueKeys(certificate, START + 20 * DAY_MS)).toEqual(keys);
   });
 
   it("has no date while there is no key", () => {

@@ -7,6 +7,7 @@ import type {
   CertificateSource,
   FailedAttempt,
   RenewalKey,
+  RenewalSuggestion,
 } from "../record/certificate.ts";
 import type { CertificateKey } from "../x509/key-type.ts";
 
@@ -61,17 +62,19 @@ function twoThirdsMs({ material }: Pick<CertificateRecord, "material">, key: Cer
 /** When Postern renews the first key; null = Postern does not renew it, or there is nothing to renew. */
 export function renewsAt(record: CertificateRecord): Timestamp | null {
   if (renewedBy(record) !== "postern" || record.keys.length === 0) return null;
-  const atTwoThirds = Math.min(...record.keys.map((key) => twoThirdsMs(record, key)));
-  return record.acme?.renewsAt ?? timestamp(atTwoThirds);
+  return timestamp(Math.min(...record.keys.map((key) => dueMs(record, key))));
 }
 
 /** Keys in service whose certificate is due for renewal by Postern. */
 export function dueKeys(record: CertificateRecord, nowMs: number): readonly CertificateKey[] {
   if (renewedBy(record) !== "postern") return [];
-  const suggested = record.acme?.renewsAt ?? null;
-  return record.keys.filter(
-    (key) => (suggested === null ? twoThirdsMs(record, key) : Date.parse(suggested)) <= nowMs,
-  );
+  return record.keys.filter((key) => dueMs(record, key) <= nowMs);
+}
+
+function dueMs(record: CertificateRecord, key: CertificateKey): number {
+  const isOfKey = (each: RenewalSuggestion): boolean => each.fingerprintSha256 === key.fingerprintSha256;
+  const suggestion = record.acme?.suggestions.find(isOfKey);
+  return suggestion === undefined ? twoThirdsMs(record, key) : Date.parse(suggestion.at);
 }
 
 const FIRST_RETRY_MS = 5 * 60_000;

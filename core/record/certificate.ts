@@ -111,6 +111,13 @@ export interface AcmeOrder {
   readonly validation: readonly ValidationRecord[];
 }
 
+/** When one certificate is to be renewed: within the CA's window (RFC 9773), or at once by request. */
+export interface RenewalSuggestion {
+  /** Of the leaf. */
+  readonly fingerprintSha256: string;
+  readonly at: Timestamp;
+}
+
 /** How a certificate is ordered at an ACME CA, and its orders that have not ended. */
 export interface AcmeIssuance {
   /** Name in ACME_DIRECTORIES. */
@@ -123,8 +130,8 @@ export interface AcmeIssuance {
   readonly caaIdentity: string | null;
   /** One for each key type at most. */
   readonly orders: readonly AcmeOrder[];
-  /** Time within the CA's suggested window (RFC 9773); null = two thirds of the life. */
-  readonly renewsAt: Timestamp | null;
+  /** Times of renewal other than two thirds of the life, for certificates in service; empty = none. */
+  readonly suggestions: readonly RenewalSuggestion[];
 }
 
 /**

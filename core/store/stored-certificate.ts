@@ -62,7 +62,7 @@ const acmeIssuance = z.object({
       validation: validationRecords,
     }),
   ),
-  renewsAt: absentIsNull(timestamp),
+  suggestions: z.array(z.object({ fingerprintSha256: sha256, at: timestamp })),
 });
 
 const certificateKeys = z.array(

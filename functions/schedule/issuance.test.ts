@@ -105,6 +105,92 @@ describe("an ACME certificate", () => {
     expect(await under.show(id)).toMatchObject({ version: 2, keys: [{ slot: "ecdsa" }, { slot: "rsa" }] });
   });
 
+  it("renews both keys side by side: on request, and when the CA asks for it at once", async () => {
+    const under = await startIssuance();
+    const id = await under.create({ keyTypes: ["ecdsa-p256", "rsa-2048"] });
+    await under.open().advance(id);
+    await under.api.expect(200, "POST", `/v1/certificates/${id}/renew`, ANY);
+    expect(await under.open().advance(id)).toBe("issued");
+    const requested = await under.show(id);
+    expect(requested).toMatchObject({ version: 4, lastError: null });
+    const revoked = under.ca.authority.issued.length;
+    const { renewalWindow } = under.ca.behaviour;
+    under.ca.behaviour.renewalWindow = (issued) => {
+      const at = under.api.clock.now() - HOUR_MS;
+      const isRevoked = under.ca.authority.issued.indexOf(issued) < revoked;
+      return isRevoked || renewalWindow === null
+        ? { start: new Date(at), end: new Date(at + 60_000) }
+        : renewalWindow(issued);
+    };
+    for (let hour = 0; hour < 24; hour += 1) {
+      under.api.advance(HOUR_MS);
+      await under.open().advance(id);
+    }
+    const renewed = await under.show(id);
+    expect(renewed).toMatchObject({ version: 6, lastError: null });
+    expect(pinOf(renewed)).toBe(pinOf(requested));
+    const fingerprints = (shown: typeof renewed): readonly string[] =>
+      shown.keys.map((key: { readonly fingerprintSha256: string }) => key.fingerprintSha256);
+    for (const fingerprint of fingerprints(requested))
+      expect(fingerprints(renewed)).not.toContain(fingerprint);
+    expect(under.ca.authority.issued).toHaveLength(revoked + 2);
+  });
+
+  it("renews one key although the CA refuses the other, which is shown and tried again", async () => {
+    const under = await startIssuance();
+    const id = await under.create({ keyTypes: ["ecdsa-p256", "rsa-2048"] });
+    await under.open().advance(id);
+    const first = await under.show(id);
+    under.api.advance(5 * DAY_MS);
+    const ca = under.cas.ca("test");
+    if (ca === null) throw new TypeError("no CA");
+    const finalize: typeof ca.finalize = async (account, order, csr) => {
+      if (csr.length < 500) throw refusedAs("badPublicKey");
+      return ca.finalize(account, order, csr);
+    };
+    const choosy: typeof ca = new Proxy(ca, {
+      get: (target, member) => {
+        const value: unknown = member === "finalize" ? finalize : Reflect.get(target, member);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const cas = { names: ["test"], ca: () => choosy };
+    await expect(under.open({ cas }).advance(id)).rejects.toThrow("badPublicKey");
+    const shown = await under.show(id);
+    expect(shown).toMatchObject({ version: 3, lastError: { failures: 1 } });
+    expect(shown.keys[0]).toEqual(first.keys[0]);
+    expect(shown.keys[1].fingerprintSha256).not.toBe(first.keys[1].fingerprintSha256);
+    under.api.advance(HOUR_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(await under.show(id)).toMatchObject({ version: 4, lastError: null });
+  });
+
+  it("is issued although its lease cannot be released", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    const { state } = under;
+    const failing: typeof state = {
+      get: (name) => state.get(name),
+      delete: (name) => state.delete(name),
+      put: (name, value, options) => {
+        const isRelease = JSON.stringify(value).includes('"leasedUntilMs":0');
+        return isRelease ? Promise.reject(new Unavailable("away")) : state.put(name, value, options);
+      },
+    };
+    expect(await under.open({ state: failing }).advance(id)).toBe("issued");
+  });
+
+  it("that is deleted in the middle of an order is gone, which is no failure", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    under.ca.onRequest = async (step) => {
+      if (step !== "finalize") return;
+      under.ca.onRequest = () => undefined;
+      await under.api.expect(204, "DELETE", `/v1/certificates/${id}`, ANY);
+    };
+    expect(await under.open().advance(id)).toBe("gone");
+  });
+
   it("keeps its key through 30 renewals of 6 days, then rotates to the announced one", async () => {
     const under = await startIssuance();
     const id = await under.create();

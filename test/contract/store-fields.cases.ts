@@ -70,7 +70,7 @@ const CERTIFICATE: Whole<CertificateRecord> = {
         ],
       },
     ],
-    renewsAt: LATER,
+    suggestions: [{ fingerprintSha256: KEY.fingerprintSha256, at: LATER }],
   },
   plan: { names: ["mx.fields.example"], keyTypes: ["rsa-3072"], days: 90, renewalKey: "new" },
   retired: [

@@ -67,6 +67,7 @@ const PLANTS: readonly Plant[] = [
   { opens: "interface CertificatePlan {", lists: ["stored-certificate.ts"] },
   { opens: "interface FailedAttempt {", lists: CERTIFICATE },
   { opens: "interface AcmeOrder {", lists: ["stored-certificate.ts"] },
+  { opens: "interface RenewalSuggestion {", lists: ["stored-certificate.ts"] },
   { opens: "interface AcmeIssuance {", lists: ["stored-certificate.ts"] },
   { opens: "interface AcmOrder {", lists: ["stored-certificate.ts", "acm-certificates.ts"] },
   { opens: "interface ValidationRecord {", lists: CERTIFICATE },
