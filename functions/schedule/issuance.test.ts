@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
 import { Unavailable } from "../../core/errors.ts";
@@ -363,8 +363,8 @@ describe("a failure at the CA", () => {
       says: /private key/,
     },
     {
-      what: "a clock of the CA that is 5 minutes ahead",
-      break: ({ ca }: IssuanceUnderTest) => void (ca.behaviour.skewMs = 5 * 60_000 + HOUR_MS),
+      what: "a clock of the CA that is 65 minutes ahead: it dates certificates an hour back",
+      break: ({ ca }: IssuanceUnderTest) => void (ca.behaviour.skewMs = 65 * 60_000),
       mend: () => undefined,
       says: /not valid before/,
     },
@@ -406,6 +406,37 @@ describe("a failure at the CA", () => {
     await failureOf(under, id);
     const { lastError } = await under.show(id);
     expect(Date.parse(lastError.nextAt) - Date.parse(lastError.at)).toBe(7_200_000);
+  });
+
+  it("at 5 attempts for an account leaves one account key", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    under.ca.isUnreachable = true;
+    for (let failures = 1; failures <= 5; failures += 1) {
+      await failureOf(under, id);
+      const { lastError } = await under.show(id);
+      expect(lastError).toMatchObject({ failures });
+      under.api.advance(Date.parse(lastError.nextAt) - under.api.clock.now());
+    }
+    expect(await accountKeysOf(under)).toHaveLength(1);
+    under.ca.isUnreachable = false;
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(await accountKeysOf(under)).toHaveLength(1);
+  });
+
+  it("that forgets the account again and again leaves one account key", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    for (let forgotten = 1; forgotten <= 3; forgotten += 1) {
+      under.ca.faults.set("newOrder", { kind: "refusal", type: "accountDoesNotExist", status: 400 });
+      await failureOf(under, id);
+      const { lastError } = await under.show(id);
+      under.api.advance(Date.parse(lastError.nextAt) - under.api.clock.now());
+    }
+    under.ca.faults.clear();
+    under.ca.authority.forgetAccounts();
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(await accountKeysOf(under)).toHaveLength(1);
   });
 
   it.each(["accounts", "orders"] as const)("that has forgotten its %s is met with new ones", async (what) => {
@@ -538,7 +569,37 @@ describe.each([
     // What an issuance does: fewer calls would mean that not all were seen.
     expect(number).toBeGreaterThan(20);
   }, 300_000);
+
+  it("leaves the account findable where the binding to an outside account serves once", async () => {
+    let number = 1;
+    for (; ; number += 1) {
+      const under = await startIssuance({ externalAccount: { keyId: "kid-1", hmacKey: randomBytes(32) } });
+      const id = await under.create();
+      const killed = killedAt(under, number, isDone);
+      await under
+        .open(killed.ports)
+        .advance(id)
+        .catch(() => undefined);
+      await repaired(under, id, 1);
+      expect(under.ca.authority.accounts).toHaveLength(1);
+      if (!killed.wasKilled()) break;
+    }
+    expect(number).toBeGreaterThan(20);
+  }, 300_000);
 });
+
+/** Names of the accounts' keys in the vault. */
+async function accountKeysOf({ api: { vault, clock } }: IssuanceUnderTest): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const name of filesOf(vault).writtenBefore(clock.now() + 2 * DAY_MS))
+    if (name.startsWith("acme/")) names.push(name);
+  return names;
+}
+
+function filesOf(vault: unknown): FileKeyVault {
+  if (!(vault instanceof FileKeyVault)) throw new TypeError("no vault of files");
+  return vault;
+}
 
 /** Sweeps as the schedule makes them, and a clean-up of the vault. */
 async function repaired(under: IssuanceUnderTest, id: CertificateId, version: number): Promise<void> {
@@ -547,8 +608,8 @@ async function repaired(under: IssuanceUnderTest, id: CertificateId, version: nu
     under.api.advance(6 * 60_000);
   }
   expect(await under.show(id)).toMatchObject({ version, lastError: null, nextKeys: [] });
-  const { store, vault, clock } = under.api;
-  if (!(vault instanceof FileKeyVault)) throw new TypeError("no vault of files");
+  const { store, clock } = under.api;
+  const vault = filesOf(under.api.vault);
   await cleanUpKeys({ vault, contents: () => store.loadAll(), nowMs: clock.now() + 2 * DAY_MS });
   await under.api.expect(200, "GET", `/v1/certificates/${id}/chain.pem`);
 }

@@ -49,9 +49,10 @@ export async function startIssuance(behaviour: Partial<AuthorityBehaviour> = {})
     delete: async (name) => void dns.delete(`_acme-challenge.${name}`),
   };
   const { directoryUrl: url, caFile } = ca;
+  const { externalAccount = null } = behaviour;
   const cas = createAcmeCas({
-    directories: [{ name: "test", url, contact: [], eabKeyId: null, caFile }],
-    readEabKey: async () => null,
+    directories: [{ name: "test", url, contact: [], eabKeyId: externalAccount?.keyId ?? null, caFile }],
+    readEabKey: async () => externalAccount?.hmacKey ?? null,
     clock,
     release: "test",
     deadlineMs: 2_000,

@@ -18,7 +18,7 @@ export interface AuthorityBehaviour {
   lookUpTxt: (name: string) => readonly string[] | Promise<readonly string[]>;
   /** Body of `http://<name>/.well-known/acme-challenge/<token>`; null = 404; throws = no connection. */
   fetchHttp: (name: string, token: string) => string | null | Promise<string | null>;
-  /** Account binding is required, and this is the one outside account. */
+  /** Account binding is required, and this is the one outside account: good for one account here. */
   externalAccount: { readonly keyId: string; readonly hmacKey: Uint8Array } | null;
   /** Name → description. */
   profiles: Readonly<Record<string, string>>;
@@ -89,6 +89,13 @@ function textOf(member: unknown): string | null {
   throw new Refusal("malformed", "profile and replaces are texts");
 }
 
+function useBinding(binding: unknown, bound: Parameters<typeof checkBinding>[1], used: Set<string>): void {
+  if (binding === undefined) throw new Refusal("externalAccountRequired", "no binding", 403);
+  checkBinding(binding, bound);
+  if (used.has(bound.keyId)) throw new Refusal("unauthorized", "the binding was used before", 403);
+  used.add(bound.keyId);
+}
+
 const token = (): string => randomBytes(24).toString("base64url");
 
 /** Accounts, orders and certificates of the test CA (RFC 8555 section 7). */
@@ -99,6 +106,8 @@ export class Authority {
   readonly issued: Issued[] = [];
   readonly #base: () => string;
   readonly #accounts = new Map<string, Account>();
+  /** Key identifiers of bindings that were used. */
+  readonly #bound = new Set<string>();
   readonly #orders = new Map<string, Order>();
   readonly #authorizations = new Map<string, Authorization>();
   #count = 0;
@@ -150,9 +159,8 @@ export class Authority {
       throw new Refusal("userActionRequired", "the terms of service are not agreed to", 403);
     const { externalAccount } = this.behaviour;
     if (externalAccount !== null) {
-      const { externalAccountBinding: binding } = payload;
-      if (binding === undefined) throw new Refusal("externalAccountRequired", "no binding", 403);
-      checkBinding(binding, { ...externalAccount, url: `${this.#base()}/new-account`, thumbprint });
+      const bound = { ...externalAccount, url: `${this.#base()}/new-account`, thumbprint };
+      useBinding(payload["externalAccountBinding"], bound, this.#bound);
     }
     const contact = (payload["contact"] ?? []) as readonly string[];
     const account = { url: this.#url("account"), jwk, contact };
