@@ -94,7 +94,7 @@ export function decryption(algorithm: BerNode | undefined, pause: Pause): Opener
   const pbe = PBE_CIPHERS.get(suffix);
   if (pbe === undefined) throw new UnsupportedPkcs12(`encryption ${name}`);
   const [salt, iterations] = childrenOf(parameters);
-  const derived = { pause, salt: octetsOf(salt), iterations: integerOf(iterations), digest: digestOf(SHA1) };
+  const derived = { pause, salt: octetsOf(salt), iterations: countOf(iterations), digest: digestOf(SHA1) };
   const blocks = Math.ceil(pbe.keyBytes / derived.digest.size) + 1;
   return {
     rounds: derived.iterations * blocks,
@@ -138,12 +138,21 @@ function pbkdf2Parameters(derivation: BerNode | undefined) {
   const prf = rest.map((each) => childrenOf(each, "optional")).find((children) => children.length > 0);
   return {
     salt: octetsOf(salt),
-    iterations: integerOf(iterations),
-    keyBytes:
-      rest[0] !== undefined && childrenOf(rest[0], "optional").length === 0 ? integerOf(rest[0]) : null,
+    iterations: countOf(iterations),
+    keyBytes: rest[0] !== undefined && childrenOf(rest[0], "optional").length === 0 ? countOf(rest[0]) : null,
     digest: digestOf(prf === undefined ? HMAC_SHA1 : oidOf(prf[0])),
   };
 }
+
+/** INTEGER (1..MAX) of rounds and key bytes. @throws TypeError; as `integerOf` */
+function countOf(node: BerNode | undefined): number {
+  const count = integerOf(node);
+  if (count < 1) throw new TypeError("no count");
+  return count;
+}
+
+/** Of a MAC: the longest HMAC, beyond which OpenSSL takes none either. */
+const MAX_MAC_KEY_BYTES = 64;
 
 type Verify = (passphrase: Pkcs12Passphrase, content: Uint8Array) => Promise<boolean>;
 
@@ -161,18 +170,16 @@ export function macVerification(macData: BerNode, pause: Pause): Opener<Verify> 
     const [derivation, scheme] = childrenOf(parameters);
     const { salt, iterations, digest, keyBytes } = pbkdf2Parameters(derivation);
     const hmac = digestOf(oidOf(childrenOf(scheme)[0]));
+    const bytes = keyBytes ?? hmac.size;
+    if (bytes > MAX_MAC_KEY_BYTES) throw new UnsupportedPkcs12(`MAC key of ${String(bytes)} bytes`);
     return {
       rounds: iterations,
       act: async ({ utf8 }, content) =>
-        matches(
-          await derive(utf8, salt, iterations, Math.min(keyBytes ?? hmac.size, 64), digest.name),
-          hmac.name,
-          content,
-        ),
+        matches(await derive(utf8, salt, iterations, bytes, digest.name), hmac.name, content),
     };
   }
   const digest = digestOf(oidOf(id));
-  const iterations = iterationsNode === undefined ? 1 : integerOf(iterationsNode);
+  const iterations = iterationsNode === undefined ? 1 : countOf(iterationsNode);
   const salt = octetsOf(saltNode);
   return {
     rounds: iterations,

@@ -6,6 +6,7 @@ import {
   certificateBag,
   encryptedContent,
   falseMac,
+  falsePbmac1,
   keyBag,
   nestedBag,
   pbes2,
@@ -127,6 +128,27 @@ describe("a PKCS #12 file", () => {
       "a MAC of 2^70 rounds",
       { bags, macData: falseMac(2n ** 70n) },
       ["InvalidInput /pkcs12 costly-encryption"],
+    ],
+    ["a MAC of no rounds", { bags, macData: falseMac(0) }, ["InvalidInput /pkcs12 unreadable-file"]],
+    [
+      "PBMAC1 of no rounds",
+      { bags, macData: falsePbmac1({ rounds: 0 }) },
+      ["InvalidInput /pkcs12 unreadable-file"],
+    ],
+    [
+      "PBMAC1 with a key of no bytes",
+      { bags, macData: falsePbmac1({ keyBytes: 0 }) },
+      ["InvalidInput /pkcs12 unreadable-file"],
+    ],
+    [
+      "PBMAC1 with a key of more bytes than a hash has",
+      { bags, macData: falsePbmac1({ keyBytes: 65 }) },
+      ["InvalidInput /pkcs12 unsupported-encryption"],
+    ],
+    [
+      "PBMAC1 without its passphrase",
+      { bags, macData: falsePbmac1({}) },
+      ["InvalidInput /passphrase passphrase-required"],
     ],
     [
       "PBES2 of 1,000,001 rounds",

@@ -147,19 +147,19 @@ async function verifiedBy(
   mac: BerNode,
   { candidates, content, rounds, pause }: Verification,
 ): Promise<readonly Pkcs12Passphrase[]> {
-  const verification = readable(() => macVerification(mac, pause));
+  const verification = await readable(() => macVerification(mac, pause));
   const fitting: Pkcs12Passphrase[] = [];
   for (const candidate of candidates) {
     rounds.spend(verification.rounds);
-    if (await verification.act(candidate, content)) fitting.push(candidate);
+    if (await readable(() => verification.act(candidate, content))) fitting.push(candidate);
   }
   return fitting;
 }
 
-/** A part of the file that cannot be read is a fault of the file. */
-function readable<Result>(act: () => Result): Result {
+/** A part of the file that cannot be read, or computed with, is a fault of the file. */
+async function readable<Result>(act: () => Result | Promise<Result>): Promise<Result> {
   try {
-    return act();
+    return await act();
   } catch (error) {
     throw error instanceof UnsupportedPkcs12 ? unsupported() : UNREADABLE();
   }

@@ -42,6 +42,21 @@ export const falseMac = (rounds: number | bigint, digest = SHA1): Buffer =>
     integer(rounds),
   );
 
+/** MacData of PBMAC1 (RFC 9579) with HMAC-SHA-256 that verifies with no passphrase. */
+export function falsePbmac1({ rounds = 1, keyBytes = 32 }: { rounds?: number; keyBytes?: number }): Buffer {
+  const prf = sequence(oid("1.2.840.113549.2.9"));
+  const derivation = sequence(
+    oid("1.2.840.113549.1.5.12"),
+    sequence(octetString(Buffer.alloc(8)), integer(rounds), integer(keyBytes), prf),
+  );
+  const algorithm = sequence(oid("1.2.840.113549.1.5.14"), sequence(derivation, prf));
+  return sequence(
+    sequence(algorithm, octetString(Buffer.alloc(32))),
+    octetString(Buffer.alloc(8)),
+    integer(1),
+  );
+}
+
 /** EncryptedData whose content is nothing, by the AlgorithmIdentifier. */
 export const encryptedContent = (algorithm: Uint8Array): Buffer =>
   sequence(
