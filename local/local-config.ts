@@ -67,7 +67,8 @@ const API_VARIABLES = {
   },
   DNS_RESOLVERS: {
     defaultText: "those of the system",
-    meaning: "resolvers that are asked whether a shown record is published: addresses by comma",
+    meaning:
+      "resolvers that are asked whether a shown record is published: addresses, with or without a port, by comma",
   },
 } as const satisfies Readonly<Record<string, Variable>>;
 

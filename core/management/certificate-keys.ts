@@ -11,7 +11,7 @@ import { makeKeys } from "./certificate-material.ts";
 import { certificatesIn, viewOf } from "./certificate-records.ts";
 import type { CertificateView } from "./certificate-view.ts";
 import { OwnRecords, readable, type RecordTarget } from "./record-write.ts";
-import { planOf, renewedBy } from "./renewal.ts";
+import { planOf, type RenewedBy, renewedBy } from "./renewal.ts";
 import { renewedSelfSigned } from "./self-signed-renewal.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 
@@ -94,7 +94,8 @@ export class CertificateKeys {
    */
   async renew(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
     return this.#change(target, condition, async (before) => {
-      if (renewedBy(before) !== "postern") throw refused("operator-renews", NOT_RENEWED_HERE);
+      const renewer = renewedBy(before);
+      if (renewer !== "postern") throw refused("operator-renews", NOT_RENEWED_BY[renewer]);
       const at = timestamp(this.#deps.clock.now());
       const { acme } = before;
       return this.#issued(
@@ -141,4 +142,7 @@ const UPLOAD_SWITCHES =
   "the switch is the upload: PUT the certificate of the next key's signing request to /material, without a key";
 const NEXT_KEY_FIRST =
   "there is no next key: make it with POST to /next-key, publish its TLSA record and pin, then rotate";
-const NOT_RENEWED_HERE = "Postern does not renew this certificate: its source does";
+const NOT_RENEWED_BY: Readonly<Record<Exclude<RenewedBy, "postern">, string>> = {
+  operator: "Postern does not renew this certificate: PUT its new certificate to /material",
+  acm: "Postern does not renew this certificate: ACM does",
+};

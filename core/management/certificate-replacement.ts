@@ -55,6 +55,7 @@ export async function deleteCertificate(
       await records.delete(target, condition);
     },
     () => certificateUsedBy(store, { id, account: target.actor.account }),
+    "; delete it with ?replaceWith=<id> of the certificate that its MX hosts serve from then on",
   );
 }
 

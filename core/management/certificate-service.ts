@@ -123,7 +123,8 @@ export class CertificateService {
 
   async #order(actor: Actor, input: AcmInput): Promise<CertificateView> {
     if (this.#acm === null) {
-      const message = "ACM is available only on AWS; use source pem or self-signed";
+      const message =
+        "ACM is available only on AWS; use another source: self-signed, pem, pkcs12, request or acme";
       throw new RuleViolation([{ pointer: "/source", code: "no-issuer", message }]);
     }
     const id = this.#deps.ids.certificate();

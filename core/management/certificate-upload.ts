@@ -1,7 +1,7 @@
 /** Material that an operator brings, parsed and tried as an edge would load it. */
 
 import type { NewCertificate, StoredPrivateKey } from "../x509/serving-material.ts";
-import { bringsKey, parsePemBundle } from "../x509/pem-bundle.ts";
+import { bringsKey as pemBringsKey, parsePemBundle } from "../x509/pem-bundle.ts";
 import type { PemMaterialInput, Pkcs12MaterialInput } from "./certificate-input.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
@@ -13,6 +13,9 @@ type Pkcs12UploadInput = Omit<Pkcs12MaterialInput, "otherSlot">;
 /** The field that holds the leaf: where an issue of the certificate as a whole points. */
 export const leafPointer = ({ source }: Pick<UploadInput, "source">): string =>
   source === "pkcs12" ? "/pkcs12" : "/certificatePem";
+
+/** Whether the upload brings a private key; a PKCS #12 must. */
+export const bringsKey = (input: UploadInput): boolean => input.source === "pkcs12" || pemBringsKey(input);
 
 /**
  * @param existingKeys keys of the certificate, for an upload without one; not asked for otherwise.
@@ -29,7 +32,7 @@ export async function parseUpload(
       ? await readPkcs12(input, { nowMs })
       : parsePemBundle(input, {
           nowMs,
-          existingKeys: existingKeys === undefined || bringsKey(input) ? undefined : await existingKeys(),
+          existingKeys: existingKeys === undefined || pemBringsKey(input) ? undefined : await existingKeys(),
         });
   checkLoads(loadAtEdge, leafPointer(input), made.material);
   return made;

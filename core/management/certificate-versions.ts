@@ -24,7 +24,7 @@ import {
 import type { MaterialInput } from "./certificate-input.ts";
 import { readMaterial, readPendingKey, readVersion } from "./certificate-material.ts";
 import { certificatesIn, newCertificate, viewOf, withLeftOut } from "./certificate-records.ts";
-import { leafPointer, parseUpload } from "./certificate-upload.ts";
+import { bringsKey, leafPointer, parseUpload } from "./certificate-upload.ts";
 import { type CertificateView, versionViews, type VersionView } from "./certificate-view.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
@@ -79,7 +79,12 @@ export class CertificateVersions {
   async put(target: RecordTarget, input: MaterialInput, condition: WriteCondition): Promise<CertificateView> {
     const present = await this.#records.findFor(target, condition);
     if (present.before !== null) checkBrought(present.before);
-    const made = await parseUpload(this.#deps, input, async () => this.#keysHere(readable(present)));
+    const isForRequest = present.before?.requests !== undefined && !bringsKey(input);
+    const made = await parseUpload(this.#deps, input, async () => this.#keysHere(readable(present))).catch(
+      (error: unknown) => {
+        throw isForRequest ? namingRequest(error) : error;
+      },
+    );
     const puts = new Map<string, ReturnType<typeof materialPut>>();
     const written = await this.#records.write(target.actor, async () => {
       const { id, before, replaced } = await this.#records.findFor(target, condition);
@@ -187,6 +192,19 @@ const KEYS_DELETED = "its keys were deleted 30 days after it was retired";
 
 const refused = (code: IssueCode, message: string): RuleViolation =>
   new RuleViolation([{ pointer: "/version", code, message }]);
+
+/** The refusal of a certificate that fits no key here, where a signing request made the keys known. */
+function namingRequest(error: unknown): unknown {
+  if (!(error instanceof RuleViolation)) return error;
+  return new RuleViolation(
+    error.issues.map((issue) =>
+      issue.code === "key-mismatch" ? { ...issue, message: OF_ANOTHER_REQUEST } : issue,
+    ),
+  );
+}
+
+const OF_ANOTHER_REQUEST =
+  "the certificate belongs to another request: send one that was issued for a request of /csr.pem, or send its private key";
 
 /** @throws RuleViolation for a certificate whose CA brings its material */
 function checkBrought(record: CertificateRecord): void {

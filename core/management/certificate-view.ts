@@ -32,12 +32,13 @@ export interface UsedBy {
 export const USED_BY_SHOWN = 20;
 
 /**
- * Runs a deletion whose refusal (`in-use`) names the domains that stand against it.
+ * Runs a deletion whose refusal (`in-use`) names the domains that stand against it, and then `advice`.
  * @throws StateConflict as `work`, with the first domains by name; as `work` and `usedBy`
  */
 export async function namingUsers(
   work: () => Promise<unknown>,
   usedBy: () => Promise<UsedBy>,
+  advice = "",
 ): Promise<void> {
   try {
     await work();
@@ -48,7 +49,7 @@ export async function namingUsers(
     if (domains.length === 0) throw error;
     const least = isAtLeast === true ? "at least " : "";
     const more = count > domains.length ? ` and ${count - domains.length} more` : "";
-    const message = `it is used by ${least}${count} ${count === 1 ? "domain" : "domains"}: ${domains.join(", ")}${more}`;
+    const message = `it is used by ${least}${count} ${count === 1 ? "domain" : "domains"}: ${domains.join(", ")}${more}${advice}`;
     throw new StateConflict("in-use", message);
   }
 }

@@ -16,10 +16,7 @@ export function leafIssues(leaf: UploadedCertificate): readonly Issue[] {
   const issues: Issue[] = [];
   const keyType = leafKeyType(leaf);
   if (typeof keyType !== "string") issues.push({ pointer, ...keyType });
-  if (fields.dnsNames.length === 0) {
-    const message = "has no dNSName in its subjectAltName; the common name is not used";
-    issues.push({ pointer, code: "no-names", message });
-  }
+  if (fields.dnsNames.length === 0) issues.push({ pointer, ...withoutNames(leaf) });
   // Node shows extended key usages under this name; undefined = no such extension, so every purpose.
   if (x509.keyUsage !== undefined && !x509.keyUsage.some((purpose) => SERVER_AUTH.includes(purpose))) {
     const message = "is not for servers: its extended key usage lacks serverAuth";
@@ -27,6 +24,18 @@ export function leafIssues(leaf: UploadedCertificate): readonly Issue[] {
   }
   return issues;
 }
+
+/** Why no name is left: it has no dNSName, or none that is a host name. */
+function withoutNames({ der }: UploadedCertificate): Pick<Issue, "code" | "message"> {
+  const [name] = invalidDnsNames(der);
+  if (name !== undefined) return invalidName(name);
+  return { code: "no-names", message: "has no dNSName in its subjectAltName; the common name is not used" };
+}
+
+const invalidName = (name: string): Pick<Issue, "code" | "message"> => ({
+  code: "invalid-name",
+  message: `${name} in its subjectAltName is no host name: have it issued with the names of the MX hosts`,
+});
 
 /** Rules for imports: a leaf that some clients would reject, or that edges cannot serve as it demands. */
 export function importIssues(leaf: UploadedCertificate): readonly Issue[] {
@@ -40,8 +49,7 @@ export function importIssues(leaf: UploadedCertificate): readonly Issue[] {
       ),
     );
   const [name] = leaf.fields.dnsNames.length === 0 ? [] : invalidDnsNames(leaf.der);
-  if (name !== undefined)
-    issues.push(issue("invalid-name", `its subjectAltName has a dNSName that is no host name: ${name}`));
+  if (name !== undefined) issues.push({ pointer: leaf.pointer, ...invalidName(name) });
   if (asksForStapling(leaf.der))
     issues.push(
       issue(

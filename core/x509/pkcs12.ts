@@ -172,7 +172,12 @@ class RoundsBudget {
   spend(rounds: number): void {
     this.#left -= rounds;
     if (this.#left < 0)
-      throw refused("costly-encryption", `its encryption needs over ${String(MAX_ROUNDS)} rounds of hashing`);
+      throw refused(
+        "costly-encryption",
+        `its encryption needs over ${String(MAX_ROUNDS)} rounds of hashing; write it again with: ` +
+          "openssl pkcs12 -in old.p12 -nodes -out all.pem && openssl pkcs12 -export -in all.pem -out new.p12; " +
+          "or upload all.pem as certificatePem",
+      );
   }
 }
 
@@ -291,7 +296,8 @@ const UNREADABLE = (): InvalidInput =>
 const unsupported = (): InvalidInput =>
   refused(
     "unsupported-encryption",
-    "its encryption is not supported; convert it with: openssl pkcs12 -legacy -in old.p12 -nodes | openssl pkcs12 -export -out new.p12",
+    "its encryption is not supported; convert it with: openssl pkcs12 -legacy -in old.p12 -nodes -out all.pem && " +
+      "openssl pkcs12 -export -in all.pem -out new.p12; or upload all.pem as certificatePem",
   );
 
 const PASSPHRASE_REQUIRED: Issue = {

@@ -132,7 +132,9 @@ const UNSUPPORTED_ENCRYPTION: Omit<Issue, "pointer"> = {
 };
 const COSTLY_ENCRYPTION: Omit<Issue, "pointer"> = {
   code: "costly-encryption",
-  message: "the encryption of the private keys needs too many rounds: at most 1000000 in all",
+  message:
+    "the encryption of the private keys needs too many rounds: at most 1000000 in all; write the key again with: " +
+    "openssl pkey -in key.pem -aes256 -out new.pem",
 };
 
 /**

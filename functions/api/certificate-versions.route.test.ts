@@ -281,8 +281,9 @@ describe("next keys", () => {
     async (action) => {
       const api = await startApi();
       const path = pathOf(await create(api, { source: "pem", ...upload() }));
-      const { problems } = await api.expect(422, "POST", `${path}/${action}`, { headers: ANY });
+      const { problems, json } = await api.expect(422, "POST", `${path}/${action}`, { headers: ANY });
       expect(problems).toEqual(["operator-renews "]);
+      expect(json.errors[0].message).toMatch(/PUT.* to \/material/);
     },
   );
 
@@ -465,8 +466,9 @@ describe("a signing request", () => {
     const { api, made } = await start();
     const { certificatePem } = upload();
     const path = `${pathOf(made)}/material`;
-    const { problems } = await api.expect(422, "PUT", path, { body: { certificatePem }, headers: ANY });
+    const { problems, json } = await api.expect(422, "PUT", path, { body: { certificatePem }, headers: ANY });
     expect(problems).toEqual(["key-mismatch /certificatePem"]);
+    expect(json.errors[0].message).toContain("belongs to another request");
   });
 
   it("with names of over 8 KB together is refused", async () => {

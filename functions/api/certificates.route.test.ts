@@ -354,7 +354,10 @@ describe("a certificate", () => {
     await useOn(api, id);
     const refused = await api.expect(409, "DELETE", `${ALL}/${id}`, HERE);
     expect(refused.problems).toEqual(["in-use "]);
-    expect(refused.json.detail).toBe("it is used by 1 domain: example.com");
+    expect(refused.json.detail).toBe(
+      "it is used by 1 domain: example.com; " +
+        "delete it with ?replaceWith=<id> of the certificate that its MX hosts serve from then on",
+    );
     await api.expect(428, "DELETE", `${ALL}/${id}`);
     await api.expect(204, "DELETE", "/v1/domains/example.com", HERE);
     await api.expect(204, "DELETE", `${ALL}/${id}`, HERE);
