@@ -238,7 +238,7 @@ function sourceAfter(
   input: MaterialInput,
   { keys }: Pick<SlotContents, "keys">,
 ): CertificateSource {
-  const { source = "pem" } = input;
+  const { source } = input;
   if (before?.requests === undefined) return source;
   const served = new Set(keys.map(({ spkiPin }) => spkiPin));
   const waits = pendingWithout(before, served).pendingKeys !== undefined;
