@@ -17,7 +17,13 @@ import {
   type AcmeOrderState,
   renewalId,
 } from "./acme-ca.ts";
-import { answerChallenges, type ChallengeDependencies, removeChallenges } from "./acme-challenges.ts";
+import {
+  answerChallenges,
+  type ChallengeDependencies,
+  type ChallengeRequest,
+  removeChallenges,
+  shownRecords,
+} from "./acme-challenges.ts";
 import { readMaterial, readPendingKey } from "./certificate-material.ts";
 import { planOf } from "./renewal.ts";
 import { writeBySchedule } from "./scheduled-write.ts";
@@ -73,7 +79,7 @@ export class AcmeIssuer {
     const { caaIdentities, hasRenewalInfo } = await this.#ca.directory();
     const replaces = hasRenewalInfo ? await replacedBy(this.#deps.vault, record, keyType) : null;
     const { profile } = record.acme;
-    const state = await this.#newOrder(account, { names, profile, replaces });
+    const state = await newOrder(this.#ca, account, { names, profile, replaces });
     const startedAt = timestamp(this.#deps.clock.now());
     const order: AcmeOrder = { keyType, spkiPin, url: state.url, startedAt, validation: [] };
     return this.#change(record, ({ orders, ...acme }) => ({
@@ -82,20 +88,6 @@ export class AcmeIssuer {
       caaIdentity: caaIdentities[0] ?? null,
       orders: [...orders.filter((each) => slotOf(each.keyType) !== slotOf(keyType)), order],
     }));
-  }
-
-  /**
-   * What an order replaces is advice (RFC 9773 section 5): an order that was lost may have replaced it
-   * already, and the CA may have forgotten it.
-   */
-  async #newOrder(account: AcmeAccount, request: AcmeOrderRequest): Promise<AcmeOrderState> {
-    try {
-      return await this.#ca.newOrder(account, request);
-    } catch (error) {
-      const isOfReplaced = error instanceof AcmeProblem && OF_REPLACED.has(error.type);
-      if (!isOfReplaced || request.replaces === null) throw error;
-      return this.#ca.newOrder(account, { ...request, replaces: null });
-    }
   }
 
   /**
@@ -141,18 +133,19 @@ export class AcmeIssuer {
 
   /** @returns false while the operator's records are missing */
   async #answer(walk: Walk, state: AcmeOrderState): Promise<boolean> {
-    const { ca, account, record, order } = walk;
+    const { ca, record, order } = walk;
     const authorizations = await this.#authorizations(walk, state);
     // The order becomes invalid with the first of them; its reason is shown then.
     if (authorizations.some(({ status }) => status !== "pending" && status !== "valid")) return true;
-    const type = record.acme.challenge;
-    const { missing, shown } = await answerChallenges(this.#deps, { ca, account, type }, authorizations);
+    const request = requestOf(walk);
+    // Before anything may fail: the operator needs them.
+    const shown = shownRecords(this.#deps, request, authorizations);
     if (JSON.stringify(shown) !== JSON.stringify(order.validation))
       await this.#change(record, ({ orders, ...acme }) => ({
         ...acme,
         orders: orders.map((each) => (each.url === order.url ? { ...each, validation: shown } : each)),
       }));
-    return missing.length === 0;
+    return answerChallenges(this.#deps, { ca, ...request }, authorizations);
   }
 
   async #authorizations({ ca, account }: Walk, state: AcmeOrderState): Promise<readonly AcmeAuthorization[]> {
@@ -181,19 +174,19 @@ export class AcmeIssuer {
 
   async #finalize(walk: Walk, state: AcmeOrderState): Promise<AcmeOrderState> {
     const { ca, account, record } = walk;
-    const { privateKeyPem } = await this.#keyOf(walk);
+    const { privateKeyPem } = await this.#keyOf(walk, state);
     const names = planOf(record)?.names ?? record.names;
     const { der } = await this.#deps.createCsr({ names, privateKeyPem });
     try {
       return await ca.finalize(account, state, der);
     } catch (error) {
       // The next order may have better luck; this one would be refused again.
-      if (error instanceof AcmeProblem && FINAL.has(error.type)) await this.#forget(walk);
+      if (error instanceof AcmeProblem && FINAL.has(error.type)) await this.#giveUp(walk, state);
       throw error;
     }
   }
 
-  async #keyOf(walk: Walk): Promise<StoredPrivateKey> {
+  async #keyOf(walk: Walk, state: AcmeOrderState): Promise<StoredPrivateKey> {
     const { vault } = this.#deps;
     const { record, order } = walk;
     const pending = record.pendingKeys?.find(({ spkiPin }) => spkiPin === order.spkiPin);
@@ -202,30 +195,41 @@ export class AcmeIssuer {
     const material = served === undefined ? null : await readMaterial(vault, record);
     const key = material?.keys.find(({ keyType }) => keyType === served?.keyType);
     if (key !== undefined) return key;
-    await this.#forget(walk);
+    await this.#giveUp(walk, state);
     throw new Unreadable("the key of the order is not there any more: it is ordered again");
   }
 
   async #install(walk: Walk, state: AcmeOrderState): Promise<void> {
     const { ca, account, order, record } = walk;
-    const key = await this.#keyOf(walk);
+    const key = await this.#keyOf(walk, state);
     if (state.certificate === null) throw failure("the order is valid and names no certificate");
     const certificatePem = await ca.certificate(account, state.certificate);
     const made = await parseIssued(this.#deps, certificatePem, key).catch(async (error: unknown) => {
       // A CA whose clock is ahead: the same certificate will do later.
       if (!isEarly(error) && (error instanceof RuleViolation || error instanceof InvalidInput))
-        await this.#forget(walk);
+        await this.#giveUp(walk, state);
       throw error;
     });
     await serveIssued(this.#deps, { id: record.id, order, made });
-    await removeChallenges(this.#deps, await this.#authorizations(walk, state).catch(() => []));
+    await this.#removeChallenges(walk, state);
+  }
+
+  async #removeChallenges(walk: Walk, state: AcmeOrderState): Promise<readonly AcmeAuthorization[]> {
+    const authorizations = await this.#authorizations(walk, state).catch(() => []);
+    await removeChallenges(this.#deps, requestOf(walk), authorizations);
+    return authorizations;
+  }
+
+  /** The order is forgotten, with what answered its challenges. */
+  async #giveUp(walk: Walk, state: AcmeOrderState): Promise<readonly AcmeAuthorization[]> {
+    const authorizations = await this.#removeChallenges(walk, state);
+    await this.#forget(walk);
+    return authorizations;
   }
 
   /** Why the CA gave the order up, which is forgotten. */
   async #failed(walk: Walk, state: AcmeOrderState): Promise<RuleViolation> {
-    const authorizations = await this.#authorizations(walk, state).catch(() => []);
-    await removeChallenges(this.#deps, authorizations);
-    await this.#forget(walk);
+    const authorizations = await this.#giveUp(walk, state);
     const reasons = authorizations.flatMap(({ name, challenges }) =>
       challenges.flatMap(({ type, problem }) => (problem === null ? [] : `${name}: ${type}: ${problem}`)),
     );
@@ -245,6 +249,29 @@ export class AcmeIssuer {
       before.acme === undefined ? before : { ...before, acme: change(before.acme) },
     );
     return { ...written, acme: written.acme ?? record.acme };
+  }
+}
+
+const requestOf = ({ account, record }: Walk): ChallengeRequest => ({
+  account,
+  type: record.acme.challenge,
+});
+
+/**
+ * What an order replaces is advice (RFC 9773 section 5): an order that was lost may have replaced it already,
+ * and the CA may have forgotten it.
+ */
+async function newOrder(
+  ca: AcmeCa,
+  account: AcmeAccount,
+  request: AcmeOrderRequest,
+): Promise<AcmeOrderState> {
+  try {
+    return await ca.newOrder(account, request);
+  } catch (error) {
+    const isOfReplaced = error instanceof AcmeProblem && OF_REPLACED.has(error.type);
+    if (!isOfReplaced || request.replaces === null) throw error;
+    return ca.newOrder(account, { ...request, replaces: null });
   }
 }
 

@@ -3,10 +3,14 @@
 import { InvalidInput, TooLarge } from "../errors.ts";
 
 /**
- * Name of an item: an ACME account by directory, the key authorization of an http-01 token, or the lease and
- * times of a certificate.
+ * Name of an item: an ACME account by directory, the key authorization of an http-01 token, the TXT
+ * values that open orders need of a name, or the lease and times of a certificate.
  */
-export type IssuanceStateName = `account/${string}` | `token/${string}` | `certificate/${string}`;
+export type IssuanceStateName =
+  | `account/${string}`
+  | `token/${string}`
+  | `dns/${string}`
+  | `certificate/${string}`;
 
 /** Octets of the JSON of a value. */
 export const MAX_STATE_BYTES = 16 * 1024;
@@ -56,7 +60,7 @@ export interface IssuanceStateItem {
 export const VERSION_RANGE = { from: 1, below: 2 ** 48 - 1 } as const;
 
 /** Printable ASCII without blanks; DynamoDB holds 2,048 octets in a partition key. */
-const NAME = /^(?:account|token|certificate)\/[\x21-\x7e]{1,512}$/;
+const NAME = /^(?:account|token|dns|certificate)\/[\x21-\x7e]{1,512}$/;
 
 /** @throws InvalidInput */
 export function checkStateName(name: string): void {

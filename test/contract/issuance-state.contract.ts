@@ -170,6 +170,7 @@ export function issuanceStateContract(contract: IssuanceStateContract): void {
         "account/ca%",
         "account/ca/staging",
         "token/ca",
+        "dns/ca",
         "certificate/ca",
       ];
       const versions = await Promise.all(names.map((name) => state.put(name, name, unexpiring)));
