@@ -10,9 +10,10 @@ import { slotOf } from "../x509/key-type.ts";
 import { makeKeys } from "./certificate-material.ts";
 import { certificatesIn, viewOf } from "./certificate-records.ts";
 import type { CertificateView } from "./certificate-view.ts";
+import { madeOnce } from "./made-once.ts";
 import { OwnRecords, readable, type RecordTarget } from "./record-write.ts";
 import { planOf, type RenewedBy, renewedBy } from "./renewal.ts";
-import { renewedSelfSigned } from "./self-signed-renewal.ts";
+import { selfSignedRenewal } from "./self-signed-renewal.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 
 type Change = (before: CertificateRecord) => CertificateRecord | Promise<CertificateRecord>;
@@ -32,6 +33,7 @@ export class CertificateKeys {
    * are there stay. @throws RuleViolation where the operator makes the key; NotFound; as the condition
    */
   async makeNext(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
+    const once = madeOnce<Awaited<ReturnType<typeof makeKeys>>>();
     return this.#change(target, condition, async (before) => {
       const plan = planOf(before);
       if (plan === null) throw notMadeHere();
@@ -40,11 +42,18 @@ export class CertificateKeys {
       const missing = plan.keyTypes.filter((keyType) => !has.has(slotOf(keyType)));
       if (missing.length === 0) return before;
       const names = plan.names ?? before.names;
-      const made = await makeKeys(this.#deps, { id: before.id, keyTypes: missing, names, isSwitched: false });
+      const wanted = missing.map((keyType) => ({
+        id: before.id,
+        keyTypes: [keyType],
+        names,
+        isSwitched: false,
+      }));
+      const made = await Promise.all(wanted.map((key) => once(key, () => makeKeys(this.#deps, key))));
+      const madeRequests = made.flatMap((each) => each.requests);
       return {
         ...before,
-        pendingKeys: [...pendingKeys, ...made.pendingKeys],
-        ...(requests === undefined ? {} : { requests: [...requests, ...made.requests] }),
+        pendingKeys: [...pendingKeys, ...made.flatMap((each) => each.pendingKeys)],
+        ...(requests === undefined ? {} : { requests: [...requests, ...madeRequests] }),
       };
     });
   }
@@ -76,6 +85,7 @@ export class CertificateKeys {
    *   condition
    */
   async rotate(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
+    const issued = this.#issuing();
     return this.#change(target, condition, async (before) => {
       if (planOf(before) === null) throw notMadeHere();
       if (before.source === "request") throw refused("operator-renews", UPLOAD_SWITCHES);
@@ -84,7 +94,7 @@ export class CertificateKeys {
       if (waiting.length === 0) throw refused("next-key-missing", NEXT_KEY_FIRST);
       const switchAt = timestamp(this.#deps.clock.now());
       const switched = pendingKeys.map((key) => ({ ...key, switchAt: key.switchAt ?? switchAt }));
-      return this.#issued({ ...before, pendingKeys: switched });
+      return issued({ ...before, pendingKeys: switched });
     });
   }
 
@@ -93,12 +103,13 @@ export class CertificateKeys {
    * condition
    */
   async renew(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
+    const issued = this.#issuing();
     return this.#change(target, condition, async (before) => {
       const renewer = renewedBy(before);
       if (renewer !== "postern") throw refused("operator-renews", NOT_RENEWED_BY[renewer]);
       const at = timestamp(this.#deps.clock.now());
       const { acme } = before;
-      return this.#issued(
+      return issued(
         acme === undefined
           ? before
           : {
@@ -113,9 +124,10 @@ export class CertificateKeys {
   }
 
   /** Self-signed: with its new version. At a CA: free to be ordered at once. */
-  async #issued(wanted: CertificateRecord): Promise<CertificateRecord> {
-    if (wanted.acme === undefined) return renewedSelfSigned(this.#deps, wanted);
-    return { ...wanted, attempt: undefined };
+  #issuing(): (wanted: CertificateRecord) => Promise<CertificateRecord> {
+    const renewed = selfSignedRenewal(this.#deps);
+    return async (wanted) =>
+      wanted.acme === undefined ? renewed(wanted) : { ...wanted, attempt: undefined };
   }
 
   async #change(target: RecordTarget, condition: WriteCondition, change: Change): Promise<CertificateView> {

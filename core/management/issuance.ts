@@ -21,7 +21,7 @@ import { suggestedRenewal } from "./acme-renewal-info.ts";
 import { makeKeys } from "./certificate-material.ts";
 import { dueKeys, failedAttempt, mayTry, planOf } from "./renewal.ts";
 import { writeBySchedule } from "./scheduled-write.ts";
-import { renewedSelfSigned, type SelfSigningDependencies } from "./self-signed-renewal.ts";
+import { selfSignedRenewal, type SelfSigningDependencies } from "./self-signed-renewal.ts";
 
 export interface IssuanceDependencies extends AcmeIssuanceDependencies, SelfSigningDependencies {
   readonly clock: AcmeIssuanceDependencies["clock"];
@@ -63,8 +63,9 @@ export class CertificateIssuance {
     if (record.acme !== undefined) return this.#leased({ ...record, acme: record.acme });
     if (record.source !== "self-signed" || !this.#isDue(record)) return "unchanged";
     return this.#noting(record, async () => {
+      const renewed = selfSignedRenewal(this.#deps);
       const written = await writeBySchedule(this.#deps, id, (before) =>
-        this.#isDue(before) ? renewedSelfSigned(this.#deps, before) : before,
+        this.#isDue(before) ? renewed(before) : before,
       );
       return written.material?.version === record.material?.version ? "unchanged" : "issued";
     });
