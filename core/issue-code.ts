@@ -58,7 +58,7 @@ export const ISSUE_CODES = {
   // Certificates, keys and trust stores.
   "no-issuer": "this deployment orders no certificates of ACM",
   "issuer-limit": "the AWS account may order no more certificates, or no more names on one",
-  "issuer-refuses": "ACM does not take these names",
+  "issuer-refuses": "the CA or ACM refuses the order",
   "challenge-refused": "a challenge record that its publisher does not take",
   "issued-by-acm": "the material of a certificate of ACM comes from ACM",
   "issued-by-ca": "the material of a certificate of source acme comes from its CA",

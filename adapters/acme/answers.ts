@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { type Timestamp, timestamp } from "../../core/clock.ts";
+import { CHALLENGE_TOKEN } from "../../core/management/acme-ca.ts";
 import { parseStoredJson } from "../../core/stored-json.ts";
 import { Unavailable } from "../../core/errors.ts";
 import { toPlainText } from "../../core/plain-text.ts";
@@ -12,8 +13,6 @@ import { problemSchema, shownProblem } from "./problems.ts";
 const MAX_URL = 512;
 /** Bounds of lists: those of a CA are much shorter. */
 const MAX = { authorizations: 200, challenges: 20, profiles: 50, caaIdentities: 20 } as const;
-/** RFC 8555 section 8.1: base64url. Becomes part of a path and of a stored name. */
-const TOKEN = /^[\w-]{1,256}$/;
 const PROFILE = /^[\x21-\x7e]{1,64}$/;
 
 const httpsUrl = z
@@ -79,7 +78,7 @@ const challengeSchema = z.object({
   type: z.string().transform((type) => toPlainText(type, 64)),
   url: httpsUrl,
   status: z.enum(["pending", "processing", "valid", "invalid"]),
-  token: z.string().regex(TOKEN).nullable().catch(null),
+  token: z.string().regex(CHALLENGE_TOKEN).nullable().catch(null),
   error: problem,
 });
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RuleViolation, Unavailable } from "../../core/errors.ts";
 import type { ChallengeRecords } from "../../core/management/challenge-records.ts";
 import { challengeRecordsContract } from "../../test/contract/challenge-records.contract.ts";
-import { createDnsWebhook } from "./dns-webhook.ts";
+import { createDnsWebhook, webhookSecretIn } from "./dns-webhook.ts";
 
 const SECRET = "0123456789abcdef-of-tests";
 const NOW = Date.parse("2026-11-28T12:00:00.900Z");
@@ -137,6 +137,14 @@ describe("the DNS webhook", () => {
     },
   );
 
+  it("shows no private key that a refusal quotes", async () => {
+    answerTo = (_, answer) =>
+      answer.writeHead(400).end("cannot read -----BEGIN EC PRIVATE KEY-----\nMHcCAQEE");
+    await expect(open(webhook.url).put("a.example", ["one"])).rejects.toThrow(
+      "the DNS webhook answers 400: (a text with a private key, not shown)",
+    );
+  });
+
   it.each<[string, Answer]>([
     ["a refusal without a text", (_, answer) => void answer.writeHead(400).end()],
     ["500", (_, answer) => void answer.writeHead(500).end("an error")],
@@ -193,6 +201,29 @@ describe("the DNS webhook", () => {
     });
     await expect(records.put("a.example", ["one"])).rejects.toBeInstanceOf(Unavailable);
     expect(webhook.seen).toEqual([]);
+  });
+
+  it.each([
+    ["too short", "0123456789"],
+    ["empty", ""],
+    ["with a blank", "0123456789 abcdef-of-tests"],
+  ])("is unavailable while its stored secret is %s, without showing it", async (_, secret) => {
+    const readSecret = webhookSecretIn({ read: async () => secret }, "/postern/webhook");
+    const records = createDnsWebhook({ url: webhook.url, readSecret, clock: { now: () => NOW } });
+    const failure = records.put("a.example", ["one"]);
+    await expect(failure).rejects.toBeInstanceOf(Unavailable);
+    await expect(failure).rejects.toThrow(
+      /^the secret of the DNS webhook in \/postern\/webhook must be 16 to 512 printable ASCII characters without blanks$/,
+    );
+    expect(webhook.seen).toEqual([]);
+  });
+
+  it("is signed with the stored secret without the line end that an editor left", async () => {
+    const secrets = new Map([["/postern/webhook", `${SECRET}\n`]]);
+    const read = async (name: string): Promise<string | null> => secrets.get(name) ?? null;
+    expect(await webhookSecretIn({ read }, "/postern/webhook")()).toBe(SECRET);
+    expect(await webhookSecretIn({ read }, "/postern/other")()).toBeNull();
+    expect(await webhookSecretIn({ read }, undefined)()).toBeNull();
   });
 
   it("has no secret in an error", async () => {

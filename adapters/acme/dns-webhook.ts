@@ -6,7 +6,9 @@ import {
   challengeRefused,
   type ChallengeRecords,
 } from "../../core/management/challenge-records.ts";
-import { cutText } from "../../core/plain-text.ts";
+import { dnsWebhookSecretVariable } from "../../core/management/challenge-variables.ts";
+import { toPlainText } from "../../core/plain-text.ts";
+import { systemCodeOf } from "./https-exchange.ts";
 
 /** Header of each request: `t=<seconds since the epoch>,v1=<hex HMAC-SHA256 of "<t>.<body>">`. */
 const SIGNATURE_HEADER = "Postern-Signature";
@@ -26,6 +28,25 @@ export interface DnsWebhookOptions {
   readonly readSecret: () => Promise<string | null>;
   readonly clock: Clock;
   readonly deadlineMs?: number;
+}
+
+/**
+ * Reader of the webhook's secret in a store of secrets.
+ *
+ * @param name of the secret there; undefined = none is set.
+ */
+export function webhookSecretIn(
+  secrets: { read(name: string): Promise<string | null> },
+  name: string | undefined,
+): DnsWebhookOptions["readSecret"] {
+  return async () => {
+    const text = name === undefined ? null : await secrets.read(name);
+    if (text === null) return null;
+    // An editor may have left a line end.
+    const { data, error } = dnsWebhookSecretVariable.safeParse(text.trim());
+    if (data !== undefined) return data;
+    throw new Unavailable(`the secret of the DNS webhook in ${String(name)} ${error?.issues[0]?.message}`);
+  };
 }
 
 /** What a request asks for; the body is this as JSON. */
@@ -73,7 +94,9 @@ async function send(options: DnsWebhookOptions, name: string, request: WebhookRe
     ({ status } = answer);
     text = await firstText(answer);
   } catch (error) {
-    const reason = signal.aborted ? "in time" : `(${codeOf(error)})`;
+    // fetch hides the system's error in the cause.
+    const cause = error instanceof Error ? error.cause : undefined;
+    const reason = signal.aborted ? "in time" : `(${systemCodeOf(cause)})`;
     throw new Unavailable(`the DNS webhook does not answer ${reason}`, { cause: error });
   }
   if (status >= 200 && status < 300) return;
@@ -99,12 +122,5 @@ async function firstText({ body }: Response): Promise<string> {
     if (bytes >= MAX_ANSWER_BYTES) break;
   }
   const text = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString("utf8");
-  return cutText(text.replaceAll(/[\s\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim(), MAX_REASON_CHARACTERS);
-}
-
-/** fetch hides the system's error in the cause. */
-function codeOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code = cause instanceof Error && "code" in cause ? cause.code : null;
-  return typeof code === "string" && /^[A-Z0-9_]{1,64}$/.test(code) ? code : "no reason known";
+  return toPlainText(text, MAX_REASON_CHARACTERS);
 }

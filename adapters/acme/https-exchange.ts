@@ -47,7 +47,7 @@ export function httpsExchange(who: string, caPem: string | null): HttpsExchange 
     } catch (error) {
       if (error instanceof AnswerTooLarge)
         throw new Unavailable(`${who} sent more than ${String(maxBytes)} bytes`, { cause: error });
-      const reason = signal.aborted ? "in time" : `(${codeOf(error)})`;
+      const reason = signal.aborted ? "in time" : `(${systemCodeOf(error)})`;
       throw new Unavailable(`${who} does not answer ${reason}`, { cause: error });
     }
   };
@@ -71,7 +71,7 @@ async function wholeBody(answer: IncomingMessage, maxBytes: number): Promise<Buf
 }
 
 /** `ECONNREFUSED`, `CERT_HAS_EXPIRED`: what to look for. Never a text of the other side. */
-function codeOf(error: unknown): string {
+export function systemCodeOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : null;
   return typeof code === "string" && /^[A-Z0-9_]{1,64}$/.test(code) ? code : "no reason known";
 }

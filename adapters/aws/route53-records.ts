@@ -14,7 +14,7 @@ import {
   type ChallengeRecords,
 } from "../../core/management/challenge-records.ts";
 import { type Route53Zone, zoneOf } from "../../core/management/challenge-variables.ts";
-import { cutText } from "../../core/plain-text.ts";
+import { toPlainText } from "../../core/plain-text.ts";
 import type { RetryEffects } from "../../core/retry.ts";
 import { CLIENT_OPTIONS } from "./aws-clients.ts";
 import { type ServiceCalls, TryAgain } from "./service-calls.ts";
@@ -163,5 +163,5 @@ function refusedChange(error: unknown): RefusedChange | null {
     typeof root === "object" && root !== null ? Reflect.get(root, "Message") : undefined;
   const messages = [listed].flat().filter((each) => typeof each === "string");
   const text = messages.length > 0 ? messages.join("; ") : error.message;
-  return new RefusedChange(cutText(text, MAX_REASON_CHARACTERS), { cause: error });
+  return new RefusedChange(toPlainText(text, MAX_REASON_CHARACTERS), { cause: error });
 }

@@ -13,6 +13,12 @@ export interface AcmeAccount {
   readonly privateKeyPem: string;
 }
 
+/**
+ * Pattern of a challenge's token (RFC 8555 section 8.3): base64url, of bounded length because it becomes part
+ * of a path and of a stored name.
+ */
+export const CHALLENGE_TOKEN = /^[A-Za-z0-9_-]{1,256}$/;
+
 /** What a CA says of itself (RFC 8555 section 7.1.1). */
 export interface AcmeDirectory {
   /** URL; null = none. */

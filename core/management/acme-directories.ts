@@ -17,7 +17,8 @@ export interface AcmeDirectorySetting {
 }
 
 const MAX_DIRECTORIES = 20;
-const NAME = /^[a-z0-9-]{1,32}$/;
+/** Pattern of the name of a directory. */
+export const DIRECTORY_NAME = /^[a-z0-9-]{1,32}$/;
 
 function isDirectoryUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
@@ -63,7 +64,7 @@ const FORM: Readonly<Record<string, string>> = {
 
 const directoriesSchema = z
   .record(
-    z.string().regex(NAME, "must be 1 to 32 of a-z 0-9 and -"),
+    z.string().regex(DIRECTORY_NAME, "must be 1 to 32 of a-z 0-9 and -"),
     directorySchema,
     "must be a JSON object: name → { url, contact?, eabKeyId?, caFile? }",
   )
@@ -96,7 +97,7 @@ function reasonOf(issue: z.core.$ZodIssue): string {
   const [name, member] = issue.path.map(String);
   if (name === undefined) return issue.message;
   // A name may be anything, a secret too.
-  if (!NAME.test(name)) return `the name of a directory ${NAME_FORM}`;
+  if (!DIRECTORY_NAME.test(name)) return `the name of a directory ${NAME_FORM}`;
   if (issue.code === "unrecognized_keys")
     return `${name}: unknown member; known are url, contact, eabKeyId and caFile`;
   if (member === undefined) return `${name}: ${issue.message}`;
@@ -132,7 +133,7 @@ const HMAC_KEY_FORM = "must be base64url of 16 to 768 octets";
 /** Form of `ACME_EAB_HMAC_KEYS`: name of the directory → key. */
 export const acmeEabKeysVariable = jsonVariable(
   z.record(
-    z.string().regex(NAME, NAME_FORM),
+    z.string().regex(DIRECTORY_NAME, NAME_FORM),
     z.string(HMAC_KEY_FORM).transform((text, context): Uint8Array => {
       const key = parseEabHmacKey(text);
       if (key !== undefined) return key;

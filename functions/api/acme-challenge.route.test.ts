@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { authorizationSchema } from "../../adapters/acme/answers.ts";
 import { SqliteIssuanceState } from "../../adapters/local/sqlite-issuance-state.ts";
 import { Unavailable } from "../../core/errors.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
@@ -12,11 +13,11 @@ const THUMBPRINT = "9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI";
 const PATH = `/.well-known/acme-challenge/${TOKEN}`;
 
 /** An API with the key authorization of a token, valid for an hour. */
-async function start(keyAuthorization: unknown = `${TOKEN}.${THUMBPRINT}`) {
+async function start(keyAuthorization: unknown = `${TOKEN}.${THUMBPRINT}`, token = TOKEN) {
   const api = await startApi({ authenticate: gatewayAuthentication("iam") });
   const state = new SqliteIssuanceState(api.database, api.clock);
   const expiresAtMs = api.clock.now() + 3_600_000;
-  await state.put(`token/${TOKEN}`, { keyAuthorization }, { expected: null, expiresAtMs });
+  await state.put(`token/${token}`, { keyAuthorization }, { expected: null, expiresAtMs });
   const ask = (path: string, method = "GET"): Promise<Response> =>
     Promise.resolve(api.app.request(path, { method }));
   return { ...api, ask };
@@ -38,6 +39,20 @@ describe("the key authorization of http-01", () => {
     expect([answer.status, await answer.text()]).toEqual([200, ""]);
     expect(answer.headers.get("content-type")).toMatch(/^text\/plain/);
     expect((await ask(`${PATH}x`, "HEAD")).status).toBe(404);
+  });
+
+  it("is served for every token that the ACME client takes, the longest too", async () => {
+    const longest = "_-".repeat(128);
+    const authorization = {
+      identifier: { type: "dns", value: "a.example" },
+      status: "pending",
+      challenges: [{ type: "http-01", url: "https://ca.example/1", status: "pending", token: longest }],
+    };
+    const taken = authorizationSchema.parse(authorization).challenges.map(({ token }) => token);
+    expect(taken).toEqual([longest]);
+    const { ask } = await start(`${longest}.${THUMBPRINT}`, longest);
+    const answer = await ask(`/.well-known/acme-challenge/${longest}`);
+    expect([answer.status, await answer.text()]).toEqual([200, `${longest}.${THUMBPRINT}`]);
   });
 
   it("is served through API Gateway", async () => {
@@ -68,7 +83,7 @@ describe("the key authorization of http-01", () => {
     "/.well-known/acme-challenge/..%2ftoken",
     "/.well-known/acme-challenge/%2e%2e",
     "/.well-known/acme-challenge/t%C3%B6ken",
-    `/.well-known/acme-challenge/${"a".repeat(129)}`,
+    `/.well-known/acme-challenge/${"a".repeat(257)}`,
     "/.well-known/other",
   ])("is not at %s: the answer is that of any unknown path", async (path) => {
     const { ask } = await start();
@@ -101,9 +116,9 @@ describe("the key authorization of http-01", () => {
       },
     };
     const { app } = await startApi({ issuanceState });
-    for (const token of [TOKEN, "a".repeat(128), "a".repeat(129), "a%2Fb", "a.b"])
+    for (const token of [TOKEN, "a".repeat(256), "a".repeat(257), "a%2Fb", "a.b"])
       expect((await app.request(`/.well-known/acme-challenge/${token}`)).status).toBe(404);
-    expect(asked).toEqual([`token/${TOKEN}`, `token/${"a".repeat(128)}`]);
+    expect(asked).toEqual([`token/${TOKEN}`, `token/${"a".repeat(256)}`]);
   });
 
   it("is unavailable while the store is: a CA asks again", async () => {

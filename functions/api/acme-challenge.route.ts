@@ -3,17 +3,14 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import * as z from "zod";
 import { NotFound } from "../../core/errors.ts";
+import { CHALLENGE_TOKEN } from "../../core/management/acme-ca.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { CHALLENGE_FOLDER } from "./api-log.ts";
 
-/** base64url (RFC 8555 section 8.3), with a bound on what a stranger may have looked up. */
-const TOKEN = /^[A-Za-z0-9_-]{1,128}$/;
-
 /** Value of `token/<token>`: token and thumbprint of the account's key (RFC 8555 section 8.1). */
-const storedChallenge = z.object({
-  keyAuthorization: z.string().regex(/^[A-Za-z0-9_-]{1,128}\.[A-Za-z0-9_-]{43}$/),
-});
+const storedChallenge = z.object({ keyAuthorization: z.string() });
+const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
 /** Outside the OpenAPI document: no client of the API calls it. */
 export function routeAcmeChallenge(app: OpenAPIHono<ApiEnv>, state: Pick<IssuanceState, "get">): void {
@@ -27,7 +24,8 @@ export function routeAcmeChallenge(app: OpenAPIHono<ApiEnv>, state: Pick<Issuanc
 
 /** One read of the store for a token in the right form, and none for another. */
 async function keyAuthorizationOf(state: Pick<IssuanceState, "get">, token: string): Promise<string | null> {
-  if (!TOKEN.test(token)) return null;
+  if (!CHALLENGE_TOKEN.test(token)) return null;
   const { data } = storedChallenge.safeParse((await state.get(`token/${token}`))?.value);
-  return data?.keyAuthorization.startsWith(`${token}.`) === true ? data.keyAuthorization : null;
+  if (data?.keyAuthorization.startsWith(`${token}.`) !== true) return null;
+  return THUMBPRINT.test(data.keyAuthorization.slice(token.length + 1)) ? data.keyAuthorization : null;
 }

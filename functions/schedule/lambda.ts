@@ -6,7 +6,7 @@ import { S3SnapshotBackups } from "../../adapters/aws/s3-snapshot-backups.ts";
 import { ServiceCalls } from "../../adapters/aws/service-calls.ts";
 import { openParameters, openRoute53Records } from "../../adapters/aws/issuance-services.ts";
 import { createAcmeCas, eabKeysIn } from "../../adapters/acme/acme-cas.ts";
-import { createDnsWebhook } from "../../adapters/acme/dns-webhook.ts";
+import { createDnsWebhook, webhookSecretIn } from "../../adapters/acme/dns-webhook.ts";
 import { createTxtLookup } from "../../adapters/acme/txt-lookup.ts";
 import { type ChallengeRecords, firstOf } from "../../core/management/challenge-records.ts";
 import { CertificateIssuance } from "../../core/management/issuance.ts";
@@ -58,17 +58,13 @@ const common = {
   },
 };
 const readParameter = openParameters();
-async function readWebhookSecret(): Promise<string | null> {
-  const name = config.DNS_WEBHOOK_SECRET_PARAMETER;
-  // An editor may have left a line end.
-  return name === undefined ? null : ((await readParameter(name))?.trim() ?? null);
-}
+const readSecret = webhookSecretIn({ read: readParameter }, config.DNS_WEBHOOK_SECRET_PARAMETER);
 /** The webhook is for the names that no zone holds. */
 const publishers: readonly ChallengeRecords[] = [
   openRoute53Records(config.ROUTE53_ZONES ?? []),
   ...(config.DNS_WEBHOOK_URL === undefined
     ? []
-    : [createDnsWebhook({ url: config.DNS_WEBHOOK_URL, readSecret: readWebhookSecret, clock: { now } })]),
+    : [createDnsWebhook({ url: config.DNS_WEBHOOK_URL, readSecret, clock: { now } })]),
 ];
 const acm = new AcmCertificates({ ...common, issuer: openCertificateIssuer() });
 const issuance = new CertificateIssuance({

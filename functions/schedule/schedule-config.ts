@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { acmeDirectoriesVariable } from "../../core/management/acme-directories.ts";
+import { acmeDirectoriesVariable, DIRECTORY_NAME } from "../../core/management/acme-directories.ts";
 import {
   dnsResolversVariable,
   dnsWebhookUrlVariable,
@@ -21,7 +21,7 @@ const eabParametersVariable = z.string().transform((text, context): Readonly<Rec
     entries.length <= MAX_PARAMETERS &&
     entries.every(
       ([name = "", parameter = "", ...more]) =>
-        /^[a-z0-9-]{1,32}$/.test(name) && PARAMETER.test(parameter) && more.length === 0,
+        DIRECTORY_NAME.test(name) && PARAMETER.test(parameter) && more.length === 0,
     ) &&
     new Set(entries.map(([name]) => name)).size === entries.length;
   if (isRight) return Object.fromEntries(entries.map(([name = "", parameter = ""]) => [name, parameter]));

@@ -132,6 +132,15 @@ describeBehindProxy("challenge records in Route 53", () => {
     }
   });
 
+  it("are refused with a reason in plain text, without keys that it quotes", async () => {
+    const { records, proxy } = await open();
+    const body = `<?xml version="1.0"?><ErrorResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Error><Type>Sender</Type><Code>InvalidChangeBatch</Code><Message>one\u202etwo&#10;-----BEGIN PRIVATE KEY-----</Message></Error><RequestId>1</RequestId></ErrorResponse>`;
+    proxy.inject("POST", { kind: "answer", status: 400, body, type: "text/xml" });
+    await expect(records.put("a.example", ["one"])).rejects.toThrow(
+      "Route 53: (a text with a private key, not shown)",
+    );
+  });
+
   it("are written after another change of the zone has ended", async () => {
     const { records, proxy, direct, inner } = await open();
     const body = `<?xml version="1.0"?><ErrorResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Error><Type>Sender</Type><Code>PriorRequestNotComplete</Code><Message>later</Message></Error><RequestId>1</RequestId></ErrorResponse>`;
