@@ -160,6 +160,17 @@ describe("the schedule of one machine", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("runs a sweep that is asked for many times once more, not once for each", async () => {
+    const { begin, lines, logged } = start();
+    const running = begin();
+    for (let call = 0; call < 200; call += 1) running.runSoon("issuance");
+    await logged("clean-up-swept");
+    running.runSoon("issuance");
+    await logged("issuance-swept", 2);
+    await running.stop();
+    expect(lines.filter((line) => line["event"] === "issuance-swept").length).toBeLessThanOrEqual(3);
+  });
+
   it("does without a vault that nothing was written to", async () => {
     const { begin, logged } = start();
     begin();

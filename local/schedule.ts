@@ -38,11 +38,16 @@ export interface LocalSchedule {
 export function startSchedule(options: LocalScheduleOptions): LocalSchedule {
   let isStopped = false;
   let tail = Promise.resolve();
+  // One of each kind at most: an operator's calls must not queue sweeps that have nothing left to do.
+  const waiting = new Set<Sweep>();
   const enqueue = (sweep: Sweep): void => {
+    if (waiting.has(sweep)) return;
+    waiting.add(sweep);
     const before = tail;
     tail = (async () => {
       await before;
-      if (!isStopped) await run(sweep, options);
+      waiting.delete(sweep);
+      if (!isStopped) await run(sweep, { ...options, mayGoOn: () => !isStopped });
     })();
   };
   const timers = LOCAL_SWEEPS.map((sweep) => {
@@ -62,11 +67,18 @@ export function startSchedule(options: LocalScheduleOptions): LocalSchedule {
 
 async function run(
   sweep: Sweep,
-  { store, vault, issuance, clock, log }: LocalScheduleOptions,
+  {
+    store,
+    vault,
+    issuance,
+    mayGoOn,
+    clock,
+    log,
+  }: LocalScheduleOptions & Pick<ScheduleDependencies, "mayGoOn">,
 ): Promise<void> {
   const now = (): number => clock.now();
   try {
-    await runSweep(sweep, { store, vault, backups: null, acm: null, issuance, now, log });
+    await runSweep(sweep, { store, vault, backups: null, acm: null, issuance, mayGoOn, now, log });
     if (sweep === "clean-up") await vault.removeLeftOvers(now() - KEPT_MS);
   } catch (error) {
     log("sweep-failed", { sweep, error });

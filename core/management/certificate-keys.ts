@@ -59,14 +59,13 @@ export class CertificateKeys {
   }
 
   /**
-   * Deletes next keys whose switch was not requested. Those of a signing request go where a certificate is
-   * served without them: the operator brought another. @throws as `makeNext`
+   * Deletes next keys, a switch that was requested included where a version is in service without them: a CA
+   * that refuses a key must not stop the renewal of the present one. @throws as `makeNext`
    */
   async discardNext(target: RecordTarget, condition: WriteCondition): Promise<CertificateView> {
     return this.#change(target, condition, (before) => {
-      const { pendingKeys = [], requests, material } = before;
-      const isServedWithout = requests !== undefined && material !== null;
-      const isFree = ({ switchAt }: PendingKey): boolean => switchAt === null || isServedWithout;
+      const { pendingKeys = [], requests, material, acme } = before;
+      const isFree = ({ switchAt }: PendingKey): boolean => switchAt === null || material !== null;
       const gone = new Set(pendingKeys.filter(isFree).map(({ spkiPin }) => spkiPin));
       if (gone.size === 0) return before;
       const isLeft = ({ spkiPin }: { readonly spkiPin: string }): boolean => !gone.has(spkiPin);
@@ -75,6 +74,8 @@ export class CertificateKeys {
         ...before,
         pendingKeys: left.length === 0 ? undefined : left,
         requests: requests?.filter(isLeft),
+        ...(acme === undefined ? {} : { acme: { ...acme, orders: acme.orders.filter(isLeft) } }),
+        attempt: undefined,
       };
     });
   }

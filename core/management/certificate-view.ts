@@ -1,5 +1,5 @@
 /** Certificates as callers see them: state, validity, and the domains that use one. */
-import { certificateState, type CertificateState, validity } from "./expiry.ts";
+import { certificateState, type CertificateState, validity, waitsForOperator } from "./expiry.ts";
 import type { Every } from "../same-fields.ts";
 import { type RenewedBy, renewalKeyOf, renewedBy, renewsAt, spkiSha256Of, tlsaOf } from "./renewal.ts";
 import { type CertificateKey, type KeySlot, type KeyType, slotOf } from "../x509/key-type.ts";
@@ -226,7 +226,8 @@ function renewalView(record: CertificateRecord): RenewalView {
   const by = renewedBy(record);
   const key = renewalKeyOf(record);
   // ACM makes a new key at every renewal.
-  const keyKept = by === "acm" ? false : by === "operator" ? null : key !== "new";
+  const isSwitching = record.pendingKeys?.some(({ switchAt }) => switchAt !== null) === true;
+  const keyKept = by === "acm" ? false : by === "operator" ? null : key !== "new" && !isSwitching;
   return { by, key: by === "postern" ? key : null, keyKept };
 }
 
@@ -251,6 +252,7 @@ function acmeView(
 function reasonOf(record: CertificateRecord, state: CertificateState): string | null {
   const { acm, attempt, source } = record;
   if (acm !== undefined && acm.problem !== null) return acm.problem;
+  if (waitsForOperator(record)) return "publish the records of `validation`: the CA waits for them";
   if (state !== "pending" && state !== "failed") return null;
   const { notBefore } = validity(record);
   if (notBefore !== null) return `not valid before ${notBefore}`;

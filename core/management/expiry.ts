@@ -47,11 +47,17 @@ const DAY_MS = 24 * 3600 * 1000;
 /** One failure of a CA is ordinary: the next attempt comes before it matters. */
 const FAILURES_REPORTED = 2;
 
+/** Whether an order at a CA waits for DNS records that only the operator can publish. */
+export const waitsForOperator = ({ acme }: Pick<CertificateRecord, "acme">): boolean =>
+  acme?.orders.some(({ validation }) => validation.length > 0) === true;
+
 /**
- * Whether a certificate that comes to its end is reported: no one but the operator renews it, or its renewal
- * fails.
+ * Whether a certificate that comes to its end is reported: no one but the operator renews it, its renewal
+ * waits for the operator, or fails.
  */
-export function isEndReported(record: Pick<CertificateRecord, "source" | "acm" | "attempt">): boolean {
+export function isEndReported(
+  record: Pick<CertificateRecord, "source" | "acm" | "acme" | "attempt">,
+): boolean {
   const { acm, attempt } = record;
   const isFailing = (attempt?.failures ?? 0) >= FAILURES_REPORTED;
   const renewer = renewedBy(record);
@@ -59,7 +65,7 @@ export function isEndReported(record: Pick<CertificateRecord, "source" | "acm" |
     case "operator":
       return true;
     case "postern":
-      return isFailing;
+      return isFailing || waitsForOperator(record);
     case "acm":
       return isFailing || acm === undefined || acm.status === "failed" || acm.problem !== null;
     default:

@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { Unavailable } from "../../core/errors.ts";
 import { AcmeProblem } from "../../core/management/acme-ca.ts";
+import { isEndReported } from "../../core/management/expiry.ts";
 import type { CertificateId } from "../../core/name/ids.ts";
 import type { IssuanceUnderTest } from "../../test/support/issuance.ts";
 import { startIssuance } from "../../test/support/issuance.ts";
@@ -161,6 +162,40 @@ describe("an ACME certificate", () => {
     under.api.advance(HOUR_MS);
     expect(await under.open().advance(id)).toBe("issued");
     expect(await under.show(id)).toMatchObject({ version: 4, lastError: null });
+  });
+
+  it("whose next key the CA refuses is renewed with the present one once the switch is cancelled", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const first = await under.show(id);
+    await under.api.expect(200, "POST", `/v1/certificates/${id}/next-key`, ANY);
+    const rotating = await under.api.expect(200, "POST", `/v1/certificates/${id}/rotate`, ANY);
+    expect(rotating.json.renewal).toMatchObject({ key: "keep", keyKept: false });
+    under.ca.faults.set("finalize", { kind: "refusal", type: "badPublicKey" });
+    await failureOf(under, id);
+    const cancelled = await under.api.expect(200, "DELETE", `/v1/certificates/${id}/next-key`, ANY);
+    expect(cancelled.json).toMatchObject({ nextKeys: [], lastError: null, renewal: { keyKept: true } });
+    under.ca.faults.clear();
+    under.api.advance(5 * DAY_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(pinOf(await under.show(id))).toBe(pinOf(first));
+  });
+
+  it("that waits for the operator at its renewal says so, and is reported before it ends", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    under.published.clear();
+    under.api.advance(5 * DAY_MS);
+    expect(await under.open().advance(id)).toBe("waiting");
+    expect(await under.show(id)).toMatchObject({
+      lastError: null,
+      reason: "publish the records of `validation`: the CA waits for them",
+    });
+    const record = await under.api.store.getCertificate(id);
+    if (record === null) throw new TypeError("gone");
+    expect(isEndReported(record)).toBe(true);
   });
 
   it("is issued although its lease cannot be released", async () => {

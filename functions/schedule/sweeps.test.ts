@@ -24,6 +24,7 @@ function start(
   certificates: readonly CertificateRecord[],
   outcome: (id: CertificateId) => Advance = () => "unchanged",
   issuance: (id: CertificateId) => Issuance = () => "unchanged",
+  mayGoOn: () => boolean = () => true,
 ) {
   const store = new ScriptedStore();
   store.contents = {
@@ -56,6 +57,7 @@ function start(
         },
       },
       issuance: { advance: async (id) => issuance(id) },
+      mayGoOn,
       acm: {
         advance: async (id) => {
           advanced.push(id);
@@ -149,6 +151,23 @@ describe("the schedule", () => {
       message: "the CA test does not answer",
     });
     expect(line("issuance-swept")).toMatchObject({ unchanged: 1, issued: 1, failed: 1 });
+  });
+
+  it("advances those that end first, and leaves the others to the next sweep when its time is over", async () => {
+    const ends = [40, 5, 20].map((days, n) => {
+      const base = certificateRecord({ id: certificateId(n + 2), source: "self-signed" });
+      const notAfter = new Date(NOW + days * 24 * 3_600_000).toISOString();
+      return { ...base, keys: base.keys.map((key) => ({ ...key, notAfter })) };
+    });
+    const looked: CertificateId[] = [];
+    const note = (id: CertificateId): "waiting" => {
+      looked.push(id);
+      return "waiting";
+    };
+    const { run, line } = start(ends, undefined, note, () => looked.length < 2);
+    await run({ sweep: "issuance" });
+    expect(looked).toEqual([certificateId(3), certificateId(4)]);
+    expect(line("issuance-swept")).toMatchObject({ waiting: 2, left: 1 });
   });
 
   it("brings orders that wait up to date every hour, and all of ACM's every day", async () => {

@@ -320,6 +320,7 @@ async function scheduleData(
           delete: async () => true,
         },
         issuance: { advance: async () => "unchanged" },
+        mayGoOn: () => true,
         acm: { advance: async () => "unchanged" },
         takeOver: async () => 0,
         region: "eu-central-1",

@@ -294,7 +294,7 @@ describe("a load that ends late", () => {
     expect(servedVersion(made, back)).toBe(1);
   });
 
-  it("in vain does not hide the failure of the version that is in force by then", async () => {
+  it("that fails does not hide the failure of the version that is in force by then", async () => {
     const { made, second, end } = await slow();
     made.stored.remove(`keys/${second.id}/2`);
     const third = made.version(3);
