@@ -1,6 +1,5 @@
 /** Times of renewal that a CA suggests (ARI, RFC 9773). */
 
-import { isDeepStrictEqual } from "node:util";
 import { timestamp } from "../clock.ts";
 import { Unavailable } from "../errors.ts";
 import type { RenewalSuggestion } from "../record/certificate.ts";
@@ -37,7 +36,8 @@ export async function suggestedRenewal(
   const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(HOUR_MS, Math.min(ASKED_AGAIN_MS, ...pauses)));
   const askAgainAtMs = nowMs + pauseMs;
   const suggestions = record.keys.flatMap((key) => suggestionFor(key, { record, windows, deps }));
-  if (isDeepStrictEqual(suggestions, record.acme.suggestions)) return { askAgainAtMs, isChanged: false };
+  if (JSON.stringify(suggestions) === JSON.stringify(record.acme.suggestions))
+    return { askAgainAtMs, isChanged: false };
   await writeBySchedule(deps, record.id, (before) =>
     before.acme === undefined || before.material?.version !== record.material?.version
       ? before

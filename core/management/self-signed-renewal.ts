@@ -63,7 +63,9 @@ async function signed(deps: SelfSigningDependencies, before: CertificateRecord, 
   return { made, putMaterial: materialPut(deps.vault, encodeMaterial(made.material)) };
 }
 
-/** A renewal with a new key takes the one that was announced, so that its TLSA record is published already. */
+/**
+ * A renewal with a new key takes the one that was announced, so that its TLSA record is published already.
+ */
 const duePending = ({ pendingKeys = [] }: CertificateRecord, plan: CertificatePlan): readonly PendingKey[] =>
   pendingKeys.filter(({ switchAt }) => switchAt !== null || plan.renewalKey === "new");
 

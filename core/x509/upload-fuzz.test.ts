@@ -1,4 +1,6 @@
-/** Uploads with damage of every kind: each is taken, or refused with a reason, and none is an internal error. */
+/**
+ * Uploads with damage of every kind: each is taken, or refused with a reason, and none is an internal error.
+ */
 
 import { describe, expect, it } from "vitest";
 import { pem } from "../../test/support/der.ts";

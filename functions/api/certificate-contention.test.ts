@@ -14,8 +14,8 @@ const ANY = { "If-Match": "*" };
 type Json = ReturnType<typeof JSON.parse>;
 
 /**
- * A self-signed certificate, how a write of it is refused twice, and what the vault receives. `between` is what
- * another process does after the first refusal.
+ * A self-signed certificate, how a write of it is refused twice, and what the vault receives. `between` is
+ * what another process does after the first refusal.
  */
 async function contended(
   body: object = {},

@@ -358,11 +358,11 @@ describe("a private key that stands where a name belongs", () => {
     ["of a parameter", (key: string) => ({ body: {}, query: `?${encodeURIComponent(key)}=1` })],
   ] as const)("%s is in no part of the answer and of the log", async (_, request) => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-    const { query, ...options }: { query?: string; rawBody?: string; body?: object } = request(pem);
+    const keyPem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    const { query, ...options }: { query?: string; rawBody?: string; body?: object } = request(keyPem);
     const api = await startApi();
     const answer = await api.expect(400, "POST", `/v1/certificates${query ?? ""}`, options);
     const shown = answer.text + JSON.stringify(api.events);
-    for (const line of pem.trim().split("\n").slice(1, -1)) expect(shown).not.toContain(line.slice(0, 24));
+    for (const line of keyPem.trim().split("\n").slice(1, -1)) expect(shown).not.toContain(line.slice(0, 24));
   });
 });
