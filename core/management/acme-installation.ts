@@ -1,6 +1,6 @@
 /** What a CA has issued: judged as an upload, then put into service. */
 
-import { RuleViolation, Unreadable } from "../errors.ts";
+import { RuleViolation } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { AcmeIssuance, AcmeOrder, CertificateRecord } from "../record/certificate.ts";
 import { materialPut } from "../store/key-vault.ts";
@@ -8,7 +8,7 @@ import { withOtherSlots } from "../x509/key-slots.ts";
 import { slotOf } from "../x509/key-type.ts";
 import { parsePemBundle } from "../x509/pem-bundle.ts";
 import { encodeMaterial, type NewCertificate, type StoredPrivateKey } from "../x509/serving-material.ts";
-import { readMaterial } from "./certificate-material.ts";
+import { nullIfLost, readMaterial } from "./certificate-material.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { checkHostsCovered } from "./reference-rules.ts";
 import { writeBySchedule } from "./scheduled-write.ts";
@@ -69,11 +69,6 @@ async function served(
     ...pendingWithout(before, new Set(made.keys.map(({ spkiPin }) => spkiPin))),
   };
 }
-
-const nullIfLost = (error: unknown): null => {
-  if (error instanceof Unreadable) return null;
-  throw error;
-};
 
 const without = ({ orders, ...acme }: AcmeIssuance, order: AcmeOrder): AcmeIssuance => ({
   ...acme,

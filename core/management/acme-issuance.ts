@@ -24,7 +24,7 @@ import {
   removeChallenges,
   shownRecords,
 } from "./acme-challenges.ts";
-import { readMaterial, readPendingKey } from "./certificate-material.ts";
+import { makeKeys, nullIfLost, readMaterial, readPendingKey } from "./certificate-material.ts";
 import { planOf } from "./renewal.ts";
 import { writeBySchedule } from "./scheduled-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
@@ -82,11 +82,11 @@ export class AcmeIssuer {
     const state = await newOrder(this.#ca, account, { names, profile, replaces });
     const startedAt = timestamp(this.#deps.clock.now());
     const order: AcmeOrder = { keyType, spkiPin, url: state.url, startedAt, validation: [] };
-    return this.#change(record, ({ orders, ...acme }) => ({
+    return this.#change(record, (acme) => ({
       ...acme,
       accountUrl: account.url,
       caaIdentity: caaIdentities[0] ?? null,
-      orders: [...orders.filter((each) => slotOf(each.keyType) !== slotOf(keyType)), order],
+      orders: [...ordersBeside(acme, account, keyType), order],
     }));
   }
 
@@ -119,7 +119,7 @@ export class AcmeIssuer {
 
   async #stateOf(walk: Walk): Promise<AcmeOrderState> {
     if (walk.record.acme.accountUrl !== walk.account.url) {
-      await this.#forget(walk);
+      await this.#change(walk.record, (acme) => ({ ...acme, orders: [] }));
       throw failure("the account of the order is gone: it is ordered again by another");
     }
     try {
@@ -186,17 +186,14 @@ export class AcmeIssuer {
     }
   }
 
+  /** What is lost cannot be kept: the slot gets a new key, and its next order is for that one. */
   async #keyOf(walk: Walk, state: AcmeOrderState): Promise<StoredPrivateKey> {
-    const { vault } = this.#deps;
     const { record, order } = walk;
-    const pending = record.pendingKeys?.find(({ spkiPin }) => spkiPin === order.spkiPin);
-    if (pending !== undefined) return readPendingKey(vault, record.id, pending);
-    const served = record.keys.find(({ spkiPin }) => spkiPin === order.spkiPin);
-    const material = served === undefined ? null : await readMaterial(vault, record);
-    const key = material?.keys.find(({ keyType }) => keyType === served?.keyType);
-    if (key !== undefined) return key;
+    const key = await keyOfOrder(this.#deps.vault, record, order).catch(nullIfLost);
+    if (key !== null) return key;
     await this.#giveUp(walk, state);
-    throw new Unreadable("the key of the order is not there any more: it is ordered again");
+    await replaceLostKey(this.#deps, record, order.keyType);
+    throw new Unreadable("the key of the order is not in the vault any more: another one is ordered for");
   }
 
   async #install(walk: Walk, state: AcmeOrderState): Promise<void> {
@@ -210,7 +207,10 @@ export class AcmeIssuer {
         await this.#giveUp(walk, state);
       throw error;
     });
-    await serveIssued(this.#deps, { id: record.id, order, made });
+    await serveIssued(this.#deps, { id: record.id, order, made }).catch(async (error: unknown) => {
+      if (error instanceof RuleViolation) await this.#giveUp(walk, state);
+      throw error;
+    });
     await this.#removeChallenges(walk, state);
   }
 
@@ -275,6 +275,41 @@ async function newOrder(
   }
 }
 
+/** Orders of other slots by the same account: those of another account cannot be read by this one. */
+const ordersBeside = (
+  { orders, accountUrl }: AcmeIssuance,
+  { url }: AcmeAccount,
+  keyType: AcmeOrder["keyType"],
+): readonly AcmeOrder[] =>
+  accountUrl === url ? orders.filter((each) => slotOf(each.keyType) !== slotOf(keyType)) : [];
+
+/** @returns null when the record names no such key. @throws Unreadable when the vault has lost it */
+async function keyOfOrder(
+  vault: AcmeIssuanceDependencies["vault"],
+  record: AcmeRecord,
+  { spkiPin }: AcmeOrder,
+): Promise<StoredPrivateKey | null> {
+  const pending = record.pendingKeys?.find((each) => each.spkiPin === spkiPin);
+  if (pending !== undefined) return readPendingKey(vault, record.id, pending);
+  const served = record.keys.find((each) => each.spkiPin === spkiPin);
+  if (served === undefined) return null;
+  const { keys } = await readMaterial(vault, record);
+  return keys.find(({ keyType }) => keyType === served.keyType) ?? null;
+}
+
+/** The slot's next order is for the new key. */
+async function replaceLostKey(
+  deps: AcmeIssuanceDependencies,
+  { id, names }: AcmeRecord,
+  keyType: AcmeOrder["keyType"],
+): Promise<void> {
+  const made = await makeKeys(deps, { id, names, keyTypes: [keyType], isSwitched: true });
+  await writeBySchedule(deps, id, (before) => {
+    const others = (before.pendingKeys ?? []).filter((each) => each.keyType !== keyType);
+    return { ...before, pendingKeys: [...others, ...made.pendingKeys] };
+  });
+}
+
 /** Identifier of the certificate that an order renews (RFC 9773 section 4.1); null = none. */
 async function replacedBy(
   vault: AcmeIssuanceDependencies["vault"],
@@ -282,8 +317,8 @@ async function replacedBy(
   keyType: AcmeOrder["keyType"],
 ): Promise<string | null> {
   if (!record.keys.some((each) => each.keyType === keyType)) return null;
-  const { keys } = await readMaterial(vault, record);
-  const chain = keys.find((each) => each.keyType === keyType)?.certificateChainPem ?? "";
+  const material = await readMaterial(vault, record).catch(nullIfLost);
+  const chain = material?.keys.find((each) => each.keyType === keyType)?.certificateChainPem ?? "";
   const leaf = readPem(chain, "").blocks[0]?.text;
   return leaf === undefined ? null : renewalId(leaf);
 }

@@ -7,7 +7,7 @@ import type { CertificateKey, KeyType } from "../x509/key-type.ts";
 import { readPem } from "../x509/pem.ts";
 import { type AcmeCa, AcmeProblem, type AcmeRenewalInfo } from "./acme-ca.ts";
 import type { AcmeIssuanceDependencies, AcmeRecord } from "./acme-issuance.ts";
-import { readMaterial } from "./certificate-material.ts";
+import { nullIfLost, readMaterial } from "./certificate-material.ts";
 import { writeBySchedule } from "./scheduled-write.ts";
 
 const HOUR_MS = 3600 * 1000;
@@ -55,8 +55,8 @@ async function windowsOf(
   try {
     const windows = new Map<KeyType, AcmeRenewalInfo>();
     if (!(await ca.directory()).hasRenewalInfo) return windows;
-    const { keys } = await readMaterial(deps.vault, record);
-    for (const { keyType, certificateChainPem } of keys) {
+    const material = await readMaterial(deps.vault, record).catch(nullIfLost);
+    for (const { keyType, certificateChainPem } of material?.keys ?? []) {
       const [leaf] = readPem(certificateChainPem, "").blocks;
       const window = leaf === undefined ? null : await ca.renewalInfo(leaf.text);
       if (window !== null) windows.set(keyType, window);

@@ -108,3 +108,9 @@ export async function makeKeys(
     requests: made.map(({ request }) => request),
   };
 }
+
+/** For what can be done without: null where the vault has lost it. @throws any other error */
+export const nullIfLost = (error: unknown): null => {
+  if (error instanceof Unreadable) return null;
+  throw error;
+};

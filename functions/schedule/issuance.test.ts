@@ -3,27 +3,12 @@ import { describe, expect, it } from "vitest";
 import { Unavailable } from "../../core/errors.ts";
 import { AcmeProblem } from "../../core/management/acme-ca.ts";
 import { isEndReported } from "../../core/management/expiry.ts";
-import type { CertificateId } from "../../core/name/ids.ts";
 import type { IssuanceUnderTest } from "../../test/support/issuance.ts";
-import { startIssuance } from "../../test/support/issuance.ts";
+import { failureOf, startIssuance } from "../../test/support/issuance.ts";
 
 const HOUR_MS = 3600 * 1000;
 const DAY_MS = 24 * HOUR_MS;
 const ANY = { headers: { "if-match": "*" } };
-
-/** The failure that `advance` rejects with; it is in the record too. */
-async function failureOf(under: IssuanceUnderTest, id: CertificateId): Promise<string> {
-  const failure = await under
-    .open()
-    .advance(id)
-    .then(
-      (outcome) => `no failure: ${outcome}`,
-      (error: unknown) => (error instanceof Error ? error.message : String(error)),
-    );
-  const { lastError } = await under.show(id);
-  expect(lastError).toMatchObject({ problem: failure });
-  return failure;
-}
 
 const refusedAs = (type: string): AcmeProblem =>
   new AcmeProblem({ type, detail: "not known", status: 404, retryAfterMs: null, subproblems: [] });

@@ -95,3 +95,17 @@ function keyAuthorizationOf(item: Awaited<ReturnType<IssuanceState["get"]>>): st
   if (typeof value !== "object" || value === null || !("keyAuthorization" in value)) return null;
   return String(value.keyAuthorization);
 }
+
+/** The failure that `advance` rejects with; it is in the record too. */
+export async function failureOf(under: IssuanceUnderTest, id: CertificateId): Promise<string> {
+  const failure = await under
+    .open()
+    .advance(id)
+    .then(
+      (outcome) => `no failure: ${outcome}`,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+  const { lastError } = await under.show(id);
+  if (lastError?.problem !== failure) throw new Error(`shown: ${JSON.stringify(lastError)}, not ${failure}`);
+  return failure;
+}
