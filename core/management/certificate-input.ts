@@ -322,7 +322,7 @@ export const trustStoreDocument = z
 /** Which earlier content of a trust store comes back. */
 export const restoreInput = z
   .strictObject({
-    revision: z.int().min(1).meta({ description: "one of `previous`" }),
+    revision: z.int().min(1).max(Number.MAX_SAFE_INTEGER).meta({ description: "one of `previous`" }),
   })
   .meta({
     id: "TrustStoreRestoreInput",
@@ -330,12 +330,16 @@ export const restoreInput = z
     examples: [{ revision: 3 }],
   });
 
+/** More than any certificate has; the document says it, so that no client sends a number that JSON rounds. */
+const MAX_VERSION = 1_000_000_000;
+
 /** Which retired version comes back. */
 export const rollbackInput = z
   .strictObject({
     version: z
       .int()
       .min(1)
+      .max(MAX_VERSION)
       .meta({ description: "one of its versions, not older than 30 days and still valid" }),
   })
   .meta({
