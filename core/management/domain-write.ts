@@ -21,6 +21,22 @@ import {
 } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 
+/** What a write of a domain reads of the store. */
+export type DomainReads = Pick<
+  Store,
+  | "getDomainWithHosts"
+  | "getUnreadable"
+  | "getMxHosts"
+  | "domainsOnHosts"
+  | "firstDomainsOnHosts"
+  | "getCertificate"
+  | "getTrustStore"
+>;
+
+export interface DomainWriteDependencies extends Pick<ServiceDependencies, "clock" | "operatorHosts"> {
+  readonly store: DomainReads;
+}
+
 export interface WriteOptions {
   readonly condition: WriteCondition;
   /**
@@ -47,7 +63,7 @@ interface DomainWriteRequest extends WriteOptions {
  * @throws RuleViolation; StateConflict (`shared-host`, `host-taken`); TooLarge; Unavailable.
  */
 export async function prepareDomainWrite(
-  deps: ServiceDependencies,
+  deps: DomainWriteDependencies,
   request: DomainWriteRequest,
 ): Promise<Planned<DomainWithHosts>> {
   const { actor, stored, settings, expectedHead } = request;
@@ -125,7 +141,7 @@ function hostsAfter(
 }
 
 async function checkReferences(
-  { store, clock }: ServiceDependencies,
+  { store, clock }: DomainWriteDependencies,
   { actor, current, settings }: DomainWriteRequest,
   { plan, finalHosts }: { plan: WritePlan; finalHosts: ReadonlyMap<DomainName, MxHost> },
 ): Promise<void> {
@@ -197,7 +213,7 @@ function checkTaken(
 
 /** The other domains whose certificate the write changes; undefined = none. */
 async function sharingDomains(
-  store: Store,
+  store: Pick<Store, "firstDomainsOnHosts">,
   { account, name: written }: DomainRecord,
   { before, plan }: { readonly before: NamedHosts | null; readonly plan: WritePlan },
 ): Promise<MovedDomains | undefined> {
