@@ -9,7 +9,7 @@ import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import { createFreshness } from "../worker/settings/freshness.ts";
 import { pollSettings } from "../worker/settings/poller.ts";
 import { createSnapshotHolder } from "../worker/settings/snapshot-holder.ts";
-import { createTrustContentLoader } from "../worker/settings/trust-content-loader.ts";
+import { createTrustContentLoader } from "../core/snapshot/trust-content-loader.ts";
 import { placesIn, writeSettings } from "./bench-settings.ts";
 import { findingText, machineText, savePage } from "./report.ts";
 

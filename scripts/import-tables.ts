@@ -12,6 +12,7 @@ export const CORE_FLOORS: readonly string[] = [
   "snapshot",
   "policy",
   "delivery",
+  "smtp",
   "edge-report",
   "management",
 ];
@@ -53,6 +54,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/snapshot": [],
   "core/policy": ["node:crypto"],
   "core/delivery": ["ipaddr.js"],
+  "core/smtp": [],
   "core/edge-report": ["zod"],
   "core/management": ["ipaddr.js", "node:crypto", "zod"],
   "adapters/acme": ["node:crypto", "node:dns", "node:fs", "node:http", "node:https", "zod"],

@@ -36,6 +36,19 @@ export function offersStarttls(situation: ListenerSituation): boolean {
   return listener.dedicatedTo === null || snapshot.domain(listener.dedicatedTo) === "unusable";
 }
 
+/** What a session has of TLS at MAIL. */
+export interface MailInSession {
+  readonly isSecure: boolean;
+  /** STARTTLS was offered on this connection. */
+  readonly isOffered: boolean;
+}
+
+/** Whether MAIL is refused with `530`: in plaintext, where STARTTLS is offered and `mailNeedsTls`. */
+export const mailNeedsStarttls = (
+  situation: ListenerSituation,
+  { isSecure, isOffered }: MailInSession,
+): boolean => !isSecure && isOffered && mailNeedsTls(situation);
+
 /**
  * Row 3 at MAIL: `530` in plaintext, because no recipient here could be taken. A domain whose settings were
  * never readable may have any level: its mail is deferred at RCPT (row 2), not bounced here.

@@ -12,7 +12,7 @@ import type { LogEntry, Store } from "../../core/store/store.ts";
 import { createFreshness } from "../../worker/settings/freshness.ts";
 import { pollSettings } from "../../worker/settings/poller.ts";
 import { createSnapshotHolder } from "../../worker/settings/snapshot-holder.ts";
-import { createTrustContentLoader } from "../../worker/settings/trust-content-loader.ts";
+import { createTrustContentLoader } from "../../core/snapshot/trust-content-loader.ts";
 import { replay, sorted, wholeLog, Writer } from "../contract/store-under-test.ts";
 import { describeOnAws } from "../support/aws/on-aws.ts";
 import { type ItemChange, replicationOf, type Replication } from "../support/aws/replica-table.ts";

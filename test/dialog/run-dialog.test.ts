@@ -2,7 +2,7 @@ import { REASONS } from "../../core/policy/verdict.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { VERDICT_REPLIES } from "../../worker/session/replies.ts";
+import { VERDICT_REPLIES } from "../../core/smtp/replies.ts";
 import { parseDialog } from "./dialog-file.ts";
 import { expectDialog } from "./run-dialog.ts";
 

@@ -6,7 +6,7 @@ import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/record/warning-code.ts";
 import { LOCAL_VARIABLES } from "../../local/local-config.ts";
 import { LIMIT_TABLE } from "../../worker/config/limits.ts";
-import { VERDICT_REPLIES } from "../../worker/session/replies.ts";
+import { VERDICT_REPLIES } from "../../core/smtp/replies.ts";
 import { readText, ROOT, sourceFiles } from "./source-files.ts";
 
 const linesOf = (path: string): readonly string[] => readText(path).split("\n");

@@ -20,7 +20,7 @@ import type { EdgeEvent } from "../../worker/event/edge-event.ts";
 import type { SessionRecord } from "../../worker/event/session-record.ts";
 import type { MessageOptions } from "../../worker/session/message-transfer.ts";
 import type { DeliveryOptions } from "../../worker/session/recipient-admission.ts";
-import type { JudgingOptions } from "../../worker/session/recipient-judge.ts";
+import type { JudgingOptions } from "../../core/policy/recipient-judge.ts";
 import { issueServer, type IssuedCertificate } from "./pki.ts";
 import { certificateRecord, trustStoreRecord } from "./records.ts";
 import { type RecordingDelivery, recordingDelivery } from "./recording-delivery.ts";

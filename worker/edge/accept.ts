@@ -7,7 +7,7 @@ import { isInAny } from "../../core/name/network.ts";
 import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { LimitName } from "../config/limits.ts";
 import type { AcceptRefusal, EdgeEventSink } from "../event/edge-event.ts";
-import { REPLIES, type SmtpReply } from "../session/replies.ts";
+import { REPLIES, type SmtpReply } from "../../core/smtp/replies.ts";
 import type { RunningSession } from "../session/conversation.ts";
 import type { SmtpProtocol } from "../session/smtp-connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";

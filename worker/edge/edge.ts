@@ -14,7 +14,7 @@ import type { EdgeEventSink } from "../event/edge-event.ts";
 import { ByteBudget } from "../session/byte-budget.ts";
 import type { MessageOptions } from "../session/message-transfer.ts";
 import type { DeliveryOptions } from "../session/recipient-admission.ts";
-import type { JudgingOptions } from "../session/recipient-judge.ts";
+import type { JudgingOptions } from "../../core/policy/recipient-judge.ts";
 import { createSmtpProtocol } from "../session/smtp-connection.ts";
 import type { EdgeStats } from "../telemetry/metrics.ts";
 import { createCertificateSource } from "../tls/certificate-source.ts";

@@ -1,4 +1,5 @@
 /** Reads the parts of a command that are needed before, or instead of, smtp-server's own parser. */
+import { isGreetingName } from "../../core/smtp/greeting-name.ts";
 
 /** Four letters as one number. */
 const word = (text: string): number => Buffer.from(text, "latin1").readUInt32BE(0);
@@ -51,14 +52,10 @@ export interface ClientGreeting {
   readonly extended: boolean;
 }
 
-/** As smtp-server judges the argument. */
-const MAX_GREETING = 300;
 const GREETING = /^\S+\s+(\S+)$/;
-const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
 
 /** The argument of EHLO or HELO where smtp-server will accept it; null = it will answer 501. */
 export function readGreeting(command: Buffer, extended: boolean): ClientGreeting | null {
   const text = GREETING.exec(command.toString().trim())?.[1] ?? "";
-  const isAccepted = text !== "" && text.length <= MAX_GREETING;
-  return isAccepted && !CONTROL.test(text) ? { text, extended } : null;
+  return isGreetingName(text) ? { text, extended } : null;
 }

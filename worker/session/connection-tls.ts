@@ -5,7 +5,7 @@ import type { TrustResolver } from "../../core/policy/trust.ts";
 import type { EdgeEventSink } from "../event/edge-event.ts";
 import type { ClientCurves } from "../tls/groups.ts";
 import type { SecureContexts } from "../tls/secure-contexts.ts";
-import { chooseTls } from "../tls/tls-choice.ts";
+import { chooseTls } from "../../core/policy/tls-choice.ts";
 import type { FailedHandshake, HandshakeTerms } from "../tls/tls-upgrade.ts";
 import type { AcceptedConnection } from "./accepted-connection.ts";
 import type { SessionLog } from "./session-log.ts";

@@ -8,7 +8,8 @@ import type { StarttlsOffer } from "./connection-tls.ts";
 import { PromptDeadline } from "./deadlines.ts";
 import { type MessageStream, receiveMessage } from "./message-reception.ts";
 import { type CommandAnswer, type Counting, hasRefusedEnough, limitPassed } from "./refusal-limits.ts";
-import { type EndingLimit, LIMIT_REPLIES, REPLIES, type SmtpReply } from "./replies.ts";
+import { REPLIES, type SmtpReply } from "../../core/smtp/replies.ts";
+import { type EndingLimit, LIMIT_REPLIES } from "./limit-replies.ts";
 import type { Session } from "./session.ts";
 
 /** Phase of a connection: `greeting` before the banner, `commands` when the client may send its next one. */

@@ -2,7 +2,7 @@ import type { DeliveryReply, DeliveryRoute } from "../../core/delivery/delivery.
 import { describeRoute } from "../../core/delivery/route.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
-import { replyKey } from "./replies.ts";
+import { replyKey } from "../../core/smtp/replies.ts";
 import type { AcceptedConnection } from "./accepted-connection.ts";
 
 /** What failed: one recipient, or the message for all of them. */

@@ -1,5 +1,5 @@
 import type { MailParameters } from "../../core/delivery/delivery.ts";
-import { REPLIES, type SmtpReply } from "./replies.ts";
+import { REPLIES, type SmtpReply } from "../../core/smtp/replies.ts";
 
 export type ParsedMailParameters =
   | { readonly kind: "parameters"; readonly parameters: MailParameters }

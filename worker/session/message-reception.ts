@@ -4,7 +4,8 @@
 import type { Readable } from "node:stream";
 import type { Limits } from "../config/limits.ts";
 import { DataDeadline, type WatchedStream } from "./deadlines.ts";
-import type { EndingLimit, SmtpReply } from "./replies.ts";
+import type { SmtpReply } from "../../core/smtp/replies.ts";
+import type { EndingLimit } from "./limit-replies.ts";
 
 /** A message from `354` to its dot, dots unstuffed. */
 export type MessageStream = Readable & WatchedStream;

@@ -13,7 +13,7 @@ import type { ByteBudget } from "./byte-budget.ts";
 import type { ClientGreeting } from "./client-command.ts";
 import { deliveryFailed } from "./delivery-failure.ts";
 import { IncomingMessage, type MessageFailure } from "./message.ts";
-import { messageOk, passedBack, REPLIES, replyKey, type SmtpReply } from "./replies.ts";
+import { messageOk, passedBack, REPLIES, replyKey, type SmtpReply } from "../../core/smtp/replies.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { Transaction } from "./transaction.ts";
 

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { createMessageFilter, type MessageFilterOptions } from "../../core/delivery/message-filter.ts";
 import { MessageRefused } from "../../core/delivery/delivery-refusals.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import { passedBack, REPLIES, type SmtpReply } from "./replies.ts";
+import { passedBack, REPLIES, type SmtpReply } from "../../core/smtp/replies.ts";
 
 /** Why a message did not pass, when it was not the delivery that refused it. */
 export type MessageFailure =

@@ -1,14 +1,14 @@
 import type { DeliveryRoute, DeliveryTarget } from "../../core/delivery/delivery.ts";
-import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import type { Mailbox } from "../../core/name/mailbox.ts";
 import type { ListenerSituation } from "../../core/policy/listener.ts";
 import type { DomainRecord } from "../../core/record/domain.ts";
 import type { EdgeEventSink } from "../event/edge-event.ts";
 import type { AcceptedConnection } from "./accepted-connection.ts";
-import { isRouted, type Path } from "./address-command.ts";
+import { isRouted, type Path } from "../../core/smtp/address-command.ts";
 import { deliveryFailed } from "./delivery-failure.ts";
-import type { JudgedRecipient, RecipientJudge } from "./recipient-judge.ts";
-import { passedBack, REPLIES, replyKey, type SmtpReply, verdictReply } from "./replies.ts";
+import type { JudgedRecipient, RecipientJudge } from "../../core/policy/recipient-judge.ts";
+import { isNextHop, type Recipient, recipientOf, refusalOf } from "../../core/smtp/recipient.ts";
+import { passedBack, REPLIES, replyKey, type SmtpReply } from "../../core/smtp/replies.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -33,15 +33,6 @@ export interface AdmissionParts {
   readonly onEvent: EdgeEventSink;
 }
 
-interface Recipient {
-  /** For replies and logs: the domain as it is or was written. */
-  readonly name: string;
-  /** null = the client wrote no domain name. */
-  readonly domain: DomainName | null;
-  /** As written. */
-  readonly localPart: string;
-}
-
 /**
  * Admits recipients of one connection: each is named, judged by its domain's settings, and offered to its
  * delivery.
@@ -56,32 +47,17 @@ export class RecipientAdmission {
   /** The reply to a RCPT with this path. */
   async admit(path: Path, transaction: Transaction): Promise<SmtpReply> {
     const { connection, situation, judge, log, onEvent } = this.#parts;
-    const recipient = this.#named(path);
+    const { postmaster } = this.#parts.delivery;
+    const recipient = recipientOf(path, { ...connection.listener, postmaster });
     if (recipient === null) return REPLIES.noPostmaster;
     const judged = await judge.judge(situation(), transaction.facts, recipient);
-    const { verdict, settings } = judged;
+    const { verdict } = judged;
     const { outcome, reason, circumstance, clientCertificate } = verdict;
     const listener = connection.listener.name;
     onEvent({ kind: "verdict", listener, outcome, reason, circumstance, clientCertificate });
-    const reply =
-      outcome !== "accept" && reason !== null
-        ? verdictReply({ ...verdict, reason }, recipient.name, settings)
-        : await this.#offer(transaction, recipient, judged);
+    const reply = refusalOf(judged, recipient.name) ?? (await this.#offer(transaction, recipient, judged));
     log.recipient(recipient.name, verdict, replyKey(reply));
     return reply;
-  }
-
-  /** Bare postmaster belongs to the domain of a dedicated listener, and to the operator on a shared one. */
-  #named(path: Path): Recipient | null {
-    const { connection, delivery } = this.#parts;
-    if (path.kind === "mailbox") {
-      const domain = toDomainName(path.domain);
-      return { name: domain ?? path.domain, domain, localPart: path.localPart };
-    }
-    const { dedicatedTo } = connection.listener;
-    if (dedicatedTo !== null) return { name: dedicatedTo, domain: dedicatedTo, localPart: "postmaster" };
-    const { postmaster } = delivery;
-    return postmaster === null ? null : { name: postmaster.domain, ...postmaster };
   }
 
   async #offer(
@@ -95,8 +71,7 @@ export class RecipientAdmission {
     if (transaction.has(mailbox)) return REPLIES.recipientOk;
     const route = this.#routeOf(settings);
     if (route === null) return REPLIES.routeUnusable;
-    const isNextHop = route.kind === "smtp" || route.kind === "smtps" || route.kind === "lmtp";
-    if (isNextHop && isRouted(localPart)) return REPLIES.routedAddress;
+    if (isNextHop(route) && isRouted(localPart)) return REPLIES.routedAddress;
     const { clientCertificate } = verdict;
     const reply = await transaction.offer({ mailbox, domain, clientCertificate }, route);
     if (reply === "other-route") return REPLIES.otherRoute;

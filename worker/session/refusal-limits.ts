@@ -1,6 +1,6 @@
 /** What refusals count as, which of them count together, and which limit they exceed. */
 import type { LimitName, Limits } from "../config/limits.ts";
-import { REPLIES, type SmtpReply } from "./replies.ts";
+import { REPLIES, type SmtpReply } from "../../core/smtp/replies.ts";
 import type { SessionLog } from "./session-log.ts";
 
 /**

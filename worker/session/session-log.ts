@@ -3,7 +3,7 @@ import { timestamp } from "../../core/clock.ts";
 import type { TlsFacts } from "../../core/policy/facts.ts";
 import type { Verdict } from "../../core/policy/verdict.ts";
 import type { LimitName } from "../config/limits.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../../core/smtp/printable.ts";
 import type {
   RecordedCertificate,
   RecordedRecipient,

@@ -20,7 +20,7 @@ import { DEFAULT_LIMITS, type Limits } from "../config/limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { EdgeEvent } from "../event/edge-event.ts";
 import type { CommandAnswer } from "./refusal-limits.ts";
-import { REPLIES } from "./replies.ts";
+import { REPLIES } from "../../core/smtp/replies.ts";
 import { Session } from "./session.ts";
 import type { AcceptedConnection } from "./accepted-connection.ts";
 

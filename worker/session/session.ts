@@ -1,21 +1,22 @@
 import type { Readable } from "node:stream";
 import type { MailTransaction } from "../../core/delivery/delivery.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
-import { type ListenerSituation, mailNeedsTls } from "../../core/policy/listener.ts";
+import { type ListenerSituation, mailNeedsStarttls } from "../../core/policy/listener.ts";
 import type { LimitName } from "../config/limits.ts";
 import type { SecureContexts } from "../tls/secure-contexts.ts";
 import type { AcceptedConnection } from "./accepted-connection.ts";
-import { type AddressCommand, parseAddressCommand } from "./address-command.ts";
+import { type AddressCommand, parseAddressCommand } from "../../core/smtp/address-command.ts";
 import type { ClientGreeting } from "./client-command.ts";
 import { ConnectionTls } from "./connection-tls.ts";
 import { parseMailParameters } from "./mail-parameters.ts";
 import { transferMessage, type TransferServices } from "./message-transfer.ts";
 import { type DeliveryOptions, RecipientAdmission } from "./recipient-admission.ts";
-import { type JudgingOptions, RecipientJudge } from "./recipient-judge.ts";
+import { type JudgingOptions, RecipientJudge } from "../../core/policy/recipient-judge.ts";
+import { TransactionFacts } from "../../core/policy/transaction-facts.ts";
 import { type CommandAnswer, RefusedGroup } from "./refusal-limits.ts";
-import { REPLIES, type SmtpReply } from "./replies.ts";
+import { REPLIES, type SmtpReply } from "../../core/smtp/replies.ts";
 import { SessionLog } from "./session-log.ts";
-import { Transaction, TransactionFacts } from "./transaction.ts";
+import { Transaction } from "./transaction.ts";
 
 /** What all sessions of an edge share, grouped by the part of a session that uses it. */
 export interface SessionServices extends TransferServices {
@@ -101,9 +102,8 @@ export class Session {
   }
 
   #mail(line: Buffer): CommandAnswer {
-    if (this.tls.facts === null && this.tls.isOffered && mailNeedsTls(this.#situation())) {
-      return asCommand(REPLIES.mailNeedsTls);
-    }
+    const session = { isSecure: this.tls.facts !== null, isOffered: this.tls.isOffered };
+    if (mailNeedsStarttls(this.#situation(), session)) return asCommand(REPLIES.mailNeedsTls);
     if (this.#transaction !== null) return asCommand(REPLIES.nestedMail);
     const parsed = parseAddressCommand(line, "MAIL FROM");
     if (parsed.kind === "not-utf8") return asCommand(REPLIES.notUtf8);

@@ -10,7 +10,7 @@ import type { AcceptedConnection } from "./accepted-connection.ts";
 import { type ClientGreeting, readCommand, readGreeting } from "./client-command.ts";
 import { Conversation, type Phase, type RunningSession, type Wire } from "./conversation.ts";
 import type { MessageStream } from "./message-reception.ts";
-import { linesOfReply, REPLIES } from "./replies.ts";
+import { linesOfReply, REPLIES } from "../../core/smtp/replies.ts";
 import { Session, type SessionServices } from "./session.ts";
 
 export interface SmtpProtocol {

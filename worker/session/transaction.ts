@@ -1,4 +1,4 @@
-/** One mail transaction, and the facts that its recipients are judged by. */
+/** One mail transaction. */
 import type { Mailbox } from "../../core/name/mailbox.ts";
 import type {
   DeliveryReply,
@@ -8,8 +8,8 @@ import type {
   MailTransaction,
 } from "../../core/delivery/delivery.ts";
 import { sameRoute } from "../../core/delivery/route.ts";
-import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
-import type { ListenerView, SessionFacts, TlsFacts } from "../../core/policy/facts.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
+import type { SessionFacts } from "../../core/policy/facts.ts";
 import type { ClientCertificateResult } from "../../core/policy/verdict.ts";
 
 /** A recipient that the next hop has taken, with what its domain made of the client's certificate. */
@@ -85,49 +85,5 @@ export class Transaction {
   abort(): void {
     this.#over = true;
     this.#delivery?.abort();
-  }
-}
-
-export interface TransactionFactsParts {
-  readonly listener: ListenerView;
-  readonly clientAddress: string;
-  readonly tlsPossible: boolean;
-  readonly tls: TlsFacts | null;
-  /** EHLO name and sender's domain as the client wrote them; null = none. */
-  readonly heloText: string | null;
-  readonly senderDomainText: string | null;
-}
-
-/**
- * Facts of one transaction. The two names are read when a rule asks for them first: most rules ask for
- * neither.
- */
-export class TransactionFacts implements SessionFacts {
-  readonly listener: ListenerView;
-  readonly clientAddress: string;
-  readonly tlsPossible: boolean;
-  readonly tls: TlsFacts | null;
-  readonly #heloText: string | null;
-  readonly #senderDomainText: string | null;
-  #helo: DomainName | null | undefined;
-  #senderDomain: DomainName | null | undefined;
-
-  constructor(parts: TransactionFactsParts) {
-    this.listener = parts.listener;
-    this.clientAddress = parts.clientAddress;
-    this.tlsPossible = parts.tlsPossible;
-    this.tls = parts.tls;
-    this.#heloText = parts.heloText;
-    this.#senderDomainText = parts.senderDomainText;
-  }
-
-  get helo(): DomainName | null {
-    this.#helo ??= this.#heloText === null ? null : toDomainName(this.#heloText);
-    return this.#helo;
-  }
-
-  get senderDomain(): DomainName | null {
-    this.#senderDomain ??= this.#senderDomainText === null ? null : toDomainName(this.#senderDomainText);
-    return this.#senderDomain;
   }
 }

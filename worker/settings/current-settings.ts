@@ -8,7 +8,7 @@ import { createFreshness } from "./freshness.ts";
 import { createPollLog } from "../telemetry/poll-log.ts";
 import { type BackupSource, pollSettings } from "./poller.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
-import { createTrustContentLoader } from "./trust-content-loader.ts";
+import { createTrustContentLoader } from "../../core/snapshot/trust-content-loader.ts";
 
 export interface SettingsFollowerOptions {
   readonly store: Pick<Store, "changesAfter" | "loadAll">;

@@ -23,7 +23,7 @@ import {
 import { createFreshness } from "./freshness.ts";
 import { type BackupSource, nextDelayMs, pollSettings } from "./poller.ts";
 import { createSnapshotHolder } from "./snapshot-holder.ts";
-import { createTrustContentLoader } from "./trust-content-loader.ts";
+import { createTrustContentLoader } from "../../core/snapshot/trust-content-loader.ts";
 
 /** A poller whose pauses end when the test says so, on a clock that moves by exactly those pauses. */
 function start(

@@ -10,7 +10,7 @@ import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
 import type { ChangeFeed, FeedEntry, Store, StoreContents } from "../../core/store/store.ts";
 import type { Freshness } from "./freshness.ts";
 import type { SnapshotHolder } from "./snapshot-holder.ts";
-import type { TrustContentLoader } from "./trust-content-loader.ts";
+import type { TrustContentLoader } from "../../core/snapshot/trust-content-loader.ts";
 
 export interface PollerOptions {
   /** From the start of one poll to the start of the next. */

@@ -14,7 +14,7 @@ import {
 } from "./certificate-source.ts";
 import { cipherList, createEdgeContext } from "./tls-parameters.ts";
 import type { ClientCurves } from "./groups.ts";
-import type { TlsChoice } from "./tls-choice.ts";
+import type { TlsChoice } from "../../core/policy/tls-choice.ts";
 
 /** What one context is made of. */
 export interface ContextChoice extends TlsChoice {

@@ -7,8 +7,9 @@ import {
   type HandshakeVerdict,
   type PeerCertificate,
 } from "../../core/x509/peer-certificate.ts";
-import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
+import type { DomainName } from "../../core/name/domain-name.ts";
 import type { TlsFacts } from "../../core/policy/facts.ts";
+import { sniName } from "../../core/policy/tls-choice.ts";
 import { type BadHello, versionName } from "./client-hello.ts";
 import { type ClientCurves, clientCurves } from "./groups.ts";
 import { type ClientHelloOutcome, readClientHello } from "./read-client-hello.ts";
@@ -121,7 +122,7 @@ class Upgrade {
     if (outcome.kind === "timeout") return this.#fail("timeout", { deadline: "clientHelloMs" });
     if (outcome.kind === "closed") return this.#fail("closed");
     const { serverName, newestVersion } = outcome.hello;
-    this.#sni = sniOf(serverName);
+    this.#sni = serverName === null ? null : sniName(serverName);
     this.#named = serverName !== null;
     this.#offered = versionName(newestVersion);
     try {
@@ -187,11 +188,6 @@ function sayAlert(raw: Socket, description: number): void {
   const timer = setTimeout(() => raw.destroy(), ALERT_LINGER_MS);
   raw.once("close", () => clearTimeout(timer));
   raw.once("end", () => raw.destroySoon());
-}
-
-/** SNI is matched exactly: A-labels, lower case, one trailing dot off (semantics.md section 2). */
-function sniOf(serverName: string | null): DomainName | null {
-  return serverName === null || /[^\x21-\x7e]/.test(serverName) ? null : toDomainName(serverName);
 }
 
 /** Everything that is ever needed of the handshake, read once, now that it has succeeded. */

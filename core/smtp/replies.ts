@@ -1,7 +1,6 @@
 /** Every SMTP reply of the edge, as tables: for verdicts, for commands, for limits. */
-import type { DomainRecord } from "../../core/record/domain.ts";
-import type { Circumstance, Verdict, Reason } from "../../core/policy/verdict.ts";
-import type { LimitName } from "../config/limits.ts";
+import type { DomainRecord } from "../record/domain.ts";
+import type { Circumstance, Verdict, Reason } from "../policy/verdict.ts";
 import { printable } from "./printable.ts";
 
 /**
@@ -188,27 +187,6 @@ export const REPLIES = {
   dataTooSlow: reply(421, "4.4.2", "The message came too slowly"),
   sessionTimeout: reply(421, "4.4.2", "This session took too long; connect again"),
 } as const satisfies Readonly<Record<string, SmtpReply>>;
-
-/**
- * What ends a session at a limit; `maxMessageBytes` when the client keeps sending after its message was
- * refused.
- */
-export const LIMIT_REPLIES = {
-  greetingDelayMs: REPLIES.earlyTalker,
-  commandMs: REPLIES.commandTimeout,
-  sessionMs: REPLIES.sessionTimeout,
-  dataMs: REPLIES.dataTimeout,
-  dataMinBytesPerSecond: REPLIES.dataTooSlow,
-  maxCommands: REPLIES.tooManyCommands,
-  maxCommandBytes: REPLIES.commandTooLong,
-  maxErrors: REPLIES.tooManyErrors,
-  maxRefusedRecipients: REPLIES.tooManyRefused,
-  maxRefusedMessages: REPLIES.tooManyRefusedMessages,
-  maxMessageBytes: REPLIES.messageOverSize,
-} as const satisfies Readonly<Partial<Record<LimitName, SmtpReply>>>;
-
-/** The limits that end a session. */
-export type EndingLimit = keyof typeof LIMIT_REPLIES;
 
 /** `250` after the dot, with the id by which the operator finds the message. */
 export const messageOk = (id: string): SmtpReply => reply(250, "2.0.0", `Ok: ${id}`);

@@ -9,11 +9,11 @@ import {
   trustStoreId,
 } from "../../test/support/records.ts";
 import { trustStoreOf } from "../../test/support/test-edge.ts";
-import type { CertificateRecord } from "../../core/record/certificate.ts";
-import type { ListenerSituation } from "../../core/policy/listener.ts";
-import { createTrustResolver } from "../../core/policy/trust.ts";
-import type { MxHost } from "../../core/record/mx-host.ts";
-import { buildSnapshot } from "../../core/snapshot/snapshot.ts";
+import type { CertificateRecord } from "../record/certificate.ts";
+import type { ListenerSituation } from "./listener.ts";
+import { createTrustResolver } from "./trust.ts";
+import type { MxHost } from "../record/mx-host.ts";
+import { buildSnapshot } from "../snapshot/snapshot.ts";
 import { chooseTls, type TlsChoice } from "./tls-choice.ts";
 
 const resolver = createTrustResolver([CAS.other.rootPem]);

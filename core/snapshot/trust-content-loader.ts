@@ -1,7 +1,7 @@
-import { type TrustStoreContent, decodeTrustStoreContent } from "../../core/x509/trust-anchors.ts";
-import { type KeyVault, trustName } from "../../core/store/key-vault.ts";
-import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
-import type { UnreadableItem } from "../../core/store/store.ts";
+import { type TrustStoreContent, decodeTrustStoreContent } from "../x509/trust-anchors.ts";
+import { type KeyVault, trustName } from "../store/key-vault.ts";
+import type { TrustStoreRecord } from "../record/trust-store.ts";
+import type { UnreadableItem } from "../store/store.ts";
 
 type NamedContent = Pick<TrustStoreRecord, "id" | "contentSha256">;
 

@@ -1,11 +1,11 @@
-import type { PeerCertificate } from "../../core/x509/peer-certificate.ts";
+import type { PeerCertificate } from "../x509/peer-certificate.ts";
 import { describe, expect, it } from "vitest";
-import type { ChainQuestion, ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
-import type { SessionFacts } from "../../core/policy/facts.ts";
-import type { ListenerSituation } from "../../core/policy/listener.ts";
-import { createTrustResolver } from "../../core/policy/trust.ts";
-import type { DomainRecord } from "../../core/record/domain.ts";
-import { buildSnapshot } from "../../core/snapshot/snapshot.ts";
+import type { ChainQuestion, ChainVerdict, ClientChainVerifier } from "./chain-verifier.ts";
+import type { SessionFacts } from "./facts.ts";
+import type { ListenerSituation } from "./listener.ts";
+import { createTrustResolver } from "./trust.ts";
+import type { DomainRecord } from "../record/domain.ts";
+import { buildSnapshot } from "../snapshot/snapshot.ts";
 import { makeCa } from "../../test/support/pki.ts";
 import { domainRecord, name, trustStoreId } from "../../test/support/records.ts";
 import { contents } from "../../test/support/settings-feed.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { domainRecord } from "../../test/support/records.ts";
-import { type Circumstance, REASONS } from "../../core/policy/verdict.ts";
+import { type Circumstance, REASONS } from "../policy/verdict.ts";
 import { REPLIES, replyKey, type SmtpReply, VERDICT_REPLIES, verdictReply } from "./replies.ts";
 
 const LONGEST = `${"a".repeat(61)}.${"b".repeat(63)}.${"c".repeat(63)}.${"d".repeat(59)}.ex`;

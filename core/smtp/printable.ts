@@ -1,4 +1,4 @@
-import { cutText } from "../../core/plain-text.ts";
+import { cutText } from "../plain-text.ts";
 
 /** Most texts: nothing to escape. */
 const PLAIN = /^[ -[\]-~]*$/;

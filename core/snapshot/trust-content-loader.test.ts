@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { NotFound, Unavailable, Unreadable } from "../../core/errors.ts";
+import { NotFound, Unavailable, Unreadable } from "../errors.ts";
 import { trustStoreId, trustStoreRecord } from "../../test/support/records.ts";
 import { createTrustContentLoader } from "./trust-content-loader.ts";
 

@@ -1,11 +1,11 @@
-import type { DomainName } from "../../core/name/domain-name.ts";
-import type { ChainVerdict, ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
-import { decide, type RecipientSettings } from "../../core/policy/decide.ts";
-import type { SessionFacts } from "../../core/policy/facts.ts";
-import { type ListenerSituation, reachableDomain } from "../../core/policy/listener.ts";
-import type { TrustResolver } from "../../core/policy/trust.ts";
-import type { Verdict } from "../../core/policy/verdict.ts";
-import type { DomainRecord } from "../../core/record/domain.ts";
+import type { DomainName } from "../name/domain-name.ts";
+import type { ChainVerdict, ClientChainVerifier } from "./chain-verifier.ts";
+import { decide, type RecipientSettings } from "./decide.ts";
+import type { SessionFacts } from "./facts.ts";
+import { type ListenerSituation, reachableDomain } from "./listener.ts";
+import type { TrustResolver } from "./trust.ts";
+import type { Verdict } from "./verdict.ts";
+import type { DomainRecord } from "../record/domain.ts";
 
 export interface JudgedRecipient {
   readonly verdict: Verdict;

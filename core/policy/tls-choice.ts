@@ -1,10 +1,10 @@
-import type { CertificateRecord } from "../../core/record/certificate.ts";
-import type { DomainName } from "../../core/name/domain-name.ts";
-import type { ResolvedTrust } from "../../core/policy/chain-verifier.ts";
-import { asksForCertificate, type ListenerSituation, sniHost } from "../../core/policy/listener.ts";
-import type { TrustResolver } from "../../core/policy/trust.ts";
-import type { ClientTrust, DomainRecord } from "../../core/record/domain.ts";
-import type { Snapshot } from "../../core/snapshot/snapshot-view.ts";
+import type { CertificateRecord } from "../record/certificate.ts";
+import { type DomainName, toDomainName } from "../name/domain-name.ts";
+import type { ResolvedTrust } from "./chain-verifier.ts";
+import { asksForCertificate, type ListenerSituation, sniHost } from "./listener.ts";
+import type { TrustResolver } from "./trust.ts";
+import type { ClientTrust, DomainRecord } from "../record/domain.ts";
+import type { Snapshot } from "../snapshot/snapshot-view.ts";
 
 /** What one handshake is made of. */
 export interface TlsChoice {
@@ -42,6 +42,13 @@ export function chooseTls(
     ask,
   };
 }
+
+/**
+ * The MX host that a server name of a ClientHello can name: A-labels, lower case, one trailing dot off
+ * (semantics.md section 2). null = it names none, like an address literal.
+ */
+export const sniName = (serverName: string): DomainName | null =>
+  /[^\x21-\x7e]/.test(serverName) ? null : toDomainName(serverName);
 
 interface Dedicated {
   readonly dedicatedTo: DomainName;
