@@ -67,6 +67,17 @@ export class Gone extends Error {
   }
 }
 
+/** The caller lacks a scope. Maps to HTTP 403, whatever else is wrong with the request. */
+export class MissingScope extends Error {
+  override readonly name = "MissingScope";
+  /** One of core/access/scope.ts. */
+  readonly scope: string;
+  constructor(scope: string) {
+    super(`the scope ${scope} is needed`);
+    this.scope = scope;
+  }
+}
+
 export type ConflictCode = "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists";
 
 /** The stored state forbids it. Maps to HTTP 409; a new request with the same content fails the same way. */

@@ -24,6 +24,8 @@ export const ISSUE_CODES = {
   "unknown-revision": "the trust store has not had this revision",
   "name-differs": "the name in the body is not the name in the path",
   "read-only": "a member that cannot be changed differs from what is stored",
+  "missing-scope": "the caller lacks the scope that the request needs",
+  "invalid-account": "not the name of an account",
   // Settings of a domain.
   "too-many": "a list over its cap",
   "client-certificate-without-tls": "client certificates need TLS",

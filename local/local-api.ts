@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Caller } from "../core/access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../core/actor.ts";
 import type { KeyVault } from "../core/store/key-vault.ts";
 import { createIdSource } from "../core/name/ids.ts";
@@ -32,7 +33,12 @@ export interface LocalApiOptions {
 }
 
 /** The one caller there is locally: the token has every scope. */
-const OPERATOR = { account: OPERATOR_ACCOUNT, name: "api-token" } as const;
+const OPERATOR: Caller = {
+  account: OPERATOR_ACCOUNT,
+  name: "api-token",
+  scopes: new Set(["operator"]),
+  kind: "api-token",
+};
 
 /**
  * Serves the API on API_HOST and API_PORT.

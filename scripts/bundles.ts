@@ -42,14 +42,18 @@ const COMMON_JS = [
 ].join("");
 
 /**
- * zod's messages in about fifty languages, which no program here uses: a third of zod, compiled at every cold
- * start.
+ * Parts of zod that no program here uses, compiled at every cold start: messages in about fifty languages, a
+ * third of zod, and schemas from JSON Schema.
  */
-const englishOnly: Plugin = {
-  name: "english-only",
+const partOfZod: Plugin = {
+  name: "part-of-zod",
   setup(building) {
     building.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index[.]js$/ }, () => ({
       contents: 'export { default as en } from "./en.js";',
+      loader: "js",
+    }));
+    building.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]classic[\\/]from-json-schema[.]js$/ }, () => ({
+      contents: 'export const fromJSONSchema = () => { throw new TypeError("not in this bundle"); };',
       loader: "js",
     }));
   },
@@ -104,7 +108,7 @@ function loadedAtStart(outputs: Metafile["outputs"], first: string): ReadonlySet
 }
 
 export const buildBundle = (name: BundleName, directory: string): Promise<Bundle> =>
-  bundleEntry(BUNDLES[name], directory, [englishOnly]);
+  bundleEntry(BUNDLES[name], directory, [partOfZod]);
 
 /** `node scripts/bundles.ts [name …]`: all of them into dist/ when none is named. */
 if (import.meta.main) {

@@ -14,6 +14,7 @@ export const CORE_FLOORS: readonly string[] = [
   "delivery",
   "smtp",
   "edge-report",
+  "access",
   "management",
 ];
 
@@ -56,6 +57,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/delivery": ["ipaddr.js"],
   "core/smtp": [],
   "core/edge-report": ["zod"],
+  "core/access": [],
   "core/management": ["ipaddr.js", "node:crypto", "zod"],
   "adapters/acme": ["node:crypto", "node:dns", "node:fs", "node:http", "node:https", "zod"],
   "adapters/aws": [

@@ -1,11 +1,11 @@
-import type { Actor } from "../../core/actor.ts";
+import type { Caller } from "../../core/access/scope.ts";
 
 /** What the API's middleware leaves for those after it. */
 export interface ApiEnv {
   Variables: {
     /** Ours, never the client's. */
     requestId: string;
-    /** Set on every path below /v1. */
-    actor: Actor;
+    /** Set on every path below /v1. Its account is the one that it acts in. */
+    actor: Caller;
   };
 }

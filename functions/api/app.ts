@@ -23,7 +23,9 @@ import { loadedOnce } from "./loaded.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
 import { type Credentials, routeOpenApi } from "./openapi.ts";
+import { requireDeclaredScopes } from "./declared-routes.ts";
 import { knownQueryOnly } from "./query-names.ts";
+import { scopeOfRoute } from "./route-scopes.ts";
 import { routeStatus } from "./status.route.ts";
 import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
@@ -123,6 +125,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     c.set("actor", await deps.authenticate(c.req.raw, c.env));
     await next();
   });
+  app.use("/v1/*", scopeOfRoute(app));
   app.use(knownQueryOnly(app));
   app.use("/v1/*", conditionalRead);
   const services: ServiceDependencies = {
@@ -148,6 +151,8 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routeHealth(app, deps);
   routeAcmeChallenge(app, deps.issuanceState);
   routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });
+
+  requireDeclaredScopes(app);
 
   app.notFound((c) => {
     const allow = allowedMethods(app.routes, c.req.path);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { callerWith } from "../../test/support/api.ts";
 import { bearerAuthentication, Unauthenticated, TooManyAttempts } from "./caller.ts";
 
-const ACTOR = { account: "default", name: "operator" };
-const OTHER = { account: "other", name: "stranger" };
+const ACTOR = callerWith({ name: "operator" });
+const OTHER = callerWith({ account: "other", name: "stranger" });
 
 function start() {
   let now = 1_000;

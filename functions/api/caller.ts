@@ -1,19 +1,20 @@
 /** Authentication: the caller of a request by bearer token, or by API Gateway. */
 
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type Actor, OPERATOR_ACCOUNT } from "../../core/actor.ts";
+import type { Caller } from "../../core/access/scope.ts";
+import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { BoundedMap } from "../../core/bounded-map.ts";
 import { cutText } from "../../core/plain-text.ts";
 import { clientKey } from "../../core/name/client-address.ts";
 import type { ApiAuth } from "./api-config.ts";
 
 /** Finds out who makes a request. @throws Unauthenticated, TooManyAttempts */
-export type Authenticate = (request: Request, env: unknown) => Actor | Promise<Actor>;
+export type Authenticate = (request: Request, env: unknown) => Caller | Promise<Caller>;
 
 export interface BearerToken {
   /** Secret. */
   readonly token: string;
-  readonly actor: Actor;
+  readonly actor: Caller;
 }
 
 /** RFC 6750 section 2.1; the scheme is compared without case (RFC 9110 section 11.1). */
@@ -76,8 +77,13 @@ export function gatewayAuthentication(auth: ApiAuth): Authenticate {
         ? memberOf(memberOf(authorizer, "iam"), "userArn")
         : memberOf(memberOf(memberOf(authorizer, "jwt"), "claims"), "sub");
     if (typeof name !== "string" || name === "") throw new Unauthenticated(false, SCHEME_OF[auth]);
-    // What the stage's authorizer lets pass has every scope; accounts come with tokens of our own.
-    return { account: OPERATOR_ACCOUNT, name: cutText(name, MAX_ACTOR_NAME) };
+    // What the stage's authorizer lets pass has every scope.
+    return {
+      account: OPERATOR_ACCOUNT,
+      name: cutText(name, MAX_ACTOR_NAME),
+      scopes: new Set(["operator"]),
+      kind: auth,
+    };
   };
 }
 

@@ -15,14 +15,14 @@ import {
   CONDITION_PROBLEMS,
   conditionHeaders,
   etag,
+  needs,
   problems,
   READ_PROBLEMS,
   readOf,
-  security,
   takesJson,
 } from "./route-parts.ts";
 
-const common = { tags: ["certificates"], security };
+const common = { tags: ["certificates"] };
 const PATH = "/v1/certificates/{id}";
 /** RFC 8555 section 9.1. */
 const CHAIN_TYPE = "application/pem-certificate-chain";
@@ -32,6 +32,7 @@ const REQUEST_TYPE = "application/x-pem-file";
 const material = takesJson(materialInput);
 const putMaterial = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "putCertificateMaterial",
   method: "put",
   path: `${PATH}/material`,
@@ -48,6 +49,7 @@ const putMaterial = createRoute({
 
 const getChain = createRoute({
   ...common,
+  ...needs("certificates:read"),
   operationId: "getCertificateChain",
   method: "get",
   path: `${PATH}/chain.pem`,
@@ -67,6 +69,7 @@ const getChain = createRoute({
 
 const getRequests = createRoute({
   ...common,
+  ...needs("certificates:read"),
   operationId: "getCertificateRequests",
   method: "get",
   path: `${PATH}/csr.pem`,
@@ -87,6 +90,7 @@ const getRequests = createRoute({
 
 const listVersions = createRoute({
   ...common,
+  ...needs("certificates:read"),
   operationId: "listCertificateVersions",
   method: "get",
   path: `${PATH}/versions`,
@@ -100,6 +104,7 @@ const listVersions = createRoute({
 const back = takesJson(rollbackInput);
 const rollback = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "rollBackCertificate",
   method: "post",
   path: `${PATH}/rollback`,
@@ -124,6 +129,7 @@ const KEY_PROBLEMS = problems(
 
 const makeNextKey = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "makeNextCertificateKey",
   method: "post",
   path: `${PATH}/next-key`,
@@ -139,6 +145,7 @@ const makeNextKey = createRoute({
 
 const discardNextKey = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "discardNextCertificateKey",
   method: "delete",
   path: `${PATH}/next-key`,
@@ -151,6 +158,7 @@ const discardNextKey = createRoute({
 
 const rotate = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "rotateCertificate",
   method: "post",
   path: `${PATH}/rotate`,
@@ -163,6 +171,7 @@ const rotate = createRoute({
 
 const renew = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "renewCertificate",
   method: "post",
   path: `${PATH}/renew`,

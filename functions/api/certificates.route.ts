@@ -17,20 +17,21 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  needs,
   problems,
   READ_PROBLEMS,
   readOf,
-  security,
   takesJson,
   takesPatch,
 } from "./route-parts.ts";
 
-const common = { tags: ["certificates"], security };
+const common = { tags: ["certificates"] };
 const PATH = "/v1/certificates/{id}";
 
 const post = takesJson(certificateInput);
 const postCertificate = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "createCertificate",
   method: "post",
   path: "/v1/certificates",
@@ -44,6 +45,7 @@ const postCertificate = createRoute({
 
 const listCertificates = createRoute({
   ...common,
+  ...needs("certificates:read"),
   operationId: "listCertificates",
   method: "get",
   path: "/v1/certificates",
@@ -59,6 +61,7 @@ const listCertificates = createRoute({
 
 const getCertificate = createRoute({
   ...common,
+  ...needs("certificates:read"),
   operationId: "getCertificate",
   method: "get",
   path: PATH,
@@ -71,6 +74,7 @@ const getCertificate = createRoute({
 const patch = takesPatch(certificateDocument, { id: "CertificatePatch", example: { label: "mx1" } });
 const patchCertificate = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "patchCertificate",
   method: "patch",
   path: PATH,
@@ -87,6 +91,7 @@ const patchCertificate = createRoute({
 
 const deleteCertificate = createRoute({
   ...common,
+  ...needs("certificates:write"),
   operationId: "deleteCertificate",
   method: "delete",
   path: PATH,

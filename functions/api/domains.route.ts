@@ -16,15 +16,15 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  needs,
   problems,
   READ_PROBLEMS,
   readOf,
-  security,
   takesJson,
   takesPatch,
 } from "./route-parts.ts";
 
-const common = { tags: ["domains"], security };
+const common = { tags: ["domains"] };
 const PATH = "/v1/domains/{name}";
 const HOST_PROBLEMS = ["shared-host", "host-taken", "unreadable"] as const;
 const WRITE_PROBLEMS = [...BODY_PROBLEMS, ...CONDITION_PROBLEMS, ...HOST_PROBLEMS] as const;
@@ -49,6 +49,7 @@ const listQuery = z.strictObject({
 
 const listDomains = createRoute({
   ...common,
+  ...needs("domains:read"),
   operationId: "listDomains",
   method: "get",
   path: "/v1/domains",
@@ -60,6 +61,7 @@ const listDomains = createRoute({
 
 const getDomain = createRoute({
   ...common,
+  ...needs("domains:read"),
   operationId: "getDomain",
   method: "get",
   path: PATH,
@@ -72,6 +74,7 @@ const getDomain = createRoute({
 const put = takesJson(domainInput);
 const putDomain = createRoute({
   ...common,
+  ...needs("domains:write"),
   operationId: "putDomain",
   method: "put",
   path: PATH,
@@ -93,6 +96,7 @@ const patch = takesPatch(domainInput, {
 });
 const patchDomain = createRoute({
   ...common,
+  ...needs("domains:write"),
   operationId: "patchDomain",
   method: "patch",
   path: PATH,
@@ -108,6 +112,7 @@ const patchDomain = createRoute({
 
 const deleteDomain = createRoute({
   ...common,
+  ...needs("domains:write"),
   operationId: "deleteDomain",
   method: "delete",
   path: PATH,
@@ -123,6 +128,7 @@ const deleteDomain = createRoute({
 
 const getTls = createRoute({
   ...common,
+  ...needs("domains:read"),
   operationId: "getDomainTls",
   method: "get",
   path: `${PATH}/tls`,
@@ -135,6 +141,7 @@ const getTls = createRoute({
 const tlsPut = takesJson(tlsInput);
 const putTls = createRoute({
   ...common,
+  ...needs("domains:write"),
   operationId: "putDomainTls",
   method: "put",
   path: `${PATH}/tls`,
@@ -148,6 +155,7 @@ const putTls = createRoute({
 const tlsPatch = takesPatch(tlsInput, { id: "TlsPatch", example: { enforcement: "defer" } });
 const patchTls = createRoute({
   ...common,
+  ...needs("domains:write"),
   operationId: "patchDomainTls",
   method: "patch",
   path: `${PATH}/tls`,

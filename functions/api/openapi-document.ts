@@ -1,7 +1,12 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { ACCOUNT_NAME } from "../../core/access/account-name.ts";
+import { type Scope, SCOPES } from "../../core/access/scope.ts";
+import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
+import { SCOPE_MEMBER } from "./declared-routes.ts";
 import type { OpenApiDocument } from "./docs-page.ts";
+import { ACCOUNT_HEADER } from "./route-scopes.ts";
 
 const INFO = {
   openapi: "3.1.0",
@@ -32,6 +37,7 @@ const RETRY_AFTER = { "Retry-After": { description: "seconds to wait", schema: {
 const PRESENT_TAG = { ETag: text("of the record as it is now; absent where there is none") };
 /** Headers of an answer by its status, beside those of its route. */
 const HEADERS: Readonly<Record<string, object>> = {
+  "403": { "WWW-Authenticate": text("the scope that the caller lacks (RFC 6750 section 3.1)") },
   "401": { "WWW-Authenticate": text("how to authenticate (RFC 9110 section 11.6.1)") },
   "412": PRESENT_TAG,
   "415": {
@@ -48,6 +54,7 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
   const document = app.getOpenAPI31Document(INFO, { unionPreferredType: "oneOf" });
   const answered = new Set<string>();
   for (const operation of operationsOf(document)) {
+    showScope(operation);
     for (const [status, answer] of Object.entries(operation.responses ?? {})) {
       answer.headers = { ...EVERY_ANSWER, ...HEADERS[status], ...answer.headers };
       letGrow(answer.content, { document, answered });
@@ -64,12 +71,33 @@ interface Answer {
 
 interface Operation {
   readonly operationId?: string;
+  description?: string;
+  parameters?: object[];
+  readonly [SCOPE_MEMBER]?: Scope | null;
   readonly responses?: Record<string, Answer>;
 }
 
 function operationsOf(document: OpenApiDocument): Operation[] {
   const items: object[] = Object.values(document.paths ?? {});
   return items.flatMap((item) => Object.values(item) as Operation[]);
+}
+
+const ACCOUNT_PARAMETER = {
+  name: ACCOUNT_HEADER,
+  in: "header",
+  required: false,
+  description: "account to act in, for callers with the scope operator; left out = the caller's own",
+  schema: { type: "string", pattern: ACCOUNT_NAME.source, maxLength: 40 },
+  example: OPERATOR_ACCOUNT,
+};
+
+/** Of a route below /v1: its scope in words, and the header that all of them take. */
+function showScope(operation: Operation): void {
+  const scope = operation[SCOPE_MEMBER];
+  if (scope === undefined) return;
+  const needed = scope === null ? "Any caller may use it." : `Scope: \`${scope}\` (${SCOPES[scope]}).`;
+  operation.description = `${operation.description ?? ""} ${needed}`.trim();
+  operation.parameters = [...(operation.parameters ?? []), ACCOUNT_PARAMETER];
 }
 
 function showExample(operationId: string | undefined, content: Answer["content"]): void {

@@ -11,6 +11,7 @@ import {
   Gone,
   InvalidInput,
   type Issue,
+  MissingScope,
   NotFound,
   RuleViolation,
   StaleRevision,
@@ -32,6 +33,7 @@ import { etagOf } from "./conditions.ts";
 const PROBLEMS = {
   "invalid-request": [400, "Bad request"],
   unauthenticated: [401, "Unauthorized"],
+  "missing-scope": [403, "Forbidden"],
   "not-found": [404, "Not found"],
   "method-not-allowed": [405, "Method not allowed"],
   "request-timeout": [408, "Request timeout"],
@@ -64,6 +66,8 @@ export interface Problem {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly issues?: readonly Issue[];
+  /** The scope that the caller lacks. */
+  readonly scope?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -93,6 +97,10 @@ export const problemResponse = z
       )
       .readonly()
       .meta({ description: `each mistake; the first ${MAX_ERRORS}` }),
+    scope: z
+      .string()
+      .optional()
+      .meta({ description: "the scope that the caller lacks; of missing-scope alone" }),
     moreErrors: z
       .int()
       .min(1)
@@ -109,7 +117,7 @@ const MAX_DETAIL = 2_000;
 export const statusOf = (code: ProblemCode): ContentfulStatusCode => PROBLEMS[code][0];
 
 /** A problem as JSON (RFC 9457). */
-export function problemText({ code, detail, issues = [] }: Problem, requestId: string): string {
+export function problemText({ code, detail, issues = [], scope }: Problem, requestId: string): string {
   const [status, title] = PROBLEMS[code];
   const type = typeOf(code);
   const errors = issues.slice(0, MAX_ERRORS).map(({ in: part = "body", pointer, code: issue, message }) => ({
@@ -126,6 +134,7 @@ export function problemText({ code, detail, issues = [] }: Problem, requestId: s
     detail: more > 0 ? `${cutText(detail, MAX_DETAIL)} (${more} more mistakes are not shown)` : detail,
     requestId,
     errors,
+    ...(scope === undefined ? {} : { scope }),
     ...(more > 0 ? { moreErrors: more } : {}),
   });
 }
@@ -145,6 +154,7 @@ export function problemOf(error: unknown): Problem {
     return { code: "rule-violation", detail: error.message, issues: error.issues };
   if (error instanceof TooLarge) return { code: "too-large", detail: error.message, issues: error.issues };
   if (error instanceof NotFound) return { code: "not-found", detail: error.message, issues: error.issues };
+  if (error instanceof MissingScope) return missingScope(error);
   if (error instanceof StateConflict)
     return { code: error.code, detail: error.message, issues: conflictIssues(error) };
   if (error instanceof Unreadable) return { code: "unreadable", detail: error.message };
@@ -163,6 +173,15 @@ export function problemOf(error: unknown): Problem {
     };
   return httpProblemOf(error) ?? { code: "internal", detail: "The log has the cause under this requestId." };
 }
+
+const missingScope = ({ message, scope }: MissingScope): Problem => ({
+  code: "missing-scope",
+  detail: message,
+  issues: [{ in: "header", pointer: "/authorization", code: "missing-scope", message }],
+  scope,
+  // RFC 6750 section 3.1; of no use to a caller by SigV4, and harmless.
+  headers: { "WWW-Authenticate": `Bearer realm="postern", error="insufficient_scope", scope="${scope}"` },
+});
 
 const presentTag = ({ revision }: StaleRevision | ConditionMissing): Record<string, string> =>
   revision === null ? {} : etagOf({ revision });

@@ -2,11 +2,10 @@
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
-import { matchedRoutes } from "hono/route";
-import * as z from "zod";
 import { cutText } from "../../core/plain-text.ts";
 import { InvalidInput, type Issue, mayBeKey, toPointer } from "../../core/errors.ts";
 import type { ApiEnv } from "./api-env.ts";
+import { declarationOf, type DeclaredRoutes, declaredRoutes, matchedRoute } from "./declared-routes.ts";
 
 const MAX_SHOWN = 100;
 
@@ -15,12 +14,12 @@ const MAX_SHOWN = 100;
  * Routes outside the document declare none.
  */
 export function knownQueryOnly(app: OpenAPIHono<ApiEnv>): MiddlewareHandler<ApiEnv> {
-  let declared: ReadonlyMap<string, ReadonlySet<string>> | null = null;
+  let declared: DeclaredRoutes | null = null;
   return async (c, next) => {
-    const route = matchedRoutes(c).findLast(({ method }) => method !== "ALL");
+    const route = matchedRoute(c);
     if (route === undefined) return next();
-    declared ??= declaredQueries(app);
-    const known = declared.get(`${route.method} ${route.path}`);
+    declared ??= declaredRoutes(app);
+    const known = declarationOf(declared, route)?.queryNames;
     const names = new Set(new URL(c.req.url).searchParams.keys());
     const issues = [...names].filter((name) => known?.has(name) !== true).map(unknownParameter);
     if (issues.length > 0) throw new InvalidInput("The query is not valid.", issues);
@@ -32,17 +31,4 @@ function unknownParameter(name: string): Issue {
   const shown = mayBeKey(name) ? "the name of a parameter" : JSON.stringify(cutText(name, MAX_SHOWN));
   const message = `${shown} is not a parameter here`;
   return { in: "query", pointer: toPointer([cutText(name, MAX_SHOWN)]), code: "unknown-field", message };
-}
-
-function declaredQueries(app: OpenAPIHono<ApiEnv>): ReadonlyMap<string, ReadonlySet<string>> {
-  return new Map(
-    app.openAPIRegistry.definitions.flatMap((definition) => {
-      if (definition.type !== "route") return [];
-      const { method, path, request } = definition.route;
-      const names = request?.query instanceof z.ZodObject ? Object.keys(request.query.shape) : [];
-      // As @hono/zod-openapi registers it.
-      const pattern = path.replaceAll(/\{(\w+)\}/g, ":$1");
-      return [[`${method.toUpperCase()} ${pattern}`, new Set(names)] as const];
-    }),
-  );
 }

@@ -1,5 +1,6 @@
 /** Parts that routes share: bodies, answers, problems, conditions. */
 
+import type { Scope } from "../../core/access/scope.ts";
 import { patchOf } from "../../core/management/merge-patch.ts";
 import type { MiddlewareHandler } from "hono";
 import { z } from "@hono/zod-openapi";
@@ -7,6 +8,7 @@ import type { ApiEnv } from "./api-env.ts";
 import { entityTag } from "./conditions.ts";
 import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";
 import { type BodyMediaType, readJsonText } from "./request-body.ts";
+import { SCOPE_MEMBER } from "./declared-routes.ts";
 
 /**
  * Reads the body by our rules before any validator of a library sees it; what is read is what they are given.
@@ -66,9 +68,21 @@ const problem = (description: string) => ({
 const BEFORE_ROUTES = ["request-timeout", "header-too-large"] as const;
 type BeforeRoutes = (typeof BEFORE_ROUTES)[number];
 
-type AlwaysPossible = "unauthenticated" | "too-many-attempts" | "internal" | "unavailable" | "storage-full";
+/** `invalid-request` and `rule-violation`: of the header Postern-Account. */
+type AlwaysPossible =
+  | "invalid-request"
+  | "unauthenticated"
+  | "missing-scope"
+  | "rule-violation"
+  | "too-many-attempts"
+  | "internal"
+  | "unavailable"
+  | "storage-full";
 const ALWAYS: readonly AlwaysPossible[] = [
+  "invalid-request",
   "unauthenticated",
+  "missing-scope",
+  "rule-violation",
   "too-many-attempts",
   "internal",
   "unavailable",
@@ -86,7 +100,7 @@ export function unauthenticatedProblems<C extends ProblemCode>(
   ...codes: readonly C[]
 ): ProblemAnswers<C | BeforeRoutes> {
   const found = new Map<number, string[]>();
-  for (const code of [...codes, ...BEFORE_ROUTES]) {
+  for (const code of new Set([...codes, ...BEFORE_ROUTES])) {
     const status = statusOf(code);
     found.set(status, [...(found.get(status) ?? []), code]);
   }
@@ -114,8 +128,14 @@ export const readOf = <T extends z.ZodType>(schema: T, description: string) => (
 });
 export const READ_PROBLEMS = ["invalid-request", "not-found", "unreadable", "stale-revision"] as const;
 
-/** Every route below /v1 takes a bearer token. */
-export const security: { bearer: string[] }[] = [{ bearer: [] }];
+/**
+ * The scope that a route below /v1 needs; null = any caller may use it. The middleware of route-scopes.ts
+ * enforces it, and the OpenAPI document shows it.
+ */
+export const needs = (scope: Scope | null) => ({
+  security: [{ bearer: scope === null ? [] : [scope] }] satisfies { bearer: Scope[] }[],
+  [SCOPE_MEMBER]: scope,
+});
 
 /** RFC 9110 section 13.1.1, with the empty elements of section 5.6.1.2. */
 const TAGS = String.raw`^[ \t]*(\*|[ \t,]*((W/)?"[\x21\x23-\x7e\x80-\xff]*"[ \t]*(,[ \t,]*|$))*)[ \t]*$`;

@@ -8,7 +8,7 @@ import type { LogEntry } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
 import { idParameter, limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
-import { answers, problems, security } from "./route-parts.ts";
+import { answers, needs, problems } from "./route-parts.ts";
 import {
   certificateStatusResponse,
   changeListResponse,
@@ -17,10 +17,11 @@ import {
   type ShownEdge,
 } from "./status-response.ts";
 
-const common = { tags: ["status"], security };
+const common = { tags: ["status"] };
 
 const getStatus = createRoute({
   ...common,
+  ...needs("domains:read"),
   operationId: "getDomainStatus",
   method: "get",
   path: "/v1/domains/{name}/status",
@@ -36,6 +37,7 @@ const getStatus = createRoute({
 
 const getCertificateStatus = createRoute({
   ...common,
+  ...needs("certificates:read"),
   operationId: "getCertificateStatus",
   method: "get",
   path: "/v1/certificates/{id}/status",
@@ -50,6 +52,7 @@ const getCertificateStatus = createRoute({
 
 const listEdges = createRoute({
   ...common,
+  ...needs("edges:read"),
   operationId: "listEdges",
   method: "get",
   path: "/v1/edges",
@@ -61,6 +64,7 @@ const listEdges = createRoute({
 
 const listChanges = createRoute({
   ...common,
+  ...needs("changes:read"),
   operationId: "listChanges",
   method: "get",
   path: "/v1/changes",

@@ -20,19 +20,20 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  needs,
   problems,
   READ_PROBLEMS,
   readOf,
-  security,
   takesJson,
 } from "./route-parts.ts";
 
-const common = { tags: ["trust stores"], security };
+const common = { tags: ["trust stores"] };
 const PATH = "/v1/trust-stores/{id}";
 
 const post = takesJson(trustStoreInput);
 const postTrustStore = createRoute({
   ...common,
+  ...needs("trust-stores:write"),
   operationId: "createTrustStore",
   method: "post",
   path: "/v1/trust-stores",
@@ -45,6 +46,7 @@ const postTrustStore = createRoute({
 
 const listTrustStores = createRoute({
   ...common,
+  ...needs("trust-stores:read"),
   operationId: "listTrustStores",
   method: "get",
   path: "/v1/trust-stores",
@@ -59,6 +61,7 @@ const listTrustStores = createRoute({
 
 const getTrustStore = createRoute({
   ...common,
+  ...needs("trust-stores:read"),
   operationId: "getTrustStore",
   method: "get",
   path: PATH,
@@ -71,6 +74,7 @@ const getTrustStore = createRoute({
 const put = takesJson(trustStoreDocument);
 const putTrustStore = createRoute({
   ...common,
+  ...needs("trust-stores:write"),
   operationId: "putTrustStore",
   method: "put",
   path: PATH,
@@ -86,6 +90,7 @@ const putTrustStore = createRoute({
 
 const deleteTrustStore = createRoute({
   ...common,
+  ...needs("trust-stores:write"),
   operationId: "deleteTrustStore",
   method: "delete",
   path: PATH,
@@ -101,6 +106,7 @@ const deleteTrustStore = createRoute({
 const restore = takesJson(restoreInput);
 const restoreTrustStore = createRoute({
   ...common,
+  ...needs("trust-stores:write"),
   operationId: "restoreTrustStore",
   method: "post",
   path: `${PATH}/restore`,

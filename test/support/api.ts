@@ -10,6 +10,7 @@ import { SqliteIssuanceState } from "../../adapters/local/sqlite-issuance-state.
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import type { LoadAtEdge } from "../../core/management/load-at-edge.ts";
 import { createIdSource } from "../../core/name/ids.ts";
+import { type Caller, SCOPE_NAMES, type Scope } from "../../core/access/scope.ts";
 import type { ApiEvent } from "../../functions/api/api-log.ts";
 import { type ApiDependencies, createApp } from "../../functions/api/app.ts";
 import { bearerAuthentication } from "../../functions/api/caller.ts";
@@ -48,6 +49,18 @@ export interface ApiUnderTest extends Omit<ApiDependencies, "authenticate" | "lo
   ) => Promise<CheckedAnswer>;
 }
 
+/** A caller; of the default account and with every scope but operator by default. */
+export const callerWith = (parts: {
+  readonly account?: string;
+  readonly name?: string;
+  readonly scopes?: readonly Scope[];
+}): Caller => ({
+  account: parts.account ?? "default",
+  name: parts.name ?? "caller",
+  scopes: new Set(parts.scopes ?? SCOPE_NAMES.filter((scope) => scope !== "operator")),
+  kind: "token",
+});
+
 /** What edges at a security level of OpenSSL load; the product's own is 2. */
 export const loadAtLevel = (level: number): LoadAtEdge =>
   loadAtEdgeWith(`ECDHE+AESGCM:@SECLEVEL=${String(level)}`);
@@ -74,8 +87,8 @@ export async function startApi(overrides: Partial<ApiDependencies> = {}): Promis
     loadAtEdge: loadAtEdgeWith(null),
     authenticate: bearerAuthentication(
       [
-        { token: TOKEN, actor: { account: "default", name: "tester" } },
-        { token: OTHER_TOKEN, actor: { account: "other", name: "stranger" } },
+        { token: TOKEN, actor: callerWith({ name: "tester", scopes: ["operator"] }) },
+        { token: OTHER_TOKEN, actor: callerWith({ account: "other", name: "stranger" }) },
       ],
       clock.now,
     ),
