@@ -17,6 +17,8 @@ export const CAPS = {
   pageSize: 200,
   defaultPageSize: 50,
   labelCharacters: 200,
+  labels: 20,
+  labelValueCharacters: 200,
   reasonCharacters: 500,
   /** What 64 KB of PEM hold: more names than this average under 4 characters. */
   certificateNames: 8_000,

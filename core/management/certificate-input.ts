@@ -6,7 +6,7 @@ import type { TrustStoreView } from "./trust-store-view.ts";
 import { CAPS } from "../limits.ts";
 import { ACME_CHALLENGES, RENEWAL_KEYS } from "../record/certificate.ts";
 import { KEY_TYPES, type KeyType, slotOf } from "../x509/key-type.ts";
-import { distinct, ignoredInput, labelInput, namePatternInput } from "./input-fields.ts";
+import { distinct, ignoredInput, labelInput, labelsInput, namePatternInput } from "./input-fields.ts";
 import { ISSUED_KEY_TYPES } from "./certificate-issuer.ts";
 import { SELF_SIGNED_DEFAULTS } from "../x509/self-signed-request.ts";
 
@@ -89,6 +89,7 @@ const selfSigned = z
     ...keyFields,
     days: z.int().min(1).max(MAX_DAYS).default(SELF_SIGNED_DEFAULTS.days),
     label: labelInput,
+    labels: labelsInput,
   })
   .refine(namesOneOfBoth, BOTH)
   .meta({
@@ -105,6 +106,7 @@ const request = z
     names: distinct(namePatternInput, CAPS.orderedNames).min(1),
     ...keyFields,
     label: labelInput,
+    labels: labelsInput,
   })
   .refine(namesOneOfBoth, BOTH)
   .meta({
@@ -126,6 +128,7 @@ const acme = z
       description: "a profile that the CA offers; null = its default",
     }),
     label: labelInput,
+    labels: labelsInput,
   })
   .refine(namesOneOfBoth, BOTH)
   .meta({
@@ -145,6 +148,7 @@ const uploaded = z
       writeOnly: true,
     }),
     label: labelInput,
+    labels: labelsInput,
   })
   .meta({
     id: "PemCertificateInput",
@@ -161,7 +165,7 @@ const pkcs12Fields = {
 };
 
 const uploadedPkcs12 = z
-  .strictObject({ source: z.literal("pkcs12"), ...pkcs12Fields, label: labelInput })
+  .strictObject({ source: z.literal("pkcs12"), ...pkcs12Fields, label: labelInput, labels: labelsInput })
   .meta({
     id: "Pkcs12CertificateInput",
     description: "a certificate of a CA, with its key, as Windows, Java and OpenSSL export it",
@@ -185,6 +189,7 @@ const acm = z
       description: "AWS charges for each name of an exportable certificate, at issue and at each renewal",
     }),
     label: labelInput,
+    labels: labelsInput,
   })
   .meta({
     id: "AcmCertificateInput",
@@ -246,9 +251,10 @@ export type MaterialInput = z.output<typeof materialInput>;
 /** Fields of a shown certificate that are as they are; a patch may repeat them. */
 export const FIXED_FIELDS = ["id", "source", "names", "version"] as const;
 
-/** A shown certificate as a patch leaves it: only the label and the renewal's key are written. */
+/** A shown certificate as a patch leaves it: only label, labels and the renewal's key are written. */
 export const certificateDocument = z.strictObject({
   label: labelInput,
+  labels: labelsInput,
   renewal: z
     .strictObject({
       key: z.enum(RENEWAL_KEYS).nullable().default(null),
@@ -286,6 +292,7 @@ export const certificateDocument = z.strictObject({
 export const trustStoreInput = z
   .strictObject({
     label: labelInput,
+    labels: labelsInput,
     certificatesPem: pem.meta({ description: `at most ${CAPS.trustStoreCertificates} certificates` }),
     crlPem: pem.nullable().default(null),
   })

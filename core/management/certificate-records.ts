@@ -22,7 +22,7 @@ export const certificatesIn = (
 
 export type NewRecord = Pick<
   CertificateRecord,
-  | ("id" | "label" | "source" | "names" | "keys" | "material")
+  | ("id" | "label" | "labels" | "source" | "names" | "keys" | "material")
   | ("acm" | "acme" | "plan" | "pendingKeys" | "requests")
 >;
 
@@ -30,13 +30,14 @@ export type NewRecord = Pick<
 export function newCertificate(
   { account, name }: Actor,
   nowMs: number,
-  { id, label, source, names, keys, material, acm, acme, plan, pendingKeys, requests }: NewRecord,
+  { id, label, labels, source, names, keys, material, acm, acme, plan, pendingKeys, requests }: NewRecord,
 ): CertificateRecord {
   const at = timestamp(nowMs);
   return {
     id,
     account,
     label,
+    labels,
     source,
     names,
     keys,

@@ -15,13 +15,14 @@ import { InvalidInput, type Issue, RuleViolation } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { OwnRecords, readable, type RecordTarget } from "./record-write.ts";
+import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Page, PageRequest } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
 import type { CertificatePlan, CertificateRecord, RenewalKey } from "../record/certificate.ts";
 import { planOf, renewedBy } from "./renewal.ts";
+import { labelledPage, type WantedLabel } from "./filtered-page.ts";
 import { deleteCertificate } from "./certificate-replacement.ts";
 import {
   type AcmeInput,
@@ -39,6 +40,12 @@ import { checkLoads } from "./load-at-edge.ts";
 import type { CertificateId } from "../name/ids.ts";
 import { materialName } from "../store/key-vault.ts";
 import { encodeMaterial, type NewCertificate } from "../x509/serving-material.ts";
+
+/** Filters of a list of certificates; absent = all. */
+export interface CertificateListing {
+  readonly state?: CertificateState | undefined;
+  readonly labels?: readonly WantedLabel[] | undefined;
+}
 
 /** Reads and writes of server certificates for one caller at a time. One of another account is absent. */
 export class CertificateService {
@@ -61,10 +68,11 @@ export class CertificateService {
   /** A page may be short or empty before the end: states are computed by the clock. */
   async list(
     actor: Actor,
-    state: CertificateState | undefined,
+    { state, labels = [] }: CertificateListing,
     page: PageRequest,
   ): Promise<Page<CertificateView>> {
-    const { items, unreadable, next } = await this.#deps.store.listCertificates(actor.account, page);
+    const read = (each: PageRequest) => this.#deps.store.listCertificates(actor.account, each);
+    const { items, unreadable, next } = await labelledPage(read, labels, page);
     const views: CertificateView[] = [];
     for (const record of items) views.push(await this.#view(record));
     const shown = views.filter((view) => state === undefined || view.state === state);
@@ -95,16 +103,16 @@ export class CertificateService {
     const nowMs = this.#deps.clock.now();
     const addedAt = timestamp(nowMs);
     const { names, keys } = made;
-    const { source, label } = input;
+    const { source, label, labels } = input;
     const plan = input.source === "self-signed" ? planFrom(input) : undefined;
     const material = { version: 1, sha256, addedAt, cause: "created" } as const;
-    const record = { id, label, source, names, keys, material, plan };
+    const record = { id, label, labels, source, names, keys, material, plan };
     return withLeftOut(await this.#add(actor, record, nowMs), made);
   }
 
   /** A certificate whose keys wait for it: its signing requests go to a CA. */
   async #await(actor: Actor, input: AwaitedInput): Promise<CertificateView> {
-    const { label, source, names } = input;
+    const { label, labels, source, names } = input;
     if (Buffer.byteLength(names.join("")) > CAPS.orderedNamesBytes)
       throw tooManyNames(`has names of over ${CAPS.orderedNamesBytes} bytes together`);
     if (input.source === "acme") checkOrder(this.#deps.acmeDirectories, input);
@@ -112,7 +120,7 @@ export class CertificateService {
     const plan = planFrom(input);
     const { keyTypes } = plan;
     const { pendingKeys, requests } = await makeKeys(this.#deps, { id, names, keyTypes, isSwitched: true });
-    const awaited = { id, label, source, names, keys: [], material: null, plan, pendingKeys };
+    const awaited = { id, label, labels, source, names, keys: [], material: null, plan, pendingKeys };
     if (input.source === "request") return this.#add(actor, { ...awaited, requests });
     const { directory, challenge, profile } = input;
     const none = { accountUrl: null, caaIdentity: null, orders: [], suggestions: [] };
@@ -143,19 +151,19 @@ export class CertificateService {
   }
 
   /**
-   * Changes the label, or whether a renewal keeps the key. @throws InvalidInput when the patch would change
-   * anything else; NotFound; as the condition
+   * Changes label, labels, or whether a renewal keeps the key.
+   * @throws InvalidInput when the patch would change anything else; NotFound; as the condition
    */
   async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
     const written = await this.#records.write(target.actor, async () => {
       const before = readable(await this.#records.findFor(target, condition));
       const shown = await this.#view(before);
       const merged = mergePatch(shown, patch);
-      const { label, renewal } = parseDocument(certificateDocument, merged);
+      const { label, labels, renewal } = parseDocument(certificateDocument, merged);
       checkFixed(shown, merged);
       const plan = planWith(before, renewal.key);
-      if (label === before.label && plan === before.plan) return { unchanged: before };
-      return { id: before.id, before, after: { ...before, label, plan } };
+      const after = { ...before, label, labels, plan };
+      return saysTheSame(before, after) ? { unchanged: before } : { id: before.id, before, after };
     });
     return this.#view(written);
   }
@@ -233,7 +241,7 @@ function checkFixed(shown: CertificateView, merged: unknown): void {
     code: "read-only",
     message: "cannot be changed by a patch; send new material with PUT to /material",
   }));
-  throw new InvalidInput("Only label and renewal.key of a certificate can be patched.", issues);
+  throw new InvalidInput("Only label, labels and renewal.key of a certificate can be patched.", issues);
 }
 
 const isTooLarge = (pem: string): boolean => Buffer.byteLength(pem) > CAPS.certificatePemBytes;

@@ -9,6 +9,7 @@ import type {
   SigningRequest,
   VersionCause,
 } from "../record/certificate.ts";
+import { NO_LABELS } from "../record/labels.ts";
 import { isHeld, type KeyVault, materialName, materialPut } from "../store/key-vault.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { sha256Hex } from "../x509/certificate-fields.ts";
@@ -103,7 +104,7 @@ export class CertificateVersions {
       puts.set(sha256, putMaterial);
       const material = await putMaterial(before ?? { id, material: null });
       const nowMs = this.#deps.clock.now();
-      const none = { label: null, names: served.names, keys: [], material: null };
+      const none = { label: null, labels: NO_LABELS, names: served.names, keys: [], material: null };
       const record = before ?? newCertificate(target.actor, nowMs, { id, source, ...none });
       const cause = causeOf(record, made);
       const version = withVersion(record, { ...served, material }, { nowMs, cause });

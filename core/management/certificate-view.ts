@@ -160,12 +160,25 @@ const shownKey = ({ notBefore: _notBefore, ...key }: CertificateKey): ShownKey =
 });
 
 export function loggedCertificate(record: CertificateRecord): LoggedCertificate {
-  const { id, account, label, source, names, keys, material, revision, createdAt, updatedAt, updatedBy } =
-    record;
+  const {
+    id,
+    account,
+    label,
+    labels,
+    source,
+    names,
+    keys,
+    material,
+    revision,
+    createdAt,
+    updatedAt,
+    updatedBy,
+  } = record;
   return {
     id,
     account,
     label,
+    labels,
     source,
     names,
     ...validity(record),

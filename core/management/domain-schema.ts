@@ -24,6 +24,7 @@ import {
   distinct,
   domainNameInput,
   ignoredInput,
+  labelsInput,
   namePatternInput,
   plainText,
   storedId,
@@ -127,6 +128,7 @@ export const domainInput = z
     tls: z.strictObject(tlsFields).prefault({}),
     delivery: deliveryInput.nullable().default(null),
     acknowledgedWarnings: acknowledgedInput,
+    labels: labelsInput,
     ...READ_ONLY_FIELDS,
   })
   .meta({

@@ -21,6 +21,7 @@ import { mergePatch } from "./merge-patch.ts";
 import { pointingInto } from "./issue-pointers.ts";
 import { domainPage } from "./domain-page.ts";
 import { cannotBeRead } from "./record-write.ts";
+import type { WantedLabel } from "./filtered-page.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts, Page, PageRequest } from "../store/store.ts";
 import { commitWithRetry } from "../store/commit-with-retry.ts";
@@ -30,6 +31,7 @@ import type { WriteCondition } from "../store/write-condition.ts";
 export interface DomainListing {
   readonly prefix?: string | undefined;
   readonly certificateId?: CertificateId | undefined;
+  readonly labels?: readonly WantedLabel[] | undefined;
 }
 
 export interface WrittenDomain {

@@ -5,6 +5,7 @@ import * as z from "zod";
 import { NAME_PATTERN, parseDomainName, parseNamePattern } from "../name/domain-name.ts";
 import { InvalidInput } from "../errors.ts";
 import { CAPS } from "../limits.ts";
+import { NO_LABELS } from "../record/labels.ts";
 import { issuesOf } from "./schema-issues.ts";
 import { PATTERNS } from "./text-formats.ts";
 
@@ -60,6 +61,25 @@ export const labelInput = checked(checkPlainText)
   .nullable()
   .default(null)
   .meta({ description: "for people", maxLength: CAPS.labelCharacters, pattern: PATTERNS.plainText });
+
+export const labelsInput = z
+  .record(
+    z
+      .string()
+      .regex(new RegExp(PATTERNS.labelName), "must be 1 to 40 lower-case letters, digits, dots and hyphens"),
+    checked(checkPlainText).pipe(z.string().max(CAPS.labelValueCharacters)),
+  )
+  .superRefine((given, context) => {
+    if (Object.keys(given).length <= CAPS.labels) return;
+    const message = `must have at most ${CAPS.labels} members`;
+    context.addIssue({ code: "custom", message, params: { code: "too-big" } });
+  })
+  .meta({ propertyNames: { pattern: PATTERNS.labelName }, maxProperties: CAPS.labels })
+  .default(NO_LABELS)
+  .meta({
+    description: "names and values by which the owner's tools find the record; lists are filtered by them",
+    examples: [{ team: "mail" }],
+  });
 
 /** Each value once: a repeated one is a mistake of the writer, and counts would differ from what is meant. */
 export const distinct = <T extends z.ZodType<string>>(item: T, cap: number) =>

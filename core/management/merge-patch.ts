@@ -34,12 +34,21 @@ export const patchOf = (document: z.ZodObject): z.ZodObject =>
 function memberPatch(member: z.ZodType): z.ZodType {
   const { description, examples, readOnly } = member.meta() ?? {};
   const inner = withoutWrappers(member);
-  const patch = inner instanceof z.ZodObject ? patchOf(inner) : inner;
+  const patch = patchOfInner(inner);
   const meta = { description, examples, readOnly };
   return patch
     .nullable()
     .optional()
     .meta(Object.fromEntries(Object.entries(meta).filter(([, value]) => value !== undefined)));
+}
+
+/** A map is merged member by member, too: null removes one. */
+function patchOfInner(inner: z.ZodType): z.ZodType {
+  if (inner instanceof z.ZodObject) return patchOf(inner);
+  if (!(inner instanceof z.ZodRecord)) return inner;
+  const value = inner.valueType as z.ZodType;
+  const { propertyNames } = inner.meta() ?? {};
+  return z.record(inner.keyType, value.nullable()).meta({ propertyNames });
 }
 
 function withoutWrappers(schema: z.ZodType): z.ZodType {

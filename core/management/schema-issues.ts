@@ -61,8 +61,9 @@ function messageOf(issue: z.core.$ZodIssue): string {
     case "custom":
       // What zod says where a schema says nothing.
       return issue.message.startsWith("Invalid ") ? "has the wrong format" : issue.message;
-    case "unrecognized_keys":
     case "invalid_key":
+      return issue.issues.map(messageOf)[0] ?? "has the wrong format";
+    case "unrecognized_keys":
       return "is not a known field";
     case "invalid_element":
       return "holds an invalid item";
@@ -102,7 +103,7 @@ const CODES: Readonly<Record<Exclude<z.core.$ZodIssue["code"], "custom">, IssueC
   not_multiple_of: "invalid-value",
   unrecognized_keys: "unknown-field",
   invalid_union: "invalid-value",
-  invalid_key: "unknown-field",
+  invalid_key: "invalid-format",
   invalid_element: "invalid-value",
   invalid_value: "invalid-value",
 };

@@ -18,6 +18,7 @@ export const PATTERNS = {
   pin: "^sha256//[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
   nextHop: String.raw`^(?:smtps?|lmtp)://[a-z0-9.:\[\]-]+$`,
   mailbox: String.raw`^[^\r\n]+@[a-z0-9.-]+$`,
+  labelName: "^[a-z0-9.-]{1,40}$",
   plainText: `^[^${HIDING}]*$`,
   /** A plain text that is not blank. */
   statement: `^[^${HIDING}]*[^${HIDING}\\s][^${HIDING}]*$`,

@@ -19,6 +19,7 @@ import {
   type TrustStoreSummary,
   type TrustStoreView,
 } from "./trust-store-view.ts";
+import { labelledPage, type WantedLabel } from "./filtered-page.ts";
 import { checkLoads } from "./load-at-edge.ts";
 import { isTrustStoreId, type TrustStoreId } from "../name/ids.ts";
 import { isHeld, trustName } from "../store/key-vault.ts";
@@ -28,6 +29,7 @@ import {
   type TrustStoreContent,
   decodeTrustStoreContent,
 } from "../x509/trust-anchors.ts";
+import { NO_LABELS } from "../record/labels.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
 
 /** Only a CA that may issue for clients vouches under these. */
@@ -54,9 +56,14 @@ export class TrustStoreService {
     return this.#view(record, await this.#content(record));
   }
 
-  async list(actor: Actor, page: PageRequest): Promise<Page<TrustStoreSummary>> {
+  async list(
+    actor: Actor,
+    labels: readonly WantedLabel[],
+    page: PageRequest,
+  ): Promise<Page<TrustStoreSummary>> {
     const { store } = this.#deps;
-    const { items, unreadable, next } = await store.listTrustStores(actor.account, page);
+    const read = (each: PageRequest) => store.listTrustStores(actor.account, each);
+    const { items, unreadable, next } = await labelledPage(read, labels, page);
     const summaries: TrustStoreSummary[] = [];
     for (const record of items) summaries.push({ ...record, usedBy: await trustStoreUsedBy(store, record) });
     return { items: summaries, unreadable, next };
@@ -67,7 +74,7 @@ export class TrustStoreService {
     const made = this.#parse(input);
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const id = this.#deps.ids.trustStore();
-    const after = this.#new(actor, id, { ...made, label: input.label });
+    const after = this.#new(actor, id, { ...made, label: input.label, labels: input.labels });
     const written = await this.#records.write(actor, async () => ({ id, before: null, after }));
     return this.#view(written, made.content);
   }
@@ -75,13 +82,20 @@ export class TrustStoreService {
   #new(
     actor: Actor,
     id: TrustStoreId,
-    { label, contentSha256, anchors, crls }: NewTrustStore & Pick<TrustStoreInput, "label">,
+    {
+      label,
+      labels,
+      contentSha256,
+      anchors,
+      crls,
+    }: NewTrustStore & Pick<TrustStoreInput, "label" | "labels">,
   ): TrustStoreRecord {
     const at = timestamp(this.#deps.clock.now());
     return {
       id,
       account: actor.account,
       label,
+      labels,
       contentSha256,
       anchors,
       crls,
@@ -94,7 +108,7 @@ export class TrustStoreService {
   }
 
   /**
-   * Replaces label and content.
+   * Replaces label, labels and content.
    * @throws RuleViolation when nothing could pass any more at a domain that requires a certificate; NotFound;
    *   as `create`; as the condition
    */
@@ -104,11 +118,15 @@ export class TrustStoreService {
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
     await this.#records.findFor(target, condition);
-    return this.#replace(target, { ...this.#parse(input), label: input.label }, condition);
+    return this.#replace(
+      target,
+      { ...this.#parse(input), label: input.label, labels: input.labels },
+      condition,
+    );
   }
 
   /**
-   * Brings back the certificates and CRLs of a revision in `previous`; the label stays.
+   * Brings back the certificates and CRLs of a revision in `previous`; label and labels stay.
    * @throws Gone when that content is not kept; NotFound when the trust store has not had that revision; as
    *   `put`
    */
@@ -129,10 +147,10 @@ export class TrustStoreService {
     }
   }
 
-  /** @param made with the new label; absent = it stays. */
+  /** @param made with the new label and labels; absent = they stay. */
   async #replace(
     target: RecordTarget,
-    made: NewTrustStore & { readonly label?: string | null },
+    made: NewTrustStore & Partial<Pick<TrustStoreRecord, "label" | "labels">>,
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
     const { anchors, crls, contentSha256 } = made;
@@ -141,11 +159,11 @@ export class TrustStoreService {
     let put: Promise<string> | null = null;
     const written = await this.#records.write(target.actor, async () => {
       const { id, before, replaced } = await this.#records.findFor(target, condition);
-      const { label = before?.label ?? null } = made;
-      const record = before ?? this.#new(target.actor, id, { ...made, label });
+      const { label = before?.label ?? null, labels = before?.labels ?? NO_LABELS } = made;
+      const record = before ?? this.#new(target.actor, id, { ...made, label, labels });
       const at = timestamp(this.#deps.clock.now());
       const previous = previousOf(record, { contentSha256, at });
-      const after = { ...record, label, anchors, crls, contentSha256, previous };
+      const after = { ...record, label, labels, anchors, crls, contentSha256, previous };
       if (before !== null && isThere && saysTheSame(before, after)) return { unchanged: before };
       // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away.
       // Once for all tries.

@@ -3,6 +3,7 @@
 import type { CertificateKey, KeyType } from "../x509/key-type.ts";
 import type { Timestamp } from "../clock.ts";
 import type { CertificateId } from "../name/ids.ts";
+import type { Labels } from "./labels.ts";
 
 export const CERTIFICATE_SOURCES = ["self-signed", "pem", "pkcs12", "request", "acme", "acm"] as const;
 export type CertificateSource = (typeof CERTIFICATE_SOURCES)[number];
@@ -142,6 +143,7 @@ export interface CertificateRecord {
   readonly id: CertificateId;
   readonly account: string;
   readonly label: string | null;
+  readonly labels: Labels;
   readonly source: CertificateSource;
   /**
    * Before there is material, the names that were ordered. dNSNames of the leaf (of both leaves: only what

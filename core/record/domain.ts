@@ -1,6 +1,7 @@
 /** The stored domain and its settings. */
 
 import type { WarningCode } from "./warning-code.ts";
+import type { Labels } from "./labels.ts";
 import type { NamePattern, DomainName } from "../name/domain-name.ts";
 import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { Timestamp } from "../clock.ts";
@@ -98,6 +99,7 @@ export interface DomainSettings {
    * Warnings that are not shown any more; of a stored record only those that may be (`isAcknowledgeable`).
    */
   readonly acknowledgedWarnings: readonly WarningCode[];
+  readonly labels: Labels;
 }
 
 /** The settings of one domain as stored: who owns them, and the revision of their last change. */

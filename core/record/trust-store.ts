@@ -3,6 +3,7 @@
 import type { CrlSummary, TrustAnchor } from "../x509/trust-anchors.ts";
 import type { Timestamp } from "../clock.ts";
 import type { TrustStoreId } from "../name/ids.ts";
+import type { Labels } from "./labels.ts";
 
 /** Content of a trust store that another has replaced. */
 export interface PreviousContent {
@@ -23,6 +24,7 @@ export interface TrustStoreRecord {
   readonly id: TrustStoreId;
   readonly account: string;
   readonly label: string | null;
+  readonly labels: Labels;
   /** SHA-256 of the stored content, lower-case hex. */
   readonly contentSha256: string;
   readonly anchors: readonly TrustAnchor[];

@@ -65,6 +65,7 @@ export function createInterner(): Interner {
         tls: tls(record.tls),
         delivery: record.delivery,
         acknowledgedWarnings: record.acknowledgedWarnings,
+        labels: record.labels,
         revision: record.revision,
         createdAt: text(record.createdAt),
         updatedAt: text(record.updatedAt),

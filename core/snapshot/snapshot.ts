@@ -17,6 +17,7 @@ import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { DomainGroup } from "./domain-group.ts";
 import { createInterner, type Interner } from "./interner.ts";
+import { type Labels, NO_LABELS } from "../record/labels.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import { PersistentMap, PersistentMapBuilder } from "./persistent-map.ts";
 import type { HostView, Snapshot } from "./snapshot-view.ts";
@@ -64,14 +65,14 @@ export function buildSnapshot(
   const interner = createInterner();
   const contents: ContentsWith<HostCertificate> =
     previous === null ? loaded : withPreviousVersions(loaded, versionsOf(partsOf(previous)));
-  const domains = contents.domains.map((domain) => withSharedTls(domain, interner));
+  const domains = contents.domains.map((domain) => asHeld(domain, interner));
   return view({
     revision: contents.revision,
     domains: DomainGroup.of(domains),
     groups: domainsByHost(domains),
     hostCertificates: PersistentMap.from(certificatesOf(contents.mxHosts)),
-    certificates: PersistentMap.fromValues(contents.certificates, ({ id }) => id),
-    trustStores: PersistentMap.fromValues(contents.trustStores, ({ id }) => id),
+    certificates: PersistentMap.fromValues(contents.certificates.map(withoutLabels), ({ id }) => id),
+    trustStores: PersistentMap.fromValues(contents.trustStores.map(withoutLabels), ({ id }) => id),
     trustContents,
     unreadable: PersistentMap.fromValues(contents.unreadable, ({ kind, id }) => itemKey(kind, id)),
     interner,
@@ -86,10 +87,15 @@ const versionsOf = (parts: Parts): PreviousVersions<HostCertificate> => ({
 });
 
 /** A record that a store has shared already (`Interner.domain`) stays the object it is. */
-function withSharedTls(domain: DomainRecord, interner: Interner): DomainRecord {
+function asHeld(record: DomainRecord, interner: Interner): DomainRecord {
+  const domain = withoutLabels(record);
   const tls = interner.tls(domain.tls);
   return tls === domain.tls ? domain : { ...domain, tls };
 }
+
+/** Labels are for the tools of the owner: an edge needs none, and keeps none in memory. */
+const withoutLabels = <T extends { readonly labels: Labels }>(record: T): T =>
+  record.labels === NO_LABELS ? record : { ...record, labels: NO_LABELS };
 
 function domainsByHost(domains: readonly DomainRecord[]): PersistentMap<DomainName, HostDomains> {
   const byHost = new PersistentMapBuilder<DomainName, HostDomains>();
@@ -151,9 +157,9 @@ function withChange(before: Parts, change: ItemChange | UnreadableChange): Parts
     case "domain":
       return withDomain(parts, change.id, change.after);
     case "certificate":
-      return { ...parts, certificates: parts.certificates.with(change.id, change.after ?? undefined) };
+      return { ...parts, certificates: parts.certificates.with(change.id, held(change.after)) };
     case "trust-store":
-      return { ...parts, trustStores: parts.trustStores.with(change.id, change.after ?? undefined) };
+      return { ...parts, trustStores: parts.trustStores.with(change.id, held(change.after)) };
     case "mx-host": {
       const certificateId = change.after?.certificateId ?? undefined;
       return { ...parts, hostCertificates: parts.hostCertificates.with(change.id, certificateId) };
@@ -163,8 +169,11 @@ function withChange(before: Parts, change: ItemChange | UnreadableChange): Parts
   }
 }
 
+const held = <T extends { readonly labels: Labels }>(after: T | null): T | undefined =>
+  after === null ? undefined : withoutLabels(after);
+
 function withDomain(parts: Parts, name: DomainName, stored: DomainRecord | null): Parts {
-  const after = stored === null ? undefined : withSharedTls(stored, parts.interner);
+  const after = stored === null ? undefined : asHeld(stored, parts.interner);
   const hosts = new Set([...(parts.domains.get(name)?.mxHosts ?? []), ...(after?.mxHosts ?? [])]);
   let groups = parts.groups;
   for (const host of hosts) {

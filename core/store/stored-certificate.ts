@@ -9,6 +9,7 @@ import {
   RENEWAL_KEYS,
   VERSION_CAUSES,
 } from "../record/certificate.ts";
+import { type Labels, NO_LABELS } from "../record/labels.ts";
 import { schemaOf } from "../same-fields.ts";
 import { KEY_TYPES } from "../x509/key-type.ts";
 
@@ -21,6 +22,15 @@ export const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 export const takenRevision = z.int().min(1);
 export const absentIsNull = <T extends z.ZodType>(type: T) =>
   type.nullish().transform((value) => value ?? null);
+
+/** Records of releases before 0.2 have none. */
+export const labels = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform(
+    (stored): Labels =>
+      stored === null || stored === undefined || Object.keys(stored).length === 0 ? NO_LABELS : stored,
+  );
 
 export const written = {
   revision: takenRevision,
@@ -90,6 +100,7 @@ const whole = z
     id: certificateId,
     account: z.string().min(1),
     label: absentIsNull(z.string()),
+    labels,
     source: z.enum(CERTIFICATE_SOURCES),
     names: z.array(z.string()),
     keys: certificateKeys,

@@ -126,6 +126,24 @@ describe("stored items", () => {
     ]);
   });
 
+  it("mean no labels where there are none, and keep those that there are", () => {
+    const labels = { team: "mail", "app.example": "" };
+    const records = [
+      { record: domainRecord({ labels }), read: (text: string) => readDomain(full.name, text) },
+      {
+        record: certificateRecord({ labels }),
+        read: (text: string) => readCertificate(certificateId(1), text),
+      },
+      { record: trustStoreRecord({ labels }), read: (text: string) => readTrustStore(trustStoreId(1), text) },
+    ];
+    for (const { record, read } of records) {
+      expect(read(JSON.stringify(record)).labels).toEqual(labels);
+      expect(read(changed(record, "labels", undefined)).labels).toEqual({});
+      expect(read(changed(record, "labels", null)).labels).toEqual({});
+      expect(() => read(changed(record, "labels", { team: 1 }))).toThrow(Unreadable);
+    }
+  });
+
   it("mean that nothing can be restored where a trust store has no earlier contents", () => {
     const previous = [{ revision: 1, contentSha256: "ab".repeat(32), replacedAt: full.createdAt }];
     const trust = trustStoreRecord({ previous });
@@ -367,10 +385,15 @@ describe("items that a release has really written (test/skew)", () => {
       mxHosts: ["mx1.example.com"],
       tls: { server: { level: "require" }, clientCertificate: { mode: "require" }, enforcement: "defer" },
       acknowledgedWarnings: [],
+      labels: {},
     });
-    expect(readCertificate(certificateId(1), item(release, "certificate"))).toMatchObject({ label: "main" });
+    expect(readCertificate(certificateId(1), item(release, "certificate"))).toMatchObject({
+      label: "main",
+      labels: {},
+    });
     expect(readTrustStore(trustStoreId(1), item(release, "trust-store"))).toMatchObject({
       label: "partners",
+      labels: {},
       previous: [],
     });
     expect(readFeedEntry(3, item(release, "log-entry"))).toMatchObject({

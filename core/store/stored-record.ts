@@ -34,6 +34,7 @@ import {
   absentIsNull,
   certificate,
   certificateId,
+  labels,
   sha256,
   takenRevision,
   timestamp,
@@ -126,6 +127,7 @@ const domain = z.object({
   tls,
   delivery: absentIsNull(z.object({ nextHop: z.string().min(1), tls: z.enum(DELIVERY_TLS) })),
   acknowledgedWarnings: acknowledged,
+  labels,
   ...written,
 });
 
@@ -133,6 +135,7 @@ const trustStore = z.object({
   id: trustStoreId,
   account: z.string().min(1),
   label: absentIsNull(z.string()),
+  labels,
   contentSha256: sha256,
   anchors: z.array(
     z.object({

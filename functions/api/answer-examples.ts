@@ -34,6 +34,7 @@ const certificate: z.input<typeof certificateResponse> = {
   id: certificateId,
   account: "default",
   label: "mx1",
+  labels: {},
   source: "self-signed",
   names: ["mx1.example.org"],
   notBefore: "2026-01-01T07:00:00.000Z",
@@ -135,6 +136,7 @@ const trustStoreSummary = {
   id: trustStoreId,
   account: "default",
   label: "partners",
+  labels: {},
   contentSha256: "1a326f3558da0f9cc781af1ddc003dea18663e0db1fd5e35ecc3532529ec9d3f",
   anchors: [
     {
@@ -176,6 +178,7 @@ const loggedDomain = {
   tls,
   delivery: null,
   acknowledgedWarnings: [],
+  labels: {},
   revision: 3,
   ...written("2026-01-01T08:20:00.000Z"),
 };

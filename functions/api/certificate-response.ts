@@ -21,7 +21,7 @@ import {
 } from "../../core/record/certificate.ts";
 import { LEFT_OUT_REASONS } from "../../core/x509/serving-material.ts";
 import { PREVIOUS_CONTENTS, type TrustStoreRecord } from "../../core/record/trust-store.ts";
-import { recordsOf, revision, time, warningResponse, written } from "./domain-response.ts";
+import { labels, recordsOf, revision, time, warningResponse, written } from "./domain-response.ts";
 
 const fingerprint = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -61,6 +61,7 @@ const certificateFields = {
   id: z.string(),
   account: z.string(),
   label: z.string().nullable(),
+  labels,
   source: z.enum(CERTIFICATE_SOURCES),
   names: z.array(z.string()).readonly(),
   notBefore: time.nullable(),
@@ -210,6 +211,7 @@ const trustStoreFields = {
   id: z.string(),
   account: z.string(),
   label: z.string().nullable(),
+  labels,
   contentSha256: fingerprint,
   anchors: z
     .array(

@@ -9,7 +9,7 @@ import type { Loaded } from "./loaded.ts";
 import { certificateListResponse, certificateResponse } from "./certificate-response.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { idParameter, pageQuery, replaceWithQuery } from "./parameters.ts";
+import { idParameter, labelQuery, pageQuery, replaceWithQuery, wantedLabels } from "./parameters.ts";
 import {
   answers,
   answersCreated,
@@ -52,7 +52,9 @@ const listCertificates = createRoute({
   summary: "List certificates by age",
   description:
     "A page of the caller's certificates, oldest first. It may be short or empty while nextCursor is set.",
-  request: { query: z.strictObject({ ...pageQuery, state: z.enum(CERTIFICATE_STATES).optional() }) },
+  request: {
+    query: z.strictObject({ ...pageQuery, ...labelQuery, state: z.enum(CERTIFICATE_STATES).optional() }),
+  },
   responses: {
     200: answers(certificateListResponse, "a page of certificates"),
     ...problems("invalid-request"),
@@ -78,9 +80,9 @@ const patchCertificate = createRoute({
   operationId: "patchCertificate",
   method: "patch",
   path: PATH,
-  summary: "Change the label, or whether a renewal keeps the key (If-Match)",
+  summary: "Change label, labels, or whether a renewal keeps the key (If-Match)",
   description:
-    "Only `label` and `renewal.key` can be changed; other members may be sent back as read. Needs If-Match.",
+    "Only `label`, `labels` and `renewal.key` can be changed; other members may be sent back as read. Needs If-Match.",
   middleware: patch.middleware,
   request: { params: idParameter, headers: conditionHeaders, body: patch.body },
   responses: {
@@ -123,11 +125,12 @@ export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Loaded
   });
 
   app.openapi(listCertificates, async (c) => {
-    const { limit, cursor, state } = c.req.valid("query");
+    const { limit, cursor, state, label = [] } = c.req.valid("query");
     const actor = c.get("actor");
-    const list = ["certificates", actor.account, state];
+    const list = ["certificates", actor.account, state, ...label];
+    const listing = { state, labels: wantedLabels(label) };
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await (await certificates()).list(actor, state, page)), 200);
+    return c.json(pageOf(list, await (await certificates()).list(actor, listing, page)), 200);
   });
 
   app.openapi(getCertificate, async (c) => {

@@ -61,6 +61,11 @@ export const tlsResponse = schemaOf<TlsSettings>()(
 
 const deliveryResponse = z.strictObject({ nextHop: z.string(), tls: z.enum(DELIVERY_TLS) });
 
+export const labels = z
+  .record(z.string(), z.string())
+  .readonly()
+  .meta({ description: "names and values of the owner's tools", examples: [{ team: "mail" }] });
+
 /** Who owns a record and when it changed. */
 export const written = {
   revision,
@@ -79,6 +84,7 @@ const domainFields = {
     .array(z.enum(WARNING_CODES))
     .readonly()
     .meta({ description: "warnings that are left out of `warnings`" }),
+  labels,
   ...written,
 };
 

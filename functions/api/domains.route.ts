@@ -8,7 +8,7 @@ import type { ApiEnv } from "./api-env.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
 import { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
-import { nameParameter, pageQuery, sharedHostsQuery } from "./parameters.ts";
+import { labelQuery, nameParameter, pageQuery, sharedHostsQuery, wantedLabels } from "./parameters.ts";
 import {
   answers,
   answersCreated,
@@ -31,6 +31,7 @@ const WRITE_PROBLEMS = [...BODY_PROBLEMS, ...CONDITION_PROBLEMS, ...HOST_PROBLEM
 
 const listQuery = z.strictObject({
   ...pageQuery,
+  ...labelQuery,
   prefix: z
     .string()
     .regex(
@@ -168,11 +169,12 @@ const patchTls = createRoute({
 
 export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): void {
   app.openapi(listDomains, async (c) => {
-    const { limit, cursor, prefix, certificateId } = c.req.valid("query");
+    const { limit, cursor, prefix, certificateId, label = [] } = c.req.valid("query");
     const actor = c.get("actor");
-    const list = ["domains", actor.account, prefix, certificateId];
+    const list = ["domains", actor.account, prefix, certificateId, ...label];
+    const labels = wantedLabels(label);
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await domains.list(actor, { prefix, certificateId }, page)), 200);
+    return c.json(pageOf(list, await domains.list(actor, { prefix, certificateId, labels }, page)), 200);
   });
 
   app.openapi(getDomain, async (c) => {

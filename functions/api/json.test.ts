@@ -14,10 +14,11 @@ function refusal(text: string): InvalidInput {
 }
 
 describe("parseJson", () => {
-  it("reads every JSON value as JSON.parse does", () => {
+  it("reads every JSON value as JSON.parse does, unless a key is __proto__", () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 8 }), fc.boolean(), (value, spaced) => {
         const text = JSON.stringify(value, null, spaced ? 2 : 0);
+        fc.pre(!text.includes('"__proto__":'));
         expect(parseJson(text)).toEqual(JSON.parse(text));
       }),
     );
@@ -62,7 +63,8 @@ describe("parseJson", () => {
     ['[{"x":[{"k~/":1,"k~/":2}]}]', "/0/x/0/k~0~1", "duplicate-key"],
     // The same key in two spellings is the same key.
     ['{"a":1,"\\u0061":2}', "/a", "duplicate-key"],
-    ['{"__proto__":1,"__proto__":2}', "/__proto__", "duplicate-key"],
+    ['{"__proto__":{"polluted":1}}', "/__proto__", "unknown-field"],
+    ['{"labels":{"\\u005f_proto__":"x"}}', "/labels/__proto__", "unknown-field"],
     ["", "", "malformed-json"],
     [" ", "", "malformed-json"],
     ["{", "", "malformed-json"],
@@ -96,12 +98,6 @@ describe("parseJson", () => {
   it("refuses a string of a megabyte that is never closed", () => {
     expect(refusal(`"${"a".repeat(1_000_000)}`).message).toContain("not closed");
     expect(refusal(`"${"\\\\".repeat(500_000)}`).message).toContain("not closed");
-  });
-
-  it("keeps __proto__ as an own key", () => {
-    const value = parseJson('{"__proto__":{"polluted":1}}');
-    expect(Object.keys(Object(value))).toEqual(["__proto__"]);
-    expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
   });
 
   it(`takes a list of ${MAX_JSON_ITEMS} items and refuses one more, with a pointer to the list`, () => {

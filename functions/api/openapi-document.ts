@@ -117,7 +117,9 @@ function letGrow(
   seen: { readonly document: OpenApiDocument; readonly answered: Set<string> },
 ): void {
   if (typeof schema !== "object" || schema === null) return;
-  if ("additionalProperties" in schema) delete schema.additionalProperties;
+  // A schema there is what the members of a map are, and stays.
+  if ("additionalProperties" in schema && schema.additionalProperties === false)
+    delete schema.additionalProperties;
   if ("$ref" in schema && typeof schema.$ref === "string" && !seen.answered.has(schema.$ref)) {
     seen.answered.add(schema.$ref);
     letGrow(seen.document.components?.schemas?.[schema.$ref.split("/").at(-1) ?? ""], seen);

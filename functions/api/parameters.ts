@@ -2,6 +2,8 @@
 
 import { z } from "@hono/zod-openapi";
 import { CAPS } from "../../core/limits.ts";
+import type { WantedLabel } from "../../core/management/filtered-page.ts";
+import { PATTERNS } from "../../core/management/text-formats.ts";
 import { RECORD_KINDS } from "../../core/store/store.ts";
 import { domainNameInput } from "../../core/management/input-fields.ts";
 
@@ -45,6 +47,33 @@ export const pageQuery = {
   cursor: z.string().max(2_000).optional().openapi({ description: "nextCursor of the page before" }),
 };
 export const limitQuery = { limit };
+
+const LABEL =
+  PATTERNS.labelName.slice(0, -1) +
+  PATTERNS.plainText.replace(/^\^(.*)\*\$$/, `(?:=$1{0,${CAPS.labelValueCharacters}})?$`);
+
+/** Filter of a list by labels. */
+export const labelQuery = {
+  label: z
+    .preprocess(
+      (given) => (typeof given === "string" ? [given] : given),
+      z
+        .array(z.string().regex(new RegExp(LABEL), "must be the name of a label, or name=value"))
+        .max(CAPS.labels),
+    )
+    .optional()
+    .openapi({
+      description:
+        "only records with this label: its name, or name=value; repeated, only those with all of them. A page may be short or empty while nextCursor is set",
+      example: ["team=mail"],
+    }),
+};
+
+export const wantedLabels = (texts: readonly string[] = []): WantedLabel[] =>
+  texts.map((text) => {
+    const at = text.indexOf("=");
+    return at === -1 ? { name: text } : { name: text.slice(0, at), value: text.slice(at + 1) };
+  });
 
 export const sharedHostsQuery = z.strictObject({
   sharedHosts: z.literal("move").optional().openapi({

@@ -315,7 +315,7 @@ describe("mistakes", () => {
       "must be a multiple of 5",
       "has none of the forms that are allowed here",
       "has the wrong format",
-      "is not a known field",
+      "must have at most 1 characters",
       "must have at least 3 items",
     ]);
   });

@@ -12,7 +12,7 @@ import type { Loaded } from "./loaded.ts";
 import { trustStoreListResponse, trustStoreResponse } from "./certificate-response.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { idParameter, pageQuery } from "./parameters.ts";
+import { idParameter, labelQuery, pageQuery, wantedLabels } from "./parameters.ts";
 import {
   answers,
   answersCreated,
@@ -52,7 +52,7 @@ const listTrustStores = createRoute({
   path: "/v1/trust-stores",
   summary: "List trust stores by age, without their PEM",
   description: "A page of the caller's trust stores, oldest first.",
-  request: { query: z.strictObject(pageQuery) },
+  request: { query: z.strictObject({ ...pageQuery, ...labelQuery }) },
   responses: {
     200: answers(trustStoreListResponse, "a page of trust stores"),
     ...problems("invalid-request"),
@@ -79,7 +79,7 @@ const putTrustStore = createRoute({
   method: "put",
   path: PATH,
   summary: "Replace a trust store (If-Match)",
-  description: "Replaces label, certificates and CRLs. Needs If-Match.",
+  description: "Replaces label, labels, certificates and CRLs. Needs If-Match.",
   middleware: put.middleware,
   request: { params: idParameter, headers: conditionHeaders, body: put.body },
   responses: {
@@ -128,11 +128,11 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<T
   });
 
   app.openapi(listTrustStores, async (c) => {
-    const { limit, cursor } = c.req.valid("query");
+    const { limit, cursor, label = [] } = c.req.valid("query");
     const actor = c.get("actor");
-    const list = ["trust-stores", actor.account];
+    const list = ["trust-stores", actor.account, ...label];
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await (await trustStores()).list(actor, page)), 200);
+    return c.json(pageOf(list, await (await trustStores()).list(actor, wantedLabels(label), page)), 200);
   });
 
   app.openapi(getTrustStore, async (c) => {
@@ -142,9 +142,13 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<T
 
   app.openapi(putTrustStore, async (c) => {
     const condition = readCondition(c.req);
-    const { label, certificatesPem, crlPem } = c.req.valid("json");
+    const { label, labels, certificatesPem, crlPem } = c.req.valid("json");
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
-    const trustStore = await (await trustStores()).put(target, { label, certificatesPem, crlPem }, condition);
+    const trustStore = await (await trustStores()).put(
+      target,
+      { label, labels, certificatesPem, crlPem },
+      condition,
+    );
     return c.json(trustStore, 200, etagOf(trustStore));
   });
 

@@ -69,6 +69,7 @@ export function domainRecord(parts: DomainParts = {}): DomainRecord {
     updatedBy: "test",
     delivery: null,
     acknowledgedWarnings: [],
+    labels: {},
     ...rest,
     name: name(text ?? "example.com"),
     mxHosts: (mxHosts ?? []).map(name),
@@ -91,6 +92,7 @@ export function certificateRecord(parts: Partial<CertificateRecord> = {}): Certi
     id: certificateId(1),
     account: "default",
     label: null,
+    labels: {},
     source: "pem",
     names: ["mx.example.com"],
     keys: [
@@ -116,6 +118,7 @@ export function trustStoreRecord(parts: Partial<TrustStoreRecord> = {}): TrustSt
     id: trustStoreId(1),
     account: "default",
     label: null,
+    labels: {},
     contentSha256: "ef".repeat(32),
     anchors: [
       {

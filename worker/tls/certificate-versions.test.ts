@@ -118,6 +118,20 @@ describe("a new version of a certificate", () => {
     expect(made.built()).toBe(built + 1);
   });
 
+  it("is needed for new contexts: a change of labels alone builds and loads nothing", async () => {
+    const made = bench();
+    const first = made.version(1);
+    await made.contexts.prepare([first]);
+    const before = now(made, first);
+    const built = made.built();
+    const labelled = { ...first, labels: { team: "mail" }, revision: first.revision + 1 };
+    made.restore(labelled);
+    await made.contexts.prepare([labelled]);
+    expect(now(made, labelled)).toBe(before);
+    expect(made.built()).toBe(built);
+    expect(made.held.reads).toEqual([`keys/${first.id}/1`]);
+  });
+
   it("is loaded behind the handshakes where it was not prepared", async () => {
     const made = bench();
     const first = made.version(1);
