@@ -51,6 +51,12 @@ export const ISSUE_CODES = {
   "certificate-not-issued": "the certificate is not issued yet",
   "certificate-not-yet-valid": "the certificate is not valid yet",
   "replaces-itself": "a certificate cannot take the place of itself",
+  // Sessions that are evaluated.
+  "unknown-listener": "no edge has a listener of this name",
+  "tls-without-protocol": "a member of a TLS handshake without protocol",
+  "starttls-not-offered": "a session in TLS on a listener that does not offer STARTTLS",
+  "two-drafts": "a draft of settings beside one of exceptions",
+  "draft-without-domain": "a draft where rcptTo names no domain",
   // The stored state.
   "name-taken": "the domain belongs to another account",
   "in-use": "a domain uses the certificate or trust store",

@@ -5,6 +5,7 @@ import type { KeyVault } from "../core/store/key-vault.ts";
 import { createIdSource } from "../core/name/ids.ts";
 import type { Clock } from "../core/clock.ts";
 import type { EdgeReports } from "../core/edge-report/edge-reports.ts";
+import type { ClientChainVerifier } from "../core/policy/chain-verifier.ts";
 import type { IssuanceState } from "../core/store/issuance-state.ts";
 import type { Store } from "../core/store/store.ts";
 import type { ApiEvent } from "../functions/api/api-log.ts";
@@ -30,6 +31,8 @@ export interface LocalApiOptions {
   readonly issuanceState: IssuanceState;
   readonly worker: Pick<Worker, "readiness">;
   readonly issuanceRequested: () => void;
+  /** Of evaluations alone. */
+  readonly chainVerifier: ClientChainVerifier;
 }
 
 /** The one caller there is locally: the token has every scope. */
@@ -63,6 +66,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
       return ready ? null : `the worker is not ready: ${problems.join(", ")}`;
     },
     issuanceRequested: options.issuanceRequested,
+    chainVerifier: options.chainVerifier,
     docs: true,
     log: ({ event, ...fields }: ApiEvent) => log(event, fields),
   });

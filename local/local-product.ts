@@ -1,4 +1,7 @@
-import type { OpenSslChainVerifier } from "../adapters/openssl/openssl-chain-verifier.ts";
+import {
+  createOpenSslChainVerifier,
+  type OpenSslChainVerifier,
+} from "../adapters/openssl/openssl-chain-verifier.ts";
 import type { Clock } from "../core/clock.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import type { ReportedListener } from "../core/edge-report/edge-reports.ts";
@@ -49,6 +52,14 @@ export interface LocalProduct {
  * Settings in DATA_DIR are read within milliseconds; a start does not wait longer where they cannot be read.
  */
 const FIRST_SNAPSHOT_WITHIN_MS = 10_000;
+/**
+ * One process at a time beside those that live mail has: no caller of the API can hold what a sender waits
+ * for. The number of verifications is that of each caller.
+ */
+const EVALUATIONS = {
+  maxPerClientPerMinute: 60,
+  bounds: { concurrent: 1, queueLength: 8, queueWaitMs: 2_000 },
+} as const;
 const DAY_MS = 24 * 3600 * 1000;
 const WARN_BEFORE_MS = 30 * DAY_MS;
 
@@ -96,6 +107,7 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     certificate,
     clock,
     worker,
+    chainVerifier: await openEvaluations(clock, addEnding),
     issuanceRequested: () => schedule?.runSoon("issuance"),
     ...stores,
   });
@@ -125,6 +137,16 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     notes,
     hasSettings: isHeld,
   };
+}
+
+/** The chain verifier of evaluations. */
+async function openEvaluations(
+  clock: Clock,
+  addEnding: LocalProductOptions["addEnding"],
+): Promise<OpenSslChainVerifier> {
+  const verifier = await createOpenSslChainVerifier({ clock, ...EVALUATIONS });
+  addEnding({ name: "evaluations", run: () => verifier.close() });
+  return verifier;
 }
 
 async function obtainLogged(

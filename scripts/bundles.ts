@@ -43,7 +43,7 @@ const COMMON_JS = [
 
 /**
  * Parts of zod that no program here uses, compiled at every cold start: messages in about fifty languages, a
- * third of zod, and schemas from JSON Schema.
+ * third of zod, schemas from JSON Schema, and the compiler of `z.compile`.
  */
 const partOfZod: Plugin = {
   name: "part-of-zod",
@@ -54,6 +54,16 @@ const partOfZod: Plugin = {
     }));
     building.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]classic[\\/]from-json-schema[.]js$/ }, () => ({
       contents: 'export const fromJSONSchema = () => { throw new TypeError("not in this bundle"); };',
+      loader: "js",
+    }));
+    building.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]core[\\/]compile[.]js$/ }, () => ({
+      contents: [
+        'const absent = () => { throw new TypeError("not in this bundle"); };',
+        "export class ZodCompileAsyncError extends Error {}",
+        "export class ZodCompileUnsupportedError extends Error {}",
+        'export const INVALID = Symbol.for("zod.compile.invalid");',
+        "export { absent as compile, absent as withParser };",
+      ].join("\n"),
       loader: "js",
     }));
   },

@@ -16,6 +16,7 @@ export const CORE_FLOORS: readonly string[] = [
   "edge-report",
   "access",
   "management",
+  "evaluation",
 ];
 
 /**
@@ -59,6 +60,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/edge-report": ["zod"],
   "core/access": [],
   "core/management": ["ipaddr.js", "node:crypto", "zod"],
+  "core/evaluation": ["zod"],
   "adapters/acme": ["node:crypto", "node:dns", "node:fs", "node:http", "node:https", "zod"],
   "adapters/aws": [
     "@aws-sdk/client-acm",

@@ -4,6 +4,8 @@ import { setTimeout as sleepFor } from "node:timers/promises";
 import type { EdgeId } from "../core/name/ids.ts";
 import type { KeyVault } from "../core/store/key-vault.ts";
 import type { Clock } from "../core/clock.ts";
+import { mailboxText } from "../core/name/mailbox.ts";
+import { isNextHop } from "../core/smtp/recipient.ts";
 import type { DeliveryRoute, DeliveryTarget } from "../core/delivery/delivery.ts";
 import { describeRoute, parseApiDelivery } from "../core/delivery/route.ts";
 import {
@@ -312,7 +314,7 @@ const changesReport = (event: EdgeEvent): boolean =>
   (event.kind === "context" && event.outcome !== "hit");
 
 function reportOf(
-  { edgeId, release, chainVerifier }: WorkerOptions,
+  { edgeId, release, chainVerifier, config: { postmaster, delivery } }: WorkerOptions,
   settings: SettingsFollower,
   edge: Edge,
 ): EdgeReport {
@@ -326,6 +328,8 @@ function reportOf(
     unreadable: settings.unreadable(),
     stale: settings.staleForMs() > 0,
     chainVerifier: chainVerifier?.available ?? false,
+    postmaster: postmaster === null ? null : mailboxText(postmaster),
+    passesOn: isNextHop(delivery),
   });
 }
 

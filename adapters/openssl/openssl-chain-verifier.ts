@@ -20,7 +20,7 @@ import {
   verifyArguments,
   type VerifyFiles,
   type VerifyOutcome,
-  type VerifyPurpose,
+  type VerifyTerms,
 } from "./verify-command.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -96,6 +96,9 @@ const unavailable = (problem: string): OpenSslChainVerifier => ({
   close: () => Promise.resolve(),
 });
 
+/** Depends on chain and trust alone. */
+const neverJudged = (why: string): ChainVerdict => ({ kind: "not-judged", why, isFinal: true });
+
 const notJudged = (why: string): ChainVerdict & { kind: "not-judged" } => ({ kind: "not-judged", why });
 
 const TOO_MANY_RUNS: ChainVerdict = {
@@ -170,10 +173,12 @@ class Verifier implements OpenSslChainVerifier {
     if (trust.anchorsPem.length === 0) return invalid("no certificate authority is trusted");
 
     const nowMs = this.#options.clock.now();
+    // At another moment than now, a verdict is for this question alone.
+    const { atMs = nowMs } = question;
     const key = keyOf(question);
     const known = this.#verdicts.get(key, nowMs) ?? this.#underway.get(key);
     if (known !== undefined) return known;
-    const { readable, mayBeValid, changesAt } = outlookOf(chain, this.#summaryOf(question), nowMs);
+    const { readable, mayBeValid, changesAt } = outlookOf(chain, this.#summaryOf(question), atMs);
     if (!readable) return invalid("the certificate cannot be read");
     if (!mayBeValid) return invalid("no certificate of the chain was issued by a trusted authority");
     if (!this.#rate.take(client, nowMs)) return TOO_MANY_RUNS;
@@ -181,7 +186,10 @@ class Verifier implements OpenSslChainVerifier {
     const judged = this.#judge(question, nowMs).finally(() => this.#underway.delete(key));
     this.#underway.set(key, judged);
     const verdict = await judged;
-    const until = Math.min(nowMs + this.#bounds.verdictAgeMs, changesAt);
+    const until = Math.min(
+      nowMs + this.#bounds.verdictAgeMs,
+      question.atMs === undefined ? changesAt : Infinity,
+    );
     if (verdict.kind === "judged") this.#verdicts.set(key, verdict, { from: nowMs, until });
     return verdict;
   }
@@ -199,10 +207,10 @@ class Verifier implements OpenSslChainVerifier {
   async #judge(question: ChainQuestion, nowMs: number): Promise<ChainVerdict> {
     const { chain, trust, client } = question;
     if (!mayHaveSeveralPaths(chain, trust)) return this.#queue(question, null);
-    const { paths, complete } = findPaths(question, nowMs);
-    if (paths.length === 0) return complete ? this.#queue(question, null) : notJudged(TOO_MANY_PATHS);
+    const { paths, complete } = findPaths(question, question.atMs ?? nowMs);
+    if (paths.length === 0) return complete ? this.#queue(question, null) : neverJudged(TOO_MANY_PATHS);
     let best: ChainVerdict | null = null;
-    let open: ChainVerdict | null = complete ? null : notJudged(TOO_MANY_PATHS);
+    let open: ChainVerdict | null = complete ? null : neverJudged(TOO_MANY_PATHS);
     for (const [at, path] of paths.entries()) {
       const verdict =
         at === 0 || this.#rate.take(client, nowMs) ? await this.#queue(question, path) : TOO_MANY_RUNS;
@@ -212,7 +220,7 @@ class Verifier implements OpenSslChainVerifier {
       if (verdict === TOO_MANY_RUNS) break;
     }
     // A path that was not judged may be the good one.
-    return open ?? best ?? notJudged(TOO_MANY_PATHS);
+    return open ?? best ?? neverJudged(TOO_MANY_PATHS);
   }
 
   async #queue(question: ChainQuestion, path: CertificatePath | null): Promise<ChainVerdict> {
@@ -224,9 +232,12 @@ class Verifier implements OpenSslChainVerifier {
     const workspace = this.#workspace;
     try {
       const verdict = await workspace.withFiles(question, path, async (files) => {
-        const client = await this.#run(files, "sslclient");
-        if (path?.crlsShareName === true && hasBadCrlSignature(client)) return notJudged(CRLS_OF_ONE_NAME);
-        return chainVerdict(client, isPurposeAlone(client) ? await this.#run(files, "sslserver") : null);
+        const client = await this.#run(files, { ...question, purpose: "sslclient" });
+        if (path?.crlsShareName === true && hasBadCrlSignature(client)) return neverJudged(CRLS_OF_ONE_NAME);
+        return chainVerdict(
+          client,
+          isPurposeAlone(client) ? await this.#run(files, { ...question, purpose: "sslserver" }) : null,
+        );
       });
       if (verdict.kind === "not-judged") await this.#renewIfSpoiled(workspace);
       return verdict;
@@ -248,16 +259,16 @@ class Verifier implements OpenSslChainVerifier {
     await spare.remove();
   }
 
-  async #run(files: VerifyFiles, purpose: VerifyPurpose): Promise<VerifyOutcome> {
+  async #run(files: VerifyFiles, terms: VerifyTerms): Promise<VerifyOutcome> {
     const { command, run } = this.#options;
     const limits = { timeoutMs: this.#bounds.runMs, maxOutputBytes: this.#bounds.outputBytes };
-    return readVerifyOutput(await run(command, verifyArguments(files, purpose), limits), files.leaf);
+    return readVerifyOutput(await run(command, verifyArguments(files, terms), limits), files.leaf);
   }
 }
 
 /** Lengths go in too, so that no two chains give the same bytes. */
-function keyOf({ chain, trust }: ChainQuestion): string {
-  const hash = createHash("sha256").update(trust.hash);
+function keyOf({ chain, trust, atMs }: ChainQuestion): string {
+  const hash = createHash("sha256").update(`${trust.hash} ${String(atMs ?? "")}`);
   for (const der of chain) hash.update(`:${String(der.length)}:`).update(der);
   return hash.digest("base64");
 }

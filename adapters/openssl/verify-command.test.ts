@@ -25,17 +25,23 @@ const OK: VerifyOutcome = { kind: "ok" };
 describe("the arguments of openssl verify", () => {
   it("use the domain's trust alone, at the depth and level of the design", () => {
     const files = { anchors: "A", crls: null, leaf: "L", issuers: null };
-    expect(verifyArguments(files, "sslclient").join(" ")).toBe(
+    expect(verifyArguments(files, { purpose: "sslclient" }).join(" ")).toBe(
       "verify -no-CAfile -no-CApath -no-CAstore -trusted A -partial_chain -verify_depth 6 -auth_level 2 -purpose sslclient L",
     );
   });
 
   it("give what was sent as untrusted, and check revocation for every CA where the trust has CRLs", () => {
     const files = { anchors: "A", crls: "C", leaf: "L", issuers: "I" };
-    expect(verifyArguments(files, "sslserver").join(" ")).toBe(
+    expect(verifyArguments(files, { purpose: "sslserver" }).join(" ")).toBe(
       "verify -no-CAfile -no-CApath -no-CAstore -trusted A -untrusted I -partial_chain -verify_depth 6 -auth_level 2 " +
         "-purpose sslserver -crl_check_all -CRLfile C L",
     );
+  });
+
+  it("name the moment that dates are judged at, in whole seconds, where it is not now", () => {
+    const files = { anchors: "A", crls: null, leaf: "L", issuers: null };
+    const terms = { purpose: "sslclient", atMs: 1_800_000_000_999 } as const;
+    expect(verifyArguments(files, terms).join(" ")).toContain("-purpose sslclient -attime 1800000000 L");
   });
 });
 

@@ -3,7 +3,12 @@
 import type { ChainVerdict } from "../../core/policy/chain-verifier.ts";
 import type { CommandResult } from "./command.ts";
 
-export type VerifyPurpose = "sslclient" | "sslserver";
+/** What a run judges. */
+export interface VerifyTerms {
+  readonly purpose: "sslclient" | "sslserver";
+  /** Epoch milliseconds; absent = now. */
+  readonly atMs?: number;
+}
 
 export interface VerifyFiles {
   /** PEM of every anchor. */
@@ -20,12 +25,13 @@ export interface VerifyFiles {
 }
 
 /** No store of the machine takes part: what is trusted is the domain's own anchors and nothing else. */
-export function verifyArguments(files: VerifyFiles, purpose: VerifyPurpose): readonly string[] {
+export function verifyArguments(files: VerifyFiles, { purpose, atMs }: VerifyTerms): readonly string[] {
   const trusted = ["-no-CAfile", "-no-CApath", "-no-CAstore", "-trusted", files.anchors];
   const untrusted = files.issuers === null ? [] : ["-untrusted", files.issuers];
   const rules = ["-partial_chain", "-verify_depth", "6", "-auth_level", "2", "-purpose", purpose];
   const revocation = files.crls === null ? [] : ["-crl_check_all", "-CRLfile", files.crls];
-  return ["verify", ...trusted, ...untrusted, ...rules, ...revocation, files.leaf];
+  const moment = atMs === undefined ? [] : ["-attime", String(Math.floor(atMs / 1000))];
+  return ["verify", ...trusted, ...untrusted, ...rules, ...moment, ...revocation, files.leaf];
 }
 
 /** One finding of `openssl verify`. */

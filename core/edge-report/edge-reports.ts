@@ -84,6 +84,13 @@ export interface EdgeReport {
   readonly stale: boolean;
   /** Whether client chains can be judged apart from the handshake (`openssl` is there). */
   readonly chainVerifier: boolean;
+  /**
+   * Mailbox of bare `<postmaster>` on shared listeners; null = refused there. Absent = an edge of a release
+   * before 0.2, of which it is not known.
+   */
+  readonly postmaster?: string | null | undefined;
+  /** Whether mail of domains without `delivery` goes to a next hop; absent = as above. */
+  readonly passesOn?: boolean | undefined;
   /** Certificates, their problems and unreadable items that did not fit into the report. */
   readonly omitted: number;
 }

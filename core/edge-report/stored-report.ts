@@ -65,6 +65,9 @@ const reportBody = z.object({
   ),
   stale: z.boolean(),
   chainVerifier: z.boolean(),
+  // Absent in reports of releases without evaluations.
+  postmaster: z.string().nullable().optional(),
+  passesOn: z.boolean().optional(),
   omitted: z.int().min(0).default(0),
 });
 

@@ -65,6 +65,8 @@ const exceptionInput = z.strictObject({
   expiresAt: checked(checkTimestamp).optional().meta({ format: "date-time", pattern: PATTERNS.timestamp }),
 });
 
+export const exceptionsInput = z.array(exceptionInput).meta({ maxItems: CAPS.exceptions });
+
 const serverInput = z.strictObject({
   level: z.enum(TLS_LEVELS).default("accept"),
   certificateId: storedId<CertificateId>("cert_01JD0000000000000000000000").nullable().default(null),
@@ -93,7 +95,7 @@ const tlsFields = {
   server: serverInput.prefault({}),
   clientCertificate: clientCertificateInput.prefault({}),
   enforcement: z.enum(ENFORCEMENTS).default("reject"),
-  exceptions: z.array(exceptionInput).default([]).meta({ maxItems: CAPS.exceptions }),
+  exceptions: exceptionsInput.default([]),
 };
 
 const deliveryInput = z.strictObject({

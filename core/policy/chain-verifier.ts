@@ -41,6 +41,8 @@ export type ChainVerdict =
       readonly why: string;
       /** This client has had as many verifications as it may have now; the edge counts it. */
       readonly tooMany?: true;
+      /** Every try ends so: it depends on the chain and the trust alone. */
+      readonly isFinal?: true;
     };
 
 export interface ChainQuestion {
@@ -49,6 +51,8 @@ export interface ChainQuestion {
   readonly trust: ResolvedTrust;
   /** Canonical client address, an IPv6 client as its /64: verifications are limited for each. */
   readonly client: string;
+  /** Moment at which dates are judged, in epoch milliseconds; absent = now. */
+  readonly atMs?: number;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { evaluationInput } from "../../core/evaluation/evaluation-input.ts";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { trustStoreInput } from "../../core/management/certificate-input.ts";
@@ -75,6 +76,8 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
   await ask("listChanges", "/v1/changes?resource=domain/example.org");
   await ask("getLiveness", "/health/live");
   await ask("getReadiness", "/health/ready");
+  const session: Json = Object.values(evaluationInput.meta()?.examples ?? [])[0];
+  answers.set("evaluate", (await api.expect(200, "POST", "/v1/evaluate", { body: session })).json);
   answers.set(
     "putCertificateMaterial",
     await uploadWithMore(api, `/v1/certificates/${certificate.id}/material`),

@@ -10,6 +10,7 @@ import type {
   versionListResponse,
 } from "./certificate-response.ts";
 import type { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
+import { evaluationExample } from "./evaluation-example.ts";
 import type {
   certificateStatusResponse,
   changeListResponse,
@@ -332,6 +333,7 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   TrustStoreList: trustStoreList,
   EdgeList: edges,
   ChangeList: changes,
+  Evaluation: evaluationExample({ certificateId, fingerprintSha256 }),
 };
 
 /** Where the answer of one operation differs, or has no schema. */

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
+import type { ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
 import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
 import type { ReadPkcs12 } from "../../core/x509/pkcs12.ts";
@@ -18,6 +19,7 @@ import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeCertificateKeys, routeCertificateVersions } from "./certificate-versions.route.ts";
 import { routeDomains, routeTls } from "./domains.route.ts";
+import { routeEvaluate } from "./evaluate.route.ts";
 import { judgeRead, readCondition } from "./conditions.ts";
 import { loadedOnce } from "./loaded.ts";
 import { allowedMethods } from "./methods.ts";
@@ -52,6 +54,8 @@ export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly credentials?: Credentials;
   /** What issues certificates; left out = nothing does. */
   readonly issuer?: CertificateIssuer;
+  /** Judges the chains of evaluations, and none of live mail; left out = they are not judged. */
+  readonly chainVerifier?: ClientChainVerifier;
   /** Names in ACME_DIRECTORIES; left out = none. */
   readonly acmeDirectories?: readonly string[];
   /** Called when an order is due at once; left out = the schedule finds it within its interval. */
@@ -83,7 +87,10 @@ const RETRY: WriteEffects = {
 };
 
 /** Services that a request in need of one loads. */
-const loadedServices = (services: ServiceDependencies) => ({
+const loadedServices = (
+  services: ServiceDependencies,
+  { chainVerifier = null }: { readonly chainVerifier?: ClientChainVerifier | null },
+) => ({
   certificates: loadedOnce(async () => {
     const { CertificateService } = await import("../../core/management/certificate-service.ts");
     return new CertificateService(services);
@@ -103,6 +110,11 @@ const loadedServices = (services: ServiceDependencies) => ({
   status: loadedOnce(async () => {
     const { StatusService } = await import("../../core/management/status-service.ts");
     return new StatusService(services);
+  }),
+  evaluations: loadedOnce(async () => {
+    const { rootCertificates } = await import("node:tls");
+    const { EvaluationService } = await import("../../core/evaluation/evaluation-service.ts");
+    return new EvaluationService({ ...services, chainVerifier, publicRoots: rootCertificates });
   }),
 });
 
@@ -141,13 +153,14 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
-  const { certificates, versions, keys, trustStores, status } = loadedServices(services);
+  const { certificates, versions, keys, trustStores, status, evaluations } = loadedServices(services, deps);
   routeCertificates(app, certificates);
   routeCertificateChanges(app, certificates);
   routeCertificateVersions(app, versions);
   routeCertificateKeys(app, keys);
   routeTrustStores(app, trustStores);
   routeStatus(app, status);
+  routeEvaluate(app, evaluations);
   routeHealth(app, deps);
   routeAcmeChallenge(app, deps.issuanceState);
   routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });

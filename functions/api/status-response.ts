@@ -151,8 +151,11 @@ export const certificateStatusResponse = schemaOf<CertificateStatus>()(
     .meta({ id: "CertificateStatus" }),
 );
 
-/** Items that an edge cannot read may be any account's: each domain's status shows its own. */
-export type ShownEdge = Omit<ReportedEdge, "unreadable">;
+/**
+ * Items that an edge cannot read may be any account's: each domain's status shows its own. Postmaster and
+ * delivery are the operator's.
+ */
+export type ShownEdge = Omit<ReportedEdge, "unreadable" | "postmaster" | "passesOn">;
 
 export const edgeListResponse = listOf(
   schemaOf<ShownEdge>()(

@@ -107,7 +107,15 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: Loaded<StatusServi
   app.openapi(listEdges, async (c) => {
     const edges = await (await status()).edges(c.get("actor"));
     const items = edges.map(
-      ({ unreadable: _unreadable, id, release, state, ...edge }): ShownEdge => ({
+      ({
+        unreadable: _items,
+        postmaster: _mailbox,
+        passesOn: _route,
+        id,
+        release,
+        state,
+        ...edge
+      }): ShownEdge => ({
         id,
         release,
         state,
