@@ -78,6 +78,7 @@ describe("every route", () => {
         "POST /v1/certificates/{id}/rotate",
         "GET /v1/certificates/{id}/status",
         "GET /v1/certificates/{id}/versions",
+        "POST /v1/evaluate",
         "GET /v1/changes",
         "GET /v1/domains",
         "GET /v1/domains/{name}",
@@ -218,6 +219,8 @@ function bodyFor(path: string): RequestOptions {
     return { body: { certificatePem: server.certificatePem, privateKeyPem: server.privateKeyPem } };
   if (path.endsWith("/rollback")) return { body: { version: 1 } };
   if (path.endsWith("/restore")) return { body: { revision: 1 } };
+  if (path.endsWith("/evaluate"))
+    return { body: { clientAddress: "192.0.2.1", mailFrom: "", rcptTo: "a@example.com" } };
   return { body: path.includes("trust-stores") ? { certificatesPem: ca.certificatePem } : {} };
 }
 
@@ -230,7 +233,7 @@ describe("paths that there are not", () => {
     ["GET", "/v1/domains/"],
     ["POST", "/v1/domains:batch"],
     ["GET", `${DOMAIN}/tls/server`],
-    ["POST", "/v1/evaluate"],
+    ["GET", "/v1/evaluations"],
     ["GET", "/v1/tokens"],
     ["GET", "/docs"],
     ["GET", "/health"],
