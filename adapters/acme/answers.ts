@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { type Timestamp, timestamp } from "../../core/clock.ts";
+import { toDomainName } from "../../core/name/domain-name.ts";
 import { CHALLENGE_TOKEN } from "../../core/management/acme-ca.ts";
 import { parseStoredJson } from "../../core/stored-json.ts";
 import { Unavailable } from "../../core/errors.ts";
@@ -82,8 +83,18 @@ const challengeSchema = z.object({
   error: problem,
 });
 
+const hostName = z
+  .string()
+  .max(254)
+  .transform((text, context) => {
+    const name = toDomainName(text);
+    if (name !== null) return name;
+    context.addIssue({ code: "custom" });
+    return z.NEVER;
+  });
+
 export const authorizationSchema = z.object({
-  identifier: z.object({ type: z.literal("dns"), value: z.string().min(1).max(253) }),
+  identifier: z.object({ type: z.literal("dns"), value: hostName }),
   wildcard: z.boolean().optional(),
   status: z.enum(["pending", "valid", "invalid", "deactivated", "expired", "revoked"]),
   challenges: z.array(challengeSchema).max(MAX.challenges),

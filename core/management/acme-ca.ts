@@ -64,7 +64,7 @@ export interface AcmeChallenge {
 /** Proof of control over one name (RFC 8555 section 7.1.4). */
 export interface AcmeAuthorization {
   readonly url: string;
-  /** Without `*.`. */
+  /** Canonical (lower case, A-labels), without `*.`. Any name: it is not compared with the order's. */
   readonly name: string;
   readonly isWildcard: boolean;
   readonly status: "pending" | "valid" | "invalid" | "deactivated" | "expired" | "revoked";

@@ -134,7 +134,12 @@ export class AcmeIssuer {
   /** @returns false while the operator's records are missing */
   async #answer(walk: Walk, state: AcmeOrderState): Promise<boolean> {
     const { ca, record, order } = walk;
-    const authorizations = await this.#authorizations(walk, state);
+    const authorizations = await authorizationsOf(walk, state);
+    const others = authorizations.filter((each) => !isOrdered(record, each));
+    if (others.length > 0) {
+      await this.#giveUp(walk, state);
+      throw notOrdered(others);
+    }
     // The order becomes invalid with the first of them; its reason is shown then.
     if (authorizations.some(({ status }) => status !== "pending" && status !== "valid")) return true;
     const request = requestOf(walk);
@@ -146,12 +151,6 @@ export class AcmeIssuer {
         orders: orders.map((each) => (each.url === order.url ? { ...each, validation: shown } : each)),
       }));
     return answerChallenges(this.#deps, { ca, ...request }, authorizations);
-  }
-
-  async #authorizations({ ca, account }: Walk, state: AcmeOrderState): Promise<readonly AcmeAuthorization[]> {
-    const found: AcmeAuthorization[] = [];
-    for (const url of state.authorizations) found.push(await ca.authorization(account, url));
-    return found;
   }
 
   /** Polls no sooner than the CA asks; a wait that does not fit is left to the next sweep. */
@@ -215,8 +214,9 @@ export class AcmeIssuer {
   }
 
   async #removeChallenges(walk: Walk, state: AcmeOrderState): Promise<readonly AcmeAuthorization[]> {
-    const authorizations = await this.#authorizations(walk, state).catch(() => []);
-    await removeChallenges(this.#deps, requestOf(walk), authorizations);
+    const authorizations = await authorizationsOf(walk, state).catch(() => []);
+    const own = authorizations.filter((each) => isOrdered(walk.record, each));
+    await removeChallenges(this.#deps, requestOf(walk), own);
     return authorizations;
   }
 
@@ -256,6 +256,32 @@ const requestOf = ({ account, record }: Walk): ChallengeRequest => ({
   account,
   type: record.acme.challenge,
 });
+
+async function authorizationsOf(
+  { ca, account }: Walk,
+  state: AcmeOrderState,
+): Promise<readonly AcmeAuthorization[]> {
+  const found: AcmeAuthorization[] = [];
+  for (const url of state.authorizations) found.push(await ca.authorization(account, url));
+  return found;
+}
+
+/** A wildcard is proved at its name without `*.` (RFC 8555 section 7.1.4); some CAs do not mark it. */
+function isOrdered(record: AcmeRecord, { name, isWildcard }: AcmeAuthorization): boolean {
+  const names = planOf(record)?.names ?? record.names;
+  return names.includes(`*.${name}`) || (!isWildcard && names.includes(name));
+}
+
+/** Names of a refusal that are shown. */
+const OTHERS_NAMED = 3;
+
+/** A CA must not have records made, or tokens served, for names that were not ordered. */
+function notOrdered(others: readonly AcmeAuthorization[]): RuleViolation {
+  const shown = others
+    .slice(0, OTHERS_NAMED)
+    .map(({ name, isWildcard }) => (isWildcard ? `*.${name}` : name));
+  return failure(`the CA asks for a proof of ${shown.join(", ")}, which the order does not name`);
+}
 
 /**
  * What an order replaces is advice (RFC 9773 section 5): an order that was lost may have replaced it already,

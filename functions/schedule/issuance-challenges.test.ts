@@ -108,6 +108,59 @@ describe("records of open orders", () => {
   });
 });
 
+describe("a CA that asks for a proof of a name that was not ordered", () => {
+  it.each([
+    ["another host of a published zone", "dns-01", { name: "www.example.com", isWildcard: false }],
+    ["the zone itself", "dns-01", { name: "example.com", isWildcard: false }],
+    ["a wildcard", "dns-01", { name: "mx.example.com", isWildcard: true }],
+    ["another host", "http-01", { name: "www.example.com", isWildcard: false }],
+  ])("(%s) by %s gets none, and the order is forgotten", async (_, challenge, shown) => {
+    const under = await startIssuance();
+    const written: string[] = [];
+    const note = async (name: string): Promise<void> => void written.push(name);
+    const records = { publishes: () => true, put: note, delete: note };
+    const id = await under.create({ challenge });
+    under.ca.behaviour.shownName = () => shown;
+    const asked = shown.isWildcard ? `*.${shown.name}` : shown.name;
+    await expect(under.open({ records }).advance(id)).rejects.toThrow(
+      `the CA asks for a proof of ${asked}, which the order does not name`,
+    );
+    expect(written).toEqual([]);
+    expect(under.ca.counts.challenge ?? 0).toBe(0);
+    expect(await under.show(id)).toMatchObject({ validation: [], lastError: { failures: 1 } });
+
+    under.ca.behaviour.shownName = (name, isWildcard) => ({ name, isWildcard });
+    under.api.advance(3_600_000);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(under.ca.counts.newOrder).toBe(2);
+  });
+
+  it.each([
+    [
+      "in upper case",
+      ["mx.example.com"],
+      (name: string) => ({ name: name.toUpperCase(), isWildcard: false }),
+    ],
+    [
+      "with a dot at its end",
+      ["mx.example.com"],
+      (name: string) => ({ name: `${name}.`, isWildcard: false }),
+    ],
+    ["without the mark of a wildcard", ["*.mx.example.com"], (name: string) => ({ name, isWildcard: false })],
+    [
+      "as the U-label of the A-label that was ordered",
+      ["xn--mller-kva.example.com"],
+      () => ({ name: "müller.example.com", isWildcard: false }),
+    ],
+  ])("is not one that writes an ordered name %s", async (_, names, shownName) => {
+    const under = await startIssuance();
+    under.published.add("xn--mller-kva.example.com");
+    const id = await under.create({ names });
+    under.ca.behaviour.shownName = shownName;
+    expect(await under.open().advance(id)).toBe("issued");
+  });
+});
+
 /** Records whose changes wait for `release`, and end in the reverse order of their begin. */
 function heldRecords(dns: Map<string, readonly string[]>) {
   const { promise: released, resolve: release } = Promise.withResolvers<void>();

@@ -75,6 +75,7 @@ export class TestAcmeCa {
     validationPolls: 0,
     retryAfter: null,
     isKeyWrong: false,
+    shownName: (name, isWildcard) => ({ name, isWildcard }),
   };
   readonly authority = new Authority(this.behaviour, () => this.#base);
   /** What goes wrong, by step. */

@@ -34,6 +34,8 @@ export interface AuthorityBehaviour {
   retryAfter: string | null;
   /** The certificate is for another key than the CSR's. */
   isKeyWrong: boolean;
+  /** The name that an authorization shows: another than the one ordered, or another spelling. */
+  shownName: (name: string, isWildcard: boolean) => { readonly name: string; readonly isWildcard: boolean };
 }
 
 interface Account {
@@ -212,15 +214,15 @@ export class Authority {
     if (found === undefined) throw new Refusal("malformed", "no such authorization", 404);
     if (found.account !== account.url) throw new Refusal("unauthorized", "another account's", 403);
     look(found);
-    const { name, isWildcard, status, challenges } = found;
+    const { name, isWildcard } = this.behaviour.shownName(found.name, found.isWildcard);
     const body = {
       identifier: { type: "dns", value: name },
-      status,
+      status: found.status,
       expires: new Date(this.behaviour.now() + 7 * DAY_MS).toISOString(),
-      challenges: challenges.map(shownChallenge),
+      challenges: found.challenges.map(shownChallenge),
       ...(isWildcard ? { wildcard: true } : {}),
     };
-    return { status: 200, body, retryAfter: status === "pending" ? this.behaviour.retryAfter : null };
+    return { status: 200, body, retryAfter: found.status === "pending" ? this.behaviour.retryAfter : null };
   }
 
   async accept(account: Account, url: string): Promise<Answer> {
