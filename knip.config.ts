@@ -35,7 +35,7 @@ const config: KnipConfig = {
     "@pulumi/pulumi",
   ],
   // Programs of Debian's packages, which test/peers talks to.
-  ignoreBinaries: ["openssl", "postfix", "swaks"],
+  ignoreBinaries: ["chrt", "openssl", "postfix", "swaks"],
 };
 
 export default config;
