@@ -65,7 +65,7 @@ export class EvaluationService {
     const place = placeOf(edges, {
       listener: input.listener,
       recipientDomain: named,
-      isOwn: (domain) => isOwn(actor, stored, domain),
+      isKnown: (domain) => knowsListenerOf(actor, stored, domain),
     });
     const postmaster = postmasterOf(actor, stored, place.edge);
     const recipientDomain = recipientOf(session.recipient, { ...place.listener, postmaster })?.domain ?? null;
@@ -183,6 +183,12 @@ const noDomainForDraft = ({ kind }: SettingsDraft): RuleViolation =>
 function isOwn({ account }: Actor, snapshot: Snapshot, name: DomainName): boolean {
   const domain = snapshot.domain(name);
   return typeof domain === "object" && domain.account === account;
+}
+
+/** Listeners are the operator's; one that is dedicated to a domain is its account's to know, too. */
+function knowsListenerOf(actor: Actor, snapshot: Snapshot, name: DomainName): boolean {
+  const isHeld = typeof snapshot.domain(name) === "object";
+  return isHeld ? isOwn(actor, snapshot, name) : actor.account === OPERATOR_ACCOUNT;
 }
 
 async function ownsUnreadable(

@@ -17,8 +17,8 @@ interface Wanted {
   /** undefined = the recipient's dedicated listener, or else the first shared one. */
   readonly listener: string | undefined;
   readonly recipientDomain: DomainName | null;
-  /** Whether the caller's account has a domain: listeners of other domains are unknown to it. */
-  readonly isOwn: (domain: DomainName) => boolean;
+  /** Whether the caller may know of the listener that is dedicated to a domain. */
+  readonly isKnown: (domain: DomainName) => boolean;
 }
 
 /** What an edge without SMTP_LISTENERS has. */
@@ -33,7 +33,7 @@ export function placeOf(edges: readonly ReportedEdge[], wanted: Wanted): Session
   const live = edges.filter(({ state }) => state === "live");
   const known = (live.length > 0 ? live : edges).flatMap((edge) =>
     edge.listeners
-      .filter(({ domain }) => domain === null || wanted.isOwn(domain))
+      .filter(({ domain }) => domain === null || wanted.isKnown(domain))
       .map((listener) => ({ edge, listener })),
   );
   const { listener: name, recipientDomain } = wanted;

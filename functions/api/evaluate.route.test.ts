@@ -119,6 +119,19 @@ describe("an evaluation", () => {
     expect(await evaluated(api, SESSION)).toMatchObject({ command: "RCPT", reply: { code: 530 } });
   });
 
+  it("shows row 2 where the stored settings cannot be read, to their account alone", async () => {
+    const api = await startApi();
+    await put(api, "example.org", REQUIRE);
+    await put(api, "example.net", {});
+    api.database.run("UPDATE domain SET record = '{' WHERE id = 'example.org'");
+    const answer = await evaluated(api, SESSION);
+    expect(answer).toMatchObject({ verdict: "defer", row: 2, reply: { code: 451 } });
+    expect(answer.explanation[1]).toMatchObject({ passed: false, facts: { readable: false } });
+    expect(await evaluated(api, SESSION, OTHER_TOKEN)).toMatchObject({ row: 1 });
+    expect(await evaluated(api, { ...SESSION, settings: REQUIRE })).toMatchObject({ row: 3 });
+    expect(await refused(api, { ...SESSION, exceptions: [] })).toBe("409");
+  });
+
   it("judges exceptions at the moment that is named", async () => {
     const api = await startApi();
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString();

@@ -46,6 +46,24 @@ export function clientChainVerifierContract(contract: ChainVerifierContract): vo
       }
     });
 
+    it("judges dates at the moment that the question names, and now where it names none", async () => {
+      const ca = makeCa();
+      const { chain } = issueClient({ names: ["client.example"], ca });
+      const question = { chain, trust: trustOf([ca.certificatePem]), client: "x" };
+      const decades = 40 * 365 * 24 * 3_600_000;
+      for (const [change, valid] of [
+        [{}, true],
+        [{ atMs: Date.now() + decades }, false],
+        [{ atMs: Date.now() - decades }, false],
+        [{ atMs: Date.now() }, true],
+        [{}, true],
+      ] as const)
+        expect(await subject.verifier.verify({ ...question, ...change })).toMatchObject({
+          kind: "judged",
+          valid,
+        });
+    });
+
     it("judges a chain separately under each trust", async () => {
       const [ours, theirs] = [makeCa(), makeCa()];
       const { chain } = issueClient({ names: ["client.example"], ca: ours });

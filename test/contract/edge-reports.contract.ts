@@ -42,6 +42,8 @@ const reportOf = (n: number, parts: Partial<EdgeReport> = {}): EdgeReport => ({
   unreadable: [],
   stale: false,
   chainVerifier: true,
+  postmaster: "hostmaster@example.com",
+  passesOn: true,
   omitted: 0,
   ...parts,
 });
