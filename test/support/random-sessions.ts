@@ -15,7 +15,7 @@ export const DOMAINS = ["d0", "d1", "d2", "d3", "d4"]
 export const DEDICATED = DOMAINS.slice(0, 2);
 const SHARED = DOMAINS.slice(2);
 const SHARED_HOST = "mx.shared.example";
-export const hostOf = (domain: string): string => `mx.${domain}`;
+const hostOf = (domain: string): string => `mx.${domain}`;
 export const HOSTS = [...DOMAINS.map(hostOf), SHARED_HOST];
 
 export const LISTENERS = { shared: "smtp", proxied: "proxied", own: ["own-0", "own-1"] } as const;
