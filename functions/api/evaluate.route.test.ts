@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { createOpenSslChainVerifier } from "../../adapters/openssl/openssl-chain-verifier.ts";
 import type { EdgeReport } from "../../core/edge-report/edge-reports.ts";
 import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import { newKey } from "../../test/support/certificate-writer.ts";
 import { issueClient, makeCa } from "../../test/support/pki.ts";
 import { name } from "../../test/support/records.ts";
 
@@ -336,25 +337,41 @@ describe("a client certificate of an evaluation", () => {
       clock: { now: () => Date.now() },
       maxPerClientPerMinute: 100,
     });
-    try {
-      const api = await startApi({ chainVerifier });
-      await withMode(api, "require");
-      const good = { ...IN_TLS, clientChainPem: client.bundlePem };
-      expect(await evaluated(api, good)).toMatchObject({
-        verdict: "accept",
-        clientCertificateRequested: true,
-        clientCertificate: { result: "verified", presented: { dnsNames: ["mail.example.net"] } },
-      });
-      expect(await evaluated(api, { ...good, clientChainPem: stranger.bundlePem })).toMatchObject({
-        row: 6,
-        clientCertificate: { result: "failed" },
-      });
-      expect(await evaluated(api, { ...good, helo: "other.example.net" })).toMatchObject({ row: 8 });
-      expect(await evaluated(api, { ...good, at: "2099-01-01T00:00:00Z" })).toMatchObject({ row: 6 });
-      expect(await evaluated(api, IN_TLS)).toMatchObject({ row: 5, clientCertificate: { result: "absent" } });
-    } finally {
-      await chainVerifier.close();
-    }
+    onTestFinished(() => chainVerifier.close());
+    const api = await startApi({ chainVerifier });
+    await withMode(api, "require");
+    const good = { ...IN_TLS, clientChainPem: client.bundlePem };
+    expect(await evaluated(api, good)).toMatchObject({
+      verdict: "accept",
+      clientCertificateRequested: true,
+      clientCertificate: { result: "verified", presented: { dnsNames: ["mail.example.net"] } },
+    });
+    expect(await evaluated(api, { ...good, clientChainPem: stranger.bundlePem })).toMatchObject({
+      row: 6,
+      clientCertificate: { result: "failed" },
+    });
+    expect(await evaluated(api, { ...good, helo: "other.example.net" })).toMatchObject({ row: 8 });
+    expect(await evaluated(api, { ...good, at: "2099-01-01T00:00:00Z" })).toMatchObject({ row: 6 });
+    expect(await evaluated(api, IN_TLS)).toMatchObject({ row: 5, clientCertificate: { result: "absent" } });
+  });
+
+  it("is not judged beyond the bounds of the verifier, which are those of evaluations alone", async () => {
+    const bounds = { concurrent: 1, queueLength: 0 };
+    const clock = { now: () => Date.now() };
+    const chainVerifier = await createOpenSslChainVerifier({ clock, maxPerClientPerMinute: 2, bounds });
+    onTestFinished(() => chainVerifier.close());
+    const api = await startApi({ chainVerifier });
+    await withMode(api, "require");
+    const another = issueClient({ names: ["mail.example.net"], ca, key: newKey("ecdsa-p256") });
+    const evaluate = (clientChainPem: string) => evaluated(api, { ...IN_TLS, clientChainPem });
+    const together = await Promise.all([client, another].map(({ bundlePem }) => evaluate(bundlePem)));
+    expect(together.map(({ verdict }) => verdict).toSorted()).toEqual(["accept", "not-evaluated"]);
+    const third = issueClient({ names: ["mail.example.net"], ca, key: newKey("ecdsa-p256") });
+    expect(await evaluate(third.bundlePem)).toMatchObject({
+      verdict: "not-evaluated",
+      clientCertificate: { reason: "too many verifications for this client" },
+      cases: { valid: { verdict: "accept" }, invalid: { row: 6 } },
+    });
   });
 
   it("leaves the verdict open where nothing judges it, with what would be replied in both cases", async () => {
