@@ -35,7 +35,8 @@ export interface LoadedMaterial {
 
 /**
  * Loads server certificates from the vault, each version once. Material that does not load leaves the version
- * before it in service. Versions are told apart by the hash of their material: a rollback is a change as any
+ * before it in service; where none is held, after a start, the latest retired version that loads is served.
+ * Versions are told apart by the hash of their material: a rollback is a change as any
  * other. The version to serve is the one that the settings in force name, whatever revision they or their
  * records have: a restored store begins at a lower one.
  */
@@ -173,12 +174,10 @@ class VersionsOfVault implements CertificateSource {
   }
 
   async #load(record: IssuedCertificate): Promise<LoadedMaterial | null> {
-    const { vault, ciphers, onEvent } = this.#options;
     const { id, material } = record;
     const { version, sha256 } = material;
     try {
-      const bytes = await vault.get(materialName(id, version), sha256);
-      const fresh = checkMaterial(decodeMaterial(bytes), { certificateId: id, version, ciphers });
+      const fresh = await this.#checked(id, material);
       if (this.#loaded.peek(id) !== undefined) await this.#prepare(fresh);
       // A slow load for older settings must not replace what those in force name.
       const held = this.#loaded.peek(id);
@@ -186,12 +185,38 @@ class VersionsOfVault implements CertificateSource {
       this.#loaded.set(id, { material: fresh, sha256 });
       if (this.#failureOf(record) !== null) {
         this.#failures.delete(id);
-        onEvent({ kind: "certificate-recovered", certificateId: id, version });
+        this.#options.onEvent({ kind: "certificate-recovered", certificateId: id, version });
       }
       return fresh;
     } catch (error) {
-      this.#fail(record, problemOf(error));
+      const problem = problemOf(error);
+      if (problem.reason !== "vault-unavailable") await this.#loadRetired(record);
+      this.#fail(record, problem);
       return this.#loaded.peek(id)?.material ?? null;
+    }
+  }
+
+  /** @throws as the vault; when it does not load. */
+  async #checked(
+    certificateId: CertificateId,
+    { version, sha256 }: MaterialReference,
+  ): Promise<LoadedMaterial> {
+    const { vault, ciphers } = this.#options;
+    const bytes = await vault.get(materialName(certificateId, version), sha256);
+    return checkMaterial(decodeMaterial(bytes), { certificateId, version, ciphers });
+  }
+
+  /** Where nothing of the certificate is held: senders that verify would reject the default certificate. */
+  async #loadRetired({ id, retired = [] }: IssuedCertificate): Promise<void> {
+    for (const version of retired) {
+      if (this.#loaded.peek(id) !== undefined) return;
+      try {
+        const material = await this.#checked(id, version);
+        if (this.#loaded.peek(id) === undefined) this.#loaded.set(id, { material, sha256: version.sha256 });
+      } catch (error) {
+        // The next attempt begins anew; the others would wait as long.
+        if (error instanceof Unavailable) return;
+      }
     }
   }
 

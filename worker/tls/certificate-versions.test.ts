@@ -22,16 +22,17 @@ function bench() {
   const stored = memoryVault();
   const events: EdgeEvent[] = [];
   const time = { nowMs: 0 };
-  const held: { reads: VaultName[]; wait: Promise<void>; down: boolean } = {
+  const held: { reads: VaultName[]; wait: Promise<void>; down: boolean; broken: VaultName | null } = {
     reads: [],
     wait: Promise.resolve(),
     down: false,
+    broken: null,
   };
   const vault = {
     async get(key: VaultName, sha256: string) {
       held.reads.push(key);
       await held.wait;
-      if (held.down) throw new Error("down");
+      if (held.down || held.broken === key) throw new Error("down");
       return stored.get(key, sha256);
     },
   };
@@ -356,6 +357,75 @@ describe("a version that does not load", () => {
     ]);
     expect(metrics.render()).toContain('postern_certificate_problems_total{reason="key-missing"} 7');
     expect(servedVersion(made, third)).toBe(1);
+  });
+});
+
+describe("an edge that starts while the version in force does not load", () => {
+  /** Versions 1 to 3 are stored; 3 is in force, and 2 and 1 are retired. The edge holds none. */
+  function started() {
+    const made = bench();
+    const [first, second, third] = [made.version(1), made.version(2), made.version(3)];
+    const retired = [second, first].flatMap(({ material, keys }) =>
+      material === null
+        ? []
+        : { ...material, keys, retiredAt: third.updatedAt, retiredBy: "replaced" as const },
+    );
+    const record: CertificateRecord = { ...third, retired };
+    made.restore(record);
+    const lose = (version: number): void => made.stored.remove(`keys/${record.id}/${version}`);
+    return { ...made, record, lose };
+  }
+  const problemsOf = ({ contexts, record }: ReturnType<typeof started>) =>
+    contexts.problems({ certificate: () => record });
+
+  it("serves the latest retired version, and reports the problem", async () => {
+    const made = started();
+    made.lose(3);
+    await made.contexts.prepare([made.record]);
+    expect(servedVersion(made, made.record)).toBe(2);
+    now(made, made.record);
+    expect(problemsOf(made)).toMatchObject([{ version: 3, reason: "key-missing", serves: 2 }]);
+    expect(made.events).toMatchObject([
+      { kind: "certificate-problem", version: 3, reason: "key-missing", serves: 2 },
+      { kind: "context" },
+    ]);
+  });
+
+  it("serves an earlier one where that does not load either", async () => {
+    const made = started();
+    made.lose(3);
+    made.lose(2);
+    await made.contexts.prepare([made.record]);
+    expect(servedVersion(made, made.record)).toBe(1);
+    expect(problemsOf(made)).toMatchObject([{ version: 3, serves: 1 }]);
+  });
+
+  it("serves it to the first client that asks", async () => {
+    const made = started();
+    made.lose(3);
+    await made.contexts.get(choose(made.record), NONE);
+    expect(servedVersion(made, made.record)).toBe(2);
+  });
+
+  it("serves the default certificate where none loads", async () => {
+    const made = started();
+    for (const version of [1, 2, 3]) made.lose(version);
+    await made.contexts.prepare([made.record]);
+    expect(servedVersion(made, made.record)).toBeUndefined();
+    expect(problemsOf(made)).toMatchObject([{ version: 3, serves: null }]);
+  });
+
+  it("serves the version in force once it loads, and reports that", async () => {
+    const made = started();
+    made.held.broken = `keys/${made.record.id}/3`;
+    await made.contexts.prepare([made.record]);
+    expect(servedVersion(made, made.record)).toBe(2);
+    made.held.broken = null;
+    made.time.nowMs += 10_000;
+    await made.contexts.prepare([made.record]);
+    expect(servedVersion(made, made.record)).toBe(3);
+    expect(problemsOf(made)).toEqual([]);
+    expect(made.events.at(-1)).toMatchObject({ kind: "certificate-recovered", version: 3 });
   });
 });
 
