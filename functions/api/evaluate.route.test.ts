@@ -365,7 +365,8 @@ describe("a client certificate of an evaluation", () => {
     const another = issueClient({ names: ["mail.example.net"], ca, key: newKey("ecdsa-p256") });
     const evaluate = (clientChainPem: string) => evaluated(api, { ...IN_TLS, clientChainPem });
     const together = await Promise.all([client, another].map(({ bundlePem }) => evaluate(bundlePem)));
-    expect(together.map(({ verdict }) => verdict).toSorted()).toEqual(["accept", "not-evaluated"]);
+    for (const expected of ["accept", "not-evaluated"])
+      expect(together.filter(({ verdict }) => verdict === expected)).toHaveLength(1);
     const third = issueClient({ names: ["mail.example.net"], ca, key: newKey("ecdsa-p256") });
     expect(await evaluate(third.bundlePem)).toMatchObject({
       verdict: "not-evaluated",
