@@ -326,10 +326,10 @@ async function keyOfOrder(
 /** The slot's next order is for the new key. */
 async function replaceLostKey(
   deps: AcmeIssuanceDependencies,
-  { id, names }: AcmeRecord,
+  { id }: AcmeRecord,
   keyType: AcmeOrder["keyType"],
 ): Promise<void> {
-  const made = await makeKeys(deps, { id, names, keyTypes: [keyType], isSwitched: true });
+  const made = await makeKeys(deps, { id, keyTypes: [keyType], isSwitched: true, requestedNames: null });
   await writeBySchedule(deps, id, (before) => {
     const others = (before.pendingKeys ?? []).filter((each) => each.keyType !== keyType);
     return { ...before, pendingKeys: [...others, ...made.pendingKeys] };

@@ -41,11 +41,11 @@ export class CertificateKeys {
       const has = new Set(pendingKeys.map(({ keyType }) => slotOf(keyType)));
       const missing = plan.keyTypes.filter((keyType) => !has.has(slotOf(keyType)));
       if (missing.length === 0) return before;
-      const names = plan.names ?? before.names;
+      const requestedNames = requests === undefined ? null : (plan.names ?? before.names);
       const wanted = missing.map((keyType) => ({
         id: before.id,
         keyTypes: [keyType],
-        names,
+        requestedNames,
         isSwitched: false,
       }));
       const made = await Promise.all(wanted.map((key) => once(key, () => makeKeys(this.#deps, key))));

@@ -10,8 +10,10 @@ import type {
   SigningRequest,
 } from "../record/certificate.ts";
 import { type KeyVault, materialName, privateKeyName, type VaultName } from "../store/key-vault.ts";
-import type { KeyType } from "../x509/key-type.ts";
+import { type KeyType, slotOf } from "../x509/key-type.ts";
+import { planOf } from "./renewal.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
+import { isKept } from "./versions.ts";
 import { createPrivateKeyOf } from "../x509/new-key.ts";
 import {
   type CertificateMaterial,
@@ -83,15 +85,17 @@ async function makePendingKey(
   };
 }
 
-/** Keys in the vault, and a signing request for each. @throws Unavailable */
+/** Keys in the vault, and a signing request for each where it has names. @throws Unavailable */
 export async function makeKeys(
   { vault, clock, createCsr }: Pick<ServiceDependencies, "vault" | "clock" | "createCsr">,
-  wanted: Pick<CertificateRecord, "id" | "names"> & {
+  wanted: Pick<CertificateRecord, "id"> & {
     readonly keyTypes: readonly PendingKey["keyType"][];
     readonly isSwitched: boolean;
+    /** Names of the signing requests; null = an order makes its own. */
+    readonly requestedNames: readonly string[] | null;
   },
 ): Promise<{ readonly pendingKeys: readonly PendingKey[]; readonly requests: readonly SigningRequest[] }> {
-  const { id, names, isSwitched } = wanted;
+  const { id, requestedNames: names, isSwitched } = wanted;
   const made = await Promise.all(
     wanted.keyTypes.map(async (keyType) => {
       const { pending, privateKey } = await makePendingKey(
@@ -99,14 +103,54 @@ export async function makeKeys(
         { id, keyType },
         { nowMs: clock.now(), isSwitched },
       );
+      if (names === null) return { pending, requests: [] };
       const { pem } = await createCsr({ names, privateKeyPem: privateKey.privateKeyPem });
-      return { pending, request: { keyType, spkiPin: pending.spkiPin, csrPem: pem } };
+      return { pending, requests: [{ keyType, spkiPin: pending.spkiPin, csrPem: pem }] };
     }),
   );
   return {
     pendingKeys: made.map(({ pending }) => pending),
-    requests: made.map(({ request }) => request),
+    requests: made.flatMap(({ requests }) => requests),
   };
+}
+
+/** A key that waits for its next certificate. */
+export interface KeyTaken {
+  readonly pending: PendingKey;
+  readonly privateKey: StoredPrivateKey;
+}
+
+/**
+ * Keys that a version lacks and the plan wants, after a rollback to it: pending, with their switch requested,
+ * so that what was published of them holds. They are those of the versions retired last; what the vault has
+ * lost is left out. @throws Unavailable
+ */
+export async function keysTakenBack(
+  vault: Pick<KeyVault, "get" | "put">,
+  back: CertificateRecord,
+  { nowMs, requested }: { readonly nowMs: number; readonly requested: ReadonlySet<string> },
+): Promise<readonly KeyTaken[]> {
+  const { id, keys, pendingKeys = [], retired = [], source } = back;
+  const has = new Set([...keys, ...pendingKeys].map(({ keyType }) => slotOf(keyType)));
+  const missing = (planOf(back)?.keyTypes ?? []).filter((keyType) => !has.has(slotOf(keyType)));
+  const taken = missing.map(async (keyType): Promise<readonly KeyTaken[]> => {
+    for (const version of retired) {
+      const key = version.keys.find((each) => each.keyType === keyType);
+      if (key === undefined || !isKept(version, nowMs) || (version.source ?? source) !== source) continue;
+      // The operator's own is not Postern's to renew.
+      if (version.cause === "uploaded" && !requested.has(key.spkiPin)) continue;
+      const material = await readVersion(vault, id, version).catch(nullIfLost);
+      const privateKeyPem = material?.keys.find((each) => each.keyType === keyType)?.privateKeyPem;
+      if (privateKeyPem === undefined) continue;
+      const { spkiPin } = key;
+      const privateKey = { keyType, privateKeyPem };
+      const sha256 = await vault.put(privateKeyName(id, spkiPin), encodePrivateKey(privateKey));
+      const at = timestamp(nowMs);
+      return [{ pending: { keyType, spkiPin, sha256, madeAt: at, switchAt: at }, privateKey }];
+    }
+    return [];
+  });
+  return (await Promise.all(taken)).flat();
 }
 
 /** For what can be done without: null where the vault has lost it. @throws any other error */

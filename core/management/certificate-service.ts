@@ -119,7 +119,9 @@ export class CertificateService {
     const id = this.#deps.ids.certificate();
     const plan = planFrom(input);
     const { keyTypes } = plan;
-    const { pendingKeys, requests } = await makeKeys(this.#deps, { id, names, keyTypes, isSwitched: true });
+    const requestedNames = input.source === "request" ? names : null;
+    const wanted = { id, keyTypes, isSwitched: true, requestedNames };
+    const { pendingKeys, requests } = await makeKeys(this.#deps, wanted);
     const awaited = { id, label, labels, source, names, keys: [], material: null, plan, pendingKeys };
     if (input.source === "request") return this.#add(actor, { ...awaited, requests });
     const { directory, challenge, profile } = input;

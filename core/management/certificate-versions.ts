@@ -23,7 +23,7 @@ import {
   type StoredPrivateKey,
 } from "../x509/serving-material.ts";
 import type { MaterialInput } from "./certificate-input.ts";
-import { readMaterial, readPendingKey, readVersion } from "./certificate-material.ts";
+import { keysTakenBack, readMaterial, readPendingKey, readVersion } from "./certificate-material.ts";
 import { certificatesIn, newCertificate, viewOf, withLeftOut } from "./certificate-records.ts";
 import { bringsKey, leafPointer, parseUpload } from "./certificate-upload.ts";
 import { type CertificateView, versionViews, type VersionView } from "./certificate-view.ts";
@@ -136,29 +136,51 @@ export class CertificateVersions {
       checkLoads(this.#deps.loadAtEdge, "/version", material);
       const { id } = before;
       await checkHostsCovered(this.#deps.store, "/version", { id, before: before.names, after: names });
-      const back = { ...before, ...withRetiredVersion(before, to, { nowMs, names }) };
-      const after = { ...back, requests: await this.#requestsOf(back, material), acme: acmeAfter(back) };
-      return { id, before, after };
+      const back = withRetiredVersion(before, to, { nowMs, names });
+      return { id, before, after: await this.#completed(back, { material, nowMs, was: before }) };
     });
+    if (written.acme !== undefined) this.#deps.issuanceRequested();
     return viewOf(this.#deps, written);
   }
 
-  /** Signing requests of pending keys and of those in service: made again for a version that came back. */
+  /** A record that went back to a version, with the keys and signing requests that its renewal needs. */
+  async #completed(
+    back: CertificateRecord,
+    { material, nowMs, was }: { material: CertificateMaterial; nowMs: number; was: CertificateRecord },
+  ): Promise<CertificateRecord> {
+    const requested = new Set(was.requests?.map(({ spkiPin }) => spkiPin));
+    const taken = await keysTakenBack(this.#deps.vault, back, { nowMs, requested });
+    const pending = [...(back.pendingKeys ?? []), ...taken.map((key) => key.pending)];
+    const whole = { ...back, pendingKeys: pending.length === 0 ? undefined : pending };
+    const served = back.material?.cause === "uploaded" ? [] : back.keys;
+    const requests = await this.#requestsOf(whole, [
+      ...served.map(({ keyType, spkiPin }) => ({
+        keyType,
+        spkiPin,
+        privateKeyPem: material.keys.find((key) => key.keyType === keyType)?.privateKeyPem ?? "",
+      })),
+      ...taken.map(({ pending: { spkiPin }, privateKey }) => ({ ...privateKey, spkiPin })),
+    ]);
+    // All of its keys are the operator's: as after their upload.
+    if (requests?.length === 0 && back.source !== was.source)
+      return { ...whole, source: "pem", plan: undefined, requests: undefined };
+    return { ...whole, requests, acme: acmeAfter(whole) };
+  }
+
+  /** Signing requests of pending keys and of those in service: made again for keys that came back. */
   async #requestsOf(
     record: CertificateRecord,
-    { keys }: CertificateMaterial,
+    keys: readonly (StoredPrivateKey & { readonly spkiPin: string })[],
   ): Promise<readonly SigningRequest[] | undefined> {
-    const { requests, material, pendingKeys = [] } = record;
+    const { requests, pendingKeys = [] } = record;
     if (requests === undefined) return undefined;
     const needed = new Set([...record.keys, ...pendingKeys].map(({ spkiPin }) => spkiPin));
     const here = requests.filter(({ spkiPin }) => needed.has(spkiPin));
-    if (material?.cause === "uploaded") return here;
     const has = new Set(here.map(({ spkiPin }) => spkiPin));
     const names = planOf(record)?.names ?? record.names;
-    const made = record.keys
+    const made = keys
       .filter(({ spkiPin }) => !has.has(spkiPin))
-      .map(async ({ keyType, spkiPin }) => {
-        const privateKeyPem = keys.find((key) => key.keyType === keyType)?.privateKeyPem ?? "";
+      .map(async ({ keyType, spkiPin, privateKeyPem }) => {
         const { pem } = await this.#deps.createCsr({ names, privateKeyPem });
         return { keyType, spkiPin, csrPem: pem };
       });

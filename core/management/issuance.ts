@@ -149,11 +149,12 @@ export class CertificateIssuance {
 
   /** The key that was announced, if there is one: its TLSA record is published already. */
   async #withNewKey(record: AcmeRecord, keyType: KeyType): Promise<AcmeRecord> {
-    const { id, names, pendingKeys = [] } = record;
+    const { id, pendingKeys = [] } = record;
     const isOfType = (key: PendingKey): boolean => key.keyType === keyType;
     const made = pendingKeys.some(isOfType)
       ? []
-      : (await makeKeys(this.#deps, { id, names, keyTypes: [keyType], isSwitched: true })).pendingKeys;
+      : (await makeKeys(this.#deps, { id, keyTypes: [keyType], isSwitched: true, requestedNames: null }))
+          .pendingKeys;
     const switchAt = timestamp(this.#deps.clock.now());
     const written = await writeBySchedule(this.#deps, id, (before) => {
       const present = (before.pendingKeys ?? []).map((key) =>

@@ -38,7 +38,11 @@ const DAY_MS = 24 * 3600 * 1000;
  * How Postern makes or orders the certificate; null = it does not. A self-signed certificate of a release
  * before 0.2 has no plan: its own names, key and life are it.
  */
-export function planOf({ plan, source, keys }: CertificateRecord): CertificatePlan | null {
+export function planOf({
+  plan,
+  source,
+  keys,
+}: Pick<CertificateRecord, "plan" | "source" | "keys">): CertificatePlan | null {
   if (plan !== undefined) return plan;
   const [key] = keys;
   if (source !== "self-signed" || key === undefined) return null;

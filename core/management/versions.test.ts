@@ -68,6 +68,15 @@ describe("versions", () => {
     expect(shown.at(-1)).toBe(5);
   });
 
+  it("retired by a release that did not note their source come back with that of the record", () => {
+    const [to] = after(2).retired ?? [];
+    if (to === undefined) throw new TypeError("version 1 is not listed");
+    const { source: _source, plan: _plan, ...old } = to;
+    const uploaded = { ...after(2), source: "pem" as const };
+    expect(withRetiredVersion(uploaded, old, { nowMs: START, names }).source).toBe("pem");
+    expect(withRetiredVersion(uploaded, to, { nowMs: START, names }).source).toBe("self-signed");
+  });
+
   it("change places by a rollback, and none is lost", () => {
     const before = after(RETIRED_SHOWN + 1);
     const to = before.retired?.find(({ version }) => version === 7);

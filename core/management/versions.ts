@@ -8,7 +8,7 @@ import type {
   VersionCause,
 } from "../record/certificate.ts";
 import type { CertificateKey } from "../x509/key-type.ts";
-import { renewsAt } from "./renewal.ts";
+import { planOf, renewsAt } from "./renewal.ts";
 
 /** Material of a retired version is kept so long, for a rollback. */
 const RETIRED_KEPT_MS = 30 * 24 * 3600 * 1000;
@@ -23,9 +23,12 @@ export interface NewVersion {
   readonly names: readonly string[];
 }
 
+/** What retires the version in service. */
+type Retiring = Pick<CertificateRecord, "material" | "keys" | "retired" | "source" | "plan">;
+
 /** The fields of a record that change when a version takes the place of the one in service. */
 export function withVersion(
-  before: Pick<CertificateRecord, "material" | "keys" | "retired">,
+  before: Retiring,
   { material, keys, names }: NewVersion,
   { nowMs, cause }: { readonly nowMs: number; readonly cause: VersionCause },
 ): Pick<CertificateRecord, "material" | "keys" | "names" | "retired"> {
@@ -33,24 +36,44 @@ export function withVersion(
   return { material: added, keys, names, ...retiredAfter(before, { nowMs, retiredBy: "replaced" }) };
 }
 
-/** As `withVersion`, back to a retired version. */
+/** As `withVersion`, back to a retired version, with the source and the plan that it had. */
 export function withRetiredVersion(
-  before: Pick<CertificateRecord, "material" | "keys" | "retired">,
-  { keys, retiredAt: _at, retiredBy: _by, ...material }: RetiredVersion,
+  before: CertificateRecord,
+  { keys, retiredAt: _at, retiredBy: _by, source = before.source, plan, ...material }: RetiredVersion,
   { nowMs, names }: { readonly nowMs: number; readonly names: readonly string[] },
-): Pick<CertificateRecord, "material" | "keys" | "names" | "retired"> {
+): CertificateRecord {
   const others = (before.retired ?? []).filter(({ version }) => version !== material.version);
   const retired = retiredAfter({ ...before, retired: others }, { nowMs, retiredBy: "rolled-back" });
-  return { material, keys, names, ...retired };
+  const back = { ...before, material, keys, names, ...retired };
+  if (source === before.source) return back;
+  return {
+    ...back,
+    source,
+    plan,
+    pendingKeys: undefined,
+    requests: source === "request" ? [] : undefined,
+    attempt: undefined,
+  };
 }
 
 function retiredAfter(
-  { material, keys, retired = [] }: Pick<CertificateRecord, "material" | "keys" | "retired">,
+  before: Retiring,
   { nowMs, retiredBy }: { readonly nowMs: number; readonly retiredBy: RetiredVersion["retiredBy"] },
 ): Pick<CertificateRecord, "retired"> {
+  const { material, keys, retired = [], source } = before;
   if (material === null) return retired.length === 0 ? {} : { retired };
-  const last: RetiredVersion = { ...material, keys, retiredAt: timestamp(nowMs), retiredBy };
+  const retiredAt = timestamp(nowMs);
+  const last: RetiredVersion = { ...material, keys, retiredAt, retiredBy, source, ...planToKeep(before) };
   return { retired: [last, ...retired].slice(0, RETIRED_SHOWN) };
+}
+
+/** Of the sources that an upload can end. */
+function planToKeep(before: Pick<Retiring, "source" | "plan" | "keys">): Pick<RetiredVersion, "plan"> {
+  if (before.source !== "self-signed" && before.source !== "request") return {};
+  const planned = planOf(before);
+  if (planned === null) return {};
+  const { names: _, ...plan } = planned;
+  return { plan };
 }
 
 /** Whether the vault still has the material of a retired version, or may have deleted it. */

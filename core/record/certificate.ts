@@ -28,6 +28,13 @@ export interface RetiredVersion extends MaterialReference {
   readonly keys: readonly CertificateKey[];
   readonly retiredAt: Timestamp;
   readonly retiredBy: "replaced" | "rolled-back";
+  /** Source of the certificate while it was in service; absent = that of the record. */
+  readonly source?: CertificateSource | undefined;
+  /**
+   * Plan of then, for the sources `self-signed` and `request`; absent = there was none. Its names are the
+   * version's.
+   */
+  readonly plan?: Omit<CertificatePlan, "names"> | undefined;
 }
 
 /** A private key in the vault that no version has yet: made for a CSR, an order or a rotation. */

@@ -95,6 +95,12 @@ const materialReference = {
   cause: z.enum(VERSION_CAUSES).optional(),
 };
 
+const planWithoutNames = {
+  keyTypes: z.array(keyType).min(1),
+  days: z.int().optional(),
+  renewalKey: z.enum(RENEWAL_KEYS),
+};
+
 const whole = z
   .object({
     id: certificateId,
@@ -107,14 +113,7 @@ const whole = z
     material: absentIsNull(z.object(materialReference)),
     acm: acmOrder.optional(),
     acme: acmeIssuance.optional(),
-    plan: z
-      .object({
-        names: z.array(z.string()).optional(),
-        keyTypes: z.array(keyType).min(1),
-        days: z.int().optional(),
-        renewalKey: z.enum(RENEWAL_KEYS),
-      })
-      .optional(),
+    plan: z.object({ names: z.array(z.string()).optional(), ...planWithoutNames }).optional(),
     retired: z
       .array(
         z.object({
@@ -122,6 +121,8 @@ const whole = z
           keys: certificateKeys,
           retiredAt: timestamp,
           retiredBy: z.enum(["replaced", "rolled-back"]),
+          source: z.enum(CERTIFICATE_SOURCES).optional(),
+          plan: z.object(planWithoutNames).optional(),
         }),
       )
       .optional(),

@@ -120,6 +120,22 @@ describe("an ACME certificate", () => {
     expect(under.ca.authority.issued).toHaveLength(revoked + 2);
   });
 
+  it("takes the other key back after a rollback to a version of one, and orders for it", async () => {
+    const under = await startIssuance();
+    const id = await under.create({ keyTypes: ["ecdsa-p256", "rsa-2048"] });
+    await under.open().advance(id);
+    const both = await under.show(id);
+    const path = `/v1/certificates/${id}/rollback`;
+    const { json: back } = await under.api.expect(200, "POST", path, { ...ANY, body: { version: 1 } });
+    expect(back.keys).toMatchObject([{ slot: "ecdsa" }]);
+    expect(back.nextKeys).toMatchObject([{ spkiPin: both.keys[1].spkiPin }]);
+    expect(await under.open().advance(id)).toBe("issued");
+    const again = await under.show(id);
+    const pins = ({ keys }: typeof again): readonly string[] =>
+      keys.map(({ spkiPin }: { readonly spkiPin: string }) => spkiPin);
+    expect([pins(again), again.nextKeys]).toEqual([pins(both), []]);
+  });
+
   it("renews one key although the CA refuses the other, which is shown and tried again", async () => {
     const under = await startIssuance();
     const id = await under.create({ keyTypes: ["ecdsa-p256", "rsa-2048"] });

@@ -84,6 +84,8 @@ const CERTIFICATE: Whole<CertificateRecord> = {
       keys: [KEY],
       retiredAt: BUILT_AT,
       retiredBy: "rolled-back",
+      source: "self-signed",
+      plan: { keyTypes: ["rsa-3072"], days: 90, renewalKey: "new" },
     },
   ],
   pendingKeys: [
