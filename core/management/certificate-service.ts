@@ -235,7 +235,8 @@ function planWith(record: CertificateRecord, key: RenewalKey | null): Certificat
 function checkFixed(shown: CertificateView, merged: unknown): void {
   const document: object = typeof merged === "object" && merged !== null ? merged : {};
   const changed = FIXED_FIELDS.filter(
-    (field) => JSON.stringify(Reflect.get(document, field)) !== JSON.stringify(shown[field]),
+    // A merge patch with null leaves the member out: what is null may be sent back.
+    (field) => JSON.stringify(Reflect.get(document, field) ?? null) !== JSON.stringify(shown[field]),
   );
   if (changed.length === 0) return;
   const issues: Issue[] = changed.map((field) => ({

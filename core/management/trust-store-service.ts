@@ -28,6 +28,7 @@ import {
   parseTrustStore,
   type TrustStoreContent,
   decodeTrustStoreContent,
+  encodeTrustStoreContent,
 } from "../x509/trust-anchors.ts";
 import { NO_LABELS } from "../record/labels.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
@@ -108,7 +109,8 @@ export class TrustStoreService {
   }
 
   /**
-   * Replaces label, labels and content.
+   * Replaces label, labels and content. The content that is stored already is not judged again: with the time
+   * its CRLs run out, and what was read must be taken back.
    * @throws RuleViolation when nothing could pass any more at a domain that requires a certificate; NotFound;
    *   as `create`; as the condition
    */
@@ -117,12 +119,12 @@ export class TrustStoreService {
     input: TrustStoreInput,
     condition: WriteCondition,
   ): Promise<TrustStoreView> {
-    await this.#records.findFor(target, condition);
-    return this.#replace(
-      target,
-      { ...this.#parse(input), label: input.label, labels: input.labels },
-      condition,
-    );
+    const { before } = await this.#records.findFor(target, condition);
+    const { label, labels, ...content } = input;
+    const sent = encodeTrustStoreContent(content);
+    const isStored = before !== null && before.contentSha256 === sent.contentSha256;
+    const made = isStored ? { anchors: before.anchors, crls: before.crls, ...sent } : this.#parse(content);
+    return this.#replace(target, { ...made, label, labels }, condition);
   }
 
   /**
@@ -168,7 +170,7 @@ export class TrustStoreService {
       // Also where the vault has it: what no record names yet must be young, or a clean-up takes it away.
       // Once for all tries.
       await (put ??= vault.put(trustName(contentSha256), made.contentBytes));
-      await this.#checkDomains(after);
+      if (before?.contentSha256 !== contentSha256) await this.#checkDomains(after);
       return { id, before, after, at, replaced };
     });
     return this.#view(written, made.content);

@@ -280,7 +280,6 @@ function newTrustStore(
     certificatesPem: anchors.map(({ der }) => writePem("CERTIFICATE", der)).join(""),
     crlPem: lists.length === 0 ? null : crlPem,
   };
-  const contentBytes = Buffer.from(JSON.stringify(content), "utf8");
   return {
     anchors: anchors.map((anchor) => ({
       subject: nameText(anchor.fields.subject),
@@ -295,10 +294,18 @@ function newTrustStore(
       thisUpdate: timestamp(thisUpdate),
       nextUpdate: timestamp(nextUpdate ?? thisUpdate),
     })),
-    content,
-    contentBytes,
-    contentSha256: sha256Hex(contentBytes),
+    ...encodeTrustStoreContent(content),
   };
+}
+
+/** `content` with its object and the name of that: of what was read back, the same again. */
+export function encodeTrustStoreContent({
+  certificatesPem,
+  crlPem,
+}: TrustStoreContent): Pick<NewTrustStore, "content" | "contentBytes" | "contentSha256"> {
+  const content = { certificatesPem, crlPem };
+  const contentBytes = Buffer.from(JSON.stringify(content), "utf8");
+  return { content, contentBytes, contentSha256: sha256Hex(contentBytes) };
 }
 
 function crlOf(anchor: UploadedCertificate, lists: readonly RevocationList[]): Pick<TrustAnchor, "crlUntil"> {
