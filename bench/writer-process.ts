@@ -39,6 +39,8 @@ function openService(table: string): { readonly service: DomainService; readonly
   const service = new DomainService({
     store: stores.store,
     vault: stores.keyVault,
+    access: stores.access,
+    defaultAccess: "none",
     edgeReports: stores.edgeReports,
     clock: { now: Date.now },
     ids: createIdSource(Date.now, (count) => crypto.getRandomValues(new Uint8Array(count))),

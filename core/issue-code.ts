@@ -26,6 +26,8 @@ export const ISSUE_CODES = {
   "read-only": "a member that cannot be changed differs from what is stored",
   "missing-scope": "the caller lacks the scope that the request needs",
   "invalid-account": "not the name of an account",
+  "unknown-account": "no account has this name",
+  "invalid-arn": "not the ARN of an IAM role, user, root user or federated user",
   // Settings of a domain.
   "too-many": "a list over its cap",
   "client-certificate-without-tls": "client certificates need TLS",
@@ -41,7 +43,7 @@ export const ISSUE_CODES = {
   "match-empty": "an exception without a condition",
   "recipient-of-other-domain": "an exception for a mailbox of another domain",
   "sender-domain-loosens": "an exception that an unauthenticated sender domain would loosen",
-  "expires-in-past": "an exception that would never apply",
+  "expires-in-past": "an exception or a token that would never apply",
   "next-hop": "a next hop that cannot be used",
   "unknown-certificate": "no certificate has this id",
   "unknown-trust-store": "no trust store has this id",

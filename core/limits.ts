@@ -28,6 +28,8 @@ export const CAPS = {
   orderedNames: 100,
   /** Together: up to four signing requests lie in one record, and twice in its log entry of 400 KB. */
   orderedNamesBytes: 8 * 1024,
+  /** Of one kind, as an account's quota may say. */
+  quota: 1_000_000,
   /** Quota of ACM, when raised. */
   acmNames: 100,
 } as const;

@@ -53,6 +53,8 @@ export const LOG_EVENTS = {
   "certificate-problem": "error",
   "certificate-recovered": "info",
   "api-request": "info",
+  "access-changed": "info",
+  "token-use-failed": "warn",
   "api-error": "error",
   "internal-error": "error",
   "process-warning": "warn",

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { AccessStore } from "../core/access/access-store.ts";
 import type { Caller } from "../core/access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../core/actor.ts";
 import type { KeyVault } from "../core/store/key-vault.ts";
@@ -8,7 +9,8 @@ import type { EdgeReports } from "../core/edge-report/edge-reports.ts";
 import type { ClientChainVerifier } from "../core/policy/chain-verifier.ts";
 import type { IssuanceState } from "../core/store/issuance-state.ts";
 import type { Store } from "../core/store/store.ts";
-import type { ApiEvent } from "../functions/api/api-log.ts";
+import { type ApiEvent, loggedErrors } from "../functions/api/api-log.ts";
+import { storedTokens } from "../functions/api/stored-callers.ts";
 import { createApp } from "../functions/api/app.ts";
 import { bearerAuthentication } from "../functions/api/caller.ts";
 import { loadAtEdgeWith } from "../worker/tls/tls-parameters.ts";
@@ -27,6 +29,7 @@ export interface LocalApiOptions {
   readonly clock: Clock;
   readonly store: Store;
   readonly vault: KeyVault;
+  readonly access: AccessStore;
   readonly edgeReports: EdgeReports;
   readonly issuanceState: IssuanceState;
   readonly worker: Pick<Worker, "readiness">;
@@ -35,12 +38,14 @@ export interface LocalApiOptions {
   readonly chainVerifier: ClientChainVerifier;
 }
 
-/** The one caller there is locally: the token has every scope. */
+/** The bootstrap: API_TOKEN has every scope. */
 const OPERATOR: Caller = {
   account: OPERATOR_ACCOUNT,
   name: "api-token",
   scopes: new Set(["operator"]),
   kind: "api-token",
+  id: null,
+  expiresAt: null,
 };
 
 /**
@@ -53,6 +58,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
   const app = createApp({
     store: options.store,
     vault: options.vault,
+    access: options.access,
     edgeReports: options.edgeReports,
     issuanceState: options.issuanceState,
     acmeDirectories: config.acmeDirectories.map(({ name }) => name),
@@ -60,7 +66,12 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     ids: createIdSource(() => clock.now(), randomBytes),
     operatorHosts: new Set(options.certificate.names),
     loadAtEdge: loadAtEdgeWith(config.tlsCiphers),
-    authenticate: bearerAuthentication([{ token: options.token, actor: OPERATOR }], () => performance.now()),
+    authenticate: bearerAuthentication([{ token: options.token, actor: OPERATOR }], () => performance.now(), [
+      storedTokens(options.access, {
+        clock,
+        onUnmarked: (error) => log("token-use-failed", { errors: loggedErrors(error) }),
+      }),
+    ]),
     readiness: () => {
       const { ready, problems } = options.worker.readiness();
       return ready ? null : `the worker is not ready: ${problems.join(", ")}`;

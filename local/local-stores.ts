@@ -1,5 +1,6 @@
 import { checkIntegrity, openDatabase } from "../adapters/local/database.ts";
 import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
+import { SqliteAccessStore } from "../adapters/local/sqlite-access-store.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
 import { SqliteIssuanceState } from "../adapters/local/sqlite-issuance-state.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
@@ -14,6 +15,7 @@ const DAY_MS = 24 * 3600 * 1000;
 
 export interface LocalStores {
   readonly store: SqliteStore;
+  readonly access: SqliteAccessStore;
   readonly edgeReports: SqliteEdgeReports;
   readonly issuanceState: SqliteIssuanceState;
   readonly vault: FileKeyVault;
@@ -71,6 +73,7 @@ async function open(path: string, { data, clock, log, addEnding }: LocalStoresOp
   for (const { id } of await edgeReports.list()) await edgeReports.remove(id);
   return {
     store: file.guard(store),
+    access: file.guard(new SqliteAccessStore(database)),
     edgeReports: file.guard(edgeReports),
     issuanceState: file.guard(new SqliteIssuanceState(database, clock)),
     vault: new FileKeyVault(data.fileAt("vault")),

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build, type Metafile, type Plugin } from "esbuild";
 
@@ -43,7 +44,7 @@ const COMMON_JS = [
 
 /**
  * Parts of zod that no program here uses, compiled at every cold start: messages in about fifty languages, a
- * third of zod, schemas from JSON Schema, and the compiler of `z.compile`.
+ * third of zod, JSON Schema in both directions, and the compiler of `z.compile`.
  */
 const partOfZod: Plugin = {
   name: "part-of-zod",
@@ -56,6 +57,15 @@ const partOfZod: Plugin = {
       contents: 'export const fromJSONSchema = () => { throw new TypeError("not in this bundle"); };',
       loader: "js",
     }));
+    // Each schema has a method that calls its processor; the OpenAPI document is made without them.
+    building.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]core[\\/]json-schema-processors[.]js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const first = source.indexOf("export const stringProcessor");
+      const exported = source.slice(first).matchAll(/^export (?:const|function) (\w+)/gm);
+      const names = [...exported].map(([, name = ""]) => `absent as ${name}`);
+      const absent = 'const absent = () => { throw new TypeError("not in this bundle"); };';
+      return { contents: `${source.slice(0, first)}${absent} export { ${names.join(", ")} };`, loader: "js" };
+    });
     building.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]core[\\/]compile[.]js$/ }, () => ({
       contents: [
         'const absent = () => { throw new TypeError("not in this bundle"); };',

@@ -58,7 +58,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/delivery": ["ipaddr.js"],
   "core/smtp": [],
   "core/edge-report": ["zod"],
-  "core/access": [],
+  "core/access": ["node:crypto", "zod"],
   "core/management": ["ipaddr.js", "node:crypto", "zod"],
   "core/evaluation": ["zod"],
   "adapters/acme": ["node:crypto", "node:dns", "node:fs", "node:http", "node:https", "zod"],

@@ -1,3 +1,4 @@
+import type { AccessStore } from "../../core/access/access-store.ts";
 import type { EdgeReports } from "../../core/edge-report/edge-reports.ts";
 import { type BackupRevision, checkNotLost } from "../../core/store/lost-settings.ts";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
@@ -7,6 +8,7 @@ import type { KeyVault } from "../../core/store/key-vault.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { AwsConfig } from "./aws-config.ts";
 import { createDynamoDbClient } from "./aws-clients.ts";
+import { DynamoDbAccessStore } from "./dynamodb-access-store.ts";
 import { DynamoDbEdgeReports } from "./dynamodb-edge-reports.ts";
 import { DynamoDbIssuanceState } from "./dynamodb-issuance-state.ts";
 import { DynamoDbStore } from "./dynamodb-store.ts";
@@ -19,6 +21,7 @@ import { takeOver } from "./take-over.ts";
 /** The ports on AWS, over clients that are shared by all of a process. */
 export interface AwsStores {
   readonly store: Store;
+  readonly access: AccessStore;
   readonly edgeReports: EdgeReports;
   readonly issuanceState: IssuanceState;
   readonly keyVault: KeyVault & VaultInventory;
@@ -78,6 +81,7 @@ export function openAwsStores(
       ...(options.firstWriteAsksBackup === true ? { beforeFirstWrite: () => checkNotLost(backups) } : {}),
     }),
     backups,
+    access: new DynamoDbAccessStore(table),
     edgeReports: new DynamoDbEdgeReports(table, clock),
     issuanceState: new DynamoDbIssuanceState(table, clock),
     keyVault: {

@@ -25,8 +25,10 @@ import type { RecordKind } from "../../core/store/store.ts";
  *   EDGE                         <edge id>                       an edge's heartbeat; an edge writes only into this partition
  *                                <edge id>#list                  the certificates and unreadable items of its report
  *   ACME#<name>                  STATE                           an item of the issuance state
+ *   ACCESS#<kind>#<id>           RECORD                          an account, a token or a principal
  *
  *   index by-name: list = domain | certificate | trust-store, listKey = <account>#<name or id>
+ *                  list = account | token | principal, the same of a record of access
  *
  * `<account>` is a hash: an account's name has neither a length nor an alphabet that a key could hold.
  */
@@ -125,6 +127,13 @@ export const edgeListKey = (id: EdgeId): ItemKey => ({ pk: EDGE_PARTITION, sk: `
 
 export const issuanceStateKey = (name: IssuanceStateName): ItemKey => ({ pk: `ACME#${name}`, sk: "STATE" });
 
+export type AccessKindName = "account" | "token" | "principal";
+
+export const accessKey = (kind: AccessKindName, id: string): ItemKey => ({
+  pk: `ACCESS#${kind}#${id}`,
+  sk: "RECORD",
+});
+
 export const domainOnHostKey = (host: DomainName, account: string, domain: DomainName): ItemKey => ({
   pk: `USES#mx-host#${host}`,
   sk: `domain#${accountPart(account)}#${domain}`,
@@ -173,6 +182,16 @@ export function listRange(kind: RecordKind, account: string, filter: NameFilter)
 export const wholeListRange = (kind: RecordKind): KeyRange => wholePartition(kind);
 
 export const listKeyOf = (account: string, id: string): string => `${accountPart(account)}#${id}`;
+
+/** Records of access of the account in the index, after an id; as long as an ARN may be. */
+export const accessListRange = (kind: AccessKindName, account: string, after?: string): KeyRange => ({
+  pk: kind,
+  from: `${accountPart(account)}#${after === undefined ? "" : `${after}\0`}`,
+  to: `${accountPart(account)}#${AFTER_ALL}`,
+});
+
+/** The name or id of a list key: the account before it is hexadecimal. */
+export const nameOfListKey = (listKey: string): string => listKey.slice(listKey.indexOf("#") + 1);
 
 function namesRange(pk: string, before: string, { prefix = "", after }: NameFilter): KeyRange | null {
   if (prefix.length >= COMPARED_CHARACTERS) return null;

@@ -89,4 +89,17 @@ export const SCHEMA_STEPS: readonly string[] = [
   ) STRICT;
   CREATE INDEX issuance_state_by_expiry ON issuance_state (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  `
+  CREATE TABLE access_record (
+    -- account, token or principal.
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    account TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    last_used_at TEXT,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX access_record_of_account ON access_record (kind, account, id);
+  `,
 ];

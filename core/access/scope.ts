@@ -1,6 +1,7 @@
 /** Scopes: the closed list of what a caller may do in its account. */
 
 import type { Actor } from "../actor.ts";
+import type { Timestamp } from "../clock.ts";
 import { MissingScope } from "../errors.ts";
 
 /** Each scope with its meaning, which docs/access.md and the OpenAPI document show. */
@@ -26,20 +27,28 @@ export type Scope = keyof typeof SCOPES;
 
 export const SCOPE_NAMES: readonly Scope[] = Object.keys(SCOPES).filter(isScope);
 
+/** Those of a list that this release knows. */
+export const knownScopes = (texts: readonly string[]): ReadonlySet<Scope> => new Set(texts.filter(isScope));
+
 export function isScope(text: unknown): text is Scope {
   return typeof text === "string" && Object.hasOwn(SCOPES, text);
 }
 
 /** How the credentials of a caller are known. */
-export type CallerKind = "api-token" | "token" | "iam" | "jwt";
+export const CALLER_KINDS = ["api-token", "token", "iam", "jwt"] as const;
+export type CallerKind = (typeof CALLER_KINDS)[number];
 
 /** An actor with what it may do. */
 export interface Caller extends Actor {
   readonly scopes: ReadonlySet<Scope>;
   readonly kind: CallerKind;
+  /** Id of the token, ARN of the principal, or subject of the JWT; null = API_TOKEN. */
+  readonly id: string | null;
+  /** When the credentials end; null = not known, or never. */
+  readonly expiresAt: Timestamp | null;
 }
 
-const hasScope = ({ scopes }: Pick<Caller, "scopes">, scope: Scope): boolean =>
+export const hasScope = ({ scopes }: Pick<Caller, "scopes">, scope: Scope): boolean =>
   scopes.has(scope) || scopes.has("operator");
 
 /** @throws MissingScope */

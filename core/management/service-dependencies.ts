@@ -1,3 +1,5 @@
+import type { AccessStore } from "../access/access-store.ts";
+import type { DefaultAccess } from "../access/principal-arn.ts";
 import type { IdSource } from "../name/ids.ts";
 import type { LoadAtEdge } from "./load-at-edge.ts";
 import type { KeyVault } from "../store/key-vault.ts";
@@ -14,6 +16,9 @@ export interface ServiceDependencies {
   readonly store: Store;
   readonly vault: KeyVault;
   readonly edgeReports: EdgeReports;
+  readonly access: AccessStore;
+  /** What an IAM caller without a principal's record may do. */
+  readonly defaultAccess: DefaultAccess;
   readonly clock: Clock;
   readonly ids: IdSource;
   /** dNSNames of the edge's default certificate, wildcards as `*.x`. They belong to OPERATOR_ACCOUNT. */

@@ -1,25 +1,28 @@
-/** Ids of certificates, trust stores and edges. */
+/** Ids of certificates, trust stores, tokens and edges. */
 
 export type CertificateId = string & { readonly __brand: "CertificateId" };
 export type TrustStoreId = string & { readonly __brand: "TrustStoreId" };
+export type TokenId = string & { readonly __brand: "TokenId" };
 export type EdgeId = string & { readonly __brand: "EdgeId" };
 
 /** Crockford base32 without I, L, O and U, as ULIDs use it. */
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /** Prefixes of stored ids; an id is the prefix, `_`, and a ULID (48 bits of time, 80 random bits). */
-const PREFIX = { certificate: "cert", trustStore: "trust", edge: "edge" } as const;
+const PREFIX = { certificate: "cert", trustStore: "trust", edge: "edge", token: "tok" } as const;
 
 const isId = (prefix: string, text: string): boolean =>
   new RegExp(`^${prefix}_[0-9A-HJKMNP-TV-Z]{26}$`).test(text);
 export const isCertificateId = (text: string): text is CertificateId => isId(PREFIX.certificate, text);
 export const isTrustStoreId = (text: string): text is TrustStoreId => isId(PREFIX.trustStore, text);
+export const isTokenId = (text: string): text is TokenId => isId(PREFIX.token, text);
 export const isEdgeId = (text: string): text is EdgeId => isId(PREFIX.edge, text);
 
 export interface IdSource {
   certificate(): CertificateId;
   trustStore(): TrustStoreId;
   edge(): EdgeId;
+  token(): TokenId;
 }
 
 /** Ids that sort by creation time. `randomBytes(n)` must come from a cryptographic source. */
@@ -29,6 +32,7 @@ export function createIdSource(now: () => number, randomBytes: (count: number) =
     certificate: () => make(PREFIX.certificate) as CertificateId,
     trustStore: () => make(PREFIX.trustStore) as TrustStoreId,
     edge: () => make(PREFIX.edge) as EdgeId,
+    token: () => make(PREFIX.token) as TokenId,
   };
 }
 

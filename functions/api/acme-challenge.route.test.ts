@@ -5,6 +5,7 @@ import { Unavailable } from "../../core/errors.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import { gatewayEvent } from "../../test/support/gateway-events.ts";
 import { startApi } from "../../test/support/api.ts";
+import { GATEWAY_ACCESS } from "../../test/support/gateway-events.ts";
 import { gatewayAuthentication } from "./caller.ts";
 import { createLambdaHandler } from "./lambda-handler.ts";
 
@@ -14,7 +15,7 @@ const PATH = `/.well-known/acme-challenge/${TOKEN}`;
 
 /** An API with the key authorization of a token, valid for an hour. */
 async function start(keyAuthorization: unknown = `${TOKEN}.${THUMBPRINT}`, token = TOKEN) {
-  const api = await startApi({ authenticate: gatewayAuthentication("iam") });
+  const api = await startApi({}, (store) => gatewayAuthentication("iam", { ...GATEWAY_ACCESS, store }));
   const state = new SqliteIssuanceState(api.database, api.clock);
   const expiresAtMs = api.clock.now() + 3_600_000;
   await state.put(`token/${token}`, { keyAuthorization }, { expected: null, expiresAtMs });

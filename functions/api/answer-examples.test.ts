@@ -1,5 +1,7 @@
+import type * as z from "zod";
 import { describe, expect, it } from "vitest";
 import { evaluationInput } from "../../core/evaluation/evaluation-input.ts";
+import { accountDocument, principalDocument, tokenInput } from "../../core/management/access-input.ts";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { trustStoreInput } from "../../core/management/certificate-input.ts";
@@ -13,16 +15,19 @@ const readDocument = async ({ app }: ApiUnderTest): Promise<Json> =>
 /** What differs from one run to the next, by its form. */
 const VARYING: readonly (readonly [RegExp, string])[] = [
   [/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z/g, "a time"],
-  [/\b(cert|trust|edge)_[0-9A-Z]{26}\b/g, "$1 id"],
+  [/\bpostern_tok_[0-9A-Z]{26}_[A-Za-z0-9_-]{43}/g, "a token"],
+  [/\b(cert|trust|edge|tok)_[0-9A-Z]{26}\b/g, "$1 id"],
   [/\b[0-9a-f]{64}\b/g, "a fingerprint"],
   [/sha256\/\/[A-Za-z0-9+/]{43}=/g, "a pin"],
   [/-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n/g, "a certificate"],
   [/-----BEGIN CERTIFICATE REQUEST-----\n[^-]+-----END CERTIFICATE REQUEST-----\n/g, "a signing request"],
 ];
-const CALLERS: ReadonlySet<string> = new Set(["updatedBy", "actor"]);
+const CALLERS: ReadonlySet<string> = new Set(["updatedBy", "actor", "createdBy"]);
 
 const settled = (body: Json): Json =>
   JSON.parse(JSON.stringify(body), (key, value: unknown) => {
+    // Revisions of records of access are random.
+    if (key === "revision" && Number(value) > 1_000) return "a revision";
     if (typeof value !== "string") return value;
     return CALLERS.has(key)
       ? "a caller"
@@ -78,6 +83,7 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
   await ask("getReadiness", "/health/ready");
   const session: Json = Object.values(evaluationInput.meta()?.examples ?? [])[0];
   answers.set("evaluate", (await api.expect(200, "POST", "/v1/evaluate", { body: session })).json);
+  for (const [operationId, json] of await accessAnswers(api)) answers.set(operationId, json);
   answers.set(
     "putCertificateMaterial",
     await uploadWithMore(api, `/v1/certificates/${certificate.id}/material`),
@@ -88,6 +94,32 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
   await ask("getCertificateRequests", `/v1/certificates/${request.id}/csr.pem`);
   await ask("listCertificateVersions", `/v1/certificates/${certificate.id}/versions`);
   return answers;
+}
+
+/** The answers about a token, an account and a principal. */
+async function accessAnswers(api: ApiUnderTest): Promise<readonly (readonly [string, Json])[]> {
+  const example = (schema: z.ZodType): Json => Object.values(schema.meta()?.examples ?? [])[0];
+  const { token } = (await api.expect(201, "POST", "/v1/tokens", { body: example(tokenInput) })).json;
+  const account = (await api.expect(201, "PUT", "/v1/accounts/acme", { body: example(accountDocument) }))
+    .json;
+  const arn = encodeURIComponent("arn:aws:iam::123456789012:role/deploy");
+  const body = example(principalDocument);
+  const principal = (await api.expect(201, "PUT", `/v1/principals/${arn}`, { body })).json;
+  const read = async (path: string, options = {}): Promise<Json> =>
+    (await api.expect(200, "GET", path, options)).json;
+  const caller = await read("/v1/whoami", { token });
+  const tokens = await read("/v1/tokens");
+  const accounts = await read("/v1/accounts");
+  return [
+    ["createToken", { ...tokens.items[0], token, lastUsedAt: null }],
+    ["getToken", tokens.items[0]],
+    ["listTokens", tokens],
+    ["getCaller", caller],
+    ["getAccount", account],
+    ["listAccounts", { ...accounts, items: [account] }],
+    ["getPrincipal", principal],
+    ["listPrincipals", await read("/v1/principals")],
+  ];
 }
 
 /** A certificate for the example's host, and another that its chain does not need. */
@@ -120,7 +152,7 @@ describe("the examples of answers", () => {
     for (const { operationId, responses } of operationsOf(document).filter((each) =>
       answers.has(each.operationId),
     )) {
-      const [{ example }] = Object.values<Json>(responses["200"].content);
+      const [{ example }] = Object.values<Json>((responses["200"] ?? responses["201"]).content);
       expect(settled(example), `${operationId}: write what is answered into answer-examples.ts`).toEqual(
         settled(answers.get(operationId)),
       );

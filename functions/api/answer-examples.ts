@@ -1,6 +1,7 @@
 /** Examples of answers in the OpenAPI document. */
 
 import type * as z from "zod";
+import { ACCESS_EXAMPLES } from "./access-examples.ts";
 import { EXAMPLE_CA } from "../../core/management/certificate-input.ts";
 import type {
   certificateListResponse,
@@ -333,6 +334,7 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   TrustStoreList: trustStoreList,
   EdgeList: edges,
   ChangeList: changes,
+  ...ACCESS_EXAMPLES,
   Evaluation: evaluationExample({ certificateId, fingerprintSha256 }),
 };
 

@@ -6,6 +6,8 @@ describe("the API's own variables on AWS", () => {
   it("are read, with IAM as the default", () => {
     expect(readEnvironment(apiConfigSchema, { SMTP_NAME: "MX.Example.com." })).toEqual({
       API_AUTH: "iam",
+      API_DEFAULT_ACCESS: "operator",
+      API_JWT_SCOPE_CLAIM: "scope",
       SMTP_NAME: "mx.example.com",
       LOG_LEVEL: "info",
     });
@@ -14,8 +16,8 @@ describe("the API's own variables on AWS", () => {
   it.each([
     ["SMTP_NAME", undefined, "SMTP_NAME: is not set"],
     ["SMTP_NAME", "not a name", "SMTP_NAME: must be a host name"],
-    ["API_AUTH", "none", "API_AUTH: must be iam or jwt"],
-    ["API_AUTH", "IAM", "API_AUTH: must be iam or jwt"],
+    ["API_AUTH", "none", "API_AUTH: must be iam, jwt or token"],
+    ["API_AUTH", "IAM", "API_AUTH: must be iam, jwt or token"],
     ["LOG_LEVEL", "loud", "LOG_LEVEL: must be one of info, error, silent"],
   ])("with %s=%j are refused", (name, value, reason) => {
     const environment = { SMTP_NAME: "mx.example.com", [name]: value };

@@ -1,14 +1,17 @@
 import { createSecureContext } from "node:tls";
 import * as z from "zod";
 import { acmeDirectoriesVariable } from "../../core/management/acme-directories.ts";
+import { DEFAULT_ACCESS } from "../../core/access/principal-arn.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 
 /**
- * Who the callers of a stage are: signed by AWS's SigV4, or holders of a token of the stage's identity
- * provider.
+ * Who the callers of a stage are: signed by AWS's SigV4, holders of a token of the stage's identity provider,
+ * or holders of a token of this API, which the function itself checks.
  */
-export const API_AUTHS = ["iam", "jwt"] as const;
+export const API_AUTHS = ["iam", "jwt", "token"] as const;
 export type ApiAuth = (typeof API_AUTHS)[number];
+/** What an authorizer of API Gateway checks. */
+export type GatewayAuth = Exclude<ApiAuth, "token">;
 
 const LOG_LEVELS = ["info", "error", "silent"] as const;
 
@@ -21,10 +24,25 @@ function areKnown(ciphers: string): boolean {
   }
 }
 
+const defaultAccessVariable = z
+  .enum(DEFAULT_ACCESS, `must be ${DEFAULT_ACCESS.join(" or ")}`)
+  .default("operator");
+
+/** A claim is a member of the token's JSON: any name without blanks, `https://…` as well. */
+const claimName = z.string().regex(/^[\x21-\x7e]{1,200}$/, "must be the name of a claim");
+
+const jwtClaimVariables = {
+  /** Unset = every subject acts in the account default. */
+  API_JWT_ACCOUNT_CLAIM: claimName.optional(),
+  API_JWT_SCOPE_CLAIM: claimName.default("scope"),
+};
+
 /** The API's own variables on AWS, beside those of the adapters and the SDK's `AWS_*`. */
 export const apiConfigSchema = z.object({
-  /** What the stage's authorizer checks. */
-  API_AUTH: z.enum(API_AUTHS, "must be iam or jwt").default("iam"),
+  API_AUTH: z.enum(API_AUTHS, "must be iam, jwt or token").default("iam"),
+  /** What an IAM caller without a principal's record may do. */
+  API_DEFAULT_ACCESS: defaultAccessVariable,
+  ...jwtClaimVariables,
   /** The edges' own name: what their default certificate carries belongs to the operator. */
   SMTP_NAME: z.string().transform((text, context): DomainName => {
     const name = toDomainName(text);

@@ -7,5 +7,7 @@ export interface ApiEnv {
     requestId: string;
     /** Set on every path below /v1. Its account is the one that it acts in. */
     actor: Caller;
+    /** Account of the credentials. */
+    homeAccount: string;
   };
 }

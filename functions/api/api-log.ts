@@ -1,5 +1,8 @@
 /** Events that the API logs, and their texts without secrets. */
 
+import type { Context } from "hono";
+import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
+import type { ApiEnv } from "./api-env.ts";
 import { cutText } from "../../core/plain-text.ts";
 
 /**
@@ -19,6 +22,23 @@ export type ApiEvent =
       readonly actor: string | null;
     }
   | {
+      /** An account, a token or a principal was created, changed or deleted. */
+      readonly event: "access-changed";
+      readonly requestId: string;
+      readonly action: "create" | "update" | "delete";
+      readonly resource: string;
+      /** Account that it is of; of an account: the operator's. */
+      readonly resourceAccount: string;
+      readonly scopes: readonly string[];
+      readonly account: string;
+      readonly actor: string;
+    }
+  | {
+      /** When a token was used could not be noted. */
+      readonly event: "token-use-failed";
+      readonly errors: readonly LoggedError[];
+    }
+  | {
       readonly event: "api-error";
       readonly requestId: string;
       /** The error and its causes, outermost first. */
@@ -31,6 +51,28 @@ interface LoggedError {
   readonly name: string;
   readonly message: string;
   readonly stack: string;
+}
+
+/** What an audit needs of a change, and no secret. */
+export function accessChange(
+  c: Context<ApiEnv>,
+  change: {
+    readonly action: "create" | "update" | "delete";
+    readonly resource: string;
+    readonly of?: { readonly account: string; readonly scopes: readonly string[] };
+  },
+): ApiEvent {
+  const { account, name } = c.get("actor");
+  return {
+    event: "access-changed",
+    requestId: c.get("requestId"),
+    action: change.action,
+    resource: change.resource,
+    resourceAccount: change.of?.account ?? OPERATOR_ACCOUNT,
+    scopes: change.of?.scopes ?? [],
+    account,
+    actor: name,
+  };
 }
 
 const MAX_CAUSES = 5;

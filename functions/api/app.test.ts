@@ -4,12 +4,18 @@ import { type ApiUnderTest, type RequestOptions, startApi, TOKEN } from "../../t
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 import { Unavailable } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
+import type { AccessStore } from "../../core/access/access-store.ts";
 import type { Store } from "../../core/store/store.ts";
 
 const DOMAIN = "/v1/domains/example.com";
 
 const CERTIFICATE = "cert_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 const TRUST_STORE = "trust_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+/** Ids by a part of the path that takes them. */
+const ID_OF = [
+  ["trust-stores", TRUST_STORE],
+  ["tokens", "tok_01ARZ3NDEKTSV4RRFFQ69G5FAV"],
+] as const;
 const ca = makeCa();
 
 /** Requests with every parameter filled in, one for each route that the document declares. */
@@ -21,20 +27,23 @@ function everyRequest(
     method: method.toUpperCase(),
     path: path
       .replace("{name}", "example.com")
-      .replace("{id}", path.includes("trust-stores") ? TRUST_STORE : CERTIFICATE),
+      .replace("{account}", "acme")
+      .replace("{arn}", encodeURIComponent("arn:aws:iam::123456789012:role/deploy"))
+      .replace("{id}", ID_OF.find(([part]) => path.includes(part))?.[1] ?? CERTIFICATE),
     needsToken: path.startsWith("/v1/"),
   }));
 }
 
-const isNotLiveness = ({ path }: { readonly path: string }): boolean => path !== "/health/live";
+const asksStore = ({ path }: { readonly path: string }): boolean =>
+  path !== "/health/live" && path !== "/v1/whoami";
 
-/** A store of which every method fails in this way. */
-const failing = (error: Error): Store =>
-  new Proxy({} as Store, {
-    get: () => async () => {
-      throw error;
-    },
-  });
+/** Stores of which every method fails in this way. */
+function failing(error: Error): { readonly store: Store; readonly access: AccessStore } {
+  const get = () => async () => {
+    throw error;
+  };
+  return { store: new Proxy({} as Store, { get }), access: new Proxy({} as AccessStore, { get }) };
+}
 
 /** The store is asked for edges where one reports a certificate. */
 const reportEdge = ({ edgeReports, ids }: ApiUnderTest): Promise<void> => {
@@ -79,6 +88,19 @@ describe("every route", () => {
         "GET /v1/certificates/{id}/status",
         "GET /v1/certificates/{id}/versions",
         "POST /v1/evaluate",
+        "GET /v1/whoami",
+        "GET /v1/tokens",
+        "POST /v1/tokens",
+        "GET /v1/tokens/{id}",
+        "DELETE /v1/tokens/{id}",
+        "GET /v1/accounts",
+        "GET /v1/accounts/{account}",
+        "PUT /v1/accounts/{account}",
+        "DELETE /v1/accounts/{account}",
+        "GET /v1/principals",
+        "GET /v1/principals/{arn}",
+        "PUT /v1/principals/{arn}",
+        "DELETE /v1/principals/{arn}",
         "GET /v1/changes",
         "GET /v1/domains",
         "GET /v1/domains/{name}",
@@ -168,21 +190,21 @@ describe("every route", () => {
   });
 
   it("answers 500 without a word of the cause, which the log has", async () => {
-    const api = await startApi({ store: failing(new Error("the disk at 10.0.0.7 is gone")) });
+    const api = await startApi(failing(new Error("the disk at 10.0.0.7 is gone")));
     await reportEdge(api);
-    for (const { method, path, takesBody } of everyRequest(api).filter(isNotLiveness)) {
+    for (const { method, path, takesBody } of everyRequest(api).filter(asksStore)) {
       const { text } = await api.expect(500, method, path, takesBody ? bodyFor(path) : {});
       expect(text).not.toContain("disk");
     }
     const logged = api.events.filter(({ event }) => event === "api-error");
-    expect(logged).toHaveLength(everyRequest(api).length - 1);
+    expect(logged).toHaveLength(everyRequest(api).filter(asksStore).length);
     for (const event of logged) expect(JSON.stringify(event)).toContain("the disk at 10.0.0.7 is gone");
   });
 
   it("answers 503 with Retry-After while the store does not", async () => {
-    const api = await startApi({ store: failing(new Unavailable("timeout at 10.0.0.7")) });
+    const api = await startApi(failing(new Unavailable("timeout at 10.0.0.7")));
     await reportEdge(api);
-    for (const { method, path, takesBody } of everyRequest(api).filter(isNotLiveness)) {
+    for (const { method, path, takesBody } of everyRequest(api).filter(asksStore)) {
       const { text, headers } = await api.expect(503, method, path, takesBody ? bodyFor(path) : {});
       expect(headers.get("retry-after")).toBe("1");
       expect(text).not.toContain("10.0.0.7");
@@ -219,6 +241,7 @@ function bodyFor(path: string): RequestOptions {
     return { body: { certificatePem: server.certificatePem, privateKeyPem: server.privateKeyPem } };
   if (path.endsWith("/rollback")) return { body: { version: 1 } };
   if (path.endsWith("/restore")) return { body: { revision: 1 } };
+  if (path.endsWith("/tokens") || path.includes("/principals/")) return { body: { scopes: ["evaluate"] } };
   if (path.endsWith("/evaluate"))
     return { body: { clientAddress: "192.0.2.1", mailFrom: "", rcptTo: "a@example.com" } };
   return { body: path.includes("trust-stores") ? { certificatesPem: ca.certificatePem } : {} };
@@ -234,7 +257,6 @@ describe("paths that there are not", () => {
     ["POST", "/v1/domains:batch"],
     ["GET", `${DOMAIN}/tls/server`],
     ["GET", "/v1/evaluations"],
-    ["GET", "/v1/tokens"],
     ["GET", "/docs"],
     ["GET", "/health"],
     ["GET", "/V1/domains"],
@@ -306,7 +328,7 @@ describe("a request", () => {
     const pem =
       "-----BEGIN PRIVATE KEY-----\nTUlHSEFnRUFNQk1HQnlxR1NNNDlBZ0VHQ0NxR1NNNDlBd0VIQkcwd2F3SUJBUVFn\n-----END PRIVATE KEY-----";
     const cause = new Error(`half of it: ${pem.split("\n")[1] ?? ""}`);
-    const api = await startApi({ store: failing(new Error(`bad input ${pem}`, { cause })) });
+    const api = await startApi(failing(new Error(`bad input ${pem}`, { cause })));
     await api.expect(500, "GET", "/v1/domains");
     const logged = JSON.stringify(api.events);
     expect(logged).toContain("bad input [PEM]");

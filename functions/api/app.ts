@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
@@ -8,6 +8,7 @@ import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-requ
 import type { ReadPkcs12 } from "../../core/x509/pkcs12.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
+import type { DefaultAccess } from "../../core/access/principal-arn.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import { DomainService } from "../../core/management/domain-service.ts";
 import { issuesOf } from "../../core/management/schema-issues.ts";
@@ -29,6 +30,9 @@ import { requireDeclaredScopes } from "./declared-routes.ts";
 import { knownQueryOnly } from "./query-names.ts";
 import { scopeOfRoute } from "./route-scopes.ts";
 import { routeStatus } from "./status.route.ts";
+import { routeAccounts, routePrincipals } from "./accounts.route.ts";
+import { routeCaller, routeTokens } from "./tokens.route.ts";
+import { SECRET_BYTES } from "../../core/access/token-text.ts";
 import { routeTrustStores } from "./trust-stores.route.ts";
 import { answerProblem, problemOf, statusOf } from "./problem.ts";
 
@@ -39,6 +43,7 @@ type Defaulted =
   | "readPkcs12"
   | "issuer"
   | "acmeDirectories"
+  | "defaultAccess"
   | "issuanceRequested";
 
 export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
@@ -60,6 +65,8 @@ export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly acmeDirectories?: readonly string[];
   /** Called when an order is due at once; left out = the schedule finds it within its interval. */
   readonly issuanceRequested?: () => void;
+  /** What an IAM caller without a record may do; left out = none, where no caller is known by IAM. */
+  readonly defaultAccess?: DefaultAccess;
   /** For writes that meet others; the process's own clock, timer and random by default. */
   readonly retry?: WriteEffects;
 }
@@ -107,6 +114,19 @@ const loadedServices = (
     const { TrustStoreService } = await import("../../core/management/trust-store-service.ts");
     return new TrustStoreService(services);
   }),
+  tokens: loadedOnce(async () => {
+    const { TokenService } = await import("../../core/management/token-service.ts");
+    const newSecret = () => randomBytes(SECRET_BYTES).toString("base64url");
+    return new TokenService({ ...services, newSecret });
+  }),
+  accounts: loadedOnce(async () => {
+    const { AccountService } = await import("../../core/management/account-service.ts");
+    return new AccountService(services);
+  }),
+  principals: loadedOnce(async () => {
+    const { PrincipalService } = await import("../../core/management/principal-service.ts");
+    return new PrincipalService(services);
+  }),
   status: loadedOnce(async () => {
     const { StatusService } = await import("../../core/management/status-service.ts");
     return new StatusService(services);
@@ -134,10 +154,12 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   });
   app.use(envelope(deps.log));
   app.use("/v1/*", async (c, next) => {
-    c.set("actor", await deps.authenticate(c.req.raw, c.env));
+    const caller = await deps.authenticate(c.req.raw, c.env);
+    c.set("actor", caller);
+    c.set("homeAccount", caller.account);
     await next();
   });
-  app.use("/v1/*", scopeOfRoute(app));
+  app.use("/v1/*", scopeOfRoute(app, deps.access));
   app.use(knownQueryOnly(app));
   app.use("/v1/*", conditionalRead);
   const services: ServiceDependencies = {
@@ -147,13 +169,15 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     readPkcs12,
     issuer: deps.issuer ?? null,
     acmeDirectories: deps.acmeDirectories ?? [],
+    defaultAccess: deps.defaultAccess ?? "none",
     issuanceRequested: deps.issuanceRequested ?? (() => undefined),
     retry: deps.retry ?? RETRY,
   };
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
-  const { certificates, versions, keys, trustStores, status, evaluations } = loadedServices(services, deps);
+  const { certificates, versions, keys, trustStores, status, tokens, accounts, principals, evaluations } =
+    loadedServices(services, deps);
   routeCertificates(app, certificates);
   routeCertificateChanges(app, certificates);
   routeCertificateVersions(app, versions);
@@ -161,6 +185,10 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routeTrustStores(app, trustStores);
   routeStatus(app, status);
   routeEvaluate(app, evaluations);
+  routeCaller(app);
+  routeTokens(app, tokens, deps.log);
+  routeAccounts(app, accounts, deps.log);
+  routePrincipals(app, principals, deps.log);
   routeHealth(app, deps);
   routeAcmeChallenge(app, deps.issuanceState);
   routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });

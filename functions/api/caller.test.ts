@@ -31,7 +31,7 @@ describe("a bearer token", () => {
     ["Bearer first-token", ACTOR],
     ["bearer   first-token", ACTOR],
     ["BEARER second-token", OTHER],
-  ])("%s is its caller", (header, actor) => expect(start().from(header)).toBe(actor));
+  ])("%s is its caller", async (header, actor) => expect(await start().from(header)).toBe(actor));
 
   it.each([
     null,
@@ -45,29 +45,31 @@ describe("a bearer token", () => {
     "Bearer First-Token",
     "Basic first-token",
     "Bearer first-token,",
-  ])("%j is not a caller", (header) => expect(() => start().from(header)).toThrow(Unauthenticated));
+  ])("%j is not a caller", (header) => expect(start().from(header)).rejects.toThrow(Unauthenticated));
 
-  it("that is wrong too often makes its client wait, and a right one passes all the same", () => {
+  it("that is wrong too often makes its client wait, and a right one passes all the same", async () => {
     const api = start();
     for (let attempt = 0; attempt < 30; attempt++)
-      expect(() => api.from("Bearer x", "192.0.2.1")).toThrow(Unauthenticated);
-    expect(() => api.from("Bearer x", "192.0.2.1")).toThrow(TooManyAttempts);
-    expect(() => api.from("Bearer x", "192.0.2.2")).toThrow(Unauthenticated);
-    expect(() => api.from(null, "192.0.2.1")).toThrow(Unauthenticated);
-    expect(api.from("Bearer first-token", "192.0.2.1")).toBe(ACTOR);
+      await expect(api.from("Bearer x", "192.0.2.1")).rejects.toThrow(Unauthenticated);
+    await expect(api.from("Bearer x", "192.0.2.1")).rejects.toThrow(TooManyAttempts);
+    await expect(api.from("Bearer x", "192.0.2.2")).rejects.toThrow(Unauthenticated);
+    await expect(api.from(null, "192.0.2.1")).rejects.toThrow(Unauthenticated);
+    expect(await api.from("Bearer first-token", "192.0.2.1")).toBe(ACTOR);
     api.pass(45_000);
-    expect(() => api.from("Bearer x", "192.0.2.1")).toThrow(
+    await expect(api.from("Bearer x", "192.0.2.1")).rejects.toThrow(
       expect.objectContaining({ retryAfterSeconds: 15 }),
     );
     api.pass(15_000);
-    expect(() => api.from("Bearer x", "192.0.2.1")).toThrow(Unauthenticated);
+    await expect(api.from("Bearer x", "192.0.2.1")).rejects.toThrow(Unauthenticated);
   });
 
-  it("counts an IPv6 client as its /64", () => {
+  it("counts an IPv6 client as its /64", async () => {
     const api = start();
     for (let attempt = 0; attempt < 30; attempt++)
-      expect(() => api.from("Bearer x", `2001:db8::${attempt.toString(16)}`)).toThrow(Unauthenticated);
-    expect(() => api.from("Bearer x", "2001:db8::ffff")).toThrow(TooManyAttempts);
-    expect(() => api.from("Bearer x", "2001:db8:0:1::1")).toThrow(Unauthenticated);
+      await expect(api.from("Bearer x", `2001:db8::${attempt.toString(16)}`)).rejects.toThrow(
+        Unauthenticated,
+      );
+    await expect(api.from("Bearer x", "2001:db8::ffff")).rejects.toThrow(TooManyAttempts);
+    await expect(api.from("Bearer x", "2001:db8:0:1::1")).rejects.toThrow(Unauthenticated);
   });
 });

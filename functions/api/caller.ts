@@ -2,11 +2,12 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Caller } from "../../core/access/scope.ts";
-import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
+import type { AccessStore } from "../../core/access/access-store.ts";
+import type { DefaultAccess } from "../../core/access/principal-arn.ts";
 import { BoundedMap } from "../../core/bounded-map.ts";
-import { cutText } from "../../core/plain-text.ts";
 import { clientKey } from "../../core/name/client-address.ts";
-import type { ApiAuth } from "./api-config.ts";
+import type { GatewayAuth } from "./api-config.ts";
+import { jwtCaller, type JwtClaims, principalCaller, type ReadBearer } from "./stored-callers.ts";
 
 /** Finds out who makes a request. @throws Unauthenticated, TooManyAttempts */
 export type Authenticate = (request: Request, env: unknown) => Caller | Promise<Caller>;
@@ -25,20 +26,32 @@ const WINDOW_MS = 60_000;
 const CLIENTS_REMEMBERED = 10_000;
 
 /**
- * Callers by bearer token. Tokens are compared by their digests and all of them every time, so that the time
- * taken says nothing of a token. A valid token always passes: one client's failures cannot lock out another
- * of the same address.
+ * Callers by bearer token: those of a list, then those that a source knows. Tokens of the list are compared
+ * by their digests and all of them every time, so that the time taken says nothing of a token. A valid token
+ * always passes: one client's failures cannot lock out another of the same address.
  */
-export function bearerAuthentication(tokens: readonly BearerToken[], now: () => number): Authenticate {
+export function bearerAuthentication(
+  tokens: readonly BearerToken[],
+  now: () => number,
+  sources: readonly ReadBearer[] = [],
+): Authenticate {
   const known = tokens.map(({ token, actor }) => ({ digest: digestOf(token), actor }));
   const failures = new FailureCount(now);
-  return (request, env) => {
+  const callerOf = async (token: string): Promise<Caller | null> => {
+    const presented = digestOf(token);
+    const [match] = known.filter(({ digest }) => timingSafeEqual(digest, presented));
+    if (match !== undefined) return match.actor;
+    for (const read of sources) {
+      const caller = await read(token);
+      if (caller !== null) return caller;
+    }
+    return null;
+  };
+  return async (request, env) => {
     const header = request.headers.get("authorization");
     if (header === null) throw new Unauthenticated(false);
-    const presented = digestOf(AUTHORIZATION.exec(header)?.[1] ?? "");
-    const matches = known.filter(({ digest }) => timingSafeEqual(digest, presented));
-    const [match] = matches;
-    if (match !== undefined) return match.actor;
+    const caller = await callerOf(AUTHORIZATION.exec(header)?.[1] ?? "");
+    if (caller !== null) return caller;
     const waitMs = failures.add(clientOf(env));
     throw waitMs === null ? new Unauthenticated(true) : new TooManyAttempts(Math.ceil(waitMs / 1000));
   };
@@ -46,10 +59,10 @@ export function bearerAuthentication(tokens: readonly BearerToken[], now: () => 
 
 const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** @hono/node-server passes Node's request as `incoming`. */
+/** @hono/node-server passes Node's request as `incoming`; API Gateway's event names the address. */
 function clientOf(env: unknown): string {
-  const incoming = memberOf(env, "incoming");
-  const address = memberOf(memberOf(incoming, "socket"), "remoteAddress");
+  const gateway = memberOf(memberOf(memberOf(env, "requestContext"), "http"), "sourceIp");
+  const address = gateway ?? memberOf(memberOf(memberOf(env, "incoming"), "socket"), "remoteAddress");
   return typeof address === "string" ? clientKey(address) : "unknown";
 }
 
@@ -57,33 +70,34 @@ function memberOf(value: unknown, key: string): unknown {
   return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
 }
 
-const MAX_ACTOR_NAME = 200;
-
 const SCHEME_OF = {
   iam: "AWS4-HMAC-SHA256",
   jwt: "Bearer",
-} as const satisfies Readonly<Record<ApiAuth, AuthenticationScheme>>;
+} as const satisfies Readonly<Record<GatewayAuth, AuthenticationScheme>>;
+
+export interface GatewayAccess extends JwtClaims {
+  readonly store: AccessStore;
+  readonly defaultAccess: DefaultAccess;
+}
 
 /**
  * Callers by what API Gateway's authorizer found (payload 2.0), and by nothing in the request itself:
  * headers, query and body come from the client. An event that another kind of authorizer let pass, or none,
  * has no caller: the stage is set up differently from API_AUTH.
  */
-export function gatewayAuthentication(auth: ApiAuth): Authenticate {
-  return (_request, env) => {
+export function gatewayAuthentication(auth: GatewayAuth, access: GatewayAccess): Authenticate {
+  return async (_request, env) => {
     const authorizer = memberOf(memberOf(env, "requestContext"), "authorizer");
-    const name =
-      auth === "iam"
-        ? memberOf(memberOf(authorizer, "iam"), "userArn")
-        : memberOf(memberOf(memberOf(authorizer, "jwt"), "claims"), "sub");
-    if (typeof name !== "string" || name === "") throw new Unauthenticated(false, SCHEME_OF[auth]);
-    // What the stage's authorizer lets pass has every scope.
-    return {
-      account: OPERATOR_ACCOUNT,
-      name: cutText(name, MAX_ACTOR_NAME),
-      scopes: new Set(["operator"]),
-      kind: auth,
-    };
+    if (auth === "iam") {
+      const userArn = memberOf(memberOf(authorizer, "iam"), "userArn");
+      if (typeof userArn !== "string" || userArn === "") throw new Unauthenticated(false, SCHEME_OF.iam);
+      return principalCaller(access.store, { userArn, defaultAccess: access.defaultAccess });
+    }
+    const claims = memberOf(memberOf(authorizer, "jwt"), "claims");
+    const isObject = typeof claims === "object" && claims !== null;
+    const caller = isObject ? await jwtCaller(access.store, { ...claims }, access) : null;
+    if (caller === null) throw new Unauthenticated(false, SCHEME_OF.jwt);
+    return caller;
   };
 }
 

@@ -2,7 +2,6 @@
 
 import { createHash } from "node:crypto";
 import { InvalidInput } from "../../core/errors.ts";
-import type { Page } from "../../core/store/store.ts";
 
 const CHECK_BYTES = 12;
 
@@ -31,7 +30,14 @@ export function decodeCursor(list: ListIdentity, cursor: string | undefined): st
 }
 
 /** A page of a list as it is answered. */
-export const pageOf = <T>(list: ListIdentity, { items, unreadable, next }: Page<T>) => ({
+export const pageOf = <T, U>(
+  list: ListIdentity,
+  {
+    items,
+    unreadable,
+    next,
+  }: { readonly items: readonly T[]; readonly unreadable: readonly U[]; readonly next: string | null },
+) => ({
   items,
   unreadable,
   nextCursor: next === null ? null : encodeCursor(list, next),

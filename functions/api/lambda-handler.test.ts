@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { startApi, type ApiUnderTest } from "../../test/support/api.ts";
 import {
+  GATEWAY_ACCESS,
   gatewayEvent,
   type GatewayRequest,
   iamAuthorizer,
   jwtAuthorizer,
 } from "../../test/support/gateway-events.ts";
 import { gatewayAuthentication } from "./caller.ts";
-import type { ApiAuth } from "./api-config.ts";
+import type { GatewayAuth } from "./api-config.ts";
 import { createLambdaHandler, type GatewayAnswer } from "./lambda-handler.ts";
 import { problemResponse } from "./problem.ts";
 
@@ -15,11 +16,10 @@ interface LambdaUnderTest extends ApiUnderTest {
   readonly ask: (request: GatewayRequest) => Promise<GatewayAnswer>;
 }
 
-async function start(auth: ApiAuth = "iam"): Promise<LambdaUnderTest> {
-  const api = await startApi({
-    authenticate: gatewayAuthentication(auth),
-    credentials: auth === "iam" ? "sigv4" : "bearer",
-  });
+async function start(auth: GatewayAuth = "iam"): Promise<LambdaUnderTest> {
+  const api = await startApi({ credentials: auth === "iam" ? "sigv4" : "bearer" }, (store) =>
+    gatewayAuthentication(auth, { ...GATEWAY_ACCESS, store }),
+  );
   const handler = createLambdaHandler(api.app, (event) => api.events.push(event));
   return { ...api, ask: (request) => handler(gatewayEvent(request)) };
 }
@@ -160,7 +160,10 @@ describe("the caller", () => {
 
   it("by a JWT is its subject", async () => {
     const { ask } = await start("jwt");
-    const created = await ask({ ...putDomain, authorizer: jwtAuthorizer({ sub: "alice" }) });
+    const created = await ask({
+      ...putDomain,
+      authorizer: jwtAuthorizer({ sub: "alice", scope: "openid postern:domains:write" }),
+    });
     expect(JSON.parse(created.body)).toMatchObject({ account: "default", updatedBy: "alice" });
   });
 

@@ -60,9 +60,17 @@ function toHonoEvent(event: GatewayEvent): LambdaEvent {
  * when it became a URL again: another resource than the one that was asked for.
  */
 const asPath = (rawPath: string): string =>
-  rawPath.replaceAll(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]+/gu, (text) =>
+  withEncodedArn(rawPath).replaceAll(/[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]+/gu, (text) =>
     encodeURIComponent(text.toWellFormed()),
   );
+
+const PRINCIPALS = "/v1/principals/";
+
+/** An ARN is one step of the path, and may hold slashes. */
+const withEncodedArn = (rawPath: string): string =>
+  rawPath.startsWith(PRINCIPALS)
+    ? PRINCIPALS + encodeURIComponent(rawPath.slice(PRINCIPALS.length).toWellFormed())
+    : rawPath;
 
 /** hono encodes header values beyond ASCII; what else a Headers cannot hold it answers in plain text. */
 function isRequest({ headers, requestContext }: GatewayEvent): boolean {

@@ -8,10 +8,11 @@ import { lostSettingsProblem } from "../../core/store/lost-settings.ts";
 import { loadAtEdgeWith } from "../../worker/tls/tls-parameters.ts";
 import { createLambdaLog } from "../lambda-log.ts";
 import { configOrExit } from "../lambda-start.ts";
-import { apiConfigSchema } from "./api-config.ts";
+import { type ApiAuth, apiConfigSchema } from "./api-config.ts";
 import { createApp } from "./app.ts";
-import type { ApiLog } from "./api-log.ts";
-import { gatewayAuthentication } from "./caller.ts";
+import { type ApiLog, loggedErrors } from "./api-log.ts";
+import { type Authenticate, bearerAuthentication, gatewayAuthentication } from "./caller.ts";
+import { storedTokens } from "./stored-callers.ts";
 import { createLambdaHandler } from "./lambda-handler.ts";
 
 /** The API as a Lambda function behind an HTTP API: where its adapters are chosen. */
@@ -28,11 +29,29 @@ const writeLog = createLambdaLog({
 });
 const log: ApiLog = ({ event, ...fields }) => writeLog(event, fields);
 
-const { store, edgeReports, issuanceState, keyVault, backups } = openAwsStores(config, now, {
+const { store, access, edgeReports, issuanceState, keyVault, backups } = openAwsStores(config, now, {
   firstWriteAsksBackup: true,
 });
+function authenticationOf(auth: ApiAuth): Authenticate {
+  if (auth === "token")
+    return bearerAuthentication([], now, [
+      storedTokens(access, {
+        clock,
+        onUnmarked: (error) => log({ event: "token-use-failed", errors: loggedErrors(error) }),
+      }),
+    ]);
+  return gatewayAuthentication(auth, {
+    store: access,
+    defaultAccess: config.API_DEFAULT_ACCESS,
+    accountClaim: config.API_JWT_ACCOUNT_CLAIM ?? null,
+    scopeClaim: config.API_JWT_SCOPE_CLAIM,
+  });
+}
+
 const app = createApp({
   store,
+  access,
+  defaultAccess: config.API_DEFAULT_ACCESS,
   edgeReports,
   issuanceState,
   vault: keyVault,
@@ -42,7 +61,7 @@ const app = createApp({
   ids: createIdSource(now, randomBytes),
   operatorHosts: new Set([config.SMTP_NAME]),
   loadAtEdge: loadAtEdgeWith(config.TLS_CIPHERS ?? null),
-  authenticate: gatewayAuthentication(config.API_AUTH),
+  authenticate: authenticationOf(config.API_AUTH),
   credentials: config.API_AUTH === "iam" ? "sigv4" : "bearer",
   log,
   readiness: () => lostSettingsProblem(store, backups),

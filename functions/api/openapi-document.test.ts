@@ -6,6 +6,8 @@ import { issueServer, makeCa } from "../../test/support/pki.ts";
 // Read as JSON, as a generator does.
 type Json = ReturnType<typeof JSON.parse>;
 
+const ARN = encodeURIComponent("arn:aws:iam::123456789012:role/deploy");
+
 interface Operation {
   readonly what: string;
   readonly method: string;
@@ -67,7 +69,7 @@ describe("the OpenAPI document", () => {
   it("has a named schema with a description and an example for every body of a request", async () => {
     const { document, operations } = await readDocument();
     const withBody = operations.filter(({ operation }) => operation.requestBody !== undefined);
-    expect(withBody).toHaveLength(12);
+    expect(withBody).toHaveLength(15);
     for (const { what, operation } of withBody) {
       const schema = document.components.schemas[nameIn(bodyOf(operation))];
       expect(schema.description, what).toMatch(/./);
@@ -184,6 +186,8 @@ describe("the example of each body", () => {
     });
     const trustStore = await api.expect(201, "POST", "/v1/trust-stores", { body: { certificatesPem: ca } });
     expect(trustStore.json.revision).toBe(3);
+    await api.expect(201, "PUT", "/v1/accounts/acme", { body: {} });
+    await api.expect(201, "PUT", `/v1/principals/${ARN}`, { body: { scopes: [] } });
     await api.expect(200, "PUT", `/v1/trust-stores/${trustStore.json.id}`, {
       body: { certificatesPem: makeCa().certificatePem },
       headers: { "If-Match": "*" },
@@ -194,6 +198,8 @@ describe("the example of each body", () => {
       const pem = "certificatePem" in example ? { certificatePem, privateKeyPem } : {};
       const here = path
         .replace("{name}", "example.org")
+        .replace("{account}", "acme")
+        .replace("{arn}", ARN)
         .replace("certificates/{id}", `certificates/${certificate.json.id}`)
         .replace("trust-stores/{id}", `trust-stores/${trustStore.json.id}`);
       const headers = method === "post" && !path.includes("{id}") ? {} : { "If-Match": "*" };

@@ -24,6 +24,7 @@ const INFO = {
     { name: "certificates", description: "Certificates that MX hosts present" },
     { name: "trust stores", description: "CAs that may vouch for clients" },
     { name: "status", description: "What is in force, at which edges, and who changed it" },
+    { name: "access", description: "Who may use the API: accounts, tokens, principals" },
     { name: "health", description: "For load balancers, without credentials" },
   ],
 };

@@ -2,6 +2,7 @@
 
 import { UnsupportedMediaType } from "./request-body.ts";
 import { Unauthenticated, TooManyAttempts } from "./caller.ts";
+import { NoAccess } from "./stored-callers.ts";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -34,6 +35,7 @@ const PROBLEMS = {
   "invalid-request": [400, "Bad request"],
   unauthenticated: [401, "Unauthorized"],
   "missing-scope": [403, "Forbidden"],
+  "no-access": [403, "Caller without access"],
   "not-found": [404, "Not found"],
   "method-not-allowed": [405, "Method not allowed"],
   "request-timeout": [408, "Request timeout"],
@@ -196,6 +198,7 @@ function httpProblemOf(error: unknown): Problem | null {
       error.presented && error.scheme === "Bearer" ? `${realm}, error="invalid_token"` : realm;
     return { code: "unauthenticated", detail: error.message, headers: { "WWW-Authenticate": challenge } };
   }
+  if (error instanceof NoAccess) return { code: "no-access", detail: error.message };
   if (error instanceof TooManyAttempts)
     return {
       code: "too-many-attempts",

@@ -73,6 +73,7 @@ type AlwaysPossible =
   | "invalid-request"
   | "unauthenticated"
   | "missing-scope"
+  | "no-access"
   | "rule-violation"
   | "too-many-attempts"
   | "internal"
@@ -82,6 +83,7 @@ const ALWAYS: readonly AlwaysPossible[] = [
   "invalid-request",
   "unauthenticated",
   "missing-scope",
+  "no-access",
   "rule-violation",
   "too-many-attempts",
   "internal",

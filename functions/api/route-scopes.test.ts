@@ -71,6 +71,7 @@ describe("Postern-Account", () => {
 
   it("makes an operator act in the account that it names, with its own name in the log", async () => {
     const api = await startApi({ authenticate: () => callerWith({ name: "root", scopes: ["operator"] }) });
+    await api.expect(201, "PUT", "/v1/accounts/tenant", { body: {} });
     await api.expect(201, "PUT", "/v1/domains/tenant.example", { body: {}, headers });
     expect(api.events.at(-1)).toMatchObject({ account: "tenant", actor: "root" });
     expect((await api.expect(200, "GET", "/v1/domains")).json.items).toEqual([]);
@@ -78,6 +79,14 @@ describe("Postern-Account", () => {
     expect(json).toMatchObject({ account: "tenant", updatedBy: "root" });
     const changes = await api.expect(200, "GET", "/v1/changes", { headers });
     expect(changes.json.items).toMatchObject([{ actor: "root" }]);
+  });
+
+  it("is 422 for an operator where no account has the name", async () => {
+    const api = await startApi();
+    expect((await api.send("GET", "/v1/domains", { headers })).problems).toEqual([
+      "unknown-account /postern-account",
+    ]);
+    await api.expect(200, "GET", "/v1/domains", { headers: { "Postern-Account": "default" } });
   });
 
   it.each(["", "UPPER", "a_b", "-a", "a-", "a".repeat(41), "a/b", "a b"])(

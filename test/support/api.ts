@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { FileKeyVault } from "../../adapters/local/file-key-vault.ts";
 import { type Database, openDatabase } from "../../adapters/local/database.ts";
+import { SqliteAccessStore } from "../../adapters/local/sqlite-access-store.ts";
 import { SqliteEdgeReports } from "../../adapters/local/sqlite-edge-reports.ts";
 import { SqliteIssuanceState } from "../../adapters/local/sqlite-issuance-state.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
@@ -13,7 +14,10 @@ import { createIdSource } from "../../core/name/ids.ts";
 import { type Caller, SCOPE_NAMES, type Scope } from "../../core/access/scope.ts";
 import type { ApiEvent } from "../../functions/api/api-log.ts";
 import { type ApiDependencies, createApp } from "../../functions/api/app.ts";
-import { bearerAuthentication } from "../../functions/api/caller.ts";
+import { storedTokens } from "../../functions/api/stored-callers.ts";
+import type { AccessStore } from "../../core/access/access-store.ts";
+import type { Clock } from "../../core/clock.ts";
+import { type Authenticate, bearerAuthentication } from "../../functions/api/caller.ts";
 import { loadAtEdgeWith } from "../../worker/tls/tls-parameters.ts";
 import { type CheckedAnswer, checkedAnswer } from "./api-answer.ts";
 
@@ -59,14 +63,22 @@ export const callerWith = (parts: {
   name: parts.name ?? "caller",
   scopes: new Set(parts.scopes ?? SCOPE_NAMES.filter((scope) => scope !== "operator")),
   kind: "token",
+  id: null,
+  expiresAt: null,
 });
 
 /** What edges at a security level of OpenSSL load; the product's own is 2. */
 export const loadAtLevel = (level: number): LoadAtEdge =>
   loadAtEdgeWith(`ECDHE+AESGCM:@SECLEVEL=${String(level)}`);
 
-/** `overrides` are for tests of failure. Everything ends with the test. */
-export async function startApi(overrides: Partial<ApiDependencies> = {}): Promise<ApiUnderTest> {
+/**
+ * `overrides` are for tests of failure, `authenticateWith` for other callers over the stored records.
+ * Everything ends with the test.
+ */
+export async function startApi(
+  overrides: Partial<ApiDependencies> = {},
+  authenticateWith?: (access: AccessStore, clock: Clock) => Authenticate,
+): Promise<ApiUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), "postern-api-"));
   const database = openDatabase(":memory:");
   onTestFinished(async () => {
@@ -76,22 +88,27 @@ export async function startApi(overrides: Partial<ApiDependencies> = {}): Promis
   let offsetMs = 0;
   const clock = { now: () => Date.now() + offsetMs };
   const events: ApiEvent[] = [];
+  const access = new SqliteAccessStore(database);
   const deps: ApiDependencies = {
     store: new SqliteStore(database),
     vault: new FileKeyVault(directory),
+    access,
     edgeReports: new SqliteEdgeReports(database, clock),
     issuanceState: new SqliteIssuanceState(database, clock),
     clock,
     ids: createIdSource(clock.now, (count) => randomBytes(count)),
     operatorHosts: new Set(["operator.example", "*.operator.example"]),
     loadAtEdge: loadAtEdgeWith(null),
-    authenticate: bearerAuthentication(
-      [
-        { token: TOKEN, actor: callerWith({ name: "tester", scopes: ["operator"] }) },
-        { token: OTHER_TOKEN, actor: callerWith({ account: "other", name: "stranger" }) },
-      ],
-      clock.now,
-    ),
+    authenticate:
+      authenticateWith?.(access, clock) ??
+      bearerAuthentication(
+        [
+          { token: TOKEN, actor: callerWith({ name: "tester", scopes: ["operator"] }) },
+          { token: OTHER_TOKEN, actor: callerWith({ account: "other", name: "stranger" }) },
+        ],
+        clock.now,
+        [storedTokens(access, { clock, onUnmarked: () => undefined })],
+      ),
     log: (event) => events.push(event),
     ...overrides,
   };

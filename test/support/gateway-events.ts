@@ -10,6 +10,13 @@ export interface GatewayRequest {
   readonly authorizer?: object;
 }
 
+/** What a function is set up with by default, but for its store. */
+export const GATEWAY_ACCESS = {
+  defaultAccess: "operator",
+  accountClaim: null,
+  scopeClaim: "scope",
+} as const;
+
 const DOMAIN = "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com";
 const STAGE = "$default";
 
