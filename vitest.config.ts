@@ -43,7 +43,7 @@ export default defineConfig({
     // apart from them.
     coverage: {
       provider: "v8",
-      include: ["{core,adapters,functions,worker,local}/**/*.ts"],
+      include: ["{core,adapters,functions,worker,local}/**/*.ts", "sdk/src/*.ts"],
       exclude: ["**/*.test.ts"],
       reporter: ["text-summary", "html"],
       reportsDirectory: "coverage",
@@ -68,6 +68,13 @@ export default defineConfig({
             "{adapters,functions,worker,local,scripts,infra}/**/*.test.ts",
             "test/{contract,support,fuzz}/**/*.test.ts",
           ],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "sdk",
+          include: ["sdk/src/**/*.test.ts", "test/sdk/**/*.test.ts"],
         },
       },
       {

@@ -5,7 +5,18 @@ import { cruise, type ICruiseResult, type IModule } from "dependency-cruiser";
 import extractDepcruiseOptions from "dependency-cruiser/config-utl/extract-depcruise-options";
 
 /** Every folder with TypeScript of the repository; a missing one is skipped. */
-const FOLDERS = ["core", "adapters", "functions", "worker", "local", "infra", "scripts", "bench", "test"];
+const FOLDERS = [
+  "core",
+  "adapters",
+  "functions",
+  "worker",
+  "local",
+  "infra",
+  "sdk",
+  "scripts",
+  "bench",
+  "test",
+];
 /**
  * With fewer modules the tree was not read: with a wrong parser dependency-cruiser finds no module and
  * passes.

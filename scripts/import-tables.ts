@@ -115,4 +115,6 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "zod",
   ],
   infra: [],
+  "sdk/src": ["aws4fetch", "openapi-fetch"],
+  "sdk/src/generated": [],
 };

@@ -5,7 +5,11 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 
 const ROOT = join(import.meta.dirname, "..");
-const FILES = ["package.json", "package-lock.json", "CHANGELOG.md", "scripts/release.ts"];
+const { workspaces } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  workspaces: string[];
+};
+const MANIFESTS = ["package.json", ...workspaces.map((folder) => `${folder}/package.json`)];
+const FILES = [...MANIFESTS, "package-lock.json", "CHANGELOG.md", "scripts/release.ts"];
 const DIGEST = `sha256:${"0a".repeat(32)}`;
 
 let checkout = "";
@@ -34,24 +38,27 @@ function release(...args: readonly string[]) {
 const NEXT = "900.1.0";
 
 describe("release.ts prepare", () => {
-  it("writes the version and nothing else into manifest and lock file", () => {
-    const before = { manifest: json("package.json"), lockfile: json("package-lock.json") };
+  it("writes the version and nothing else into the manifests and the lock file", () => {
+    const before = { manifests: MANIFESTS.map(json), lockfile: json("package-lock.json") };
     expect(release("prepare", NEXT).status).toBe(0);
     const packages = { ...before.lockfile.packages };
-    packages[""] = { ...packages[""], version: NEXT };
-    expect(json("package.json")).toEqual({ ...before.manifest, version: NEXT });
+    for (const folder of ["", ...workspaces]) packages[folder] = { ...packages[folder], version: NEXT };
+    expect(MANIFESTS.map(json)).toEqual(before.manifests.map((manifest) => ({ ...manifest, version: NEXT })));
     expect(json("package-lock.json")).toEqual({ ...before.lockfile, version: NEXT, packages });
   });
 
-  it("leaves both as npm writes them", () => {
+  it("leaves them as npm writes them", () => {
     release("prepare", NEXT);
-    for (const name of ["package.json", "package-lock.json"]) {
+    for (const name of [...MANIFESTS, "package-lock.json"]) {
       const was = readFileSync(join(ROOT, name), "utf8").split("\n");
       const changed = read(name)
         .split("\n")
         .filter((line, at) => line !== was[at]);
       expect(changed.map((line) => line.trim())).toEqual(
-        Array.from({ length: name === "package.json" ? 1 : 2 }, () => `"version": "${NEXT}",`),
+        Array.from(
+          { length: name === "package-lock.json" ? 2 + workspaces.length : 1 },
+          () => `"version": "${NEXT}",`,
+        ),
       );
     }
   });

@@ -5,7 +5,7 @@ import { z } from "zod";
 /**
  * The parts of a release that are easy to get wrong by hand (docs/release.md):
  *
- *   node scripts/release.ts prepare 0.2.0             version and date into CHANGELOG.md, package.json and package-lock.json
+ *   node scripts/release.ts prepare 0.2.0             version and date into CHANGELOG.md, every package.json and package-lock.json
  *   node scripts/release.ts notes 0.2.0 [image.json]  the text of the release; with the image's digest, from `docker buildx`
  */
 
@@ -64,13 +64,19 @@ function sectionOf(text: string, name: string): string {
     .trim();
 }
 
-/** A manifest or lock file, as npm writes it, with another version of the root package. */
+/** A manifest or lock file, as npm writes it, with another version of the root package and its workspaces. */
 function withVersion(json: string, version: string): string {
   const parsed = JSON.parse(json) as { packages?: Record<string, object> };
-  const { packages } = parsed;
-  const root = packages === undefined ? {} : { packages: { ...packages, "": { ...packages[""], version } } };
-  return `${JSON.stringify({ ...parsed, version, ...root }, null, 2)}\n`;
+  const packages = Object.entries(parsed.packages ?? {}).map(([path, entry]) => [
+    path,
+    isOurs(path) ? { ...entry, version } : entry,
+  ]);
+  const locked = packages.length === 0 ? {} : { packages: Object.fromEntries(packages) as object };
+  return `${JSON.stringify({ ...parsed, version, ...locked }, null, 2)}\n`;
 }
+
+/** Whether an entry of a lock file is a folder of the checkout, not a package of the registry. */
+const isOurs = (path: string): boolean => !path.split("/").includes("node_modules");
 
 /** What `docker buildx build --metadata-file` writes, as far as it is read here. */
 const ImageMetadata = z.object({
@@ -87,18 +93,29 @@ function releaseNotes(changelog: string, version: string, metadata: string | nul
   return `${section}\n\nImage of the worker: \`${repository}@${image["containerimage.digest"]}\`\n`;
 }
 
+interface RootManifest {
+  readonly version: string;
+  /** Folders, each a package that is released with the product. */
+  readonly workspaces: readonly string[];
+}
+
 function prepare(version: string, now: Date): string {
   const path = (name: string): string => join(ROOT, name);
   const manifest = readFileSync(path("package.json"), "utf8");
-  checkNext(version, (JSON.parse(manifest) as { readonly version: string }).version);
+  const { version: current, workspaces } = JSON.parse(manifest) as RootManifest;
+  checkNext(version, current);
   const changelog = readFileSync(path("CHANGELOG.md"), "utf8");
   const released = releasedChangelog(changelog, { version, date: now.toISOString().slice(0, 10) });
+  const published = workspaces
+    .map((workspace) => path(`${workspace}/package.json`))
+    .map((name) => [name, readFileSync(name, "utf8")] as const);
   // All faults are found before the first file is written.
   const lockfile = withVersion(readFileSync(path("package-lock.json"), "utf8"), version);
   writeFileSync(path("CHANGELOG.md"), released);
   writeFileSync(path("package.json"), withVersion(manifest, version));
+  for (const [name, text] of published) writeFileSync(name, withVersion(text, version));
   writeFileSync(path("package-lock.json"), lockfile);
-  return `release: ${version} is in CHANGELOG.md, package.json and package-lock.json; docs/release.md has the next steps\n`;
+  return `release: ${version} is in CHANGELOG.md, every package.json and package-lock.json; docs/release.md has the next steps\n`;
 }
 
 function run([command, version = "", metadata]: readonly string[]): string {

@@ -37,6 +37,7 @@ const ROOMS = [
   "worker",
   "local",
   "infra",
+  "sdk",
   "scripts",
   "bench",
   "docs",
@@ -50,7 +51,7 @@ const FILES = sourceFiles(
   ".github/**/*.{md,yml,yaml}",
   `{${ROOMS.join(",")}}/**/*.{ts,mjs,md,py,sh,cf,dialog}`,
   "worker/Dockerfile",
-).filter(({ path }) => path !== "package-lock.json");
+).filter(({ path }) => path !== "package-lock.json" && !/^sdk\/(?:dist|src\/generated)\//u.test(path));
 
 const riddlesIn = (text: string): readonly string[] =>
   [...text.replaceAll(EXCEPTION, "").matchAll(RIDDLE)].map(({ 0: found }) => found.replaceAll(/\s+/gu, " "));

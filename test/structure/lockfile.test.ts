@@ -5,6 +5,8 @@ import { readText, sourceFiles } from "./source-files.ts";
 /** The part of an entry of `packages` in package-lock.json (lockfileVersion 3) that is read here. */
 interface LockedPackage {
   readonly integrity?: string;
+  /** Where it comes from: left out of our lock files, apart from a link's. */
+  readonly resolved?: string;
   /** A folder of the checkout, not a download. */
   readonly link?: true;
   /** Part of its parent's archive, whose integrity covers it. */
@@ -21,10 +23,13 @@ interface Lockfile {
 /** SHA-512 in base64, as Subresource Integrity writes it. */
 const INTEGRITY = /^sha512-[A-Za-z0-9+/]{86}==$/u;
 
+/** Whether an entry is a folder of the checkout: the root or a workspace. */
+const isFolder = (path: string): boolean => !path.split("/").includes("node_modules");
+
 /** Downloads that `npm ci` would take without comparing them with anything. */
 function withoutIntegrity({ packages }: Lockfile): readonly string[] {
   return Object.entries(packages)
-    .filter(([path, { link, inBundle }]) => path !== "" && link !== true && inBundle !== true)
+    .filter(([path, { link, inBundle }]) => !isFolder(path) && link !== true && inBundle !== true)
     .filter(([, { integrity }]) => !INTEGRITY.test(integrity ?? ""))
     .map(([path]) => path);
 }
@@ -59,16 +64,20 @@ describe.each(LOCKFILES)("$path", ({ path, text }) => {
   });
 
   it("names no registry", () => {
-    expect(text).not.toMatch(/"resolved"|https?:\/\/[^"]*registry/u);
+    const resolved = Object.values(lockfile.packages).filter((entry) => entry.resolved !== undefined);
+    expect(resolved.filter(({ link }) => link !== true)).toEqual([]);
+    expect(text).not.toMatch(/https?:\/\/[^"]*registry/u);
   });
 
-  it("requires the same versions as its package.json, or npm ci rejects it", () => {
-    const manifest = JSON.parse(readText(join(dirname(path), "package.json"))) as LockedPackage;
-    const { dependencies, devDependencies } = lockfile.packages[""] ?? {};
-    expect({ dependencies, devDependencies }).toEqual({
-      dependencies: manifest.dependencies,
-      devDependencies: manifest.devDependencies,
-    });
+  it("requires the same versions as the package.json of each folder, or npm ci rejects it", () => {
+    for (const folder of Object.keys(lockfile.packages).filter(isFolder)) {
+      const manifest = JSON.parse(readText(join(dirname(path), folder, "package.json"))) as LockedPackage;
+      const { dependencies, devDependencies } = lockfile.packages[folder] ?? {};
+      expect({ dependencies, devDependencies }, folder).toEqual({
+        dependencies: manifest.dependencies,
+        devDependencies: manifest.devDependencies,
+      });
+    }
   });
 });
 
@@ -80,7 +89,8 @@ describe("the rules for lock files", () => {
       "node_modules/one": { integrity, optionalDependencies: { "one-linux-x64": "1.0.0" } },
       "node_modules/one-linux-x64": { integrity },
       "node_modules/one/node_modules/bundled": { inBundle: true },
-      "node_modules/linked": { link: true },
+      "node_modules/linked": { link: true, resolved: "folder" },
+      folder: { dependencies: { one: "1.0.0" } },
     },
   };
 

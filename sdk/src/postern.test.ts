@@ -1,0 +1,200 @@
+import { describe, expect, it } from "vitest";
+import { type ApiUnderTest, startApi, TOKEN } from "../../test/support/api.ts";
+import { makeCa } from "../../test/support/pki.ts";
+import { createPostern, type Postern, PosternError, type PosternOptions } from "./index.ts";
+
+const URL_OF_API = "http://postern.example";
+
+/** The API of the product, without a socket. */
+async function started(
+  options: Partial<PosternOptions> = {},
+): Promise<{ api: ApiUnderTest; postern: Postern }> {
+  const api = await startApi();
+  const fetch: typeof globalThis.fetch = async (input, init) => api.app.fetch(new Request(input, init));
+  return { api, postern: createPostern({ url: URL_OF_API, auth: { token: TOKEN }, fetch, ...options }) };
+}
+
+const failureOf = async (call: Promise<unknown>): Promise<PosternError> => {
+  const failure = await call.then(
+    () => new Error("the call succeeded"),
+    (error: unknown) => error,
+  );
+  if (!(failure instanceof PosternError)) throw failure;
+  return failure;
+};
+
+describe("domains", () => {
+  it("are created, read, changed by their revision, and deleted", async () => {
+    const { postern } = await started();
+    const created = await postern.domains.put("example.org", { mxHosts: ["mx1.example.org"] });
+    expect(created).toMatchObject({ name: "example.org", revision: 1 });
+    expect(created.etag).toBe('"1"');
+    const read = await postern.domains.get("example.org");
+    const replaced = await postern.domains.put(
+      "example.org",
+      { ...read, tls: { enforcement: "defer" } },
+      { ifMatch: read },
+    );
+    expect(replaced.tls.enforcement).toBe("defer");
+    const tls = await postern.domains.tls.get("example.org");
+    expect(tls.etag).toBe(replaced.etag);
+    await postern.domains.tls.patch("example.org", { enforcement: "observe" }, { ifMatch: tls });
+    const { revision } = await postern.domains.get("example.org");
+    await postern.domains.delete("example.org", { ifMatch: revision });
+    expect((await failureOf(postern.domains.get("example.org"))).code).toBe("not-found");
+  });
+
+  it("carry an entity tag that spread and JSON leave out, so that an answer can be sent back", async () => {
+    const { postern } = await started();
+    const domain = await postern.domains.put("example.org", {});
+    expect(Object.keys({ ...domain })).not.toContain("etag");
+    expect(JSON.stringify(domain)).not.toContain("etag");
+    await expect(postern.domains.put("example.org", domain, { ifMatch: domain })).resolves.toMatchObject({
+      name: "example.org",
+    });
+  });
+
+  it("are listed through every page, by item and by page", async () => {
+    const { postern } = await started();
+    const names = Array.from({ length: 7 }, (_, at) => `d${at}.example.org`);
+    for (const name of [...names, "other.example.net"]) await postern.domains.put(name, {});
+    const listed: string[] = [];
+    for await (const { name } of postern.domains.list({ prefix: "d", limit: 3 })) listed.push(name);
+    expect(listed).toEqual(names);
+    const sizes: number[] = [];
+    for await (const { items } of postern.domains.list({ limit: 3 }).pages()) sizes.push(items.length);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(8);
+    expect(sizes.length).toBeGreaterThan(2);
+  });
+
+  it.each(["", ".", ".."])("are never called %j: such a name leads to another resource", async (name) => {
+    const { api, postern } = await started();
+    await expect(postern.domains.delete(name, { ifMatch: "*" })).rejects.toBeInstanceOf(TypeError);
+    expect(api.events).toEqual([]);
+  });
+
+  it.each(["a/b", "a?b", "a#b", "%2e%2e"])("named %j stay in their place of the path", async (name) => {
+    const { api, postern } = await started();
+    expect((await failureOf(postern.domains.get(name))).code).toBe("invalid-request");
+    expect(api.events).toMatchObject([{ path: `/v1/domains/${encodeURIComponent(name)}` }]);
+  });
+});
+
+describe("certificates, trust stores, changes and edges", () => {
+  it("are reached by their objects", async () => {
+    const { postern } = await started();
+    const certificate = await postern.certificates.create({
+      source: "self-signed",
+      names: ["mx1.example.org"],
+      label: "mx1",
+    });
+    const { id } = certificate;
+    await postern.domains.put("example.org", {
+      mxHosts: ["mx1.example.org"],
+      tls: { server: { level: "require", certificateId: id } },
+    });
+    const renamed = await postern.certificates.patch(id, { label: "first" }, { ifMatch: certificate });
+    expect(await postern.certificates.chainPem(id)).toMatch(/^-----BEGIN CERTIFICATE-----\n/u);
+    const next = await postern.certificates.makeNextKey(id, { ifMatch: renamed });
+    const rotated = await postern.certificates.rotate(id, { ifMatch: next });
+    expect((await postern.certificates.versions(id)).items).toHaveLength(2);
+    await postern.certificates.rollback(id, 1, { ifMatch: rotated });
+    expect((await postern.certificates.status(id)).edges.live).toEqual([]);
+    expect((await failureOf(postern.certificates.delete(id, { ifMatch: "*" }))).code).toBe("in-use");
+
+    const certificatesPem = makeCa().certificatePem;
+    const partners = await postern.trustStores.create({ label: "partners", certificatesPem });
+    const both = { certificatesPem: certificatesPem + makeCa().certificatePem };
+    const grown = await postern.trustStores.put(partners.id, both, { ifMatch: partners });
+    expect(grown.anchors).toHaveLength(2);
+    await postern.trustStores.delete(partners.id, { ifMatch: grown });
+    for await (const trustStore of postern.trustStores.list()) expect(trustStore).toBeNull();
+
+    const oldest: number[] = [];
+    for await (const { revision } of postern.changes.list({ limit: 2 })) oldest.push(revision);
+    const newest: number[] = [];
+    for await (const { revision } of postern.changes.list({ limit: 2, order: "desc" })) newest.push(revision);
+    expect(oldest.length).toBeGreaterThan(4);
+    expect(newest).toEqual(oldest.toReversed());
+    for await (const edge of postern.edges.list()) expect(edge).toBeNull();
+  });
+});
+
+describe("a problem", () => {
+  it("is an error with code, place, id of the request and the present entity tag", async () => {
+    const { api, postern } = await started();
+    await postern.domains.put("example.org", {});
+    const stale = await failureOf(postern.domains.patch("example.org", {}, { ifMatch: 9 }));
+    expect(stale).toMatchObject({
+      code: "stale-revision",
+      status: 412,
+      etag: '"1"',
+      attempts: 1,
+      errors: [],
+    });
+    expect(stale.requestId).toBe(
+      Object.entries(api.events.at(-1) ?? {}).find(([name]) => name === "requestId")?.[1],
+    );
+    const body = { tls: { enforcement: "never" } } as never;
+    const invalid = await failureOf(postern.domains.put("example.org", body, { ifMatch: 1 }));
+    expect(invalid.code).toBe("invalid-request");
+    expect(invalid.message).toMatch(/^400 invalid-request: ./u);
+    expect(invalid.errors).toMatchObject([{ in: "body", pointer: "/tls/enforcement" }]);
+  });
+
+  it.each([
+    ["API Gateway", Response.json({ message: "Forbidden" }, { status: 403 }), "403 unrecognized: Forbidden"],
+    [
+      "a proxy",
+      new Response("<h1>Bad gateway</h1>", { status: 502 }),
+      "502 unrecognized: <h1>Bad gateway</h1>",
+    ],
+    [
+      "a redirect",
+      new Response(null, { status: 302, headers: { location: "/login" } }),
+      "302 unrecognized: no details",
+    ],
+    [
+      "a later release",
+      Response.json(
+        { type: "urn:postern:problem:moved-away", detail: "d", requestId: "r", errors: [] },
+        { status: 409 },
+      ),
+      "409 unrecognized: d",
+    ],
+    [
+      "a broken answer",
+      new Response("{", { headers: { "content-type": "application/json" } }),
+      "200 unrecognized: the answer is not JSON, although it says so",
+    ],
+  ])("from %s is `unrecognized`", async (_title, answer, message) => {
+    const { postern } = await started({ fetch: async () => answer });
+    expect((await failureOf(postern.domains.get("example.org"))).message).toBe(message);
+  });
+});
+
+describe("createPostern", () => {
+  it.each([
+    "",
+    "postern.example",
+    "ftp://postern.example",
+    "http://u:p@postern.example",
+    "http://h/?a=b",
+    "http://h/#a",
+  ])("rejects the URL %j", (url) => {
+    expect(() => createPostern({ url, auth: { token: "t" } })).toThrow(TypeError);
+  });
+
+  it("keeps the path of its URL, as a stage of API Gateway has one", async () => {
+    const urls: string[] = [];
+    const fetch: typeof globalThis.fetch = async (input) => {
+      urls.push(input instanceof Request ? input.url : String(input));
+      return Response.json({ items: [], nextCursor: null });
+    };
+    for (const url of ["https://api.example/prod", "https://api.example/prod//"]) {
+      const postern = createPostern({ url, auth: { token: "t" }, fetch });
+      for await (const edge of postern.edges.list()) expect(edge).toBeNull();
+    }
+    expect(urls).toEqual(["https://api.example/prod/v1/edges", "https://api.example/prod/v1/edges"]);
+  });
+});
