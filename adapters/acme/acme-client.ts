@@ -50,6 +50,10 @@ export class AcmeClient implements AcmeCa {
     this.#connection = options.connection;
   }
 
+  get directoryUrl(): string {
+    return this.#connection.directoryUrl;
+  }
+
   async directory(): Promise<AcmeDirectory> {
     const { meta, renewalInfo } = await this.#connection.directory();
     return { ...meta, hasRenewalInfo: renewalInfo !== undefined };

@@ -51,6 +51,10 @@ export class AcmeConnection {
     this.#origin = new URL(options.directoryUrl).origin;
   }
 
+  get directoryUrl(): string {
+    return this.#options.directoryUrl;
+  }
+
   /** @throws Unavailable */
   async directory(): Promise<DirectoryResource> {
     const { clock, who, directoryUrl } = this.#options;

@@ -99,12 +99,14 @@ export interface AcmeRenewalInfo {
  * when it refuses, also with `serverInternal`. Texts of the CA are cut and hold no control characters.
  */
 export interface AcmeCa {
+  /** URL of its directory: accounts belong to it. */
+  readonly directoryUrl: string;
   directory(): Promise<AcmeDirectory>;
   /**
    * The account of this key (RFC 8555 section 7.3): made, or found; with external account binding where the
    * deployment configures it. The CA's terms of service are agreed to.
    *
-   * @returns its URL.
+   * @returns its URL. @throws AcmeProblem (`unauthorized`) when it was deactivated, for good (section 7.3.6)
    */
   account(privateKeyPem: string): Promise<string>;
   /** @throws AcmeProblem (`accountDoesNotExist`) when the CA does not know the account, as all below. */

@@ -153,18 +153,22 @@ export class AcmeIssuer {
     return answerChallenges(this.#deps, { ca, ...request }, authorizations);
   }
 
-  /** Polls no sooner than the CA asks; a wait that does not fit is left to the next sweep. */
+  /** Polls no sooner than the CA asks; a wait that does not fit is noted, and left to a later sweep. */
   async #until(
-    { ca, account, order }: Walk,
+    walk: Walk,
     first: AcmeOrderState,
     isDone: (status: AcmeOrderState["status"]) => boolean,
   ): Promise<AcmeOrderState> {
+    const { ca, account, order } = walk;
     const { now, sleep } = this.#deps.retry;
     const deadline = now() + POLLED_MS;
     let state = first;
     for (let waitMs = FIRST_POLL_MS; !isDone(state.status) && now() < deadline; waitMs *= 2) {
       const askedMs = state.retryAfterMs ?? 0;
-      if (askedMs > deadline - now()) return state;
+      if (askedMs > deadline - now()) {
+        await noteLook(this.#deps, walk, askedMs);
+        return state;
+      }
       await sleep(Math.max(Math.min(MAX_POLL_MS, waitMs), askedMs));
       state = await ca.order(account, order.url);
     }
@@ -264,6 +268,20 @@ async function authorizationsOf(
   const found: AcmeAuthorization[] = [];
   for (const url of state.authorizations) found.push(await ca.authorization(account, url));
   return found;
+}
+
+/** The CA is not asked before: its time is for this order alone. */
+async function noteLook(
+  deps: AcmeIssuanceDependencies,
+  { record, order: { url } }: Walk,
+  askedMs: number,
+): Promise<void> {
+  const lookAgainAt = timestamp(deps.clock.now() + askedMs);
+  await writeBySchedule(deps, record.id, (before) => {
+    if (before.acme === undefined) return before;
+    const orders = before.acme.orders.map((each) => (each.url === url ? { ...each, lookAgainAt } : each));
+    return { ...before, acme: { ...before.acme, orders } };
+  });
 }
 
 /** A wildcard is proved at its name without `*.` (RFC 8555 section 7.1.4); some CAs do not mark it. */

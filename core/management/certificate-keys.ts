@@ -117,6 +117,7 @@ export class CertificateKeys {
               ...before,
               acme: {
                 ...acme,
+                orders: acme.orders.map((order) => ({ ...order, lookAgainAt: undefined })),
                 suggestions: before.keys.map(({ fingerprintSha256 }) => ({ fingerprintSha256, at })),
               },
             },

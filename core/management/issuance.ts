@@ -12,9 +12,9 @@ import {
   Unreadable,
 } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";
-import type { AcmeOrder, CertificateRecord, PendingKey } from "../record/certificate.ts";
+import type { AcmeIssuance, AcmeOrder, CertificateRecord, PendingKey } from "../record/certificate.ts";
 import type { KeyType } from "../x509/key-type.ts";
-import { forgetAccount } from "./acme-accounts.ts";
+import { forgetAccount, replaceDeactivated } from "./acme-accounts.ts";
 import { type AcmeCa, type AcmeCas, AcmeProblem, retryAfterOf } from "./acme-ca.ts";
 import { type AcmeIssuanceDependencies, AcmeIssuer, type AcmeRecord } from "./acme-issuance.ts";
 import { suggestedRenewal } from "./acme-renewal-info.ts";
@@ -138,7 +138,8 @@ export class CertificateIssuance {
     let record = wanted === "new-key" ? await this.#withNewKey(present, keyType) : present;
     if (orderOf(record, keyType) === undefined) record = await this.#ordered(issuer, record, keyType);
     const order = orderOf(record, keyType);
-    return order === undefined ? "unchanged" : issuer.advance(record, order);
+    if (order === undefined) return "unchanged";
+    return isTooEarly(order, this.#deps.clock.now()) ? "waiting" : issuer.advance(record, order);
   }
 
   async #ordered(issuer: AcmeIssuer, record: AcmeRecord, keyType: KeyType): Promise<AcmeRecord> {
@@ -192,21 +193,34 @@ export class CertificateIssuance {
   async #note({ id, acme }: CertificateRecord, error: unknown): Promise<void> {
     const isUnknown = error instanceof AcmeProblem && error.type === "accountDoesNotExist";
     if (isUnknown && acme !== undefined) await forgetAccount(this.#deps.state, acme.directory);
+    const isRefused = error instanceof AcmeProblem && error.type === "unauthorized";
+    const deactivated = isRefused && acme !== undefined ? await this.#replaceDeactivated(acme) : null;
     const failed = {
       nowMs: this.#deps.clock.now(),
-      problem: problemOf(error),
+      problem: deactivated === null ? problemOf(error) : deactivatedText(problemOf(error), deactivated),
       retryAfterMs: retryAfterOf(error),
     };
     const noted = writeBySchedule(this.#deps, id, (before) => ({
       ...before,
       // Orders of an account that is gone cannot be read by another.
-      ...(isUnknown && before.acme !== undefined ? { acme: { ...before.acme, orders: [] } } : {}),
+      ...((isUnknown || deactivated !== null) && before.acme !== undefined
+        ? { acme: { ...before.acme, orders: [] } }
+        : {}),
       attempt: failedAttempt(before.attempt, failed),
     }));
     // Deleted meanwhile, or the store is away: the failure itself is what the log needs.
     await noted.catch(() => undefined);
   }
+
+  /** null = the account is as it was, or the CA does not say now. */
+  async #replaceDeactivated({ directory }: AcmeIssuance): Promise<string | null> {
+    const ca = this.#deps.cas.ca(directory);
+    return ca === null ? null : replaceDeactivated(this.#deps, directory, ca).catch(() => null);
+  }
 }
+
+const deactivatedText = (problem: string, url: string): string =>
+  `${problem}; the CA has deactivated the account ${url}: the next attempt makes a new one, whose URI belongs into CAA records with accounturi`;
 
 /** What came of several slots, by what the log should know first. */
 const OUTCOMES: readonly Issuance[] = ["gone", "waiting", "issued"];
@@ -223,6 +237,9 @@ function wantedOf(record: AcmeRecord, keyType: KeyType, nowMs: number): "order" 
   if (!dueKeys(record, nowMs).some(isSame)) return null;
   return planOf(record)?.renewalKey === "new" ? "new-key" : "order";
 }
+
+const isTooEarly = ({ lookAgainAt }: AcmeOrder, nowMs: number): boolean =>
+  lookAgainAt !== undefined && nowMs < Date.parse(lookAgainAt);
 
 const orderOf = ({ acme }: AcmeRecord, keyType: KeyType): AcmeOrder | undefined =>
   acme.orders.find((each) => each.keyType === keyType);

@@ -119,6 +119,9 @@ export function timelineOf(record: CertificateRecord, expiresAt: Timestamp | nul
     ...pendingKeys.map(({ madeAt, spkiPin }) => dated(madeAt, "next-key-made", spkiPin)),
     ...pendingKeys.map(({ switchAt, spkiPin }) => dated(switchAt, "switch-requested", spkiPin)),
     ...(acme?.orders ?? []).map(({ startedAt, keyType }) => dated(startedAt, "order-placed", keyType)),
+    ...(acme?.orders ?? []).map(({ lookAgainAt, keyType }) =>
+      dated(lookAgainAt ?? null, "next-attempt", keyType),
+    ),
     attempt === undefined ? null : dated(attempt.at, "attempt-failed", attempt.problem),
     attempt === undefined ? null : dated(attempt.nextAt, "next-attempt"),
     dated(renewsAt(record), "renews"),

@@ -117,6 +117,8 @@ export interface AcmeOrder {
   readonly startedAt: Timestamp;
   /** TXT records that the operator publishes; empty = none are needed. */
   readonly validation: readonly ValidationRecord[];
+  /** When the CA wants to be asked again, where that is longer than a sweep waits; absent = at once. */
+  readonly lookAgainAt?: Timestamp | undefined;
 }
 
 /** When one certificate is to be renewed: within the CA's window (RFC 9773), or at once by request. */

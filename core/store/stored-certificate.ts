@@ -70,6 +70,7 @@ const acmeIssuance = z.object({
       url: z.string().min(1),
       startedAt: timestamp,
       validation: validationRecords,
+      lookAgainAt: timestamp.optional(),
     }),
   ),
   suggestions: z.array(z.object({ fingerprintSha256: sha256, at: timestamp })),

@@ -4,6 +4,7 @@ import { isCertificateId } from "../../core/name/ids.ts";
 import { Unavailable } from "../../core/errors.ts";
 import type { Store } from "../../core/store/store.ts";
 import { type ApiUnderTest, startApi } from "../../test/support/api.ts";
+import { secretTexts } from "../../test/support/secret-texts.ts";
 import { TestIssuer } from "../../test/support/test-issuer.ts";
 import type { ApiDependencies } from "./app.ts";
 
@@ -36,6 +37,12 @@ async function start(overrides: Partial<ApiDependencies> = {}): Promise<WithAcm>
   };
 }
 
+/** All rows of the settings database. */
+const storedIn = ({ database }: ApiUnderTest): unknown =>
+  database
+    .all("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .map(({ name }) => database.all(`SELECT * FROM "${String(name)}"`));
+
 const useIt = (certificateId: string) => ({
   body: { mxHosts: ["mx.example.com"], tls: { server: { certificateId } } },
 });
@@ -59,6 +66,31 @@ describe("a certificate of ACM", () => {
         { domain: "*.mail.example.com", name: "_abc.mail.example.com." },
       ],
     });
+  });
+
+  it("has its private key in the vault alone", async () => {
+    const { api, issuer, place, advance } = await start();
+    const { id, arn, path } = await place();
+    issuer.issue(arn, { days: 90 });
+    await advance(id);
+    issuer.issue(arn, { days: 180 });
+    await advance(id);
+    const reads = [
+      path,
+      `${path}/versions`,
+      `${path}/chain.pem`,
+      "/v1/certificates",
+      "/v1/changes?limit=200",
+    ];
+    const answers = await Promise.all(reads.map(async (read) => (await api.expect(200, "GET", read)).text));
+    const shown = [...answers, JSON.stringify(api.events), JSON.stringify(storedIn(api))].join("\n");
+    expect(issuer.keys).toHaveLength(2);
+    const secrets = issuer.keys.flatMap((key) => secretTexts(key, ""));
+    expect(secrets.filter((secret) => shown.includes(secret))).toEqual([]);
+    const record = isCertificateId(id) ? await api.store.getCertificate(id) : null;
+    const { version = 0, sha256 = "" } = record?.material ?? {};
+    const kept = Buffer.from(await api.vault.get(`keys/${id}/${version}`, sha256)).toString();
+    expect(secrets.some((secret) => kept.includes(secret))).toBe(true);
   });
 
   it.each([

@@ -35,6 +35,26 @@ describe("Retry-After of a CA", () => {
     expect(under.ca.counts.newOrder).toBe(1);
   });
 
+  it("is honoured by every sweep until then, and a request of the operator looks at once", async () => {
+    const under = await startIssuance({ validationPolls: 1, retryAfter: "3600" });
+    const [id, other] = [await under.create(), await under.create()];
+    const beganMs = under.api.clock.now();
+    const sweep = async () => [await under.open().advance(id), await under.open().advance(other)];
+    expect(await sweep()).toEqual(["waiting", "waiting"]);
+    const { timeline } = await under.show(id);
+    expect(timeline.at(-1)).toMatchObject({ event: "next-attempt" });
+    expect(Date.parse(timeline.at(-1).at)).toBeGreaterThanOrEqual(beganMs + 3_600_000);
+    for (let minutes = 5; minutes < 60; minutes += 5) {
+      under.api.advance(300_000);
+      expect(await sweep()).toEqual(["waiting", "waiting"]);
+    }
+    expect(under.ca.counts.order).toBe(2);
+    await under.api.expect(200, "POST", `/v1/certificates/${other}/renew`, { headers: { "If-Match": "*" } });
+    expect(await sweep()).toEqual(["waiting", "issued"]);
+    under.api.advance(300_000);
+    expect(await under.open().advance(id)).toBe("issued");
+  });
+
   it("of a load balancer's page counts as much as that of a problem document", async () => {
     const under = await startIssuance();
     const id = await under.create();
@@ -61,6 +81,7 @@ describe("records of open orders", () => {
     expect(under.dns.get(MX)).toContain(own);
     // Some CAs look again, from other places.
     expect(await lookUpTxt(MX)).toContain(own);
+    under.api.advance(3_600_000);
     expect(await under.open().advance(first)).toBe("issued");
     expect(under.dns.get(MX)).toHaveLength(1);
     expect(under.dns.get(MX)).not.toContain(own);

@@ -1,9 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createAcmeCas } from "../../adapters/acme/acme-cas.ts";
 import { readMaterial } from "../../core/management/certificate-material.ts";
 import { materialName, privateKeyName } from "../../core/store/key-vault.ts";
 import { createSelfSigned } from "../../core/x509/self-signed.ts";
 import type { StoredPrivateKey } from "../../core/x509/serving-material.ts";
 import type { CertificateId } from "../../core/name/ids.ts";
+import { TestAcmeCa } from "../../test/support/acme-ca/acme-ca.ts";
 import { failureOf, type IssuanceUnderTest, startIssuance } from "../../test/support/issuance.ts";
 
 const HOUR_MS = 3600 * 1000;
@@ -54,6 +56,96 @@ describe("two orders of an account that is lost", () => {
     expect(await under.show(id)).toMatchObject({ version: 2, keys: [{ slot: "ecdsa" }, { slot: "rsa" }] });
   });
 });
+
+/** An account as a release before 0.2 noted it. */
+const withoutUrl = (account: object): object =>
+  Object.fromEntries(Object.entries(account).filter(([name]) => name !== "directoryUrl"));
+
+describe("an account", () => {
+  const noted = async (under: IssuanceUnderTest) => (await under.state.get("account/test"))?.value;
+
+  it("that the CA has deactivated is replaced by a new one with a new key, and the reason says so", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const { acme } = await under.show(id);
+    const before = await noted(under);
+    under.ca.authority.deactivated.add(acme.accountUrl);
+    under.api.advance(5 * DAY_MS);
+    const reason = await failureOf(under, id).catch(String);
+    const { lastError } = await under.show(id);
+    expect(reason).toContain("unauthorized: account is not valid");
+    expect(lastError.problem).toContain(`the CA has deactivated the account ${acme.accountUrl}`);
+    expect(await noted(under)).not.toMatchObject({ spkiPin: Reflect.get(before ?? {}, "spkiPin") });
+    under.api.advance(HOUR_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    const after = await under.show(id);
+    expect(after).toMatchObject({ version: 2, lastError: null });
+    expect(under.ca.authority.accounts.map(({ url }) => url)).toEqual([
+      acme.accountUrl,
+      after.acme.accountUrl,
+    ]);
+  });
+
+  it("stays when the CA refuses something else as unauthorized", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const before = await noted(under);
+    under.api.advance(5 * DAY_MS);
+    under.ca.faults.set("newOrder", { kind: "refusal", type: "unauthorized", status: 403 });
+    expect(await failureOf(under, id)).not.toContain("deactivated");
+    expect(await noted(under)).toEqual(before);
+  });
+
+  it.each([
+    ["as it is noted", (value: object): object => value],
+    ["as a release before 0.2 noted it", withoutUrl],
+  ])("of the CA that had the name before (%s) is not used at another, nor its key", async (_, old) => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const item = await under.state.get("account/test");
+    const first = old(item?.value as object);
+    await under.state.put("account/test", first, { expected: item?.version ?? null, expiresAtMs: null });
+    under.api.advance(5 * DAY_MS);
+    const { ca, cas } = await otherCa(under);
+    expect(await under.open({ cas }).advance(id)).toBe("issued");
+    expect(ca.authority.issued).toHaveLength(1);
+    const [account, ...others] = ca.authority.accounts;
+    expect(others).toEqual([]);
+    expect(await noted(under)).toMatchObject({ url: account?.url, directoryUrl: ca.directoryUrl });
+    expect(account?.jwk).not.toEqual(under.ca.authority.accounts[0]?.jwk);
+  });
+
+  it("that a release before 0.2 noted is used further at its CA", async () => {
+    const under = await startIssuance();
+    const id = await under.create();
+    await under.open().advance(id);
+    const item = await under.state.get("account/test");
+    const first = withoutUrl(item?.value as object);
+    await under.state.put("account/test", first, { expected: item?.version ?? null, expiresAtMs: null });
+    under.api.advance(5 * DAY_MS);
+    expect(await under.open().advance(id)).toBe("issued");
+    expect(under.ca.authority.accounts).toHaveLength(1);
+  });
+});
+
+/** Another CA under the name of the first. */
+async function otherCa({ api, dns }: IssuanceUnderTest) {
+  const { clock } = api;
+  const ca = await TestAcmeCa.start({ now: clock.now, lookUpTxt: (name) => dns.get(name) ?? [] });
+  onTestFinished(() => ca.close());
+  const { directoryUrl: url, caFile } = ca;
+  const cas = createAcmeCas({
+    directories: [{ name: "test", url, contact: [], eabKeyId: null, caFile }],
+    readEabKey: async () => null,
+    clock,
+    release: "test",
+    deadlineMs: 2_000,
+  });
+  return { ca, cas };
+}
 
 describe("a certificate that its CA issues without a name that a host needs", () => {
   it("is refused, its order forgotten, and ordered again", async () => {

@@ -67,6 +67,7 @@ const CERTIFICATE: Whole<CertificateRecord> = {
         spkiPin: PIN,
         url: "https://ca.example/order/1",
         startedAt: BUILT_AT,
+        lookAgainAt: LATER,
         validation: [
           { type: "TXT", domain: "mx.fields.example", name: "_acme-challenge.mx.fields.example", value: "v" },
         ],

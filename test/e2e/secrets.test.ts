@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import { globSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -6,6 +6,8 @@ import { openDatabase } from "../../adapters/local/database.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import { backUp } from "../../core/management/back-up.ts";
 import type { SnapshotBackup } from "../../core/store/snapshot-backup.ts";
+import { TestAcmeCa } from "../support/acme-ca/acme-ca.ts";
+import { waitUntil } from "../support/peers/wait-until.ts";
 import { certificateBag, falseMac, keyBag, pfx } from "../support/pkcs12-writer.ts";
 import { issueServer, makeCa } from "../support/pki.ts";
 import { secretTexts } from "../support/secret-texts.ts";
@@ -14,17 +16,25 @@ import { endAll, newDataDir, type PosternProcess, withPostern } from "./postern-
 
 let dataDir = "";
 let temporary = "";
-beforeEach(() => {
+let acme: TestAcmeCa;
+beforeEach(async () => {
   dataDir = newDataDir();
   temporary = newDataDir();
+  acme = await TestAcmeCa.start({
+    isPreApproved: true,
+    externalAccount: { keyId: "kid-1", hmacKey: HMAC_KEY },
+  });
 });
 afterEach(async () => {
   await endAll();
+  await acme.close();
   for (const each of [dataDir, temporary]) rmSync(each, { recursive: true, force: true });
 });
 
 const PASSPHRASE = "hunter2-and-then-some";
 const WRONG = "not-this-one-either";
+const HMAC_KEY = randomBytes(32);
+const WEBHOOK_SECRET = randomBytes(32).toString("base64");
 const newPair = (curve: string) => generateKeyPairSync("ec", { namedCurve: curve });
 const [first, second, third] = [newPair("P-256"), newPair("P-256"), newPair("P-384")] as const;
 const ca = makeCa({ name: "Issuing CA", parent: makeCa() });
@@ -37,11 +47,22 @@ const der = (key: KeyObject): Buffer => key.export({ type: "pkcs8", format: "der
 const bags = [keyBag(der(third.privateKey)), certificateBag(three.der), certificateBag(ca.der)];
 const file = pfx({ bags });
 
+function settings(): Readonly<Record<string, string>> {
+  const { directoryUrl: url, caFile } = acme;
+  return {
+    TMPDIR: temporary,
+    ACME_DIRECTORIES: JSON.stringify({ test: { url, caFile, eabKeyId: "kid-1" } }),
+    ACME_EAB_HMAC_KEYS: JSON.stringify({ test: HMAC_KEY.toString("base64url") }),
+    DNS_WEBHOOK_URL: "http://127.0.0.1:9/",
+    DNS_WEBHOOK_SECRET: WEBHOOK_SECRET,
+  };
+}
+
 /** Uploads and failures of every source of this stack, and what became of each. */
 async function everyFlow(postern: PosternProcess): Promise<readonly string[]> {
   const answers: string[] = [];
   const ask = async (methodAndPath: string, body?: unknown): Promise<Readonly<Record<string, unknown>>> => {
-    const isChange = /material$|^DELETE/.test(methodAndPath);
+    const isChange = /material$|^DELETE|(?:next-key|rotate|renew)$/.test(methodAndPath);
     const answer = await postern.api(methodAndPath, body, isChange ? { "if-match": "*" } : {});
     const text = await answer.text();
     answers.push(`${String(answer.status)} ${text}`);
@@ -49,6 +70,22 @@ async function everyFlow(postern: PosternProcess): Promise<readonly string[]> {
   };
   const post = async (body: object): Promise<string> =>
     String((await ask("POST /v1/certificates", body))["id"]);
+  const is = (id: string, shown: object): Promise<true> =>
+    waitUntil(
+      async () => {
+        const present = await ask(`GET /v1/certificates/${id}`);
+        return Object.entries(shown).every(([field, value]) => present[field] === value) ? true : undefined;
+      },
+      { what: JSON.stringify(shown), explain: () => answers.at(-1) ?? "" },
+    );
+  const ordered = await post({ source: "acme", directory: "test", names: ["mx.example"] });
+  await is(ordered, { version: 1 });
+  await ask(`POST /v1/certificates/${ordered}/next-key`);
+  await ask(`POST /v1/certificates/${ordered}/rotate`);
+  await is(ordered, { version: 2 });
+  acme.faults.set("newOrder", { kind: "refusal", type: "rateLimited", status: 429 });
+  await ask(`POST /v1/certificates/${ordered}/renew`);
+  await postern.logged("certificate-issuance-failed");
   const made = await post({ source: "self-signed", names: ["mx.example"], keyType: "ecdsa-p256" });
   const requested = await post({ source: "request", names: ["mx.example"] });
   const plain = { source: "pem", certificatePem: one.bundlePem, privateKeyPem: one.privateKeyPem };
@@ -63,6 +100,8 @@ async function everyFlow(postern: PosternProcess): Promise<readonly string[]> {
   await post({ ...plain, [one.privateKeyPem]: PASSPHRASE });
   await post({ ...plain, source: PASSPHRASE, label: one.privateKeyPem });
   await post({ source: "self-signed", names: [one.privateKeyPem] });
+  await post({ source: "acm", names: ["mx.example"], acceptCharges: true });
+  await post({ source: "acme", directory: one.privateKeyPem, names: ["mx.example"] });
   await post({
     source: "pkcs12",
     pkcs12: pfx({ bags, macData: falseMac(1) }).toString("base64"),
@@ -75,7 +114,7 @@ async function everyFlow(postern: PosternProcess): Promise<readonly string[]> {
     mxHosts: ["mx.example"],
     tls: { server: { level: "require", certificateId: uploaded } },
   });
-  for (const id of [made, requested, uploaded]) {
+  for (const id of [made, requested, uploaded, ordered]) {
     await ask(`GET /v1/certificates/${id}`);
     await ask(`GET /v1/certificates/${id}/versions`);
     await ask(`GET /v1/certificates/${id}/chain.pem`);
@@ -128,11 +167,11 @@ describe("private keys and passphrases", () => {
         await postern.end();
         return { answers, metrics, files, log: JSON.stringify(postern.log), screen: postern.screen };
       },
-      { TMPDIR: temporary },
+      settings(),
     );
     const statuses = shown.answers.map((answer) => answer.slice(0, 3));
-    expect(statuses.filter((status) => status === "201")).toHaveLength(6);
-    expect(statuses.filter((status) => status.startsWith("4")).length).toBeGreaterThanOrEqual(9);
+    expect(statuses.filter((status) => status === "201")).toHaveLength(7);
+    expect(statuses.filter((status) => status.startsWith("4")).length).toBeGreaterThanOrEqual(11);
     expect(statuses.filter((status) => status.startsWith("5"))).toEqual([]);
     const vault = vaultFiles();
     const others = globSync(join(dataDir, "**/*")).filter((path) => isFile(path) && !vault.includes(path));
@@ -143,8 +182,13 @@ describe("private keys and passphrases", () => {
       ...(encrypted.match(/^[A-Za-z0-9+/]{64}$/gm) ?? []),
       PASSPHRASE,
       WRONG,
+      HMAC_KEY.toString("base64url"),
+      HMAC_KEY.toString("base64"),
+      HMAC_KEY.toString("hex"),
+      WEBHOOK_SECRET,
     ];
-    expect(keys.length).toBeGreaterThanOrEqual(7);
+    // With the account's key at the CA, and the two that it certified.
+    expect(keys.length).toBeGreaterThanOrEqual(10);
     expect(shown.answers.join("\n")).toContain("BEGIN CERTIFICATE");
     const places = new Map<string, string>([
       ["answers", shown.answers.join("\n")],

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { ValidationRecord } from "../../core/record/certificate.ts";
 import type {
   CertificateIssuer,
@@ -21,6 +22,8 @@ export class TestIssuer implements CertificateIssuer {
   readonly #ca = makeCa();
   readonly #orders = new Map<string, Placed>();
   readonly exports: string[] = [];
+  /** Private keys of all that was exported. */
+  readonly keys: KeyObject[] = [];
   answers = true;
 
   /** Names of orders that there are. */
@@ -51,7 +54,8 @@ export class TestIssuer implements CertificateIssuer {
     const { leaf } = this.#placed(arn);
     if (leaf === null) throw new NotFound("not issued");
     this.exports.push(arn);
-    const { certificatePem, privateKeyPem } = leaf;
+    const { certificatePem, privateKeyPem, privateKey } = leaf;
+    this.keys.push(privateKey);
     return { certificatePem, privateKeyPem };
   }
 

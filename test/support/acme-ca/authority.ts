@@ -127,6 +127,9 @@ export class Authority {
     return [...this.#orders.values()];
   }
 
+  /** URLs of accounts that were deactivated (RFC 8555 section 7.3.6). */
+  readonly deactivated = new Set<string>();
+
   forgetAccounts(): void {
     this.#accounts.clear();
   }
@@ -149,12 +152,15 @@ export class Authority {
   accountAt(url: string): Account {
     const account = this.accounts.find((each) => each.url === url);
     if (account === undefined) throw new Refusal("accountDoesNotExist", "no such account");
+    if (this.deactivated.has(url)) throw new Refusal("unauthorized", "account is not valid", 403);
     return account;
   }
 
   newAccount(jwk: Readonly<Record<string, string>>, payload: Payload): Answer {
     const thumbprint = thumbprintOf(jwk);
     const known = this.#accounts.get(thumbprint);
+    if (known !== undefined && this.deactivated.has(known.url))
+      throw new Refusal("unauthorized", "the account of this key is deactivated", 403);
     if (known !== undefined) return { status: 200, location: known.url, body: { status: "valid" } };
     if (payload["onlyReturnExisting"] === true) throw new Refusal("accountDoesNotExist", "no such account");
     if (payload["termsOfServiceAgreed"] !== true)
@@ -175,7 +181,7 @@ export class Authority {
     const names = namesOf(payload["identifiers"]);
     if (profile !== null && !Object.hasOwn(this.behaviour.profiles, profile))
       throw new Refusal("invalidProfile", "no such profile");
-    if (replaces !== null) this.#checkReplaced(replaces);
+    if (replaces !== null) checkReplaced(this, replaces);
     const order: Order = {
       url: this.#url("order"),
       account: account.url,
@@ -289,17 +295,17 @@ export class Authority {
     return issued;
   }
 
-  #checkReplaced(id: string): void {
-    if (!this.issued.some(({ renewalId }) => renewalId === id))
-      throw new Refusal("malformed", "replaces names no certificate of this CA", 404);
-    if (this.orders.some(({ replaces, status }) => replaces === id && status !== "invalid"))
-      throw new Refusal("alreadyReplaced", "that certificate has been replaced by another order", 409);
-  }
-
   #url(kind: string): string {
     this.#count += 1;
     return `${this.#base()}/${kind}/${String(this.#count)}`;
   }
+}
+
+function checkReplaced({ issued, orders }: Pick<Authority, "issued" | "orders">, id: string): void {
+  if (!issued.some(({ renewalId }) => renewalId === id))
+    throw new Refusal("malformed", "replaces names no certificate of this CA", 404);
+  if (orders.some(({ replaces, status }) => replaces === id && status !== "invalid"))
+    throw new Refusal("alreadyReplaced", "that certificate has been replaced by another order", 409);
 }
 
 function namesOf(identifiers: unknown): readonly string[] {
