@@ -16,6 +16,8 @@ export interface PosternOptions {
   /** Of the API, such as `https://postern.example.com`; a path is kept. */
   readonly url: string;
   readonly auth: Auth;
+  /** Account to act in, in place of the caller's own: for operators. */
+  readonly account?: string;
   /** In place of the global one: for a proxy, or a test. */
   readonly fetch?: typeof globalThis.fetch;
   /** Ends every call that is under way, and all later ones. */
@@ -55,6 +57,8 @@ export interface Answer<T> {
 }
 
 interface CallInit<P extends Path, M extends MethodOf<P>> extends RequestOf<P, M> {
+  /** Of a POST that changes nothing. */
+  readonly isRead?: boolean;
   readonly options?: ConditionOptions & { readonly idempotencyKey?: string | undefined };
 }
 
@@ -78,14 +82,14 @@ export function createCall(options: PosternOptions): Call {
     path: P,
     init: CallInit<P, M> = {},
   ): Promise<Answer<AnswerOf<P, M>>> => {
-    const sending = sendWith(init.options ?? {});
+    const sending = { ...sendWith(init.options ?? {}), isRead: init.isRead ?? false };
     let attempts = 0;
     const { response, data, error } = await client.request(
       method as never,
       path as never,
       {
         params: { path: checkedPath(init.path), query: init.query },
-        headers: headersOf(method, init),
+        headers: { ...accountHeader(options), ...headersOf(method, init) },
         body: init.body,
         parseAs: "text",
         // An API redirects no one; following one would turn a PUT into a GET, or send the body elsewhere.
@@ -115,7 +119,7 @@ function baseUrlOf(text: string): string {
   return url.href.replace(/\/+$/u, "");
 }
 
-function sendingOf(options: PosternOptions): (call: CallOptions) => Sending {
+function sendingOf(options: PosternOptions): (call: CallOptions) => Omit<Sending, "isRead"> {
   const { auth, effects = REAL_EFFECTS, maxAttempts = REPEAT_POLICY.maxAttempts } = options;
   const authorize = "sign" in auth ? (request: Request) => auth.sign(request) : withToken(auth.token);
   return ({ signal, timeoutMs }) => ({
@@ -142,6 +146,9 @@ function checkedPath<T>(path: T): T {
       throw new TypeError(`${name} must be the ${name} of a record, not ${JSON.stringify(value)}`);
   return path;
 }
+
+const accountHeader = ({ account }: PosternOptions): Record<string, string> =>
+  account === undefined ? {} : { "postern-account": account };
 
 function headersOf(
   method: string,

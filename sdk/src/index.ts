@@ -1,9 +1,12 @@
-import { createCall, type PosternOptions } from "./call.ts";
+import { type Accounts, accounts, type Principals, principals, type Tokens, tokens } from "./access.ts";
+import { type CallOptions, createCall, dataOf, type PosternOptions } from "./call.ts";
 import { type Certificates, certificates } from "./certificates.ts";
 import { type Changes, changes } from "./changes.ts";
 import { type Domains, domains } from "./domains.ts";
 import { type Edges, edges } from "./edges.ts";
 import { REAL_EFFECTS } from "./effects.ts";
+import type { QueryOf } from "./operations.ts";
+import type { Caller, Evaluation, EvaluationRequest } from "./schemas.ts";
 import { type TrustStores, trustStores } from "./trust-stores.ts";
 
 /** The API of one deployment, as one caller. */
@@ -13,7 +16,17 @@ export interface Postern {
   readonly trustStores: TrustStores;
   readonly changes: Changes;
   readonly edges: Edges;
+  readonly tokens: Tokens;
+  readonly accounts: Accounts;
+  readonly principals: Principals;
+  /** The account and scopes that the credentials stand for. */
+  whoami(options?: CallOptions): Promise<Caller>;
+  /** What an edge would reply to a sender, and why. */
+  evaluate(request: EvaluationRequest, options?: EvaluateOptions): Promise<Evaluation>;
 }
+
+/** `sharedHosts` is that of the draft's PUT. */
+export type EvaluateOptions = CallOptions & QueryOf<"/v1/evaluate", "post">;
 
 /**
  * Opens no connection: the first call does.
@@ -28,9 +41,23 @@ export function createPostern(options: PosternOptions): Postern {
     trustStores: trustStores(call),
     changes: changes(call),
     edges: edges(call),
+    tokens: tokens(call),
+    accounts: accounts(call),
+    principals: principals(call),
+    whoami: (settings = {}) => dataOf(call("get", "/v1/whoami", { options: settings })),
+    evaluate: (body, { sharedHosts, ...settings } = {}) =>
+      dataOf(call("post", "/v1/evaluate", { body, query: { sharedHosts }, isRead: true, options: settings })),
   };
 }
 
+export type {
+  AccountFilter,
+  Accounts,
+  PrincipalFilter,
+  Principals,
+  TokenFilter,
+  Tokens,
+} from "./access.ts";
 export { PosternNotAppliedError, type WaitOptions } from "./applied.ts";
 export type { Auth, CallOptions, ConditionOptions, Match, PosternOptions, Signer, Tagged } from "./call.ts";
 export type { CertificateDeleteOptions, CertificateFilter, Certificates } from "./certificates.ts";
@@ -42,6 +69,10 @@ export { PosternError, PosternNetworkError, type ProblemCode, type ProblemDetail
 export { PROBLEM_CODES } from "./generated/problem-codes.ts";
 export type { List } from "./pages.ts";
 export type {
+  Account,
+  AccountDocument,
+  AccountPage,
+  Caller,
   Certificate,
   CertificateInput,
   CertificateMaterialInput,
@@ -58,9 +89,18 @@ export type {
   DomainStatus,
   Edge,
   EdgePage,
+  Evaluation,
+  EvaluationRequest,
+  Principal,
+  PrincipalDocument,
+  PrincipalPage,
   TlsInput,
   TlsPatch,
   TlsSettings,
+  Token,
+  TokenInput,
+  TokenMade,
+  TokenPage,
   TrustStore,
   TrustStoreDocument,
   TrustStoreInput,

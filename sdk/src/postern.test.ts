@@ -120,6 +120,46 @@ describe("certificates, trust stores, changes and edges", () => {
   });
 });
 
+describe("access", () => {
+  it("shows who calls, and manages tokens, accounts and principals", async () => {
+    const { postern } = await started();
+    expect(await postern.whoami()).toMatchObject({ account: "default", scopes: ["operator"] });
+    const account = await postern.accounts.put("acme", { label: "Acme" });
+    await postern.accounts.put("acme", { ...account, label: "Acme Inc." }, { ifMatch: account });
+    const token = await postern.tokens.create({ label: "ci", scopes: ["domains:read"] });
+    expect(await postern.tokens.get(token.id)).not.toHaveProperty("token");
+    await postern.tokens.delete(token.id, { ifMatch: token });
+    const arn = "arn:aws:iam::123456789012:role/deploy";
+    const principal = await postern.principals.put(arn, { account: "acme", scopes: ["domains:write"] });
+    expect(await postern.principals.get(arn)).toEqual(principal);
+    await postern.principals.delete(arn, { ifMatch: principal });
+    const names: string[] = [];
+    for await (const { name } of postern.accounts.list()) names.push(name);
+    expect(names).toContain("acme");
+    for await (const left of postern.principals.list()) expect(left).toBeNull();
+  });
+
+  it("acts in another account for an operator", async () => {
+    const { api, postern } = await started();
+    await postern.accounts.put("acme", {});
+    const fetch: typeof globalThis.fetch = async (input, init) => api.app.fetch(new Request(input, init));
+    const acme = createPostern({ url: URL_OF_API, auth: { token: TOKEN }, fetch, account: "acme" });
+    expect((await acme.domains.put("acme.example", {})).account).toBe("acme");
+    expect((await failureOf(postern.domains.get("acme.example"))).code).toBe("not-found");
+  });
+
+  it("asks what an edge would reply", async () => {
+    const { postern } = await started();
+    await postern.domains.put("example.org", { tls: { server: { level: "require" } } });
+    const answer = await postern.evaluate({
+      clientAddress: "192.0.2.1",
+      mailFrom: "a@sender.example",
+      rcptTo: "b@example.org",
+    });
+    expect(answer).toMatchObject({ verdict: "reject", reason: "tls-required" });
+  });
+});
+
 describe("a problem", () => {
   it("is an error with code, place, id of the request and the present entity tag", async () => {
     const { api, postern } = await started();

@@ -215,6 +215,12 @@ describe("whether a request may be repeated", () => {
   );
 });
 
+it("a POST that changes nothing is repeated without a key", async () => {
+  const { call, seen } = client([broken, ok()]);
+  await call("post", "/v1/evaluate", { isRead: true });
+  expect(seen.map(({ method }) => method)).toEqual(["POST", "POST"]);
+});
+
 describe("a signal", () => {
   const reason = new Error("the caller went away");
 

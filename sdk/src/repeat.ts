@@ -49,6 +49,8 @@ export interface Sending {
   readonly policy: RepeatPolicy;
   /** For one attempt, its answer included. */
   readonly timeoutMs: number;
+  /** A POST that changes nothing, and may therefore be repeated. */
+  readonly isRead: boolean;
   /** Each ends the call, also while it waits between attempts. */
   readonly signals: readonly AbortSignal[];
 }
@@ -66,7 +68,7 @@ export interface Sent {
  */
 export async function send(request: Request, sending: Sending): Promise<Sent> {
   const { effects, policy } = sending;
-  const attemptsAllowed = mayRepeat(request) ? policy.maxAttempts : 1;
+  const attemptsAllowed = sending.isRead || mayRepeat(request) ? policy.maxAttempts : 1;
   return withEnd(sending.signals, async (signal) => {
     for (let attempts = 1; ; attempts++) {
       const outcome = await attempt(request.clone(), { ...sending, signal });
