@@ -18,12 +18,15 @@ const PARTITIONS = [
 const ARN = /^arn:(?<partition>[a-z-]+):(?<service>iam|sts)::(?<account>\d{12}):(?<resource>.+)$/;
 
 /** IAM: names of roles have at most 64 characters, paths at most 512. */
-const NAME = String.raw`[\w+=,.@-]{1,64}`;
+const NAME = String.raw`[A-Za-z0-9_+=,.@-]{1,64}`;
 const PATH = String.raw`(?:[\x21-\x7e]{1,510}\/)?`;
 const ROLE = new RegExp(`^role/${PATH}(?<name>${NAME})$`);
 const USER = new RegExp(`^user/${PATH}${NAME}$`);
 const ASSUMED_ROLE = new RegExp(`^assumed-role/(?<name>${NAME})/${NAME}$`);
 const FEDERATED_USER = new RegExp(`^federated-user/${NAME}$`);
+
+/** Forms that `toPrincipalArn` takes, for the OpenAPI document. */
+export const PRINCIPAL_ARN_PATTERN = `^arn:(?:${PARTITIONS.join("|")}):(?:iam::[0-9]{12}:(?:root|(?:role|user)/${PATH}${NAME})|sts::[0-9]{12}:(?:assumed-role/${NAME}|federated-user)/${NAME})$`;
 
 /** What an IAM caller without a record may do: everything, or nothing. */
 export const DEFAULT_ACCESS = ["operator", "none"] as const;

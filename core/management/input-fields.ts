@@ -67,7 +67,9 @@ export const labelsInput = z
     z
       .string()
       .regex(new RegExp(PATTERNS.labelName), "must be 1 to 40 lower-case letters, digits, dots and hyphens"),
-    checked(checkPlainText).pipe(z.string().max(CAPS.labelValueCharacters)),
+    checked(checkPlainText)
+      .pipe(z.string().max(CAPS.labelValueCharacters))
+      .meta({ maxLength: CAPS.labelValueCharacters, pattern: PATTERNS.plainText }),
   )
   .superRefine((given, context) => {
     if (Object.keys(given).length <= CAPS.labels) return;

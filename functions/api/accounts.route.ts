@@ -1,7 +1,7 @@
 /** Routes of accounts and of IAM principals. */
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { MAX_ARN } from "../../core/access/principal-arn.ts";
+import { MAX_ARN, PRINCIPAL_ARN_PATTERN } from "../../core/access/principal-arn.ts";
 import { accountDocument, accountName, principalDocument } from "../../core/management/access-input.ts";
 import type { AccountService } from "../../core/management/account-service.ts";
 import type { PrincipalService } from "../../core/management/principal-service.ts";
@@ -40,6 +40,7 @@ const accountParameter = z.object({ account: accountName });
 const arnParameter = z.object({
   arn: z.string().min(1).max(MAX_ARN).openapi({
     description: "ARN of a role, user, root user or federated user, URL-encoded",
+    pattern: PRINCIPAL_ARN_PATTERN,
     example: "arn:aws:iam::123456789012:role/deploy",
   }),
 });

@@ -22,6 +22,7 @@ const limit = digits(/^(?:[1-9]|[1-9]\d|1\d\d|200)$/, `must be a whole number fr
 export const revisionQuery = digits(/^\d{1,15}$/, "must be a revision: a whole number").openapi({
   type: "integer",
   minimum: 0,
+  maximum: 999_999_999_999_999,
 });
 
 /** A record as the change log names it: `domain/example.com`. */

@@ -135,7 +135,8 @@ export const READ_PROBLEMS = ["invalid-request", "not-found", "unreadable", "sta
  * enforces it, and the OpenAPI document shows it.
  */
 export const needs = (scope: Scope | null) => ({
-  security: [{ bearer: scope === null ? [] : [scope] }] satisfies { bearer: Scope[] }[],
+  // OpenAPI linters take roles of `oauth2` and `openIdConnect` alone: the scope stands in a member of its own.
+  security: [{ bearer: [] }] satisfies { bearer: never[] }[],
   [SCOPE_MEMBER]: scope,
 });
 

@@ -55,11 +55,12 @@ describe("the scope of a route", () => {
     expect(() => requireDeclaredScopes(app)).toThrow("ALL /v1/any declares no scope");
   });
 
-  it("is in the document, in words and in the security requirement", async () => {
+  it("is in the document, in words and as a member of the operation", async () => {
     const { app } = await startApi();
     const document = JSON.parse(await (await app.request("/openapi.json")).text());
     const { get } = document.paths["/v1/domains/{name}/status"];
-    expect(get.security).toEqual([{ bearer: ["domains:read"] }]);
+    expect(get.security).toEqual([{ bearer: [] }]);
+    expect(get["x-scope"]).toBe("domains:read");
     expect(get.description).toContain("Scope: `domains:read`");
     expect(get.parameters).toContainEqual(expect.objectContaining({ name: "Postern-Account", in: "header" }));
     expect(document.paths["/health/live"].get.parameters).toBeUndefined();
