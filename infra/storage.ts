@@ -1,17 +1,10 @@
+import { VAULT_FOLDERS } from "../core/store/key-vault.ts";
 import { captureResource } from "./captured-resource.ts";
 import type { Copies } from "./copied-names.ts";
 import type { Settings } from "./settings.ts";
 
 /** Prefixes of the key bucket. */
-export const PREFIXES = {
-  keys: "keys/",
-  trust: "trust/",
-  /** Keys that no certificate has yet. */
-  private: "private/",
-  /** Keys of accounts at ACME CAs. */
-  acme: "acme/",
-  backup: "backup/",
-} as const;
+export const PREFIXES = { ...VAULT_FOLDERS, backup: "backup/" } as const;
 
 /** Retention of noncurrent versions: a replaced or deleted key can be restored for this long. */
 const NONCURRENT_DAYS = 30;

@@ -402,12 +402,11 @@ describe("renewal information", () => {
       kind: "answer",
       status: 200,
       headers: retryAfter === null ? {} : { "retry-after": retryAfter },
-      body: JSON.stringify({ suggestedWindow: window, explanationURL: "javascript:alert(1)" }),
+      body: JSON.stringify({ suggestedWindow: window }),
     });
     expect(await client().renewalInfo(pem)).toEqual({
       start: "2026-01-01T00:00:00.000Z",
       end: "2026-01-02T00:00:00.123Z",
-      explanationUrl: null,
       retryAfterMs: ms,
     });
   });

@@ -56,7 +56,7 @@ export class AcmeClient implements AcmeCa {
 
   async directory(): Promise<AcmeDirectory> {
     const { meta, renewalInfo } = await this.#connection.directory();
-    return { ...meta, hasRenewalInfo: renewalInfo !== undefined };
+    return { caaIdentities: meta.caaIdentities, hasRenewalInfo: renewalInfo !== undefined };
   }
 
   async account(privateKeyPem: string): Promise<string> {
@@ -136,10 +136,10 @@ export class AcmeClient implements AcmeCa {
     if (renewalInfo === undefined || id === null) return null;
     const answer = await this.#connection.get(`${renewalInfo.replace(/\/$/, "")}/${id}`).catch(noneIfUnknown);
     if (answer === null) return null;
-    const { suggestedWindow, explanationURL: explanationUrl } = this.#read(renewalInfoSchema, answer);
+    const { suggestedWindow } = this.#read(renewalInfoSchema, answer);
     const after = this.#retryAfter(answer) ?? RENEWAL_INFO.defaultMs;
     const bounded = Math.min(Math.max(after, RENEWAL_INFO.minMs), RENEWAL_INFO.maxMs);
-    return { ...suggestedWindow, explanationUrl, retryAfterMs: bounded };
+    return { ...suggestedWindow, retryAfterMs: bounded };
   }
 
   async #newAccount(privateKeyPem: string, payload: object): Promise<string> {

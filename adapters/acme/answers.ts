@@ -20,12 +20,6 @@ const httpsUrl = z
   .string()
   .max(MAX_URL)
   .refine((text) => URL.canParse(text));
-/** Shown, never requested. */
-const shownUrl = z
-  .httpUrl()
-  .max(MAX_URL)
-  .transform((url): string | null => (toPlainText(url, MAX_URL) === url ? url : null))
-  .catch(null);
 
 const time = z
   .string()
@@ -41,8 +35,6 @@ const problem = problemSchema.transform(shownProblem).nullable().catch(null);
 
 /** What of a directory's metadata does not fit is left out: a CA with an odd list can still issue. */
 const metaSchema = z.object({
-  termsOfService: shownUrl,
-  externalAccountRequired: z.boolean().catch(false),
   caaIdentities: z.array(z.string().max(253)).max(MAX.caaIdentities).catch([]),
   profiles: z
     .record(z.string(), z.unknown())
@@ -68,7 +60,6 @@ export const accountSchema = z.object({ status: z.enum(["valid", "deactivated", 
 
 export const orderSchema = z.object({
   status: z.enum(["pending", "ready", "processing", "valid", "invalid"]),
-  expires: time.nullable().catch(null),
   authorizations: z.array(httpsUrl).max(MAX.authorizations),
   finalize: httpsUrl,
   certificate: httpsUrl.nullish().transform((url) => url ?? null),
@@ -101,7 +92,7 @@ export const authorizationSchema = z.object({
 });
 
 export const renewalInfoSchema = z
-  .object({ suggestedWindow: z.object({ start: time, end: time }), explanationURL: shownUrl })
+  .object({ suggestedWindow: z.object({ start: time, end: time }) })
   .refine(({ suggestedWindow: { start, end } }) => start < end);
 
 /** @param who the CA in messages. @throws Unavailable when the answer is not such a resource. */

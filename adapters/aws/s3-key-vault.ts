@@ -10,17 +10,10 @@ import {
   type PutObjectCommandInput,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import type { KeyVault, VaultName } from "../../core/store/key-vault.ts";
+import { isVaultName, type KeyVault, VAULT_FOLDERS, type VaultName } from "../../core/store/key-vault.ts";
 import { InvalidInput, NotFound, StateConflict, Unreadable } from "../../core/errors.ts";
 import { type ServiceCalls, TryAgain } from "./service-calls.ts";
 
-/**
- * `keys/<certificate>/<version>`, `trust/<sha256>`, `private/<certificate>/<SPKI>` and `acme/<SPKI>`: nothing
- * else becomes an object's key.
- */
-const NAME =
-  /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|private\/[A-Za-z0-9_-]{1,100}\/[0-9a-f]{64}|(?:trust|acme)\/[A-Za-z0-9_-]{1,100})$/;
-const FOLDERS = ["keys/", "trust/", "private/", "acme/"] as const;
 /**
  * Far over what the caps of api.md let in; an object that something else left there is not read into memory.
  */
@@ -93,7 +86,7 @@ export class S3KeyVault implements KeyVault {
    * one that is younger may belong to a write that has not committed yet.
    */
   async *writtenBefore(epochMs: number): AsyncGenerator<VaultName, void> {
-    for (const folder of FOLDERS) {
+    for (const folder of Object.values(VAULT_FOLDERS)) {
       for await (const { Key: key, LastModified: at } of this.#objectsIn(folder)) {
         if (isVaultName(key) && at !== undefined && at.getTime() < epochMs) yield key;
       }
@@ -191,10 +184,8 @@ async function wholeBody({ Body: body, ContentLength: length }: GetObjectCommand
   return content;
 }
 
-const isVaultName = (text: string | undefined): text is VaultName => text !== undefined && NAME.test(text);
-
 function checkName(name: string): void {
-  if (!NAME.test(name)) throw new InvalidInput("not the name of a stored object");
+  if (!isVaultName(name)) throw new InvalidInput("not the name of a stored object");
 }
 
 const sha256Of = (content: Uint8Array): string => createHash("sha256").update(content).digest("hex");

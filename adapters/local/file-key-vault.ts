@@ -3,7 +3,7 @@ import { constants, lstatSync, unlinkSync } from "node:fs";
 import { type FileHandle, link, lstat, mkdir, open, readdir, rmdir, unlink, utimes } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { VaultInventory } from "../../core/management/key-clean-up.ts";
-import type { KeyVault, VaultName } from "../../core/store/key-vault.ts";
+import { isVaultName, type KeyVault, VAULT_FOLDERS, type VaultName } from "../../core/store/key-vault.ts";
 import {
   InvalidInput,
   NotFound,
@@ -13,13 +13,7 @@ import {
   Unreadable,
 } from "../../core/errors.ts";
 
-/**
- * `keys/<certificate>/<version>`, `trust/<sha256>`, `private/<certificate>/<SPKI>` and `acme/<SPKI>`: nothing
- * else becomes a path, so no name leaves the root.
- */
-const NAME =
-  /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|private\/[A-Za-z0-9_-]{1,100}\/[0-9a-f]{64}|(?:trust|acme)\/[A-Za-z0-9_-]{1,100})$/;
-const FOLDERS = ["keys", "trust", "private", "acme"] as const;
+const FOLDERS = Object.values(VAULT_FOLDERS).map((prefix) => prefix.slice(0, -1));
 /** As `writeOnce` names a file that is not whole yet. */
 const TEMPORARY = /^\.[0-9a-f]{24}\.tmp$/;
 /** A clean-up comes once a day: that it meets the same object twice shows that something else is wrong. */
@@ -138,7 +132,7 @@ export class FileKeyVault implements KeyVault, VaultInventory {
   }
 
   #path(name: VaultName): string {
-    if (!NAME.test(name)) throw new InvalidInput("not the name of a stored object");
+    if (!isVaultName(name)) throw new InvalidInput("not the name of a stored object");
     return join(this.#root, name);
   }
 
@@ -193,8 +187,6 @@ function unlinkOlder(path: string, epochMs: number): boolean {
   unlinkSync(path);
   return true;
 }
-
-const isVaultName = (text: string): text is VaultName => NAME.test(text);
 
 /** The whole object under a temporary name first, so that the real name never holds a part of it. */
 async function writeOnce(path: string, content: Uint8Array): Promise<void> {

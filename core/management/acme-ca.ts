@@ -21,11 +21,6 @@ export const CHALLENGE_TOKEN = /^[A-Za-z0-9_-]{1,256}$/;
 
 /** What a CA says of itself (RFC 8555 section 7.1.1). */
 export interface AcmeDirectory {
-  /** URL; null = none. */
-  readonly termsOfService: string | null;
-  readonly externalAccountRequired: boolean;
-  /** Names of certificate profiles; [] = none to choose from. */
-  readonly profiles: readonly string[];
   /** Values for CAA records that permit this CA. */
   readonly caaIdentities: readonly string[];
   /** Whether it suggests times of renewal (RFC 9773). */
@@ -38,8 +33,6 @@ export type AcmeOrderStatus = "pending" | "ready" | "processing" | "valid" | "in
 export interface AcmeOrderState {
   readonly url: string;
   readonly status: AcmeOrderStatus;
-  /** When the CA forgets the order; null = not said. */
-  readonly expires: Timestamp | null;
   /** URLs, one for each name. */
   readonly authorizations: readonly string[];
   readonly finalize: string;
@@ -85,7 +78,6 @@ export interface AcmeRenewalInfo {
   readonly start: Timestamp;
   /** After `start`. */
   readonly end: Timestamp;
-  readonly explanationUrl: string | null;
   /** When to ask again. */
   readonly retryAfterMs: number;
 }

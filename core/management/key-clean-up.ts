@@ -6,6 +6,7 @@ import {
   materialName,
   privateKeyName,
   trustName,
+  VAULT_FOLDERS,
   type VaultName,
 } from "../store/key-vault.ts";
 import type { CertificateRecord } from "../record/certificate.ts";
@@ -69,7 +70,7 @@ export async function cleanUpKeys({ vault, contents, nowMs }: KeyCleanUpOptions)
 }
 
 /** Accounts at ACME CAs are no records of the settings: their keys stay. */
-const isAccountKey = (name: VaultName): boolean => name.startsWith("acme/");
+const isAccountKey = (name: VaultName): boolean => name.startsWith(VAULT_FOLDERS.acme);
 
 function namesIn({ certificates, trustStores }: StoreContents, nowMs: number): ReadonlySet<VaultName> {
   return new Set([

@@ -14,6 +14,25 @@ export type VaultName =
   | `private/${string}/${string}`
   | `acme/${string}`;
 
+/** Folders of a vault, each as the prefix of its names. */
+export const VAULT_FOLDERS = {
+  /** `keys/<certificate>/<version>` */
+  keys: "keys/",
+  /** `trust/<sha256>` */
+  trust: "trust/",
+  /** `private/<certificate>/<SPKI>`: keys that no certificate has yet. */
+  private: "private/",
+  /** `acme/<SPKI>`: keys of accounts at ACME CAs. */
+  acme: "acme/",
+} as const;
+
+const NAME =
+  /^(?:keys\/[A-Za-z0-9_-]{1,100}\/[1-9][0-9]{0,9}|private\/[A-Za-z0-9_-]{1,100}\/[0-9a-f]{64}|(?:trust|acme)\/[A-Za-z0-9_-]{1,100})$/;
+
+/** Whether a text names an object: nothing else becomes a path or an object's key. */
+export const isVaultName = (text: string | undefined): text is VaultName =>
+  text !== undefined && NAME.test(text);
+
 export const materialName = (id: CertificateId, version: number): VaultName => `keys/${id}/${version}`;
 export const trustName = (sha256: string): VaultName => `trust/${sha256}`;
 /** @param spkiPin `sha256//` and base64 of the SHA-256 of the SPKI, which the name holds as hex. */

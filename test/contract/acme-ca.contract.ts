@@ -70,8 +70,7 @@ export function acmeCaContract(contract: AcmeCaContract): void {
 
     it("shows what it offers", async () => {
       const directory = await ca.directory();
-      expect(directory).toMatchObject({ externalAccountRequired: false, hasRenewalInfo: true });
-      expect(directory.profiles).toContain("shortlived");
+      expect(directory.hasRenewalInfo).toBe(true);
       expect(directory.caaIdentities.length).toBeGreaterThan(0);
     });
 
@@ -122,7 +121,6 @@ export function acmeCaContract(contract: AcmeCaContract): void {
       const names = [newName()];
       const placed = await order(names);
       expect(placed).toMatchObject({ status: "pending", certificate: null, problem: null });
-      expect(Date.parse(placed.expires ?? "")).toBeGreaterThan(Date.now());
       const { privateKeyPem } = await createPrivateKeyOf("ecdsa-p256");
       const { der } = await createCsr({ names, privateKeyPem });
       expect(await problemOf(ca.finalize(account, placed, der))).toMatchObject({ type: "orderNotReady" });

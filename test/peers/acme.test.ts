@@ -59,7 +59,6 @@ describeWith(["pebble"])("Pebble", () => {
       },
     });
     const bound = pebble.client({ eabKeyId: "kid-1", eabHmacKey });
-    expect(await bound.directory()).toMatchObject({ externalAccountRequired: true });
     const key = newAccountKey();
     const url = await bound.account(key);
     // Found again by the key alone.
