@@ -32,10 +32,10 @@ export const patchOf = (document: z.ZodObject): z.ZodObject =>
   );
 
 function memberPatch(member: z.ZodType): z.ZodType {
-  const { description, examples, readOnly } = member.meta() ?? {};
+  const { description, examples, readOnly, maxLength, pattern } = member.meta() ?? {};
   const inner = withoutWrappers(member);
   const patch = patchOfInner(inner);
-  const meta = { description, examples, readOnly };
+  const meta = { description, examples, readOnly, maxLength, pattern };
   return patch
     .nullable()
     .optional()
@@ -48,7 +48,7 @@ function patchOfInner(inner: z.ZodType): z.ZodType {
   if (!(inner instanceof z.ZodRecord)) return inner;
   const value = inner.valueType as z.ZodType;
   const { propertyNames } = inner.meta() ?? {};
-  return z.record(inner.keyType, value.nullable()).meta({ propertyNames });
+  return z.record(inner.keyType, memberPatch(value).nonoptional()).meta({ propertyNames });
 }
 
 function withoutWrappers(schema: z.ZodType): z.ZodType {

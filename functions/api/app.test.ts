@@ -414,6 +414,8 @@ describe("the docs page", () => {
     for (const target of targets.filter((each) => each?.startsWith("#")))
       expect(html).toContain(`id="${target?.slice(1)}"`);
     for (const { path } of declaredRoutes(api.app)) expect(html).toContain(`<code>${path}</code>`);
+    expect(html).toContain("<td>412</td><td>stale-revision</td>");
+    expect(html, "a status without a word about it").not.toMatch(/<td>\d{3}<\/td><td><\/td>/);
   });
 
   it("has the one style that its policy names", async () => {

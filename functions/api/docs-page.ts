@@ -18,7 +18,8 @@ export function docsPage(document: OpenApiDocument): string {
   const tags = [...new Set(operations.map(({ operation }) => operation.tags?.[0] ?? "other"))];
   const sections = tags.map((tag) => {
     const own = operations.filter(({ operation }) => (operation.tags?.[0] ?? "other") === tag);
-    return `<h2 id="${slug(tag)}">${escape(tag)}</h2>\n${own.map(operationPart).join("\n")}`;
+    const parts = own.map((each) => operationPart({ ...each, shared: document.components?.responses ?? {} }));
+    return `<h2 id="${slug(tag)}">${escape(tag)}</h2>\n${parts.join("\n")}`;
   });
   const schemas = Object.entries(document.components?.schemas ?? {}).map(
     ([name, schema]) =>
@@ -45,10 +46,13 @@ function operationPart({
   path,
   method,
   operation,
+  shared,
 }: {
   path: string;
   method: string;
   operation: Operation;
+  /** Answers that several operations refer to. */
+  shared: object;
 }): string {
   const parameters = (operation.parameters ?? []).flatMap((parameter) =>
     "name" in parameter
@@ -62,10 +66,10 @@ function operationPart({
   const bodies = content.map(
     ([type, { schema }]) => `<p>Body: <code>${escape(type)}</code></p>${code(schema ?? {})}`,
   );
-  const responses = Object.entries(operation.responses ?? {}).map(
-    ([status, response]) =>
-      `<tr><td>${escape(status)}</td><td>${escape(textOf(response, "description"))}</td><td>${links(response)}</td></tr>`,
-  );
+  const responses = Object.entries(operation.responses ?? {}).map(([status, answer]) => {
+    const response: unknown = Reflect.get(shared, textOf(answer, "$ref").split("/").at(-1) ?? "") ?? answer;
+    return `<tr><td>${escape(status)}</td><td>${escape(textOf(response, "description"))}</td><td>${links(response)}</td></tr>`;
+  });
   return `<details><summary><b class="${method}">${method.toUpperCase()}</b> <code>${escape(path)}</code> ${escape(operation.summary ?? "")}</summary>
 ${parameters.length === 0 ? "" : `<table>${parameters.join("")}</table>`}${bodies.join("")}
 <table>${responses.join("")}</table></details>`;

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { startApi } from "../../test/support/api.ts";
+import { COMPONENT_NAMES } from "./document-components.ts";
+import { problemExample } from "./problem-examples.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 
 // Read as JSON, as a generator does.
@@ -36,6 +38,47 @@ const nameIn = (schema: Json): string => schema.$ref.split("/").at(-1);
 function everySchema(value: unknown): Json[] {
   if (typeof value !== "object" || value === null) return [];
   return [value, ...Object.values(value).flatMap(everySchema)];
+}
+
+/** A part of the document with the components in place of the references to them. */
+function inlined(part: Json, document: Json): Json {
+  if (typeof part !== "object" || part === null) return part;
+  if (Array.isArray(part)) return part.map((each) => inlined(each, document));
+  const { $ref, ...own } = part;
+  const [kind = "", name = ""] = String($ref ?? "")
+    .split("/")
+    .slice(2);
+  const all = { ...document.components[kind]?.[name], ...own };
+  const { oneOf, ...rest } = Object.fromEntries(
+    Object.entries(all).map(([key, value]) => [key, inlined(value, document)]),
+  );
+  // What may be null is one of an object and null.
+  return oneOf?.at(1)?.type === "null"
+    ? { ...oneOf[0], ...rest, type: [oneOf[0].type, "null"] }
+    : { ...rest, ...(oneOf === undefined ? {} : { oneOf }) };
+}
+
+/** Names of the schemas that a part of the document refers to, and of those that they refer to. */
+function reachedFrom(part: Json, document: Json, reached = new Set<string>()): ReadonlySet<string> {
+  for (const { $ref } of everySchema(part)) {
+    const name = /^#\/components\/schemas\/(?<name>\w+)$/u.exec(String($ref))?.groups?.["name"];
+    if (name === undefined || reached.has(name)) continue;
+    reached.add(name);
+    reachedFrom(document.components.schemas[name], document, reached);
+  }
+  return reached;
+}
+
+/** Places of object schemas that are not components, so that a generated client has no name for them. */
+function inlineObjects(part: Json, place: string): string[] {
+  if (typeof part !== "object" || part === null) return [];
+  const isComponent = /^\/components\/schemas\/\w+$/u.test(place);
+  const isObject = [part.type].flat().includes("object") || typeof part.properties?.type === "object";
+  const inner = Object.entries(part).filter(([key]) => !/^(examples?|default|enum|const)$/u.test(key));
+  return [
+    ...(isObject && !isComponent ? [place] : []),
+    ...inner.flatMap(([key, value]) => inlineObjects(value, `${place}/${key}`)),
+  ];
 }
 
 /** Names of all members, at every depth. */
@@ -77,11 +120,65 @@ describe("the OpenAPI document", () => {
     }
   });
 
+  it("has a name for every object schema, and uses every name that it has one for", async () => {
+    const { document } = await readDocument();
+    expect(inlineObjects(document, "")).toEqual([]);
+    expect(Object.keys(document.components.schemas)).toEqual(
+      expect.arrayContaining(Object.values(COMPONENT_NAMES)),
+    );
+  });
+
+  it("has no schema that no operation uses", async () => {
+    const { document } = await readDocument();
+    const used = reachedFrom({ paths: document.paths, responses: document.components.responses }, document);
+    expect(Object.keys(document.components.schemas).filter((name) => !used.has(name))).toEqual([]);
+  });
+
+  it.each([
+    ["in an answer", "/paths/~1v1~1edges/get/responses/200/content/application~1json/schema"],
+    ["as a member", "/components/schemas/Domain/properties/planted"],
+    ["as an item", "/components/schemas/EdgeList/properties/items/items"],
+    ["as a variant", "/components/schemas/Change/oneOf/0"],
+    ["as the value of a map", "/components/schemas/Labels/additionalProperties"],
+  ])("would be reported with a schema inline %s", async (_, pointer) => {
+    const { document } = await readDocument();
+    const steps = pointer
+      .split("/")
+      .slice(1)
+      .map((step) => step.replaceAll("~1", "/"));
+    const last = steps.pop() ?? "";
+    const holder = steps.reduce((part, step) => part[step], document);
+    holder[last] = { type: ["object", "null"], properties: { a: { type: "string" } } };
+    expect(inlineObjects(document, "")).toEqual([pointer.replaceAll("~1", "/")]);
+  });
+
+  it("has an example of every problem that an operation may answer", async () => {
+    const { document, operations } = await readDocument();
+    const answered = operations.flatMap(({ what, operation }) =>
+      Object.entries<Json>(operation.responses)
+        .filter(([status]) => status >= "4")
+        .map(([status, answer]) => ({
+          what: `${what} ${status}`,
+          status,
+          answer: inlined(answer, document),
+        })),
+    );
+    expect(answered.length).toBeGreaterThan(operations.length);
+    for (const { what, status, answer } of answered) {
+      const { examples } = answer.content["application/problem+json"];
+      expect(Object.keys(examples).join(", "), what).toBe(answer.description);
+      for (const [code, { value }] of Object.entries<Json>(examples)) {
+        expect(value, what).toMatchObject({ type: `urn:postern:problem:${code}`, status: Number(status) });
+        expect(value, what).toEqual(problemExample(value.type.split(":").at(-1)));
+      }
+    }
+  });
+
   it("has the members of PUT in PATCH, each optional and nullable", async () => {
     const { document } = await readDocument();
     for (const path of ["/v1/domains/{name}", "/v1/domains/{name}/tls"]) {
-      const [put, patch] = ["put", "patch"].map(
-        (method) => document.components.schemas[nameIn(bodyOf(document.paths[path][method]))],
+      const [put, patch] = ["put", "patch"].map((method) =>
+        inlined(bodyOf(document.paths[path][method]), document),
       );
       expect(membersOf(patch), path).toEqual(membersOf(put));
       for (const { required } of objectsOf(patch)) expect(required, path).toBeUndefined();
@@ -92,28 +189,29 @@ describe("the OpenAPI document", () => {
     }
   });
 
+  it("has the bounds of texts of POST in PATCH", async () => {
+    const { document } = await readDocument();
+    const { SelfSignedCertificateInput, CertificatePatch } = document.components.schemas;
+    const { maxLength, pattern } = SelfSignedCertificateInput.properties.label;
+    expect(maxLength).toBe(200);
+    expect(CertificatePatch.properties.label).toMatchObject({ maxLength, pattern });
+  });
+
   it("lets answers grow, and no request", async () => {
     const { document, operations } = await readDocument();
-    const requests = new Set(
-      operations.flatMap(({ operation }) => (operation.requestBody ? [nameIn(bodyOf(operation))] : [])),
+    const bodies = operations.map(({ operation }) => operation.requestBody ?? {});
+    const requests = reachedFrom(bodies, document);
+    const answers = reachedFrom(
+      [operations.map(({ operation }) => operation.responses), document.components.responses],
+      document,
     );
-    const inputs = Object.entries(document.components.schemas).filter(
-      ([name]) => requests.has(name) || name.endsWith("Input"),
-    );
-    const answers = Object.entries(document.components.schemas).filter(
-      ([name]) => !/Input$|Patch$|Request$|Document$/.test(name),
-    );
-    for (const [name, schema] of answers)
-      expect(
-        // A schema there is what the values of a map are.
-        everySchema(schema).filter(({ additionalProperties }) => additionalProperties === false),
-        name,
-      ).toEqual([]);
-    for (const [name, schema] of inputs)
-      for (const each of everySchema(schema).filter(
-        ({ type, properties }) => type === "object" && properties,
-      ))
-        expect(each.additionalProperties, name).toBe(false);
+    const schemas = Object.entries<Json>(document.components.schemas);
+    expect(schemas.filter(([name]) => requests.has(name) && answers.has(name))).toEqual([]);
+    // A schema there is what the values of a map are.
+    for (const [name, { additionalProperties }] of schemas.filter(([each]) => answers.has(each)))
+      expect(additionalProperties, name).not.toBe(false);
+    for (const [name, { additionalProperties, properties }] of schemas.filter(([each]) => requests.has(each)))
+      expect(properties === undefined || additionalProperties === false, name).toBe(true);
   });
 
   it("discriminates certificates by source and changes by kind, and lists problem types and codes of mistakes", async () => {
@@ -130,11 +228,12 @@ describe("the OpenAPI document", () => {
     ]);
     expect(Object.keys(Change.discriminator.mapping)).toEqual(["domain", "certificate", "trust-store"]);
     expect(Problem.properties.type.enum).toContain("urn:postern:problem:stale-revision");
-    expect(Problem.properties.errors.items.properties.code.enum).toEqual(Object.keys(ISSUE_CODES));
+    const { properties } = inlined(Problem.properties.errors.items, document);
+    expect(properties.code.enum).toEqual(Object.keys(ISSUE_CODES));
   });
 
   it("declares the headers of every answer", async () => {
-    const { operations } = await readDocument();
+    const { document, operations } = await readDocument();
     const byStatus: Readonly<Record<string, string>> = {
       "201": "Location",
       "304": "ETag",
@@ -146,7 +245,7 @@ describe("the OpenAPI document", () => {
     };
     for (const { what, operation } of operations)
       for (const [status, answer] of Object.entries<Json>(operation.responses)) {
-        const names = Object.keys(answer.headers);
+        const names = Object.keys(inlined(answer, document).headers);
         expect(names, `${what} ${status}`).toContain("X-Request-Id");
         const needed = byStatus[status];
         if (needed !== undefined) expect(names, `${what} ${status}`).toContain(needed);

@@ -4,6 +4,9 @@ import { type Scope, SCOPES } from "../../core/access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
+import { codesOf, nameComponents } from "./document-components.ts";
+import { problemExample } from "./problem-examples.ts";
+import type { ProblemCode } from "./problem.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
 import type { OpenApiDocument } from "./docs-page.ts";
 import { ACCOUNT_HEADER } from "./route-scopes.ts";
@@ -54,14 +57,18 @@ const HEADERS: Readonly<Record<string, object>> = {
 export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
   const document = app.getOpenAPI31Document(INFO, { unionPreferredType: "oneOf" });
   const answered = new Set<string>();
+  const examples: Partial<Record<ProblemCode, object>> = {};
   for (const operation of operationsOf(document)) {
     showScope(operation);
     for (const [status, answer] of Object.entries(operation.responses ?? {})) {
       answer.headers = { ...EVERY_ANSWER, ...HEADERS[status], ...answer.headers };
       letGrow(answer.content, { document, answered });
       if (status.startsWith("2")) showExample(operation.operationId, answer.content);
+      for (const code of codesOf(answer)) examples[code] = { value: problemExample(code) };
     }
   }
+  Reflect.set(document, "components", { ...document.components, examples });
+  nameComponents(document);
   return document;
 }
 

@@ -56,10 +56,14 @@ export const answersCreated = <T extends z.ZodType>(schema: T, description: stri
   headers: { ...etag, ...location },
 });
 
-const problem = (description: string) => ({
-  description,
-  content: { [PROBLEM_TYPE]: { schema: problemResponse } },
+/** Each of the codes that a status has at a route, with the example of the document. */
+const problem = (codes: readonly ProblemCode[]) => ({
+  description: codes.join(", "),
+  content: {
+    [PROBLEM_TYPE]: { schema: problemResponse, examples: Object.fromEntries(codes.map(exampleOf)) },
+  },
 });
+const exampleOf = (code: ProblemCode) => [code, { $ref: `#/components/examples/${code}` }] as const;
 
 /**
  * What any request may receive before its route sees it: it did not arrive in time, or its header is too
@@ -101,15 +105,15 @@ export const problems = <C extends ProblemCode>(
 export function unauthenticatedProblems<C extends ProblemCode>(
   ...codes: readonly C[]
 ): ProblemAnswers<C | BeforeRoutes> {
-  const found = new Map<number, string[]>();
+  const found = new Map<number, ProblemCode[]>();
   for (const code of new Set([...codes, ...BEFORE_ROUTES])) {
     const status = statusOf(code);
     found.set(status, [...(found.get(status) ?? []), code]);
   }
   // The keys are the statuses of the codes, as the type declares.
-  return Object.fromEntries(
-    [...found].map(([status, names]) => [status, problem(names.join(", "))]),
-  ) as ProblemAnswers<C | BeforeRoutes>;
+  return Object.fromEntries([...found].map(([status, names]) => [status, problem(names)])) as ProblemAnswers<
+    C | BeforeRoutes
+  >;
 }
 
 type ProblemAnswers<C extends ProblemCode> = { readonly [S in StatusOf<C>]: ReturnType<typeof problem> };

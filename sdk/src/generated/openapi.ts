@@ -685,23 +685,14 @@ export interface components {
             readonly items: readonly components["schemas"]["Domain"][];
             readonly nextCursor: string | null;
             /** @description records of this page that cannot be read; they can be replaced and deleted */
-            readonly unreadable: readonly {
-                /** @enum {string} */
-                readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
-                readonly id: string;
-                readonly problem: string;
-            }[];
+            readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
         };
         readonly Domain: {
             readonly name: string;
             readonly account: string;
             readonly mxHosts: readonly string[];
             readonly tls: components["schemas"]["TlsSettings"];
-            readonly delivery: {
-                readonly nextHop: string;
-                /** @enum {string} */
-                readonly tls: "require" | "opportunistic";
-            } | null;
+            readonly delivery: components["schemas"]["DomainDelivery"] | null;
             /** @description warnings that are left out of `warnings` */
             readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
             /**
@@ -710,9 +701,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels: {
-                readonly [key: string]: string;
-            };
+            readonly labels: components["schemas"]["Labels"];
             readonly revision: number;
             /** Format: date-time */
             readonly createdAt: string;
@@ -722,45 +711,11 @@ export interface components {
             readonly warnings: readonly components["schemas"]["Warning"][];
         };
         readonly TlsSettings: {
-            readonly server: {
-                /** @enum {string} */
-                readonly level: "none" | "accept" | "require";
-                readonly certificateId: string | null;
-                /** @enum {string} */
-                readonly minVersion: "TLSv1.2" | "TLSv1.3";
-            };
-            readonly clientCertificate: {
-                /** @enum {string} */
-                readonly mode: "none" | "request" | "require";
-                readonly trust: {
-                    readonly publicRoots: boolean;
-                    readonly trustStoreIds: readonly string[];
-                    readonly pins: readonly string[];
-                };
-                readonly names: {
-                    /** @enum {string} */
-                    readonly match: "any" | "helo" | "list";
-                    readonly allowed: readonly string[];
-                };
-                /** @enum {string} */
-                readonly purpose: "clientAuth" | "clientAuthOrServerAuth";
-            };
+            readonly server: components["schemas"]["TlsSettingsServer"];
+            readonly clientCertificate: components["schemas"]["TlsSettingsClientCertificate"];
             /** @enum {string} */
             readonly enforcement: "observe" | "defer" | "reject";
-            readonly exceptions: readonly {
-                readonly match: {
-                    readonly clientCidr?: string;
-                    readonly senderDomain?: string;
-                    readonly clientName?: string;
-                    readonly recipient?: string;
-                };
-                /** @enum {string} */
-                readonly level?: "none" | "accept" | "require";
-                /** @enum {string} */
-                readonly clientCertificateMode?: "none" | "request" | "require";
-                readonly reason: string;
-                readonly expiresAt?: string;
-            }[];
+            readonly exceptions: readonly components["schemas"]["TlsException"][];
         };
         readonly Warning: {
             /** @enum {string} */
@@ -775,18 +730,7 @@ export interface components {
             readonly detail: string;
             readonly requestId: string;
             /** @description each mistake; the first 50 */
-            readonly errors: readonly {
-                /**
-                 * @description the part of the request that the pointer leads into
-                 * @enum {string}
-                 */
-                readonly in: "body" | "query" | "path" | "header";
-                /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
-                readonly pointer: string;
-                /** @enum {string} */
-                readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "name-differs" | "read-only" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
-                readonly message: string;
-            }[];
+            readonly errors: readonly components["schemas"]["ProblemError"][];
             /** @description the scope that the caller lacks; of missing-scope alone */
             readonly scope?: string;
             /** @description number of further mistakes; absent where errors has all */
@@ -814,103 +758,9 @@ export interface components {
             /** @default [] */
             readonly mxHosts?: readonly string[];
             /** @default {} */
-            readonly tls?: {
-                /** @default {} */
-                readonly server?: {
-                    /**
-                     * @default accept
-                     * @enum {string}
-                     */
-                    readonly level?: "none" | "accept" | "require";
-                    /**
-                     * @default null
-                     * @example cert_01JD0000000000000000000000
-                     */
-                    readonly certificateId?: string | null;
-                    /**
-                     * @default TLSv1.2
-                     * @enum {string}
-                     */
-                    readonly minVersion?: "TLSv1.2" | "TLSv1.3";
-                };
-                /** @default {} */
-                readonly clientCertificate?: {
-                    /**
-                     * @default none
-                     * @enum {string}
-                     */
-                    readonly mode?: "none" | "request" | "require";
-                    /** @default {} */
-                    readonly trust?: {
-                        /** @default false */
-                        readonly publicRoots?: boolean;
-                        /** @default [] */
-                        readonly trustStoreIds?: readonly string[];
-                        /** @default [] */
-                        readonly pins?: readonly string[];
-                    };
-                    /** @default {} */
-                    readonly names?: {
-                        /**
-                         * @default helo
-                         * @enum {string}
-                         */
-                        readonly match?: "any" | "helo" | "list";
-                        /** @default [] */
-                        readonly allowed?: readonly string[];
-                    };
-                    /**
-                     * @default clientAuthOrServerAuth
-                     * @enum {string}
-                     */
-                    readonly purpose?: "clientAuth" | "clientAuthOrServerAuth";
-                };
-                /**
-                 * @default reject
-                 * @enum {string}
-                 */
-                readonly enforcement?: "observe" | "defer" | "reject";
-                /** @default [] */
-                readonly exceptions?: readonly {
-                    readonly match: {
-                        /** @example 192.0.2.0/24 */
-                        readonly clientCidr?: string;
-                        /**
-                         * @description lower-case A-label name without a trailing dot
-                         * @example example.com
-                         */
-                        readonly senderDomain?: string;
-                        /**
-                         * @description an A-label name, or `*.` and one
-                         * @example *.example.com
-                         */
-                        readonly clientName?: string;
-                        /**
-                         * @description one mailbox of this domain; letter case does not matter
-                         * @example tlsrpt@example.com
-                         */
-                        readonly recipient?: string;
-                    };
-                    /** @enum {string} */
-                    readonly level?: "none" | "accept" | "require";
-                    /** @enum {string} */
-                    readonly clientCertificateMode?: "none" | "request" | "require";
-                    /** @description why this sender or recipient is judged by another rule */
-                    readonly reason: string;
-                    /** Format: date-time */
-                    readonly expiresAt?: string;
-                }[];
-            };
+            readonly tls?: components["schemas"]["DomainInputTls"];
             /** @default null */
-            readonly delivery?: {
-                /** @example smtp://mail.example.com:25 */
-                readonly nextHop: string;
-                /**
-                 * @default require
-                 * @enum {string}
-                 */
-                readonly tls?: "require" | "opportunistic";
-            } | null;
+            readonly delivery?: components["schemas"]["DomainInputDelivery"] | null;
             /**
              * @description warnings of this domain that are not shown any more: rfc3207-public-mx, enforcement-observe, mx-hosts-differ, client-certificate-asked, client-certificate-anybody; others are 422
              * @default []
@@ -926,9 +776,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
             /** @description may be sent back as read; ignored */
             readonly account?: unknown;
             /** @description may be sent back as read; ignored */
@@ -958,69 +806,8 @@ export interface components {
              */
             readonly name?: string | null;
             readonly mxHosts?: readonly string[] | null;
-            readonly tls?: {
-                readonly server?: {
-                    /** @enum {string|null} */
-                    readonly level?: "none" | "accept" | "require" | null;
-                    /** @example cert_01JD0000000000000000000000 */
-                    readonly certificateId?: string | null;
-                    /** @enum {string|null} */
-                    readonly minVersion?: "TLSv1.2" | "TLSv1.3" | null;
-                } | null;
-                readonly clientCertificate?: {
-                    /** @enum {string|null} */
-                    readonly mode?: "none" | "request" | "require" | null;
-                    readonly trust?: {
-                        readonly publicRoots?: boolean | null;
-                        readonly trustStoreIds?: readonly string[] | null;
-                        readonly pins?: readonly string[] | null;
-                    } | null;
-                    readonly names?: {
-                        /** @enum {string|null} */
-                        readonly match?: "any" | "helo" | "list" | null;
-                        readonly allowed?: readonly string[] | null;
-                    } | null;
-                    /** @enum {string|null} */
-                    readonly purpose?: "clientAuth" | "clientAuthOrServerAuth" | null;
-                } | null;
-                /** @enum {string|null} */
-                readonly enforcement?: "observe" | "defer" | "reject" | null;
-                readonly exceptions?: readonly {
-                    readonly match: {
-                        /** @example 192.0.2.0/24 */
-                        readonly clientCidr?: string;
-                        /**
-                         * @description lower-case A-label name without a trailing dot
-                         * @example example.com
-                         */
-                        readonly senderDomain?: string;
-                        /**
-                         * @description an A-label name, or `*.` and one
-                         * @example *.example.com
-                         */
-                        readonly clientName?: string;
-                        /**
-                         * @description one mailbox of this domain; letter case does not matter
-                         * @example tlsrpt@example.com
-                         */
-                        readonly recipient?: string;
-                    };
-                    /** @enum {string} */
-                    readonly level?: "none" | "accept" | "require";
-                    /** @enum {string} */
-                    readonly clientCertificateMode?: "none" | "request" | "require";
-                    /** @description why this sender or recipient is judged by another rule */
-                    readonly reason: string;
-                    /** Format: date-time */
-                    readonly expiresAt?: string;
-                }[] | null;
-            } | null;
-            readonly delivery?: {
-                /** @example smtp://mail.example.com:25 */
-                readonly nextHop?: string | null;
-                /** @enum {string|null} */
-                readonly tls?: "require" | "opportunistic" | null;
-            } | null;
+            readonly tls?: components["schemas"]["DomainPatchTls"] | null;
+            readonly delivery?: components["schemas"]["DomainPatchDelivery"] | null;
             /**
              * @description warnings of this domain that are not shown any more: rfc3207-public-mx, enforcement-observe, mx-hosts-differ, client-certificate-asked, client-certificate-anybody; others are 422
              * @example [
@@ -1034,9 +821,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string | null;
-            } | null;
+            readonly labels?: components["schemas"]["LabelsPatch"] | null;
             /** @description may be sent back as read; ignored */
             readonly account?: unknown;
             /** @description may be sent back as read; ignored */
@@ -1062,90 +847,16 @@ export interface components {
          */
         readonly TlsInput: {
             /** @default {} */
-            readonly server?: {
-                /**
-                 * @default accept
-                 * @enum {string}
-                 */
-                readonly level?: "none" | "accept" | "require";
-                /**
-                 * @default null
-                 * @example cert_01JD0000000000000000000000
-                 */
-                readonly certificateId?: string | null;
-                /**
-                 * @default TLSv1.2
-                 * @enum {string}
-                 */
-                readonly minVersion?: "TLSv1.2" | "TLSv1.3";
-            };
+            readonly server?: components["schemas"]["TlsInputServer"];
             /** @default {} */
-            readonly clientCertificate?: {
-                /**
-                 * @default none
-                 * @enum {string}
-                 */
-                readonly mode?: "none" | "request" | "require";
-                /** @default {} */
-                readonly trust?: {
-                    /** @default false */
-                    readonly publicRoots?: boolean;
-                    /** @default [] */
-                    readonly trustStoreIds?: readonly string[];
-                    /** @default [] */
-                    readonly pins?: readonly string[];
-                };
-                /** @default {} */
-                readonly names?: {
-                    /**
-                     * @default helo
-                     * @enum {string}
-                     */
-                    readonly match?: "any" | "helo" | "list";
-                    /** @default [] */
-                    readonly allowed?: readonly string[];
-                };
-                /**
-                 * @default clientAuthOrServerAuth
-                 * @enum {string}
-                 */
-                readonly purpose?: "clientAuth" | "clientAuthOrServerAuth";
-            };
+            readonly clientCertificate?: components["schemas"]["TlsInputClientCertificate"];
             /**
              * @default reject
              * @enum {string}
              */
             readonly enforcement?: "observe" | "defer" | "reject";
             /** @default [] */
-            readonly exceptions?: readonly {
-                readonly match: {
-                    /** @example 192.0.2.0/24 */
-                    readonly clientCidr?: string;
-                    /**
-                     * @description lower-case A-label name without a trailing dot
-                     * @example example.com
-                     */
-                    readonly senderDomain?: string;
-                    /**
-                     * @description an A-label name, or `*.` and one
-                     * @example *.example.com
-                     */
-                    readonly clientName?: string;
-                    /**
-                     * @description one mailbox of this domain; letter case does not matter
-                     * @example tlsrpt@example.com
-                     */
-                    readonly recipient?: string;
-                };
-                /** @enum {string} */
-                readonly level?: "none" | "accept" | "require";
-                /** @enum {string} */
-                readonly clientCertificateMode?: "none" | "request" | "require";
-                /** @description why this sender or recipient is judged by another rule */
-                readonly reason: string;
-                /** Format: date-time */
-                readonly expiresAt?: string;
-            }[];
+            readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][];
             /** @description may be sent back as read; ignored */
             readonly account?: unknown;
             /** @description may be sent back as read; ignored */
@@ -1166,61 +877,11 @@ export interface components {
          *     }
          */
         readonly TlsPatch: {
-            readonly server?: {
-                /** @enum {string|null} */
-                readonly level?: "none" | "accept" | "require" | null;
-                /** @example cert_01JD0000000000000000000000 */
-                readonly certificateId?: string | null;
-                /** @enum {string|null} */
-                readonly minVersion?: "TLSv1.2" | "TLSv1.3" | null;
-            } | null;
-            readonly clientCertificate?: {
-                /** @enum {string|null} */
-                readonly mode?: "none" | "request" | "require" | null;
-                readonly trust?: {
-                    readonly publicRoots?: boolean | null;
-                    readonly trustStoreIds?: readonly string[] | null;
-                    readonly pins?: readonly string[] | null;
-                } | null;
-                readonly names?: {
-                    /** @enum {string|null} */
-                    readonly match?: "any" | "helo" | "list" | null;
-                    readonly allowed?: readonly string[] | null;
-                } | null;
-                /** @enum {string|null} */
-                readonly purpose?: "clientAuth" | "clientAuthOrServerAuth" | null;
-            } | null;
+            readonly server?: components["schemas"]["TlsPatchServer"] | null;
+            readonly clientCertificate?: components["schemas"]["TlsPatchClientCertificate"] | null;
             /** @enum {string|null} */
             readonly enforcement?: "observe" | "defer" | "reject" | null;
-            readonly exceptions?: readonly {
-                readonly match: {
-                    /** @example 192.0.2.0/24 */
-                    readonly clientCidr?: string;
-                    /**
-                     * @description lower-case A-label name without a trailing dot
-                     * @example example.com
-                     */
-                    readonly senderDomain?: string;
-                    /**
-                     * @description an A-label name, or `*.` and one
-                     * @example *.example.com
-                     */
-                    readonly clientName?: string;
-                    /**
-                     * @description one mailbox of this domain; letter case does not matter
-                     * @example tlsrpt@example.com
-                     */
-                    readonly recipient?: string;
-                };
-                /** @enum {string} */
-                readonly level?: "none" | "accept" | "require";
-                /** @enum {string} */
-                readonly clientCertificateMode?: "none" | "request" | "require";
-                /** @description why this sender or recipient is judged by another rule */
-                readonly reason: string;
-                /** Format: date-time */
-                readonly expiresAt?: string;
-            }[] | null;
+            readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][] | null;
             /** @description may be sent back as read; ignored */
             readonly account?: unknown;
             /** @description may be sent back as read; ignored */
@@ -1244,9 +905,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels: {
-                readonly [key: string]: string;
-            };
+            readonly labels: components["schemas"]["Labels"];
             /** @enum {string} */
             readonly source: "self-signed" | "pem" | "pkcs12" | "request" | "acme" | "acm";
             readonly names: readonly string[];
@@ -1257,57 +916,11 @@ export interface components {
              * @description null = not issued yet
              */
             readonly notAfter: string | null;
-            readonly keys: readonly {
-                /** @enum {string} */
-                readonly slot: "ecdsa" | "rsa";
-                /** @enum {string} */
-                readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
-                readonly keyBits?: number;
-                readonly fingerprintSha256: string;
-                readonly spkiPin: string;
-                /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
-                readonly issuer?: string;
-                /**
-                 * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
-                 * @enum {boolean}
-                 */
-                readonly issuerMissing?: true;
-                /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
-                readonly tlsa: string;
-                /** Format: date-time */
-                readonly notAfter: string;
-            }[];
+            readonly keys: readonly components["schemas"]["CertificateKey"][];
             readonly version: number | null;
-            readonly renewal: {
-                /** @enum {string} */
-                readonly by: "postern" | "operator" | "acm";
-                /**
-                 * @description whether a renewal keeps the key; null = not for Postern to decide
-                 * @enum {string|null}
-                 */
-                readonly key: "keep" | "new" | null;
-                /** @description whether TLSA records and pins of the key hold after the next renewal; null = the operator decides */
-                readonly keyKept: boolean | null;
-            };
+            readonly renewal: components["schemas"]["CertificateRenewal"];
             /** @description keys made ahead: publish their TLSA records and pins before the switch */
-            readonly nextKeys: readonly {
-                /** @enum {string} */
-                readonly slot: "ecdsa" | "rsa";
-                /** @enum {string} */
-                readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                readonly spkiPin: string;
-                readonly spkiSha256: string;
-                /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
-                readonly tlsa: string;
-                /** Format: date-time */
-                readonly madeAt: string;
-                /**
-                 * Format: date-time
-                 * @description when the switch was requested; null = not yet
-                 */
-                readonly switchAt: string | null;
-            }[];
+            readonly nextKeys: readonly components["schemas"]["NextCertificateKey"][];
             readonly revision: number;
             /** Format: date-time */
             readonly createdAt: string;
@@ -1329,72 +942,17 @@ export interface components {
              */
             readonly expiresAt: string | null;
             /** @description the last failure to issue or renew it, and the next attempt; null = the last attempt succeeded */
-            readonly lastError: {
-                readonly failures: number;
-                /** Format: date-time */
-                readonly at: string;
-                /** Format: date-time */
-                readonly nextAt: string;
-                readonly problem: string;
-            } | null;
+            readonly lastError: components["schemas"]["CertificateLastError"] | null;
             /** @description what happened to it and what comes next, by time */
-            readonly timeline: readonly {
-                /** Format: date-time */
-                readonly at: string;
-                /** @enum {string} */
-                readonly event: "created" | "version-added" | "version-retired" | "next-key-made" | "switch-requested" | "order-placed" | "attempt-failed" | "next-attempt" | "renews" | "expires";
-                readonly version?: number;
-                readonly detail?: string;
-            }[];
+            readonly timeline: readonly components["schemas"]["CertificateEvent"][];
             /** @description request: signing requests (PKCS #10) for a CA, the same for as long as their key */
-            readonly requests?: readonly {
-                /** @enum {string} */
-                readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                readonly spkiPin: string;
-                readonly csrPem: string;
-            }[];
-            readonly acme?: {
-                readonly directory: string;
-                /** @enum {string} */
-                readonly challenge: "dns-01" | "http-01";
-                readonly profile: string | null;
-                readonly accountUrl: string | null;
-                /** @description recommended CAA records (RFC 8657): no other account may have certificates */
-                readonly caa: readonly {
-                    readonly name: string;
-                    readonly value: string;
-                }[];
-            };
+            readonly requests?: readonly components["schemas"]["SigningRequest"][];
+            readonly acme?: components["schemas"]["CertificateAcme"];
             /** @description DNS records that must be there: acm, for as long as it is to be renewed; acme, until it is issued */
-            readonly validation?: readonly {
-                /**
-                 * @description absent = CNAME
-                 * @enum {string}
-                 */
-                readonly type?: "CNAME" | "TXT";
-                readonly domain: string;
-                readonly name: string;
-                readonly value: string;
-            }[];
-            readonly usedBy: {
-                readonly count: number;
-                /**
-                 * @description there may be more than count: a certificate on many hosts is not counted to the end
-                 * @enum {boolean}
-                 */
-                readonly isAtLeast?: true;
-                /** @description the first 20 by name */
-                readonly domains: readonly string[];
-            };
+            readonly validation?: readonly components["schemas"]["ValidationRecord"][];
+            readonly usedBy: components["schemas"]["UsedBy"];
             /** @description in the answer to an upload: its certificates that are not served, and why; absent = none */
-            readonly leftOut?: readonly {
-                readonly subject: string;
-                readonly fingerprintSha256: string;
-                /** Format: date-time */
-                readonly notAfter: string;
-                /** @enum {string} */
-                readonly reason: "not-needed" | "expired" | "not-yet-valid" | "root";
-            }[];
+            readonly leftOut?: readonly components["schemas"]["LeftOutCertificate"][];
             /** @description absent = none */
             readonly warnings?: readonly components["schemas"]["Warning"][];
         };
@@ -1449,9 +1007,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description a certificate of a CA, with its key
@@ -1486,9 +1042,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description a certificate of a CA, with its key, as Windows, Java and OpenSSL export it
@@ -1519,9 +1073,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description a key that Postern makes and keeps, with a signing request (PKCS #10) for a CA; its certificate is PUT to /material
@@ -1559,9 +1111,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description a certificate that a CA issues and renews by ACME (RFC 8555); Postern makes the key and keeps it
@@ -1611,9 +1161,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
         };
         /**
          * @description an exportable certificate that AWS Certificate Manager issues; on AWS alone
@@ -1654,20 +1202,13 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
         };
         readonly CertificateList: {
             readonly items: readonly components["schemas"]["Certificate"][];
             readonly nextCursor: string | null;
             /** @description records of this page that cannot be read; they can be replaced and deleted */
-            readonly unreadable: readonly {
-                /** @enum {string} */
-                readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
-                readonly id: string;
-                readonly problem: string;
-            }[];
+            readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
         };
         /**
          * @description JSON merge patch (RFC 7396): only what it names changes, null is the default
@@ -1684,17 +1225,8 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string | null;
-            } | null;
-            readonly renewal?: {
-                /** @enum {string|null} */
-                readonly key?: "keep" | "new" | null;
-                /** @description may be sent back as read; ignored */
-                readonly by?: unknown;
-                /** @description may be sent back as read; ignored */
-                readonly keyKept?: unknown;
-            } | null;
+            readonly labels?: components["schemas"]["LabelsPatch"] | null;
+            readonly renewal?: components["schemas"]["CertificatePatchRenewal"] | null;
             /** @description may be sent back as read; ignored */
             readonly id?: unknown;
             /** @description may be sent back as read; ignored */
@@ -1807,45 +1339,7 @@ export interface components {
             readonly otherSlot?: "keep" | "remove";
         };
         readonly CertificateVersionList: {
-            readonly items: readonly {
-                readonly version: number;
-                readonly keys: readonly {
-                    /** @enum {string} */
-                    readonly slot: "ecdsa" | "rsa";
-                    /** @enum {string} */
-                    readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                    /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
-                    readonly keyBits?: number;
-                    readonly fingerprintSha256: string;
-                    readonly spkiPin: string;
-                    /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
-                    readonly issuer?: string;
-                    /**
-                     * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
-                     * @enum {boolean}
-                     */
-                    readonly issuerMissing?: true;
-                    /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
-                    readonly tlsa: string;
-                    /** Format: date-time */
-                    readonly notAfter: string;
-                    /** Format: date-time */
-                    readonly notBefore: string;
-                }[];
-                /** Format: date-time */
-                readonly addedAt: string | null;
-                /** @enum {string|null} */
-                readonly cause: "created" | "uploaded" | "issued" | "renewed" | "rotated" | "exported" | null;
-                /**
-                 * Format: date-time
-                 * @description null = in service
-                 */
-                readonly retiredAt: string | null;
-                /** @enum {string|null} */
-                readonly retiredBy: "replaced" | "rolled-back" | null;
-                /** @description whether a rollback to it is possible while it is valid */
-                readonly isKept: boolean;
-            }[];
+            readonly items: readonly components["schemas"]["CertificateVersion"][];
         };
         /**
          * @description the version that is put into service again
@@ -1867,61 +1361,19 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels: {
-                readonly [key: string]: string;
-            };
+            readonly labels: components["schemas"]["Labels"];
             readonly contentSha256: string;
-            readonly anchors: readonly {
-                readonly subject: string;
-                readonly fingerprintSha256: string;
-                /** Format: date-time */
-                readonly notBefore: string;
-                /** Format: date-time */
-                readonly notAfter: string;
-                /**
-                 * Format: date-time
-                 * @description nextUpdate of its newest CRL; null = it has none beside others that have one
-                 */
-                readonly crlUntil?: string | null;
-                /** @description limits of an anchor that is not a CA, or that may not issue for both usages; absent = none are known */
-                readonly limits?: {
-                    /** @description false = it passes as the client's own certificate only, and vouches for no other */
-                    readonly isCa: boolean;
-                    readonly usages: readonly ("clientAuth" | "serverAuth")[];
-                    /** @description names of one that is not a CA; null = a CA, or more than 5 names */
-                    readonly dnsNames: readonly string[] | null;
-                };
-            }[];
-            readonly crls: readonly {
-                readonly issuer: string;
-                /** Format: date-time */
-                readonly thisUpdate: string;
-                /** Format: date-time */
-                readonly nextUpdate: string;
-            }[];
+            readonly anchors: readonly components["schemas"]["TrustAnchor"][];
+            readonly crls: readonly components["schemas"]["TrustStoreCrl"][];
             /** @description contents that can be restored, the latest first; at most 10 */
-            readonly previous: readonly {
-                readonly revision: number;
-                readonly contentSha256: string;
-                /** Format: date-time */
-                readonly replacedAt: string;
-            }[];
+            readonly previous: readonly components["schemas"]["EarlierTrustStore"][];
             readonly revision: number;
             /** Format: date-time */
             readonly createdAt: string;
             /** Format: date-time */
             readonly updatedAt: string;
             readonly updatedBy: string;
-            readonly usedBy: {
-                readonly count: number;
-                /**
-                 * @description there may be more than count: a certificate on many hosts is not counted to the end
-                 * @enum {boolean}
-                 */
-                readonly isAtLeast?: true;
-                /** @description the first 20 by name */
-                readonly domains: readonly string[];
-            };
+            readonly usedBy: components["schemas"]["UsedBy"];
             readonly certificatesPem: string;
             readonly crlPem: string | null;
         };
@@ -1945,9 +1397,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
             /** @description at most 200 certificates */
             readonly certificatesPem: string;
             /** @default null */
@@ -1957,12 +1407,7 @@ export interface components {
             readonly items: readonly components["schemas"]["TrustStoreSummary"][];
             readonly nextCursor: string | null;
             /** @description records of this page that cannot be read; they can be replaced and deleted */
-            readonly unreadable: readonly {
-                /** @enum {string} */
-                readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
-                readonly id: string;
-                readonly problem: string;
-            }[];
+            readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
         };
         readonly TrustStoreSummary: {
             readonly id: string;
@@ -1974,61 +1419,19 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels: {
-                readonly [key: string]: string;
-            };
+            readonly labels: components["schemas"]["Labels"];
             readonly contentSha256: string;
-            readonly anchors: readonly {
-                readonly subject: string;
-                readonly fingerprintSha256: string;
-                /** Format: date-time */
-                readonly notBefore: string;
-                /** Format: date-time */
-                readonly notAfter: string;
-                /**
-                 * Format: date-time
-                 * @description nextUpdate of its newest CRL; null = it has none beside others that have one
-                 */
-                readonly crlUntil?: string | null;
-                /** @description limits of an anchor that is not a CA, or that may not issue for both usages; absent = none are known */
-                readonly limits?: {
-                    /** @description false = it passes as the client's own certificate only, and vouches for no other */
-                    readonly isCa: boolean;
-                    readonly usages: readonly ("clientAuth" | "serverAuth")[];
-                    /** @description names of one that is not a CA; null = a CA, or more than 5 names */
-                    readonly dnsNames: readonly string[] | null;
-                };
-            }[];
-            readonly crls: readonly {
-                readonly issuer: string;
-                /** Format: date-time */
-                readonly thisUpdate: string;
-                /** Format: date-time */
-                readonly nextUpdate: string;
-            }[];
+            readonly anchors: readonly components["schemas"]["TrustAnchor"][];
+            readonly crls: readonly components["schemas"]["TrustStoreCrl"][];
             /** @description contents that can be restored, the latest first; at most 10 */
-            readonly previous: readonly {
-                readonly revision: number;
-                readonly contentSha256: string;
-                /** Format: date-time */
-                readonly replacedAt: string;
-            }[];
+            readonly previous: readonly components["schemas"]["EarlierTrustStore"][];
             readonly revision: number;
             /** Format: date-time */
             readonly createdAt: string;
             /** Format: date-time */
             readonly updatedAt: string;
             readonly updatedBy: string;
-            readonly usedBy: {
-                readonly count: number;
-                /**
-                 * @description there may be more than count: a certificate on many hosts is not counted to the end
-                 * @enum {boolean}
-                 */
-                readonly isAtLeast?: true;
-                /** @description the first 20 by name */
-                readonly domains: readonly string[];
-            };
+            readonly usedBy: components["schemas"]["UsedBy"];
         };
         /**
          * @description CAs that may vouch for clients; what was read may be sent back
@@ -2050,9 +1453,7 @@ export interface components {
              *       "team": "mail"
              *     }
              */
-            readonly labels?: {
-                readonly [key: string]: string;
-            };
+            readonly labels?: components["schemas"]["LabelsInput"];
             /** @description at most 200 certificates */
             readonly certificatesPem: string;
             /** @default null */
@@ -2101,86 +1502,10 @@ export interface components {
              * @example 0 edges
              */
             readonly summary: string;
-            readonly edges: {
-                readonly live: readonly {
-                    readonly id: string;
-                    readonly release: string;
-                    readonly revision: number | null;
-                    /** @description enforces the domain's present settings */
-                    readonly atRevision: boolean;
-                    /** @description cannot reach the store, and enforces what it has */
-                    readonly stale: boolean;
-                    /** Format: date-time */
-                    readonly lastReportAt: string;
-                }[];
-                /** @description not counted */
-                readonly lost: readonly {
-                    readonly id: string;
-                    readonly release: string;
-                    readonly revision: number | null;
-                    /** @description enforces the domain's present settings */
-                    readonly atRevision: boolean;
-                    /** @description cannot reach the store, and enforces what it has */
-                    readonly stale: boolean;
-                    /** Format: date-time */
-                    readonly lastReportAt: string;
-                }[];
-                readonly atRevision: number;
-            };
-            readonly listeners: readonly {
-                readonly listener: string;
-                /** @enum {string} */
-                readonly kind: "shared" | "dedicated";
-                readonly edges: readonly string[];
-                /** @description null = not served here */
-                readonly effective: {
-                    /** @enum {string} */
-                    readonly level: "none" | "accept" | "require";
-                    /** @enum {string} */
-                    readonly minVersion: "TLSv1.2" | "TLSv1.3";
-                    /** @enum {string} */
-                    readonly clientCertificateMode: "none" | "request" | "require";
-                    /** @enum {string} */
-                    readonly enforcement: "observe" | "defer" | "reject";
-                } | null;
-                readonly reasons: readonly {
-                    /** @enum {string} */
-                    readonly code: "level-none-on-shared-listener" | "served-by-dedicated-listener";
-                    readonly message: string;
-                }[];
-            }[];
-            readonly mxHosts: readonly {
-                readonly host: string;
-                /** @description false = not this account's; what it serves is not shown */
-                readonly own: boolean;
-                readonly certificateId: string | null;
-                readonly version: number | null;
-                readonly served: readonly {
-                    readonly edge: string;
-                    readonly version: number | null;
-                    readonly fingerprintsSha256: readonly string[];
-                    readonly notAfter: string;
-                    readonly problem: string | null;
-                }[];
-                readonly problems: readonly {
-                    readonly edge: string;
-                    /** @description the version that does not load */
-                    readonly version: number;
-                    /** @enum {string} */
-                    readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-                    readonly problem: string;
-                    /** @description the older version that stays in service; null = the edge's default certificate */
-                    readonly serves: number | null;
-                }[];
-            }[];
-            readonly unreadable: readonly {
-                /** @enum {string} */
-                readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
-                readonly id: string;
-                readonly problem: string;
-                /** @description null = the API itself cannot read it */
-                readonly edge: string | null;
-            }[];
+            readonly edges: components["schemas"]["DomainStatusEdges"];
+            readonly listeners: readonly components["schemas"]["DomainStatusListener"][];
+            readonly mxHosts: readonly components["schemas"]["DomainStatusMxHost"][];
+            readonly unreadable: readonly components["schemas"]["UnreadableAtEdge"][];
             readonly warnings: readonly components["schemas"]["Warning"][];
         };
         readonly CertificateStatus: {
@@ -2197,58 +1522,7 @@ export interface components {
              * @example 0 edges
              */
             readonly summary: string;
-            readonly edges: {
-                readonly live: readonly {
-                    readonly id: string;
-                    readonly release: string;
-                    readonly revision: number | null;
-                    /** Format: date-time */
-                    readonly lastReportAt: string;
-                    /** @description what it presents for the certificate's MX hosts; null = not reported, or its default */
-                    readonly version: number | null;
-                    readonly fingerprintsSha256: readonly string[];
-                    readonly notAfter: string | null;
-                    /** @description presents the version in force */
-                    readonly atVersion: boolean;
-                    /** @description not-loaded: see problem; behind: has not applied the last change; stale: cannot reach the store; unreadable: cannot read the stored certificate; not-reported: not loaded yet, or left out of its report */
-                    readonly faults: readonly ("not-loaded" | "behind" | "stale" | "unreadable" | "not-reported")[];
-                    readonly problem: {
-                        /** @description the version that does not load */
-                        readonly version: number;
-                        /** @enum {string} */
-                        readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-                        readonly problem: string;
-                        /** @description the older version that stays in service; null = the edge's default certificate */
-                        readonly serves: number | null;
-                    } | null;
-                }[];
-                /** @description not counted */
-                readonly lost: readonly {
-                    readonly id: string;
-                    readonly release: string;
-                    readonly revision: number | null;
-                    /** Format: date-time */
-                    readonly lastReportAt: string;
-                    /** @description what it presents for the certificate's MX hosts; null = not reported, or its default */
-                    readonly version: number | null;
-                    readonly fingerprintsSha256: readonly string[];
-                    readonly notAfter: string | null;
-                    /** @description presents the version in force */
-                    readonly atVersion: boolean;
-                    /** @description not-loaded: see problem; behind: has not applied the last change; stale: cannot reach the store; unreadable: cannot read the stored certificate; not-reported: not loaded yet, or left out of its report */
-                    readonly faults: readonly ("not-loaded" | "behind" | "stale" | "unreadable" | "not-reported")[];
-                    readonly problem: {
-                        /** @description the version that does not load */
-                        readonly version: number;
-                        /** @enum {string} */
-                        readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-                        readonly problem: string;
-                        /** @description the older version that stays in service; null = the edge's default certificate */
-                        readonly serves: number | null;
-                    } | null;
-                }[];
-                readonly atVersion: number;
-            };
+            readonly edges: components["schemas"]["CertificateStatusEdges"];
             readonly warnings: readonly components["schemas"]["Warning"][];
         };
         readonly EdgeList: {
@@ -2260,31 +1534,10 @@ export interface components {
             readonly release: string;
             /** @enum {string} */
             readonly state: "live" | "lost";
-            readonly listeners: readonly {
-                readonly name: string;
-                readonly address: string;
-                readonly port: number;
-                readonly domain: string | null;
-                readonly proxyProtocol: boolean;
-            }[];
+            readonly listeners: readonly components["schemas"]["EdgeListener"][];
             readonly revision: number | null;
-            readonly certificates: readonly {
-                readonly certificateId: string | null;
-                readonly version: number | null;
-                readonly fingerprintsSha256: readonly string[];
-                readonly notAfter: string;
-                readonly problem: string | null;
-            }[];
-            readonly certificateProblems: readonly {
-                readonly certificateId: string;
-                /** @description the version that does not load */
-                readonly version: number;
-                /** @enum {string} */
-                readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-                readonly problem: string;
-                /** @description the older version that stays in service; null = the edge's default certificate */
-                readonly serves: number | null;
-            }[];
+            readonly certificates: readonly components["schemas"]["EdgeCertificate"][];
+            readonly certificateProblems: readonly components["schemas"]["EdgeCertificateProblem"][];
             readonly stale: boolean;
             readonly chainVerifier: boolean;
             /** @description certificates and unreadable items that did not fit into the report */
@@ -2296,13 +1549,7 @@ export interface components {
             readonly items: readonly components["schemas"]["Change"][];
             readonly nextCursor: string | null;
             /** @description entries of this page that cannot be read */
-            readonly unreadable: readonly {
-                readonly revision: number;
-                /** @enum {string} */
-                readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
-                readonly id: string;
-                readonly problem: string;
-            }[];
+            readonly unreadable: readonly components["schemas"]["UnreadableChange"][];
         };
         readonly Change: components["schemas"]["DomainChange"] | components["schemas"]["CertificateChange"] | components["schemas"]["TrustStoreChange"];
         readonly DomainChange: {
@@ -2317,82 +1564,15 @@ export interface components {
             readonly actor: string;
             /** @enum {string} */
             readonly action: "create" | "update" | "delete";
-            readonly resource: {
-                /** @enum {string} */
-                readonly kind: "domain";
-                readonly id: string;
-            };
+            readonly resource: components["schemas"]["DomainChangeResource"];
             /** @description as its readers saw it; null = created, or it could not be read */
-            readonly before: {
-                readonly name: string;
-                readonly account: string;
-                readonly mxHosts: readonly string[];
-                readonly tls: components["schemas"]["TlsSettings"];
-                readonly delivery: {
-                    readonly nextHop: string;
-                    /** @enum {string} */
-                    readonly tls: "require" | "opportunistic";
-                } | null;
-                /** @description warnings that are left out of `warnings` */
-                readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
-                /**
-                 * @description names and values of the owner's tools
-                 * @example {
-                 *       "team": "mail"
-                 *     }
-                 */
-                readonly labels: {
-                    readonly [key: string]: string;
-                };
-                readonly revision: number;
-                /** Format: date-time */
-                readonly createdAt: string;
-                /** Format: date-time */
-                readonly updatedAt: string;
-                readonly updatedBy: string;
-            } | null;
+            readonly before: components["schemas"]["LoggedDomain"] | null;
             /** @description null = deleted */
-            readonly after: {
-                readonly name: string;
-                readonly account: string;
-                readonly mxHosts: readonly string[];
-                readonly tls: components["schemas"]["TlsSettings"];
-                readonly delivery: {
-                    readonly nextHop: string;
-                    /** @enum {string} */
-                    readonly tls: "require" | "opportunistic";
-                } | null;
-                /** @description warnings that are left out of `warnings` */
-                readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
-                /**
-                 * @description names and values of the owner's tools
-                 * @example {
-                 *       "team": "mail"
-                 *     }
-                 */
-                readonly labels: {
-                    readonly [key: string]: string;
-                };
-                readonly revision: number;
-                /** Format: date-time */
-                readonly createdAt: string;
-                /** Format: date-time */
-                readonly updatedAt: string;
-                readonly updatedBy: string;
-            } | null;
+            readonly after: components["schemas"]["LoggedDomain"] | null;
             /** @description MX hosts that serve another certificate since; null = the edge's default */
-            readonly mxHosts: readonly {
-                readonly host: string;
-                readonly certificateBefore: string | null;
-                readonly certificateAfter: string | null;
-            }[];
+            readonly mxHosts: readonly components["schemas"]["ChangedMxHost"][];
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
-            readonly movedDomains?: {
-                readonly count: number;
-                /** @enum {boolean} */
-                readonly isAtLeast?: true;
-                readonly names: readonly string[];
-            };
+            readonly movedDomains?: components["schemas"]["MovedDomains"];
         };
         readonly CertificateChange: {
             /**
@@ -2406,188 +1586,15 @@ export interface components {
             readonly actor: string;
             /** @enum {string} */
             readonly action: "create" | "update" | "delete";
-            readonly resource: {
-                /** @enum {string} */
-                readonly kind: "certificate";
-                readonly id: string;
-            };
+            readonly resource: components["schemas"]["CertificateChangeResource"];
             /** @description as its readers saw it; null = created, or it could not be read */
-            readonly before: {
-                readonly id: string;
-                readonly account: string;
-                readonly label: string | null;
-                /**
-                 * @description names and values of the owner's tools
-                 * @example {
-                 *       "team": "mail"
-                 *     }
-                 */
-                readonly labels: {
-                    readonly [key: string]: string;
-                };
-                /** @enum {string} */
-                readonly source: "self-signed" | "pem" | "pkcs12" | "request" | "acme" | "acm";
-                readonly names: readonly string[];
-                /** Format: date-time */
-                readonly notBefore: string | null;
-                /**
-                 * Format: date-time
-                 * @description null = not issued yet
-                 */
-                readonly notAfter: string | null;
-                readonly keys: readonly {
-                    /** @enum {string} */
-                    readonly slot: "ecdsa" | "rsa";
-                    /** @enum {string} */
-                    readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                    /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
-                    readonly keyBits?: number;
-                    readonly fingerprintSha256: string;
-                    readonly spkiPin: string;
-                    /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
-                    readonly issuer?: string;
-                    /**
-                     * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
-                     * @enum {boolean}
-                     */
-                    readonly issuerMissing?: true;
-                    /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
-                    readonly tlsa: string;
-                    /** Format: date-time */
-                    readonly notAfter: string;
-                }[];
-                readonly version: number | null;
-                readonly renewal: {
-                    /** @enum {string} */
-                    readonly by: "postern" | "operator" | "acm";
-                    /**
-                     * @description whether a renewal keeps the key; null = not for Postern to decide
-                     * @enum {string|null}
-                     */
-                    readonly key: "keep" | "new" | null;
-                    /** @description whether TLSA records and pins of the key hold after the next renewal; null = the operator decides */
-                    readonly keyKept: boolean | null;
-                };
-                /** @description keys made ahead: publish their TLSA records and pins before the switch */
-                readonly nextKeys: readonly {
-                    /** @enum {string} */
-                    readonly slot: "ecdsa" | "rsa";
-                    /** @enum {string} */
-                    readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                    readonly spkiPin: string;
-                    readonly spkiSha256: string;
-                    /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
-                    readonly tlsa: string;
-                    /** Format: date-time */
-                    readonly madeAt: string;
-                    /**
-                     * Format: date-time
-                     * @description when the switch was requested; null = not yet
-                     */
-                    readonly switchAt: string | null;
-                }[];
-                readonly revision: number;
-                /** Format: date-time */
-                readonly createdAt: string;
-                /** Format: date-time */
-                readonly updatedAt: string;
-                readonly updatedBy: string;
-            } | null;
+            readonly before: components["schemas"]["LoggedCertificate"] | null;
             /** @description null = deleted */
-            readonly after: {
-                readonly id: string;
-                readonly account: string;
-                readonly label: string | null;
-                /**
-                 * @description names and values of the owner's tools
-                 * @example {
-                 *       "team": "mail"
-                 *     }
-                 */
-                readonly labels: {
-                    readonly [key: string]: string;
-                };
-                /** @enum {string} */
-                readonly source: "self-signed" | "pem" | "pkcs12" | "request" | "acme" | "acm";
-                readonly names: readonly string[];
-                /** Format: date-time */
-                readonly notBefore: string | null;
-                /**
-                 * Format: date-time
-                 * @description null = not issued yet
-                 */
-                readonly notAfter: string | null;
-                readonly keys: readonly {
-                    /** @enum {string} */
-                    readonly slot: "ecdsa" | "rsa";
-                    /** @enum {string} */
-                    readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                    /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
-                    readonly keyBits?: number;
-                    readonly fingerprintSha256: string;
-                    readonly spkiPin: string;
-                    /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
-                    readonly issuer?: string;
-                    /**
-                     * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
-                     * @enum {boolean}
-                     */
-                    readonly issuerMissing?: true;
-                    /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
-                    readonly tlsa: string;
-                    /** Format: date-time */
-                    readonly notAfter: string;
-                }[];
-                readonly version: number | null;
-                readonly renewal: {
-                    /** @enum {string} */
-                    readonly by: "postern" | "operator" | "acm";
-                    /**
-                     * @description whether a renewal keeps the key; null = not for Postern to decide
-                     * @enum {string|null}
-                     */
-                    readonly key: "keep" | "new" | null;
-                    /** @description whether TLSA records and pins of the key hold after the next renewal; null = the operator decides */
-                    readonly keyKept: boolean | null;
-                };
-                /** @description keys made ahead: publish their TLSA records and pins before the switch */
-                readonly nextKeys: readonly {
-                    /** @enum {string} */
-                    readonly slot: "ecdsa" | "rsa";
-                    /** @enum {string} */
-                    readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-                    readonly spkiPin: string;
-                    readonly spkiSha256: string;
-                    /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
-                    readonly tlsa: string;
-                    /** Format: date-time */
-                    readonly madeAt: string;
-                    /**
-                     * Format: date-time
-                     * @description when the switch was requested; null = not yet
-                     */
-                    readonly switchAt: string | null;
-                }[];
-                readonly revision: number;
-                /** Format: date-time */
-                readonly createdAt: string;
-                /** Format: date-time */
-                readonly updatedAt: string;
-                readonly updatedBy: string;
-            } | null;
+            readonly after: components["schemas"]["LoggedCertificate"] | null;
             /** @description MX hosts that serve another certificate since; null = the edge's default */
-            readonly mxHosts: readonly {
-                readonly host: string;
-                readonly certificateBefore: string | null;
-                readonly certificateAfter: string | null;
-            }[];
+            readonly mxHosts: readonly components["schemas"]["ChangedMxHost"][];
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
-            readonly movedDomains?: {
-                readonly count: number;
-                /** @enum {boolean} */
-                readonly isAtLeast?: true;
-                readonly names: readonly string[];
-            };
+            readonly movedDomains?: components["schemas"]["MovedDomains"];
         };
         readonly TrustStoreChange: {
             /**
@@ -2601,138 +1608,15 @@ export interface components {
             readonly actor: string;
             /** @enum {string} */
             readonly action: "create" | "update" | "delete";
-            readonly resource: {
-                /** @enum {string} */
-                readonly kind: "trust-store";
-                readonly id: string;
-            };
+            readonly resource: components["schemas"]["TrustStoreChangeResource"];
             /** @description as its readers saw it; null = created, or it could not be read */
-            readonly before: {
-                readonly id: string;
-                readonly account: string;
-                readonly label: string | null;
-                /**
-                 * @description names and values of the owner's tools
-                 * @example {
-                 *       "team": "mail"
-                 *     }
-                 */
-                readonly labels: {
-                    readonly [key: string]: string;
-                };
-                readonly contentSha256: string;
-                readonly anchors: readonly {
-                    readonly subject: string;
-                    readonly fingerprintSha256: string;
-                    /** Format: date-time */
-                    readonly notBefore: string;
-                    /** Format: date-time */
-                    readonly notAfter: string;
-                    /**
-                     * Format: date-time
-                     * @description nextUpdate of its newest CRL; null = it has none beside others that have one
-                     */
-                    readonly crlUntil?: string | null;
-                    /** @description limits of an anchor that is not a CA, or that may not issue for both usages; absent = none are known */
-                    readonly limits?: {
-                        /** @description false = it passes as the client's own certificate only, and vouches for no other */
-                        readonly isCa: boolean;
-                        readonly usages: readonly ("clientAuth" | "serverAuth")[];
-                        /** @description names of one that is not a CA; null = a CA, or more than 5 names */
-                        readonly dnsNames: readonly string[] | null;
-                    };
-                }[];
-                readonly crls: readonly {
-                    readonly issuer: string;
-                    /** Format: date-time */
-                    readonly thisUpdate: string;
-                    /** Format: date-time */
-                    readonly nextUpdate: string;
-                }[];
-                /** @description contents that can be restored, the latest first; at most 10 */
-                readonly previous: readonly {
-                    readonly revision: number;
-                    readonly contentSha256: string;
-                    /** Format: date-time */
-                    readonly replacedAt: string;
-                }[];
-                readonly revision: number;
-                /** Format: date-time */
-                readonly createdAt: string;
-                /** Format: date-time */
-                readonly updatedAt: string;
-                readonly updatedBy: string;
-            } | null;
+            readonly before: components["schemas"]["LoggedTrustStore"] | null;
             /** @description null = deleted */
-            readonly after: {
-                readonly id: string;
-                readonly account: string;
-                readonly label: string | null;
-                /**
-                 * @description names and values of the owner's tools
-                 * @example {
-                 *       "team": "mail"
-                 *     }
-                 */
-                readonly labels: {
-                    readonly [key: string]: string;
-                };
-                readonly contentSha256: string;
-                readonly anchors: readonly {
-                    readonly subject: string;
-                    readonly fingerprintSha256: string;
-                    /** Format: date-time */
-                    readonly notBefore: string;
-                    /** Format: date-time */
-                    readonly notAfter: string;
-                    /**
-                     * Format: date-time
-                     * @description nextUpdate of its newest CRL; null = it has none beside others that have one
-                     */
-                    readonly crlUntil?: string | null;
-                    /** @description limits of an anchor that is not a CA, or that may not issue for both usages; absent = none are known */
-                    readonly limits?: {
-                        /** @description false = it passes as the client's own certificate only, and vouches for no other */
-                        readonly isCa: boolean;
-                        readonly usages: readonly ("clientAuth" | "serverAuth")[];
-                        /** @description names of one that is not a CA; null = a CA, or more than 5 names */
-                        readonly dnsNames: readonly string[] | null;
-                    };
-                }[];
-                readonly crls: readonly {
-                    readonly issuer: string;
-                    /** Format: date-time */
-                    readonly thisUpdate: string;
-                    /** Format: date-time */
-                    readonly nextUpdate: string;
-                }[];
-                /** @description contents that can be restored, the latest first; at most 10 */
-                readonly previous: readonly {
-                    readonly revision: number;
-                    readonly contentSha256: string;
-                    /** Format: date-time */
-                    readonly replacedAt: string;
-                }[];
-                readonly revision: number;
-                /** Format: date-time */
-                readonly createdAt: string;
-                /** Format: date-time */
-                readonly updatedAt: string;
-                readonly updatedBy: string;
-            } | null;
+            readonly after: components["schemas"]["LoggedTrustStore"] | null;
             /** @description MX hosts that serve another certificate since; null = the edge's default */
-            readonly mxHosts: readonly {
-                readonly host: string;
-                readonly certificateBefore: string | null;
-                readonly certificateAfter: string | null;
-            }[];
+            readonly mxHosts: readonly components["schemas"]["ChangedMxHost"][];
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
-            readonly movedDomains?: {
-                readonly count: number;
-                /** @enum {boolean} */
-                readonly isAtLeast?: true;
-                readonly names: readonly string[];
-            };
+            readonly movedDomains?: components["schemas"]["MovedDomains"];
         };
         readonly Evaluation: {
             /** @enum {string} */
@@ -2743,48 +1627,20 @@ export interface components {
              */
             readonly command: "MAIL" | "RCPT";
             /** @description null = it depends on the client's chain: see cases */
-            readonly reply: {
-                readonly code: number;
-                readonly enhanced: string;
-                readonly text: string;
-                /** @description as on the wire, without its line end */
-                readonly line: string;
-            } | null;
+            readonly reply: components["schemas"]["EvaluatedReply"] | null;
             /** @description row of the verdict table that failed; null = none. Under enforcement observe, the verdict is accept all the same */
             readonly row: number | null;
             /** @enum {string|null} */
             readonly reason: "relay-denied" | "settings-unusable" | "tls-required" | "tls-too-old" | "client-certificate-missing" | "client-certificate-untrusted" | "client-certificate-purpose" | "client-certificate-name" | "no-postmaster" | "routed-address" | null;
             /** @description the exception that applied; null = none */
-            readonly exception: {
-                /** @description position in tls.exceptions */
-                readonly index: number;
-                readonly reason: string;
-            } | null;
+            readonly exception: components["schemas"]["EvaluatedException"] | null;
             /** @description what is replied if the client's chain is valid for the domain and if it is not, where it is not judged here; null = the reply is known */
-            readonly cases: {
-                readonly valid: components["schemas"]["EvaluationOutcome"];
-                readonly invalid: components["schemas"]["EvaluationOutcome"];
-            } | null;
+            readonly cases: components["schemas"]["EvaluationCases"] | null;
             /** @description certificate that the edge presents; null = in plaintext */
-            readonly certificate: {
-                /**
-                 * @description settings = one of the account, default = the edge's own, hidden = one of another account
-                 * @enum {string}
-                 */
-                readonly source: "settings" | "default" | "hidden";
-                readonly certificateId: string | null;
-                readonly version: number | null;
-                /** @description the client's signature algorithms choose among them; empty = not known here */
-                readonly fingerprintsSha256: readonly string[];
-                /** Format: date-time */
-                readonly notAfter: string | null;
-            } | null;
+            readonly certificate: components["schemas"]["EvaluationCertificate"] | null;
             readonly clientCertificateRequested: boolean;
             readonly clientCertificate: components["schemas"]["EvaluatedClientCertificate"];
-            readonly listener: {
-                readonly name: string;
-                readonly dedicatedTo: string | null;
-            };
+            readonly listener: components["schemas"]["EvaluationListener"];
             /**
              * Format: date-time
              * @description moment at which exceptions and certificates were judged
@@ -2804,11 +1660,7 @@ export interface components {
             /** @enum {string|null} */
             readonly reason: "relay-denied" | "settings-unusable" | "tls-required" | "tls-too-old" | "client-certificate-missing" | "client-certificate-untrusted" | "client-certificate-purpose" | "client-certificate-name" | "no-postmaster" | "routed-address" | null;
             /** @description the exception that applied; null = none */
-            readonly exception: {
-                /** @description position in tls.exceptions */
-                readonly index: number;
-                readonly reason: string;
-            } | null;
+            readonly exception: components["schemas"]["EvaluatedException"] | null;
         };
         readonly EvaluatedReply: {
             readonly code: number;
@@ -2821,11 +1673,7 @@ export interface components {
             /** @enum {string} */
             readonly result: "absent" | "verified" | "failed" | "not-evaluated";
             readonly reason: string;
-            readonly presented: {
-                readonly dnsNames: readonly string[];
-                readonly fingerprintSha256: string;
-                readonly spkiPin: string;
-            } | null;
+            readonly presented: components["schemas"]["PresentedClientCertificate"] | null;
         };
         readonly ExplainedRow: {
             readonly row: number;
@@ -2838,9 +1686,7 @@ export interface components {
             readonly passed: boolean | null;
             readonly text: string;
             /** @description what the row was judged by */
-            readonly facts: {
-                readonly [key: string]: string | number | boolean | null;
-            };
+            readonly facts: components["schemas"]["ExplainedRowFacts"];
         };
         /**
          * @description a session of one sender; clientChainPem: at most 65536 bytes and 10 certificates
@@ -2910,173 +1756,9 @@ export interface components {
              *       }
              *     }
              */
-            readonly settings?: {
-                /**
-                 * @description may be left out; otherwise the name in the path
-                 * @example example.com
-                 */
-                readonly name?: string;
-                /** @default [] */
-                readonly mxHosts?: readonly string[];
-                /** @default {} */
-                readonly tls?: {
-                    /** @default {} */
-                    readonly server?: {
-                        /**
-                         * @default accept
-                         * @enum {string}
-                         */
-                        readonly level?: "none" | "accept" | "require";
-                        /**
-                         * @default null
-                         * @example cert_01JD0000000000000000000000
-                         */
-                        readonly certificateId?: string | null;
-                        /**
-                         * @default TLSv1.2
-                         * @enum {string}
-                         */
-                        readonly minVersion?: "TLSv1.2" | "TLSv1.3";
-                    };
-                    /** @default {} */
-                    readonly clientCertificate?: {
-                        /**
-                         * @default none
-                         * @enum {string}
-                         */
-                        readonly mode?: "none" | "request" | "require";
-                        /** @default {} */
-                        readonly trust?: {
-                            /** @default false */
-                            readonly publicRoots?: boolean;
-                            /** @default [] */
-                            readonly trustStoreIds?: readonly string[];
-                            /** @default [] */
-                            readonly pins?: readonly string[];
-                        };
-                        /** @default {} */
-                        readonly names?: {
-                            /**
-                             * @default helo
-                             * @enum {string}
-                             */
-                            readonly match?: "any" | "helo" | "list";
-                            /** @default [] */
-                            readonly allowed?: readonly string[];
-                        };
-                        /**
-                         * @default clientAuthOrServerAuth
-                         * @enum {string}
-                         */
-                        readonly purpose?: "clientAuth" | "clientAuthOrServerAuth";
-                    };
-                    /**
-                     * @default reject
-                     * @enum {string}
-                     */
-                    readonly enforcement?: "observe" | "defer" | "reject";
-                    /** @default [] */
-                    readonly exceptions?: readonly {
-                        readonly match: {
-                            /** @example 192.0.2.0/24 */
-                            readonly clientCidr?: string;
-                            /**
-                             * @description lower-case A-label name without a trailing dot
-                             * @example example.com
-                             */
-                            readonly senderDomain?: string;
-                            /**
-                             * @description an A-label name, or `*.` and one
-                             * @example *.example.com
-                             */
-                            readonly clientName?: string;
-                            /**
-                             * @description one mailbox of this domain; letter case does not matter
-                             * @example tlsrpt@example.com
-                             */
-                            readonly recipient?: string;
-                        };
-                        /** @enum {string} */
-                        readonly level?: "none" | "accept" | "require";
-                        /** @enum {string} */
-                        readonly clientCertificateMode?: "none" | "request" | "require";
-                        /** @description why this sender or recipient is judged by another rule */
-                        readonly reason: string;
-                        /** Format: date-time */
-                        readonly expiresAt?: string;
-                    }[];
-                };
-                /** @default null */
-                readonly delivery?: {
-                    /** @example smtp://mail.example.com:25 */
-                    readonly nextHop: string;
-                    /**
-                     * @default require
-                     * @enum {string}
-                     */
-                    readonly tls?: "require" | "opportunistic";
-                } | null;
-                /**
-                 * @description warnings of this domain that are not shown any more: rfc3207-public-mx, enforcement-observe, mx-hosts-differ, client-certificate-asked, client-certificate-anybody; others are 422
-                 * @default []
-                 * @example [
-                 *       "rfc3207-public-mx"
-                 *     ]
-                 */
-                readonly acknowledgedWarnings?: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
-                /**
-                 * @description names and values by which the owner's tools find the record; lists are filtered by them
-                 * @default {}
-                 * @example {
-                 *       "team": "mail"
-                 *     }
-                 */
-                readonly labels?: {
-                    readonly [key: string]: string;
-                };
-                /** @description may be sent back as read; ignored */
-                readonly account?: unknown;
-                /** @description may be sent back as read; ignored */
-                readonly revision?: unknown;
-                /** @description may be sent back as read; ignored */
-                readonly createdAt?: unknown;
-                /** @description may be sent back as read; ignored */
-                readonly updatedAt?: unknown;
-                /** @description may be sent back as read; ignored */
-                readonly updatedBy?: unknown;
-                /** @description may be sent back as read; ignored */
-                readonly warnings?: unknown;
-            };
+            readonly settings?: components["schemas"]["DomainInput"];
             /** @description draft of the exceptions of the domain of rcptTo, in place of those stored */
-            readonly exceptions?: readonly {
-                readonly match: {
-                    /** @example 192.0.2.0/24 */
-                    readonly clientCidr?: string;
-                    /**
-                     * @description lower-case A-label name without a trailing dot
-                     * @example example.com
-                     */
-                    readonly senderDomain?: string;
-                    /**
-                     * @description an A-label name, or `*.` and one
-                     * @example *.example.com
-                     */
-                    readonly clientName?: string;
-                    /**
-                     * @description one mailbox of this domain; letter case does not matter
-                     * @example tlsrpt@example.com
-                     */
-                    readonly recipient?: string;
-                };
-                /** @enum {string} */
-                readonly level?: "none" | "accept" | "require";
-                /** @enum {string} */
-                readonly clientCertificateMode?: "none" | "request" | "require";
-                /** @description why this sender or recipient is judged by another rule */
-                readonly reason: string;
-                /** Format: date-time */
-                readonly expiresAt?: string;
-            }[];
+            readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][];
         };
         readonly Caller: {
             /** @description the account that the request acts in */
@@ -3153,10 +1835,7 @@ export interface components {
         readonly TokenList: {
             readonly items: readonly components["schemas"]["Token"][];
             /** @description records of this page that cannot be read */
-            readonly unreadable: readonly {
-                readonly id: string;
-                readonly problem: string;
-            }[];
+            readonly unreadable: readonly components["schemas"]["UnreadableAccessRecord"][];
             readonly nextCursor: string | null;
         };
         readonly Token: {
@@ -3181,21 +1860,13 @@ export interface components {
         readonly AccountList: {
             readonly items: readonly components["schemas"]["Account"][];
             /** @description records of this page that cannot be read */
-            readonly unreadable: readonly {
-                readonly id: string;
-                readonly problem: string;
-            }[];
+            readonly unreadable: readonly components["schemas"]["UnreadableAccessRecord"][];
             readonly nextCursor: string | null;
         };
         readonly Account: {
             readonly name: string;
             readonly label: string | null;
-            readonly quotas: {
-                readonly domains: number | null;
-                readonly certificates: number | null;
-                readonly trustStores: number | null;
-                readonly tokens: number | null;
-            };
+            readonly quotas: components["schemas"]["Quotas"];
             readonly revision: number;
             /** Format: date-time */
             readonly createdAt: string;
@@ -3223,16 +1894,7 @@ export interface components {
              * @description most records of each kind; null = no quota
              * @default {}
              */
-            readonly quotas?: {
-                /** @default null */
-                readonly domains?: number | null;
-                /** @default null */
-                readonly certificates?: number | null;
-                /** @default null */
-                readonly trustStores?: number | null;
-                /** @default null */
-                readonly tokens?: number | null;
-            };
+            readonly quotas?: components["schemas"]["QuotasInput"];
             /** @example acme */
             readonly name?: string;
             /** @description may be sent back as read; ignored */
@@ -3249,10 +1911,7 @@ export interface components {
         readonly PrincipalList: {
             readonly items: readonly components["schemas"]["Principal"][];
             /** @description records of this page that cannot be read */
-            readonly unreadable: readonly {
-                readonly id: string;
-                readonly problem: string;
-            }[];
+            readonly unreadable: readonly components["schemas"]["UnreadableAccessRecord"][];
             readonly nextCursor: string | null;
         };
         readonly Principal: {
@@ -3309,11 +1968,996 @@ export interface components {
             /** @enum {string} */
             readonly status: "live" | "ready";
         };
+        readonly UnreadableAccessRecord: {
+            readonly id: string;
+            readonly problem: string;
+        };
+        readonly PresentedClientCertificate: {
+            readonly dnsNames: readonly string[];
+            readonly fingerprintSha256: string;
+            readonly spkiPin: string;
+        };
+        readonly UnreadableRecord: {
+            /** @enum {string} */
+            readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
+            readonly id: string;
+            readonly problem: string;
+        };
+        readonly UnreadableChange: {
+            readonly revision: number;
+            /** @enum {string} */
+            readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
+            readonly id: string;
+            readonly problem: string;
+        };
+        readonly ExplainedRowFacts: {
+            readonly [key: string]: string | number | boolean | null;
+        };
+        readonly Quotas: {
+            readonly domains: number | null;
+            readonly certificates: number | null;
+            readonly trustStores: number | null;
+            readonly tokens: number | null;
+        };
+        readonly EvaluatedException: {
+            /** @description position in tls.exceptions */
+            readonly index: number;
+            readonly reason: string;
+        };
+        readonly LabelsInput: {
+            readonly [key: string]: string;
+        };
+        readonly QuotasInput: {
+            /** @default null */
+            readonly domains?: number | null;
+            /** @default null */
+            readonly certificates?: number | null;
+            /** @default null */
+            readonly trustStores?: number | null;
+            /** @default null */
+            readonly tokens?: number | null;
+        };
+        readonly TlsSettingsServer: {
+            /** @enum {string} */
+            readonly level: "none" | "accept" | "require";
+            readonly certificateId: string | null;
+            /** @enum {string} */
+            readonly minVersion: "TLSv1.2" | "TLSv1.3";
+        };
+        readonly TlsSettingsClientCertificateTrust: {
+            readonly publicRoots: boolean;
+            readonly trustStoreIds: readonly string[];
+            readonly pins: readonly string[];
+        };
+        readonly TlsSettingsClientCertificateNames: {
+            /** @enum {string} */
+            readonly match: "any" | "helo" | "list";
+            readonly allowed: readonly string[];
+        };
+        readonly TlsSettingsClientCertificate: {
+            /** @enum {string} */
+            readonly mode: "none" | "request" | "require";
+            readonly trust: components["schemas"]["TlsSettingsClientCertificateTrust"];
+            readonly names: components["schemas"]["TlsSettingsClientCertificateNames"];
+            /** @enum {string} */
+            readonly purpose: "clientAuth" | "clientAuthOrServerAuth";
+        };
+        readonly TlsExceptionMatch: {
+            readonly clientCidr?: string;
+            readonly senderDomain?: string;
+            readonly clientName?: string;
+            readonly recipient?: string;
+        };
+        readonly TlsException: {
+            readonly match: components["schemas"]["TlsExceptionMatch"];
+            /** @enum {string} */
+            readonly level?: "none" | "accept" | "require";
+            /** @enum {string} */
+            readonly clientCertificateMode?: "none" | "request" | "require";
+            readonly reason: string;
+            readonly expiresAt?: string;
+        };
+        readonly CertificateVersionKey: {
+            /** @enum {string} */
+            readonly slot: "ecdsa" | "rsa";
+            /** @enum {string} */
+            readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
+            /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
+            readonly keyBits?: number;
+            readonly fingerprintSha256: string;
+            readonly spkiPin: string;
+            /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
+            readonly issuer?: string;
+            /**
+             * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
+             * @enum {boolean}
+             */
+            readonly issuerMissing?: true;
+            /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
+            readonly tlsa: string;
+            /** Format: date-time */
+            readonly notAfter: string;
+            /** Format: date-time */
+            readonly notBefore: string;
+        };
+        readonly CertificateVersion: {
+            readonly version: number;
+            readonly keys: readonly components["schemas"]["CertificateVersionKey"][];
+            /** Format: date-time */
+            readonly addedAt: string | null;
+            /** @enum {string|null} */
+            readonly cause: "created" | "uploaded" | "issued" | "renewed" | "rotated" | "exported" | null;
+            /**
+             * Format: date-time
+             * @description null = in service
+             */
+            readonly retiredAt: string | null;
+            /** @enum {string|null} */
+            readonly retiredBy: "replaced" | "rolled-back" | null;
+            /** @description whether a rollback to it is possible while it is valid */
+            readonly isKept: boolean;
+        };
+        readonly EdgeListener: {
+            readonly name: string;
+            readonly address: string;
+            readonly port: number;
+            readonly domain: string | null;
+            readonly proxyProtocol: boolean;
+        };
+        readonly EdgeCertificate: {
+            readonly certificateId: string | null;
+            readonly version: number | null;
+            readonly fingerprintsSha256: readonly string[];
+            readonly notAfter: string;
+            readonly problem: string | null;
+        };
+        readonly EdgeCertificateProblem: {
+            readonly certificateId: string;
+            /** @description the version that does not load */
+            readonly version: number;
+            /** @enum {string} */
+            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            readonly problem: string;
+            /** @description the older version that stays in service; null = the edge's default certificate */
+            readonly serves: number | null;
+        };
+        readonly DomainDelivery: {
+            readonly nextHop: string;
+            /** @enum {string} */
+            readonly tls: "require" | "opportunistic";
+        };
+        readonly Labels: {
+            readonly [key: string]: string;
+        };
+        readonly TrustAnchorLimits: {
+            /** @description false = it passes as the client's own certificate only, and vouches for no other */
+            readonly isCa: boolean;
+            readonly usages: readonly ("clientAuth" | "serverAuth")[];
+            /** @description names of one that is not a CA; null = a CA, or more than 5 names */
+            readonly dnsNames: readonly string[] | null;
+        };
+        readonly TrustAnchor: {
+            readonly subject: string;
+            readonly fingerprintSha256: string;
+            /** Format: date-time */
+            readonly notBefore: string;
+            /** Format: date-time */
+            readonly notAfter: string;
+            /**
+             * Format: date-time
+             * @description nextUpdate of its newest CRL; null = it has none beside others that have one
+             */
+            readonly crlUntil?: string | null;
+            /** @description limits of an anchor that is not a CA, or that may not issue for both usages; absent = none are known */
+            readonly limits?: components["schemas"]["TrustAnchorLimits"];
+        };
+        readonly TrustStoreCrl: {
+            readonly issuer: string;
+            /** Format: date-time */
+            readonly thisUpdate: string;
+            /** Format: date-time */
+            readonly nextUpdate: string;
+        };
+        readonly EarlierTrustStore: {
+            readonly revision: number;
+            readonly contentSha256: string;
+            /** Format: date-time */
+            readonly replacedAt: string;
+        };
+        readonly UsedBy: {
+            readonly count: number;
+            /**
+             * @description there may be more than count: a certificate on many hosts is not counted to the end
+             * @enum {boolean}
+             */
+            readonly isAtLeast?: true;
+            /** @description the first 20 by name */
+            readonly domains: readonly string[];
+        };
+        readonly LabelsPatch: {
+            readonly [key: string]: string | null;
+        };
+        readonly CertificatePatchRenewal: {
+            /** @enum {string|null} */
+            readonly key?: "keep" | "new" | null;
+            /** @description may be sent back as read; ignored */
+            readonly by?: unknown;
+            /** @description may be sent back as read; ignored */
+            readonly keyKept?: unknown;
+        };
+        readonly EvaluationCases: {
+            readonly valid: components["schemas"]["EvaluationOutcome"];
+            readonly invalid: components["schemas"]["EvaluationOutcome"];
+        };
+        readonly EvaluationCertificate: {
+            /**
+             * @description settings = one of the account, default = the edge's own, hidden = one of another account
+             * @enum {string}
+             */
+            readonly source: "settings" | "default" | "hidden";
+            readonly certificateId: string | null;
+            readonly version: number | null;
+            /** @description the client's signature algorithms choose among them; empty = not known here */
+            readonly fingerprintsSha256: readonly string[];
+            /** Format: date-time */
+            readonly notAfter: string | null;
+        };
+        readonly EvaluationListener: {
+            readonly name: string;
+            readonly dedicatedTo: string | null;
+        };
+        readonly ProblemError: {
+            /**
+             * @description the part of the request that the pointer leads into
+             * @enum {string}
+             */
+            readonly in: "body" | "query" | "path" | "header";
+            /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
+            readonly pointer: string;
+            /** @enum {string} */
+            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "name-differs" | "read-only" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
+            readonly message: string;
+        };
+        readonly CertificateAtEdgeProblem: {
+            /** @description the version that does not load */
+            readonly version: number;
+            /** @enum {string} */
+            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            readonly problem: string;
+            /** @description the older version that stays in service; null = the edge's default certificate */
+            readonly serves: number | null;
+        };
+        readonly CertificateAtEdge: {
+            readonly id: string;
+            readonly release: string;
+            readonly revision: number | null;
+            /** Format: date-time */
+            readonly lastReportAt: string;
+            /** @description what it presents for the certificate's MX hosts; null = not reported, or its default */
+            readonly version: number | null;
+            readonly fingerprintsSha256: readonly string[];
+            readonly notAfter: string | null;
+            /** @description presents the version in force */
+            readonly atVersion: boolean;
+            /** @description not-loaded: see problem; behind: has not applied the last change; stale: cannot reach the store; unreadable: cannot read the stored certificate; not-reported: not loaded yet, or left out of its report */
+            readonly faults: readonly ("not-loaded" | "behind" | "stale" | "unreadable" | "not-reported")[];
+            readonly problem: components["schemas"]["CertificateAtEdgeProblem"] | null;
+        };
+        readonly CertificateStatusEdges: {
+            readonly live: readonly components["schemas"]["CertificateAtEdge"][];
+            /** @description not counted */
+            readonly lost: readonly components["schemas"]["CertificateAtEdge"][];
+            readonly atVersion: number;
+        };
+        readonly DomainAtEdge: {
+            readonly id: string;
+            readonly release: string;
+            readonly revision: number | null;
+            /** @description enforces the domain's present settings */
+            readonly atRevision: boolean;
+            /** @description cannot reach the store, and enforces what it has */
+            readonly stale: boolean;
+            /** Format: date-time */
+            readonly lastReportAt: string;
+        };
+        readonly DomainStatusEdges: {
+            readonly live: readonly components["schemas"]["DomainAtEdge"][];
+            /** @description not counted */
+            readonly lost: readonly components["schemas"]["DomainAtEdge"][];
+            readonly atRevision: number;
+        };
+        readonly DomainStatusListenerEffective: {
+            /** @enum {string} */
+            readonly level: "none" | "accept" | "require";
+            /** @enum {string} */
+            readonly minVersion: "TLSv1.2" | "TLSv1.3";
+            /** @enum {string} */
+            readonly clientCertificateMode: "none" | "request" | "require";
+            /** @enum {string} */
+            readonly enforcement: "observe" | "defer" | "reject";
+        };
+        readonly DomainStatusListenerReason: {
+            /** @enum {string} */
+            readonly code: "level-none-on-shared-listener" | "served-by-dedicated-listener";
+            readonly message: string;
+        };
+        readonly DomainStatusListener: {
+            readonly listener: string;
+            /** @enum {string} */
+            readonly kind: "shared" | "dedicated";
+            readonly edges: readonly string[];
+            /** @description null = not served here */
+            readonly effective: components["schemas"]["DomainStatusListenerEffective"] | null;
+            readonly reasons: readonly components["schemas"]["DomainStatusListenerReason"][];
+        };
+        readonly DomainStatusMxHostServed: {
+            readonly edge: string;
+            readonly version: number | null;
+            readonly fingerprintsSha256: readonly string[];
+            readonly notAfter: string;
+            readonly problem: string | null;
+        };
+        readonly DomainStatusMxHostProblem: {
+            readonly edge: string;
+            /** @description the version that does not load */
+            readonly version: number;
+            /** @enum {string} */
+            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            readonly problem: string;
+            /** @description the older version that stays in service; null = the edge's default certificate */
+            readonly serves: number | null;
+        };
+        readonly DomainStatusMxHost: {
+            readonly host: string;
+            /** @description false = not this account's; what it serves is not shown */
+            readonly own: boolean;
+            readonly certificateId: string | null;
+            readonly version: number | null;
+            readonly served: readonly components["schemas"]["DomainStatusMxHostServed"][];
+            readonly problems: readonly components["schemas"]["DomainStatusMxHostProblem"][];
+        };
+        readonly UnreadableAtEdge: {
+            /** @enum {string} */
+            readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
+            readonly id: string;
+            readonly problem: string;
+            /** @description null = the API itself cannot read it */
+            readonly edge: string | null;
+        };
+        readonly TlsPatchServer: {
+            /** @enum {string|null} */
+            readonly level?: "none" | "accept" | "require" | null;
+            /** @example cert_01JD0000000000000000000000 */
+            readonly certificateId?: string | null;
+            /** @enum {string|null} */
+            readonly minVersion?: "TLSv1.2" | "TLSv1.3" | null;
+        };
+        readonly TlsPatchClientCertificateTrust: {
+            readonly publicRoots?: boolean | null;
+            readonly trustStoreIds?: readonly string[] | null;
+            readonly pins?: readonly string[] | null;
+        };
+        readonly TlsPatchClientCertificateNames: {
+            /** @enum {string|null} */
+            readonly match?: "any" | "helo" | "list" | null;
+            readonly allowed?: readonly string[] | null;
+        };
+        readonly TlsPatchClientCertificate: {
+            /** @enum {string|null} */
+            readonly mode?: "none" | "request" | "require" | null;
+            readonly trust?: components["schemas"]["TlsPatchClientCertificateTrust"] | null;
+            readonly names?: components["schemas"]["TlsPatchClientCertificateNames"] | null;
+            /** @enum {string|null} */
+            readonly purpose?: "clientAuth" | "clientAuthOrServerAuth" | null;
+        };
+        readonly TlsExceptionMatchInput: {
+            /** @example 192.0.2.0/24 */
+            readonly clientCidr?: string;
+            /**
+             * @description lower-case A-label name without a trailing dot
+             * @example example.com
+             */
+            readonly senderDomain?: string;
+            /**
+             * @description an A-label name, or `*.` and one
+             * @example *.example.com
+             */
+            readonly clientName?: string;
+            /**
+             * @description one mailbox of this domain; letter case does not matter
+             * @example tlsrpt@example.com
+             */
+            readonly recipient?: string;
+        };
+        readonly TlsExceptionInput: {
+            readonly match: components["schemas"]["TlsExceptionMatchInput"];
+            /** @enum {string} */
+            readonly level?: "none" | "accept" | "require";
+            /** @enum {string} */
+            readonly clientCertificateMode?: "none" | "request" | "require";
+            /** @description why this sender or recipient is judged by another rule */
+            readonly reason: string;
+            /** Format: date-time */
+            readonly expiresAt?: string;
+        };
+        readonly TlsInputServer: {
+            /**
+             * @default accept
+             * @enum {string}
+             */
+            readonly level?: "none" | "accept" | "require";
+            /**
+             * @default null
+             * @example cert_01JD0000000000000000000000
+             */
+            readonly certificateId?: string | null;
+            /**
+             * @default TLSv1.2
+             * @enum {string}
+             */
+            readonly minVersion?: "TLSv1.2" | "TLSv1.3";
+        };
+        readonly TlsInputClientCertificateTrust: {
+            /** @default false */
+            readonly publicRoots?: boolean;
+            /** @default [] */
+            readonly trustStoreIds?: readonly string[];
+            /** @default [] */
+            readonly pins?: readonly string[];
+        };
+        readonly TlsInputClientCertificateNames: {
+            /**
+             * @default helo
+             * @enum {string}
+             */
+            readonly match?: "any" | "helo" | "list";
+            /** @default [] */
+            readonly allowed?: readonly string[];
+        };
+        readonly TlsInputClientCertificate: {
+            /**
+             * @default none
+             * @enum {string}
+             */
+            readonly mode?: "none" | "request" | "require";
+            /** @default {} */
+            readonly trust?: components["schemas"]["TlsInputClientCertificateTrust"];
+            /** @default {} */
+            readonly names?: components["schemas"]["TlsInputClientCertificateNames"];
+            /**
+             * @default clientAuthOrServerAuth
+             * @enum {string}
+             */
+            readonly purpose?: "clientAuth" | "clientAuthOrServerAuth";
+        };
+        readonly DomainChangeResource: {
+            /** @enum {string} */
+            readonly kind: "domain";
+            readonly id: string;
+        };
+        readonly LoggedDomain: {
+            readonly name: string;
+            readonly account: string;
+            readonly mxHosts: readonly string[];
+            readonly tls: components["schemas"]["TlsSettings"];
+            readonly delivery: components["schemas"]["DomainDelivery"] | null;
+            /** @description warnings that are left out of `warnings` */
+            readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
+            /**
+             * @description names and values of the owner's tools
+             * @example {
+             *       "team": "mail"
+             *     }
+             */
+            readonly labels: components["schemas"]["Labels"];
+            readonly revision: number;
+            /** Format: date-time */
+            readonly createdAt: string;
+            /** Format: date-time */
+            readonly updatedAt: string;
+            readonly updatedBy: string;
+        };
+        readonly ChangedMxHost: {
+            readonly host: string;
+            readonly certificateBefore: string | null;
+            readonly certificateAfter: string | null;
+        };
+        readonly MovedDomains: {
+            readonly count: number;
+            /** @enum {boolean} */
+            readonly isAtLeast?: true;
+            readonly names: readonly string[];
+        };
+        readonly TrustStoreChangeResource: {
+            /** @enum {string} */
+            readonly kind: "trust-store";
+            readonly id: string;
+        };
+        readonly LoggedTrustStore: {
+            readonly id: string;
+            readonly account: string;
+            readonly label: string | null;
+            /**
+             * @description names and values of the owner's tools
+             * @example {
+             *       "team": "mail"
+             *     }
+             */
+            readonly labels: components["schemas"]["Labels"];
+            readonly contentSha256: string;
+            readonly anchors: readonly components["schemas"]["TrustAnchor"][];
+            readonly crls: readonly components["schemas"]["TrustStoreCrl"][];
+            /** @description contents that can be restored, the latest first; at most 10 */
+            readonly previous: readonly components["schemas"]["EarlierTrustStore"][];
+            readonly revision: number;
+            /** Format: date-time */
+            readonly createdAt: string;
+            /** Format: date-time */
+            readonly updatedAt: string;
+            readonly updatedBy: string;
+        };
+        readonly CertificateKey: {
+            /** @enum {string} */
+            readonly slot: "ecdsa" | "rsa";
+            /** @enum {string} */
+            readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
+            /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
+            readonly keyBits?: number;
+            readonly fingerprintSha256: string;
+            readonly spkiPin: string;
+            /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
+            readonly issuer?: string;
+            /**
+             * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
+             * @enum {boolean}
+             */
+            readonly issuerMissing?: true;
+            /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
+            readonly tlsa: string;
+            /** Format: date-time */
+            readonly notAfter: string;
+        };
+        readonly CertificateRenewal: {
+            /** @enum {string} */
+            readonly by: "postern" | "operator" | "acm";
+            /**
+             * @description whether a renewal keeps the key; null = not for Postern to decide
+             * @enum {string|null}
+             */
+            readonly key: "keep" | "new" | null;
+            /** @description whether TLSA records and pins of the key hold after the next renewal; null = the operator decides */
+            readonly keyKept: boolean | null;
+        };
+        readonly NextCertificateKey: {
+            /** @enum {string} */
+            readonly slot: "ecdsa" | "rsa";
+            /** @enum {string} */
+            readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
+            readonly spkiPin: string;
+            readonly spkiSha256: string;
+            /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
+            readonly tlsa: string;
+            /** Format: date-time */
+            readonly madeAt: string;
+            /**
+             * Format: date-time
+             * @description when the switch was requested; null = not yet
+             */
+            readonly switchAt: string | null;
+        };
+        readonly CertificateLastError: {
+            readonly failures: number;
+            /** Format: date-time */
+            readonly at: string;
+            /** Format: date-time */
+            readonly nextAt: string;
+            readonly problem: string;
+        };
+        readonly CertificateEvent: {
+            /** Format: date-time */
+            readonly at: string;
+            /** @enum {string} */
+            readonly event: "created" | "version-added" | "version-retired" | "next-key-made" | "switch-requested" | "order-placed" | "attempt-failed" | "next-attempt" | "renews" | "expires";
+            readonly version?: number;
+            readonly detail?: string;
+        };
+        readonly SigningRequest: {
+            /** @enum {string} */
+            readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
+            readonly spkiPin: string;
+            readonly csrPem: string;
+        };
+        readonly CaaRecord: {
+            readonly name: string;
+            readonly value: string;
+        };
+        readonly CertificateAcme: {
+            readonly directory: string;
+            /** @enum {string} */
+            readonly challenge: "dns-01" | "http-01";
+            readonly profile: string | null;
+            readonly accountUrl: string | null;
+            /** @description recommended CAA records (RFC 8657): no other account may have certificates */
+            readonly caa: readonly components["schemas"]["CaaRecord"][];
+        };
+        readonly ValidationRecord: {
+            /**
+             * @description absent = CNAME
+             * @enum {string}
+             */
+            readonly type?: "CNAME" | "TXT";
+            readonly domain: string;
+            readonly name: string;
+            readonly value: string;
+        };
+        readonly LeftOutCertificate: {
+            readonly subject: string;
+            readonly fingerprintSha256: string;
+            /** Format: date-time */
+            readonly notAfter: string;
+            /** @enum {string} */
+            readonly reason: "not-needed" | "expired" | "not-yet-valid" | "root";
+        };
+        readonly DomainPatchTls: {
+            readonly server?: components["schemas"]["TlsPatchServer"] | null;
+            readonly clientCertificate?: components["schemas"]["TlsPatchClientCertificate"] | null;
+            /** @enum {string|null} */
+            readonly enforcement?: "observe" | "defer" | "reject" | null;
+            readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][] | null;
+        };
+        readonly DomainPatchDelivery: {
+            /** @example smtp://mail.example.com:25 */
+            readonly nextHop?: string | null;
+            /** @enum {string|null} */
+            readonly tls?: "require" | "opportunistic" | null;
+        };
+        readonly DomainInputTls: {
+            /** @default {} */
+            readonly server?: components["schemas"]["TlsInputServer"];
+            /** @default {} */
+            readonly clientCertificate?: components["schemas"]["TlsInputClientCertificate"];
+            /**
+             * @default reject
+             * @enum {string}
+             */
+            readonly enforcement?: "observe" | "defer" | "reject";
+            /** @default [] */
+            readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][];
+        };
+        readonly DomainInputDelivery: {
+            /** @example smtp://mail.example.com:25 */
+            readonly nextHop: string;
+            /**
+             * @default require
+             * @enum {string}
+             */
+            readonly tls?: "require" | "opportunistic";
+        };
+        readonly CertificateChangeResource: {
+            /** @enum {string} */
+            readonly kind: "certificate";
+            readonly id: string;
+        };
+        readonly LoggedCertificate: {
+            readonly id: string;
+            readonly account: string;
+            readonly label: string | null;
+            /**
+             * @description names and values of the owner's tools
+             * @example {
+             *       "team": "mail"
+             *     }
+             */
+            readonly labels: components["schemas"]["Labels"];
+            /** @enum {string} */
+            readonly source: "self-signed" | "pem" | "pkcs12" | "request" | "acme" | "acm";
+            readonly names: readonly string[];
+            /** Format: date-time */
+            readonly notBefore: string | null;
+            /**
+             * Format: date-time
+             * @description null = not issued yet
+             */
+            readonly notAfter: string | null;
+            readonly keys: readonly components["schemas"]["CertificateKey"][];
+            readonly version: number | null;
+            readonly renewal: components["schemas"]["CertificateRenewal"];
+            /** @description keys made ahead: publish their TLSA records and pins before the switch */
+            readonly nextKeys: readonly components["schemas"]["NextCertificateKey"][];
+            readonly revision: number;
+            /** Format: date-time */
+            readonly createdAt: string;
+            /** Format: date-time */
+            readonly updatedAt: string;
+            readonly updatedBy: string;
+        };
     };
-    responses: never;
+    responses: {
+        /** @description invalid-request */
+        readonly Problem400InvalidRequest: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unauthenticated */
+        readonly Problem401Unauthenticated: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description missing-scope, no-access */
+        readonly Problem403MissingScopeNoAccess: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
+                readonly "WWW-Authenticate"?: string;
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description request-timeout */
+        readonly Problem408RequestTimeout: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description rule-violation */
+        readonly Problem422RuleViolation: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description too-many-attempts */
+        readonly Problem429TooManyAttempts: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "Retry-After": components["headers"]["Retry-After"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description header-too-large */
+        readonly Problem431HeaderTooLarge: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description internal */
+        readonly Problem500Internal: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unavailable */
+        readonly Problem503Unavailable: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "Retry-After": components["headers"]["Retry-After"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description storage-full */
+        readonly Problem507StorageFull: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description not-found */
+        readonly Problem404NotFound: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unreadable */
+        readonly Problem409Unreadable: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description stale-revision */
+        readonly Problem412StaleRevision: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                /** @description of the record as it is now; absent where there is none */
+                readonly ETag?: string;
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description shared-host, host-taken, unreadable, name-taken */
+        readonly Problem409SharedHostHostTakenUnreadableNameTaken: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description too-large */
+        readonly Problem413TooLarge: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unsupported-media-type */
+        readonly Problem415UnsupportedMediaType: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly Accept: components["headers"]["Accept"];
+                readonly "Accept-Patch": components["headers"]["Accept-Patch"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description condition-missing */
+        readonly Problem428ConditionMissing: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                /** @description of the record as it is now; absent where there is none */
+                readonly ETag?: string;
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description shared-host, host-taken, unreadable */
+        readonly Problem409SharedHostHostTakenUnreadable: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unreadable, in-use, host-taken */
+        readonly Problem409UnreadableInUseHostTaken: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unreadable, in-use */
+        readonly Problem409UnreadableInUse: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description gone */
+        readonly Problem410Gone: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description name-taken, shared-host, host-taken, unreadable */
+        readonly Problem409NameTakenSharedHostHostTakenUnreadable: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unreadable, name-taken */
+        readonly Problem409UnreadableNameTaken: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description id of this request, as the log has it */
+        readonly "X-Request-Id": string;
+        /** @description no-store */
+        readonly "Cache-Control": string;
+        /** @description how to authenticate (RFC 9110 section 11.6.1) */
+        readonly "WWW-Authenticate": string;
+        /** @description seconds to wait */
+        readonly "Retry-After": number;
+        /** @description the revision, for If-Match: "17" */
+        readonly ETag: string;
+        /** @description where it is */
+        readonly Location: string;
+        /** @description media type that this takes */
+        readonly Accept: string;
+        /** @description media type that PATCH takes (RFC 5789 section 3.1) */
+        readonly "Accept-Patch": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -3345,10 +2989,8 @@ export interface operations {
             /** @description a page of domains */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3409,144 +3051,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["DomainList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getDomain: {
@@ -3574,12 +3088,9 @@ export interface operations {
             /** @description the domain */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3637,195 +3148,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly putDomain: {
@@ -3860,12 +3202,9 @@ export interface operations {
             /** @description replaced */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3923,14 +3262,10 @@ export interface operations {
             /** @description created */
             readonly 201: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
-                    /** @description where it is */
-                    readonly Location?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly Location: components["headers"]["Location"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3985,217 +3320,21 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Domain"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description shared-host, host-taken, unreadable, name-taken */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409SharedHostHostTakenUnreadableNameTaken"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly deleteDomain: {
@@ -4223,208 +3362,26 @@ export interface operations {
             /** @description deleted */
             readonly 204: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly patchDomain: {
@@ -4460,12 +3417,9 @@ export interface operations {
             /** @description changed */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -4520,230 +3474,22 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Domain"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description shared-host, host-taken, unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409SharedHostHostTakenUnreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getDomainTls: {
@@ -4771,12 +3517,9 @@ export interface operations {
             /** @description the settings */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -4810,195 +3553,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly putDomainTls: {
@@ -5033,12 +3607,9 @@ export interface operations {
             /** @description replaced */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5069,230 +3640,22 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TlsSettings"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description shared-host, host-taken, unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409SharedHostHostTakenUnreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly patchDomainTls: {
@@ -5328,12 +3691,9 @@ export interface operations {
             /** @description changed */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5364,230 +3724,22 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TlsSettings"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description shared-host, host-taken, unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409SharedHostHostTakenUnreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listCertificates: {
@@ -5615,10 +3767,8 @@ export interface operations {
             /** @description a page of certificates */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5697,144 +3847,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["CertificateList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly createCertificate: {
@@ -5859,14 +3881,10 @@ export interface operations {
             /** @description created */
             readonly 201: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
-                    /** @description where it is */
-                    readonly Location?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly Location: components["headers"]["Location"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5939,174 +3957,18 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getCertificate: {
@@ -6133,12 +3995,9 @@ export interface operations {
             /** @description the certificate */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6214,195 +4073,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly deleteCertificate: {
@@ -6432,208 +4122,26 @@ export interface operations {
             /** @description deleted */
             readonly 204: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable, in-use, host-taken */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409UnreadableInUseHostTaken"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly patchCertificate: {
@@ -6665,12 +4173,9 @@ export interface operations {
             /** @description changed */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6743,230 +4248,22 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getCertificateChain: {
@@ -6993,12 +4290,9 @@ export interface operations {
             /** @description the chain of each key */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7021,195 +4315,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getCertificateRequests: {
@@ -7236,12 +4361,9 @@ export interface operations {
             /** @description the signing request of each key */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7261,195 +4383,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly putCertificateMaterial: {
@@ -7480,12 +4433,9 @@ export interface operations {
             /** @description the certificate with its new version */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7574,230 +4524,22 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listCertificateVersions: {
@@ -7824,12 +4566,9 @@ export interface operations {
             /** @description its versions */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7885,195 +4624,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly rollBackCertificate: {
@@ -8104,12 +4674,9 @@ export interface operations {
             /** @description the certificate with this version in service */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -8182,230 +4749,22 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly makeNextCertificateKey: {
@@ -8432,12 +4791,9 @@ export interface operations {
             /** @description the certificate with its next keys */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -8510,200 +4866,20 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly discardNextCertificateKey: {
@@ -8730,12 +4906,9 @@ export interface operations {
             /** @description the certificate without them */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -8808,200 +4981,20 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly rotateCertificate: {
@@ -9028,12 +5021,9 @@ export interface operations {
             /** @description the certificate */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -9106,200 +5096,20 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly renewCertificate: {
@@ -9326,12 +5136,9 @@ export interface operations {
             /** @description the certificate */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -9404,200 +5211,20 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listTrustStores: {
@@ -9624,10 +5251,8 @@ export interface operations {
             /** @description a page of trust stores */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -9667,144 +5292,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TrustStoreList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly createTrustStore: {
@@ -9829,14 +5326,10 @@ export interface operations {
             /** @description created */
             readonly 201: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
-                    /** @description where it is */
-                    readonly Location?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly Location: components["headers"]["Location"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -9872,174 +5365,18 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TrustStore"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getTrustStore: {
@@ -10066,12 +5403,9 @@ export interface operations {
             /** @description the trust store */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -10110,195 +5444,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly putTrustStore: {
@@ -10329,12 +5494,9 @@ export interface operations {
             /** @description replaced */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -10370,230 +5532,22 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TrustStore"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly deleteTrustStore: {
@@ -10620,208 +5574,26 @@ export interface operations {
             /** @description deleted */
             readonly 204: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable, in-use */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409UnreadableInUse"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly restoreTrustStore: {
@@ -10852,12 +5624,9 @@ export interface operations {
             /** @description restored */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -10893,243 +5662,23 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TrustStore"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description gone */
-            readonly 410: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 410: components["responses"]["Problem410Gone"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getDomainStatus: {
@@ -11153,10 +5702,8 @@ export interface operations {
             /** @description the status */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -11221,157 +5768,17 @@ export interface operations {
                     readonly "application/json": components["schemas"]["DomainStatus"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getCertificateStatus: {
@@ -11394,10 +5801,8 @@ export interface operations {
             /** @description the status */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -11443,170 +5848,18 @@ export interface operations {
                     readonly "application/json": components["schemas"]["CertificateStatus"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listEdges: {
@@ -11627,10 +5880,8 @@ export interface operations {
             /** @description all edges */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -11665,144 +5916,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["EdgeList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listChanges: {
@@ -11833,10 +5956,8 @@ export interface operations {
             /** @description a page of changes */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -11906,157 +6027,17 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ChangeList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description gone */
-            readonly 410: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 410: components["responses"]["Problem410Gone"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly evaluate: {
@@ -12084,10 +6065,8 @@ export interface operations {
             /** @description what the edge would reply, and why */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -12229,200 +6208,20 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Evaluation"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description name-taken, shared-host, host-taken, unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409NameTakenSharedHostHostTakenUnreadable"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getCaller: {
@@ -12443,10 +6242,8 @@ export interface operations {
             /** @description the caller */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -12467,144 +6264,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Caller"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listTokens: {
@@ -12629,10 +6298,8 @@ export interface operations {
             /** @description a page of tokens */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -12662,144 +6329,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TokenList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly createToken: {
@@ -12824,14 +6363,10 @@ export interface operations {
             /** @description made */
             readonly 201: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
-                    /** @description where it is */
-                    readonly Location?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly Location: components["headers"]["Location"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -12856,174 +6391,18 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TokenMade"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getToken: {
@@ -13050,12 +6429,9 @@ export interface operations {
             /** @description the token */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -13082,195 +6458,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly deleteToken: {
@@ -13297,208 +6504,26 @@ export interface operations {
             /** @description revoked */
             readonly 204: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listAccounts: {
@@ -13523,10 +6548,8 @@ export interface operations {
             /** @description a page of accounts */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -13556,144 +6579,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["AccountList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getAccount: {
@@ -13720,12 +6615,9 @@ export interface operations {
             /** @description the account */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -13752,195 +6644,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly putAccount: {
@@ -13971,12 +6694,9 @@ export interface operations {
             /** @description replaced */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -14003,14 +6723,10 @@ export interface operations {
             /** @description created */
             readonly 201: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
-                    /** @description where it is */
-                    readonly Location?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly Location: components["headers"]["Location"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -14034,217 +6750,21 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Account"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly deleteAccount: {
@@ -14271,208 +6791,26 @@ export interface operations {
             /** @description deleted */
             readonly 204: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable, in-use */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409UnreadableInUse"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly listPrincipals: {
@@ -14497,10 +6835,8 @@ export interface operations {
             /** @description a page of principals */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -14529,144 +6865,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["PrincipalList"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getPrincipal: {
@@ -14694,12 +6902,9 @@ export interface operations {
             /** @description the principal */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -14725,195 +6930,26 @@ export interface operations {
             /** @description it is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly putPrincipal: {
@@ -14945,12 +6981,9 @@ export interface operations {
             /** @description replaced */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -14976,14 +7009,10 @@ export interface operations {
             /** @description created */
             readonly 201: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the revision, for If-Match: "17" */
-                    readonly ETag?: string;
-                    /** @description where it is */
-                    readonly Location?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly Location: components["headers"]["Location"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -15006,217 +7035,21 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Principal"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable, name-taken */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-large */
-            readonly 413: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unsupported-media-type */
-            readonly 415: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description media type that this takes */
-                    readonly Accept?: string;
-                    /** @description media type that PATCH takes (RFC 5789 section 3.1) */
-                    readonly "Accept-Patch"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409UnreadableNameTaken"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly deletePrincipal: {
@@ -15244,208 +7077,26 @@ export interface operations {
             /** @description deleted */
             readonly 204: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unauthenticated */
-            readonly 401: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description how to authenticate (RFC 9110 section 11.6.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description missing-scope, no-access */
-            readonly 403: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                    readonly "WWW-Authenticate"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description not-found */
-            readonly 404: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unreadable */
-            readonly 409: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description stale-revision */
-            readonly 412: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description rule-violation */
-            readonly 422: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description condition-missing */
-            readonly 428: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description of the record as it is now; absent where there is none */
-                    readonly ETag?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description too-many-attempts */
-            readonly 429: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
     readonly getLiveness: {
@@ -15460,10 +7111,8 @@ export interface operations {
             /** @description live */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -15475,58 +7124,10 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
         };
     };
     readonly getReadiness: {
@@ -15541,10 +7142,8 @@ export interface operations {
             /** @description ready */
             readonly 200: {
                 headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -15556,86 +7155,12 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description invalid-request */
-            readonly 400: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description request-timeout */
-            readonly 408: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description header-too-large */
-            readonly 431: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description internal */
-            readonly 500: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description unavailable */
-            readonly 503: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    /** @description seconds to wait */
-                    readonly "Retry-After"?: number;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description storage-full */
-            readonly 507: {
-                headers: {
-                    /** @description id of this request, as the log has it */
-                    readonly "X-Request-Id"?: string;
-                    /** @description no-store */
-                    readonly "Cache-Control"?: string;
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
         };
     };
 }
