@@ -139,7 +139,7 @@ export const READ_PROBLEMS = ["invalid-request", "not-found", "unreadable", "sta
  * enforces it, and the OpenAPI document shows it.
  */
 export const needs = (scope: Scope | null) => ({
-  // OpenAPI linters take roles of `oauth2` and `openIdConnect` alone: the scope stands in a member of its own.
+  // Linters accept roles of `oauth2` and `openIdConnect` alone, so the scope has a separate member.
   security: [{ bearer: [] }] satisfies { bearer: never[] }[],
   [SCOPE_MEMBER]: scope,
 });
