@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
@@ -9,7 +9,7 @@ const { workspaces } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8
   workspaces: string[];
 };
 const MANIFESTS = ["package.json", ...workspaces.map((folder) => `${folder}/package.json`)];
-const FILES = [...MANIFESTS, "package-lock.json", "CHANGELOG.md", "scripts/release.ts"];
+const FILES = [...MANIFESTS, "package-lock.json", "CHANGELOG.md", "openapi.json", "scripts/release.ts"];
 const DIGEST = `sha256:${"0a".repeat(32)}`;
 
 let checkout = "";
@@ -18,6 +18,7 @@ beforeEach(() => {
   checkout = mkdtempSync(join(tmpdir(), "postern-release-"));
   const directory = checkout;
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  mkdirSync(join(checkout, "test/document"), { recursive: true });
   for (const name of FILES) cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
   symlinkSync(join(ROOT, "node_modules"), join(checkout, "node_modules"));
 });
@@ -61,6 +62,12 @@ describe("release.ts prepare", () => {
         ),
       );
     }
+  });
+
+  it("keeps the OpenAPI document of the release, which later ones are compared with", () => {
+    writeFileSync(join(checkout, "openapi.json"), "{}");
+    release("prepare", NEXT);
+    expect(read("test/document/released-openapi.json")).toBe("{}");
   });
 
   it("puts what is unreleased under the version and today's date, and leaves an empty section above", () => {

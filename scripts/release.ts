@@ -1,11 +1,12 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 
 /**
  * The parts of a release that are easy to get wrong by hand (docs/release.md):
  *
- *   node scripts/release.ts prepare 0.2.0             version and date into CHANGELOG.md, every package.json and package-lock.json
+ *   node scripts/release.ts prepare 0.2.0             version and date into CHANGELOG.md, every package.json and package-lock.json;
+ *                                                     openapi.json into test/document/released-openapi.json
  *   node scripts/release.ts notes 0.2.0 [image.json]  the text of the release; with the image's digest, from `docker buildx`
  */
 
@@ -115,7 +116,9 @@ function prepare(version: string, now: Date): string {
   writeFileSync(path("package.json"), withVersion(manifest, version));
   for (const [name, text] of published) writeFileSync(name, withVersion(text, version));
   writeFileSync(path("package-lock.json"), lockfile);
-  return `release: ${version} is in CHANGELOG.md, every package.json and package-lock.json; docs/release.md has the next steps\n`;
+  // What later documents are compared with (test/document/breaking-changes.test.ts).
+  copyFileSync(path("openapi.json"), path("test/document/released-openapi.json"));
+  return `release: ${version} is in CHANGELOG.md, every package.json and package-lock.json, and its OpenAPI document is kept; docs/release.md has the next steps\n`;
 }
 
 function run([command, version = "", metadata]: readonly string[]): string {

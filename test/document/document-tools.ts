@@ -9,30 +9,50 @@ import {
   type RunStep,
   venvPython,
 } from "../support/cached-install.ts";
+import { buildGoPrograms } from "../support/go-programs.ts";
 
 /** Programs that read the OpenAPI document as clients and their tools do, each at a pinned version. */
 export interface DocumentTools {
   /** A folder with the packages of test/document/tooling. */
   readonly modules: string;
   readonly schemathesis: string;
+  /** Compares two documents. */
+  readonly oasdiff: string;
 }
 
 const HERE = import.meta.dirname;
 const PACKAGES = ["package.json", "package-lock.json"];
 const REQUIREMENTS = join(HERE, "requirements.txt");
+const OASDIFF = join(HERE, "oasdiff");
 const INSTALL = {
   what: "the readers of the OpenAPI document",
-  pins: [...PACKAGES.map((name) => join(HERE, "tooling", name)), REQUIREMENTS],
+  pins: [
+    ...PACKAGES.map((name) => join(HERE, "tooling", name)),
+    REQUIREMENTS,
+    ...["go.mod", "go.sum"].map((name) => join(OASDIFF, name)),
+  ],
 };
 
 /**
- * Fetches them once for each pinned set of versions, outside of the repository. Needs `npm`, and `python3`
- * with venv.
+ * Fetches them once for each pinned set of versions, outside of the repository. Needs `npm`, `python3` with
+ * venv, and `go`.
  */
 export const installDocumentTools = async (): Promise<DocumentTools> =>
   toolsIn(
     await installOnce(INSTALL, (home, step) =>
-      Promise.all([installPackages(home, step), installVenv(home, REQUIREMENTS, step)]),
+      Promise.all([
+        installPackages(home, step),
+        installVenv(home, REQUIREMENTS, step),
+        buildGoPrograms(
+          {
+            what: INSTALL.what,
+            module: OASDIFF,
+            programs: ["github.com/oasdiff/oasdiff"],
+            into: join(home, "bin"),
+          },
+          step,
+        ),
+      ]),
     ),
   );
 
@@ -45,6 +65,7 @@ export async function installedDocumentTools(): Promise<DocumentTools | null> {
 const toolsIn = (home: string): DocumentTools => ({
   modules: join(home, "node_modules"),
   schemathesis: join(dirname(venvPython(home)), "schemathesis"),
+  oasdiff: join(home, "bin/oasdiff"),
 });
 
 async function installPackages(home: string, step: RunStep): Promise<void> {

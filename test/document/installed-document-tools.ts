@@ -18,6 +18,6 @@ export async function setup(project: TestProject): Promise<void> {
   project.provide("documentTools", tools);
   if (tools === null)
     process.stderr.write(
-      "document: no Spectral, Redocly, openapi-typescript and Schemathesis here; npm run test:document installs them\n",
+      "document: no Spectral, Redocly, openapi-typescript, Schemathesis and oasdiff here; npm run test:document installs them\n",
     );
 }
