@@ -74,6 +74,18 @@ describe("the packed SDK in an empty project", () => {
       );
   });
 
+  it("changes nothing when it is imported", async () => {
+    const program = `
+      const before = Reflect.ownKeys(globalThis).length;
+      const timers = process.getActiveResourcesInfo().length;
+      await import("@postern/sdk");
+      await import("@postern/sdk/sigv4");
+      console.log(Reflect.ownKeys(globalThis).length - before, process.getActiveResourcesInfo().length - timers);
+    `;
+    const { output, errors } = await project.run(program, process.execPath, {});
+    expect({ output, errors }).toEqual({ output: "0 0\n", errors: "" });
+  });
+
   it("leaves nothing in a bundle of a program that uses nothing of it", async () => {
     expect(await project.bundled('import "@postern/sdk"; import "@postern/sdk/sigv4";')).toBe("");
     expect(await project.bundled('export { createPostern } from "@postern/sdk";')).toContain("createPostern");

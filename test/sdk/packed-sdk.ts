@@ -102,6 +102,8 @@ export class SdkProject {
       bundle: true,
       format: "esm",
       platform: "browser",
+      // "sideEffects": false is what is tried, and esbuild warns that it drops the import for it.
+      logLevel: "error",
       write: false,
     });
     return outputFiles.map(({ text }) => text).join("");
