@@ -2,6 +2,8 @@
 export const CAPS = {
   requestBytes: 1_000_000,
   domainRecordBytes: 64 * 1024,
+  /** Of one POST /v1/domains:batch. */
+  batchItems: 100,
   mxHosts: 20,
   exceptions: 100,
   allowedNames: 100,

@@ -1,9 +1,9 @@
 /** One write as DynamoDB transactions: the record, its references, its log entry and the head. */
 
-import type { AttributeValue, CancellationReason } from "@aws-sdk/client-dynamodb";
+import type { CancellationReason } from "@aws-sdk/client-dynamodb";
 import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
-import type { MxHost, MxHostChange, MxHostRead, StoredHostField } from "../../core/record/mx-host.ts";
-import type { Commit, LogEntry, OfferedWrite, UseChange } from "../../core/store/store.ts";
+import type { MxHost, MxHostChange, MxHostRead } from "../../core/record/mx-host.ts";
+import type { Commit, CommitSeries, LogEntry, OfferedWrite, UseChange } from "../../core/store/store.ts";
 import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
 import {
   ABSENT,
@@ -16,6 +16,7 @@ import {
   numberOf,
   textOf,
 } from "./dynamodb-table.ts";
+import { hostAction, hostCheck, type HostWrite, isSameItem } from "./dynamodb-host-actions.ts";
 import { offerAction } from "./dynamodb-queue.ts";
 import { type ReferenceChange, referenceChanges } from "./references.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";
@@ -25,6 +26,8 @@ import { HEAD_KEY, type ItemKey, listKeyOf, logKey, recordKey, WRITER_REGION } f
 const LOG_KEPT_SECONDS = 90 * 24 * 3600;
 /** DynamoDB's cap on one transaction. */
 export const MAX_ACTIONS = 100;
+/** A transaction takes 4 MB of items; keys and other attributes of 100 actions have room beside this. */
+const MAX_BYTES = 3_500_000;
 /** Of a certificate's commit: its record, the head, the log entry, an offer, and another use. */
 const ACTIONS_BESIDE_HOSTS = 5;
 
@@ -38,11 +41,37 @@ export const hostsIn = (maxActions: number): number => Math.max(1, maxActions - 
  * are written before, as loose ones: what is named there is believed only after a look (references.ts).
  */
 export async function commitTo(table: DynamoDbTable, commit: Commit, maxActions: number): Promise<LogEntry> {
+  const { along = [] } = commit;
+  const [entry] = await store(table, { first: commit, others: along }, maxActions);
+  return entry;
+}
+
+/** `Store.commitAll`: as many as one transaction takes. */
+export async function commitAllTo(
+  table: DynamoDbTable,
+  [first, ...others]: CommitSeries,
+  maxActions: number,
+): Promise<readonly LogEntry[]> {
+  return store(table, { first, others: others.map((commit) => ({ commit })) }, maxActions);
+}
+
+/** A write after the first of a transaction; `ticket`: of another writer, who has offered it. */
+type LaterWrite = Pick<OfferedWrite, "commit"> & { readonly ticket?: number };
+
+async function store(
+  table: DynamoDbTable,
+  { first: commit, others }: { readonly first: Commit; readonly others: readonly LaterWrite[] },
+  maxActions: number,
+): Promise<readonly [LogEntry, ...LogEntry[]]> {
   const entry = logEntryOf(commit);
   for (const change of commit.hosts) checkOwner(change);
   const own = joined(NOTHING, commit) ?? twice();
-  const { along, all } = alongWithRoom(commit, { own, maxActions });
-  const last = along.at(-1);
+  const { later, all } = withRoom(others, { own, maxActions });
+  const entries: readonly [LogEntry, ...LogEntry[]] = [
+    entry,
+    ...later.map((write) => logEntryOf(write.commit)),
+  ];
+  const last = later.at(-1);
   const [record, log, ...offers] = all.actions;
   const actions = [
     // The record first: a caller whose record has changed must receive that error, not one about another
@@ -59,8 +88,8 @@ export async function commitTo(table: DynamoDbTable, commit: Commit, maxActions:
   const loose = all.references.slice(room).map(({ key }) => ({ ...keyItem(key), loose: { BOOL: true } }));
   await table.putAll(loose);
   const cancelled = await table.transact([...actions, ...all.references.slice(0, room).map(referenceAction)]);
-  if (cancelled === null) return entry;
-  if (!cancelled.isCertain && (await isLogged(table, entry))) return entry;
+  if (cancelled === null) return entries;
+  if (!cancelled.isCertain && (await isLogged(table, entry))) return entries;
   throw failure(commit, cancelled.reasons, 3 + all.hosts.size);
 }
 
@@ -81,11 +110,8 @@ interface Joined {
   readonly hosts: ReadonlyMap<string, HostWrite>;
   readonly checks: ReadonlyMap<string, MxHostRead>;
   readonly uses: ReadonlyMap<string, UseChange>;
-}
-
-interface HostWrite {
-  readonly change: MxHostChange;
-  readonly revision: number;
+  /** About how many octets the records and log entries have. */
+  readonly bytes: number;
 }
 
 const NOTHING: Joined = {
@@ -95,6 +121,7 @@ const NOTHING: Joined = {
   hosts: new Map(),
   checks: new Map(),
   uses: new Map(),
+  bytes: 0,
 };
 
 /** With the next commit; null when that does not continue what is there, or is at the same record. */
@@ -142,28 +169,37 @@ function joined(before: Joined, commit: Commit): Joined | null {
     hosts,
     checks,
     uses,
+    bytes: before.bytes + actions.reduce((sum, action) => sum + bytesOf(action), 0),
   };
+}
+
+/** Of the JSON that it writes: the rest of an item is small. */
+function bytesOf(action: Action): number {
+  const written = "put" in action ? action.put : action.condition?.values;
+  const texts = Object.values(written ?? {}).map(({ S: text = "" }) => text);
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
 
 /** Uses of other records than the written one, whose action counts them. */
 const otherUses = ({ record, uses }: Pick<Commit, "record" | "uses">): readonly UseChange[] =>
   uses.filter(({ kind, id }) => kind !== record.kind || id !== record.id);
 
-/** The first writes of `along` that the transaction has room for, all their references too. */
-function alongWithRoom(
-  commit: Commit,
+/** The first of the others that the transaction has room for, all their references too. */
+function withRoom(
+  others: readonly LaterWrite[],
   { own, maxActions }: { readonly own: Joined; readonly maxActions: number },
-): { readonly along: readonly OfferedWrite[]; readonly all: Joined } {
-  const along: OfferedWrite[] = [];
+): { readonly later: readonly LaterWrite[]; readonly all: Joined } {
+  const later: LaterWrite[] = [];
   let all = own;
-  for (const offer of commit.along ?? []) {
-    if (offer.commit.hosts.some(changesOwner)) break;
-    const next = joined(all, { ...offer.commit, offered: offer.ticket });
-    if (next === null || actionCount(next) > maxActions) break;
+  for (const write of others) {
+    const { commit, ticket } = write;
+    if (commit.hosts.some(changesOwner)) break;
+    const next = joined(all, ticket === undefined ? commit : { ...commit, offered: ticket });
+    if (next === null || actionCount(next) > maxActions || next.bytes > MAX_BYTES) break;
     all = next;
-    along.push(offer);
+    later.push(write);
   }
-  return { along, all };
+  return { later, all };
 }
 
 /** With the head. */
@@ -243,7 +279,7 @@ function unchanged(before: number | undefined, uses: number | null): Condition {
  */
 function headAction(
   commit: Commit,
-  { last, region }: { readonly last: OfferedWrite | undefined; readonly region: string },
+  { last, region }: { readonly last: LaterWrite | undefined; readonly region: string },
 ): Action {
   const { expectedHead } = commit;
   const newest = last?.commit ?? commit;
@@ -274,57 +310,6 @@ function logAction(entry: LogEntry): Action {
     [TABLE_DEFINITION.timeToLive]: { N: String(expiresAt) },
   };
   return { put: item, condition: ABSENT };
-}
-
-function hostAction({ change: { host, before, after }, revision }: HostWrite): Action {
-  const key = recordKey("mx-host", host);
-  const condition = before === null ? ABSENT : isAs(before);
-  if (after === null) return { delete: key, condition };
-  const item = { ...keyItem(key), ...present(hostAttributes(after)), revision: { N: String(revision) } };
-  return { put: item, condition };
-}
-
-const hostCheck = ({ host, item }: MxHostRead): Action => ({
-  check: recordKey("mx-host", host),
-  condition: item === null ? ABSENT : isAs(item),
-});
-
-const isSameItem = (a: MxHost | null, b: MxHost | null): boolean =>
-  JSON.stringify(a && hostAttributes(a)) === JSON.stringify(b && hostAttributes(b));
-
-/** undefined = the item is without the attribute. */
-type HostAttributes = Readonly<Record<Exclude<StoredHostField, "host">, AttributeValue | undefined>>;
-
-const hostAttributes = ({
-  account,
-  certificateId,
-  domainCount,
-  certificateRevision,
-}: MxHost): HostAttributes => ({
-  account: { S: account },
-  domainCount: { N: String(domainCount) },
-  certificateId: certificateId === null ? undefined : { S: certificateId },
-  certificateRevision: certificateRevision === undefined ? undefined : { N: String(certificateRevision) },
-});
-
-function present(attributes: HostAttributes): Item {
-  const held = Object.entries(attributes).flatMap(([name, value]): [string, AttributeValue][] =>
-    value === undefined ? [] : [[name, value]],
-  );
-  return Object.fromEntries(held);
-}
-
-/** The attributes as `hostAttributes` writes them: the same values, and none where there is none. */
-function isAs(item: MxHost): Condition {
-  // The content of a damaged one cannot be a condition: the condition on the head ensures that nothing was
-  // written since it was read.
-  if (item.isDamaged === true) return { expression: "attribute_exists(pk)" };
-  const attributes = hostAttributes(item);
-  const terms = Object.entries(attributes).map(([name, value]) =>
-    value === undefined ? `attribute_not_exists(${name})` : `${name} = :${name}`,
-  );
-  const values = Object.entries(present(attributes)).map(([name, value]) => [`:${name}`, value] as const);
-  return { expression: terms.join(" AND "), values: Object.fromEntries(values) };
 }
 
 function useAction({ kind, id, delta }: UseChange): Action {

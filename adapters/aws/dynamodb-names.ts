@@ -1,6 +1,7 @@
 /** Domains that name a host: reads of the references. */
 
 import type { DomainName } from "../../core/name/domain-name.ts";
+import type { NamesByHost, UseChange } from "../../core/store/store.ts";
 import { readDomain, readOrReport } from "../../core/store/stored-record.ts";
 import { mapAtMost } from "./at-most.ts";
 import { type DynamoDbTable, type Item, sortKeyOf, textOf } from "./dynamodb-table.ts";
@@ -11,9 +12,10 @@ import {
   type NameFilter,
   recordKey,
   storedItemOf,
+  usesRange,
 } from "./table-keys.ts";
 
-const HOSTS_AT_ONCE = 8;
+const HOSTS_AT_ONCE = 16;
 
 /** Domains of an account that name one of the hosts. */
 export interface NamingHosts extends NameFilter {
@@ -60,6 +62,41 @@ export async function domainsNaming(
     reference === "sure" || real.has(name) ? [name] : [],
   );
   return { names, isAll };
+}
+
+/**
+ * `Store.domainsByHost`. DynamoDB reads ranges one by one: a Query for each host, several at once.
+ */
+export async function domainsByHost(
+  table: DynamoDbTable,
+  account: string,
+  hosts: readonly DomainName[],
+): Promise<NamesByHost> {
+  const distinct = [...new Set(hosts)];
+  const named = await mapAtMost(HOSTS_AT_ONCE, distinct, (host) =>
+    namedOn(table, { account, hosts: [host] }),
+  );
+  const found = new Map<DomainName, readonly DomainName[]>();
+  for (const [index, host] of distinct.entries()) {
+    const references = [...(named[index] ?? [])];
+    const loose = references.flatMap(([name, reference]) => (reference === "loose" ? [name] : []));
+    const real = new Set(loose.length === 0 ? [] : await confirmed(table, { account, hosts: [host] }, loose));
+    const names = references.flatMap(([name, reference]) =>
+      reference === "sure" || real.has(name) ? [name] : [],
+    );
+    if (names.length > 0) found.set(host, names);
+  }
+  return found;
+}
+
+/** By the references to a record, the first `limit` or all; an unconfirmed one may be wrong. */
+export async function namesUsing(
+  table: DynamoDbTable,
+  { kind, id }: Pick<UseChange, "kind" | "id">,
+  limit?: number,
+): Promise<readonly DomainName[]> {
+  const items = await referencesIn(table, usesRange(kind, id), limit);
+  return items.flatMap((item) => nameAtEndOf(sortKeyOf(item)) ?? []);
 }
 
 async function referencesIn(

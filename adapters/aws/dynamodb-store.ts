@@ -9,12 +9,16 @@ import { type MxHost } from "../../core/record/mx-host.ts";
 import type {
   ChangeFeed,
   Commit,
+  CommitSeries,
   DomainFilter,
   DomainWithHosts,
   LogEntry,
+  NamesByHost,
   Page,
   PageRequest,
   RecordKind,
+  RecordOf,
+  Records,
   Store,
   StoreContents,
   UnreadableRecord,
@@ -22,11 +26,11 @@ import type {
   WriterQueue,
 } from "../../core/store/store.ts";
 import { readCertificate, readDomain, readOrReport, readTrustStore } from "../../core/store/stored-record.ts";
-import { commitTo, hostsIn, MAX_ACTIONS } from "./dynamodb-commit.ts";
+import { commitAllTo, commitTo, hostsIn, MAX_ACTIONS } from "./dynamodb-commit.ts";
 import { hostsOfItems, hostsServing } from "./dynamodb-hosts.ts";
 import { loadContents } from "./dynamodb-load.ts";
 import { changesAfter, changesBefore, headOf, oldestRevision } from "./dynamodb-log.ts";
-import { domainsNaming, namedOn } from "./dynamodb-names.ts";
+import { domainsByHost, domainsNaming, namedOn, namesUsing } from "./dynamodb-names.ts";
 import { DynamoDbQueue } from "./dynamodb-queue.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
 import { unreadableRecord } from "./dynamodb-unreadable.ts";
@@ -69,6 +73,10 @@ export class DynamoDbStore implements Store {
 
   getDomain(name: DomainName): Promise<DomainRecord | null> {
     return this.#record("domain", name, readDomain);
+  }
+
+  getRecords<K extends RecordKind>(kind: K, ids: readonly string[]): Promise<Records<K>> {
+    return this.#records<RecordOf[K]>(kind, READ[kind], ids);
   }
 
   async getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null> {
@@ -129,7 +137,7 @@ export class DynamoDbStore implements Store {
   }
 
   async hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]> {
-    const names = await this.#namesUsing("certificate", id, limit);
+    const names = await namesUsing(this.#table, { kind: "certificate", id }, limit);
     return hostsServing(this.#table, id, names);
   }
 
@@ -140,6 +148,10 @@ export class DynamoDbStore implements Store {
   ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }> {
     const { names } = await domainsNaming(this.#table, { account, hosts });
     return { count: names.length, names: names.slice(0, limit) };
+  }
+
+  domainsByHost(account: string, hosts: readonly DomainName[]): Promise<NamesByHost> {
+    return domainsByHost(this.#table, account, hosts);
   }
 
   async firstDomainsOnHosts(
@@ -174,7 +186,7 @@ export class DynamoDbStore implements Store {
   }
 
   async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {
-    const names = await this.#namesUsing("trust-store", id);
+    const names = await namesUsing(this.#table, { kind: "trust-store", id });
     const { items } = await this.#records("domain", readDomain, names);
     return items.filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id));
   }
@@ -182,6 +194,11 @@ export class DynamoDbStore implements Store {
   async commit(commit: Commit): Promise<LogEntry> {
     if (commit.expectedHead === 0) await this.#beforeFirstWrite();
     return commitTo(this.#table, commit, this.#maxActions);
+  }
+
+  async commitAll(commits: CommitSeries): Promise<readonly LogEntry[]> {
+    if (commits[0].expectedHead === 0) await this.#beforeFirstWrite();
+    return commitAllTo(this.#table, commits, this.#maxActions);
   }
 
   changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
@@ -253,20 +270,13 @@ export class DynamoDbStore implements Store {
       next: ids.length > limit ? (shown.at(-1) ?? null) : null,
     };
   }
-
-  /** By the references to a record, the first `limit` or all; an unconfirmed one may be wrong. */
-  async #namesUsing(
-    kind: UseChange["kind"],
-    id: CertificateId | TrustStoreId,
-    limit?: number,
-  ): Promise<readonly DomainName[]> {
-    const range = usesRange(kind, id);
-    const found: Item[] = [];
-    if (limit !== undefined) found.push(...(await this.#table.first(range, limit)));
-    else for await (const items of this.#table.pages(range)) found.push(...items);
-    return found.flatMap((item) => nameAtEndOf(sortKeyOf(item)) ?? []);
-  }
 }
+
+const READ: { readonly [K in RecordKind]: Read<RecordOf[K]> } = {
+  domain: readDomain,
+  certificate: readCertificate,
+  "trust-store": readTrustStore,
+};
 
 /** A domain is changed while it is read only so often. */
 const SETTLED_READS = 5;

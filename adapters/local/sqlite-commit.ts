@@ -3,7 +3,14 @@
 import { Contention, StaleRevision, StateConflict } from "../../core/errors.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
 import type { MxHost, MxHostChange, StoredHostField } from "../../core/record/mx-host.ts";
-import type { Commit, LogEntry, RecordChange, RecordKind, UseChange } from "../../core/store/store.ts";
+import type {
+  Commit,
+  CommitSeries,
+  LogEntry,
+  RecordChange,
+  RecordKind,
+  UseChange,
+} from "../../core/store/store.ts";
 import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
 import type { Database, Row } from "./database.ts";
 import { hostOfRow } from "./sqlite-load.ts";
@@ -17,22 +24,30 @@ export const TABLE_OF: Readonly<Record<RecordKind, string>> = {
 /** One transaction for record, log entry, head, host claims and use counts: `Store.commit`. */
 export function commitTo(database: Database, commit: Commit): LogEntry {
   const entry = logEntryOf(commit);
-  return database.write(() => {
-    // The record first: a caller whose record has changed must receive that error, not one about another
-    // record.
-    checkRecord(database, commit.record, replacedRevision(commit));
-    // A deletion that moves its uses away was planned at a head, which shows first whether others came since.
-    const isMoving = ownUses(commit) !== 0;
-    if (!isMoving) checkUnused(database, commit);
-    takeRevision(database, entry);
-    if (isMoving) checkUnused(database, commit);
-    for (const { host, item } of commit.hostsRead ?? []) checkHost(database, host, item);
-    for (const [index, change] of entry.hosts.entries())
-      writeHost(database, change, commit.hosts[index]?.before ?? null);
-    for (const use of commit.uses) countUse(database, use);
-    writeRecord(database, entry);
-    return entry;
-  });
+  return database.write(() => store(database, commit, entry));
+}
+
+/** Several in one transaction, which waits for the disk once: `Store.commitAll`. All of them find room. */
+export function commitAllTo(database: Database, commits: CommitSeries): readonly LogEntry[] {
+  const entries = commits.map((commit) => [commit, logEntryOf(commit)] as const);
+  return database.write(() => entries.map(([commit, entry]) => store(database, commit, entry)));
+}
+
+function store(database: Database, commit: Commit, entry: LogEntry): LogEntry {
+  // The record first: a caller whose record has changed must receive that error, not one about another
+  // record.
+  checkRecord(database, commit.record, replacedRevision(commit));
+  // A deletion that moves its uses away was planned at a head, which shows first whether others came since.
+  const isMoving = ownUses(commit) !== 0;
+  if (!isMoving) checkUnused(database, commit);
+  takeRevision(database, entry);
+  if (isMoving) checkUnused(database, commit);
+  for (const { host, item } of commit.hostsRead ?? []) checkHost(database, host, item);
+  for (const [index, change] of entry.hosts.entries())
+    writeHost(database, change, commit.hosts[index]?.before ?? null);
+  for (const use of commit.uses) countUse(database, use);
+  writeRecord(database, entry);
+  return entry;
 }
 
 function checkRecord(database: Database, { kind, id }: RecordChange, expected: number | undefined): void {

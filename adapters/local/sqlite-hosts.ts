@@ -4,6 +4,7 @@ import { type CertificateId, isCertificateId } from "../../core/name/ids.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 import { damagedHost, type HostEvidence } from "../../core/store/damaged-host.ts";
 import type { MxHost } from "../../core/record/mx-host.ts";
+import type { NamesByHost } from "../../core/store/store.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
 import { useCountOf } from "./sqlite-commit.ts";
 import { hostOfRow } from "./sqlite-load.ts";
@@ -54,6 +55,25 @@ export async function hostsServing(
     .filter(({ certificateId }) => certificateId === id)
     .toSorted((a, b) => (a.host < b.host ? -1 : 1));
   return limit < 0 ? found : found.slice(0, limit);
+}
+
+/** `Store.domainsByHost`: one statement. */
+export function domainsByHost(
+  database: Database,
+  account: string,
+  hosts: readonly DomainName[],
+): NamesByHost {
+  const rows = database.all(
+    `SELECT host, domain FROM domain_host WHERE account = ? AND host IN (SELECT value FROM json_each(?))`,
+    account,
+    JSON.stringify(hosts),
+  );
+  const found = new Map<DomainName, DomainName[]>();
+  for (const row of rows) {
+    const [host, domain] = [toDomainName(text(row, "host")), toDomainName(text(row, "domain"))];
+    if (host !== null && domain !== null) found.set(host, [...(found.get(host) ?? []), domain]);
+  }
+  return found;
 }
 
 const attributesOf = (row: Row) => ({

@@ -8,12 +8,16 @@ import type { MxHost } from "../../core/record/mx-host.ts";
 import type {
   ChangeFeed,
   Commit,
+  CommitSeries,
   DomainFilter,
   DomainWithHosts,
   LogEntry,
+  NamesByHost,
   Page,
   PageRequest,
   RecordKind,
+  RecordOf,
+  Records,
   Store,
   StoreContents,
   UnreadableRecord,
@@ -27,8 +31,8 @@ import {
   readTrustStore,
 } from "../../core/store/stored-record.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
-import { commitTo, TABLE_OF, useCountOf } from "./sqlite-commit.ts";
-import { hostsOfRows, hostsServing } from "./sqlite-hosts.ts";
+import { commitAllTo, commitTo, TABLE_OF, useCountOf } from "./sqlite-commit.ts";
+import { domainsByHost, hostsOfRows, hostsServing } from "./sqlite-hosts.ts";
 import { headOf, loadContents } from "./sqlite-load.ts";
 
 /** How long the change log is kept. */
@@ -70,6 +74,14 @@ export class SqliteStore implements Store {
     return this.#record("domain", name, readDomain);
   }
 
+  async getRecords<K extends RecordKind>(kind: K, ids: readonly string[]): Promise<Records<K>> {
+    const rows = this.#database.all(
+      `SELECT id, record FROM ${TABLE_OF[kind]} WHERE id IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(ids),
+    );
+    return partsOf(rows.map((row) => readRow<RecordOf[K]>(kind, row, READ[kind])));
+  }
+
   /** Synchronous from the first read to the last; other processes are kept out by the transaction. */
   async getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null> {
     const found = this.#database.read(() => {
@@ -88,24 +100,7 @@ export class SqliteStore implements Store {
   }
 
   async getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null> {
-    const row = this.#database.get(
-      `SELECT id, account, revision, record FROM ${TABLE_OF[kind]} WHERE id = ?`,
-      id,
-    );
-    const read = row === undefined ? null : readRow<object>(kind, row, READ[kind]);
-    if (row === undefined || read === null || "value" in read) return null;
-    const named = (table: string, column: string): string[] =>
-      this.#database
-        .all(`SELECT ${column} AS named FROM ${table} WHERE domain = ?`, id)
-        .map((each) => text(each, "named"));
-    const isDomain = kind === "domain";
-    return {
-      revision: integer(row, "revision"),
-      isOwn: row["account"] === account,
-      problem: read.unreadable.problem,
-      mxHosts: isDomain ? named("domain_host", "host").flatMap((host) => toDomainName(host) ?? []) : [],
-      trustStoreIds: isDomain ? named("domain_trust_store", "trust_store").filter(isTrustStoreId) : [],
-    };
+    return unreadableRecord(this.#database, { kind, id, account });
   }
 
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
@@ -159,6 +154,10 @@ export class SqliteStore implements Store {
     return { count: counted === undefined ? 0 : integer(counted, "domains"), names };
   }
 
+  async domainsByHost(account: string, hosts: readonly DomainName[]): Promise<NamesByHost> {
+    return domainsByHost(this.#database, account, hosts);
+  }
+
   async firstDomainsOnHosts(
     account: string,
     hosts: readonly DomainName[],
@@ -194,6 +193,10 @@ export class SqliteStore implements Store {
 
   async commit(commit: Commit): Promise<LogEntry> {
     return commitTo(this.#database, commit);
+  }
+
+  async commitAll(commits: CommitSeries): Promise<readonly LogEntry[]> {
+    return commitAllTo(this.#database, commits);
   }
 
   async changesAfter(revision: number, limit: number): Promise<ChangeFeed> {
@@ -271,25 +274,50 @@ export class SqliteStore implements Store {
     });
     const shown = rows.slice(0, limit);
     const last = shown.at(-1);
-    const results = shown.map((row) => readRow(kind, row, read));
     return {
-      items: results.flatMap((each) => ("value" in each ? [each.value] : [])),
-      unreadable: results.flatMap((each) => ("unreadable" in each ? each.unreadable : [])),
+      ...partsOf(shown.map((row) => readRow(kind, row, read))),
       next: rows.length > limit && last !== undefined ? text(last, "id") : null,
     };
   }
 }
 
-const READ: Readonly<Record<RecordKind, (key: string, stored: unknown) => object>> = {
+const READ: { readonly [K in RecordKind]: (key: string, stored: unknown) => RecordOf[K] } = {
   domain: readDomain,
   certificate: readCertificate,
   "trust-store": readTrustStore,
 };
 
+const partsOf = <T>(read: readonly ReadRow<T>[]): Pick<Page<T>, "items" | "unreadable"> => ({
+  items: read.flatMap((each) => ("value" in each ? [each.value] : [])),
+  unreadable: read.flatMap((each) => ("unreadable" in each ? each.unreadable : [])),
+});
+
 type ReadRow<T> = ReturnType<typeof readOrReport<T>>;
 
 const readRow = <T>(kind: RecordKind, row: Row, read: (key: string, stored: unknown) => T): ReadRow<T> =>
   readOrReport(kind, text(row, "id"), () => read(text(row, "id"), row["record"]));
+
+/** `Store.getUnreadable`. */
+function unreadableRecord(
+  database: Database,
+  { kind, id, account }: { readonly kind: RecordKind; readonly id: string; readonly account: string },
+): UnreadableRecord | null {
+  const row = database.get(`SELECT id, account, revision, record FROM ${TABLE_OF[kind]} WHERE id = ?`, id);
+  const read = row === undefined ? null : readRow<object>(kind, row, READ[kind]);
+  if (row === undefined || read === null || "value" in read) return null;
+  const named = (table: string, column: string): string[] =>
+    database
+      .all(`SELECT ${column} AS named FROM ${table} WHERE domain = ?`, id)
+      .map((each) => text(each, "named"));
+  const isDomain = kind === "domain";
+  return {
+    revision: integer(row, "revision"),
+    isOwn: row["account"] === account,
+    problem: read.unreadable.problem,
+    mxHosts: isDomain ? named("domain_host", "host").flatMap((host) => toDomainName(host) ?? []) : [],
+    trustStoreIds: isDomain ? named("domain_trust_store", "trust_store").filter(isTrustStoreId) : [],
+  };
+}
 
 const domainOf = (row: Row): DomainName[] => {
   const name = toDomainName(text(row, "domain"));

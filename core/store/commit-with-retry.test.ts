@@ -26,6 +26,7 @@ function failing(...failures: readonly Error[]) {
     queue: () => Promise.resolve(null),
     changesAfter: () => Promise.reject(new TypeError("nothing reads the log where there is no queue")),
     head: () => Promise.resolve(head),
+    commitAll: () => Promise.reject(new TypeError("one write is stored alone")),
     commit: (commit: Commit): Promise<LogEntry> => {
       const failure = left.shift();
       if (failure === undefined) {

@@ -5,6 +5,7 @@ import { type Attempt, type Backoff, type RetryEffects, retryWithBackoff } from 
 import {
   type Build,
   isWorthAnotherTry,
+  storePlanned,
   tooManyWrites,
   writeWithQueue,
   type Written,
@@ -23,7 +24,7 @@ export interface WriteEffects extends RetryEffects {
   readonly storesOffers?: boolean;
 }
 
-type Writable = Pick<Store, "head" | "commit" | "changesAfter" | "queue">;
+type Writable = Pick<Store, "head" | "commit" | "commitAll" | "changesAfter" | "queue">;
 
 /**
  * Reads the head, lets `build` read and validate against it, and commits what it has planned, unless nothing
@@ -69,13 +70,13 @@ const tooLate = (): Contention => new Contention("its turn came too late");
 
 /** What the build finds is final and passes: only the commit can be too late. */
 async function tryOnce<R>(
-  store: Pick<Store, "head" | "commit">,
+  store: Pick<Store, "head" | "commit" | "commitAll">,
   build: Build<R>,
 ): Promise<Attempt<Written<R>>> {
   const planned = await build(await store.head());
   if ("unchanged" in planned) return { value: { entry: null, result: planned.unchanged } };
   try {
-    return { value: { entry: await store.commit(planned.commit), result: planned.result } };
+    return { value: { ...(await storePlanned(store, planned)), result: planned.result } };
   } catch (failure) {
     return { failure };
   }

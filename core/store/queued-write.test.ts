@@ -3,7 +3,7 @@ import { domainRecord } from "../../test/support/records.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
 import { Contention, RuleViolation, StaleRevision, StateConflict, Unavailable } from "../errors.ts";
 import { type Planned, waitingIn, writersBefore, writeWithQueue } from "./queued-write.ts";
-import type { Commit, LogEntry, LookWith, OfferedWrite, WriterLine } from "./store.ts";
+import type { Commit, CommitSeries, LogEntry, LookWith, OfferedWrite, WriterLine } from "./store.ts";
 import { logEntryOf } from "./log-entry.ts";
 import { commitWithRetry } from "./commit-with-retry.ts";
 
@@ -73,6 +73,12 @@ function start(failures: readonly Error[] = []) {
     head: () => Promise.reject(new TypeError("the line shows the head")),
     // Nothing is carried: what it takes is for carried-commit.test.ts.
     changesAfter: async () => ({ entries: [], head: state.head }),
+    // Two at most find room.
+    commitAll: async (series: CommitSeries): Promise<LogEntry[]> => {
+      const entries = [];
+      for (const commit of series.slice(0, 2)) entries.push(await store.commit(commit));
+      return entries;
+    },
     commit: async (commit: Commit): Promise<LogEntry> => {
       commits.push(commit);
       const failure = waiting.shift();
@@ -208,7 +214,7 @@ describe("a write in the queue", () => {
       return write.store.commit(tried);
     };
     const changesAfter = async () => ({ entries: [changed], head: 1 });
-    await time.run(writeWithQueue({ ...write, store: { commit, changesAfter } }));
+    await time.run(writeWithQueue({ ...write, store: { ...write.store, commit, changesAfter } }));
     expect(builds).toEqual([0, 1]);
     expect(commits.map(({ expectedHead }) => expectedHead)).toEqual([0, 1]);
   });
@@ -223,7 +229,7 @@ describe("a write in the queue", () => {
     };
     const changesAfter = () => Promise.reject(new TypeError("the line has the entry"));
     const queue = { ...write.queue, line: shown };
-    await time.run(writeWithQueue({ ...write, queue, store: { commit: write.store.commit, changesAfter } }));
+    await time.run(writeWithQueue({ ...write, queue, store: { ...write.store, changesAfter } }));
     expect(asked).toEqual([undefined, 1]);
     expect(builds).toEqual([0]);
     expect(commits.map(({ expectedHead }) => expectedHead)).toEqual([0, 1]);
@@ -241,7 +247,7 @@ describe("a write in the queue", () => {
       return { entries: [elsewhereAt(1), elsewhereAt(2)], head: 2 };
     };
     const queue = { ...write.queue, line: shown };
-    await time.run(writeWithQueue({ ...write, queue, store: { commit: write.store.commit, changesAfter } }));
+    await time.run(writeWithQueue({ ...write, queue, store: { ...write.store, changesAfter } }));
     expect(reads).toBe(1);
     expect(commits.at(-1)?.expectedHead).toBe(2);
   });
@@ -262,7 +268,7 @@ describe("a write in the queue", () => {
       Object.assign(state, { head: 2, served: 2, taken: 2 });
       return { entries: [1, 2].map((revision) => elsewhereAt(revision)), head: 2 };
     };
-    await time.run(writeWithQueue({ ...write, store: { commit, changesAfter } }));
+    await time.run(writeWithQueue({ ...write, store: { ...write.store, commit, changesAfter } }));
     expect(state).toMatchObject({ head: 3, served: 2 });
   });
 

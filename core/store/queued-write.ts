@@ -52,6 +52,11 @@ const MOST_PATIENCE_BEFORE_MS = 3_000;
 /** What a write stores, and what its writer needs of the build once it is stored. */
 export interface Planned<R> {
   readonly commit: Commit;
+  /**
+   * Further writes of the same writer, each planned upon those before it: stored with the first as far as one
+   * transaction has room. They are not offered to others and not carried to a later head. Absent = none.
+   */
+  readonly following?: readonly Commit[];
   readonly result: R;
 }
 
@@ -69,11 +74,13 @@ export type Build<R> = (head: number) => Promise<Planned<R> | Unchanged<R>>;
  */
 export interface Written<R> {
   readonly entry: LogEntry | null;
+  /** Entries of those of `Planned.following` that were stored with it. Absent = none. */
+  readonly following?: readonly LogEntry[];
   readonly result: R;
 }
 
 export interface QueuedWrite<R> {
-  readonly store: Pick<Store, "commit" | "changesAfter">;
+  readonly store: Pick<Store, "commit" | "commitAll" | "changesAfter">;
   readonly queue: WriterQueue;
   readonly build: Build<R>;
   /** On the clock of `now`. */
@@ -175,15 +182,15 @@ async function commitWith<R>(
       if (planned !== null && "unchanged" in planned) return unwritten(planned);
       built = planned;
     }
-    if (isFirst && !isTurn && built !== null) await offer(waiting, built, write);
+    if (isFirst && !isTurn && built !== null && !isSeries(built)) await offer(waiting, built, write);
     // Only at the head that `line` shows: at a later one, a later ticket may have been served already.
     const isReady = isTurn && built?.commit.expectedHead === line.head;
     if (isReady && built !== null) {
-      const storesOffers = lost === 0 && write.storesOffers !== false;
-      const { commit, result } = built;
+      const storesOffers = lost === 0 && write.storesOffers !== false && !isSeries(built);
+      const { commit, following, result } = built;
       const own = storesOffers ? await withThoseBehind(commit, { line, ticket }, write) : commit;
-      const tried = await tryCommit(inQueue(own, line, waiting), write);
-      if ("entry" in tried) return { entry: tried.entry, result };
+      const tried = await tryCommit({ commit: inQueue(own, line, waiting), following }, write);
+      if ("stored" in tried) return { ...tried.stored, result };
       if (!(tried.failure instanceof Contention)) built = null;
       lost += 1;
     }
@@ -233,15 +240,32 @@ function inQueue(commit: Commit, { served }: WriterLine, { ticket, offered }: Wa
 
 /** @throws what is not worth another try. */
 async function tryCommit(
-  commit: Commit,
+  planned: ToStore,
   { store }: Pick<QueuedWrite<unknown>, "store">,
-): Promise<{ readonly entry: LogEntry } | { readonly failure: unknown }> {
+): Promise<{ readonly stored: Omit<Written<unknown>, "result"> } | { readonly failure: unknown }> {
   try {
-    return { entry: await store.commit(commit) };
+    return { stored: await storePlanned(store, planned) };
   } catch (failure) {
     if (!isWorthAnotherTry(failure)) throw failure;
     return { failure };
   }
+}
+
+interface ToStore {
+  readonly commit: Commit;
+  readonly following?: readonly Commit[] | undefined;
+}
+
+const isSeries = ({ following = [] }: ToStore): boolean => following.length > 0;
+
+/** @throws as `Store.commit` */
+export async function storePlanned(
+  store: Pick<Store, "commit" | "commitAll">,
+  { commit, following = [] }: ToStore,
+): Promise<Omit<Written<unknown>, "result">> {
+  if (following.length === 0) return { entry: await store.commit(commit) };
+  const [entry = null, ...others] = await store.commitAll([commit, ...following]);
+  return { entry, following: others };
 }
 
 /** The write at the head, or at a later one; null = it is to be built. */
@@ -251,6 +275,7 @@ async function carriedAt<R>(
   { store }: QueuedWrite<R>,
 ): Promise<Planned<R> | null> {
   if (built === null || built.commit.expectedHead >= head) return built;
+  if (isSeries(built)) return null;
   const { commit, result } = built;
   const isNext = entry !== null && commit.expectedHead + 1 === head;
   const carried = isNext

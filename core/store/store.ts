@@ -23,6 +23,8 @@ export interface Store {
   /** The newest revision; 0 before the first write. */
   head(): Promise<number>;
   getDomain(name: DomainName): Promise<DomainRecord | null>;
+  /** The records of one kind that exist, by a bounded number of requests for each hundred; in no order. */
+  getRecords<K extends RecordKind>(kind: K, ids: readonly string[]): Promise<Records<K>>;
   /** The record and the items of its hosts that exist, as they were at one moment. */
   getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null>;
   getCertificate(id: CertificateId): Promise<CertificateRecord | null>;
@@ -61,6 +63,11 @@ export interface Store {
     limit: number,
   ): Promise<{ readonly count: number; readonly names: readonly DomainName[] }>;
   /**
+   * For each of the hosts, the names of the domains of `account` that name it: what `domainsOnHosts` counts.
+   * A host that none names is absent. Strongly consistent for a host without an item.
+   */
+  domainsByHost(account: string, hosts: readonly DomainName[]): Promise<NamesByHost>;
+  /**
    * Whether any account has a domain other than these: on a shared listener it decides what level
    * `none` means. May lag.
    */
@@ -79,6 +86,14 @@ export interface Store {
    *   used record is absent.
    */
   commit(commit: Commit): Promise<LogEntry>;
+  /**
+   * Writes of one writer in one transaction, each planned upon those before it: `expectedHead` rises by one
+   * from write to write. As many of the first are stored as one transaction has room for, the first always.
+   * `along` and `offered` must be absent; `ticket` counts of the first.
+   *
+   * @returns their entries, in order. @throws as `commit`, of any of them: then none is stored
+   */
+  commitAll(commits: CommitSeries): Promise<readonly LogEntry[]>;
   /**
    * Entries after a revision, at most `limit`. A call without news costs one read at any number of domains.
    */
@@ -173,6 +188,9 @@ export interface Commit {
   readonly along?: readonly OfferedWrite[];
 }
 
+/** Writes of one writer, each planned upon those before it. */
+export type CommitSeries = readonly [Commit, ...Commit[]];
+
 /** A change of one record: before (null = created) and after (null = deleted). */
 export type RecordChange =
   | {
@@ -195,6 +213,14 @@ export type RecordChange =
     };
 
 export type RecordKind = RecordChange["kind"];
+/** The record of each kind. */
+export type RecordOf = {
+  readonly [K in RecordKind]: NonNullable<Extract<RecordChange, { readonly kind: K }>["after"]>;
+};
+/** Records of one kind that were read at once. */
+export type Records<K extends RecordKind> = Pick<Page<RecordOf[K]>, "items" | "unreadable">;
+/** Names of domains by a host that they name. */
+export type NamesByHost = ReadonlyMap<DomainName, readonly DomainName[]>;
 export const RECORD_KINDS = ["domain", "certificate", "trust-store"] as const satisfies readonly RecordKind[];
 
 /** Change of the number of uses of a record: hosts of a certificate, domains of a trust store. */

@@ -17,6 +17,7 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z/g, "a time"],
   [/\bpostern_tok_[0-9A-Z]{26}_[A-Za-z0-9_-]{43}/g, "a token"],
   [/\b(cert|trust|edge|tok)_[0-9A-Z]{26}\b/g, "$1 id"],
+  [/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "a request id"],
   [/\b[0-9a-f]{64}\b/g, "a fingerprint"],
   [/sha256\/\/[A-Za-z0-9+/]{43}=/g, "a pin"],
   [/-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n/g, "a certificate"],
@@ -93,6 +94,11 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
   });
   await ask("getCertificateRequests", `/v1/certificates/${request.id}/csr.pem`);
   await ask("listCertificateVersions", `/v1/certificates/${certificate.id}/versions`);
+  const items = [
+    { name: "example.net", put: { mxHosts: ["mx1.example.net"] } },
+    { name: "example.org", put: {} },
+  ];
+  answers.set("batchDomains", (await api.expect(200, "POST", "/v1/domains:batch", { body: { items } })).json);
   return answers;
 }
 

@@ -10,6 +10,7 @@ import type {
   trustStoreResponse,
   versionListResponse,
 } from "./certificate-response.ts";
+import type { batchResponse } from "./domain-batch.route.ts";
 import type { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
 import { evaluationExample } from "./evaluation-example.ts";
 import type {
@@ -338,6 +339,25 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   Evaluation: evaluationExample({ certificateId, fingerprintSha256 }),
 };
 
+const batchResults: z.input<typeof batchResponse> = {
+  results: [
+    { name: "example.net", status: 201, etag: '"6"' },
+    {
+      name: "example.org",
+      status: 428,
+      etag: '"3"',
+      problem: {
+        type: "urn:postern:problem:condition-missing",
+        title: "Precondition required",
+        status: 428,
+        detail: "the record exists: send If-Match with the revision that you have read, or * for any",
+        requestId: "0d9a4a1c-3c2f-4f0e-9f3b-6a1a0b1c2d3e",
+        errors: [],
+      },
+    },
+  ],
+};
+
 /** Where the answer of one operation differs, or has no schema. */
 export const OPERATION_EXAMPLES: Readonly<Record<string, unknown>> = {
   getLiveness: { status: "live" },
@@ -345,4 +365,5 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, unknown>> = {
   getCertificateChain: EXAMPLE_CA,
   getCertificateRequests: SIGNING_REQUEST,
   putCertificateMaterial: uploadedMaterial,
+  batchDomains: batchResults,
 };

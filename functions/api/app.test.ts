@@ -101,6 +101,7 @@ describe("every route", () => {
         "GET /v1/principals/{arn}",
         "PUT /v1/principals/{arn}",
         "DELETE /v1/principals/{arn}",
+        "POST /v1/domains:batch",
         "GET /v1/changes",
         "GET /v1/domains",
         "GET /v1/domains/{name}",
@@ -242,6 +243,7 @@ function bodyFor(path: string): RequestOptions {
   if (path.endsWith("/rollback")) return { body: { version: 1 } };
   if (path.endsWith("/restore")) return { body: { revision: 1 } };
   if (path.endsWith("/tokens") || path.includes("/principals/")) return { body: { scopes: ["evaluate"] } };
+  if (path.endsWith(":batch")) return { body: { items: [{ name: "a.example", put: {} }] } };
   if (path.endsWith("/evaluate"))
     return { body: { clientAddress: "192.0.2.1", mailFrom: "", rcptTo: "a@example.com" } };
   return { body: path.includes("trust-stores") ? { certificatesPem: ca.certificatePem } : {} };
@@ -254,7 +256,7 @@ describe("paths that there are not", () => {
     ["GET", "/v1/"],
     ["GET", "/v1/domain"],
     ["GET", "/v1/domains/"],
-    ["POST", "/v1/domains:batch"],
+    ["POST", "/v1/domains:"],
     ["GET", `${DOMAIN}/tls/server`],
     ["GET", "/v1/evaluations"],
     ["GET", "/docs"],

@@ -9,7 +9,9 @@ import type { ReadPkcs12 } from "../../core/x509/pkcs12.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import type { DefaultAccess } from "../../core/access/principal-arn.ts";
+import type { Actor } from "../../core/actor.ts";
 import { InvalidInput } from "../../core/errors.ts";
+import type { BatchItem } from "../../core/management/domain-batch.ts";
 import { DomainService } from "../../core/management/domain-service.ts";
 import { issuesOf } from "../../core/management/schema-issues.ts";
 import type { ServiceDependencies } from "../../core/management/service-dependencies.ts";
@@ -19,6 +21,7 @@ import { type ApiLog, loggedClientRequestId, loggedErrors, loggedPath } from "./
 import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeCertificateKeys, routeCertificateVersions } from "./certificate-versions.route.ts";
+import { routeDomainBatch } from "./domain-batch.route.ts";
 import { routeDomains, routeTls } from "./domains.route.ts";
 import { routeEvaluate } from "./evaluate.route.ts";
 import { judgeRead, readCondition } from "./conditions.ts";
@@ -98,6 +101,10 @@ const loadedServices = (
   services: ServiceDependencies,
   { chainVerifier = null }: { readonly chainVerifier?: ClientChainVerifier | null },
 ) => ({
+  batch: loadedOnce(async () => {
+    const { applyBatch } = await import("../../core/management/domain-batch.ts");
+    return (actor: Actor, items: readonly BatchItem[]) => applyBatch(services, actor, items);
+  }),
   certificates: loadedOnce(async () => {
     const { CertificateService } = await import("../../core/management/certificate-service.ts");
     return new CertificateService(services);
@@ -173,18 +180,19 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     issuanceRequested: deps.issuanceRequested ?? (() => undefined),
     retry: deps.retry ?? RETRY,
   };
+  const loaded = loadedServices(services, deps);
+  const { certificates, versions, keys, trustStores, status, tokens, accounts, principals } = loaded;
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
-  const { certificates, versions, keys, trustStores, status, tokens, accounts, principals, evaluations } =
-    loadedServices(services, deps);
+  routeDomainBatch(app, loaded.batch, deps.log);
   routeCertificates(app, certificates);
   routeCertificateChanges(app, certificates);
   routeCertificateVersions(app, versions);
   routeCertificateKeys(app, keys);
   routeTrustStores(app, trustStores);
   routeStatus(app, status);
-  routeEvaluate(app, evaluations);
+  routeEvaluate(app, loaded.evaluations);
   routeCaller(app);
   routeTokens(app, tokens, deps.log);
   routeAccounts(app, accounts, deps.log);

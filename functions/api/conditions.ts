@@ -9,6 +9,9 @@ export const entityTag = (revision: number): string => `"${revision}"`;
 /** Header of an answer that shows a record, or a part of one. */
 export const etagOf = ({ revision }: { readonly revision: number }) => ({ ETag: entityTag(revision) });
 
+/** RFC 9110 section 13.1.1, with the empty elements of section 5.6.1.2. */
+export const TAGS = String.raw`^[ \t]*(\*|[ \t,]*((W/)?"[\x21\x23-\x7e\x80-\xff]*"[ \t]*(,[ \t,]*|$))*)[ \t]*$`;
+
 /** `W/"…"` or `"…"` (RFC 9110 section 8.8.3), with the comma or end after it. */
 const LISTED_TAG = /(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)/y;
 /** Empty elements of a list are ignored (RFC 9110 section 5.6.1.2). */

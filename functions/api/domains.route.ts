@@ -95,6 +95,7 @@ const patch = takesPatch(domainInput, {
   id: "DomainPatch",
   example: { tls: { enforcement: "defer" }, delivery: null },
 });
+export const domainPatch = patch.schema;
 const patchDomain = createRoute({
   ...common,
   ...needs("domains:write"),

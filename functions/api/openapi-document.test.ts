@@ -112,7 +112,7 @@ describe("the OpenAPI document", () => {
   it("has a named schema with a description and an example for every body of a request", async () => {
     const { document, operations } = await readDocument();
     const withBody = operations.filter(({ operation }) => operation.requestBody !== undefined);
-    expect(withBody).toHaveLength(15);
+    expect(withBody).toHaveLength(16);
     for (const { what, operation } of withBody) {
       const schema = document.components.schemas[nameIn(bodyOf(operation))];
       expect(schema.description, what).toMatch(/./);

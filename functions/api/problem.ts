@@ -111,6 +111,8 @@ export const problemResponse = z
   })
   .meta({ id: "Problem" });
 
+type ProblemDocument = z.output<typeof problemResponse>;
+
 export const PROBLEM_TYPE = "application/problem+json";
 const RETRY_AFTER_SECONDS = "1";
 /** Of the detail of a problem whose errors are not all shown: it may name each of them. */
@@ -119,7 +121,14 @@ const MAX_DETAIL = 2_000;
 export const statusOf = (code: ProblemCode): ContentfulStatusCode => PROBLEMS[code][0];
 
 /** A problem as JSON (RFC 9457). */
-export function problemText({ code, detail, issues = [], scope }: Problem, requestId: string): string {
+export const problemText = (problem: Problem, requestId: string): string =>
+  JSON.stringify(problemDocument(problem, requestId));
+
+/** A problem as its answer shows it. */
+export function problemDocument(
+  { code, detail, issues = [], scope }: Problem,
+  requestId: string,
+): ProblemDocument {
   const [status, title] = PROBLEMS[code];
   const type = typeOf(code);
   const errors = issues.slice(0, MAX_ERRORS).map(({ in: part = "body", pointer, code: issue, message }) => ({
@@ -129,7 +138,7 @@ export function problemText({ code, detail, issues = [], scope }: Problem, reque
     message,
   }));
   const more = issues.length - errors.length;
-  return JSON.stringify({
+  return {
     type,
     title,
     status,
@@ -138,7 +147,7 @@ export function problemText({ code, detail, issues = [], scope }: Problem, reque
     errors,
     ...(scope === undefined ? {} : { scope }),
     ...(more > 0 ? { moreErrors: more } : {}),
-  });
+  };
 }
 
 export function answerProblem(c: Context<ApiEnv>, problem: Problem): Response {

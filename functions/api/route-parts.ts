@@ -5,7 +5,7 @@ import { patchOf } from "../../core/management/merge-patch.ts";
 import type { MiddlewareHandler } from "hono";
 import { z } from "@hono/zod-openapi";
 import type { ApiEnv } from "./api-env.ts";
-import { entityTag } from "./conditions.ts";
+import { entityTag, TAGS } from "./conditions.ts";
 import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";
 import { type BodyMediaType, readJsonText } from "./request-body.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
@@ -33,6 +33,7 @@ export function takesPatch(document: z.ZodObject, meta: { readonly id: string; r
   const description = "JSON merge patch (RFC 7396): only what it names changes, null is the default";
   const schema = patchOf(document).meta({ id: meta.id, description, examples: [meta.example] });
   return {
+    schema,
     middleware: jsonBody("application/merge-patch+json"),
     body: { required: true, description, content: { "application/merge-patch+json": { schema } } },
   };
@@ -143,9 +144,6 @@ export const needs = (scope: Scope | null) => ({
   security: [{ bearer: [] }] satisfies { bearer: never[] }[],
   [SCOPE_MEMBER]: scope,
 });
-
-/** RFC 9110 section 13.1.1, with the empty elements of section 5.6.1.2. */
-const TAGS = String.raw`^[ \t]*(\*|[ \t,]*((W/)?"[\x21\x23-\x7e\x80-\xff]*"[ \t]*(,[ \t,]*|$))*)[ \t]*$`;
 
 export const conditionHeaders = z.object({
   "if-match": z

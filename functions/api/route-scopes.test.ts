@@ -9,7 +9,7 @@ const apiOf = (scopes: readonly Scope[], account = "tenant") =>
   startApi({ authenticate: () => callerWith({ account, scopes }) });
 
 /** Path of a route with something in place of each parameter. */
-const pathOf = (pattern: string): string => pattern.replaceAll(/:\w+/g, "x.example");
+const pathOf = (pattern: string): string => pattern.replaceAll(/(?<=\/):\w+/g, "x.example");
 
 describe("the scope of a route", () => {
   it("is declared by every route below /v1, and is the only one that lets a caller in", async () => {

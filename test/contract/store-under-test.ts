@@ -44,7 +44,7 @@ export interface StoreContract {
   readonly cannot?: { readonly reopen?: string; readonly queue?: string };
 }
 
-const EFFECTS: WriteEffects = {
+export const EFFECTS: WriteEffects = {
   now: () => performance.now(),
   random: Math.random,
   sleep: async (ms) => {

@@ -7,6 +7,7 @@ import { feedCases } from "./store-feed.cases.ts";
 import { fieldCases } from "./store-fields.cases.ts";
 import { absentQueueCases, carriedCases, queueCases } from "./store-queue.cases.ts";
 import { replacementCases } from "./store-replacement.cases.ts";
+import { batchCases, seriesCases } from "./store-series.cases.ts";
 import { listCases } from "./store-list.cases.ts";
 import type { StoreContract, StoreUnderTest } from "./store-under-test.ts";
 
@@ -30,6 +31,8 @@ export function storeContract(contract: StoreContract): void {
     describe("writers at the same time", () => concurrencyCases(subject));
     describe("a plan that is carried to a later head", () => carriedCases(subject));
     describe("a certificate that is replaced", () => replacementCases(subject));
+    describe("several writes in one transaction", () => seriesCases(subject));
+    describe("a batch of domain writes", () => batchCases(subject));
     const absentBecause = contract.cannot?.queue;
     describe("the queue of writers", () => {
       if (absentBecause === undefined) queueCases(subject);

@@ -41,7 +41,7 @@ const PLANTS: readonly Plant[] = [
       "plan-write.ts",
       "damaged-host.ts",
       ...HOST_ADAPTERS,
-      "dynamodb-commit.ts",
+      "dynamodb-host-actions.ts",
       "dynamodb-hosts.ts",
     ],
   },

@@ -129,6 +129,12 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
     hostsPerCommit: local.hostsPerCommit,
     queue: async () => queue,
     commit,
+    commitAll: (commits) => {
+      transactions += 1;
+      return request(TRANSACTION_MS, processors.transactionMs, () => local.commitAll(commits));
+    },
+    getRecords: (kind, ids) => read(() => local.getRecords(kind, ids)),
+    domainsByHost: (account, hosts) => read(() => local.domainsByHost(account, hosts)),
     head: () => read(() => local.head()),
     getDomain: (id) => read(() => local.getDomain(id)),
     getDomainWithHosts: (id) => read(() => local.getDomainWithHosts(id)),

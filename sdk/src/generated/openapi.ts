@@ -85,6 +85,26 @@ export interface paths {
         readonly patch: operations["patchDomainTls"];
         readonly trace?: never;
     };
+    readonly "/v1/domains:batch": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Write up to 100 domains
+         * @description Applies the items in order, each by the rules of a single request and on what those before it have left. An item that fails changes nothing of the others: the answer is 200 with a result for each item. Scope: `domains:write` (create, change and delete domains).
+         */
+        readonly post: operations["batchDomains"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/certificates": {
         readonly parameters: {
             readonly query?: never;
@@ -681,60 +701,43 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        readonly DomainList: {
-            readonly items: readonly components["schemas"]["Domain"][];
-            readonly nextCursor: string | null;
-            /** @description records of this page that cannot be read; they can be replaced and deleted */
-            readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
-        };
-        readonly Domain: {
-            readonly name: string;
-            readonly account: string;
-            readonly mxHosts: readonly string[];
-            readonly tls: components["schemas"]["TlsSettings"];
-            readonly delivery: components["schemas"]["DomainDelivery"] | null;
-            /** @description warnings that are left out of `warnings` */
-            readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
+        /**
+         * @description one write of a domain: exactly one of `put`, `patch` and `delete`
+         * @example {
+         *       "name": "example.org",
+         *       "ifMatch": "*",
+         *       "patch": {
+         *         "tls": {
+         *           "enforcement": "defer"
+         *         }
+         *       }
+         *     }
+         */
+        readonly DomainBatchItemInput: {
             /**
-             * @description names and values of the owner's tools
-             * @example {
-             *       "team": "mail"
-             *     }
+             * @description lower-case A-label name without a trailing dot
+             * @example example.com
              */
-            readonly labels: components["schemas"]["Labels"];
-            readonly revision: number;
-            /** Format: date-time */
-            readonly createdAt: string;
-            /** Format: date-time */
-            readonly updatedAt: string;
-            readonly updatedBy: string;
-            readonly warnings: readonly components["schemas"]["Warning"][];
-        };
-        readonly TlsSettings: {
-            readonly server: components["schemas"]["TlsSettingsServer"];
-            readonly clientCertificate: components["schemas"]["TlsSettingsClientCertificate"];
-            /** @enum {string} */
-            readonly enforcement: "observe" | "defer" | "reject";
-            readonly exceptions: readonly components["schemas"]["TlsException"][];
-        };
-        readonly Warning: {
-            /** @enum {string} */
-            readonly code: "rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing";
-            readonly message: string;
-        };
-        readonly Problem: {
-            /** @enum {string} */
-            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:unreadable" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
-            readonly title: string;
-            readonly status: number;
-            readonly detail: string;
-            readonly requestId: string;
-            /** @description each mistake; the first 50 */
-            readonly errors: readonly components["schemas"]["ProblemError"][];
-            /** @description the scope that the caller lacks; of missing-scope alone */
-            readonly scope?: string;
-            /** @description number of further mistakes; absent where errors has all */
-            readonly moreErrors?: number;
+            readonly name: string;
+            /**
+             * @description as the header If-Match of a single request
+             * @example "17"
+             */
+            readonly ifMatch?: string;
+            /**
+             * @description as the header If-None-Match of a single request
+             * @example *
+             */
+            readonly ifNoneMatch?: string;
+            /**
+             * @description of put and patch: as the query parameter of a single request
+             * @enum {string}
+             */
+            readonly sharedHosts?: "move";
+            readonly put?: components["schemas"]["DomainInput"];
+            readonly patch?: components["schemas"]["DomainPatch"];
+            /** @enum {boolean} */
+            readonly delete?: true;
         };
         /**
          * @description settings of a domain; what is left out takes its default
@@ -835,6 +838,61 @@ export interface components {
             /** @description may be sent back as read; ignored */
             readonly warnings?: unknown;
         };
+        readonly DomainList: {
+            readonly items: readonly components["schemas"]["Domain"][];
+            readonly nextCursor: string | null;
+            /** @description records of this page that cannot be read; they can be replaced and deleted */
+            readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
+        };
+        readonly Domain: {
+            readonly name: string;
+            readonly account: string;
+            readonly mxHosts: readonly string[];
+            readonly tls: components["schemas"]["TlsSettings"];
+            readonly delivery: components["schemas"]["DomainDelivery"] | null;
+            /** @description warnings that are left out of `warnings` */
+            readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
+            /**
+             * @description names and values of the owner's tools
+             * @example {
+             *       "team": "mail"
+             *     }
+             */
+            readonly labels: components["schemas"]["Labels"];
+            readonly revision: number;
+            /** Format: date-time */
+            readonly createdAt: string;
+            /** Format: date-time */
+            readonly updatedAt: string;
+            readonly updatedBy: string;
+            readonly warnings: readonly components["schemas"]["Warning"][];
+        };
+        readonly TlsSettings: {
+            readonly server: components["schemas"]["TlsSettingsServer"];
+            readonly clientCertificate: components["schemas"]["TlsSettingsClientCertificate"];
+            /** @enum {string} */
+            readonly enforcement: "observe" | "defer" | "reject";
+            readonly exceptions: readonly components["schemas"]["TlsException"][];
+        };
+        readonly Warning: {
+            /** @enum {string} */
+            readonly code: "rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing";
+            readonly message: string;
+        };
+        readonly Problem: {
+            /** @enum {string} */
+            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:unreadable" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
+            readonly title: string;
+            readonly status: number;
+            readonly detail: string;
+            readonly requestId: string;
+            /** @description each mistake; the first 50 */
+            readonly errors: readonly components["schemas"]["ProblemError"][];
+            /** @description the scope that the caller lacks; of missing-scope alone */
+            readonly scope?: string;
+            /** @description number of further mistakes; absent where errors has all */
+            readonly moreErrors?: number;
+        };
         /**
          * @description TLS settings of a domain; what is left out takes its default
          * @example {
@@ -894,6 +952,53 @@ export interface components {
             readonly updatedBy?: unknown;
             /** @description may be sent back as read; ignored */
             readonly warnings?: unknown;
+        };
+        readonly DomainBatchResults: {
+            /** @description one for each item, in order */
+            readonly results: readonly components["schemas"]["DomainBatchResult"][];
+        };
+        readonly DomainBatchResult: {
+            /** @description null = the item has no valid name */
+            readonly name: string | null;
+            /** @description that of a single request */
+            readonly status: number;
+            /** @description of the domain after this item; of a failed one as it is now, where a single request says so */
+            readonly etag?: string;
+            readonly problem?: components["schemas"]["Problem"];
+        };
+        /**
+         * @description writes of domains, applied in order
+         * @example {
+         *       "items": [
+         *         {
+         *           "name": "example.org",
+         *           "put": {
+         *             "mxHosts": [
+         *               "mx1.example.org"
+         *             ]
+         *           }
+         *         },
+         *         {
+         *           "name": "example.net",
+         *           "ifMatch": "\"17\"",
+         *           "patch": {
+         *             "tls": {
+         *               "server": {
+         *                 "level": "require"
+         *               }
+         *             }
+         *           }
+         *         },
+         *         {
+         *           "name": "example.com",
+         *           "ifMatch": "*",
+         *           "delete": true
+         *         }
+         *       ]
+         *     }
+         */
+        readonly DomainBatchInput: {
+            readonly items: readonly components["schemas"]["DomainBatchItemInput"][];
         };
         readonly Certificate: {
             readonly id: string;
@@ -3735,6 +3840,74 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
+        };
+    };
+    readonly batchDomains: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /**
+                 * @description account to act in, for callers with the scope operator; left out = the caller's own
+                 * @example default
+                 */
+                readonly "Postern-Account"?: string;
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DomainBatchInput"];
+            };
+        };
+        readonly responses: {
+            /** @description a result for each item */
+            readonly 200: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "results": [
+                     *         {
+                     *           "name": "example.net",
+                     *           "status": 201,
+                     *           "etag": "\"6\""
+                     *         },
+                     *         {
+                     *           "name": "example.org",
+                     *           "status": 428,
+                     *           "etag": "\"3\"",
+                     *           "problem": {
+                     *             "type": "urn:postern:problem:condition-missing",
+                     *             "title": "Precondition required",
+                     *             "status": 428,
+                     *             "detail": "the record exists: send If-Match with the revision that you have read, or * for any",
+                     *             "requestId": "0d9a4a1c-3c2f-4f0e-9f3b-6a1a0b1c2d3e",
+                     *             "errors": []
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    readonly "application/json": components["schemas"]["DomainBatchResults"];
+                };
+            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 429: components["responses"]["Problem429TooManyAttempts"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
