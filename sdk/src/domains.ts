@@ -5,6 +5,8 @@ import type { QueryOf } from "./operations.ts";
 import { type List, listOf } from "./pages.ts";
 import type {
   Domain,
+  DomainBatchItemInput,
+  DomainBatchResult,
   DomainInput,
   DomainPage,
   DomainPatch,
@@ -31,6 +33,13 @@ export interface Domains {
   put(name: string, settings: DomainInput, options?: DomainWriteOptions): Promise<Tagged<Domain>>;
   patch(name: string, patch: DomainPatch, options: DomainWriteOptions): Promise<Tagged<Domain>>;
   delete(name: string, options: ConditionOptions): Promise<void>;
+  /**
+   * Applies up to 100 writes in order. An item that fails changes nothing of the others, and its result has
+   * the problem.
+   *
+   * @returns a result for each item, in order
+   */
+  batch(items: readonly DomainBatchItemInput[], options?: CallOptions): Promise<readonly DomainBatchResult[]>;
   /** Which edges enforce the settings, and what they serve. */
   status(name: string, options?: CallOptions): Promise<DomainStatus>;
   /**
@@ -61,6 +70,8 @@ export function domains(call: Call, effects: Effects): Domains {
     patch: (name, body, options) =>
       recordOf(call("patch", DOMAIN, { path: { name }, query: sharedOf(options), body, options })),
     delete: (name, options) => dataOf(call("delete", DOMAIN, { path: { name }, options })),
+    batch: async (items, options = {}) =>
+      (await dataOf(call("post", "/v1/domains:batch", { body: { items }, options }))).results,
     status,
     waitUntilApplied: (name, revision, options = {}) =>
       waitUntilApplied((signal) => status(name, { signal }), { name, revision, options, effects }),

@@ -83,6 +83,8 @@ export type {
   Change,
   ChangePage,
   Domain,
+  DomainBatchItemInput,
+  DomainBatchResult,
   DomainInput,
   DomainPage,
   DomainPatch,

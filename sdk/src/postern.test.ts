@@ -44,6 +44,21 @@ describe("domains", () => {
     expect((await failureOf(postern.domains.get("example.org"))).code).toBe("not-found");
   });
 
+  it("are written in a batch, each with its own result", async () => {
+    const { postern } = await started();
+    const results = await postern.domains.batch([
+      { name: "example.org", put: { mxHosts: ["mx1.example.org"] } },
+      { name: "example.net", ifMatch: "*", delete: true },
+      { name: "example.org", ifMatch: '"1"', patch: { tls: { enforcement: "defer" } } },
+    ]);
+    expect(results).toMatchObject([
+      { name: "example.org", status: 201, etag: '"1"' },
+      { name: "example.net", status: 404, problem: { type: "urn:postern:problem:not-found" } },
+      { name: "example.org", status: 200, etag: '"2"' },
+    ]);
+    expect((await postern.domains.get("example.org")).tls.enforcement).toBe("defer");
+  });
+
   it("carry an entity tag that spread and JSON leave out, so that an answer can be sent back", async () => {
     const { postern } = await started();
     const domain = await postern.domains.put("example.org", {});
