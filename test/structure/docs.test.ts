@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
+import { CAPS } from "../../core/limits.ts";
 import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../core/record/warning-code.ts";
 import { LOCAL_VARIABLES } from "../../local/local-config.ts";
 import { LIMIT_TABLE } from "../../worker/config/limits.ts";
@@ -62,7 +63,51 @@ describe("every reason to refuse", () => {
   });
 });
 
+/** Of core/limits.ts: what docs/api.md calls each cap. The sizes of a page are in its section of lists. */
+const CAP_NAMES = {
+  requestBytes: "body of a request",
+  domainRecordBytes: "record of a domain",
+  batchItems: "items of a batch",
+  mxHosts: "`mxHosts` of a domain",
+  exceptions: "exceptions of a domain",
+  allowedNames: "allowed names of a client certificate",
+  pins: "pins",
+  trustStoreIds: "trust stores of a domain",
+  certificatePemBytes: "PEM of a certificate and its chain",
+  certificatesInPem: "certificates in it",
+  pkcs12Bytes: "PKCS #12 file",
+  trustStoreBytes: "certificates of a trust store",
+  trustStoreCertificates: "number of them",
+  crlBytes: "CRLs of a trust store",
+  labelCharacters: "characters of a `label`",
+  labels: "`labels` of a record",
+  labelValueCharacters: "characters of a label's value",
+  reasonCharacters: "characters of an exception's reason",
+  certificateNames: "dNSNames of an uploaded certificate",
+  selfSignedNames: "names of a self-signed certificate",
+  orderedNames: "names of an order at a CA or of a signing request",
+  orderedNamesBytes: "all these names together",
+  acmNames: "names of a certificate of ACM",
+  quota: "a quota of an account",
+} satisfies Record<Exclude<keyof typeof CAPS, "pageSize" | "defaultPageSize">, string>;
+
 describe("docs/api.md", () => {
+  it("has a row for each cap, and no other", () => {
+    const [, section = ""] = readText("docs/api.md").split("\n## Caps\n");
+    const rows = /(?:^\|.*\n)+/mu.exec(section)?.[0].trimEnd().split("\n").slice(2);
+    const expected = Object.entries(CAP_NAMES).map(([key, name]) => {
+      const cap = CAPS[key as keyof typeof CAP_NAMES].toLocaleString("en-US");
+      return `| ${name} | ${cap}${key.endsWith("Bytes") ? " bytes" : ""} |`;
+    });
+    expect(rows).toEqual(expected);
+  });
+
+  it("has the sizes of a page", () => {
+    expect(readText("docs/api.md")).toContain(
+      `\`limit\` (1 to ${CAPS.pageSize}; ${CAPS.defaultPageSize} without it)`,
+    );
+  });
+
   it("names exactly the warnings that can be acknowledged", () => {
     const [, section = ""] = readText("docs/api.md").split("\n## Warnings\n");
     const [, list = ""] = /These are (?<list>[^.]+)\./u.exec(section) ?? [];
