@@ -22,6 +22,7 @@ const config: KnipConfig = {
         // Started as processes.
         "test/infra/harness/synthesis-process.ts",
         "test/support/aws/function-program.ts",
+        "test/support/edge-program.ts",
       ],
       project: [
         "{core,adapters,functions,worker,local,infra}/**/*.ts!",

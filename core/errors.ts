@@ -127,6 +127,9 @@ export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }
 
+/** As many requests wait as may. Maps to HTTP 503; the message may be shown. */
+export class TooManyWaiting extends Unavailable {}
+
 /**
  * There is no room to write. Maps to HTTP 507: repeating does not help before an operator has made room. The
  * message may be shown.

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
-import { type HttpServer, startHttpServer } from "./http-server.ts";
+import { type HttpServer, type HttpServerOptions, startHttpServer } from "./http-server.ts";
 import type { RefusedRequest } from "./refused-request.ts";
 
 let server: HttpServer | null = null;
@@ -15,7 +15,7 @@ afterEach(async () => {
   refused.length = 0;
 });
 
-async function start(fetch: (request: Request) => Response | Promise<Response>): Promise<HttpServer> {
+async function start(fetch: HttpServerOptions["fetch"]): Promise<HttpServer> {
   server = await startHttpServer({
     host: "127.0.0.1",
     port: 0,
@@ -116,6 +116,24 @@ describe("the API's HTTP server", () => {
     expect(refused).toEqual([]);
   });
 
+  it("ends what waits for a client that is gone", async () => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const { promise: began, resolve: begin } = Promise.withResolvers<void>();
+    const { port } = await start(async (_, { clientClosed }) => {
+      begin();
+      await once(clientClosed, "abort");
+      resolve();
+      return new Response("no longer");
+    });
+    const client = new AbortController();
+    const answer = fetch(`http://127.0.0.1:${port}/`, { signal: client.signal });
+    await began;
+    client.abort();
+    await expect(answer).rejects.toThrow("aborted");
+    await ended;
+    expect(errors).toEqual([]);
+  });
+
   describe("a client that half-closes behind its request", () => {
     /**
      * Answers when the server has seen the client's FIN: it came before another request, which is answered.
@@ -153,6 +171,14 @@ describe("the API's HTTP server", () => {
       const received = [...(await answer).matchAll(/answer to (?<what>\w+, \d+) octets/gu)];
       expect(received.map(({ groups }) => groups?.["what"])).toEqual(answers);
       expect(errors).toEqual([]);
+    });
+
+    it("ends what waits until then, and reads its answer", async () => {
+      const { port } = await start(async (_, { clientClosed }) => {
+        await once(clientClosed, "abort");
+        return new Response("no longer");
+      });
+      expect(await raw(port, `GET / HTTP/1.1\r\n${head}\r\n`)).toContain("no longer");
     });
 
     it.each([

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { getRequestListener, RequestError } from "@hono/node-server";
+import { getRequestListener, type Http2Bindings, type HttpBindings, RequestError } from "@hono/node-server";
 import { shareConnections } from "../worker/health/share-connections.ts";
 import {
   CONNECTION_NEEDED,
@@ -19,11 +19,19 @@ export interface HttpServerOptions {
   /** 0 = any free one. */
   readonly port: number;
   /** The API: a function from Request to Response. */
-  readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
+  readonly fetch: (request: Request, env: ClientState) => Response | Promise<Response>;
   /** A request that never reached the API, and was answered here. */
   readonly onRefused: (refused: RefusedRequest) => void;
   /** What the API did not answer: nothing of it reaches the client. */
   readonly onError: (error: unknown, requestId: string) => void;
+}
+
+export interface ClientState {
+  /**
+   * Aborted when the client has closed its side of the connection. It may still read the answer: a FIN does
+   * not say whether the client is gone.
+   */
+  readonly clientClosed: AbortSignal;
 }
 
 export interface HttpServer {
@@ -109,7 +117,18 @@ class ConnectionNeeded extends Error {
 }
 
 function requestListener({ fetch, onRefused, onError }: HttpServerOptions) {
-  const listener = getRequestListener(fetch, {
+  const closed = new WeakMap<Duplex, AbortSignal>();
+  const closedOf = (socket: Duplex): AbortSignal => {
+    const known = closed.get(socket);
+    if (known !== undefined) return known;
+    const controller = new AbortController();
+    for (const event of ["end", "close"]) socket.once(event, () => controller.abort());
+    closed.set(socket, controller.signal);
+    return controller.signal;
+  };
+  const answer = (request: Request, { incoming }: HttpBindings | Http2Bindings) =>
+    fetch(request, { clientClosed: closedOf(incoming.socket) });
+  const listener = getRequestListener(answer, {
     overrideGlobalObjects: false,
     hostname: NO_HOST,
     errorHandler: (error) => {

@@ -55,6 +55,7 @@ const OPERATOR: Caller = {
  */
 export async function startLocalApi(options: LocalApiOptions): Promise<HttpServer> {
   const { config, log, clock } = options;
+  const ending = new AbortController();
   const app = createApp({
     store: options.store,
     vault: options.vault,
@@ -79,16 +80,24 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     issuanceRequested: options.issuanceRequested,
     chainVerifier: options.chainVerifier,
     docs: true,
+    ending: ending.signal,
     log: ({ event, ...fields }: ApiEvent) => log(event, fields),
   });
   try {
-    return await startHttpServer({
+    const server = await startHttpServer({
       host: config.apiHost,
       port: config.apiPort,
       fetch: (request, env) => app.fetch(request, env),
       onRefused: (refused) => log("api-request", { ...refused }),
       onError: (error, requestId) => log("internal-error", { where: "api", requestId, error }),
     });
+    return {
+      port: server.port,
+      close: () => {
+        ending.abort();
+        return server.close();
+      },
+    };
   } catch (error) {
     const place = { host: config.apiHost, port: config.apiPort };
     throw bindFailure({ ...place, hostVariable: "API_HOST", portVariable: "API_PORT" }, error);

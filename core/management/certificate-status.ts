@@ -42,6 +42,9 @@ export interface CertificateStatus {
     readonly atVersion: number;
   };
   readonly warnings: readonly Warning[];
+  /** Set where a request waits for a revision (`waitFor`). */
+  readonly applied?: boolean | undefined;
+  readonly lagging?: readonly EdgeId[] | undefined;
 }
 
 /** What a live edge presents is only what it says of itself; without one, nothing is known. */
@@ -66,6 +69,13 @@ export function certificateStatus(
     edges: { live: shown, lost: lost ?? [], atVersion },
     warnings: [...certificateWarnings(record, nowMs), ...faultWarnings(shown)],
   };
+}
+
+/** Whether an edge presents an older version than the record has, or cannot read or load that. */
+export function isBehind(record: CertificateRecord, edge: ReportedEdge): boolean {
+  const { version, atVersion, faults } = atEdge(record, edge);
+  const isOlder = version !== null && !atVersion;
+  return isOlder || faults.some((fault) => fault === "not-loaded" || fault === "unreadable");
 }
 
 function faultWarnings(live: readonly CertificateAtEdge[]): Warning[] {

@@ -111,6 +111,9 @@ export interface DomainStatus {
    */
   readonly unreadable: readonly (UnreadableItem & { readonly edge: EdgeId | null })[];
   readonly warnings: readonly Warning[];
+  /** Set where a request waits for a revision (`waitFor`). */
+  readonly applied?: boolean | undefined;
+  readonly lagging?: readonly EdgeId[] | undefined;
 }
 
 /** Whether a setting is in force is only what live edges say of themselves; without one, nothing is. */

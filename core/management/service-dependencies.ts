@@ -9,6 +9,7 @@ import type { ReadPkcs12 } from "../x509/pkcs12.ts";
 import type { Clock } from "../clock.ts";
 import type { EdgeReports } from "../edge-report/edge-reports.ts";
 import type { Store } from "../store/store.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
 import type { WriteEffects } from "../store/commit-with-retry.ts";
 
 /** What the services of the API work with. */
@@ -34,4 +35,9 @@ export interface ServiceDependencies {
   /** null = no certificates are issued here: the local stack has no ACM. */
   readonly issuer: CertificateIssuer | null;
   readonly retry: WriteEffects;
+}
+
+/** What services need whose requests may wait. */
+export interface WaitingDependencies extends ServiceDependencies {
+  readonly waitingRoom: WaitingRoom;
 }

@@ -1,39 +1,53 @@
 import { shownRecord } from "../store/shown-domain.ts";
 import type { Actor } from "../actor.ts";
 import type { CertificateId, EdgeId } from "../name/ids.ts";
-import { type DomainName, toDomainName } from "../name/domain-name.ts";
+import type { DomainName } from "../name/domain-name.ts";
 import type { ReportedEdge } from "../edge-report/edge-reports.ts";
-import { NotFound, Unreadable } from "../errors.ts";
-import { type ChangeListing, type ChangePage, isAbout, readChanges } from "./change-log.ts";
-import type { DomainRecord } from "../record/domain.ts";
+import { NotFound, RuleViolation, Unreadable } from "../errors.ts";
+import { concerns } from "./edge-warnings.ts";
 import { type DomainStatus, domainStatus, unreadableDomainStatus } from "./domain-status.ts";
-import type { ServiceDependencies } from "./service-dependencies.ts";
+import type { WaitingDependencies } from "./service-dependencies.ts";
 import type { DomainWithHosts } from "../store/store.ts";
 import { readReferences } from "./surroundings.ts";
 import { certificatesIn } from "./certificate-records.ts";
-import { type CertificateStatus, certificateStatus } from "./certificate-status.ts";
+import { type CertificateStatus, certificateStatus, isBehind } from "./certificate-status.ts";
 import { OwnRecords, readStored } from "./record-write.ts";
 import { domainWarnings } from "./warnings.ts";
 
-/** What is in force, and what was changed, for one caller at a time. */
-export class StatusService {
-  readonly #deps: ServiceDependencies;
+/** A wait until edges enforce a revision. */
+export interface RevisionWait {
+  readonly revision: number;
+  readonly timeoutMs: number;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+}
 
-  constructor(deps: ServiceDependencies) {
+/** An edge reports a change within 0.2 s of a poll: a wait ends within a poll interval and a second. */
+const LOOK_EVERY_MS = 500;
+
+/** What is in force, for one caller at a time. */
+export class StatusService {
+  readonly #deps: WaitingDependencies;
+
+  constructor(deps: WaitingDependencies) {
     this.#deps = deps;
   }
 
-  /** @throws NotFound */
-  async domain(actor: Actor, name: DomainName): Promise<DomainStatus> {
-    const { store, edgeReports, operatorHosts, clock } = this.#deps;
-    const edges = await edgeReports.list();
-    const found = await this.#readDomain(name);
-    if (found instanceof Unreadable) {
-      const known = await store.getUnreadable("domain", name, actor.account);
-      if (known?.isOwn === false) throw new NotFound(`domain ${name} not found`);
-      return unreadableDomainStatus(name, found.message, edges);
-    }
-    if (found?.domain.account !== actor.account) throw new NotFound(`domain ${name} not found`);
+  /** @throws NotFound; as `#edgesAt` */
+  async domain(actor: Actor, name: DomainName, wait: RevisionWait | null = null): Promise<DomainStatus> {
+    const { store, operatorHosts, clock } = this.#deps;
+    const before = wait === null ? null : await this.#own(actor, name);
+    const lags = (edge: ReportedEdge): boolean =>
+      before instanceof Unreadable ||
+      (before !== null && edge.unreadable.some((item) => concerns(before, item)));
+    // An unreadable record is enforced by no edge, however long the request waits.
+    const { edges, ...waited } = await this.#edgesAt(
+      before instanceof Unreadable && wait !== null ? { ...wait, timeoutMs: 0 } : wait,
+      lags,
+    );
+    const found = await this.#own(actor, name);
+    if (found instanceof Unreadable)
+      return { ...unreadableDomainStatus(name, found.message, edges), ...waited };
     const { hosts } = found;
     // A certificate that another domain has moved here is a change too: edges are asked whether they have it.
     const domain = shownRecord(found.domain, hosts);
@@ -41,7 +55,7 @@ export class StatusService {
     const nowMs = clock.now();
     const literalNone = domain.tls.server.level === "none";
     const { certificates } = surroundings;
-    return domainStatus({
+    const status = domainStatus({
       domain,
       hosts,
       certificates,
@@ -50,13 +64,41 @@ export class StatusService {
       warnings: domainWarnings(domain, { surroundings, operatorHosts, nowMs }),
       nowMs,
     });
+    return { ...status, ...waited };
   }
 
-  /** @throws NotFound; Unreadable */
-  async certificate(actor: Actor, id: string): Promise<CertificateStatus> {
-    const { store, edgeReports, clock } = this.#deps;
-    const record = await new OwnRecords(this.#deps, certificatesIn(store)).get({ actor, id });
-    return certificateStatus(record, await edgeReports.list(), clock.now());
+  /** @throws NotFound; Unreadable; as `#edgesAt` */
+  async certificate(actor: Actor, id: string, wait: RevisionWait | null = null): Promise<CertificateStatus> {
+    const records = new OwnRecords(this.#deps, certificatesIn(this.#deps.store));
+    const before = await records.get({ actor, id });
+    const { edges, ...waited } = await this.#edgesAt(wait, (edge) => isBehind(before, edge));
+    const record = wait === null ? before : await records.get({ actor, id });
+    return { ...certificateStatus(record, edges, this.#deps.clock.now()), ...waited };
+  }
+
+  /**
+   * The edges, as soon as every live one enforces the revision, or the time is up.
+   * @param lags whether an edge at the revision still does not enforce it.
+   * @throws RuleViolation for a revision that has not been reached; TooManyWaiting
+   */
+  async #edgesAt(
+    wait: RevisionWait | null,
+    lags: (edge: ReportedEdge) => boolean,
+  ): Promise<{ edges: readonly ReportedEdge[]; applied?: boolean; lagging?: readonly EdgeId[] }> {
+    const { store, edgeReports, waitingRoom } = this.#deps;
+    if (wait === null) return { edges: await edgeReports.list() };
+    const head = await store.head();
+    if (wait.revision > head) throw notReached(wait.revision, head);
+    return waitingRoom.until(
+      async () => {
+        const edges = await edgeReports.list();
+        const live = edges.filter(({ state }) => state === "live");
+        const behind = live.filter((edge) => (edge.revision ?? 0) < wait.revision || lags(edge));
+        const isOver = live.length > 0 && behind.length === 0;
+        return { isOver, value: { edges, applied: isOver, lagging: behind.map(({ id }) => id) } };
+      },
+      { ...wait, everyMs: LOOK_EVERY_MS },
+    );
   }
 
   /**
@@ -81,35 +123,15 @@ export class StatusService {
     }));
   }
 
-  /**
-   * The account's entries of the log. An entry that cannot be read is shown as such, unless it is another
-   * account's.
-   * @throws Gone as `readChanges`
-   */
-  async changes(actor: Actor, listing: ChangeListing): Promise<ChangePage> {
-    const { entries, next } = await readChanges(this.#deps.store, listing);
-    const { resource } = listing;
-    const present = resource?.kind === "domain" ? await this.#presentDomain(resource.id) : null;
-    return {
-      next,
-      items: entries.flatMap((each) => {
-        if (each.kind === "unreadable" || each.entry.account !== actor.account) return [];
-        return resource === undefined || isAbout(each.entry, resource, present) ? each.entry : [];
-      }),
-      unreadable: entries.flatMap((each) => {
-        if (each.kind === "entry" || (each.account ?? actor.account) !== actor.account) return [];
-        const { item } = each;
-        const isOther =
-          item.kind !== "log-entry" && (item.kind !== resource?.kind || item.id !== resource.id);
-        return resource !== undefined && isOther ? [] : { revision: each.revision, ...item };
-      }),
-    };
-  }
-
-  async #presentDomain(id: string): Promise<DomainRecord | null> {
-    const name = toDomainName(id);
-    const found = name === null ? null : await this.#readDomain(name);
-    return found instanceof Unreadable ? null : (found?.domain ?? null);
+  /** @throws NotFound */
+  async #own(actor: Actor, name: DomainName): Promise<DomainWithHosts | Unreadable> {
+    const found = await this.#readDomain(name);
+    const isOwn =
+      found instanceof Unreadable
+        ? (await this.#deps.store.getUnreadable("domain", name, actor.account))?.isOwn !== false
+        : found?.domain.account === actor.account;
+    if (found === null || !isOwn) throw new NotFound(`domain ${name} not found`);
+    return found;
   }
 
   async #readDomain(name: DomainName): Promise<DomainWithHosts | Unreadable | null> {
@@ -160,4 +182,9 @@ export class StatusService {
     }
     return own;
   }
+}
+
+function notReached(revision: number, head: number): RuleViolation {
+  const message = `no edge can enforce revision ${revision}: the newest is ${head}`;
+  return new RuleViolation([{ in: "query", pointer: "/waitFor", code: "unknown-revision", message }]);
 }

@@ -10,15 +10,11 @@ import type {
   trustStoreResponse,
   versionListResponse,
 } from "./certificate-response.ts";
+import type { changeListResponse } from "./change-response.ts";
 import type { batchResponse } from "./domain-batch.route.ts";
 import type { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
 import { evaluationExample } from "./evaluation-example.ts";
-import type {
-  certificateStatusResponse,
-  changeListResponse,
-  domainStatusResponse,
-  edgeListResponse,
-} from "./status-response.ts";
+import type { certificateStatusResponse, domainStatusResponse, edgeListResponse } from "./status-response.ts";
 
 /**
  * One example for each body of an answer, by the name of its schema: a domain with a self-signed certificate,

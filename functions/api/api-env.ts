@@ -2,6 +2,10 @@ import type { Caller } from "../../core/access/scope.ts";
 
 /** What the API's middleware leaves for those after it. */
 export interface ApiEnv {
+  Bindings: {
+    /** Aborted when the client has closed its side of the connection; absent where that is not known. */
+    clientClosed?: AbortSignal;
+  };
   Variables: {
     /** Ours, never the client's. */
     requestId: string;

@@ -14,6 +14,7 @@ import { InvalidInput } from "../../core/errors.ts";
 import type { BatchItem } from "../../core/management/domain-batch.ts";
 import { DomainService } from "../../core/management/domain-service.ts";
 import { issuesOf } from "../../core/management/schema-issues.ts";
+import { type WaitEffects, WaitingRoom } from "../../core/management/waiting-room.ts";
 import type { ServiceDependencies } from "../../core/management/service-dependencies.ts";
 import { routeAcmeChallenge } from "./acme-challenge.route.ts";
 import type { ApiEnv } from "./api-env.ts";
@@ -26,6 +27,7 @@ import { routeDomains, routeTls } from "./domains.route.ts";
 import { routeEvaluate } from "./evaluate.route.ts";
 import { judgeRead, readCondition } from "./conditions.ts";
 import { loadedOnce } from "./loaded.ts";
+import { routeChanges } from "./changes.route.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
 import { type Credentials, routeOpenApi } from "./openapi.ts";
@@ -72,6 +74,10 @@ export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly defaultAccess?: DefaultAccess;
   /** For writes that meet others; the process's own clock, timer and random by default. */
   readonly retry?: WriteEffects;
+  /** For requests that wait; the process's own clock and timer by default. */
+  readonly wait?: WaitEffects;
+  /** Aborted = the process ends: requests wait no longer. Left out = it is ended without a notice. */
+  readonly ending?: AbortSignal;
 }
 
 /** The PKI library is two thirds as large as all that is left: loaded by the requests that need it. */
@@ -90,6 +96,14 @@ const createCsr: CreateCsr = async (request) => {
   return library.createCsr(request);
 };
 
+const WAIT: WaitEffects = {
+  now: () => performance.now(),
+  // Rejects with the abort alone.
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+};
+
+const NEVER = new AbortController().signal;
+
 const RETRY: WriteEffects = {
   now: () => performance.now(),
   random: () => Math.random(),
@@ -99,51 +113,62 @@ const RETRY: WriteEffects = {
 /** Services that a request in need of one loads. */
 const loadedServices = (
   services: ServiceDependencies,
-  { chainVerifier = null }: { readonly chainVerifier?: ClientChainVerifier | null },
-) => ({
-  batch: loadedOnce(async () => {
-    const { applyBatch } = await import("../../core/management/domain-batch.ts");
-    return (actor: Actor, items: readonly BatchItem[]) => applyBatch(services, actor, items);
-  }),
-  certificates: loadedOnce(async () => {
-    const { CertificateService } = await import("../../core/management/certificate-service.ts");
-    return new CertificateService(services);
-  }),
-  versions: loadedOnce(async () => {
-    const { CertificateVersions } = await import("../../core/management/certificate-versions.ts");
-    return new CertificateVersions(services);
-  }),
-  keys: loadedOnce(async () => {
-    const { CertificateKeys } = await import("../../core/management/certificate-keys.ts");
-    return new CertificateKeys(services);
-  }),
-  trustStores: loadedOnce(async () => {
-    const { TrustStoreService } = await import("../../core/management/trust-store-service.ts");
-    return new TrustStoreService(services);
-  }),
-  tokens: loadedOnce(async () => {
-    const { TokenService } = await import("../../core/management/token-service.ts");
-    const newSecret = () => randomBytes(SECRET_BYTES).toString("base64url");
-    return new TokenService({ ...services, newSecret });
-  }),
-  accounts: loadedOnce(async () => {
-    const { AccountService } = await import("../../core/management/account-service.ts");
-    return new AccountService(services);
-  }),
-  principals: loadedOnce(async () => {
-    const { PrincipalService } = await import("../../core/management/principal-service.ts");
-    return new PrincipalService(services);
-  }),
-  status: loadedOnce(async () => {
-    const { StatusService } = await import("../../core/management/status-service.ts");
-    return new StatusService(services);
-  }),
-  evaluations: loadedOnce(async () => {
-    const { rootCertificates } = await import("node:tls");
-    const { EvaluationService } = await import("../../core/evaluation/evaluation-service.ts");
-    return new EvaluationService({ ...services, chainVerifier, publicRoots: rootCertificates });
-  }),
-});
+  { chainVerifier, wait = WAIT, ending = NEVER }: Pick<ApiDependencies, "chainVerifier" | "wait" | "ending">,
+) => {
+  const waitingRoom = new WaitingRoom(wait, ending);
+  return {
+    batch: loadedOnce(async () => {
+      const { applyBatch } = await import("../../core/management/domain-batch.ts");
+      return (actor: Actor, items: readonly BatchItem[]) => applyBatch(services, actor, items);
+    }),
+    certificates: loadedOnce(async () => {
+      const { CertificateService } = await import("../../core/management/certificate-service.ts");
+      return new CertificateService(services);
+    }),
+    versions: loadedOnce(async () => {
+      const { CertificateVersions } = await import("../../core/management/certificate-versions.ts");
+      return new CertificateVersions(services);
+    }),
+    keys: loadedOnce(async () => {
+      const { CertificateKeys } = await import("../../core/management/certificate-keys.ts");
+      return new CertificateKeys(services);
+    }),
+    trustStores: loadedOnce(async () => {
+      const { TrustStoreService } = await import("../../core/management/trust-store-service.ts");
+      return new TrustStoreService(services);
+    }),
+    tokens: loadedOnce(async () => {
+      const { TokenService } = await import("../../core/management/token-service.ts");
+      const newSecret = () => randomBytes(SECRET_BYTES).toString("base64url");
+      return new TokenService({ ...services, newSecret });
+    }),
+    accounts: loadedOnce(async () => {
+      const { AccountService } = await import("../../core/management/account-service.ts");
+      return new AccountService(services);
+    }),
+    principals: loadedOnce(async () => {
+      const { PrincipalService } = await import("../../core/management/principal-service.ts");
+      return new PrincipalService(services);
+    }),
+    changes: loadedOnce(async () => {
+      const { ChangeService } = await import("../../core/management/change-service.ts");
+      return new ChangeService({ ...services, waitingRoom });
+    }),
+    status: loadedOnce(async () => {
+      const { StatusService } = await import("../../core/management/status-service.ts");
+      return new StatusService({ ...services, waitingRoom });
+    }),
+    evaluations: loadedOnce(async () => {
+      const { rootCertificates } = await import("node:tls");
+      const { EvaluationService } = await import("../../core/evaluation/evaluation-service.ts");
+      return new EvaluationService({
+        ...services,
+        chainVerifier: chainVerifier ?? null,
+        publicRoots: rootCertificates,
+      });
+    }),
+  };
+};
 
 /**
  * The API as a function from Request to Response. `defaultHook`, `onError` and `notFound` are the only places
@@ -180,23 +205,23 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     issuanceRequested: deps.issuanceRequested ?? (() => undefined),
     retry: deps.retry ?? RETRY,
   };
-  const loaded = loadedServices(services, deps);
-  const { certificates, versions, keys, trustStores, status, tokens, accounts, principals } = loaded;
   const domains = new DomainService(services);
   routeDomains(app, domains);
   routeTls(app, domains);
+  const loaded = loadedServices(services, deps);
   routeDomainBatch(app, loaded.batch, deps.log);
-  routeCertificates(app, certificates);
-  routeCertificateChanges(app, certificates);
-  routeCertificateVersions(app, versions);
-  routeCertificateKeys(app, keys);
-  routeTrustStores(app, trustStores);
-  routeStatus(app, status);
+  routeCertificates(app, loaded.certificates);
+  routeCertificateChanges(app, loaded.certificates);
+  routeCertificateVersions(app, loaded.versions);
+  routeCertificateKeys(app, loaded.keys);
+  routeTrustStores(app, loaded.trustStores);
+  routeStatus(app, loaded.status);
+  routeChanges(app, loaded.changes);
   routeEvaluate(app, loaded.evaluations);
   routeCaller(app);
-  routeTokens(app, tokens, deps.log);
-  routeAccounts(app, accounts, deps.log);
-  routePrincipals(app, principals, deps.log);
+  routeTokens(app, loaded.tokens, deps.log);
+  routeAccounts(app, loaded.accounts, deps.log);
+  routePrincipals(app, loaded.principals, deps.log);
   routeHealth(app, deps);
   routeAcmeChallenge(app, deps.issuanceState);
   routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });

@@ -1,11 +1,14 @@
 /** Schemas of path and query parameters. */
 
 import { z } from "@hono/zod-openapi";
+import { RuleViolation } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
 import type { WantedLabel } from "../../core/management/filtered-page.ts";
+import type { RevisionWait } from "../../core/management/status-service.ts";
 import { PATTERNS } from "../../core/management/text-formats.ts";
 import { RECORD_KINDS } from "../../core/store/store.ts";
 import { domainNameInput } from "../../core/management/input-fields.ts";
+import type { ApiEnv } from "./api-env.ts";
 
 export const nameParameter = z.object({ name: domainNameInput });
 
@@ -24,6 +27,49 @@ export const revisionQuery = digits(/^\d{1,15}$/, "must be a revision: a whole n
   minimum: 0,
   maximum: 999_999_999_999_999,
 });
+
+const seconds = (least: number) =>
+  digits(
+    new RegExp(least === 0 ? "^(?:[0-9]|1[0-9]|2[0-5])$" : "^(?:[1-9]|1[0-9]|2[0-5])$"),
+    `must be a whole number of seconds from ${least} to ${MOST_SECONDS}`,
+  );
+
+/** API Gateway ends a request after 30 s. */
+const MOST_SECONDS = 25;
+const DEFAULT_SECONDS = 10;
+
+/** Wait of a status for a revision. */
+export const waitForQuery = z.strictObject({
+  waitFor: revisionQuery.optional().openapi({
+    description:
+      "answers as soon as every live edge enforces this revision, or with applied: false at the timeout; 422 for one that has not been reached",
+  }),
+  timeout: seconds(1)
+    .optional()
+    .openapi({
+      type: "integer",
+      minimum: 1,
+      maximum: MOST_SECONDS,
+      description: `seconds of waitFor; ${DEFAULT_SECONDS} when left out`,
+    }),
+});
+
+/**
+ * null = the request does not wait.
+ * @throws RuleViolation for a timeout without waitFor
+ */
+export function waitOf(
+  { waitFor, timeout }: z.output<typeof waitForQuery>,
+  env: ApiEnv["Bindings"] | undefined,
+): RevisionWait | null {
+  if (waitFor !== undefined) {
+    const timeoutMs = (timeout ?? DEFAULT_SECONDS) * 1000;
+    return { revision: waitFor, timeoutMs, signal: env?.clientClosed };
+  }
+  if (timeout === undefined) return null;
+  const message = "needs waitFor";
+  throw new RuleViolation([{ in: "query", pointer: "/timeout", code: "timeout-without-revision", message }]);
+}
 
 /** A record as the change log names it: `domain/example.com`. */
 export const resourceQuery = z

@@ -19,6 +19,7 @@ import {
   StateConflict,
   StorageFull,
   TooLarge,
+  TooManyWaiting,
   Unavailable,
   Unreadable,
 } from "../../core/errors.ts";
@@ -115,6 +116,7 @@ type ProblemDocument = z.output<typeof problemResponse>;
 
 export const PROBLEM_TYPE = "application/problem+json";
 const RETRY_AFTER_SECONDS = "1";
+const RETRY_AFTER_WAITING_SECONDS = "5";
 /** Of the detail of a problem whose errors are not all shown: it may name each of them. */
 const MAX_DETAIL = 2_000;
 
@@ -176,6 +178,12 @@ export function problemOf(error: unknown): Problem {
     return { code: "condition-missing", detail: error.message, headers: presentTag(error) };
   if (error instanceof StorageFull)
     return { code: "storage-full", detail: `${error.message}: writes fail until space is free` };
+  if (error instanceof TooManyWaiting)
+    return {
+      code: "unavailable",
+      detail: error.message,
+      headers: { "Retry-After": RETRY_AFTER_WAITING_SECONDS },
+    };
   if (error instanceof Unavailable)
     return {
       code: "unavailable",

@@ -1,11 +1,9 @@
-/** Schemas of status, edges and the change log in answers. */
+/** Schemas of status and edges in answers. */
 
 import * as z from "zod";
 import type { DomainStatus } from "../../core/management/domain-status.ts";
 import type { CertificateStatus } from "../../core/management/certificate-status.ts";
 import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
-import type { LoggedCertificate } from "../../core/management/certificate-view.ts";
-import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import {
   CERTIFICATE_PROBLEM_REASONS,
   EDGE_FAULTS,
@@ -14,14 +12,12 @@ import {
 import { schemaOf } from "../../core/same-fields.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
-  type DomainRecord,
   ENFORCEMENTS,
   MIN_VERSIONS,
   TLS_LEVELS,
 } from "../../core/record/domain.ts";
-import { CHANGE_ACTIONS, ITEM_KINDS, type LogEntry, type RECORD_KINDS } from "../../core/store/store.ts";
-import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
-import { listOf, loggedDomain, revision, time, warningResponse } from "./domain-response.ts";
+import { ITEM_KINDS } from "../../core/store/store.ts";
+import { listOf, revision, time, warningResponse } from "./domain-response.ts";
 
 const edgeStatus = z.strictObject({
   id: z.string(),
@@ -47,6 +43,18 @@ const certificateProblem = {
     .int()
     .nullable()
     .meta({ description: "the older version that stays in service; null = the edge's default certificate" }),
+};
+
+const waited = {
+  applied: z.boolean().optional().meta({
+    description:
+      "with waitFor: every live edge enforces that revision; false where the time was up, and without a live edge",
+  }),
+  lagging: z
+    .array(z.string())
+    .readonly()
+    .optional()
+    .meta({ description: "with waitFor: ids of live edges that do not enforce the revision" }),
 };
 
 export const domainStatusResponse = schemaOf<DomainStatus>()(
@@ -109,6 +117,7 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
         )
         .readonly(),
       warnings: z.array(warningResponse).readonly(),
+      ...waited,
     })
     .meta({ id: "DomainStatus" }),
 );
@@ -147,6 +156,7 @@ export const certificateStatusResponse = schemaOf<CertificateStatus>()(
         atVersion: z.int().min(0),
       }),
       warnings: z.array(warningResponse).readonly(),
+      ...waited,
     })
     .meta({ id: "CertificateStatus" }),
 );
@@ -191,69 +201,3 @@ export const edgeListResponse = listOf(
       .meta({ id: "Edge" }),
   ),
 ).meta({ id: "EdgeList" });
-
-type RecordKind = (typeof RECORD_KINDS)[number];
-const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T) =>
-  z.strictObject({
-    kind: z.literal(kind),
-    revision,
-    at: time,
-    actor: z.string(),
-    action: z.enum(CHANGE_ACTIONS),
-    resource: z.strictObject({ kind: z.literal(kind), id: z.string() }),
-    before: logged
-      .nullable()
-      .meta({ description: "as its readers saw it; null = created, or it could not be read" }),
-    after: logged.nullable().meta({ description: "null = deleted" }),
-    mxHosts: z
-      .array(
-        z.strictObject({
-          host: z.string(),
-          certificateBefore: z.string().nullable(),
-          certificateAfter: z.string().nullable(),
-        }),
-      )
-      .readonly()
-      .meta({ description: "MX hosts that serve another certificate since; null = the edge's default" }),
-    movedDomains: z
-      .strictObject({
-        count: z.int().min(0),
-        isAtLeast: z.literal(true).optional(),
-        names: z.array(z.string()).readonly(),
-      })
-      .optional()
-      .meta({
-        description:
-          "other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count",
-      }),
-  });
-
-const change = z
-  .discriminatedUnion("kind", [
-    changeOf("domain", loggedDomain).meta({ id: "DomainChange" }),
-    changeOf("certificate", loggedCertificateResponse).meta({ id: "CertificateChange" }),
-    changeOf("trust-store", loggedTrustStore).meta({ id: "TrustStoreChange" }),
-  ])
-  .meta({ id: "Change" });
-
-/** A log entry without its account, and with what changed at the MX hosts in the place of their items. */
-interface ShownChange extends Omit<LogEntry, "account" | "record" | "hosts"> {
-  readonly kind: RecordKind;
-  readonly resource: { readonly kind: RecordKind; readonly id: string };
-  readonly before: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
-  readonly after: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
-  readonly mxHosts: readonly {
-    readonly host: string;
-    readonly certificateBefore: string | null;
-    readonly certificateAfter: string | null;
-  }[];
-}
-
-export const changeListResponse = listOf(schemaOf<ShownChange>()(change))
-  .extend({
-    unreadable: z
-      .array(z.strictObject({ revision, kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }))
-      .readonly()
-      .meta({ description: "entries of this page that cannot be read" }),
-  })
-  .meta({ id: "ChangeList" });

@@ -1,17 +1,13 @@
-/** Routes of status, edges and the change log. */
+/** Routes of status and edges. */
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { loggedCertificate } from "../../core/management/certificate-view.ts";
-import { CHANGE_ORDERS } from "../../core/management/change-log.ts";
 import type { StatusService } from "../../core/management/status-service.ts";
-import type { LogEntry } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
-import { idParameter, limitQuery, nameParameter, resourceQuery, revisionQuery } from "./parameters.ts";
+import { idParameter, nameParameter, waitForQuery, waitOf } from "./parameters.ts";
 import { answers, needs, problems } from "./route-parts.ts";
 import {
   certificateStatusResponse,
-  changeListResponse,
   domainStatusResponse,
   edgeListResponse,
   type ShownEdge,
@@ -27,11 +23,11 @@ const getStatus = createRoute({
   path: "/v1/domains/{name}/status",
   summary: "Read what is in force for a domain",
   description:
-    "The effective settings of each listener, edges by revision, certificates as served, and warnings.",
-  request: { params: nameParameter },
+    "The effective settings of each listener, edges by revision, certificates as served, and warnings. With waitFor, as soon as every live edge enforces that revision.",
+  request: { params: nameParameter, query: waitForQuery },
   responses: {
     200: answers(domainStatusResponse, "the status"),
-    ...problems("invalid-request", "not-found"),
+    ...problems("invalid-request", "not-found", "rule-violation"),
   },
 });
 
@@ -43,10 +39,10 @@ const getCertificateStatus = createRoute({
   path: "/v1/certificates/{id}/status",
   summary: "Read which version of a certificate each edge presents",
   description: "The version in force, what each edge presents of it, and why an edge does not present it.",
-  request: { params: idParameter },
+  request: { params: idParameter, query: waitForQuery },
   responses: {
     200: answers(certificateStatusResponse, "the status"),
-    ...problems("invalid-request", "not-found", "unreadable"),
+    ...problems("invalid-request", "not-found", "unreadable", "rule-violation"),
   },
 });
 
@@ -62,46 +58,27 @@ const listEdges = createRoute({
   responses: { 200: answers(edgeListResponse, "all edges"), ...problems("invalid-request") },
 });
 
-const listChanges = createRoute({
-  ...common,
-  ...needs("changes:read"),
-  operationId: "listChanges",
-  method: "get",
-  path: "/v1/changes",
-  summary: "Read the change log, oldest or newest first",
-  description:
-    "Entries of the change log with the record before and after; never PEM. Entries are kept for 90 days.",
-  request: {
-    query: z.strictObject({
-      after: revisionQuery.optional().openapi({
-        description:
-          "only later revisions; in order asc nextCursor of the page before. 410 where entries after it are not kept any more; left out = from the oldest",
-      }),
-      before: revisionQuery.optional().openapi({
-        description:
-          "only earlier revisions; in order desc nextCursor of the page before. 410 where no entry before it is kept any more; left out = up to the newest",
-      }),
-      order: z
-        .enum(CHANGE_ORDERS)
-        .default("asc")
-        .openapi({ description: "asc = oldest first, desc = newest first" }),
-      resource: resourceQuery.optional(),
-      ...limitQuery,
-    }),
-  },
-  responses: {
-    200: answers(changeListResponse, "a page of changes"),
-    ...problems("invalid-request", "gone"),
-  },
-});
-
 export function routeStatus(app: OpenAPIHono<ApiEnv>, status: Loaded<StatusService>): void {
   app.openapi(getStatus, async (c) =>
-    c.json(await (await status()).domain(c.get("actor"), c.req.valid("param").name), 200),
+    c.json(
+      await (await status()).domain(
+        c.get("actor"),
+        c.req.valid("param").name,
+        waitOf(c.req.valid("query"), c.env),
+      ),
+      200,
+    ),
   );
 
   app.openapi(getCertificateStatus, async (c) =>
-    c.json(await (await status()).certificate(c.get("actor"), c.req.valid("param").id), 200),
+    c.json(
+      await (await status()).certificate(
+        c.get("actor"),
+        c.req.valid("param").id,
+        waitOf(c.req.valid("query"), c.env),
+      ),
+      200,
+    ),
   );
 
   app.openapi(listEdges, async (c) => {
@@ -124,35 +101,4 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: Loaded<StatusServi
     );
     return c.json({ items, nextCursor: null }, 200);
   });
-
-  app.openapi(listChanges, async (c) => {
-    const { items, unreadable, next } = await (await status()).changes(c.get("actor"), c.req.valid("query"));
-    return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200);
-  });
 }
-
-function changeView({ account: _account, record, hosts, revision, at, actor, action, ...others }: LogEntry) {
-  const mxHosts = hosts.flatMap(({ host, before, after }) => {
-    const certificateBefore = before?.certificateId ?? null;
-    const certificateAfter = after?.certificateId ?? null;
-    return certificateBefore === certificateAfter ? [] : { host, certificateBefore, certificateAfter };
-  });
-  const entry = { revision, at, actor, action, mxHosts, ...others };
-  // Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even
-  // shown.
-  switch (record.kind) {
-    case "domain":
-      return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };
-    case "certificate": {
-      const before = record.before && loggedCertificate(record.before);
-      const after = record.after && loggedCertificate(record.after);
-      return { ...entry, ...named(record.kind, record.id), before, after };
-    }
-    case "trust-store":
-      return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };
-    default:
-      return record satisfies never;
-  }
-}
-
-const named = <K extends string>(kind: K, id: string) => ({ kind, resource: { kind, id } });

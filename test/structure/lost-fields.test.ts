@@ -47,8 +47,8 @@ const PLANTS: readonly Plant[] = [
   },
   { opens: "interface MxHostChange {", lists: ["stored-record.ts"] },
   { opens: "interface MxHostRead {", lists: ["stored-record.ts"] },
-  { opens: "interface LogEntry {", lists: ["stored-record.ts", "log-entry.ts", "status-response.ts"] },
-  { opens: "interface MovedDomains {", lists: ["stored-record.ts", "status-response.ts"] },
+  { opens: "interface LogEntry {", lists: ["stored-record.ts", "log-entry.ts", "change-response.ts"] },
+  { opens: "interface MovedDomains {", lists: ["stored-record.ts", "change-response.ts"] },
   { opens: "interface UseChange {", lists: ["stored-record.ts"] },
   { opens: "interface Commit {", lists: ["stored-record.ts"] },
   {

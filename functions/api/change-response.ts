@@ -1,0 +1,76 @@
+/** Schemas of the change log in answers. */
+
+import * as z from "zod";
+import type { LoggedCertificate } from "../../core/management/certificate-view.ts";
+import type { DomainRecord } from "../../core/record/domain.ts";
+import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
+import { schemaOf } from "../../core/same-fields.ts";
+import { CHANGE_ACTIONS, ITEM_KINDS, type LogEntry, type RECORD_KINDS } from "../../core/store/store.ts";
+import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
+import { listOf, loggedDomain, revision, time } from "./domain-response.ts";
+
+type RecordKind = (typeof RECORD_KINDS)[number];
+const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T) =>
+  z.strictObject({
+    kind: z.literal(kind),
+    revision,
+    at: time,
+    actor: z.string(),
+    action: z.enum(CHANGE_ACTIONS),
+    resource: z.strictObject({ kind: z.literal(kind), id: z.string() }),
+    before: logged
+      .nullable()
+      .meta({ description: "as its readers saw it; null = created, or it could not be read" }),
+    after: logged.nullable().meta({ description: "null = deleted" }),
+    mxHosts: z
+      .array(
+        z.strictObject({
+          host: z.string(),
+          certificateBefore: z.string().nullable(),
+          certificateAfter: z.string().nullable(),
+        }),
+      )
+      .readonly()
+      .meta({ description: "MX hosts that serve another certificate since; null = the edge's default" }),
+    movedDomains: z
+      .strictObject({
+        count: z.int().min(0),
+        isAtLeast: z.literal(true).optional(),
+        names: z.array(z.string()).readonly(),
+      })
+      .optional()
+      .meta({
+        description:
+          "other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count",
+      }),
+  });
+
+const change = z
+  .discriminatedUnion("kind", [
+    changeOf("domain", loggedDomain).meta({ id: "DomainChange" }),
+    changeOf("certificate", loggedCertificateResponse).meta({ id: "CertificateChange" }),
+    changeOf("trust-store", loggedTrustStore).meta({ id: "TrustStoreChange" }),
+  ])
+  .meta({ id: "Change" });
+
+/** A log entry without its account, and with what changed at the MX hosts in the place of their items. */
+interface ShownChange extends Omit<LogEntry, "account" | "record" | "hosts"> {
+  readonly kind: RecordKind;
+  readonly resource: { readonly kind: RecordKind; readonly id: string };
+  readonly before: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
+  readonly after: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
+  readonly mxHosts: readonly {
+    readonly host: string;
+    readonly certificateBefore: string | null;
+    readonly certificateAfter: string | null;
+  }[];
+}
+
+export const changeListResponse = listOf(schemaOf<ShownChange>()(change))
+  .extend({
+    unreadable: z
+      .array(z.strictObject({ revision, kind: z.enum(ITEM_KINDS), id: z.string(), problem: z.string() }))
+      .readonly()
+      .meta({ description: "entries of this page that cannot be read" }),
+  })
+  .meta({ id: "ChangeList" });
