@@ -23,6 +23,7 @@ export const ISSUE_CODES = {
   gone: "an entry of the change log, or a content of a trust store, that is not kept any more",
   "unknown-revision": "a revision that has not been reached, or that the trust store has not had",
   "timeout-without-revision": "a timeout where the request does not wait for a revision",
+  "wait-without-after": "a wait of the change log without after, or in another order than asc",
   "name-differs": "the name in the body is not the name in the path",
   "read-only": "a member that cannot be changed differs from what is stored",
   "missing-scope": "the caller lacks the scope that the request needs",

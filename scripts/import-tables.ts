@@ -59,7 +59,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "core/smtp": [],
   "core/edge-report": ["zod"],
   "core/access": ["node:crypto", "zod"],
-  "core/management": ["ipaddr.js", "node:crypto", "zod"],
+  "core/management": ["ipaddr.js", "node:crypto", "rfc6902", "zod"],
   "core/evaluation": ["zod"],
   "adapters/acme": ["node:crypto", "node:dns", "node:fs", "node:http", "node:https", "zod"],
   "adapters/aws": [

@@ -19,6 +19,12 @@ export interface ChangeListing {
   readonly limit: number;
   /** Only entries that changed this record, or what it shows. */
   readonly resource?: ChangedResource | undefined;
+  /** Only entries of this caller. */
+  readonly actor?: string | undefined;
+  /** Only entries at or after this time, RFC 3339. */
+  readonly from?: string | undefined;
+  /** Only entries before this time, RFC 3339. */
+  readonly to?: string | undefined;
 }
 
 export interface ChangedResource {
@@ -60,11 +66,23 @@ export function isAbout(
   );
 }
 
+/** Whether an entry has the actor and the time that are asked for. */
+export function isOfTime({ at, actor }: LogEntry, { from, to, actor: wanted }: ChangeListing): boolean {
+  const time = Date.parse(at);
+  return (
+    (wanted === undefined || actor === wanted) &&
+    (from === undefined || time >= Date.parse(from)) &&
+    (to === undefined || time < Date.parse(to))
+  );
+}
+
 /** A page of the log, before its entries are judged: in order, and where to go on. */
 export interface RawPage {
   readonly entries: readonly FeedEntry[];
   /** `after` of the next page, or `before` against the order of revision; null = that was all. */
   readonly next: string | null;
+  /** Revision up to which entries were looked at, in the order asc. */
+  readonly seen: number;
 }
 
 type Log = Pick<Store, "changesAfter" | "changesBefore" | "oldestRevision">;
@@ -81,12 +99,12 @@ export async function readChanges(log: Log, listing: ChangeListing): Promise<Raw
     const { entries } = await log.changesBefore(before ?? Number.MAX_SAFE_INTEGER, limit);
     const last = lastRevision(entries);
     const isEnd = last === undefined || last <= from + 1;
-    return { entries: entries.filter(isWanted), next: isEnd ? null : String(last) };
+    return { entries: entries.filter(isWanted), next: isEnd ? null : String(last), seen: from };
   }
   const { entries, head } = await log.changesAfter(from, limit);
   const last = lastRevision(entries);
   const isEnd = last === undefined || last >= Math.min(head, (before ?? head + 1) - 1);
-  return { entries: entries.filter(isWanted), next: isEnd ? null : String(last) };
+  return { entries: entries.filter(isWanted), next: isEnd ? null : String(last), seen: last ?? from };
 }
 
 function checkKept({ after, before }: ChangeListing, oldest: number): void {

@@ -293,6 +293,7 @@ const changes: z.input<typeof changeListResponse> = {
       resource: { kind: "domain", id: "example.org" },
       before: null,
       after: loggedDomain,
+      diff: [{ op: "replace", path: "", value: loggedDomain }],
     },
   ],
   unreadable: [],

@@ -2,12 +2,23 @@
 
 import * as z from "zod";
 import type { LoggedCertificate } from "../../core/management/certificate-view.ts";
+import type { PatchOperation } from "../../core/management/json-diff.ts";
 import type { DomainRecord } from "../../core/record/domain.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { schemaOf } from "../../core/same-fields.ts";
 import { CHANGE_ACTIONS, ITEM_KINDS, type LogEntry, type RECORD_KINDS } from "../../core/store/store.ts";
 import { loggedCertificateResponse, loggedTrustStore } from "./certificate-response.ts";
 import { listOf, loggedDomain, revision, time } from "./domain-response.ts";
+
+const patchOperation = schemaOf<PatchOperation>()(
+  z
+    .strictObject({
+      op: z.enum(["add", "remove", "replace"]),
+      path: z.string().meta({ description: "JSON Pointer (RFC 6901)" }),
+      value: z.unknown().optional().meta({ description: "any JSON; absent where op is remove" }),
+    })
+    .meta({ id: "PatchOperation" }),
+);
 
 type RecordKind = (typeof RECORD_KINDS)[number];
 const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T) =>
@@ -22,6 +33,9 @@ const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T)
       .nullable()
       .meta({ description: "as its readers saw it; null = created, or it could not be read" }),
     after: logged.nullable().meta({ description: "null = deleted" }),
+    diff: z.array(patchOperation).readonly().meta({
+      description: "JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole",
+    }),
     mxHosts: z
       .array(
         z.strictObject({
@@ -59,6 +73,7 @@ interface ShownChange extends Omit<LogEntry, "account" | "record" | "hosts"> {
   readonly resource: { readonly kind: RecordKind; readonly id: string };
   readonly before: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
   readonly after: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
+  readonly diff: readonly PatchOperation[];
   readonly mxHosts: readonly {
     readonly host: string;
     readonly certificateBefore: string | null;

@@ -7,8 +7,16 @@ import type { ChangeService } from "../../core/management/change-service.ts";
 import type { LogEntry } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { changeListResponse } from "./change-response.ts";
-import type { Loaded } from "./loaded.ts";
-import { limitQuery, resourceQuery, revisionQuery } from "./parameters.ts";
+import { type Loaded, loadedOnce } from "./loaded.ts";
+import {
+  actorQuery,
+  changeWaitOf,
+  changeWaitQuery,
+  limitQuery,
+  resourceQuery,
+  revisionQuery,
+  timeQuery,
+} from "./parameters.ts";
 import { answers, needs, problems } from "./route-parts.ts";
 
 const common = { tags: ["status"] };
@@ -21,7 +29,7 @@ const listChanges = createRoute({
   path: "/v1/changes",
   summary: "Read the change log, oldest or newest first",
   description:
-    "Entries of the change log with the record before and after; never PEM. Entries are kept for 90 days.",
+    "Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry.",
   request: {
     query: z.strictObject({
       after: revisionQuery.optional().openapi({
@@ -37,19 +45,33 @@ const listChanges = createRoute({
         .default("asc")
         .openapi({ description: "asc = oldest first, desc = newest first" }),
       resource: resourceQuery.optional(),
+      actor: actorQuery.optional(),
+      from: timeQuery.optional().openapi({ description: "only entries at or after this time" }),
+      to: timeQuery.optional().openapi({ description: "only entries before this time" }),
+      wait: changeWaitQuery.optional(),
       ...limitQuery,
     }),
   },
   responses: {
     200: answers(changeListResponse, "a page of changes"),
-    ...problems("invalid-request", "gone"),
+    ...problems("invalid-request", "gone", "rule-violation"),
   },
 });
 
+const differences = loadedOnce(() => import("../../core/management/json-diff.ts"));
+
 export function routeChanges(app: OpenAPIHono<ApiEnv>, changes: Loaded<ChangeService>): void {
   app.openapi(listChanges, async (c) => {
-    const { items, unreadable, next } = await (await changes()).list(c.get("actor"), c.req.valid("query"));
-    return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200);
+    const listing = c.req.valid("query");
+    const wait = changeWaitOf(listing, c.env);
+    const service = await changes();
+    const { items, unreadable, next } =
+      wait === null
+        ? await service.list(c.get("actor"), listing)
+        : await service.follow(c.get("actor"), listing, wait);
+    const { jsonDiff } = await differences();
+    const shown = items.map(changeView).map((each) => ({ ...each, diff: jsonDiff(each.before, each.after) }));
+    return c.json({ items: shown, unreadable, nextCursor: next }, 200);
   });
 }
 

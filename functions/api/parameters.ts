@@ -4,15 +4,20 @@ import { z } from "@hono/zod-openapi";
 import { RuleViolation } from "../../core/errors.ts";
 import { CAPS } from "../../core/limits.ts";
 import type { WantedLabel } from "../../core/management/filtered-page.ts";
+import type { ChangeListing } from "../../core/management/change-log.ts";
+import type { ChangeWait } from "../../core/management/change-service.ts";
 import type { RevisionWait } from "../../core/management/status-service.ts";
-import { PATTERNS } from "../../core/management/text-formats.ts";
+import { checkTimestamp, PATTERNS } from "../../core/management/text-formats.ts";
 import { RECORD_KINDS } from "../../core/store/store.ts";
-import { domainNameInput } from "../../core/management/input-fields.ts";
+import { checked, domainNameInput } from "../../core/management/input-fields.ts";
 import type { ApiEnv } from "./api-env.ts";
 
 export const nameParameter = z.object({ name: domainNameInput });
 
 export const idParameter = z.object({ id: z.string().min(1).max(100) });
+
+/** An ARN has at most 2048 characters. */
+const MAX_ACTOR = 2_048;
 
 /** A whole number as a query writes it: digits, nothing that Number() would also take. */
 const digits = (pattern: RegExp, message: string) => z.string().regex(pattern, message).transform(Number);
@@ -70,6 +75,47 @@ export function waitOf(
   const message = "needs waitFor";
   throw new RuleViolation([{ in: "query", pointer: "/timeout", code: "timeout-without-revision", message }]);
 }
+
+/** Wait of the change log for its next entry. */
+export const changeWaitQuery = seconds(0).openapi({
+  type: "integer",
+  minimum: 0,
+  maximum: MOST_SECONDS,
+  description:
+    "seconds to wait for an entry where there is none yet; needs after, and order asc without before. nextCursor is then always set: the after of the next request",
+});
+
+/**
+ * null = the request does not wait.
+ * @throws RuleViolation for a wait that has no end of the log to wait at
+ */
+export function changeWaitOf(
+  {
+    wait,
+    after,
+    before,
+    order,
+  }: Pick<ChangeListing, "after" | "before" | "order"> & { wait?: number | undefined },
+  env: ApiEnv["Bindings"] | undefined,
+): ChangeWait | null {
+  if (wait === undefined) return null;
+  if (after !== undefined && before === undefined && order === "asc")
+    return { timeoutMs: wait * 1000, signal: env?.clientClosed };
+  const message = "needs after, and order asc without before";
+  throw new RuleViolation([{ in: "query", pointer: "/wait", code: "wait-without-after", message }]);
+}
+
+export const actorQuery = z
+  .string()
+  .min(1)
+  .max(MAX_ACTOR)
+  .openapi({ description: "only entries of this caller, as entries name it" });
+
+export const timeQuery = checked(checkTimestamp).openapi({
+  type: "string",
+  format: "date-time",
+  pattern: PATTERNS.timestamp,
+});
 
 /** A record as the change log names it: `domain/example.com`. */
 export const resourceQuery = z

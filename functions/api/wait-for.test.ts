@@ -1,30 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { WaitEffects } from "../../core/management/waiting-room.ts";
 import { MOST_WAITING } from "../../core/management/waiting-room.ts";
 import type { EdgeId } from "../../core/name/ids.ts";
 import { type ApiUnderTest, OTHER_TOKEN, startApi, TOKEN } from "../../test/support/api.ts";
+import { steppedTime } from "../../test/support/stepped-time.ts";
 
 const DOMAIN = "/v1/domains/example.com";
 const STATUS = `${DOMAIN}/status`;
-
-/** A clock that moves by its sleepers; `onSleep` happens in each pause. */
-function steppedTime() {
-  let nowMs = 0;
-  const time = {
-    pauses: [] as number[],
-    onSleep: async (_pause: number): Promise<void> => undefined,
-    effects: {
-      now: () => nowMs,
-      sleep: async (ms) => {
-        time.pauses.push(ms);
-        await time.onSleep(time.pauses.length);
-        nowMs += ms;
-      },
-    } satisfies WaitEffects,
-    elapsedMs: () => nowMs,
-  };
-  return time;
-}
 
 async function report(api: ApiUnderTest, id: EdgeId, revision: number | null, parts = {}): Promise<void> {
   await api.edgeReports.report({

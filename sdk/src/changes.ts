@@ -6,7 +6,7 @@ import type { ChangePage } from "./schemas.ts";
 export type ChangeFilter = QueryOf<"/v1/changes", "get">;
 
 export interface Changes {
-  /** Oldest first; newest first with `order: "desc"`. */
+  /** Oldest first; newest first with `order: "desc"`. With `wait` it follows the log and does not end. */
   list(filter?: ChangeFilter, options?: CallOptions): List<ChangePage>;
 }
 

@@ -133,6 +133,18 @@ describe("certificates, trust stores, changes and edges", () => {
     expect(newest).toEqual(oldest.toReversed());
     for await (const edge of postern.edges.list()) expect(edge).toBeNull();
   });
+
+  it("follow the change log with a wait, one request after the other", async () => {
+    const { postern } = await started();
+    const followed: number[] = [];
+    await postern.domains.put("first.example", {});
+    for await (const { revision } of postern.changes.list({ after: 0, wait: 25 })) {
+      followed.push(revision);
+      if (revision === 3) break;
+      await postern.domains.put(`d${revision}.example`, {});
+    }
+    expect(followed).toEqual([1, 2, 3]);
+  });
 });
 
 describe("access", () => {

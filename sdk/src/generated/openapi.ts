@@ -402,7 +402,7 @@ export interface paths {
         };
         /**
          * Read what is in force for a domain
-         * @description The effective settings of each listener, edges by revision, certificates as served, and warnings. Scope: `domains:read` (read domains, their TLS settings and their status).
+         * @description The effective settings of each listener, edges by revision, certificates as served, and warnings. With waitFor, as soon as every live edge enforces that revision. Scope: `domains:read` (read domains, their TLS settings and their status).
          */
         readonly get: operations["getDomainStatus"];
         readonly put?: never;
@@ -462,7 +462,7 @@ export interface paths {
         };
         /**
          * Read the change log, oldest or newest first
-         * @description Entries of the change log with the record before and after; never PEM. Entries are kept for 90 days. Scope: `changes:read` (read the change log).
+         * @description Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry. Scope: `changes:read` (read the change log).
          */
         readonly get: operations["listChanges"];
         readonly put?: never;
@@ -1612,6 +1612,10 @@ export interface components {
             readonly mxHosts: readonly components["schemas"]["DomainStatusMxHost"][];
             readonly unreadable: readonly components["schemas"]["UnreadableAtEdge"][];
             readonly warnings: readonly components["schemas"]["Warning"][];
+            /** @description with waitFor: every live edge enforces that revision; false where the time was up, and without a live edge */
+            readonly applied?: boolean;
+            /** @description with waitFor: ids of live edges that do not enforce the revision */
+            readonly lagging?: readonly string[];
         };
         readonly CertificateStatus: {
             readonly id: string;
@@ -1629,6 +1633,10 @@ export interface components {
             readonly summary: string;
             readonly edges: components["schemas"]["CertificateStatusEdges"];
             readonly warnings: readonly components["schemas"]["Warning"][];
+            /** @description with waitFor: every live edge enforces that revision; false where the time was up, and without a live edge */
+            readonly applied?: boolean;
+            /** @description with waitFor: ids of live edges that do not enforce the revision */
+            readonly lagging?: readonly string[];
         };
         readonly EdgeList: {
             readonly items: readonly components["schemas"]["Edge"][];
@@ -1674,10 +1682,20 @@ export interface components {
             readonly before: components["schemas"]["LoggedDomain"] | null;
             /** @description null = deleted */
             readonly after: components["schemas"]["LoggedDomain"] | null;
+            /** @description JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole */
+            readonly diff: readonly components["schemas"]["PatchOperation"][];
             /** @description MX hosts that serve another certificate since; null = the edge's default */
             readonly mxHosts: readonly components["schemas"]["ChangedMxHost"][];
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
             readonly movedDomains?: components["schemas"]["MovedDomains"];
+        };
+        readonly PatchOperation: {
+            /** @enum {string} */
+            readonly op: "add" | "remove" | "replace";
+            /** @description JSON Pointer (RFC 6901) */
+            readonly path: string;
+            /** @description any JSON; absent where op is remove */
+            readonly value?: unknown;
         };
         readonly CertificateChange: {
             /**
@@ -1696,6 +1714,8 @@ export interface components {
             readonly before: components["schemas"]["LoggedCertificate"] | null;
             /** @description null = deleted */
             readonly after: components["schemas"]["LoggedCertificate"] | null;
+            /** @description JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole */
+            readonly diff: readonly components["schemas"]["PatchOperation"][];
             /** @description MX hosts that serve another certificate since; null = the edge's default */
             readonly mxHosts: readonly components["schemas"]["ChangedMxHost"][];
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
@@ -1718,6 +1738,8 @@ export interface components {
             readonly before: components["schemas"]["LoggedTrustStore"] | null;
             /** @description null = deleted */
             readonly after: components["schemas"]["LoggedTrustStore"] | null;
+            /** @description JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole */
+            readonly diff: readonly components["schemas"]["PatchOperation"][];
             /** @description MX hosts that serve another certificate since; null = the edge's default */
             readonly mxHosts: readonly components["schemas"]["ChangedMxHost"][];
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
@@ -2320,7 +2342,7 @@ export interface components {
             /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
             readonly pointer: string;
             /** @enum {string} */
-            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "name-differs" | "read-only" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
+            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
             readonly message: string;
         };
         readonly CertificateAtEdgeProblem: {
@@ -2353,6 +2375,62 @@ export interface components {
             /** @description not counted */
             readonly lost: readonly components["schemas"]["CertificateAtEdge"][];
             readonly atVersion: number;
+        };
+        readonly TlsPatchServer: {
+            /** @enum {string|null} */
+            readonly level?: "none" | "accept" | "require" | null;
+            /** @example cert_01JD0000000000000000000000 */
+            readonly certificateId?: string | null;
+            /** @enum {string|null} */
+            readonly minVersion?: "TLSv1.2" | "TLSv1.3" | null;
+        };
+        readonly TlsPatchClientCertificateTrust: {
+            readonly publicRoots?: boolean | null;
+            readonly trustStoreIds?: readonly string[] | null;
+            readonly pins?: readonly string[] | null;
+        };
+        readonly TlsPatchClientCertificateNames: {
+            /** @enum {string|null} */
+            readonly match?: "any" | "helo" | "list" | null;
+            readonly allowed?: readonly string[] | null;
+        };
+        readonly TlsPatchClientCertificate: {
+            /** @enum {string|null} */
+            readonly mode?: "none" | "request" | "require" | null;
+            readonly trust?: components["schemas"]["TlsPatchClientCertificateTrust"] | null;
+            readonly names?: components["schemas"]["TlsPatchClientCertificateNames"] | null;
+            /** @enum {string|null} */
+            readonly purpose?: "clientAuth" | "clientAuthOrServerAuth" | null;
+        };
+        readonly TlsExceptionMatchInput: {
+            /** @example 192.0.2.0/24 */
+            readonly clientCidr?: string;
+            /**
+             * @description lower-case A-label name without a trailing dot
+             * @example example.com
+             */
+            readonly senderDomain?: string;
+            /**
+             * @description an A-label name, or `*.` and one
+             * @example *.example.com
+             */
+            readonly clientName?: string;
+            /**
+             * @description one mailbox of this domain; letter case does not matter
+             * @example tlsrpt@example.com
+             */
+            readonly recipient?: string;
+        };
+        readonly TlsExceptionInput: {
+            readonly match: components["schemas"]["TlsExceptionMatchInput"];
+            /** @enum {string} */
+            readonly level?: "none" | "accept" | "require";
+            /** @enum {string} */
+            readonly clientCertificateMode?: "none" | "request" | "require";
+            /** @description why this sender or recipient is judged by another rule */
+            readonly reason: string;
+            /** Format: date-time */
+            readonly expiresAt?: string;
         };
         readonly DomainAtEdge: {
             readonly id: string;
@@ -2428,62 +2506,6 @@ export interface components {
             readonly problem: string;
             /** @description null = the API itself cannot read it */
             readonly edge: string | null;
-        };
-        readonly TlsPatchServer: {
-            /** @enum {string|null} */
-            readonly level?: "none" | "accept" | "require" | null;
-            /** @example cert_01JD0000000000000000000000 */
-            readonly certificateId?: string | null;
-            /** @enum {string|null} */
-            readonly minVersion?: "TLSv1.2" | "TLSv1.3" | null;
-        };
-        readonly TlsPatchClientCertificateTrust: {
-            readonly publicRoots?: boolean | null;
-            readonly trustStoreIds?: readonly string[] | null;
-            readonly pins?: readonly string[] | null;
-        };
-        readonly TlsPatchClientCertificateNames: {
-            /** @enum {string|null} */
-            readonly match?: "any" | "helo" | "list" | null;
-            readonly allowed?: readonly string[] | null;
-        };
-        readonly TlsPatchClientCertificate: {
-            /** @enum {string|null} */
-            readonly mode?: "none" | "request" | "require" | null;
-            readonly trust?: components["schemas"]["TlsPatchClientCertificateTrust"] | null;
-            readonly names?: components["schemas"]["TlsPatchClientCertificateNames"] | null;
-            /** @enum {string|null} */
-            readonly purpose?: "clientAuth" | "clientAuthOrServerAuth" | null;
-        };
-        readonly TlsExceptionMatchInput: {
-            /** @example 192.0.2.0/24 */
-            readonly clientCidr?: string;
-            /**
-             * @description lower-case A-label name without a trailing dot
-             * @example example.com
-             */
-            readonly senderDomain?: string;
-            /**
-             * @description an A-label name, or `*.` and one
-             * @example *.example.com
-             */
-            readonly clientName?: string;
-            /**
-             * @description one mailbox of this domain; letter case does not matter
-             * @example tlsrpt@example.com
-             */
-            readonly recipient?: string;
-        };
-        readonly TlsExceptionInput: {
-            readonly match: components["schemas"]["TlsExceptionMatchInput"];
-            /** @enum {string} */
-            readonly level?: "none" | "accept" | "require";
-            /** @enum {string} */
-            readonly clientCertificateMode?: "none" | "request" | "require";
-            /** @description why this sender or recipient is judged by another rule */
-            readonly reason: string;
-            /** Format: date-time */
-            readonly expiresAt?: string;
         };
         readonly TlsInputServer: {
             /**
@@ -5856,7 +5878,12 @@ export interface operations {
     };
     readonly getDomainStatus: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description answers as soon as every live edge enforces this revision, or with applied: false at the timeout; 422 for one that has not been reached */
+                readonly waitFor?: number;
+                /** @description seconds of waitFor; 10 when left out */
+                readonly timeout?: number;
+            };
             readonly header?: {
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
@@ -5956,7 +5983,12 @@ export interface operations {
     };
     readonly getCertificateStatus: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description answers as soon as every live edge enforces this revision, or with applied: false at the timeout; 422 for one that has not been reached */
+                readonly waitFor?: number;
+                /** @description seconds of waitFor; 10 when left out */
+                readonly timeout?: number;
+            };
             readonly header?: {
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
@@ -6112,6 +6144,14 @@ export interface operations {
                 readonly order?: "asc" | "desc";
                 /** @description only changes of this record, such as domain/example.com, and of what it shows */
                 readonly resource?: string;
+                /** @description only entries of this caller, as entries name it */
+                readonly actor?: string;
+                /** @description only entries at or after this time */
+                readonly from?: string;
+                /** @description only entries before this time */
+                readonly to?: string;
+                /** @description seconds to wait for an entry where there is none yet; needs after, and order asc without before. nextCursor is then always set: the after of the next request */
+                readonly wait?: number;
                 readonly limit?: number;
             };
             readonly header?: {
@@ -6190,7 +6230,49 @@ export interface operations {
                      *             "createdAt": "2026-01-01T08:20:00.000Z",
                      *             "updatedAt": "2026-01-01T08:20:00.000Z",
                      *             "updatedBy": "operator"
-                     *           }
+                     *           },
+                     *           "diff": [
+                     *             {
+                     *               "op": "replace",
+                     *               "path": "",
+                     *               "value": {
+                     *                 "name": "example.org",
+                     *                 "account": "default",
+                     *                 "mxHosts": [
+                     *                   "mx1.example.org"
+                     *                 ],
+                     *                 "tls": {
+                     *                   "server": {
+                     *                     "level": "require",
+                     *                     "certificateId": "cert_01KDW0000000000000000000M1",
+                     *                     "minVersion": "TLSv1.2"
+                     *                   },
+                     *                   "clientCertificate": {
+                     *                     "mode": "none",
+                     *                     "trust": {
+                     *                       "publicRoots": false,
+                     *                       "trustStoreIds": [],
+                     *                       "pins": []
+                     *                     },
+                     *                     "names": {
+                     *                       "match": "helo",
+                     *                       "allowed": []
+                     *                     },
+                     *                     "purpose": "clientAuthOrServerAuth"
+                     *                   },
+                     *                   "enforcement": "reject",
+                     *                   "exceptions": []
+                     *                 },
+                     *                 "delivery": null,
+                     *                 "acknowledgedWarnings": [],
+                     *                 "labels": {},
+                     *                 "revision": 3,
+                     *                 "createdAt": "2026-01-01T08:20:00.000Z",
+                     *                 "updatedAt": "2026-01-01T08:20:00.000Z",
+                     *                 "updatedBy": "operator"
+                     *               }
+                     *             }
+                     *           ]
                      *         }
                      *       ],
                      *       "unreadable": [],
