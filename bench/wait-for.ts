@@ -54,28 +54,34 @@ async function answerOf<T>(path: string, init: RequestInit = {}): Promise<T> {
   return (await response.json()) as T;
 }
 
-const edges = await Promise.all(
-  Array.from({ length: EDGES }, () => EdgeProcess.start({ ...files, pollIntervalMs: POLL_INTERVAL_MS })),
-);
 const took: number[] = [];
-for (let n = 0; n < WRITES; n += 1) {
-  const { revision } = await answerOf<{ revision: number }>("/v1/domains/example.com", {
-    method: "PUT",
-    headers: { "content-type": "application/json", ...(n === 0 ? {} : { "if-match": "*" }) },
-    body: JSON.stringify({ labels: { n: String(n) } }),
-  });
-  const written = performance.now();
-  const query = `waitFor=${revision}&timeout=25`;
-  const status = await answerOf<{ applied: boolean }>(`/v1/domains/example.com/status?${query}`);
-  if (!status.applied) throw new Error(`revision ${revision} is not applied after 25 s`);
-  took.push(performance.now() - written);
+const edges: EdgeProcess[] = [];
+try {
+  for (let n = 0; n < EDGES; n += 1)
+    edges.push(await EdgeProcess.start({ ...files, pollIntervalMs: POLL_INTERVAL_MS }));
+  for (let n = 0; n < WRITES; n += 1) {
+    const { revision } = await answerOf<{ revision: number }>("/v1/domains/example.com", {
+      method: "PUT",
+      headers: { "content-type": "application/json", ...(n === 0 ? {} : { "if-match": "*" }) },
+      body: JSON.stringify({ labels: { n: String(n) } }),
+    });
+    const written = performance.now();
+    const query = `waitFor=${revision}&timeout=25`;
+    const status = await answerOf<{ applied: boolean }>(`/v1/domains/example.com/status?${query}`);
+    if (!status.applied) throw new Error(`revision ${revision} is not applied after 25 s`);
+    took.push(performance.now() - written);
+  }
+} finally {
+  await Promise.all(edges.map((edge) => edge.end()));
+  database.close();
+  rmSync(directory, { recursive: true, force: true });
 }
-await Promise.all(edges.map((edge) => edge.end()));
-database.close();
-rmSync(directory, { recursive: true, force: true });
 
 took.sort((a, b) => a - b);
 const at = (share: number): string => (took[Math.ceil(share * took.length) - 1] ?? 0).toFixed(0);
+const p99 = took[Math.ceil(0.99 * took.length) - 1] ?? Number.POSITIVE_INFINITY;
+const GOAL_MS = POLL_INTERVAL_MS + 1_500;
 process.stdout.write(
-  `${WRITES} writes, ${EDGES} edges, poll interval ${POLL_INTERVAL_MS} ms: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms (goal: p99 at most ${POLL_INTERVAL_MS + 1_500} ms)\n`,
+  `${WRITES} writes, ${EDGES} edges, poll interval ${POLL_INTERVAL_MS} ms: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms (goal: p99 at most ${GOAL_MS} ms)\n`,
 );
+if (p99 > GOAL_MS) process.exitCode = 1;

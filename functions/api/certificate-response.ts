@@ -4,10 +4,10 @@ import { RENEWED_BY } from "../../core/management/renewal.ts";
 import { TIMELINE_EVENTS } from "../../core/management/versions.ts";
 import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { schemaOf } from "../../core/same-fields.ts";
-import {
-  type CertificateView,
-  type LoggedCertificate,
-  type VersionView,
+import type {
+  CertificateView,
+  LoggedCertificate,
+  VersionView,
 } from "../../core/management/certificate-view.ts";
 import type { TrustStoreSummary, TrustStoreView } from "../../core/management/trust-store-view.ts";
 import { CLIENT_USAGES } from "../../core/x509/anchor-limits.ts";

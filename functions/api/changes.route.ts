@@ -1,10 +1,8 @@
 /** Routes of the change log. */
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { loggedCertificate } from "../../core/management/certificate-view.ts";
 import { CHANGE_ORDERS } from "../../core/management/change-log.ts";
 import type { ChangeService } from "../../core/management/change-service.ts";
-import type { LogEntry } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { changeListResponse } from "./change-response.ts";
 import { type Loaded, loadedOnce } from "./loaded.ts";
@@ -58,7 +56,7 @@ const listChanges = createRoute({
   },
 });
 
-const differences = loadedOnce(() => import("../../core/management/json-diff.ts"));
+const views = loadedOnce(() => import("./change-view.ts"));
 
 export function routeChanges(app: OpenAPIHono<ApiEnv>, changes: Loaded<ChangeService>): void {
   app.openapi(listChanges, async (c) => {
@@ -69,34 +67,7 @@ export function routeChanges(app: OpenAPIHono<ApiEnv>, changes: Loaded<ChangeSer
       wait === null
         ? await service.list(c.get("actor"), listing)
         : await service.follow(c.get("actor"), listing, wait);
-    const { jsonDiff } = await differences();
-    const shown = items.map(changeView).map((each) => ({ ...each, diff: jsonDiff(each.before, each.after) }));
-    return c.json({ items: shown, unreadable, nextCursor: next }, 200);
+    const { changeView } = await views();
+    return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200);
   });
 }
-
-function changeView({ account: _account, record, hosts, revision, at, actor, action, ...others }: LogEntry) {
-  const mxHosts = hosts.flatMap(({ host, before, after }) => {
-    const certificateBefore = before?.certificateId ?? null;
-    const certificateAfter = after?.certificateId ?? null;
-    return certificateBefore === certificateAfter ? [] : { host, certificateBefore, certificateAfter };
-  });
-  const entry = { revision, at, actor, action, mxHosts, ...others };
-  // Never PEM: a certificate's key and a trust store's content are named by hash, and the former not even
-  // shown.
-  switch (record.kind) {
-    case "domain":
-      return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };
-    case "certificate": {
-      const before = record.before && loggedCertificate(record.before);
-      const after = record.after && loggedCertificate(record.after);
-      return { ...entry, ...named(record.kind, record.id), before, after };
-    }
-    case "trust-store":
-      return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };
-    default:
-      return record satisfies never;
-  }
-}
-
-const named = <K extends string>(kind: K, id: string) => ({ kind, resource: { kind, id } });
