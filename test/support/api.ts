@@ -71,20 +71,33 @@ export const callerWith = (parts: {
 export const loadAtLevel = (level: number): LoadAtEdge =>
   loadAtEdgeWith(`ECDHE+AESGCM:@SECLEVEL=${String(level)}`);
 
+/** Callers over the stored records, for `authenticate`. */
+type AuthenticateWith = (access: AccessStore, clock: Clock) => Authenticate;
+
 /**
  * `overrides` are for tests of failure, `authenticateWith` for other callers over the stored records.
  * Everything ends with the test.
  */
 export async function startApi(
   overrides: Partial<ApiDependencies> = {},
-  authenticateWith?: (access: AccessStore, clock: Clock) => Authenticate,
+  authenticateWith?: AuthenticateWith,
 ): Promise<ApiUnderTest> {
+  const { api, close } = await openApi(overrides, authenticateWith);
+  onTestFinished(close);
+  return api;
+}
+
+/** As startApi, for more than one test: `close` ends it. */
+export async function openApi(
+  overrides: Partial<ApiDependencies> = {},
+  authenticateWith?: AuthenticateWith,
+): Promise<{ readonly api: ApiUnderTest; readonly close: () => Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), "postern-api-"));
   const database = openDatabase(":memory:");
-  onTestFinished(async () => {
+  const close = async (): Promise<void> => {
     database.close();
     await rm(directory, { recursive: true, force: true });
-  });
+  };
   let offsetMs = 0;
   const clock = { now: () => Date.now() + offsetMs };
   const events: ApiEvent[] = [];
@@ -117,7 +130,7 @@ export async function startApi(
     const response = await app.request(path, init(method, options));
     return checkedAnswer(app, { method, path, response });
   };
-  return {
+  const api: ApiUnderTest = {
     ...deps,
     app,
     events,
@@ -132,6 +145,7 @@ export async function startApi(
       throw new Error(`${method} ${path}: ${answer.status}, not ${status}: ${answer.text}`);
     },
   };
+  return { api, close };
 }
 
 function init(method: string, { body, rawBody, headers, token }: RequestOptions): RequestInit {
