@@ -78,6 +78,7 @@ function createHandler(
   const environment: ApiEnvironment = {
     ...writerEnvironment(table, storage),
     API_AUTH: authorizer.kind,
+    ...accessOf(authorizer),
     SMTP_NAME: smtpName,
     ...ciphersOf(edge),
     ...(issuance.environment.ACME_DIRECTORIES === undefined
@@ -119,10 +120,22 @@ function createHandler(
   });
 }
 
+/** What a caller may do, as far as its credentials say. */
+function accessOf(authorizer: ApiAuthorizer): Partial<ApiEnvironment> {
+  if (authorizer.kind === "iam") return { API_DEFAULT_ACCESS: authorizer.defaultAccess };
+  if (authorizer.kind === "token") return {};
+  const { accountClaim, scopeClaim } = authorizer;
+  return {
+    ...(accountClaim === null ? {} : { API_JWT_ACCOUNT_CLAIM: accountClaim }),
+    ...(scopeClaim === null ? {} : { API_JWT_SCOPE_CLAIM: scopeClaim }),
+  };
+}
+
 function authorizationOf(
   api: sst.aws.ApiGatewayV2,
   authorizer: ApiAuthorizer,
 ): sst.aws.ApiGatewayV2RouteArgs {
+  if (authorizer.kind === "token") return {};
   if (authorizer.kind === "iam") return { auth: { iam: true } };
   const { issuer, audiences, scopes } = authorizer;
   const { id } = api.addAuthorizer({ name: "Jwt", jwt: { issuer, audiences: [...audiences] } });

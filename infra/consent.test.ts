@@ -16,7 +16,11 @@ const IN_FORCE = {
   POSTERN_API_AUTH: "jwt",
   POSTERN_JWT_ISSUER: "https://id.example",
   POSTERN_JWT_AUDIENCE: "postern,console",
+  // Without a meaning beside jwt.
+  POSTERN_API_DEFAULT_ACCESS: "",
   POSTERN_JWT_SCOPES: "postern/manage",
+  POSTERN_JWT_ACCOUNT_CLAIM: "team",
+  POSTERN_JWT_SCOPE_CLAIM: "scp",
   POSTERN_API_DOMAIN: "api.example.net",
   POSTERN_TABLE: "restored",
   POSTERN_STANDBY_REGION: "eu-west-1",
@@ -73,6 +77,14 @@ describe("a deployment", () => {
     expect(upgrade({})).not.toThrow();
   });
 
+  it("is stopped where IAM callers without a record would be operators again", () => {
+    const before = valuesOf(readSettings("pr-1", { POSTERN_API_DEFAULT_ACCESS: "none" }));
+    const after = valuesOf(readSettings("pr-1", {}));
+    expect(() => requireConsent({ before, after, consent: [] })).toThrow(
+      "POSTERN_API_DEFAULT_ACCESS: in force is none; this deployment has operator",
+    );
+  });
+
   it("is not compared with what an older release did not write down", () => {
     const { POSTERN_TABLE: _, ...before } = valuesOf(readSettings("production", IN_FORCE));
     const after = valuesOf(readSettings("production", { ...IN_FORCE, POSTERN_TABLE: "other" }));
@@ -81,7 +93,11 @@ describe("a deployment", () => {
 
   it.each(
     Object.keys(IN_FORCE).filter(
-      (name) => name !== "POSTERN_SMTP_NAME" && name !== "POSTERN_ROLE" && !name.startsWith("POSTERN_JWT_"),
+      (name) =>
+        name !== "POSTERN_SMTP_NAME" &&
+        name !== "POSTERN_ROLE" &&
+        name !== "POSTERN_API_DEFAULT_ACCESS" &&
+        !/^POSTERN_JWT_(?:ISSUER|AUDIENCE|SCOPES)$/.test(name),
     ),
   )("is stopped when %s was forgotten, with both values", (name) => {
     // A deployment without it is valid: its default would come into force.

@@ -9,12 +9,14 @@ import type { Delivery, Settings } from "./settings.ts";
  */
 export type ValuesInForce = Readonly<Record<ConsentVariable, string>>;
 
+const NO_JWT = { issuer: "none", audiences: [], scopes: [], accountClaim: null, scopeClaim: null };
+
 /**
  * Values that other systems rely on. A missing variable has its default here, so that the change is detected.
  */
 export function valuesOf(settings: Settings): ValuesInForce {
   const { authorizer, edge } = settings;
-  const jwt = authorizer.kind === "jwt" ? authorizer : { issuer: "none", audiences: [], scopes: [] };
+  const jwt = authorizer.kind === "jwt" ? authorizer : NO_JWT;
   const { networks, names } = parseDeliveryAllow(edge.DELIVERY_ALLOW ?? "");
   return {
     POSTERN_SMTP_NAME: settings.smtpName,
@@ -24,9 +26,12 @@ export function valuesOf(settings: Settings): ValuesInForce {
     POSTERN_CLIENT_ADDRESS: settings.clientAddress,
     POSTERN_ZONES: String(settings.zones),
     POSTERN_API_AUTH: authorizer.kind,
+    POSTERN_API_DEFAULT_ACCESS: authorizer.kind === "iam" ? authorizer.defaultAccess : "operator",
     POSTERN_JWT_ISSUER: jwt.issuer,
     POSTERN_JWT_AUDIENCE: listText(jwt.audiences),
     POSTERN_JWT_SCOPES: listText(jwt.scopes),
+    POSTERN_JWT_ACCOUNT_CLAIM: jwt.accountClaim ?? "none",
+    POSTERN_JWT_SCOPE_CLAIM: jwt.scopeClaim ?? "scope",
     POSTERN_API_DOMAIN: settings.apiDomain ?? "none",
     POSTERN_TABLE: settings.table ?? "the stage's own",
     POSTERN_STANDBY_REGION: settings.standbyRegion ?? "none",

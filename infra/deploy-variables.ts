@@ -72,7 +72,12 @@ export const DEPLOY_VARIABLES = {
   },
   POSTERN_API_AUTH: {
     defaultText: "iam",
-    meaning: "who may call the API: `iam` or `jwt`, for the whole stage",
+    meaning: "who may call the API: `iam`, `jwt` or `token` (tokens of the API itself), for the whole stage",
+    needsConsent: true,
+  },
+  POSTERN_API_DEFAULT_ACCESS: {
+    defaultText: "operator",
+    meaning: "with `iam`: what a caller without a principal's record may do, `operator` or `none`",
     needsConsent: true,
   },
   POSTERN_JWT_ISSUER: {
@@ -88,6 +93,16 @@ export const DEPLOY_VARIABLES = {
   POSTERN_JWT_SCOPES: {
     defaultText: "none",
     meaning: "with `jwt`: a token needs one of these scopes, by comma",
+    needsConsent: true,
+  },
+  POSTERN_JWT_ACCOUNT_CLAIM: {
+    defaultText: "none",
+    meaning: "with `jwt`: claim that names the account; none = every subject acts in `default`",
+    needsConsent: true,
+  },
+  POSTERN_JWT_SCOPE_CLAIM: {
+    defaultText: "scope",
+    meaning: "with `jwt`: claim with the entries `postern:<scope>` ([access.md](access.md#callers))",
     needsConsent: true,
   },
   POSTERN_API_DOMAIN: {

@@ -34,7 +34,7 @@ describe("the settings of a deployment", () => {
       connections: 2_000,
       sizes: { edgeCpu: 1, edgeMemory: 2, apiMemory: 1024, scheduleMemory: 1024 },
       clientAddress: "preserve",
-      authorizer: { kind: "iam" },
+      authorizer: { kind: "iam", defaultAccess: "operator" },
       apiDomain: null,
       table: null,
       role: "primary",
@@ -113,7 +113,22 @@ describe("the settings of a deployment", () => {
       issuer: "https://id.example",
       audiences: ["postern"],
       scopes: ["postern/write", "postern/read"],
+      accountClaim: null,
+      scopeClaim: null,
     });
+  });
+
+  it("name the claims of tokens, and what IAM callers without a record may do", () => {
+    const claims = { POSTERN_JWT_ACCOUNT_CLAIM: "https://id.example/team", POSTERN_JWT_SCOPE_CLAIM: "scp" };
+    expect(readSettings("pr-1", { ...JWT, ...claims }).authorizer).toMatchObject({
+      accountClaim: "https://id.example/team",
+      scopeClaim: "scp",
+    });
+    expect(readSettings("pr-1", { POSTERN_API_DEFAULT_ACCESS: "none" }).authorizer).toEqual({
+      kind: "iam",
+      defaultAccess: "none",
+    });
+    expect(readSettings("pr-1", { POSTERN_API_AUTH: "token" }).authorizer).toEqual({ kind: "token" });
   });
 
   it("let at most as many edges run as at least", () => {
@@ -147,7 +162,37 @@ describe("the settings of a deployment", () => {
       "POSTERN_CLIENT_ADDRESS: must be one of preserve, proxy-v2",
     ],
     ["pr-1", { POSTERN_ALARM_EMAIL: "ops" }, "POSTERN_ALARM_EMAIL: must be a mailbox"],
-    ["pr-1", { POSTERN_API_AUTH: "none" }, "POSTERN_API_AUTH: must be iam or jwt"],
+    ["pr-1", { POSTERN_API_AUTH: "none" }, "POSTERN_API_AUTH: must be one of iam, jwt, token"],
+    [
+      "pr-1",
+      { POSTERN_API_DEFAULT_ACCESS: "all" },
+      "POSTERN_API_DEFAULT_ACCESS: must be one of operator, none",
+    ],
+    [
+      "pr-1",
+      { ...JWT, POSTERN_API_DEFAULT_ACCESS: "none" },
+      "POSTERN_API_DEFAULT_ACCESS: means nothing without POSTERN_API_AUTH=iam",
+    ],
+    [
+      "pr-1",
+      { POSTERN_API_AUTH: "token", POSTERN_API_DEFAULT_ACCESS: "none" },
+      "POSTERN_API_DEFAULT_ACCESS: means nothing without POSTERN_API_AUTH=iam",
+    ],
+    [
+      "pr-1",
+      { POSTERN_API_AUTH: "token", POSTERN_JWT_ACCOUNT_CLAIM: "team" },
+      "POSTERN_JWT_ACCOUNT_CLAIM: means nothing without POSTERN_API_AUTH=jwt",
+    ],
+    [
+      "pr-1",
+      { ...JWT, POSTERN_JWT_ACCOUNT_CLAIM: "a b" },
+      "POSTERN_JWT_ACCOUNT_CLAIM: must be the name of a claim",
+    ],
+    [
+      "pr-1",
+      { ...JWT, POSTERN_JWT_SCOPE_CLAIM: "ä" },
+      "POSTERN_JWT_SCOPE_CLAIM: must be the name of a claim",
+    ],
     [
       "pr-1",
       { ...JWT, POSTERN_JWT_ISSUER: "http://id.example" },

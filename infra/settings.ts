@@ -1,4 +1,6 @@
 import { awsConfigSchema } from "../adapters/aws/aws-config.ts";
+import { CLAIM_NAME } from "../core/access/claim-name.ts";
+import { DEFAULT_ACCESS, type DefaultAccess } from "../core/access/principal-arn.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import { parseDomainName } from "../core/name/domain-name.ts";
 import { InvalidInput } from "../core/errors.ts";
@@ -37,12 +39,18 @@ export type Delivery =
     };
 
 export type ApiAuthorizer =
-  | { readonly kind: "iam" }
+  | { readonly kind: "iam"; readonly defaultAccess: DefaultAccess }
+  /** API Gateway lets every request pass, and the function judges its token. */
+  | { readonly kind: "token" }
   | {
       readonly kind: "jwt";
       readonly issuer: string;
       readonly audiences: readonly string[];
       readonly scopes: readonly string[];
+      /** null = every subject acts in the account default. */
+      readonly accountClaim: string | null;
+      /** null = the API's default. */
+      readonly scopeClaim: string | null;
     };
 
 /**
@@ -159,7 +167,7 @@ export function readSettings(stage: string, environment: Environment): Settings 
       otherwise: 2_000,
     }),
     sizes: readSizes({ given, isProduction, wrong: (name, reason) => new WrongSetting(name, reason) }),
-    clientAddress: clientAddress(given),
+    clientAddress: oneOf("POSTERN_CLIENT_ADDRESS", CLIENT_ADDRESSES, given) ?? "preserve",
     authorizer: authorizer(given),
     apiDomain: hostName("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN")),
     table: tableName(given("POSTERN_TABLE")),
@@ -271,11 +279,11 @@ function deliveryPlace(value: string | null, key: string | null): Delivery {
   }
 }
 
-function clientAddress(given: Given): ClientAddress {
-  const named = given("POSTERN_CLIENT_ADDRESS") ?? "preserve";
-  const way = CLIENT_ADDRESSES.find((each) => each === named);
-  if (way !== undefined) return way;
-  throw new WrongSetting("POSTERN_CLIENT_ADDRESS", `must be one of ${CLIENT_ADDRESSES.join(", ")}`);
+function oneOf<T extends string>(name: DeployVariableName, choices: readonly T[], given: Given): T | null {
+  const named = given(name);
+  const choice = choices.find((each) => each === named) ?? null;
+  if (named !== null && choice === null) throw new WrongSetting(name, `must be one of ${choices.join(", ")}`);
+  return choice;
 }
 
 function roleOf(given: Given): Pick<Settings, "role" | "standbyRegion"> {
@@ -315,25 +323,52 @@ function edges(given: Given, isProduction: boolean): Settings["edges"] {
   return { min, max };
 }
 
-const JWT_VARIABLES = ["POSTERN_JWT_ISSUER", "POSTERN_JWT_AUDIENCE", "POSTERN_JWT_SCOPES"] as const;
+const JWT_VARIABLES = [
+  "POSTERN_JWT_ISSUER",
+  "POSTERN_JWT_AUDIENCE",
+  "POSTERN_JWT_SCOPES",
+  "POSTERN_JWT_ACCOUNT_CLAIM",
+  "POSTERN_JWT_SCOPE_CLAIM",
+] as const;
+/** Variables that mean something with one kind alone: an operator who sets them expects their effect. */
+const VARIABLES_OF = {
+  iam: ["POSTERN_API_DEFAULT_ACCESS"],
+  jwt: JWT_VARIABLES,
+  token: [],
+} as const satisfies Record<ApiAuthorizer["kind"], readonly DeployVariableName[]>;
 
 function authorizer(given: Given): ApiAuthorizer {
-  const kind = given("POSTERN_API_AUTH") ?? "iam";
+  const kind = oneOf("POSTERN_API_AUTH", ["iam", "jwt", "token"], given) ?? "iam";
+  for (const [other, names] of Object.entries(VARIABLES_OF)) {
+    const unused = names.find((name) => other !== kind && given(name) !== null);
+    if (unused !== undefined)
+      throw new WrongSetting(unused, `means nothing without POSTERN_API_AUTH=${other}`);
+  }
+  if (kind === "token") return { kind };
+  if (kind === "iam")
+    return { kind, defaultAccess: oneOf("POSTERN_API_DEFAULT_ACCESS", DEFAULT_ACCESS, given) ?? "operator" };
   const issuer = given("POSTERN_JWT_ISSUER");
   const audiences = listOfAtMost("POSTERN_JWT_AUDIENCE", MOST_AUDIENCES, given);
   const scopes = listOfAtMost("POSTERN_JWT_SCOPES", MOST_SCOPES, given);
-  if (kind === "iam") {
-    // An operator who sets them expects that tokens are checked.
-    const unused = JWT_VARIABLES.find((name) => given(name) !== null);
-    if (unused !== undefined) throw new WrongSetting(unused, "means nothing without POSTERN_API_AUTH=jwt");
-    return { kind };
-  }
-  if (kind !== "jwt") throw new WrongSetting("POSTERN_API_AUTH", "must be iam or jwt");
   if (issuer === null || !/^https:\/\/[^\s?#]+$/.test(issuer)) {
     throw new WrongSetting("POSTERN_JWT_ISSUER", "must be the https URL of an issuer");
   }
   if (audiences.length === 0) throw new WrongSetting("POSTERN_JWT_AUDIENCE", "must name an audience");
-  return { kind, issuer, audiences, scopes };
+  const accountClaim = claim("POSTERN_JWT_ACCOUNT_CLAIM", given);
+  return {
+    kind,
+    issuer,
+    audiences,
+    scopes,
+    accountClaim,
+    scopeClaim: claim("POSTERN_JWT_SCOPE_CLAIM", given),
+  };
+}
+
+function claim(name: DeployVariableName, given: Given): string | null {
+  const text = given(name);
+  if (text !== null && !CLAIM_NAME.test(text)) throw new WrongSetting(name, "must be the name of a claim");
+  return text;
 }
 
 function listOfAtMost(name: DeployVariableName, most: number, given: Given): readonly string[] {

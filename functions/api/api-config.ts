@@ -1,6 +1,7 @@
 import { createSecureContext } from "node:tls";
 import * as z from "zod";
 import { acmeDirectoriesVariable } from "../../core/management/acme-directories.ts";
+import { CLAIM_NAME } from "../../core/access/claim-name.ts";
 import { DEFAULT_ACCESS } from "../../core/access/principal-arn.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 
@@ -28,8 +29,7 @@ const defaultAccessVariable = z
   .enum(DEFAULT_ACCESS, `must be ${DEFAULT_ACCESS.join(" or ")}`)
   .default("operator");
 
-/** A claim is a member of the token's JSON: any name without blanks, `https://…` as well. */
-const claimName = z.string().regex(/^[\x21-\x7e]{1,200}$/, "must be the name of a claim");
+const claimName = z.string().regex(CLAIM_NAME, "must be the name of a claim");
 
 const jwtClaimVariables = {
   /** Unset = every subject acts in the account default. */

@@ -31,7 +31,11 @@ const CHOICES = {
     POSTERN_JWT_ISSUER: "https://id.example",
     POSTERN_JWT_AUDIENCE: "postern,console",
     POSTERN_JWT_SCOPES: "postern/manage",
+    POSTERN_JWT_ACCOUNT_CLAIM: "team",
+    POSTERN_JWT_SCOPE_CLAIM: "scp",
   },
+  ownTokens: { POSTERN_API_AUTH: "token" },
+  noDefaultAccess: { POSTERN_API_DEFAULT_ACCESS: "none" },
   secretNextHop: { POSTERN_DELIVERY: "ssm:/postern/delivery" },
   nextHop: { POSTERN_DELIVERY: "smtp://relay.example:587" },
   otherBucket: { POSTERN_DELIVERY: "s3://mail.example/in" },
@@ -83,10 +87,29 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
       ({ inputs }) => inputs["routeKey"] === "$default",
     );
     expect(route.inputs["authorizationScopes"]).toEqual(["postern/manage"]);
-    expect(functionEnvironment(stack, "ApiHandler")["API_AUTH"]).toBe("jwt");
+    expect(functionEnvironment(stack, "ApiHandler")).toMatchObject({
+      API_AUTH: "jwt",
+      API_JWT_ACCOUNT_CLAIM: "team",
+      API_JWT_SCOPE_CLAIM: "scp",
+    });
     // A policy of IAM would let no one in.
     expect(allOf(stack, "iam/policy:Policy")).toEqual([]);
     expect(parametersOf(stack)["api-policy"]).toBe(undefined);
+  });
+
+  it("the function alone judges the API's own tokens", () => {
+    const stack = stackOf("ownTokens");
+    expectAuthorizedBy(stack, "NONE");
+    expect(functionEnvironment(stack, "ApiHandler")["API_AUTH"]).toBe("token");
+    expect(allOf(stack, "apigatewayv2/authorizer:Authorizer")).toEqual([]);
+    expect(parametersOf(stack)["api-policy"]).toBe(undefined);
+  });
+
+  it("an IAM caller has no access without a record where the operator chose that", () => {
+    expect(functionEnvironment(stackOf("noDefaultAccess"), "ApiHandler")).toMatchObject({
+      API_AUTH: "iam",
+      API_DEFAULT_ACCESS: "none",
+    });
   });
 
   it.each(Object.entries(PROXY_CHECKS))("%s", (_name, holds) => {

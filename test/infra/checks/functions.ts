@@ -22,7 +22,7 @@ function authorizations(stack: Stack): Readonly<Record<string, string>> {
 }
 
 /** The whole stage by one authorizer. */
-export function expectAuthorizedBy(stack: Stack, type: "AWS_IAM" | "JWT"): void {
+export function expectAuthorizedBy(stack: Stack, type: "AWS_IAM" | "JWT" | "NONE"): void {
   expect(authorizations(stack)).toEqual({
     ...Object.fromEntries(OPEN.map((route) => [route, "NONE"])),
     $default: type,

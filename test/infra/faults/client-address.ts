@@ -13,8 +13,8 @@ const BY_HEADER = "with proxy-v2 an edge takes mail by header alone, from the ne
 const PRESERVE_FAULTS: Faults = {
   "headers are the default": {
     file: SETTINGS,
-    find: 'given("POSTERN_CLIENT_ADDRESS") ?? "preserve"',
-    replace: 'given("POSTERN_CLIENT_ADDRESS") ?? "proxy-v2"',
+    find: 'CLIENT_ADDRESSES, given) ?? "preserve"',
+    replace: 'CLIENT_ADDRESSES, given) ?? "proxy-v2"',
     caughtBy: SOURCE,
   },
   "the load balancer sends a header that no edge expects": {
