@@ -1,22 +1,13 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { text } from "node:stream/consumers";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { httpUrl } from "../../local/running.ts";
+import { expectDocumentedStatuses, readPage } from "./page-commands.ts";
 import { endAll, newDataDir, withPostern } from "./postern-process.ts";
 
 const PAGE = readFileSync(join(import.meta.dirname, "../../docs/tour.md"), "utf8");
 
-/** `### 7. Whom to trust: 201` */
-const STEPS = [...PAGE.matchAll(/^### (?<number>\d+)\. .+[:?] (?<status>\d{3})$/gmu)].map(({ groups }) => ({
-  number: Number(groups?.["number"]),
-  status: groups?.["status"],
-}));
-const BLOCKS = [...PAGE.matchAll(/^```sh\n(?<code>[^]*?)^```$/gmu)].map(
-  ({ groups }) => groups?.["code"] ?? "",
-);
+const { steps: STEPS, blocks: BLOCKS } = readPage(PAGE);
 
 let dataDir = "";
 beforeEach(() => {
@@ -26,24 +17,6 @@ afterEach(async () => {
   await endAll();
   rmSync(dataDir, { recursive: true, force: true });
 });
-
-/** The real curl, wrapped so that it records the status of each response. @returns the folder for PATH. */
-function recordingCurl(folder: string): string {
-  const bin = join(folder, "bin");
-  mkdirSync(bin);
-  const file = join(bin, "curl");
-  writeFileSync(
-    file,
-    [
-      "#!/bin/sh",
-      `PATH=$\{PATH#"${bin}${delimiter}"}`,
-      `exec curl -w '%{stderr}%{method} %{url} %{http_code}\\n' "$@" 2>>"${join(folder, "answers")}"`,
-      "",
-    ].join("\n"),
-  );
-  chmodSync(file, 0o755);
-  return bin;
-}
 
 describe("docs/tour.md", () => {
   it("has at most 20 requests, numbered, one in each step", () => {
@@ -60,26 +33,7 @@ describe("docs/tour.md", () => {
   it("gets the documented responses when it is copied unchanged into one shell", async () => {
     await withPostern(dataDir, async (postern) => {
       const { api } = await postern.started();
-      const folder = join(dataDir, "tour");
-      mkdirSync(folder);
-      const script = BLOCKS.join("\n")
-        .replace("http://127.0.0.1:8080", httpUrl(api))
-        .replace(".data/api-token", join(dataDir, "api-token"));
-      const child = spawn("/bin/sh", ["-eu", "-c", script], {
-        cwd: folder,
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { PATH: `${recordingCurl(folder)}${delimiter}${process.env["PATH"]}`, TMPDIR: folder },
-      });
-      const closed = once(child, "close");
-      const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
-      const [code] = await closed;
-      const answers = join(folder, "answers");
-      const lines = existsSync(answers) ? readFileSync(answers, "utf8").trim().split("\n") : [];
-      expect(
-        lines.map((line) => line.split(" ").at(-1)),
-        `${output}\n${errors}\n${lines.join("\n")}`,
-      ).toEqual(STEPS.map(({ status }) => status));
-      expect(code).toBe(0);
+      await expectDocumentedStatuses(PAGE, { folder: join(dataDir, "tour"), url: httpUrl(api), dataDir });
       const left = (await (await postern.api("GET /v1/domains")).json()) as {
         items: { name: string; warnings: { code: string }[] }[];
       };
