@@ -3,7 +3,7 @@ import { CORE_FLOORS, PACKAGES, WORKER_FLOORS } from "./scripts/import-tables.ts
 /** Who may import whom (docs/architecture.md). Run by scripts/check-imports.ts, which also counts. */
 
 const TEST = "[.]test[.]ts$|^test/";
-const CODE = "^(core|adapters|functions|worker|local|infra|sdk)/";
+const CODE = "^(core|adapters|functions|worker|local|infra|sdk|cli)/";
 /** The only files that pick adapters. */
 const LAMBDAS = "^functions/(api|schedule)/lambda[.]ts$";
 const COMPOSITION_ROOTS = [LAMBDAS, "^worker/(main|compose-worker)[.]ts$", "^local/"];
@@ -141,21 +141,27 @@ const RULES = [
   },
   {
     name: "product-needs-no-dev-packages",
-    comment: "A package that runs in production is a dependency; those of the SDK are in its bundle.",
-    from: { path: CODE, pathNot: [TEST, "^sdk/"] },
+    comment: "A package that runs in production is a dependency; those of the clients are in their bundles.",
+    from: { path: CODE, pathNot: [TEST, "^(sdk|cli)/"] },
     to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
   },
   {
     name: "sdk-stands-alone",
     comment: "The SDK is published: it knows the server by the OpenAPI document alone.",
     from: { path: "^sdk/", pathNot: TEST },
+    to: { path: "^(core|adapters|functions|worker|local|infra|cli|scripts|bench|test)/" },
+  },
+  {
+    name: "cli-stands-on-the-sdk",
+    comment: "The command line is published: it knows the server by the SDK alone.",
+    from: { path: "^cli/", pathNot: TEST },
     to: { path: "^(core|adapters|functions|worker|local|infra|scripts|bench|test)/" },
   },
   {
     name: "product-never-imports-clients",
     comment: "A client of the API stands outside of it.",
     from: { path: "^(core|adapters|functions|worker|local|infra)/", pathNot: TEST },
-    to: { path: "^sdk/" },
+    to: { path: "^(sdk|cli)/" },
   },
   {
     name: "infra-takes-types-and-parsers",
@@ -177,6 +183,6 @@ export default {
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
     enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default"] },
-    exclude: { path: "^[.]data/|^[.]sst/|^coverage/|^sdk/dist/" },
+    exclude: { path: "^[.]data/|^[.]sst/|^coverage/|^(sdk|cli)/dist/" },
   },
 };

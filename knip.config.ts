@@ -38,6 +38,10 @@ const config: KnipConfig = {
       // Started by scripts/write-document.ts, with the compiler that it needs.
       ignoreDependencies: ["openapi-typescript", "typescript"],
     },
+    cli: {
+      entry: ["src/main.ts!"],
+      project: ["src/**/*.ts!", "!src/**/*.test.ts!"],
+    },
   },
   // A type that only its own file's exports mention is still part of what they say.
   ignoreExportsUsedInFile: isProduction || { interface: true, type: true },

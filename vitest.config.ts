@@ -43,7 +43,7 @@ export default defineConfig({
     // apart from them.
     coverage: {
       provider: "v8",
-      include: ["{core,adapters,functions,worker,local}/**/*.ts", "sdk/src/*.ts"],
+      include: ["{core,adapters,functions,worker,local}/**/*.ts", "{sdk,cli}/src/**/*.ts"],
       exclude: ["**/*.test.ts"],
       reporter: ["text-summary", "html"],
       reportsDirectory: "coverage",
@@ -75,6 +75,13 @@ export default defineConfig({
           ...shared,
           name: "sdk",
           include: ["sdk/src/**/*.test.ts", "test/sdk/**/*.test.ts"],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "cli",
+          include: ["cli/src/**/*.test.ts", "test/cli/**/*.test.ts"],
         },
       },
       {

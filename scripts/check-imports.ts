@@ -13,6 +13,7 @@ const FOLDERS = [
   "local",
   "infra",
   "sdk",
+  "cli",
   "scripts",
   "bench",
   "test",

@@ -174,7 +174,7 @@ describe("paths that our pages name", () => {
   const named = pages.flatMap(({ path, text }) =>
     [
       ...text.matchAll(
-        /`(?<named>(?:core|adapters|functions|worker|local|sdk|test|docs|scripts|[.]ci)\/[^`*{}\s]+)`/gu,
+        /`(?<named>(?:core|adapters|functions|worker|local|sdk|cli|test|docs|scripts|[.]ci)\/[^`*{}\s]+)`/gu,
       ),
     ].map(({ groups }) => ({ path, named: groups?.["named"] ?? "" })),
   );

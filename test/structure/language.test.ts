@@ -38,6 +38,7 @@ const ROOMS = [
   "local",
   "infra",
   "sdk",
+  "cli",
   "scripts",
   "bench",
   "docs",
@@ -51,7 +52,9 @@ const FILES = sourceFiles(
   ".github/**/*.{md,yml,yaml}",
   `{${ROOMS.join(",")}}/**/*.{ts,mjs,md,py,sh,cf,dialog}`,
   "worker/Dockerfile",
-).filter(({ path }) => path !== "package-lock.json" && !/^sdk\/(?:dist|src\/generated)\//u.test(path));
+).filter(
+  ({ path }) => path !== "package-lock.json" && !/^(?:sdk|cli)\/(?:dist|src\/generated)\//u.test(path),
+);
 
 const riddlesIn = (text: string): readonly string[] =>
   [...text.replaceAll(EXCEPTION, "").matchAll(RIDDLE)].map(({ 0: found }) => found.replaceAll(/\s+/gu, " "));

@@ -62,7 +62,7 @@ const linesThat = ({ pattern }: Rule, text: string): number =>
 
 describe("tests", () => {
   const files = sourceFiles(
-    "{core,adapters,functions,worker,local,scripts,infra,sdk}/**/*.test.ts",
+    "{core,adapters,functions,worker,local,scripts,infra,sdk,cli}/**/*.test.ts",
     "test/**/*.{test,cases,contract}.ts",
   ).filter(({ path }) => path !== RULES_OF_THIS_FILE);
 

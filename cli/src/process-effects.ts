@@ -1,0 +1,60 @@
+import { REAL_EFFECTS } from "../../sdk/src/effects.ts";
+import { askOnTerminal } from "./terminal-question.ts";
+import { decodedText, modeOf, readTextFile, writeWholeFile } from "./text-files.ts";
+import { type Effects, Ended, type Sink } from "./frame/effects.ts";
+import { CommandError } from "./frame/command-error.ts";
+
+const SIGINT_EXIT = 130;
+const SIGTERM_EXIT = 143;
+const SIGPIPE_EXIT = 141;
+const DEFAULT_COLUMNS = 80;
+
+/** The process itself: its streams, environment, files and signals. */
+export function processEffects(): Effects {
+  const controller = new AbortController();
+  const end = (exitCode: number): void => {
+    // A second signal does not wait for work that does not end.
+    if (controller.signal.aborted) process.exit(exitCode);
+    controller.abort(new Ended(exitCode));
+  };
+  process.on("SIGINT", () => end(SIGINT_EXIT));
+  process.on("SIGTERM", () => end(SIGTERM_EXIT));
+  const onError = (error: NodeJS.ErrnoException): void => {
+    // The reader has gone, as `| head` does: what more is printed is not wanted.
+    if (error.code !== "EPIPE") throw error;
+    if (!controller.signal.aborted) controller.abort(new Ended(SIGPIPE_EXIT));
+  };
+  process.stdout.on("error", onError);
+  process.stderr.on("error", onError);
+  return {
+    env: process.env,
+    stdout: sinkOf(process.stdout),
+    stderr: sinkOf(process.stderr),
+    stdin: {
+      isTerminal: Boolean(process.stdin.isTTY),
+      text: readStdin,
+      ask: (prompt, isHidden) => askOnTerminal(prompt, isHidden, controller.signal),
+    },
+    fetch: globalThis.fetch,
+    clock: REAL_EFFECTS,
+    files: { read: readTextFile, write: writeWholeFile, mode: modeOf },
+    signal: controller.signal,
+  };
+}
+
+const sinkOf = (stream: NodeJS.WriteStream): Sink => ({
+  write: (text) => void stream.write(text),
+  isTerminal: Boolean(stream.isTTY),
+  columns: stream.columns ?? DEFAULT_COLUMNS,
+});
+
+async function readStdin(maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw new CommandError(`stdin has more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return decodedText(Buffer.concat(chunks), "stdin");
+}

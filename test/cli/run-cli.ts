@@ -1,0 +1,66 @@
+import { COMMAND_TABLE } from "../../cli/src/commands.ts";
+import { CommandError } from "../../cli/src/frame/command-error.ts";
+import type { Effects } from "../../cli/src/frame/effects.ts";
+import { run } from "../../cli/src/frame/run.ts";
+import { REAL_EFFECTS } from "../../sdk/src/effects.ts";
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  /** What a person types, in order; stdin is then a terminal. */
+  readonly typed?: readonly string[];
+  /** Files by their paths, read and written. */
+  readonly files?: Map<string, MemoryFile>;
+  readonly isTerminal?: boolean;
+  readonly fetch?: typeof globalThis.fetch;
+  readonly signal?: AbortSignal;
+}
+
+export interface MemoryFile {
+  readonly text: string;
+  readonly mode: number;
+}
+
+export interface CliRun {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command line in this process, on files in memory. */
+export async function runCli(argv: readonly string[], options: CliOptions = {}): Promise<CliRun> {
+  let stdout = "";
+  let stderr = "";
+  const { isTerminal = false } = options;
+  const effects: Effects = {
+    env: options.env ?? {},
+    stdout: { write: (text) => void (stdout += text), isTerminal, columns: 100 },
+    stderr: { write: (text) => void (stderr += text), isTerminal, columns: 100 },
+    stdin: stdinOf(options),
+    fetch: options.fetch ?? globalThis.fetch,
+    clock: REAL_EFFECTS,
+    files: filesOf(options.files ?? new Map()),
+    signal: options.signal ?? new AbortController().signal,
+  };
+  const exitCode = await run(argv, COMMAND_TABLE, effects);
+  return { exitCode, stdout, stderr };
+}
+
+function stdinOf({ stdin = "", typed }: CliOptions): Effects["stdin"] {
+  const lines = [...(typed ?? [])];
+  return {
+    isTerminal: typed !== undefined,
+    text: async () => stdin,
+    ask: async () => lines.shift() ?? "",
+  };
+}
+
+const filesOf = (files: Map<string, MemoryFile>): Effects["files"] => ({
+  read: async (path) => {
+    const file = files.get(path);
+    if (file === undefined) throw new CommandError(`${path}: not found`);
+    return file.text;
+  },
+  write: async (path, text, mode) => void files.set(path, { text, mode }),
+  mode: async (path) => files.get(path)?.mode ?? null,
+});
