@@ -117,7 +117,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   infra: [],
   "sdk/src": ["aws4fetch", "openapi-fetch"],
   "sdk/src/generated": [],
-  "cli/src": ["node:crypto", "node:fs/promises", "node:path", "node:readline/promises", "node:stream"],
+  "cli/src": ["node:crypto", "node:fs/promises", "node:path", "node:readline/promises", "node:stream", "node:tty"],
   "cli/src/frame": ["commander"],
   "cli/src/resource": [],
   "cli/src/probe": ["dns-packet", "node:crypto", "node:dgram", "node:dns", "node:net", "node:tls"],

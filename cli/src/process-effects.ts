@@ -1,6 +1,7 @@
+import { isatty } from "node:tty";
 import { REAL_EFFECTS } from "../../sdk/src/effects.ts";
 import { askOnTerminal } from "./terminal-question.ts";
-import { decodedText, modeOf, readTextFile, writeWholeFile } from "./text-files.ts";
+import { decodedText, modeOf, readTextFile, readWholeFile, writeWholeFile } from "./text-files.ts";
 import { type Effects, Ended, type Sink } from "./frame/effects.ts";
 import { CommandError } from "./frame/command-error.ts";
 
@@ -28,23 +29,23 @@ export function processEffects(): Effects {
   process.stderr.on("error", onError);
   return {
     env: process.env,
-    stdout: sinkOf(process.stdout),
-    stderr: sinkOf(process.stderr),
+    stdout: sinkOf(process.stdout, 1),
+    stderr: sinkOf(process.stderr, 2),
     stdin: {
-      isTerminal: Boolean(process.stdin.isTTY),
+      isTerminal: isatty(0),
       text: readStdin,
       ask: (prompt, isHidden) => askOnTerminal(prompt, isHidden, controller.signal),
     },
     fetch: globalThis.fetch,
     clock: REAL_EFFECTS,
-    files: { read: readTextFile, write: writeWholeFile, mode: modeOf },
+    files: { read: readTextFile, readBytes: readWholeFile, write: writeWholeFile, mode: modeOf },
     signal: controller.signal,
   };
 }
 
-const sinkOf = (stream: NodeJS.WriteStream): Sink => ({
+const sinkOf = (stream: NodeJS.WriteStream, descriptor: number): Sink => ({
   write: (text) => void stream.write(text),
-  isTerminal: Boolean(stream.isTTY),
+  isTerminal: isatty(descriptor),
   columns: stream.columns ?? DEFAULT_COLUMNS,
 });
 

@@ -17,6 +17,11 @@ export function decodedText(bytes: Uint8Array, source: string): string {
 
 /** @throws CommandError if it is absent, has more than `maxBytes`, or is not UTF-8. */
 export async function readTextFile(path: string, maxBytes: number): Promise<string> {
+  return decodedText(await readWholeFile(path, maxBytes), path);
+}
+
+/** @throws CommandError if it is absent or has more than `maxBytes`. */
+export async function readWholeFile(path: string, maxBytes: number): Promise<Uint8Array> {
   const file = await failing(path, open(path, "r"));
   try {
     // One byte more than allowed shows that the file is too large; a pipe has no size to ask for.
@@ -26,7 +31,7 @@ export async function readTextFile(path: string, maxBytes: number): Promise<stri
       const { bytesRead } = await failing(path, file.read(buffer, length, buffer.length - length));
       length += bytesRead;
       if (length > maxBytes) throw new CommandError(`${path} has more than ${maxBytes} bytes`);
-      if (bytesRead === 0) return decodedText(buffer.subarray(0, length), path);
+      if (bytesRead === 0) return buffer.subarray(0, length);
     }
   } finally {
     await file.close();

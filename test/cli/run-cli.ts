@@ -55,12 +55,15 @@ function stdinOf({ stdin = "", typed }: CliOptions): Effects["stdin"] {
   };
 }
 
+function textOf(files: ReadonlyMap<string, MemoryFile>, path: string): string {
+  const file = files.get(path);
+  if (file === undefined) throw new CommandError(`${path}: not found`);
+  return file.text;
+}
+
 const filesOf = (files: Map<string, MemoryFile>): Effects["files"] => ({
-  read: async (path) => {
-    const file = files.get(path);
-    if (file === undefined) throw new CommandError(`${path}: not found`);
-    return file.text;
-  },
+  read: async (path) => textOf(files, path),
+  readBytes: async (path) => Buffer.from(textOf(files, path), "latin1"),
   write: async (path, text, mode) => void files.set(path, { text, mode }),
   mode: async (path) => files.get(path)?.mode ?? null,
 });

@@ -19,6 +19,8 @@ export interface Stdin {
 export interface Files {
   /** A whole text file. @throws CommandError if it is absent, too large, or not UTF-8. */
   readonly read: (path: string, maxBytes: number) => Promise<string>;
+  /** A whole file. @throws CommandError if it is absent or too large. */
+  readonly readBytes: (path: string, maxBytes: number) => Promise<Uint8Array>;
   /** Writes all of the file or leaves it as it was, also when the process is killed. */
   readonly write: (path: string, text: string, mode: number) => Promise<void>;
   /** Permission bits of a file; null = it does not exist. */
