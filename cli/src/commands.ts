@@ -7,6 +7,8 @@ import { DOMAINS, SET } from "./resource/domains.ts";
 import { EVALUATE } from "./resource/evaluate.ts";
 import { STATUS } from "./resource/status.ts";
 import { TRUST_STORES } from "./resource/trust-stores.ts";
+import { completionCommand } from "./completion.ts";
+import { LOGIN } from "./login.ts";
 import { WHOAMI } from "./whoami.ts";
 
 /** Every command, in the order of the help. */
@@ -23,6 +25,7 @@ export const COMMAND_TABLE: CommandTable = {
     changes: "The change log",
   },
   commands: [
+    LOGIN,
     WHOAMI,
     SET,
     STATUS,
@@ -35,5 +38,6 @@ export const COMMAND_TABLE: CommandTable = {
     ...TOKENS,
     ...PRINCIPALS,
     ...ACCOUNTS,
+    completionCommand(() => COMMAND_TABLE),
   ],
 };

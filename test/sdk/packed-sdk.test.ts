@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { httpUrl } from "../../local/running.ts";
 import { bundledEntry } from "../../scripts/build-sdk.ts";
 import { endAll, newDataDir, PosternProcess } from "../e2e/postern-process.ts";
-import { examplesIn, NODES, PROJECTS, SdkProject } from "./packed-sdk.ts";
+import { NODES } from "../support/packed-package.ts";
+import { examplesIn, PROJECTS, SdkProject } from "./packed-sdk.ts";
 
 let project: SdkProject;
 let tenLines = "";

@@ -1,12 +1,11 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { build, transform } from "esbuild";
 import { runTool, type ToolRun } from "../document/document-tools.ts";
+import { installPacked, type PackedPackage } from "../support/packed-package.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const DIST = join(ROOT, "sdk/dist");
 
 /** Compilers that a project may have: the newest, and the last one that is written in JavaScript. */
 const COMPILERS = ["node_modules/typescript/bin/tsc", "sdk/node_modules/typescript/bin/tsc"] as const;
@@ -20,39 +19,16 @@ export const PROJECTS = COMPILERS.flatMap((compiler) =>
 );
 type ProjectKind = (typeof PROJECTS)[number];
 
-/** Node of this run, and each older one from 20 on that the machine has. */
-export const NODES: readonly { readonly major: number; readonly program: string }[] = [
-  { major: Number(process.versions.node.split(".")[0]), program: process.execPath },
-  ...olderNodes(),
-];
-
-function olderNodes() {
-  const programs = (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, "node"));
-  const found = new Map<number, string>();
-  for (const program of programs.filter((path) => existsSync(path))) {
-    const version = execFileSync(program, ["--version"], { encoding: "utf8" });
-    const major = Number(/^v(?<major>\d+)/u.exec(version)?.groups?.["major"]);
-    if (major >= 20 && major < 24 && !found.has(major)) found.set(major, program);
-  }
-  return [...found].map(([major, program]) => ({ major, program }));
-}
-
 /** An otherwise empty project with the SDK, installed from the archive that `npm pack` makes of it. */
 export class SdkProject {
   readonly directory: string = mkdtempSync(join(tmpdir(), "postern-sdk-"));
   /** Files of the archive. */
   readonly packed: readonly string[];
-  readonly #hadDist = existsSync(DIST);
+  readonly #package: PackedPackage;
 
   constructor() {
-    const args = ["pack", "--workspace", "sdk", "--json", "--pack-destination", this.directory];
-    const [archive] = Object.values<{ filename: string; files: { path: string }[] }>(
-      JSON.parse(this.#npm(args, ROOT)),
-    );
-    if (archive === undefined) throw new TypeError("npm packed nothing");
-    this.packed = archive.files.map(({ path }) => path);
-    this.#write("package.json", JSON.stringify({ name: "empty", private: true, type: "module" }));
-    this.#npm(["install", "--offline", "--no-audit", "--no-fund", `./${archive.filename}`], this.directory);
+    this.#package = installPacked("sdk", this.directory);
+    this.packed = this.#package.files;
   }
 
   /** A file of the installed package. */
@@ -111,20 +87,11 @@ export class SdkProject {
 
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
-    if (!this.#hadDist) rmSync(DIST, { recursive: true, force: true });
+    this.#package.removeBuild();
   }
 
   #write(path: string, text: string): void {
     writeFileSync(join(this.directory, path), text);
-  }
-
-  /** With an empty cache, and none of the settings of an npm that runs these tests. */
-  #npm(args: readonly string[], cwd: string): string {
-    const own = Object.entries(process.env).filter(([name]) => !/^npm_/iu.test(name));
-    const cache = join(this.directory, ".npm");
-    mkdirSync(cache, { recursive: true });
-    const env = { ...Object.fromEntries(own), npm_config_cache: cache, npm_config_update_notifier: "false" };
-    return execFileSync("npm", [...args], { cwd, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   }
 }
 
