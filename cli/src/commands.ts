@@ -1,5 +1,6 @@
 import packageJson from "../package.json" with { type: "json" };
 import type { CommandTable } from "./frame/program.ts";
+import { PROBE } from "./probe/probe.ts";
 import { ACCOUNTS, PRINCIPALS, TOKENS } from "./resource/access.ts";
 import { CERTIFICATES } from "./resource/certificates.ts";
 import { CHANGES, EDGES } from "./resource/changes.ts";
@@ -30,6 +31,7 @@ export const COMMAND_TABLE: CommandTable = {
     SET,
     STATUS,
     EVALUATE,
+    PROBE,
     ...DOMAINS,
     ...CERTIFICATES,
     ...TRUST_STORES,

@@ -121,8 +121,9 @@ describe("a command that is ended", () => {
     });
     const child = spawn(
       "bash",
-      ["-c", 'set -o pipefail; "$0" tokens list --json | head -n 1', project.program],
+      ["--norc", "-c", 'set -o pipefail; "$0" tokens list --json | head -n 1', project.program],
       {
+        stdio: ["ignore", "pipe", "pipe"],
         env: { PATH: process.env["PATH"], POSTERN_URL: url, POSTERN_TOKEN: "postern_token" },
       },
     );

@@ -14,6 +14,7 @@ export interface CliOptions {
   readonly isTerminal?: boolean;
   readonly fetch?: typeof globalThis.fetch;
   readonly signal?: AbortSignal;
+  readonly sleep?: Effects["clock"]["sleep"];
 }
 
 export interface MemoryFile {
@@ -38,7 +39,7 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
     stderr: { write: (text) => void (stderr += text), isTerminal, columns: 100 },
     stdin: stdinOf(options),
     fetch: options.fetch ?? globalThis.fetch,
-    clock: REAL_EFFECTS,
+    clock: { ...REAL_EFFECTS, ...(options.sleep === undefined ? {} : { sleep: options.sleep }) },
     files: filesOf(options.files ?? new Map()),
     signal: options.signal ?? new AbortController().signal,
   };
