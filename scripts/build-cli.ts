@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { build } from "esbuild";
 
 /**
- * What `npm pack --workspace cli` publishes: the command as one file of JavaScript without dependencies, and the
- * licences of what is inside.
+ * What `npm pack --workspace cli` publishes: the command as one file of JavaScript without dependencies, and
+ * the licences of what is inside.
  */
 
 const CLI = join(import.meta.dirname, "../cli");

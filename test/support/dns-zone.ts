@@ -24,7 +24,7 @@ interface ZoneOptions {
 
 const [NXDOMAIN, SERVFAIL] = [3, 2];
 
-/** A resolver on loopback, UDP and TCP, that knows these records. It ends with the test. @returns its address */
+/** A resolver on loopback, UDP and TCP, with these records; it ends with the test. @returns its address */
 export async function startDnsZone(records: readonly Answer[], options: ZoneOptions = {}): Promise<string> {
   const tcp = createServer((socket) => {
     socket.on("error", () => undefined);

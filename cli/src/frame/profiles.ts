@@ -20,7 +20,7 @@ const OWNER_ONLY = 0o600;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u;
 
 /** The file of the profiles (XDG Base Directory Specification). */
-export function profilesPath(env: Effects["env"]): string {
+function profilesPath(env: Effects["env"]): string {
   const configured = env["XDG_CONFIG_HOME"] ?? "";
   // The specification has relative paths ignored.
   const folder = configured.startsWith("/") ? configured : `${env["HOME"] ?? ""}/.config`;

@@ -26,7 +26,7 @@ export interface CommandTable {
 /**
  * Parses a command line.
  *
- * @throws CommanderError for `--help` and `--version` too, after it has printed; its exit code is the program's
+ * @throws CommanderError for mistakes, `--help` and `--version`, after it has printed; it has the exit code
  */
 export function parseCommandLine(argv: readonly string[], table: CommandTable, effects: Effects): Invocation {
   let invocation: Invocation | null = null;

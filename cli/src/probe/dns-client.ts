@@ -47,7 +47,7 @@ const MAX_ID = 65_536;
 const NXDOMAIN = "NXDOMAIN";
 const LOOPBACK = /^(?:127\.|::1$)/u;
 
-/** @param text an address such as `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:53`; null = it is none */
+/** An address such as `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:53`; null = the text is none. */
 export function parseResolver(text: string): ResolverAddress | null {
   const { bracketed, v4, port } =
     /^(?:\[(?<bracketed>[^\]]+)\]|(?<v4>[0-9.]+))(?::(?<port>\d{1,5}))?$/u.exec(text)?.groups ?? {};

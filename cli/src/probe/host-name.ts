@@ -11,8 +11,8 @@ export function hostNameOf(text: string): string | null {
 }
 
 /**
- * Whether a DNS-ID of a certificate, or a pattern of an MTA-STS policy, is for this host: the same name, or `*.`
- * in place of its first label alone (RFC 9525 section 6.3, RFC 8461 section 4.1).
+ * Whether a DNS-ID of a certificate, or a pattern of an MTA-STS policy, is for this host: the same name, or
+ * `*.` in place of its first label alone (RFC 9525 section 6.3, RFC 8461 section 4.1).
  */
 export function patternMatches(pattern: string, host: string): boolean {
   const wanted = pattern.toLowerCase().replace(/\.$/u, "");

@@ -82,7 +82,7 @@ async function boundedText({ body }: Response, url: string): Promise<string> {
 }
 
 /** @throws TypeError if it is not a policy. */
-export function parseStsPolicy(text: string): StsPolicy {
+function parseStsPolicy(text: string): StsPolicy {
   const fields = text
     .split(/\r?\n/u)
     .filter((line) => line.trim() !== "")

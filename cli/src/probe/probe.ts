@@ -137,7 +137,7 @@ async function addressesOf(
   place: Place,
 ): Promise<{ readonly endpoints: readonly Endpoint[]; readonly isSecure: boolean }> {
   if (connect !== null) {
-    step(place, "address", ["noted", `${connect.address} in place of its own`]);
+    step(place, "address", ["noted", `${connect.address} in place of those of the host`]);
     return { endpoints: [connect], isSecure: false };
   }
   const results = await Promise.all((["A", "AAAA"] as const).map((kind) => lookUp(dns, place.host, kind)));

@@ -9,7 +9,7 @@ export interface Reply {
 }
 
 /** The server does not speak SMTP, or has closed the connection. */
-export class DialogError extends Error {
+class DialogError extends Error {
   override readonly name = "DialogError";
 }
 

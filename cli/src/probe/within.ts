@@ -2,7 +2,7 @@ import { withEnd } from "../../../sdk/src/ending.ts";
 import type { Effects } from "../frame/effects.ts";
 
 /** The time for one step is over. */
-export class TooLate extends Error {
+class TooLate extends Error {
   override readonly name = "TooLate";
 }
 

@@ -10,6 +10,7 @@ import type { ArgumentSpec, CommandSpec, OptionSpec } from "../frame/command.ts"
 import { CommandError } from "../frame/command-error.ts";
 import { namedValues } from "./labels.ts";
 import { actionCommand, getCommand, listCommand, putCommand, setCommand } from "./record-commands.ts";
+import { printRecord } from "./print-record.ts";
 
 const SCOPES: OptionSpec = {
   flags: "--scope <scope...>",
@@ -60,7 +61,7 @@ export const TOKENS: readonly CommandSpec[] = [
         label: input.text("label") ?? null,
         expiresAt: input.text("expiresAt") ?? null,
       };
-      output.record(await (await api()).tokens.create(request as TokenInput));
+      printRecord(await (await api()).tokens.create(request as TokenInput), output);
     },
   },
   actionCommand({
@@ -101,7 +102,7 @@ export const PRINCIPALS: readonly CommandSpec[] = [
   ),
   putCommand({
     path: "principals put",
-    summary: "Say what an IAM principal may do",
+    summary: "Give scopes to an IAM principal",
     example: `postern principals put ${ROLE} --scope domains:read --scope domains:write`,
     argument: arn,
     options: [SCOPES, LABEL],
@@ -121,7 +122,7 @@ export const PRINCIPALS: readonly CommandSpec[] = [
   }),
   actionCommand({
     path: "principals delete",
-    summary: "Delete what is said of a principal",
+    summary: "Delete a principal",
     example: `postern principals delete ${ROLE}`,
     argument: arn,
     read: readPrincipal,

@@ -11,6 +11,7 @@ import { painted } from "../frame/output.ts";
 import { MATERIAL_OPTIONS, readMaterial } from "./certificate-files.ts";
 import { namedValues } from "./labels.ts";
 import { actionCommand, getCommand, LABELS_FILTER, listCommand, setCommand } from "./record-commands.ts";
+import { printRecord } from "./print-record.ts";
 
 const argument: ArgumentSpec = { name: "<id>", about: "id of the certificate" };
 const ID = "cert_01k9z3n5v0f3m8q2x7c4b6d1ea";
@@ -96,7 +97,7 @@ const BASIC: readonly CommandSpec[] = [
         label: input.text("label"),
         labels: namedValues("labels", input.texts("labels")),
       };
-      output.record(await (await api()).certificates.create(request as unknown as CertificateInput));
+      printRecord(await (await api()).certificates.create(request as unknown as CertificateInput), output);
     },
   },
   {
@@ -111,7 +112,7 @@ const BASIC: readonly CommandSpec[] = [
       const label = input.text("label");
       const labels = namedValues("labels", input.texts("labels"));
       const request = { ...material, labels, ...(label === undefined ? {} : { label }) };
-      output.record(await (await api()).certificates.create(request as CertificateInput));
+      printRecord(await (await api()).certificates.create(request as CertificateInput), output);
     },
   },
 ];
@@ -161,7 +162,7 @@ const PARTS: readonly CommandSpec[] = [
     example: `postern certificates status ${ID}`,
     arguments: [argument],
     async run({ api, input, output }) {
-      output.record(await (await api()).certificates.status(input.argument("id")));
+      printRecord(await (await api()).certificates.status(input.argument("id")), output);
     },
   },
 ];

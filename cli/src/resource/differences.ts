@@ -11,11 +11,16 @@ export interface Difference {
 const DERIVED: ReadonlySet<string> = new Set(["revision", "createdAt", "updatedAt", "updatedBy", "warnings"]);
 const ABSENT = "absent";
 
-/** The fields in which two states of a record differ, in order of their names. */
+/**
+ * The fields in which two states of a record differ, in order of their names. An object or list without members
+ * is no field beside its members in the other state.
+ */
 export function differences(before: object, after: object): readonly Difference[] {
   const from = ownFields(before);
   const to = ownFields(after);
-  return [...new Set([...from.keys(), ...to.keys()])]
+  const paths = [...new Set([...from.keys(), ...to.keys()])];
+  return paths
+    .filter((path) => !paths.some((other) => other.startsWith(`${path}.`)))
     .map((path) => ({ path, from: from.get(path) ?? ABSENT, to: to.get(path) ?? ABSENT }))
     .filter((each) => each.from !== each.to)
     .toSorted((one, other) => (one.path < other.path ? -1 : 1));
@@ -23,6 +28,5 @@ export function differences(before: object, after: object): readonly Difference[
 
 function ownFields(record: object): ReadonlyMap<string, string> {
   const own = Object.entries(record).filter(([name]) => !DERIVED.has(name));
-  // An object without members is a field, which its first member replaces.
   return new Map(fieldsOf(Object.fromEntries(own)).map(([path, text]) => [path, text]));
 }

@@ -37,7 +37,6 @@ describe("set", () => {
     );
     expect(exitCode).toBe(0);
     expect(stdout.split("\n").filter((line) => line.includes("→"))).toEqual([
-      "labels: none → absent",
       "labels.cost.centre: absent → 7",
       "mxHosts: none → mx1.example.com, mx2.example.com",
       "tls.enforcement: reject → defer",

@@ -5,6 +5,7 @@ import type { Input } from "../frame/input.ts";
 import { type Column, painted } from "../frame/output.ts";
 import { parseAssignments, patchOf, withPatch } from "./assignments.ts";
 import { differences } from "./differences.ts";
+import { printRecord, printWarnings } from "./print-record.ts";
 
 /** Commands that every kind of record has. */
 
@@ -40,7 +41,7 @@ interface ListSpec<T, Page extends AnyPage<T>> {
   readonly list: (postern: Postern, input: Input) => List<Page>;
 }
 
-/** Prints a list. Fails after the last row if records cannot be read, so that no program takes it for whole. */
+/** Prints a list. Fails after its rows if records cannot be read, so that no program takes it for whole. */
 export function listCommand<T, Page extends AnyPage<T>>(spec: ListSpec<T, Page>): CommandSpec {
   const { path, summary, example, columns } = spec;
   return {
@@ -97,13 +98,13 @@ export function getCommand(spec: RecordSpec, read: Read, hidden: readonly string
     async run({ api, input, output }) {
       const record = await read(await api(), keyOf(argument, input));
       const shown = Object.entries(record).filter(([name]) => output.isJson || !hidden.includes(name));
-      output.record(Object.fromEntries(shown));
+      printRecord(Object.fromEntries(shown), output);
     },
   };
 }
 
 /** Condition of a write: that of `--if-match`, or the revision that the record has now. */
-export async function conditionOf(
+async function conditionOf(
   { input }: Pick<Context, "input">,
   read: () => Promise<Tagged<object>>,
 ): Promise<{ readonly ifMatch: string | number }> {
@@ -111,7 +112,7 @@ export async function conditionOf(
 }
 
 /** The value of `--if-match`; undefined = none. */
-export function givenMatch(input: Input): string | number | undefined {
+function givenMatch(input: Input): string | number | undefined {
   const text = input.text("ifMatch");
   if (text === undefined || text === "*") return text;
   const revision = /^"?(?<revision>\d{1,15})"?$/u.exec(text)?.groups?.["revision"];
@@ -148,7 +149,7 @@ export function actionCommand(spec: ActionSpec): CommandSpec {
       const condition = await conditionOf(context, () => read(postern, key));
       const record = await spec.act(postern, key, { context, ...condition });
       if (record === undefined) output.line(key, ` ${spec.done ?? "deleted"}`);
-      else output.record(record);
+      else printRecord(record, output);
     },
   };
 }
@@ -178,7 +179,10 @@ export function putCommand(
     async run(context) {
       const ifMatch = givenMatch(context.input);
       const request = { context, ifMatch };
-      context.output.record(await spec.put(await context.api(), keyOf(argument, context.input), request));
+      printRecord(
+        await spec.put(await context.api(), keyOf(argument, context.input), request),
+        context.output,
+      );
     },
   };
 }
@@ -235,14 +239,4 @@ export function setCommand(spec: SetSpec): CommandSpec {
       printWarnings(after, output);
     },
   };
-}
-
-interface WithWarnings {
-  readonly warnings?: readonly { readonly code: string; readonly message: string }[];
-}
-
-/** The warnings of a record, for people. */
-export function printWarnings(record: WithWarnings, output: Context["output"]): void {
-  for (const { code, message } of record.warnings ?? [])
-    output.line(painted("warn", "warning: "), `${code}: ${message}`);
 }

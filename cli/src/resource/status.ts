@@ -1,7 +1,7 @@
 import type { DomainStatus } from "../../../sdk/src/index.ts";
 import type { CommandSpec, Context } from "../frame/command.ts";
 import { painted } from "../frame/output.ts";
-import { printWarnings } from "./record-commands.ts";
+import { printWarnings } from "./print-record.ts";
 
 const MAX_TIMEOUT_S = 3600;
 const DEFAULT_TIMEOUT_S = 60;

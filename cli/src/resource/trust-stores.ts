@@ -4,6 +4,7 @@ import { LABEL_OPTIONS } from "./certificates.ts";
 import { readText } from "./json-document.ts";
 import { namedValues } from "./labels.ts";
 import { actionCommand, getCommand, LABELS_FILTER, listCommand, setCommand } from "./record-commands.ts";
+import { printRecord } from "./print-record.ts";
 
 const argument: ArgumentSpec = { name: "<id>", about: "id of the trust store" };
 const ID = "trust_01k9z3n5v0f3m8q2x7c4b6d1ea";
@@ -60,7 +61,7 @@ export const TRUST_STORES: readonly CommandSpec[] = [
         label: input.text("label") ?? null,
         labels: namedValues("labels", input.texts("labels")),
       };
-      output.record(withoutPem(await (await api()).trustStores.create(trustStore), output.isJson));
+      printRecord(withoutPem(await (await api()).trustStores.create(trustStore), output.isJson), output);
     },
   },
   actionCommand({
