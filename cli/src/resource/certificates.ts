@@ -52,10 +52,12 @@ const BASIC: readonly CommandSpec[] = [
       { title: "DOMAINS", cell: ({ usedBy }) => String(usedBy.count) },
       { title: "NAMES", cell: ({ names }) => names.join(" ") },
     ],
-    list: (postern, input) =>
-      postern.certificates.list({ state: input.text("state"), label: input.texts("labels") } as Parameters<
-        Postern["certificates"]["list"]
-      >[0]),
+    list: (postern, input, limit) =>
+      postern.certificates.list({
+        state: input.text("state"),
+        label: input.texts("labels"),
+        limit,
+      } as Parameters<Postern["certificates"]["list"]>[0]),
   }),
   getCommand(
     {

@@ -24,12 +24,13 @@ export const CHANGES: readonly CommandSpec[] = [
       { title: "RESOURCE", cell: ({ resource }) => `${resource.kind}/${resource.id}` },
       { title: "ACTOR", cell: ({ actor }) => actor },
     ],
-    list: (postern, input) =>
+    list: (postern, input, limit) =>
       postern.changes.list({
         resource: input.text("resource"),
         after: input.number("after", WITHIN),
         before: input.number("before", WITHIN),
         order: input.flag("newest") ? "desc" : "asc",
+        limit,
       }),
   }),
 ];

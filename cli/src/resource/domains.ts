@@ -71,11 +71,12 @@ export const DOMAINS: readonly CommandSpec[] = [
       },
       { title: "MX HOSTS", cell: ({ mxHosts }) => mxHosts.join(" ") },
     ],
-    list: (postern, input) =>
+    list: (postern, input, limit) =>
       postern.domains.list({
         prefix: input.text("prefix"),
         certificateId: input.text("certificate"),
         label: input.texts("labels"),
+        limit,
       }),
   }),
   getCommand(

@@ -19,6 +19,8 @@ export const LABELS_FILTER: OptionSpec = {
   about: "only records with this label; repeatable",
 };
 const MAX_LIMIT = 1_000_000;
+/** Records of the largest page that the API answers. */
+const MAX_PAGE = 200;
 
 interface Unreadable {
   readonly id: string;
@@ -38,7 +40,8 @@ interface ListSpec<T, Page extends AnyPage<T>> {
   readonly example: string;
   readonly options?: readonly OptionSpec[];
   readonly columns: readonly Column<T>[];
-  readonly list: (postern: Postern, input: Input) => List<Page>;
+  /** @param limit records of a page */
+  readonly list: (postern: Postern, input: Input, limit: number) => List<Page>;
 }
 
 /** Prints a list. Fails after its rows if records cannot be read, so that no program takes it for whole. */
@@ -52,7 +55,8 @@ export function listCommand<T, Page extends AnyPage<T>>(spec: ListSpec<T, Page>)
     async run({ api, input, output }) {
       const limit = input.number("limit", { min: 1, max: MAX_LIMIT }) ?? Infinity;
       const unreadable: Unreadable[] = [];
-      await output.table(columns, rowsOf(spec.list(await api(), input), { limit, unreadable }));
+      const list = spec.list(await api(), input, Math.min(limit, MAX_PAGE));
+      await output.table(columns, rowsOf(list, { limit, unreadable }));
       if (unreadable.length === 0) return;
       throw new CommandError(`${unreadable.length} records cannot be read`, {
         places: unreadable.map(({ id, problem }) => ({ where: id, message: problem })),
