@@ -12,8 +12,8 @@ const DERIVED: ReadonlySet<string> = new Set(["revision", "createdAt", "updatedA
 const ABSENT = "absent";
 
 /**
- * The fields in which two states of a record differ, in order of their names. An object or list without members
- * is no field beside its members in the other state.
+ * The fields in which two states of a record differ, in order of their names. An object or list without
+ * members is no field beside its members in the other state.
  */
 export function differences(before: object, after: object): readonly Difference[] {
   const from = ownFields(before);
