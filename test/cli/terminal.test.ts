@@ -28,9 +28,10 @@ async function logIn(typed: readonly (readonly [prompt: string, text: string])[]
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     shown += text;
     const [next] = left;
-    if (next === undefined || !shown.includes(next[0])) return;
-    left.shift();
-    child.stdin.write(next[1]);
+    if (next !== undefined && shown.includes(next[0])) {
+      left.shift();
+      child.stdin.write(next[1]);
+    }
   });
   const [exitCode] = (await once(child, "close")) as [number];
   return { exitCode, shown, isWritten: existsSync(join(home, ".config/postern/profiles.json")) };
