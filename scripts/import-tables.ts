@@ -137,5 +137,5 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "node:tls",
     "node:url",
   ],
-  "cli/src/plan": ["yaml"],
+  "cli/src/plan": ["ajv", "js-yaml", "node:crypto", "node:path"],
 };

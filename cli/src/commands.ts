@@ -10,6 +10,7 @@ import { STATUS } from "./resource/status.ts";
 import { TRUST_STORES } from "./resource/trust-stores.ts";
 import { completionCommand } from "./completion.ts";
 import { LOGIN } from "./login.ts";
+import { APPLY, EXPORT, PLAN } from "./plan/commands.ts";
 import { WHOAMI } from "./whoami.ts";
 
 /** Every command, in the order of the help. */
@@ -32,6 +33,9 @@ export const COMMAND_TABLE: CommandTable = {
     STATUS,
     EVALUATE,
     PROBE,
+    PLAN,
+    APPLY,
+    EXPORT,
     ...DOMAINS,
     ...CERTIFICATES,
     ...TRUST_STORES,

@@ -31,6 +31,8 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
     /^passed {2}mx +mx1\.example\.org\n[\s\S]*passed {2}starttls [\s\S]*passed {2}name [\s\S]*failed {2}chain [\s\S]*\n1 step has failed\nexit code 1\n$/u,
   "Output for programs": /^example\.com\nexample\.net\nexample\.org\nexit code 3\n$/u,
   Completion: /^$/u,
+  "A file of all settings":
+    /^\+ certificate shop\n[\s\S]*\nexit code 2\n[\s\S]*\n3 of 3 applied\.\nEvery edge has revision \d+\.\nPlan: 0 to create, 0 to change, 0 to delete, 3 unchanged\.\n~ domain shop\.example\n {4}tls\.enforcement: "defer" → "reject"\n[\s\S]*\n1 of 1 applied\.\n[\s\S]*\nexit code 3\nexit code 1\n- domain [\s\S]*\n3 of 3 applied\.\n[\s\S]* 0 to delete, \d+ unchanged\.\n$/u,
   Delete:
     /^example\.org deleted\nexample\.com deleted\nexample\.net deleted\ncert_\w+ deleted\n\w+ deleted\n$/u,
 };

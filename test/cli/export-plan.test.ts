@@ -1,0 +1,58 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { startApi } from "../support/api.ts";
+import { cliOn, sendTo } from "./cli-on-api.ts";
+import { fillStore, randomStore } from "./random-store.ts";
+
+const STORES = 200;
+const COPIES = 25;
+
+describe("export", () => {
+  it(`is the inverse of plan: export | plan - is empty for ${STORES} random stores`, async () => {
+    let records = 0;
+    await fc.assert(
+      fc.asyncProperty(randomStore, async (store) => {
+        const api = await startApi();
+        records += await fillStore(api, store);
+        const exported = await cliOn(sendTo(api))("export");
+        expect(exported.exitCode).toBe(0);
+        expect(exported.stdout).not.toContain("PRIVATE KEY");
+        const planned = await cliOn(sendTo(api), { stdin: exported.stdout })("plan", "-");
+        expect({ ...planned, stdout: planned.stdout.split("\n").slice(0, -2) }).toEqual({
+          exitCode: 0,
+          stdout: [],
+          stderr: "",
+        });
+      }),
+      { numRuns: STORES },
+    );
+    // Otherwise the rules of the API refuse what the generator makes.
+    expect(records).toBeGreaterThan(STORES * 3);
+  });
+
+  it("makes the same records in an empty store, and a second apply writes nothing", async () => {
+    await fc.assert(
+      fc.asyncProperty(randomStore, async (store) => {
+        const [api, copy] = [await startApi(), await startApi()];
+        // Keys are never exported, so an upload cannot be made again.
+        const certificates = store.certificates.filter(({ source }) => source !== "pem");
+        await fillStore(api, {
+          ...store,
+          certificates: certificates.map((each, nth) => ({ ...each, label: `c${nth}` })),
+          trustStores: store.trustStores.map((each, nth) => ({ ...each, label: `t${nth}` })),
+        });
+        const { stdout: stdin } = await cliOn(sendTo(api), {})("export");
+        const cli = cliOn(sendTo(copy), { stdin });
+        const first = await cli("apply", "-", "--no-wait");
+        expect(first).toMatchObject({ exitCode: 0, stderr: "" });
+        const head = await copy.store.head();
+        expect(await cli("apply", "-", "--no-wait")).toMatchObject({
+          exitCode: 0,
+          stdout: "Nothing to apply.\n",
+        });
+        expect(await copy.store.head()).toBe(head);
+      }),
+      { numRuns: COPIES },
+    );
+  });
+});
