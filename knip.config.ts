@@ -49,8 +49,8 @@ const config: KnipConfig = {
     // The copy in SST's unpacked platform, which alone knows SST's resources.
     "@pulumi/pulumi",
   ],
-  // Programs of Debian's packages, which test/peers talks to.
-  ignoreBinaries: ["chrt", "openssl", "postfix", "swaks"],
+  // Programs of Debian's packages, which test/peers and test/cli talk to.
+  ignoreBinaries: ["chrt", "openssl", "postfix", "script", "swaks"],
 };
 
 export default config;

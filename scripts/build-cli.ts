@@ -21,7 +21,8 @@ interface BundledCli {
   readonly packages: ReadonlyMap<string, string>;
 }
 
-async function bundledCli(): Promise<BundledCli> {
+/** The command as it is published. */
+export async function bundledCli(): Promise<BundledCli> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: CLI,
     entryPoints: ["src/main.ts"],

@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import type { Answer } from "dns-packet";
 import { afterAll, describe, expect, it } from "vitest";
 import { httpUrl } from "../../local/running.ts";
+import { bundledCli } from "../../scripts/build-cli.ts";
 import { endAll, newDataDir, PosternProcess } from "../e2e/postern-process.ts";
 import { startDnsZone } from "../support/dns-zone.ts";
 
@@ -63,7 +64,9 @@ describe("docs/cli.md", () => {
     const dataDir = newDataDir();
     const folder = join(dataDir, "page");
     mkdirSync(join(folder, "bin"), { recursive: true });
-    const main = join(import.meta.dirname, "../../cli/src/main.ts");
+    // The bundle starts several times faster than the sources do.
+    const main = join(folder, "postern.mjs");
+    writeFileSync(main, (await bundledCli()).code);
     writeFileSync(join(folder, "bin/postern"), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`);
     chmodSync(join(folder, "bin/postern"), 0o755);
     const postern = new PosternProcess(dataDir);
