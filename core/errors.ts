@@ -78,6 +78,24 @@ export class MissingScope extends Error {
   }
 }
 
+/** A creation over a quota of the account. Maps to HTTP 422. */
+export class QuotaExceeded extends Error {
+  override readonly name = "QuotaExceeded";
+  /** A key of the account's `quotas`. */
+  readonly quota: string;
+  readonly limit: number;
+  /** How many the account has; more than the limit where the quota was lowered. */
+  readonly count: number;
+  constructor({ quota, limit, count }: Pick<QuotaExceeded, "quota" | "limit" | "count">) {
+    super(`the account's quota of ${QUOTA_TEXT[quota] ?? quota} is ${limit}, and it has ${count}`);
+    this.quota = quota;
+    this.limit = limit;
+    this.count = count;
+  }
+}
+
+const QUOTA_TEXT: Readonly<Record<string, string>> = { trustStores: "trust stores" };
+
 export type ConflictCode = "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists";
 
 /** The stored state forbids it. Maps to HTTP 409; a new request with the same content fails the same way. */

@@ -27,6 +27,7 @@ import type {
 } from "../../core/store/store.ts";
 import { readCertificate, readDomain, readOrReport, readTrustStore } from "../../core/store/stored-record.ts";
 import { commitAllTo, commitTo, hostsIn, MAX_ACTIONS } from "./dynamodb-commit.ts";
+import { DynamoDbCounts } from "./dynamodb-counts.ts";
 import { hostsOfItems, hostsServing } from "./dynamodb-hosts.ts";
 import { loadContents } from "./dynamodb-load.ts";
 import { changesAfter, changesBefore, headOf, oldestRevision } from "./dynamodb-log.ts";
@@ -46,6 +47,7 @@ export class DynamoDbStore implements Store {
   readonly hostsPerCommit: number;
   readonly #now: () => number;
   readonly #beforeFirstWrite: () => Promise<void>;
+  readonly #counts: DynamoDbCounts;
 
   /**
    * `maxActions`: what one transaction may hold, for tests of what finds no room there. `now`: milliseconds
@@ -61,6 +63,7 @@ export class DynamoDbStore implements Store {
     } = {},
   ) {
     this.#table = table;
+    this.#counts = new DynamoDbCounts(table);
     this.#now = options.now ?? Date.now;
     this.#maxActions = options.maxActions ?? MAX_ACTIONS;
     this.hostsPerCommit = hostsIn(this.#maxActions);
@@ -193,12 +196,13 @@ export class DynamoDbStore implements Store {
 
   async commit(commit: Commit): Promise<LogEntry> {
     if (commit.expectedHead === 0) await this.#beforeFirstWrite();
+    await this.#counts.fitting([commit]);
     return commitTo(this.#table, commit, this.#maxActions);
   }
 
   async commitAll(commits: CommitSeries): Promise<readonly LogEntry[]> {
     if (commits[0].expectedHead === 0) await this.#beforeFirstWrite();
-    return commitAllTo(this.#table, commits, this.#maxActions);
+    return commitAllTo(this.#table, await this.#counts.fitting(commits), this.#maxActions);
   }
 
   changesAfter(revision: number, limit: number): Promise<ChangeFeed> {

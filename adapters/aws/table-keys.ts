@@ -134,6 +134,12 @@ export const accessKey = (kind: AccessKindName, id: string): ItemKey => ({
   sk: "RECORD",
 });
 
+/** How many records of access of a kind the account of a list key has. */
+export const accessCountKey = (kind: AccessKindName, listKey: string): ItemKey => ({
+  pk: `ACCESS#count#${kind}#${listKey.slice(0, listKey.indexOf("#"))}`,
+  sk: "COUNT",
+});
+
 export const domainOnHostKey = (host: DomainName, account: string, domain: DomainName): ItemKey => ({
   pk: `USES#mx-host#${host}`,
   sk: `domain#${accountPart(account)}#${domain}`,

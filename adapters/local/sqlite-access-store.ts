@@ -1,6 +1,11 @@
 import { randomInt } from "node:crypto";
 import { type AccessKind, readAccessRecord } from "../../core/access/access-record.ts";
-import { type AccessPage, type AccessStore, REVISION_RANGE } from "../../core/access/access-store.ts";
+import {
+  type AccessPage,
+  type AccessStore,
+  checkRoom,
+  REVISION_RANGE,
+} from "../../core/access/access-store.ts";
 import type { Timestamp } from "../../core/clock.ts";
 import { Unreadable } from "../../core/errors.ts";
 import type { PageRequest } from "../../core/store/store.ts";
@@ -44,23 +49,43 @@ export class SqliteAccessStore implements AccessStore {
     record: R,
     expected: number | null,
   ): Promise<number | null> {
-    const id = kind.idOf(record);
+    return this.#database.write(() => this.#put(kind, record, expected));
+  }
+
+  async create<R extends { readonly revision: number }>(
+    kind: AccessKind<R>,
+    record: R,
+    most: number | null,
+  ): Promise<number | null> {
     return this.#database.write(() => {
-      const row = this.#row(kind, id);
-      if ((row === undefined ? null : integer(row, "revision")) !== expected) return null;
-      const revision = randomInt(REVISION_RANGE.from, REVISION_RANGE.below);
-      this.#database.run(
-        `INSERT INTO access_record (kind, id, account, revision, record) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (kind, id) DO UPDATE
-         SET account = excluded.account, revision = excluded.revision, record = excluded.record`,
-        kind.kind,
-        id,
-        kind.accountOf(record),
-        revision,
-        JSON.stringify({ ...record, revision }),
-      );
-      return revision;
+      const sql = "SELECT count(*) AS records FROM access_record WHERE kind = ? AND account = ?";
+      const row = this.#database.get(sql, kind.kind, kind.accountOf(record));
+      checkRoom(kind, { most, count: row === undefined ? 0 : integer(row, "records") });
+      return this.#put(kind, record, null);
     });
+  }
+
+  /** In the transaction of its caller. */
+  #put<R extends { readonly revision: number }>(
+    kind: AccessKind<R>,
+    record: R,
+    expected: number | null,
+  ): number | null {
+    const id = kind.idOf(record);
+    const row = this.#row(kind, id);
+    if ((row === undefined ? null : integer(row, "revision")) !== expected) return null;
+    const revision = randomInt(REVISION_RANGE.from, REVISION_RANGE.below);
+    this.#database.run(
+      `INSERT INTO access_record (kind, id, account, revision, record) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (kind, id) DO UPDATE
+       SET account = excluded.account, revision = excluded.revision, record = excluded.record`,
+      kind.kind,
+      id,
+      kind.accountOf(record),
+      revision,
+      JSON.stringify({ ...record, revision }),
+    );
+    return revision;
   }
 
   async delete<R>(kind: AccessKind<R>, id: string, expected: number): Promise<boolean> {

@@ -12,6 +12,7 @@ import type {
   UseChange,
 } from "../../core/store/store.ts";
 import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
+import { checkQuota, isBounded } from "../../core/store/quota.ts";
 import type { Database, Row } from "./database.ts";
 import { hostOfRow } from "./sqlite-load.ts";
 
@@ -27,16 +28,34 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
   return database.write(() => store(database, commit, entry));
 }
 
-/** Several in one transaction, which waits for the disk once: `Store.commitAll`. All of them find room. */
+/** Several in one transaction, which waits for the disk once: `Store.commitAll`. Only a quota may have no room. */
 export function commitAllTo(database: Database, commits: CommitSeries): readonly LogEntry[] {
   const entries = commits.map((commit) => [commit, logEntryOf(commit)] as const);
-  return database.write(() => entries.map(([commit, entry]) => store(database, commit, entry)));
+  return database.write(() => {
+    const stored: LogEntry[] = [];
+    for (const [commit, entry] of entries) {
+      // The first always: its error is that of the series.
+      if (stored.length > 0 && !hasRoom(database, commit)) break;
+      stored.push(store(database, commit, entry));
+    }
+    return stored;
+  });
+}
+
+const hasRoom = (database: Database, commit: Commit): boolean =>
+  !isBounded(commit) || countOf(database, commit) < (commit.quota ?? Number.POSITIVE_INFINITY);
+
+/** Records of the account and kind, in the transaction that adds one. */
+function countOf(database: Database, { record, account }: Pick<Commit, "record" | "account">): number {
+  const sql = `SELECT count(*) AS records FROM ${TABLE_OF[record.kind]} WHERE account = ?`;
+  return Number(database.get(sql, account)?.["records"] ?? 0);
 }
 
 function store(database: Database, commit: Commit, entry: LogEntry): LogEntry {
   // The record first: a caller whose record has changed must receive that error, not one about another
   // record.
   checkRecord(database, commit.record, replacedRevision(commit));
+  if (isBounded(commit)) checkQuota(commit, countOf(database, commit));
   // A deletion that moves its uses away was planned at a head, which shows first whether others came since.
   const isMoving = ownUses(commit) !== 0;
   if (!isMoving) checkUnused(database, commit);

@@ -1,6 +1,7 @@
 /** Port of the store of accounts, tokens and principals. */
 
 import type { Timestamp } from "../clock.ts";
+import { QuotaExceeded } from "../errors.ts";
 import type { PageRequest } from "../store/store.ts";
 import type { AccessKind } from "./access-record.ts";
 
@@ -31,6 +32,13 @@ export interface AccessStore {
     record: R,
     expected: number | null,
   ): Promise<number | null>;
+  /**
+   * Adds a record of an id that is absent, where its account has fewer than `most` of the kind; null = no
+   * bound. Of writers at the same time no more are stored than there is room for.
+   *
+   * @returns the revision; null when the id is taken. @throws QuotaExceeded
+   */
+  create<R extends AccessRecord>(kind: AccessKind<R>, record: R, most: number | null): Promise<number | null>;
   /** @returns false when the record does not have the expected revision. */
   delete<R extends AccessRecord>(kind: AccessKind<R>, id: string, expected: number): Promise<boolean>;
   /**
@@ -53,6 +61,14 @@ export interface AccessPage<R> {
   readonly unreadable: readonly { readonly id: string; readonly problem: string }[];
   /** Id to go on after; null = the end. A page may be short or empty while this is set. */
   readonly next: string | null;
+}
+
+/** What a store judges before it creates a record. @throws QuotaExceeded */
+export function checkRoom(
+  { kind }: Pick<AccessKind<never>, "kind">,
+  { most, count }: { readonly most: number | null; readonly count: number },
+): void {
+  if (most !== null && count >= most) throw new QuotaExceeded({ quota: `${kind}s`, limit: most, count });
 }
 
 /**

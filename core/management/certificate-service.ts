@@ -16,6 +16,7 @@ import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
+import { quotaOf } from "./quota-of.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Page, PageRequest } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
@@ -149,7 +150,13 @@ export class CertificateService {
 
   async #add(actor: Actor, made: NewRecord, nowMs = this.#deps.clock.now()): Promise<CertificateView> {
     const after = newCertificate(actor, nowMs, made);
-    return this.#view(await this.#records.write(actor, async () => ({ id: made.id, before: null, after })));
+    const written = await this.#records.write(actor, async () => ({
+      id: made.id,
+      before: null,
+      after,
+      quota: await quotaOf(this.#deps.access, actor.account, "certificate"),
+    }));
+    return this.#view(written);
   }
 
   /**

@@ -1,5 +1,7 @@
 /** A batch of domain writes: each judged as a single request is, stored in as few transactions as fit. */
 
+import type { AccessKind } from "../access/access-record.ts";
+import type { AccessStore } from "../access/access-store.ts";
 import type { Actor } from "../actor.ts";
 import { Unavailable } from "../errors.ts";
 import { type DomainName, toDomainName } from "../name/domain-name.ts";
@@ -11,7 +13,7 @@ import type { Commit, DomainWithHosts, LogEntry } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { buildDomainDelete, buildDomainWrite, patchOfDomain, putOfDomain } from "./domain-build.ts";
 import type { DomainInput } from "./domain-schema.ts";
-import type { WriteOptions } from "./domain-write.ts";
+import type { DomainWriteDependencies, WriteOptions } from "./domain-write.ts";
 import { type NamedByBatch, type PlannedReads, readPlanned } from "./planned-reads.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 
@@ -33,7 +35,8 @@ export type BatchResult =
   | { readonly kind: "deleted" }
   | { readonly kind: "failed"; readonly error: unknown };
 
-type Dependencies = Pick<ServiceDependencies, "store" | "clock" | "operatorHosts" | "retry">;
+type Dependencies = Pick<ServiceDependencies, "store" | "clock" | "operatorHosts" | "retry"> &
+  Pick<DomainWriteDependencies, "access">;
 
 /**
  * Applies the items in their order, each on what those before it have left; one that fails changes nothing of
@@ -117,13 +120,18 @@ class DomainBatch {
 
   async #judge(head: number): Promise<void> {
     const { store, clock, operatorHosts } = this.#deps;
+    const access = readOnce(this.#deps.access);
     const first = this.results.length;
     const items = this.#items.slice(first, first + this.#atOnce);
     const reads = await readPlanned(store, namedBy(this.#actor, items), head);
     const judged: Judged[] = [];
     let planned = 0;
     for (const item of items) {
-      const one = await judge({ store: reads, clock, operatorHosts }, this.#actor, item)(head + planned);
+      const one = await judge(
+        { store: reads, access, clock, operatorHosts },
+        this.#actor,
+        item,
+      )(head + planned);
       judged.push(one);
       if ("commit" in one) planned += 1;
     }
@@ -168,13 +176,26 @@ function resultOf(entry: LogEntry | undefined): BatchResult | null {
   return action === "delete" ? { kind: "deleted" } : { kind: CREATED[action], revision };
 }
 
+interface JudgeDependencies extends Pick<DomainWriteDependencies, "access" | "clock" | "operatorHosts"> {
+  readonly store: PlannedReads;
+}
+
+/** The account's record, which each creation needs: read once for all items that are judged together. */
+function readOnce(access: Pick<AccessStore, "get">): Pick<AccessStore, "get"> {
+  const read = new Map<string, Promise<unknown>>();
+  return {
+    get: <R extends { readonly revision: number }>(kind: AccessKind<R>, id: string) => {
+      const key = `${kind.kind} ${id}`;
+      const found = (read.get(key) as Promise<R | null> | undefined) ?? access.get(kind, id);
+      read.set(key, found);
+      return found;
+    },
+  };
+}
+
 /** Judges one item as a single request is judged. */
 const judge =
-  (
-    deps: Pick<Dependencies, "clock" | "operatorHosts"> & { readonly store: PlannedReads },
-    actor: Actor,
-    item: BatchItem,
-  ) =>
+  (deps: JudgeDependencies, actor: Actor, item: BatchItem) =>
   async (head: number): Promise<Judged> => {
     try {
       const built = await buildOf(deps, actor, item)(head);
@@ -191,7 +212,7 @@ const judge =
   };
 
 function buildOf(
-  deps: Pick<Dependencies, "clock" | "operatorHosts"> & { readonly store: PlannedReads },
+  deps: JudgeDependencies,
   actor: Actor,
   item: BatchItem,
 ): (head: number) => Promise<Planned<DomainWithHosts | null> | Unchanged<DomainWithHosts>> {

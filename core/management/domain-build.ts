@@ -14,6 +14,7 @@ import { type DomainWriteDependencies, prepareDomainWrite, type WriteOptions } f
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { plannedOf, planWrite, readHosts } from "./plan-write.ts";
+import { quotaOf } from "./quota-of.ts";
 import { cannotBeRead, readStored, saysTheSame, type Stored } from "./record-write.ts";
 
 /** Who writes which domain. */
@@ -64,7 +65,10 @@ export const buildDomainWrite =
     const isNoChange = stored !== null && current !== null && saysTheSame(current, settings);
     if (isNoChange && !hasDamagedHost(stored)) return { unchanged: stored };
     const request = { ...change, actor, stored, replaced, current, settings, expectedHead };
-    return prepareDomainWrite(deps, request);
+    const planned = await prepareDomainWrite(deps, request);
+    if (found !== null) return planned;
+    const quota = await quotaOf(deps.access, actor.account, "domain");
+    return { ...planned, commit: { ...planned.commit, quota } };
   };
 
 /** @throws NotFound; what the condition throws */

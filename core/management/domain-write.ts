@@ -1,3 +1,4 @@
+import type { AccessStore } from "../access/access-store.ts";
 import { sameFields } from "../same-fields.ts";
 import { type Actor, OPERATOR_ACCOUNT } from "../actor.ts";
 import type { CertificateId } from "../name/ids.ts";
@@ -35,6 +36,8 @@ export type DomainReads = Pick<
 
 export interface DomainWriteDependencies extends Pick<ServiceDependencies, "clock" | "operatorHosts"> {
   readonly store: DomainReads;
+  /** Holds the account's quota. */
+  readonly access: Pick<AccessStore, "get">;
 }
 
 export interface WriteOptions {

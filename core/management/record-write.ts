@@ -77,6 +77,8 @@ interface RecordWrite<Id, R> {
   readonly before: R | null;
   readonly after: R;
   readonly replaced?: UnreadableRecord | undefined;
+  /** Of a creation: `Commit.quota`. */
+  readonly quota?: number | null;
   /** Absent = now. */
   readonly at?: Timestamp;
 }
@@ -127,10 +129,11 @@ export class OwnRecords<Id extends string, R extends OwnedRecord> {
       async (expectedHead) => {
         const built = await build();
         if ("unchanged" in built) return built;
-        const { id, before, replaced, at = timestamp(clock.now()) } = built;
+        const { id, before, replaced, quota, at = timestamp(clock.now()) } = built;
         const after = { ...built.after, updatedAt: at, updatedBy: actor.name };
         const record = this.#access.change(id, before, after);
-        return { commit: commitAlone(record, { actor, at, expectedHead, replaced }), result: after };
+        const commit = { ...commitAlone(record, { actor, at, expectedHead, replaced }), quota };
+        return { commit, result: after };
       },
       retry,
     );

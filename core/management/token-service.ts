@@ -1,6 +1,12 @@
 /** Tokens: made once, shown without their secret, revoked. */
 
-import { PRINCIPALS, type TokenCreator, type TokenRecord, TOKENS } from "../access/access-record.ts";
+import {
+  ACCOUNTS,
+  PRINCIPALS,
+  type TokenCreator,
+  type TokenRecord,
+  TOKENS,
+} from "../access/access-record.ts";
 import { type Caller, hasScope } from "../access/scope.ts";
 import { secretHash, tokenText } from "../access/token-text.ts";
 import { type Timestamp, timestamp } from "../clock.ts";
@@ -45,7 +51,7 @@ export class TokenService {
     this.#deps = deps;
   }
 
-  /** @throws MissingScope; RuleViolation */
+  /** @throws MissingScope; RuleViolation; QuotaExceeded */
   async create(caller: Caller, input: TokenInput): Promise<TokenMade> {
     const { access, clock, ids, newSecret } = this.#deps;
     const account = accountFor(caller, input.account);
@@ -74,7 +80,8 @@ export class TokenService {
       createdAt: timestamp(clock.now()),
       createdBy: caller.name,
     };
-    const revision = await access.put(TOKENS, record, null);
+    const most = (await access.get(ACCOUNTS, account))?.quotas.tokens ?? null;
+    const revision = await access.create(TOKENS, record, most);
     if (revision === null) throw new TypeError("the id of a new token is taken");
     const [view] = await this.#views([{ ...record, revision }]);
     if (view === undefined) throw new TypeError("a record has a view");

@@ -6,6 +6,7 @@ import { certificatesOf, crlsOf } from "../policy/trust.ts";
 import { pointingAt } from "./issue-pointers.ts";
 import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./reference-rules.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
+import { quotaOf } from "./quota-of.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { Page, PageRequest } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
@@ -76,7 +77,12 @@ export class TrustStoreService {
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const id = this.#deps.ids.trustStore();
     const after = this.#new(actor, id, { ...made, label: input.label, labels: input.labels });
-    const written = await this.#records.write(actor, async () => ({ id, before: null, after }));
+    const written = await this.#records.write(actor, async () => ({
+      id,
+      before: null,
+      after,
+      quota: await quotaOf(this.#deps.access, actor.account, "trust-store"),
+    }));
     return this.#view(written, made.content);
   }
 

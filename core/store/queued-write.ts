@@ -3,6 +3,7 @@
 import { Contention, StaleRevision, Unavailable } from "../errors.ts";
 import { carriedOver, carriedToHead, withThoseBehind } from "./carried-commit.ts";
 import { logEntryOf } from "./log-entry.ts";
+import { isBounded } from "./quota.ts";
 import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "./store.ts";
 
 /**
@@ -212,6 +213,8 @@ const knownTurn = <R>(built: BuiltBefore<R> | null, ticket: number): Look | null
 /** Those before may store it too: the writer whose turn it is takes along what fits. */
 async function offer<R>(waiting: Waiting<R>, planned: Planned<R>, { queue }: QueuedWrite<R>): Promise<void> {
   const { commit } = planned;
+  // Its quota is judged at the head that it is stored at, by its own writer.
+  if (isBounded(commit)) return;
   // An offer does not say what of the stored items cannot be read.
   if (commit.replaced !== undefined || commit.hosts.some(({ before }) => before?.isDamaged === true)) return;
   const { ticket } = waiting;

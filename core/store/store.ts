@@ -84,11 +84,14 @@ export interface Store {
    *   (`host-taken`) when a host would pass from one account to another in one write.
    * @throws Contention when the head is not `expectedHead`, a host is not as in `before` or `hostsRead`, or a
    *   used record is absent.
+   * @throws QuotaExceeded when the account has `quota` records or more already. Of writers at the same time
+   *   no more are stored than it has room for.
    */
   commit(commit: Commit): Promise<LogEntry>;
   /**
    * Writes of one writer in one transaction, each planned upon those before it: `expectedHead` rises by one
-   * from write to write. As many of the first are stored as one transaction has room for, the first always.
+   * from write to write. As many of the first are stored as one transaction and the quota have room for, the
+   * first always.
    * `along` and `offered` must be absent; `ticket` counts of the first.
    *
    * @returns their entries, in order. @throws as `commit`, of any of them: then none is stored
@@ -168,6 +171,11 @@ export interface Commit {
   readonly hostsRead?: readonly MxHostRead[] | undefined;
   readonly movedDomains?: MovedDomains | undefined;
   readonly uses: readonly UseChange[];
+  /**
+   * Most records of its kind that the account may have after a creation; absent or null = no bound. The store
+   * counts them at `expectedHead`.
+   */
+  readonly quota?: number | null | undefined;
   readonly account: string;
   readonly actor: string;
   readonly at: Timestamp;

@@ -225,7 +225,8 @@ const offeredCommit = change
 
 /** A damaged host is one as it was read; what is logged and offered is what was stored. */
 type DamagedHost = "before.isDamaged" | "after.isDamaged";
-type OfferedCommit = Omit<Commit, "ticket" | "offered" | "along" | "replaced">;
+/** One with a quota is not offered (queued-write.ts). */
+type OfferedCommit = Omit<Commit, "ticket" | "offered" | "along" | "replaced" | "quota">;
 
 /** What is read, with every field of its type. */
 const STORED = {

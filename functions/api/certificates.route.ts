@@ -40,7 +40,10 @@ const postCertificate = createRoute({
     "A certificate takes effect once the MX hosts of a domain name it in `tls.server.certificateId`.",
   middleware: post.middleware,
   request: { body: post.body },
-  responses: { 201: answersCreated(certificateResponse, "created"), ...problems(...BODY_PROBLEMS) },
+  responses: {
+    201: answersCreated(certificateResponse, "created"),
+    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS),
+  },
 });
 
 const listCertificates = createRoute({

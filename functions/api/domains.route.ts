@@ -87,7 +87,7 @@ const putDomain = createRoute({
   responses: {
     200: answersRecord(domainResponse, "replaced"),
     201: answersCreated(domainResponse, "created"),
-    ...problems(...WRITE_PROBLEMS, "name-taken"),
+    ...problems(...WRITE_PROBLEMS, "name-taken", "quota-exceeded"),
   },
 });
 

@@ -40,6 +40,12 @@ const PROVOKED: Partial<Record<ProblemCode, (api: ApiUnderTest) => Promise<Answe
     await api.expect(201, "PUT", DOMAIN, { body: {} });
     return api.send("PUT", DOMAIN, { body: {}, token: OTHER_TOKEN });
   },
+  "quota-exceeded": async (api) => {
+    const body = { quotas: { domains: 1 } };
+    await api.expect(200, "PUT", "/v1/accounts/default", { body, headers: ANY });
+    await api.expect(201, "PUT", "/v1/domains/example.net", { body: {} });
+    return api.send("PUT", DOMAIN, { body: {} });
+  },
   "rule-violation": async (api) => api.send("PUT", DOMAIN, served(await certificate(api), [])),
   "in-use": async (api) => {
     const id = await certificate(api);

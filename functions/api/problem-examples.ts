@@ -68,6 +68,10 @@ const EXAMPLES: Readonly<Record<ProblemCode, Omit<Problem, "code">>> = {
     pointer: "/tls/server/certificateId",
     code: "certificate-without-hosts",
   }),
+  "quota-exceeded": {
+    detail: "the account's quota of domains is 1, and it has 1",
+    quota: { quota: "domains", limit: 1, count: 1 },
+  },
   "condition-missing": {
     detail: "the record exists: send If-Match with the revision that you have read, or * for any",
   },

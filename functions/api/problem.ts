@@ -14,6 +14,7 @@ import {
   type Issue,
   MissingScope,
   NotFound,
+  QuotaExceeded,
   RuleViolation,
   StaleRevision,
   StateConflict,
@@ -51,6 +52,7 @@ const PROBLEMS = {
   "too-large": [413, "Content too large"],
   "unsupported-media-type": [415, "Unsupported media type"],
   "rule-violation": [422, "Unprocessable content"],
+  "quota-exceeded": [422, "Quota exceeded"],
   "condition-missing": [428, "Precondition required"],
   "too-many-attempts": [429, "Too many requests"],
   "header-too-large": [431, "Request header fields too large"],
@@ -71,6 +73,8 @@ export interface Problem {
   readonly issues?: readonly Issue[];
   /** The scope that the caller lacks. */
   readonly scope?: string;
+  /** The quota that leaves no room. */
+  readonly quota?: Pick<QuotaExceeded, "quota" | "limit" | "count">;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -104,6 +108,14 @@ export const problemResponse = z
       .string()
       .optional()
       .meta({ description: "the scope that the caller lacks; of missing-scope alone" }),
+    quota: z
+      .strictObject({
+        name: z.string().meta({ description: "a member of the account's quotas" }),
+        limit: z.int().min(0),
+        count: z.int().min(0).meta({ description: "how many the account has" }),
+      })
+      .optional()
+      .meta({ id: "ExceededQuota", description: "the quota that leaves no room; of quota-exceeded alone" }),
     moreErrors: z
       .int()
       .min(1)
@@ -128,7 +140,7 @@ export const problemText = (problem: Problem, requestId: string): string =>
 
 /** A problem as its answer shows it. */
 export function problemDocument(
-  { code, detail, issues = [], scope }: Problem,
+  { code, detail, issues = [], scope, quota }: Problem,
   requestId: string,
 ): ProblemDocument {
   const [status, title] = PROBLEMS[code];
@@ -148,9 +160,12 @@ export function problemDocument(
     requestId,
     errors,
     ...(scope === undefined ? {} : { scope }),
+    ...(quota === undefined ? {} : { quota: shownQuota(quota) }),
     ...(more > 0 ? { moreErrors: more } : {}),
   };
 }
+
+const shownQuota = ({ quota: name, limit, count }: NonNullable<Problem["quota"]>) => ({ name, limit, count });
 
 export function answerProblem(c: Context<ApiEnv>, problem: Problem): Response {
   return c.body(problemText(problem, c.get("requestId")), statusOf(problem.code), {
@@ -168,6 +183,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof TooLarge) return { code: "too-large", detail: error.message, issues: error.issues };
   if (error instanceof NotFound) return { code: "not-found", detail: error.message, issues: error.issues };
   if (error instanceof MissingScope) return missingScope(error);
+  if (error instanceof QuotaExceeded) return { code: "quota-exceeded", detail: error.message, quota: error };
   if (error instanceof StateConflict)
     return { code: error.code, detail: error.message, issues: conflictIssues(error) };
   if (error instanceof Unreadable) return { code: "unreadable", detail: error.message };

@@ -51,7 +51,10 @@ const postToken = createRoute({
     "The answer holds the bearer token; only its hash is stored. 403 names a scope that the caller lacks and would give.",
   middleware: post.middleware,
   request: { body: post.body },
-  responses: { 201: answersCreated(tokenMadeResponse, "made"), ...problems(...BODY_PROBLEMS) },
+  responses: {
+    201: answersCreated(tokenMadeResponse, "made"),
+    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS),
+  },
 });
 
 const listTokens = createRoute({

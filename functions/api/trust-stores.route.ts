@@ -41,7 +41,10 @@ const postTrustStore = createRoute({
   description: "CAs that may vouch for clients, with their CRLs. It takes effect once a domain names it.",
   middleware: post.middleware,
   request: { body: post.body },
-  responses: { 201: answersCreated(trustStoreResponse, "created"), ...problems(...BODY_PROBLEMS) },
+  responses: {
+    201: answersCreated(trustStoreResponse, "created"),
+    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS),
+  },
 });
 
 const listTrustStores = createRoute({

@@ -73,6 +73,39 @@ export function accessStoreContract(contract: AccessStoreContract): void {
     });
     afterEach(() => subject.close());
 
+    it("creates as many tokens of an account as there is room for, and more when one is deleted", async () => {
+      const create = (id: string, most: number | null, account = "tenant") =>
+        store.create(TOKENS, tokenRecord(id, { account }), most);
+      expect(await create("tok_1", 2)).toEqual(expect.any(Number));
+      expect(await create("tok_1", 2)).toBeNull();
+      const revision = await store.put(TOKENS, tokenRecord("tok_2"), null);
+      await store.put(PRINCIPALS, principalRecord("arn:aws:iam::123456789012:role/a"), null);
+      expect(await create("tok_3", 1, "other")).toEqual(expect.any(Number));
+      await expect(create("tok_4", 2)).rejects.toMatchObject({
+        name: "QuotaExceeded",
+        quota: "tokens",
+        limit: 2,
+        count: 2,
+      });
+      await expect(create("tok_4", 0, "empty")).rejects.toMatchObject({ limit: 0, count: 0 });
+      expect(await store.get(TOKENS, "tok_4")).toBeNull();
+      expect(await other.delete(TOKENS, "tok_2", revision ?? 0)).toBe(true);
+      expect(await other.delete(TOKENS, "tok_2", revision ?? 0)).toBe(false);
+      expect(await create("tok_4", 2)).toEqual(expect.any(Number));
+      await expect(create("tok_5", 2)).rejects.toMatchObject({ count: 2 });
+      expect(await create("tok_5", null)).toEqual(expect.any(Number));
+    });
+
+    it("creates no more tokens than there is room for, of writers at the same time", async () => {
+      const results = await Promise.allSettled(
+        Array.from({ length: 8 }, (_, n) =>
+          (n % 2 === 0 ? store : other).create(TOKENS, tokenRecord(`tok_${n}`), 3),
+        ),
+      );
+      expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(3);
+      expect((await store.list(TOKENS, "tenant", { limit: 10 })).items).toHaveLength(3);
+    });
+
     it("has no record at first", async () => {
       expect(await store.get(TOKENS, "tok_1")).toBeNull();
       expect(await store.list(TOKENS, "tenant", { limit: 5 })).toEqual({

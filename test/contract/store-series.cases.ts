@@ -167,7 +167,13 @@ const patch = (id: string, document: object): BatchItem => ({
 
 const batchOn = (store: Store, items: readonly BatchItem[]): Promise<readonly BatchResult[]> =>
   applyBatch(
-    { store, clock: { now: () => Date.parse(BUILT_AT) }, operatorHosts: new Set(), retry: EFFECTS },
+    {
+      store,
+      access: { get: async () => null },
+      clock: { now: () => Date.parse(BUILT_AT) },
+      operatorHosts: new Set(),
+      retry: EFFECTS,
+    },
     ACTOR,
     items,
   );

@@ -5,6 +5,7 @@ import { damagedHostCases } from "./store-damaged-hosts.cases.ts";
 import { forgottenCases, reopenCases, unreadableCases } from "./store-faults.cases.ts";
 import { feedCases } from "./store-feed.cases.ts";
 import { fieldCases } from "./store-fields.cases.ts";
+import { quotaCases } from "./store-quota.cases.ts";
 import { absentQueueCases, carriedCases, queueCases } from "./store-queue.cases.ts";
 import { replacementCases } from "./store-replacement.cases.ts";
 import { batchCases, seriesCases } from "./store-series.cases.ts";
@@ -32,6 +33,7 @@ export function storeContract(contract: StoreContract): void {
     describe("a plan that is carried to a later head", () => carriedCases(subject));
     describe("a certificate that is replaced", () => replacementCases(subject));
     describe("several writes in one transaction", () => seriesCases(subject));
+    describe("the quota of an account", () => quotaCases(subject));
     describe("a batch of domain writes", () => batchCases(subject));
     const absentBecause = contract.cannot?.queue;
     describe("the queue of writers", () => {
