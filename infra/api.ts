@@ -72,13 +72,14 @@ type RouteSetting = $util.Input<aws.types.input.apigatewayv2.StageRouteSetting>;
 export type Api = ReturnType<typeof createApi>;
 
 function createHandler(
-  { authorizer, smtpName, edge, sizes, issuance }: Settings,
+  { authorizer, rateLimits, smtpName, edge, sizes, issuance }: Settings,
   { table, storage }: ApiParts,
 ) {
   const environment: ApiEnvironment = {
     ...writerEnvironment(table, storage),
     API_AUTH: authorizer.kind,
     ...accessOf(authorizer),
+    ...(rateLimits === null ? {} : { API_RATE_LIMITS: rateLimits }),
     SMTP_NAME: smtpName,
     ...ciphersOf(edge),
     ...(issuance.environment.ACME_DIRECTORIES === undefined

@@ -80,6 +80,11 @@ export const DEPLOY_VARIABLES = {
     meaning: "with `iam`: what a caller without a principal's record may do, `operator` or `none`",
     needsConsent: true,
   },
+  POSTERN_API_RATE_LIMITS: {
+    defaultText: "{}",
+    meaning:
+      "JSON over the rate limits of each caller in each instance of the function: `readsPerSecond` (50), `writesPerSecond` (10), `burstSeconds` (5)",
+  },
   POSTERN_JWT_ISSUER: {
     defaultText: "none",
     meaning: "with `jwt`: URL of the issuer (OpenID Connect)",

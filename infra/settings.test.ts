@@ -35,6 +35,7 @@ describe("the settings of a deployment", () => {
       sizes: { edgeCpu: 1, edgeMemory: 2, apiMemory: 1024, scheduleMemory: 1024 },
       clientAddress: "preserve",
       authorizer: { kind: "iam", defaultAccess: "operator" },
+      rateLimits: null,
       apiDomain: null,
       table: null,
       role: "primary",
@@ -131,6 +132,11 @@ describe("the settings of a deployment", () => {
     expect(readSettings("pr-1", { POSTERN_API_AUTH: "token" }).authorizer).toEqual({ kind: "token" });
   });
 
+  it("hand the rate limits of the API on", () => {
+    const text = '{"writesPerSecond":100}';
+    expect(readSettings("pr-1", { POSTERN_API_RATE_LIMITS: text }).rateLimits).toBe(text);
+  });
+
   it("let at most as many edges run as at least", () => {
     expect(readSettings("pr-1", { POSTERN_EDGES_MIN: "3" }).edges).toEqual({ min: 3, max: 3 });
   });
@@ -162,6 +168,7 @@ describe("the settings of a deployment", () => {
       "POSTERN_CLIENT_ADDRESS: must be one of preserve, proxy-v2",
     ],
     ["pr-1", { POSTERN_ALARM_EMAIL: "ops" }, "POSTERN_ALARM_EMAIL: must be a mailbox"],
+    ["pr-1", { POSTERN_API_RATE_LIMITS: '{"writes":10}' }, "POSTERN_API_RATE_LIMITS: must be JSON such as"],
     ["pr-1", { POSTERN_API_AUTH: "none" }, "POSTERN_API_AUTH: must be one of iam, jwt, token"],
     [
       "pr-1",

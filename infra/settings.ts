@@ -1,5 +1,6 @@
 import { awsConfigSchema } from "../adapters/aws/aws-config.ts";
 import { CLAIM_NAME } from "../core/access/claim-name.ts";
+import { rateLimitsVariable } from "../core/access/rate-limit.ts";
 import { DEFAULT_ACCESS, type DefaultAccess } from "../core/access/principal-arn.ts";
 import { describeRoute } from "../core/delivery/route.ts";
 import { parseDomainName } from "../core/name/domain-name.ts";
@@ -80,6 +81,8 @@ export interface Settings {
   readonly sizes: Sizes;
   readonly clientAddress: ClientAddress;
   readonly authorizer: ApiAuthorizer;
+  /** null = those of the API. */
+  readonly rateLimits: string | null;
   readonly apiDomain: string | null;
   /** null = the stage's own. */
   readonly table: string | null;
@@ -169,6 +172,7 @@ export function readSettings(stage: string, environment: Environment): Settings 
     sizes: readSizes({ given, isProduction, wrong: (name, reason) => new WrongSetting(name, reason) }),
     clientAddress: oneOf("POSTERN_CLIENT_ADDRESS", CLIENT_ADDRESSES, given) ?? "preserve",
     authorizer: authorizer(given),
+    rateLimits: rateLimits(given("POSTERN_API_RATE_LIMITS")),
     apiDomain: hostName("POSTERN_API_DOMAIN", given("POSTERN_API_DOMAIN")),
     table: tableName(given("POSTERN_TABLE")),
     ...roleOf(given),
@@ -193,6 +197,12 @@ const OF_TESTS: ReadonlySet<string> = new Set([
 interface Form {
   readonly pattern: RegExp;
   readonly reason: string;
+}
+
+function rateLimits(text: string | null): string | null {
+  const read = rateLimitsVariable.safeParse(text ?? undefined);
+  if (!read.success) throw new WrongSetting("POSTERN_API_RATE_LIMITS", read.error.issues[0]?.message ?? "");
+  return text;
 }
 
 function matching(name: DeployVariableName, value: string | null, { pattern, reason }: Form): string | null {

@@ -73,6 +73,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
         onUnmarked: (error) => log("token-use-failed", { errors: loggedErrors(error) }),
       }),
     ]),
+    rateLimits: config.rateLimits,
     readiness: () => {
       const { ready, problems } = options.worker.readiness();
       return ready ? null : `the worker is not ready: ${problems.join(", ")}`;

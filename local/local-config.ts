@@ -1,6 +1,7 @@
 /** The environment of `npm start`: the variables of the API beside those of the edge. */
 
 import { z } from "zod";
+import { type RateLimits, rateLimitsVariable } from "../core/access/rate-limit.ts";
 import { type Environment, readBoth, readEnvironment, WrongEnvironment } from "../core/environment.ts";
 import {
   dnsResolversVariable,
@@ -30,6 +31,7 @@ export interface LocalConfig extends Config {
   readonly apiPort: number;
   /** null = the one kept in DATA_DIR. */
   readonly apiToken: string | null;
+  readonly rateLimits: RateLimits;
   readonly acmeDirectories: readonly AcmeDirectorySetting[];
   readonly eabHmacKeys: EabHmacKeys;
   /** Publishes the records of dns-01; null = they are shown to the operator. */
@@ -45,6 +47,11 @@ const API_VARIABLES = {
     defaultText: "made at first start",
     meaning: "bearer token with every scope; kept in DATA_DIR when not given here",
     secret: true,
+  },
+  API_RATE_LIMITS: {
+    defaultText: "{}",
+    meaning:
+      "JSON over the rate limits of each caller but API_TOKEN: { readsPerSecond: 50, writesPerSecond: 10, burstSeconds: 5 }",
   },
   ACME_DIRECTORIES: {
     defaultText: "{}",
@@ -84,6 +91,7 @@ const apiSchema = z.object({
     .string()
     .regex(/^[A-Za-z0-9\-._~+/]{1,512}=*$/, "must be a bearer token (RFC 6750)")
     .optional(),
+  API_RATE_LIMITS: rateLimitsVariable,
   ACME_DIRECTORIES: acmeDirectoriesVariable.optional(),
   ACME_EAB_HMAC_KEYS: acmeEabKeysVariable.optional(),
   DNS_WEBHOOK_URL: dnsWebhookUrlVariable.optional(),
@@ -126,6 +134,7 @@ export function parseLocalConfig(environment: Environment, context: ConfigContex
     apiHost: api.API_HOST,
     apiPort: api.API_PORT,
     apiToken: api.API_TOKEN ?? null,
+    rateLimits: api.API_RATE_LIMITS,
     acmeDirectories: api.ACME_DIRECTORIES ?? [],
     eabHmacKeys: api.ACME_EAB_HMAC_KEYS ?? {},
     dnsWebhook: webhookOf(api),
@@ -141,6 +150,7 @@ export function describeLocalConfig(
     API_HOST: config.apiHost,
     API_PORT: config.apiPort,
     API_TOKEN: config.apiToken === null ? "kept in DATA_DIR" : "given",
+    API_RATE_LIMITS: config.rateLimits,
     ACME_DIRECTORIES: config.acmeDirectories,
     ACME_EAB_HMAC_KEYS: Object.keys(config.eabHmacKeys),
     DNS_WEBHOOK_URL: config.dnsWebhook?.url ?? null,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { DEFAULT_RATE_LIMITS } from "../../core/access/rate-limit.ts";
 import { readEnvironment } from "../../core/environment.ts";
 import { apiConfigSchema } from "./api-config.ts";
 
@@ -8,6 +9,7 @@ describe("the API's own variables on AWS", () => {
       API_AUTH: "iam",
       API_DEFAULT_ACCESS: "operator",
       API_JWT_SCOPE_CLAIM: "scope",
+      API_RATE_LIMITS: DEFAULT_RATE_LIMITS,
       SMTP_NAME: "mx.example.com",
       LOG_LEVEL: "info",
     });

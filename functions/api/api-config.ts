@@ -2,6 +2,7 @@ import { createSecureContext } from "node:tls";
 import * as z from "zod";
 import { acmeDirectoriesVariable } from "../../core/management/acme-directories.ts";
 import { CLAIM_NAME } from "../../core/access/claim-name.ts";
+import { rateLimitsVariable } from "../../core/access/rate-limit.ts";
 import { DEFAULT_ACCESS } from "../../core/access/principal-arn.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 
@@ -54,5 +55,7 @@ export const apiConfigSchema = z.object({
   TLS_CIPHERS: z.string().refine(areKnown, "OpenSSL knows no cipher suite in it").optional(),
   /** The API takes orders at these by name, and makes no request to them. */
   ACME_DIRECTORIES: acmeDirectoriesVariable.optional(),
+  /** Requests a second of each caller, in each instance of the function. */
+  API_RATE_LIMITS: rateLimitsVariable,
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });

@@ -8,6 +8,7 @@ import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-requ
 import type { ReadPkcs12 } from "../../core/x509/pkcs12.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
+import type { RateLimits } from "../../core/access/rate-limit.ts";
 import type { DefaultAccess } from "../../core/access/principal-arn.ts";
 import type { Actor } from "../../core/actor.ts";
 import { InvalidInput } from "../../core/errors.ts";
@@ -33,6 +34,7 @@ import { type ReadinessCheck, routeHealth } from "./health.route.ts";
 import { type Credentials, routeOpenApi } from "./openapi.ts";
 import { requireDeclaredScopes } from "./declared-routes.ts";
 import { knownQueryOnly } from "./query-names.ts";
+import { limitRate } from "./rate-limit.ts";
 import { scopeOfRoute } from "./route-scopes.ts";
 import { routeStatus } from "./status.route.ts";
 import { routeAccounts, routePrincipals } from "./accounts.route.ts";
@@ -72,6 +74,8 @@ export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly issuanceRequested?: () => void;
   /** What an IAM caller without a record may do; left out = none, where no caller is known by IAM. */
   readonly defaultAccess?: DefaultAccess;
+  /** Left out = none. */
+  readonly rateLimits?: RateLimits;
   /** For writes that meet others; the process's own clock, timer and random by default. */
   readonly retry?: WriteEffects;
   /** For requests that wait; the process's own clock and timer by default. */
@@ -191,6 +195,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     c.set("homeAccount", caller.account);
     await next();
   });
+  if (deps.rateLimits !== undefined) app.use("/v1/*", limitRate(deps.rateLimits, deps.clock.now));
   app.use("/v1/*", scopeOfRoute(app, deps.access));
   app.use(knownQueryOnly(app));
   app.use("/v1/*", conditionalRead);

@@ -62,6 +62,7 @@ const app = createApp({
   operatorHosts: new Set([config.SMTP_NAME]),
   loadAtEdge: loadAtEdgeWith(config.TLS_CIPHERS ?? null),
   authenticate: authenticationOf(config.API_AUTH),
+  rateLimits: config.API_RATE_LIMITS,
   credentials: config.API_AUTH === "iam" ? "sigv4" : "bearer",
   log,
   readiness: () => lostSettingsProblem(store, backups),

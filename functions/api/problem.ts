@@ -2,6 +2,7 @@
 
 import { UnsupportedMediaType } from "./request-body.ts";
 import { Unauthenticated, TooManyAttempts } from "./caller.ts";
+import { RateLimited } from "./rate-limit.ts";
 import { NoAccess } from "./stored-callers.ts";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -55,6 +56,7 @@ const PROBLEMS = {
   "quota-exceeded": [422, "Quota exceeded"],
   "condition-missing": [428, "Precondition required"],
   "too-many-attempts": [429, "Too many requests"],
+  "rate-limited": [429, "Rate limit exceeded"],
   "header-too-large": [431, "Request header fields too large"],
   internal: [500, "Internal server error"],
   "storage-full": [507, "Insufficient storage"],
@@ -232,6 +234,12 @@ function httpProblemOf(error: unknown): Problem | null {
     return { code: "unauthenticated", detail: error.message, headers: { "WWW-Authenticate": challenge } };
   }
   if (error instanceof NoAccess) return { code: "no-access", detail: error.message };
+  if (error instanceof RateLimited)
+    return {
+      code: "rate-limited",
+      detail: error.message,
+      headers: { ...error.headers, "Retry-After": String(error.retryAfterSeconds) },
+    };
   if (error instanceof TooManyAttempts)
     return {
       code: "too-many-attempts",

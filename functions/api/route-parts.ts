@@ -81,6 +81,7 @@ type AlwaysPossible =
   | "no-access"
   | "rule-violation"
   | "too-many-attempts"
+  | "rate-limited"
   | "internal"
   | "unavailable"
   | "storage-full";
@@ -91,6 +92,7 @@ const ALWAYS: readonly AlwaysPossible[] = [
   "no-access",
   "rule-violation",
   "too-many-attempts",
+  "rate-limited",
   "internal",
   "unavailable",
   "storage-full",

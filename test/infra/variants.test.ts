@@ -35,7 +35,7 @@ const CHOICES = {
     POSTERN_JWT_SCOPE_CLAIM: "scp",
   },
   ownTokens: { POSTERN_API_AUTH: "token" },
-  noDefaultAccess: { POSTERN_API_DEFAULT_ACCESS: "none" },
+  noDefaultAccess: { POSTERN_API_DEFAULT_ACCESS: "none", POSTERN_API_RATE_LIMITS: '{"writesPerSecond":100}' },
   secretNextHop: { POSTERN_DELIVERY: "ssm:/postern/delivery" },
   nextHop: { POSTERN_DELIVERY: "smtp://relay.example:587" },
   otherBucket: { POSTERN_DELIVERY: "s3://mail.example/in" },
@@ -109,6 +109,7 @@ describe.skipIf(!inject("isSstUnpacked"))("what an operator chooses, synthesised
     expect(functionEnvironment(stackOf("noDefaultAccess"), "ApiHandler")).toMatchObject({
       API_AUTH: "iam",
       API_DEFAULT_ACCESS: "none",
+      API_RATE_LIMITS: '{"writesPerSecond":100}',
     });
   });
 
