@@ -365,14 +365,8 @@ function authorizer(given: Given): ApiAuthorizer {
   }
   if (audiences.length === 0) throw new WrongSetting("POSTERN_JWT_AUDIENCE", "must name an audience");
   const accountClaim = claim("POSTERN_JWT_ACCOUNT_CLAIM", given);
-  return {
-    kind,
-    issuer,
-    audiences,
-    scopes,
-    accountClaim,
-    scopeClaim: claim("POSTERN_JWT_SCOPE_CLAIM", given),
-  };
+  const scopeClaim = claim("POSTERN_JWT_SCOPE_CLAIM", given);
+  return { kind, issuer, audiences, scopes, accountClaim, scopeClaim };
 }
 
 function claim(name: DeployVariableName, given: Given): string | null {

@@ -118,14 +118,9 @@ export class DynamoDbStore implements Store {
     }
     const serving = (await this.hostsOfCertificate(certificateId)).filter((host) => host.account === account);
     const hosts = serving.map(({ host }) => host);
-    const named = await namedOn(this.#table, {
-      account,
-      hosts,
-      prefix,
-      after: page.after,
-      atMost: page.limit + 1,
-    });
-    const found = await this.#pageOf("domain", readDomain, { ids: [...named.keys()], limit: page.limit });
+    const { after, limit } = page;
+    const named = await namedOn(this.#table, { account, hosts, prefix, after, atMost: limit + 1 });
+    const found = await this.#pageOf("domain", readDomain, { ids: [...named.keys()], limit });
     // Here the records themselves tell which of the references hold.
     const items = found.items.filter((domain) => domain.mxHosts.some((host) => hosts.includes(host)));
     return { ...found, items };

@@ -28,7 +28,7 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
   return database.write(() => store(database, commit, entry));
 }
 
-/** Several in one transaction, which waits for the disk once: `Store.commitAll`. Only a quota may have no room. */
+/** Several in one transaction, which waits for the disk once: `Store.commitAll`. Only quotas bound them. */
 export function commitAllTo(database: Database, commits: CommitSeries): readonly LogEntry[] {
   const entries = commits.map((commit) => [commit, logEntryOf(commit)] as const);
   return database.write(() => {

@@ -21,6 +21,16 @@ describe("a bucket", () => {
     expect(allowed([...burst, 99, 100, 100, 200]).slice(51)).toEqual([false, true, false, true]);
   });
 
+  it("has no more than the burst after any pause", () => {
+    const later = Array.from({ length: 51 }, () => 3_600_000);
+    expect(allowed([0, ...later]).filter(Boolean)).toHaveLength(51);
+  });
+
+  it("gives nothing away for requests that are not allowed, so that those who repeat wait no longer", () => {
+    const refused = Array.from({ length: 200 }, () => 0);
+    expect(allowed([...refused, 100]).at(-1)).toBe(true);
+  });
+
   it("says what is left, when all of it is there again, and when the next request is allowed", () => {
     expect(take(undefined, LIMIT, 0)).toMatchObject({ remaining: 49, fullInSeconds: 1, retryInSeconds: 0 });
     expect(take({ left: 0.5, atMs: 0 }, LIMIT, 0)).toMatchObject({

@@ -72,8 +72,8 @@ export interface Taken {
 }
 
 /**
- * Takes one request out of a bucket. One that is not allowed takes nothing, so that a caller which repeats too
- * early does not wait longer for it.
+ * Takes one request out of a bucket. One that is not allowed takes nothing, so that a caller which repeats
+ * too early does not wait longer for it.
  *
  * @param bucket undefined = the caller has made no request: all of the burst is there.
  * @param nowMs a clock that was set back adds nothing, and takes nothing.

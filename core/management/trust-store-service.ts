@@ -77,12 +77,8 @@ export class TrustStoreService {
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const id = this.#deps.ids.trustStore();
     const after = this.#new(actor, id, { ...made, label: input.label, labels: input.labels });
-    const written = await this.#records.write(actor, async () => ({
-      id,
-      before: null,
-      after,
-      quota: await quotaOf(this.#deps.access, actor.account, "trust-store"),
-    }));
+    const quota = await quotaOf(this.#deps.access, actor.account, "trust-store");
+    const written = await this.#records.write(actor, async () => ({ id, before: null, after, quota }));
     return this.#view(written, made.content);
   }
 

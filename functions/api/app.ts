@@ -13,7 +13,6 @@ import type { DefaultAccess } from "../../core/access/principal-arn.ts";
 import type { Actor } from "../../core/actor.ts";
 import { InvalidInput } from "../../core/errors.ts";
 import type { BatchItem } from "../../core/management/domain-batch.ts";
-import { DomainService } from "../../core/management/domain-service.ts";
 import { issuesOf } from "../../core/management/schema-issues.ts";
 import { type WaitEffects, WaitingRoom } from "../../core/management/waiting-room.ts";
 import type { ServiceDependencies } from "../../core/management/service-dependencies.ts";
@@ -24,10 +23,10 @@ import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeCertificateKeys, routeCertificateVersions } from "./certificate-versions.route.ts";
 import { routeDomainBatch } from "./domain-batch.route.ts";
-import { routeDomains, routeTls } from "./domains.route.ts";
+import { DOMAIN_OPERATIONS, routeDomains, routeTls } from "./domains.route.ts";
 import { routeEvaluate } from "./evaluate.route.ts";
 import { judgeRead, readCondition } from "./conditions.ts";
-import { loadedOnce } from "./loaded.ts";
+import { loadedMethods, loadedOnce } from "./loaded.ts";
 import { routeChanges } from "./changes.route.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
@@ -121,6 +120,10 @@ const loadedServices = (
 ) => {
   const waitingRoom = new WaitingRoom(wait, ending);
   return {
+    domains: loadedOnce(async () => {
+      const { DomainService } = await import("../../core/management/domain-service.ts");
+      return new DomainService(services);
+    }),
     batch: loadedOnce(async () => {
       const { applyBatch } = await import("../../core/management/domain-batch.ts");
       return (actor: Actor, items: readonly BatchItem[]) => applyBatch(services, actor, items);
@@ -195,7 +198,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     c.set("homeAccount", caller.account);
     await next();
   });
-  if (deps.rateLimits !== undefined) app.use("/v1/*", limitRate(deps.rateLimits, deps.clock.now));
+  if (deps.rateLimits !== undefined) app.use("/v1/*", limitRate(deps.rateLimits, deps.clock));
   app.use("/v1/*", scopeOfRoute(app, deps.access));
   app.use(knownQueryOnly(app));
   app.use("/v1/*", conditionalRead);
@@ -210,10 +213,10 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     issuanceRequested: deps.issuanceRequested ?? (() => undefined),
     retry: deps.retry ?? RETRY,
   };
-  const domains = new DomainService(services);
+  const loaded = loadedServices(services, deps);
+  const domains = loadedMethods(DOMAIN_OPERATIONS, loaded.domains);
   routeDomains(app, domains);
   routeTls(app, domains);
-  const loaded = loadedServices(services, deps);
   routeDomainBatch(app, loaded.batch, deps.log);
   routeCertificates(app, loaded.certificates);
   routeCertificateChanges(app, loaded.certificates);

@@ -168,7 +168,21 @@ const patchTls = createRoute({
   responses: { 200: answersRecord(tlsResponse, "changed"), ...problems(...WRITE_PROBLEMS, "not-found") },
 });
 
-export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): void {
+export type DomainOperations = Pick<DomainService, keyof DomainService>;
+
+/** What createApp loads with the first request that needs it. */
+export const DOMAIN_OPERATIONS: Readonly<Record<keyof DomainService, true>> = {
+  get: true,
+  getTls: true,
+  list: true,
+  put: true,
+  patch: true,
+  putTls: true,
+  patchTls: true,
+  delete: true,
+};
+
+export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainOperations): void {
   app.openapi(listDomains, async (c) => {
     const { limit, cursor, prefix, certificateId, label = [] } = c.req.valid("query");
     const actor = c.get("actor");
@@ -204,7 +218,7 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainService): 
   });
 }
 
-export function routeTls(app: OpenAPIHono<ApiEnv>, domains: DomainService): void {
+export function routeTls(app: OpenAPIHono<ApiEnv>, domains: DomainOperations): void {
   app.openapi(getTls, async (c) => {
     const { tls, revision } = await domains.getTls(c.get("actor"), c.req.valid("param").name);
     return c.json(tls, 200, etagOf({ revision }));

@@ -8,6 +8,7 @@ import {
   type RateLimits,
   type Taken,
 } from "../../core/access/rate-limit.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { Caller } from "../../core/access/scope.ts";
 import type { ApiEnv } from "./api-env.ts";
 
@@ -40,8 +41,8 @@ const keyOf = ({ kind, id, name, account }: Caller): string => `${kind} ${accoun
  *
  * @throws RateLimited
  */
-export function limitRate(limits: RateLimits, now: () => number): MiddlewareHandler<ApiEnv> {
-  const rates = new CallerRates(limits, now);
+export function limitRate(limits: RateLimits, clock: Clock): MiddlewareHandler<ApiEnv> {
+  const rates = new CallerRates(limits, () => clock.now());
   const policy = RATE_KINDS.map((kind) => policyText(kind, limits)).join(", ");
   return async (c, next) => {
     const caller = c.get("actor");

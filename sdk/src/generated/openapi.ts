@@ -881,7 +881,7 @@ export interface components {
         };
         readonly Problem: {
             /** @enum {string} */
-            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:unreadable" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
+            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:unreadable" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:quota-exceeded" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:rate-limited" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
             readonly title: string;
             readonly status: number;
             readonly detail: string;
@@ -890,8 +890,17 @@ export interface components {
             readonly errors: readonly components["schemas"]["ProblemError"][];
             /** @description the scope that the caller lacks; of missing-scope alone */
             readonly scope?: string;
+            readonly quota?: components["schemas"]["ExceededQuota"];
             /** @description number of further mistakes; absent where errors has all */
             readonly moreErrors?: number;
+        };
+        /** @description the quota that leaves no room; of quota-exceeded alone */
+        readonly ExceededQuota: {
+            /** @description a member of the account's quotas */
+            readonly name: string;
+            readonly limit: number;
+            /** @description how many the account has */
+            readonly count: number;
         };
         /**
          * @description TLS settings of a domain; what is left out takes its default
@@ -2858,8 +2867,8 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description too-many-attempts */
-        readonly Problem429TooManyAttempts: {
+        /** @description too-many-attempts, rate-limited */
+        readonly Problem429TooManyAttemptsRateLimited: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
@@ -2985,6 +2994,17 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description rule-violation, quota-exceeded */
+        readonly Problem422RuleViolationQuotaExceeded: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description condition-missing */
         readonly Problem428ConditionMissing: {
             headers: {
@@ -3000,6 +3020,17 @@ export interface components {
         };
         /** @description shared-host, host-taken, unreadable */
         readonly Problem409SharedHostHostTakenUnreadable: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description quota-exceeded, rule-violation */
+        readonly Problem422QuotaExceededRuleViolation: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
@@ -3183,7 +3214,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3290,7 +3321,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3455,9 +3486,9 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422RuleViolationQuotaExceeded"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3504,7 +3535,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3612,7 +3643,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3695,7 +3726,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3778,7 +3809,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3862,7 +3893,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -3930,7 +3961,7 @@ export interface operations {
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4047,7 +4078,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4156,10 +4187,11 @@ export interface operations {
             readonly 401: components["responses"]["Problem401Unauthenticated"];
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4283,7 +4315,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4332,7 +4364,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4454,7 +4486,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4525,7 +4557,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4593,7 +4625,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4730,7 +4762,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4834,7 +4866,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -4955,7 +4987,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5070,7 +5102,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5185,7 +5217,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5300,7 +5332,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5415,7 +5447,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5492,7 +5524,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5564,10 +5596,11 @@ export interface operations {
             readonly 401: components["responses"]["Problem401Unauthenticated"];
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5654,7 +5687,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5738,7 +5771,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5784,7 +5817,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5869,7 +5902,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -5974,7 +6007,7 @@ export interface operations {
             readonly 404: components["responses"]["Problem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6060,7 +6093,7 @@ export interface operations {
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6126,7 +6159,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6288,7 +6321,7 @@ export interface operations {
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 410: components["responses"]["Problem410Gone"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6472,7 +6505,7 @@ export interface operations {
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6524,7 +6557,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6589,7 +6622,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6650,10 +6683,11 @@ export interface operations {
             readonly 401: components["responses"]["Problem401Unauthenticated"];
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6728,7 +6762,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6774,7 +6808,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6839,7 +6873,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -6914,7 +6948,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -7015,7 +7049,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -7061,7 +7095,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -7125,7 +7159,7 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -7200,7 +7234,7 @@ export interface operations {
             readonly 409: components["responses"]["Problem409Unreadable"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -7300,7 +7334,7 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
@@ -7347,7 +7381,7 @@ export interface operations {
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
-            readonly 429: components["responses"]["Problem429TooManyAttempts"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
             readonly 503: components["responses"]["Problem503Unavailable"];
