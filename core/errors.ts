@@ -96,7 +96,14 @@ export class QuotaExceeded extends Error {
 
 const QUOTA_TEXT: Readonly<Record<string, string>> = { trustStores: "trust stores" };
 
-export type ConflictCode = "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists";
+export type ConflictCode =
+  | "name-taken"
+  | "in-use"
+  | "shared-host"
+  | "host-taken"
+  | "already-exists"
+  | "changed-since"
+  | "not-revertible";
 
 /** The stored state forbids it. Maps to HTTP 409; a new request with the same content fails the same way. */
 export class StateConflict extends Error {

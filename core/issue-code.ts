@@ -66,6 +66,8 @@ export const ISSUE_CODES = {
   "in-use": "a domain uses the certificate or trust store",
   "shared-host": "other domains share the MX host",
   "host-taken": "the MX host belongs to another account",
+  "changed-since": "the record has been written since the change that is to be reverted",
+  "not-revertible": "the change cannot be reverted: what it took away is not kept",
   "already-exists": "a record with this id exists",
   // Certificates, keys and trust stores.
   "no-issuer": "this deployment orders no certificates of ACM",

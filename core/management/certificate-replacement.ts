@@ -9,7 +9,13 @@ import type { MxHost, MxHostChange } from "../record/mx-host.ts";
 import { commitWithRetry } from "../store/commit-with-retry.ts";
 import { materialName } from "../store/key-vault.ts";
 import type { Planned } from "../store/queued-write.ts";
-import { type Commit, MOVED_DOMAINS_NAMED, type MovedDomains, type Store } from "../store/store.ts";
+import {
+  type Commit,
+  type LogEntry,
+  MOVED_DOMAINS_NAMED,
+  type MovedDomains,
+  type Store,
+} from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { decodeMaterial } from "../x509/serving-material.ts";
 import type { AcmCertificates } from "./acm-certificates.ts";
@@ -37,22 +43,22 @@ interface Replacement extends Deletion {
 
 /**
  * `replaceWith` null = only a certificate that no MX host serves is deleted; see `replaceCertificate` for any
- * other. @throws StateConflict (`in-use`); NotFound; as the condition; as `commitWithRetry`
+ * other. @returns the entry of the deletion. @throws StateConflict (`in-use`); NotFound; as the condition; as `commitWithRetry`
  */
 export async function deleteCertificate(
   deps: DeletionDependencies,
   { replaceWith, ...deletion }: Deletion & { readonly replaceWith: string | null },
-): Promise<void> {
+): Promise<LogEntry | null> {
   if (replaceWith !== null) return replaceCertificate(deps, { ...deletion, replaceWith });
   const { store, records } = deps;
   const { target, condition } = deletion;
   const { id, before } = await records.findFor(target, condition);
-  await namingUsers(
+  return namingUsers(
     async () => {
       const uses = before?.acm === undefined ? 0 : await store.useCount("certificate", id);
       if (uses > 0) throw new StateConflict("in-use", `${uses} MX hosts serve the certificate`);
       await endOrder(deps, before);
-      await records.delete(target, condition);
+      return records.delete(target, condition);
     },
     () => certificateUsedBy(store, { id, account: target.actor.account }),
     "; delete it with ?replaceWith=<id> of the certificate that its MX hosts serve from then on",
@@ -83,13 +89,17 @@ const MOVE_LIMIT_MS = 10_000;
  *   in force, not loadable, or misses a host; StateConflict (`host-taken`, `in-use`); Unavailable when hosts
  *   are left after 10 s; NotFound; as the condition; as `commitWithRetry`
  */
-async function replaceCertificate(deps: DeletionDependencies, replacement: Replacement): Promise<void> {
+async function replaceCertificate(
+  deps: DeletionDependencies,
+  replacement: Replacement,
+): Promise<LogEntry | null> {
   const { store, retry } = deps;
   const deadline = retry.now() + MOVE_LIMIT_MS;
   await checkBefore(deps, replacement);
   for (;;) {
-    const { result } = await commitWithRetry(store, (head) => planMove(deps, replacement, head), retry);
-    if (result.isLast) return;
+    const build = (head: number) => planMove(deps, replacement, head);
+    const { entry, result } = await commitWithRetry(store, build, retry);
+    if (result.isLast) return entry;
     if (retry.now() < deadline) continue;
     throw new Unavailable("part of the MX hosts serve the new certificate by now; repeat the request");
   }

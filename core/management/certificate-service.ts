@@ -18,7 +18,7 @@ import { mergePatch } from "./merge-patch.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import { quotaOf } from "./quota-of.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Page, PageRequest } from "../store/store.ts";
+import type { LogEntry, Page, PageRequest } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { AcmCertificates } from "./acm-certificates.ts";
 import type { CertificatePlan, CertificateRecord, RenewalKey } from "../record/certificate.ts";
@@ -178,9 +178,9 @@ export class CertificateService {
   }
 
   /** `replaceWith`: id of the one that its MX hosts serve from then on. @throws as `deleteCertificate` */
-  async delete(target: RecordTarget, condition: WriteCondition, replaceWith?: string): Promise<void> {
+  delete(target: RecordTarget, condition: WriteCondition, replaceWith?: string): Promise<LogEntry | null> {
     const deps = { ...this.#deps, records: this.#records, acm: this.#acm };
-    await deleteCertificate(deps, { target, condition, replaceWith: replaceWith ?? null });
+    return deleteCertificate(deps, { target, condition, replaceWith: replaceWith ?? null });
   }
 
   async #sign(input: SelfSignedInput): Promise<NewCertificate> {

@@ -35,13 +35,13 @@ export const USED_BY_SHOWN = 20;
  * Runs a deletion whose refusal (`in-use`) names the domains that stand against it, and then `advice`.
  * @throws StateConflict as `work`, with the first domains by name; as `work` and `usedBy`
  */
-export async function namingUsers(
-  work: () => Promise<unknown>,
+export async function namingUsers<T>(
+  work: () => Promise<T>,
   usedBy: () => Promise<UsedBy>,
   advice = "",
-): Promise<void> {
+): Promise<T> {
   try {
-    await work();
+    return await work();
   } catch (error) {
     if (!(error instanceof StateConflict) || error.code !== "in-use") throw error;
     const { count, isAtLeast, domains } = await usedBy();

@@ -23,7 +23,7 @@ import { domainPage } from "./domain-page.ts";
 import { cannotBeRead } from "./record-write.ts";
 import type { WantedLabel } from "./filtered-page.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { DomainWithHosts, Page, PageRequest } from "../store/store.ts";
+import type { DomainWithHosts, LogEntry, Page, PageRequest } from "../store/store.ts";
 import { commitWithRetry } from "../store/commit-with-retry.ts";
 import { readHostsOf, readReferences } from "./surroundings.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
@@ -106,9 +106,9 @@ export class DomainService {
   }
 
   /** @throws NotFound; what the condition throws */
-  async delete(target: DomainTarget, condition: WriteCondition): Promise<void> {
+  async delete(target: DomainTarget, condition: WriteCondition): Promise<LogEntry | null> {
     const { store, retry } = this.#deps;
-    await commitWithRetry(store, buildDomainDelete(this.#deps, target, condition), retry);
+    return (await commitWithRetry(store, buildDomainDelete(this.#deps, target, condition), retry)).entry;
   }
 
   #writeTls(

@@ -6,7 +6,7 @@ import type { Actor } from "../actor.ts";
 import { type Timestamp, timestamp } from "../clock.ts";
 import { NotFound, Unreadable } from "../errors.ts";
 import type { Planned, Unchanged } from "../store/queued-write.ts";
-import type { Commit, RecordChange, RecordKind, Store, UnreadableRecord } from "../store/store.ts";
+import type { Commit, LogEntry, RecordChange, RecordKind, Store, UnreadableRecord } from "../store/store.ts";
 import { commitWithRetry } from "../store/commit-with-retry.ts";
 import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
@@ -141,7 +141,7 @@ export class OwnRecords<Id extends string, R extends OwnedRecord> {
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition; as `commitWithRetry` */
-  async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
+  async delete(target: RecordTarget, condition: WriteCondition): Promise<LogEntry | null> {
     const { store, retry, clock } = this.#deps;
     const { actor } = target;
     const build = async (expectedHead: number): Promise<Planned<null>> => {
@@ -150,7 +150,7 @@ export class OwnRecords<Id extends string, R extends OwnedRecord> {
       const at = timestamp(clock.now());
       return { commit: commitAlone(record, { actor, at, expectedHead, replaced }), result: null };
     };
-    await commitWithRetry(store, build, retry);
+    return (await commitWithRetry(store, build, retry)).entry;
   }
 }
 

@@ -8,7 +8,7 @@ import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./reference-rules.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import { quotaOf } from "./quota-of.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
-import type { Page, PageRequest } from "../store/store.ts";
+import type { LogEntry, Page, PageRequest } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import { namingUsers } from "./certificate-view.ts";
 import type { TrustStoreInput } from "./certificate-input.ts";
@@ -16,6 +16,7 @@ import {
   keptContent,
   notKept,
   previousOf,
+  trustStoreContent,
   trustStoreUsedBy,
   type TrustStoreSummary,
   type TrustStoreView,
@@ -28,7 +29,6 @@ import {
   type NewTrustStore,
   parseTrustStore,
   type TrustStoreContent,
-  decodeTrustStoreContent,
   encodeTrustStoreContent,
 } from "../x509/trust-anchors.ts";
 import { NO_LABELS } from "../record/labels.ts";
@@ -55,7 +55,7 @@ export class TrustStoreService {
   /** @throws NotFound; Unreadable when the vault does not have its content. */
   async get(actor: Actor, id: string): Promise<TrustStoreView> {
     const record = await this.#records.get({ actor, id });
-    return this.#view(record, await this.#content(record));
+    return this.#view(record, await trustStoreContent(this.#deps.vault, record));
   }
 
   async list(
@@ -71,11 +71,14 @@ export class TrustStoreService {
     return { items: summaries, unreadable, next };
   }
 
-  /** @throws InvalidInput, RuleViolation, TooLarge: see `parseTrustStore` */
-  async create(actor: Actor, input: TrustStoreInput): Promise<TrustStoreView> {
+  /** @param id of one that has been deleted; absent = a new one. @throws as `parseTrustStore` */
+  async create(
+    actor: Actor,
+    input: TrustStoreInput,
+    id: TrustStoreId = this.#deps.ids.trustStore(),
+  ): Promise<TrustStoreView> {
     const made = this.#parse(input);
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
-    const id = this.#deps.ids.trustStore();
     const after = this.#new(actor, id, { ...made, label: input.label, labels: input.labels });
     const quota = await quotaOf(this.#deps.access, actor.account, "trust-store");
     const written = await this.#records.write(actor, async () => ({ id, before: null, after, quota }));
@@ -143,7 +146,7 @@ export class TrustStoreService {
   async #earlierContent(record: TrustStoreRecord, revision: number): Promise<TrustStoreContent> {
     const kept = keptContent(record, revision);
     try {
-      return await this.#content({ id: record.id, contentSha256: kept.contentSha256 });
+      return await trustStoreContent(this.#deps.vault, { id: record.id, contentSha256: kept.contentSha256 });
     } catch (error) {
       // Written by a release that does not know `previous`, whose clean-up took the object away.
       if (error instanceof Unreadable && error.cause instanceof NotFound) throw notKept(record, revision);
@@ -179,9 +182,9 @@ export class TrustStoreService {
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */
-  async delete(target: RecordTarget, condition: WriteCondition): Promise<void> {
+  async delete(target: RecordTarget, condition: WriteCondition): Promise<LogEntry | null> {
     const { id } = await this.#records.findFor(target, condition);
-    await namingUsers(
+    return namingUsers(
       () => this.#records.delete(target, condition),
       () => trustStoreUsedBy(this.#deps.store, { id }),
     );
@@ -217,19 +220,6 @@ export class TrustStoreService {
       return await this.#deps.store.getTrustStore(id);
     } catch (error) {
       if (error instanceof Unreadable) return null;
-      throw error;
-    }
-  }
-
-  async #content({
-    id,
-    contentSha256,
-  }: Pick<TrustStoreRecord, "id" | "contentSha256">): Promise<TrustStoreContent> {
-    try {
-      return decodeTrustStoreContent(await this.#deps.vault.get(trustName(contentSha256), contentSha256));
-    } catch (error) {
-      // The record is there: its content missing is our trouble, not an unknown trust store.
-      if (error instanceof NotFound) throw new Unreadable(`content of ${id} is missing`, { cause: error });
       throw error;
     }
   }

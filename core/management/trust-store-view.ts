@@ -2,9 +2,10 @@
 
 import { USED_BY_SHOWN, type UsedBy } from "./certificate-view.ts";
 import type { Store } from "../store/store.ts";
-import type { TrustStoreContent } from "../x509/trust-anchors.ts";
+import { type KeyVault, trustName } from "../store/key-vault.ts";
+import { decodeTrustStoreContent, type TrustStoreContent } from "../x509/trust-anchors.ts";
 import type { Timestamp } from "../clock.ts";
-import { Gone, NotFound } from "../errors.ts";
+import { Gone, NotFound, Unreadable } from "../errors.ts";
 import { PREVIOUS_CONTENTS, type PreviousContent, type TrustStoreRecord } from "../record/trust-store.ts";
 
 /** `previous` of a record after a write: one more when the content changes, and never more than are kept. */
@@ -56,4 +57,18 @@ export async function trustStoreUsedBy(
 ): Promise<UsedBy> {
   const count = await store.useCount("trust-store", id);
   return { count, domains: count === 0 ? [] : await store.firstDomainsOfTrustStore(id, USED_BY_SHOWN) };
+}
+
+/** @throws Unreadable, with a NotFound as its cause where the vault does not have it */
+export async function trustStoreContent(
+  vault: Pick<KeyVault, "get">,
+  { id, contentSha256 }: Pick<TrustStoreRecord, "id" | "contentSha256">,
+): Promise<TrustStoreContent> {
+  try {
+    return decodeTrustStoreContent(await vault.get(trustName(contentSha256), contentSha256));
+  } catch (error) {
+    // The record is there: its content missing is our trouble, not an unknown trust store.
+    if (error instanceof NotFound) throw new Unreadable(`content of ${id} is missing`, { cause: error });
+    throw error;
+  }
 }

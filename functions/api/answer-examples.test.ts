@@ -99,6 +99,7 @@ async function answersOf(api: ApiUnderTest): Promise<ReadonlyMap<string, Json>> 
     { name: "example.org", put: {} },
   ];
   answers.set("batchDomains", (await api.expect(200, "POST", "/v1/domains:batch", { body: { items } })).json);
+  answers.set("revertChange", (await api.expect(200, "POST", "/v1/changes/6/revert")).json);
   return answers;
 }
 

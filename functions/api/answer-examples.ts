@@ -10,7 +10,7 @@ import type {
   trustStoreResponse,
   versionListResponse,
 } from "./certificate-response.ts";
-import type { changeListResponse } from "./change-response.ts";
+import type { changeListResponse, revertResponse } from "./change-response.ts";
 import type { batchResponse } from "./domain-batch.route.ts";
 import type { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
 import { evaluationExample } from "./evaluation-example.ts";
@@ -300,6 +300,28 @@ const changes: z.input<typeof changeListResponse> = {
   nextCursor: null,
 };
 
+/** Of the change that a batch made of example.net. */
+const revert: z.input<typeof revertResponse> = {
+  change: {
+    revision: 7,
+    at: "2026-01-01T08:50:00.000Z",
+    actor: "operator",
+    action: "delete",
+    mxHosts: [],
+    kind: "domain",
+    resource: { kind: "domain", id: "example.net" },
+    before: {
+      ...loggedDomain,
+      name: "example.net",
+      mxHosts: ["mx1.example.net"],
+      tls: { ...tls, server: { level: "accept", certificateId: null, minVersion: "TLSv1.2" } },
+      revision: 6,
+    },
+    after: null,
+    diff: [{ op: "replace", path: "", value: null }],
+  },
+};
+
 const page = <T>(item: T) => ({ items: [item], unreadable: [], nextCursor: null });
 const domainList: z.input<typeof domainListResponse> = page(domain);
 const certificateList: z.input<typeof certificateListResponse> = page(certificate);
@@ -332,6 +354,8 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   TrustStoreList: trustStoreList,
   EdgeList: edges,
   ChangeList: changes,
+  ChangeLines: `${JSON.stringify(changes.items[0])}\n`,
+  ChangeRevert: revert,
   ...ACCESS_EXAMPLES,
   Evaluation: evaluationExample({ certificateId, fingerprintSha256 }),
 };

@@ -161,6 +161,10 @@ const loadedServices = (
       const { ChangeService } = await import("../../core/management/change-service.ts");
       return new ChangeService({ ...services, waitingRoom });
     }),
+    reverts: loadedOnce(async () => {
+      const { ChangeReverts } = await import("../../core/management/change-revert.ts");
+      return new ChangeReverts(services);
+    }),
     status: loadedOnce(async () => {
       const { StatusService } = await import("../../core/management/status-service.ts");
       return new StatusService({ ...services, waitingRoom });
@@ -224,7 +228,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routeCertificateKeys(app, loaded.keys);
   routeTrustStores(app, loaded.trustStores);
   routeStatus(app, loaded.status);
-  routeChanges(app, loaded.changes);
+  routeChanges(app, loaded.changes, loaded.reverts);
   routeEvaluate(app, loaded.evaluations);
   routeCaller(app);
   routeTokens(app, loaded.tokens, deps.log);

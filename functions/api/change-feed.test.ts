@@ -75,6 +75,125 @@ describe("filters of the change log", () => {
   });
 });
 
+describe("the change log as NDJSON", () => {
+  const accept = (value: string) => ({ headers: { Accept: value } });
+  const NDJSON = "application/x-ndjson";
+  type Line = { readonly revision: number; readonly kind: string };
+  const linesOf = (text: string): Line[] => {
+    expect(text === "" || text.endsWith("\n")).toBe(true);
+    return text
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as Line);
+  };
+  const revisions = (text: string) => linesOf(text).map(({ revision }) => revision);
+
+  /** 250 changes of one domain. */
+  async function manyChanges(): Promise<ApiUnderTest> {
+    const api = await startApi();
+    for (let from = 0; from < 250; from += 50) {
+      const items = Array.from({ length: 50 }, (_, n) => ({
+        name: "a.example",
+        ...(from + n === 0 ? {} : { ifMatch: "*" }),
+        put: { labels: { n: String(from + n) } },
+      }));
+      await api.expect(200, "POST", "/v1/domains:batch", { body: { items } });
+    }
+    return api;
+  }
+
+  it("has every entry on a line, as the JSON shows it, whatever the size of a page", async () => {
+    const api = await manyChanges();
+    const all = await api.expect(200, "GET", "/v1/changes", accept(NDJSON));
+    expect(all.headers.get("content-type")).toBe(NDJSON);
+    expect(all.headers.get("vary")).toBe("Accept");
+    expect(all.headers.get("link")).toBeNull();
+    const lines = linesOf(all.text);
+    expect(lines.map(({ revision }) => revision)).toEqual(Array.from({ length: 250 }, (_, n) => n + 1));
+    const { json } = await api.expect(200, "GET", "/v1/changes?after=100&limit=50");
+    expect(lines.slice(100, 150)).toEqual(json.items);
+    const newest = await api.expect(200, "GET", "/v1/changes?order=desc&after=10", accept(NDJSON));
+    expect(revisions(newest.text)).toEqual(Array.from({ length: 240 }, (_, n) => 250 - n));
+  });
+
+  it("is one page with limit, and Link leads to the next with the same filter", async () => {
+    const api = await manyChanges();
+    const first = await api.expect(200, "GET", "/v1/changes?limit=3&actor=tester", accept(NDJSON));
+    expect(revisions(first.text)).toEqual([1, 2, 3]);
+    expect(first.headers.get("link")).toBe('</v1/changes?limit=3&actor=tester&after=3>; rel="next"');
+    const back = await api.expect(200, "GET", "/v1/changes?limit=3&order=desc", accept(NDJSON));
+    expect(back.headers.get("link")).toBe('</v1/changes?limit=3&order=desc&before=248>; rel="next"');
+  });
+
+  it("ends below the bytes that an answer may have, and Link leads on", async () => {
+    const api = await startApi();
+    const allowed = Array.from(
+      { length: 100 },
+      (_, n) => `${"a".repeat(60)}.${"b".repeat(60)}.n${n}.example`,
+    );
+    const named = (list: string[]) => ({
+      tls: { clientCertificate: { names: { match: "list", allowed: list } } },
+    });
+    for (let round = 0; round < 3; round += 1) {
+      const items = Array.from({ length: 60 }, (_, n) => ({
+        name: "a.example",
+        ...(round + n === 0 ? {} : { ifMatch: "*" }),
+        put: named(allowed.slice(n % 2)),
+      }));
+      await api.expect(200, "POST", "/v1/domains:batch", { body: { items } });
+    }
+    const seen: number[] = [];
+    let path: string | undefined = "/v1/changes";
+    let answers = 0;
+    while (path !== undefined) {
+      const { text, headers } = await api.expect(200, "GET", path, accept(NDJSON));
+      seen.push(...revisions(text));
+      expect(Buffer.byteLength(text)).toBeLessThan(5_000_000);
+      path = /^<(.*)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1];
+      answers += 1;
+    }
+    expect(answers).toBeGreaterThan(1);
+    expect(seen).toEqual(Array.from({ length: await api.store.head() }, (_, n) => n + 1));
+  });
+
+  it("shows an entry that cannot be read in its place", async () => {
+    const api = await startApi();
+    for (const name of ["a", "b", "c"]) await create(api, name);
+    api.database.run("UPDATE log SET entry = '{' WHERE revision = 2");
+    const { text } = await api.expect(200, "GET", "/v1/changes", accept(NDJSON));
+    expect(linesOf(text).map(({ revision, kind }) => [revision, kind])).toEqual([
+      [1, "domain"],
+      [2, "unreadable"],
+      [3, "domain"],
+    ]);
+    expect(linesOf(text)[1]).toMatchObject({ item: { kind: "log-entry" }, problem: expect.any(String) });
+  });
+
+  it("waits as JSON does, and shows no entry of another account", async () => {
+    const time = steppedTime();
+    const api = await startApi({ wait: time.effects });
+    time.onSleep = async (pause) => {
+      if (pause === 1) await create(api, "theirs", { token: OTHER_TOKEN });
+      if (pause === 2) await create(api, "b");
+    };
+    const { text, headers } = await api.expect(200, "GET", "/v1/changes?after=0&wait=9", accept(NDJSON));
+    expect(revisions(text)).toEqual([2]);
+    expect(headers.get("link")).toBe('</v1/changes?after=2&wait=9>; rel="next"');
+  });
+
+  it.each([
+    ["*/*", "application/json"],
+    ["application/json, application/x-ndjson;q=0.5", "application/json"],
+    ["text/html", "application/json"],
+    ["application/x-ndjson;q=0.9, application/json;q=0.1", NDJSON],
+    ["Application/X-NDJSON", NDJSON],
+  ])("is chosen by Accept: %s gives %s", async (value, type) => {
+    const api = await startApi();
+    const { headers } = await api.expect(200, "GET", "/v1/changes", accept(value));
+    expect(headers.get("content-type")).toBe(type);
+  });
+});
+
 describe("a change log with wait", () => {
   it("answers at once where there is an entry, and otherwise with the next one", async () => {
     const time = steppedTime();

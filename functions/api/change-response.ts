@@ -89,3 +89,18 @@ export const changeListResponse = listOf(schemaOf<ShownChange>()(change))
       .meta({ description: "entries of this page that cannot be read" }),
   })
   .meta({ id: "ChangeList" });
+
+export const revertResponse = z
+  .strictObject({
+    change: change.nullable().meta({
+      description:
+        "the change that this made; null = the record was already as before, and nothing was written",
+    }),
+  })
+  .meta({ id: "ChangeRevert" });
+
+export const changeLinesResponse = z.string().meta({
+  id: "ChangeLines",
+  description:
+    "NDJSON: on each line a Change, or an entry that cannot be read: revision, kind `unreadable`, item and problem",
+});

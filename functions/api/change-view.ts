@@ -2,12 +2,65 @@
 
 import { loggedCertificate } from "../../core/management/certificate-view.ts";
 import { jsonDiff } from "../../core/management/json-diff.ts";
+import type { ChangeListing, ChangeOrder, ChangePage } from "../../core/management/change-log.ts";
+import { CAPS } from "../../core/limits.ts";
 import type { LogEntry } from "../../core/store/store.ts";
 
 /** An entry without its account, with what changed at the MX hosts in place of their items. Never PEM. */
 export function changeView(entry: LogEntry) {
   const view = withoutDiff(entry);
   return { ...view, diff: jsonDiff(view.before, view.after) };
+}
+
+/** An answer of a Lambda function has at most 6 MB; one entry may have half a megabyte. */
+const MOST_BYTES = 4_000_000;
+/** Pages that are read for one answer: a filter may leave out most entries. */
+const MOST_PAGES = 50;
+
+interface LinesOf extends ChangeListing {
+  /** false = one page. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Entries as NDJSON, up to the bytes of one answer. @param source a page, or what reads one
+ * @returns `next` as that of a page: where the entries go on; null = these are all
+ */
+export async function changeLines(
+  source: ChangePage | ((listing: ChangeListing) => Promise<ChangePage>),
+  { isWhole, ...listing }: LinesOf,
+): Promise<{ readonly text: string; readonly next: string | null }> {
+  const edge = listing.order === "desc" ? "before" : "after";
+  const limit = isWhole ? CAPS.pageSize : listing.limit;
+  const lines: string[] = [];
+  let bytes = 0;
+  let next: string | null = null;
+  for (let pages = 0; pages < (isWhole ? MOST_PAGES : 1); pages += 1) {
+    const from = next === null ? {} : { [edge]: Number(next) };
+    const page: ChangePage = typeof source === "function" ? await source({ ...listing, ...from, limit }) : source;
+    for (const { revision, line } of linesOf(page, listing.order)) {
+      if (bytes >= MOST_BYTES) return { text: lines.join(""), next };
+      lines.push(line);
+      bytes += Buffer.byteLength(line);
+      next = String(revision);
+    }
+    next = page.next;
+    if (next === null) break;
+  }
+  return { text: lines.join(""), next };
+}
+
+/** By revision, both what can be read and what cannot. */
+function* linesOf({ items, unreadable }: ChangePage, order: ChangeOrder) {
+  const direction = order === "desc" ? -1 : 1;
+  const entries = [
+    ...items.map((entry) => ({ revision: entry.revision, shown: () => changeView(entry) })),
+    ...unreadable.map(({ revision, kind, id, problem }) => ({
+      revision,
+      shown: () => ({ revision, kind: "unreadable", item: { kind, id }, problem }),
+    })),
+  ].toSorted((a, b) => direction * (a.revision - b.revision));
+  for (const { revision, shown } of entries) yield { revision, line: `${JSON.stringify(shown())}\n` };
 }
 
 function withoutDiff({ account: _account, record, hosts, revision, at, actor, action, ...others }: LogEntry) {

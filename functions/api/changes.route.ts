@@ -1,10 +1,13 @@
 /** Routes of the change log. */
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { CHANGE_ORDERS } from "../../core/management/change-log.ts";
+import { accepts } from "hono/accepts";
+import { CHANGE_ORDERS, type ChangeListing, type ChangeOrder } from "../../core/management/change-log.ts";
+import type { ChangeReverts } from "../../core/management/change-revert.ts";
 import type { ChangeService } from "../../core/management/change-service.ts";
 import type { ApiEnv } from "./api-env.ts";
-import { changeListResponse } from "./change-response.ts";
+import { changeLinesResponse, changeListResponse, revertResponse } from "./change-response.ts";
+import { entityTag, readCondition } from "./conditions.ts";
 import { type Loaded, loadedOnce } from "./loaded.ts";
 import {
   actorQuery,
@@ -12,12 +15,28 @@ import {
   changeWaitQuery,
   limitQuery,
   resourceQuery,
+  revisionParameter,
   revisionQuery,
+  sharedHostsQuery,
   timeQuery,
 } from "./parameters.ts";
-import { answers, needs, problems } from "./route-parts.ts";
+import { answers, CONDITION_PROBLEMS, conditionHeaders, etag, needs, problems } from "./route-parts.ts";
 
 const common = { tags: ["status"] };
+
+/** https://github.com/ndjson/ndjson-spec; no type is registered. */
+const NDJSON_TYPE = "application/x-ndjson";
+const JSON_TYPE = "application/json";
+const TYPES = [JSON_TYPE, NDJSON_TYPE];
+const REVERT_CONFLICTS = [
+  "changed-since",
+  "not-revertible",
+  "name-taken",
+  "in-use",
+  "shared-host",
+  "host-taken",
+  "unreadable",
+] as const;
 
 const listChanges = createRoute({
   ...common,
@@ -27,7 +46,7 @@ const listChanges = createRoute({
   path: "/v1/changes",
   summary: "Read the change log, oldest or newest first",
   description:
-    "Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry.",
+    "Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry. With Accept: application/x-ndjson an entry on each line: without limit all, up to some 4 MB, and Link leads to the rest.",
   request: {
     query: z.strictObject({
       after: revisionQuery.optional().openapi({
@@ -51,23 +70,93 @@ const listChanges = createRoute({
     }),
   },
   responses: {
-    200: answers(changeListResponse, "a page of changes"),
+    200: {
+      description: "a page of changes",
+      headers: {
+        Link: {
+          description: "of NDJSON, rel=next: the entries after these",
+          schema: { type: "string" as const },
+        },
+      },
+      content: {
+        ...answers(changeListResponse, "").content,
+        [NDJSON_TYPE]: { schema: changeLinesResponse },
+      },
+    },
     ...problems("invalid-request", "gone", "rule-violation"),
+  },
+});
+
+const revertChange = createRoute({
+  ...common,
+  ...needs("changes:read"),
+  operationId: "revertChange",
+  method: "post",
+  path: "/v1/changes/{revision}/revert",
+  summary: "Write a record back as it was before a change",
+  description:
+    "Writes `before` as a new change, by the rules of now: a record that the change created is deleted, one that it deleted is created again. Also needs the scope that writes the record. Without If-Match and If-None-Match, 409 `changed-since` unless the record is as the change left it. Keys and versions of certificates do not come back: 409 `not-revertible`.",
+  request: { params: revisionParameter, query: sharedHostsQuery, headers: conditionHeaders },
+  responses: {
+    200: {
+      ...answers(revertResponse, "reverted"),
+      headers: etag,
+    },
+    ...problems(
+      "invalid-request",
+      "not-found",
+      "gone",
+      "too-large",
+      ...REVERT_CONFLICTS,
+      ...CONDITION_PROBLEMS,
+      "rule-violation",
+    ),
   },
 });
 
 const views = loadedOnce(() => import("./change-view.ts"));
 
-export function routeChanges(app: OpenAPIHono<ApiEnv>, changes: Loaded<ChangeService>): void {
+export function routeChanges(
+  app: OpenAPIHono<ApiEnv>,
+  changes: Loaded<ChangeService>,
+  reverts: Loaded<ChangeReverts>,
+): void {
   app.openapi(listChanges, async (c) => {
     const listing = c.req.valid("query");
     const wait = changeWaitOf(listing, c.env);
     const service = await changes();
-    const { items, unreadable, next } =
-      wait === null
-        ? await service.list(c.get("actor"), listing)
-        : await service.follow(c.get("actor"), listing, wait);
-    const { changeView } = await views();
+    const { changeLines, changeView } = await views();
+    const read = (each: ChangeListing) => service.list(c.get("actor"), each);
+    c.header("Vary", "Accept");
+    const isNdjson = accepts(c, { header: "Accept", supports: TYPES, default: JSON_TYPE }) === NDJSON_TYPE;
+    const page = wait === null ? null : await service.follow(c.get("actor"), listing, wait);
+    if (isNdjson) {
+      const isWhole = page === null && c.req.query("limit") === undefined;
+      const { text, next } = await changeLines(page ?? read, { ...listing, isWhole });
+      const link = next === null ? {} : { Link: nextLink(c.req.url, listing.order, next) };
+      // The types of routes know one form for each status.
+      return c.newResponse(text, 200, { "Content-Type": NDJSON_TYPE, ...link }) as never;
+    }
+    const { items, unreadable, next } = page ?? (await read(listing));
     return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200);
   });
+
+  app.openapi(revertChange, async (c) => {
+    const options = {
+      condition: readCondition(c.req),
+      moveSharedHosts: c.req.valid("query").sharedHosts === "move",
+    };
+    const { revision } = c.req.valid("param");
+    const entry = await (await reverts()).revert(c.get("actor"), revision, options);
+    const { changeView } = await views();
+    if (entry !== null && entry.record.after !== null) c.header("ETag", entityTag(entry.revision));
+    return c.json({ change: entry && changeView(entry) }, 200);
+  });
+}
+
+/** RFC 8288: the same request, after the entries of this answer. */
+function nextLink(url: string, order: ChangeOrder, next: string): string {
+  const { pathname, searchParams } = new URL(url);
+  searchParams.set(order === "desc" ? "before" : "after", next);
+  return `<${pathname}?${searchParams.toString()}>; rel="next"`;
 }

@@ -33,6 +33,8 @@ export const revisionQuery = digits(/^\d{1,15}$/, "must be a revision: a whole n
   maximum: 999_999_999_999_999,
 });
 
+export const revisionParameter = z.object({ revision: revisionQuery });
+
 const seconds = (least: number) =>
   digits(
     new RegExp(least === 0 ? "^(?:[0-9]|1[0-9]|2[0-5])$" : "^(?:[1-9]|1[0-9]|2[0-5])$"),

@@ -61,6 +61,16 @@ const PROVOKED: Partial<Record<ProblemCode, (api: ApiUnderTest) => Promise<Answe
     const id = await certificate(api, OTHER_TOKEN);
     return api.send("PUT", "/v1/domains/example.net", { ...served(id), token: OTHER_TOKEN });
   },
+  "changed-since": async (api) => {
+    await api.expect(201, "PUT", DOMAIN, { body: {} });
+    await api.expect(200, "PATCH", DOMAIN, { body: { labels: { team: "mail" } }, headers: ANY });
+    return api.send("POST", "/v1/changes/1/revert");
+  },
+  "not-revertible": async (api) => {
+    const id = await certificate(api);
+    await api.expect(204, "DELETE", `/v1/certificates/${id}`, { headers: ANY });
+    return api.send("POST", "/v1/changes/2/revert");
+  },
   unreadable: async (api) => {
     await api.expect(201, "PUT", DOMAIN, { body: {} });
     api.database.run("UPDATE domain SET record = '{' WHERE id = ?", "example.org");

@@ -50,6 +50,14 @@ const EXAMPLES: Readonly<Record<ProblemCode, Omit<Problem, "code">>> = {
     "MX host mx1.example.org does not belong to this account, so its certificate cannot be set here; leave certificateId null",
     { pointer: "/tls/server/certificateId", code: "host-taken" },
   ),
+  "changed-since": mistake(
+    'example.org was changed since revision 1 and is at revision 2; repeat with If-Match: "2" to replace it as it is now',
+    { in: "path", pointer: "/revision", code: "changed-since" },
+  ),
+  "not-revertible": mistake(
+    "a deleted certificate does not come back, because its keys are deleted; make, order or upload it again",
+    { in: "path", pointer: "/revision", code: "not-revertible" },
+  ),
   "already-exists": ofRecord("already-exists", "a record with this id exists"),
   unreadable: {
     detail:

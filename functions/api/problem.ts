@@ -47,6 +47,8 @@ const PROBLEMS = {
   "shared-host": [409, "MX host shared with other domains"],
   "host-taken": [409, "MX host already taken"],
   "already-exists": [409, "Resource already exists"],
+  "changed-since": [409, "Record changed since"],
+  "not-revertible": [409, "Change not revertible"],
   unreadable: [409, "Stored content unreadable"],
   gone: [410, "Gone"],
   "stale-revision": [412, "Precondition failed"],

@@ -145,6 +145,16 @@ describe("certificates, trust stores, changes and edges", () => {
     }
     expect(followed).toEqual([1, 2, 3]);
   });
+
+  it("revert a change, and show the one that this made", async () => {
+    const { postern } = await started();
+    const made = await postern.domains.put("first.example", {});
+    await postern.domains.patch("first.example", { labels: { team: "mail" } }, { ifMatch: made });
+    expect(await postern.changes.revert(2)).toMatchObject({ revision: 3, action: "update" });
+    await expect(postern.changes.revert(2)).rejects.toMatchObject({ code: "changed-since", status: 409 });
+    expect(await postern.changes.revert(2, { ifMatch: "*" })).toBeNull();
+    expect((await postern.domains.get("first.example")).labels).toEqual({});
+  });
 });
 
 describe("access", () => {

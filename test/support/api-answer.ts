@@ -29,7 +29,7 @@ export async function checkedAnswer(app: OpenAPIHono<ApiEnv>, exchange: Exchange
   const type = response.headers.get("content-type") ?? "";
   expect(response.headers.get("x-request-id"), what).toMatch(/^[0-9a-f-]{36}$/);
   expect(response.headers.get("cache-control"), what).toBe("no-store");
-  const json: unknown = type.includes("json") && text !== "" ? JSON.parse(text) : undefined;
+  const json: unknown = isJson(type) && text !== "" ? JSON.parse(text) : undefined;
   if (response.status >= 400 && method !== "HEAD") checkProblem({ type, json, response, what });
   else if (method !== "HEAD") checkDeclared(app, { ...exchange, text, type, json });
   const errors = response.status >= 400 && method !== "HEAD" ? problemResponse.parse(json).errors : [];
@@ -41,6 +41,8 @@ export async function checkedAnswer(app: OpenAPIHono<ApiEnv>, exchange: Exchange
     problems: errors.map(({ code, pointer }) => `${code} ${pointer}`),
   };
 }
+
+const isJson = (type: string): boolean => /[/+]json\b/.test(type);
 
 function checkProblem(found: { type: string; json: unknown; response: Response; what: string }): void {
   expect(found.type, found.what).toBe(PROBLEM_TYPE);
@@ -64,7 +66,7 @@ function checkDeclared(
   if (declared.content === undefined) return expect(text, what).toBe("");
   const schema = declared.content[type.split(";")[0] ?? ""]?.schema;
   if (schema === undefined) throw new Error(`${what}: the route does not declare ${type}`);
-  if (schema instanceof z.ZodType) schema.parse(type.includes("json") ? json : text);
+  if (schema instanceof z.ZodType) schema.parse(isJson(type) ? json : text);
 }
 
 interface DeclaredRoute {

@@ -14,6 +14,8 @@ export const PROBLEM_CODES = [
   "shared-host",
   "host-taken",
   "already-exists",
+  "changed-since",
+  "not-revertible",
   "unreadable",
   "gone",
   "stale-revision",
