@@ -43,7 +43,8 @@ interface Replacement extends Deletion {
 
 /**
  * `replaceWith` null = only a certificate that no MX host serves is deleted; see `replaceCertificate` for any
- * other. @returns the entry of the deletion. @throws StateConflict (`in-use`); NotFound; as the condition; as `commitWithRetry`
+ * other. @returns the entry of the deletion.
+ * @throws StateConflict (`in-use`); NotFound; as the condition; as `commitWithRetry`
  */
 export async function deleteCertificate(
   deps: DeletionDependencies,

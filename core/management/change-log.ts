@@ -2,11 +2,7 @@
 
 import { Gone } from "../errors.ts";
 import type { DomainRecord } from "../record/domain.ts";
-import type { FeedEntry, LogEntry, RecordKind, Store, UnreadableItem } from "../store/store.ts";
-
-/** By revision: `asc` oldest first, `desc` newest first. */
-export const CHANGE_ORDERS = ["asc", "desc"] as const;
-export type ChangeOrder = (typeof CHANGE_ORDERS)[number];
+import type { ChangeOrder, FeedEntry, LogEntry, RecordKind, Store, UnreadableItem } from "../store/store.ts";
 
 /** What a reader of the change log asks for. */
 export interface ChangeListing {

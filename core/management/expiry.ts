@@ -152,3 +152,18 @@ function inUse(
   const isReported = isEndReported(certificate);
   return [{ msLeft, isReported, certificate: { id, account, state, daysLeft, hosts } }];
 }
+
+/** What `timeline` of a certificate shows. */
+export const TIMELINE_EVENTS = [
+  "created",
+  "version-added",
+  "version-retired",
+  "next-key-made",
+  "switch-requested",
+  "order-placed",
+  "attempt-failed",
+  "next-attempt",
+  "renews",
+  "expires",
+] as const;
+export type TimelineEvent = (typeof TIMELINE_EVENTS)[number];

@@ -1,6 +1,7 @@
 /** Versions of a certificate: the one in service, those before it, and a timeline of both. */
 
 import { type Timestamp, timestamp } from "../clock.ts";
+import type { TimelineEvent } from "./expiry.ts";
 import type {
   CertificateRecord,
   MaterialReference,
@@ -89,20 +90,6 @@ export interface TimelineEntry {
   /** For people; absent = nothing to add. */
   readonly detail?: string | undefined;
 }
-
-export const TIMELINE_EVENTS = [
-  "created",
-  "version-added",
-  "version-retired",
-  "next-key-made",
-  "switch-requested",
-  "order-placed",
-  "attempt-failed",
-  "next-attempt",
-  "renews",
-  "expires",
-] as const;
-export type TimelineEvent = (typeof TIMELINE_EVENTS)[number];
 
 /** What happened to a certificate and what comes next, by time. */
 export function timelineOf(record: CertificateRecord, expiresAt: Timestamp | null): readonly TimelineEntry[] {

@@ -286,6 +286,10 @@ export interface LogEntry {
 export const CHANGE_ACTIONS = ["create", "update", "delete"] as const;
 export type ChangeAction = (typeof CHANGE_ACTIONS)[number];
 
+/** By revision: `asc` oldest first, `desc` newest first. */
+export const CHANGE_ORDERS = ["asc", "desc"] as const;
+export type ChangeOrder = (typeof CHANGE_ORDERS)[number];
+
 export interface ChangeFeed {
   /**
    * In order of revision, or against it (`changesBefore`). May start after a gap or hold one when entries are

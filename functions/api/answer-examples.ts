@@ -354,7 +354,6 @@ export const ANSWER_EXAMPLES: Readonly<Record<string, unknown>> = {
   TrustStoreList: trustStoreList,
   EdgeList: edges,
   ChangeList: changes,
-  ChangeLines: `${JSON.stringify(changes.items[0])}\n`,
   ChangeRevert: revert,
   ...ACCESS_EXAMPLES,
   Evaluation: evaluationExample({ certificateId, fingerprintSha256 }),

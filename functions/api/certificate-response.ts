@@ -1,8 +1,7 @@
 /** Schemas of certificates and trust stores in answers. */
 
 import { RENEWED_BY } from "../../core/management/renewal.ts";
-import { TIMELINE_EVENTS } from "../../core/management/versions.ts";
-import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
+import { CERTIFICATE_STATES, TIMELINE_EVENTS } from "../../core/management/expiry.ts";
 import { schemaOf } from "../../core/same-fields.ts";
 import type {
   CertificateView,

@@ -98,9 +98,3 @@ export const revertResponse = z
     }),
   })
   .meta({ id: "ChangeRevert" });
-
-export const changeLinesResponse = z.string().meta({
-  id: "ChangeLines",
-  description:
-    "NDJSON: on each line a Change, or an entry that cannot be read: revision, kind `unreadable`, item and problem",
-});

@@ -2,9 +2,12 @@
 
 import { loggedCertificate } from "../../core/management/certificate-view.ts";
 import { jsonDiff } from "../../core/management/json-diff.ts";
-import type { ChangeListing, ChangeOrder, ChangePage } from "../../core/management/change-log.ts";
+import type { Context } from "hono";
+import { accepts } from "hono/accepts";
+import type { ChangeListing, ChangePage } from "../../core/management/change-log.ts";
 import { CAPS } from "../../core/limits.ts";
-import type { LogEntry } from "../../core/store/store.ts";
+import type { ChangeOrder, LogEntry } from "../../core/store/store.ts";
+import { NDJSON_TYPE } from "./line-type.ts";
 
 /** An entry without its account, with what changed at the MX hosts in place of their items. Never PEM. */
 export function changeView(entry: LogEntry) {
@@ -37,7 +40,8 @@ export async function changeLines(
   let next: string | null = null;
   for (let pages = 0; pages < (isWhole ? MOST_PAGES : 1); pages += 1) {
     const from = next === null ? {} : { [edge]: Number(next) };
-    const page: ChangePage = typeof source === "function" ? await source({ ...listing, ...from, limit }) : source;
+    const page: ChangePage =
+      typeof source === "function" ? await source({ ...listing, ...from, limit }) : source;
     for (const { revision, line } of linesOf(page, listing.order)) {
       if (bytes >= MOST_BYTES) return { text: lines.join(""), next };
       lines.push(line);
@@ -86,3 +90,18 @@ function withoutDiff({ account: _account, record, hosts, revision, at, actor, ac
 }
 
 const named = <K extends string>(kind: K, id: string) => ({ kind, resource: { kind, id } });
+
+/** Whether the client prefers NDJSON to JSON. */
+export const wantsLines = (c: Context): boolean =>
+  accepts(c, {
+    header: "Accept",
+    supports: ["application/json", NDJSON_TYPE],
+    default: "application/json",
+  }) === NDJSON_TYPE;
+
+/** RFC 8288: the same request, after the entries of this answer. */
+export function nextLink(url: string, order: ChangeOrder, next: string): string {
+  const { pathname, searchParams } = new URL(url);
+  searchParams.set(order === "desc" ? "before" : "after", next);
+  return `<${pathname}?${searchParams.toString()}>; rel="next"`;
+}

@@ -1,13 +1,14 @@
 /** Routes of the change log. */
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { accepts } from "hono/accepts";
-import { CHANGE_ORDERS, type ChangeListing, type ChangeOrder } from "../../core/management/change-log.ts";
+import type { ChangeListing } from "../../core/management/change-log.ts";
 import type { ChangeReverts } from "../../core/management/change-revert.ts";
 import type { ChangeService } from "../../core/management/change-service.ts";
+import { CHANGE_ORDERS } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
-import { changeLinesResponse, changeListResponse, revertResponse } from "./change-response.ts";
+import { changeListResponse, revertResponse } from "./change-response.ts";
 import { entityTag, readCondition } from "./conditions.ts";
+import { NDJSON_TYPE } from "./line-type.ts";
 import { type Loaded, loadedOnce } from "./loaded.ts";
 import {
   actorQuery,
@@ -24,10 +25,6 @@ import { answers, CONDITION_PROBLEMS, conditionHeaders, etag, needs, problems } 
 
 const common = { tags: ["status"] };
 
-/** https://github.com/ndjson/ndjson-spec; no type is registered. */
-const NDJSON_TYPE = "application/x-ndjson";
-const JSON_TYPE = "application/json";
-const TYPES = [JSON_TYPE, NDJSON_TYPE];
 const REVERT_CONFLICTS = [
   "changed-since",
   "not-revertible",
@@ -80,7 +77,7 @@ const listChanges = createRoute({
       },
       content: {
         ...answers(changeListResponse, "").content,
-        [NDJSON_TYPE]: { schema: changeLinesResponse },
+        [NDJSON_TYPE]: { schema: z.string() },
       },
     },
     ...problems("invalid-request", "gone", "rule-violation"),
@@ -125,12 +122,11 @@ export function routeChanges(
     const listing = c.req.valid("query");
     const wait = changeWaitOf(listing, c.env);
     const service = await changes();
-    const { changeLines, changeView } = await views();
+    const { changeLines, changeView, nextLink, wantsLines } = await views();
     const read = (each: ChangeListing) => service.list(c.get("actor"), each);
     c.header("Vary", "Accept");
-    const isNdjson = accepts(c, { header: "Accept", supports: TYPES, default: JSON_TYPE }) === NDJSON_TYPE;
     const page = wait === null ? null : await service.follow(c.get("actor"), listing, wait);
-    if (isNdjson) {
+    if (wantsLines(c)) {
       const isWhole = page === null && c.req.query("limit") === undefined;
       const { text, next } = await changeLines(page ?? read, { ...listing, isWhole });
       const link = next === null ? {} : { Link: nextLink(c.req.url, listing.order, next) };
@@ -152,11 +148,4 @@ export function routeChanges(
     if (entry !== null && entry.record.after !== null) c.header("ETag", entityTag(entry.revision));
     return c.json({ change: entry && changeView(entry) }, 200);
   });
-}
-
-/** RFC 8288: the same request, after the entries of this answer. */
-function nextLink(url: string, order: ChangeOrder, next: string): string {
-  const { pathname, searchParams } = new URL(url);
-  searchParams.set(order === "desc" ? "before" : "after", next);
-  return `<${pathname}?${searchParams.toString()}>; rel="next"`;
 }

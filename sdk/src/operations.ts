@@ -35,12 +35,7 @@ export type BodyOf<P extends Path, M extends MethodOf<P>> =
     ? Content[keyof Content]
     : never;
 
-/** JSON where there is a choice: no other type is asked for. */
-type ContentOf<R> = R extends { readonly content: infer Content }
-  ? Content extends { readonly "application/json": infer Json }
-    ? Json
-    : Content[keyof Content]
-  : undefined;
+type ContentOf<R> = R extends { readonly content: infer Content } ? Content[keyof Content] : undefined;
 /** Body of an answer to a request that succeeded; undefined where it has none. */
 export type AnswerOf<P extends Path, M extends MethodOf<P>> =
   Operation<P, M> extends { readonly responses: infer Responses }
