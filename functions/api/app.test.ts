@@ -28,6 +28,7 @@ function everyRequest(
     path: path
       .replace("{name}", "example.com")
       .replace("{account}", "acme")
+      .replace("{revision}", "1")
       .replace("{arn}", encodeURIComponent("arn:aws:iam::123456789012:role/deploy"))
       .replace("{id}", ID_OF.find(([part]) => path.includes(part))?.[1] ?? CERTIFICATE),
     needsToken: path.startsWith("/v1/"),
@@ -103,6 +104,7 @@ describe("every route", () => {
         "DELETE /v1/principals/{arn}",
         "POST /v1/domains:batch",
         "GET /v1/changes",
+        "POST /v1/changes/{revision}/revert",
         "GET /v1/domains",
         "GET /v1/domains/{name}",
         "PUT /v1/domains/{name}",
@@ -179,15 +181,22 @@ describe("every route", () => {
     const path = `/v1/certificates/${id.certificate}`;
     const headers = { "If-Match": "*" };
     const bodyless = everyRequest(api).filter(({ method, takesBody }) => method === "POST" && !takesBody);
-    expect(bodyless.map((each) => each.path.split("/").at(-1))).toEqual(["next-key", "rotate", "renew"]);
-    for (const { method, path: declared } of bodyless) {
+    expect(bodyless.map((each) => each.path.split("/").at(-1))).toEqual([
+      "next-key",
+      "rotate",
+      "renew",
+      "revert",
+    ]);
+    const options = { rawBody: "{", headers: { ...headers, "content-type": "text/plain" } };
+    for (const { method, path: declared } of bodyless.slice(0, -1)) {
       const here = declared.replace(CERTIFICATE, id.certificate);
-      const options = { rawBody: "{", headers: { ...headers, "content-type": "text/plain" } };
       const { json } = await api.expect(200, method, here, options);
       expect(json.id).toBe(id.certificate);
     }
     const { json } = await api.expect(200, "DELETE", `${path}/next-key`, { body: { a: 1 }, headers });
     expect(json.nextKeys).toEqual([]);
+    const created = await api.expect(200, "GET", `/v1/changes?resource=trust-store/${id.trustStore}`);
+    await api.expect(200, "POST", `/v1/changes/${created.json.items[0].revision}/revert`, options);
   });
 
   it("answers 500 without a word of the cause, which the log has", async () => {

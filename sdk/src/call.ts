@@ -142,7 +142,7 @@ const withToken =
 /** `.`, `..` and nothing are no names: in a URL they would lead to another resource. */
 function checkedPath<T>(path: T): T {
   for (const [name, value] of Object.entries(path ?? {}))
-    if (typeof value !== "string" || /^\.{0,2}$/u.test(value))
+    if (!Number.isSafeInteger(value) && (typeof value !== "string" || /^\.{0,2}$/u.test(value)))
       throw new TypeError(`${name} must be the ${name} of a record, not ${JSON.stringify(value)}`);
   return path;
 }

@@ -462,11 +462,31 @@ export interface paths {
         };
         /**
          * Read the change log, oldest or newest first
-         * @description Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry. Scope: `changes:read` (read the change log).
+         * @description Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry. With Accept: application/x-ndjson an entry on each line: without limit all, up to some 4 MB, and Link leads to the rest. Scope: `changes:read` (read the change log).
          */
         readonly get: operations["listChanges"];
         readonly put?: never;
         readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/changes/{revision}/revert": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Write a record back as it was before a change
+         * @description Writes `before` as a new change, by the rules of now: a record that the change created is deleted, one that it deleted is created again. Also needs the scope that writes the record. Without If-Match and If-None-Match, 409 `changed-since` unless the record is as the change left it. Keys and versions of certificates do not come back: 409 `not-revertible`. Scope: `changes:read` (read the change log).
+         */
+        readonly post: operations["revertChange"];
         readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
@@ -881,7 +901,7 @@ export interface components {
         };
         readonly Problem: {
             /** @enum {string} */
-            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:unreadable" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:quota-exceeded" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:rate-limited" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
+            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:changed-since" | "urn:postern:problem:not-revertible" | "urn:postern:problem:unreadable" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:quota-exceeded" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:rate-limited" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
             readonly title: string;
             readonly status: number;
             readonly detail: string;
@@ -1754,6 +1774,10 @@ export interface components {
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
             readonly movedDomains?: components["schemas"]["MovedDomains"];
         };
+        readonly ChangeRevert: {
+            /** @description the change that this made; null = the record was already as before, and nothing was written */
+            readonly change: components["schemas"]["DomainChange"] | components["schemas"]["CertificateChange"] | components["schemas"]["TrustStoreChange"] | null;
+        };
         readonly Evaluation: {
             /** @enum {string} */
             readonly verdict: "accept" | "defer" | "reject" | "not-evaluated";
@@ -2351,7 +2375,7 @@ export interface components {
             /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
             readonly pointer: string;
             /** @enum {string} */
-            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
+            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "changed-since" | "not-revertible" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
             readonly message: string;
         };
         readonly CertificateAtEdgeProblem: {
@@ -3073,6 +3097,17 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description changed-since, not-revertible, name-taken, in-use, shared-host, host-taken, unreadable */
+        readonly Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadable: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description name-taken, shared-host, host-taken, unreadable */
         readonly Problem409NameTakenSharedHostHostTakenUnreadable: {
             headers: {
@@ -3115,6 +3150,8 @@ export interface components {
         readonly Accept: string;
         /** @description media type that PATCH takes (RFC 5789 section 3.1) */
         readonly "Accept-Patch": string;
+        /** @description of NDJSON, rel=next: the entries after these */
+        readonly Link: string;
     };
     pathItems: never;
 }
@@ -6204,6 +6241,7 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly Link: components["headers"]["Link"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6321,6 +6359,120 @@ export interface operations {
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 410: components["responses"]["Problem410Gone"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
+        };
+    };
+    readonly revertChange: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description also change the certificate that other domains of the account serve on these MX hosts */
+                readonly sharedHosts?: "move";
+            };
+            readonly header?: {
+                /** @description entity tags such as "17", or * */
+                readonly "if-match"?: string;
+                /** @description * = only when it is absent; entity tags: at none of them */
+                readonly "if-none-match"?: string;
+                /**
+                 * @description account to act in, for callers with the scope operator; left out = the caller's own
+                 * @example default
+                 */
+                readonly "Postern-Account"?: string;
+            };
+            readonly path: {
+                readonly revision: number;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description reverted */
+            readonly 200: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "change": {
+                     *         "revision": 7,
+                     *         "at": "2026-01-01T08:50:00.000Z",
+                     *         "actor": "operator",
+                     *         "action": "delete",
+                     *         "mxHosts": [],
+                     *         "kind": "domain",
+                     *         "resource": {
+                     *           "kind": "domain",
+                     *           "id": "example.net"
+                     *         },
+                     *         "before": {
+                     *           "name": "example.net",
+                     *           "account": "default",
+                     *           "mxHosts": [
+                     *             "mx1.example.net"
+                     *           ],
+                     *           "tls": {
+                     *             "server": {
+                     *               "level": "accept",
+                     *               "certificateId": null,
+                     *               "minVersion": "TLSv1.2"
+                     *             },
+                     *             "clientCertificate": {
+                     *               "mode": "none",
+                     *               "trust": {
+                     *                 "publicRoots": false,
+                     *                 "trustStoreIds": [],
+                     *                 "pins": []
+                     *               },
+                     *               "names": {
+                     *                 "match": "helo",
+                     *                 "allowed": []
+                     *               },
+                     *               "purpose": "clientAuthOrServerAuth"
+                     *             },
+                     *             "enforcement": "reject",
+                     *             "exceptions": []
+                     *           },
+                     *           "delivery": null,
+                     *           "acknowledgedWarnings": [],
+                     *           "labels": {},
+                     *           "revision": 6,
+                     *           "createdAt": "2026-01-01T08:20:00.000Z",
+                     *           "updatedAt": "2026-01-01T08:20:00.000Z",
+                     *           "updatedBy": "operator"
+                     *         },
+                     *         "after": null,
+                     *         "diff": [
+                     *           {
+                     *             "op": "replace",
+                     *             "path": "",
+                     *             "value": null
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    readonly "application/json": components["schemas"]["ChangeRevert"];
+                };
+            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadable"];
+            readonly 410: components["responses"]["Problem410Gone"];
+            readonly 412: components["responses"]["Problem412StaleRevision"];
+            readonly 413: components["responses"]["Problem413TooLarge"];
+            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 428: components["responses"]["Problem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
