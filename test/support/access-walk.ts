@@ -27,6 +27,8 @@ export interface Records {
   readonly trustStore: string;
   readonly token: string;
   readonly principal: string;
+  /** Revision of the change that created its last domain. */
+  readonly change: number;
 }
 
 /** One way to call a route. */
@@ -45,7 +47,7 @@ export interface RouteCall {
   /** On those of another account alone, where the name itself is taken (docs/access.md). */
   readonly taken?: number;
   /** A scope that it needs beside that of the route, of a caller that is not of the operator's account. */
-  readonly tenantLacks?: "operator";
+  readonly tenantLacks?: Scope;
 }
 
 /** Never stored. */
@@ -59,6 +61,7 @@ export const ABSENT: Records = {
   trustStore: "trust_01KDW00000000000000000ABSE",
   token: "tok_01KDW00000000000000000ABSE",
   principal: "arn:aws:iam::123456789012:role/absent",
+  change: 1_000_000,
 };
 
 /** Made once: a world is built for most calls. */
@@ -309,6 +312,15 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
       path: (of) => `/v1/changes?resource=trust-store/${of.trustStore}`,
     },
   ],
+  "POST /v1/changes/{revision}/revert": [
+    "changes:read",
+    {
+      path: ({ change }) => `/v1/changes/${change}/revert`,
+      own: 200,
+      absent: 404,
+      tenantLacks: "domains:write",
+    },
+  ],
   "POST /v1/evaluate": [
     "evaluate",
     { ...list("/v1/evaluate"), body: session },
@@ -421,9 +433,11 @@ export async function makeRecords(api: ApiUnderTest, of: string, n: number): Pro
   const store = await post("/v1/trust-stores", { certificatesPem: ca, label: `${of} partners`, labels });
   const trust = { clientCertificate: { mode: "request", trust: { trustStoreIds: [store.id] } } };
   const tls = { server: { level: "require", certificateId: id }, ...trust };
+  let change = 0;
   for (const [index, host] of names.entries()) {
     const body = { mxHosts: [host], tls, labels };
-    await api.expect(201, "PUT", `/v1/domains/${of}${index}.example`, { body, headers });
+    const { json } = await api.expect(201, "PUT", `/v1/domains/${of}${index}.example`, { body, headers });
+    change = json.revision;
   }
   const { id: tokenId } = await post("/v1/tokens", { scopes: ["evaluate"], label: `${of} token` });
   const arn = `arn:aws:iam::${String(n).repeat(12)}:role/${of}-role`;
@@ -439,6 +453,7 @@ export async function makeRecords(api: ApiUnderTest, of: string, n: number): Pro
     trustStore: store.id,
     token: tokenId,
     principal: arn,
+    change,
   };
 }
 
