@@ -17,6 +17,7 @@ import { loadAtEdgeWith } from "../worker/tls/tls-parameters.ts";
 import type { Log } from "../core/log-event.ts";
 import { bindFailure } from "../worker/process/start-failure.ts";
 import type { Worker } from "../worker/worker.ts";
+import { DOCS_PAGE } from "./docs-page.ts";
 import type { DefaultCertificate } from "./default-certificate.ts";
 import type { LocalConfig } from "./local-config.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
@@ -80,7 +81,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     },
     issuanceRequested: options.issuanceRequested,
     chainVerifier: options.chainVerifier,
-    docs: true,
+    docs: DOCS_PAGE,
     ending: ending.signal,
     log: ({ event, ...fields }: ApiEvent) => log(event, fields),
   });

@@ -409,33 +409,3 @@ describe("the OpenAPI document", () => {
     expect(names.filter((name) => /privateKey|passphrase/i.test(name))).toEqual([]);
   });
 });
-
-describe("the docs page", () => {
-  it("is there when it is asked for, loads nothing, and shows every route", async () => {
-    const api = await startApi({ docs: true });
-    const response = await api.app.request("/docs");
-    expect(response.status).toBe(200);
-    const html = await response.text();
-    const policy = response.headers.get("content-security-policy") ?? "";
-    expect(policy).toContain("default-src 'none'");
-    expect(policy).not.toMatch(/https?:|unsafe|\*/);
-    expect(html).not.toMatch(/<script|<img|<link|<iframe|\son\w+=|src=|javascript:|@import|url\(/i);
-    const targets = [...html.matchAll(/href="([^"]+)"/g)].map(([, target]) => target);
-    expect(targets.every((target) => target === "/openapi.json" || target?.startsWith("#"))).toBe(true);
-    for (const target of targets.filter((each) => each?.startsWith("#")))
-      expect(html).toContain(`id="${target?.slice(1)}"`);
-    for (const { path } of declaredRoutes(api.app)) expect(html).toContain(`<code>${path}</code>`);
-    expect(html).toContain("<td>412</td><td>stale-revision</td>");
-    expect(html, "a status without a word about it").not.toMatch(/<td>\d{3}<\/td><td><\/td>/);
-  });
-
-  it("has the one style that its policy names", async () => {
-    const api = await startApi({ docs: true });
-    const response = await api.app.request("/docs");
-    const style = /<style>([\s\S]*?)<\/style>/.exec(await response.text())?.[1] ?? "";
-    const digest = await crypto.subtle.digest("SHA-256", Buffer.from(style));
-    expect(response.headers.get("content-security-policy")).toContain(
-      `'sha256-${Buffer.from(digest).toString("base64")}'`,
-    );
-  });
-});

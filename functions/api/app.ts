@@ -30,7 +30,7 @@ import { loadedMethods, loadedOnce } from "./loaded.ts";
 import { routeChanges } from "./changes.route.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
-import { type Credentials, routeOpenApi } from "./openapi.ts";
+import { type Credentials, type PageFile, routeOpenApi } from "./openapi.ts";
 import { requireDeclaredScopes } from "./declared-routes.ts";
 import { knownQueryOnly } from "./query-names.ts";
 import { limitRate } from "./rate-limit.ts";
@@ -59,8 +59,8 @@ export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly issuanceState: Pick<IssuanceState, "get">;
   /** What else /health/ready waits for; the store is asked always. */
   readonly readiness?: ReadinessCheck;
-  /** Whether there is a page at /docs: on the operator's own machine. */
-  readonly docs?: boolean;
+  /** Files of the page at /docs by their path, on the operator's own machine; left out = none. */
+  readonly docs?: Readonly<Record<string, PageFile>>;
   /** Security scheme of the OpenAPI document; `bearer` when left out. */
   readonly credentials?: Credentials;
   /** What issues certificates; left out = nothing does. */
@@ -236,7 +236,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   routePrincipals(app, loaded.principals, deps.log);
   routeHealth(app, deps);
   routeAcmeChallenge(app, deps.issuanceState);
-  routeOpenApi(app, { docs: deps.docs ?? false, credentials: deps.credentials ?? "bearer" });
+  routeOpenApi(app, { docs: deps.docs ?? {}, credentials: deps.credentials ?? "bearer" });
 
   requireDeclaredScopes(app);
 

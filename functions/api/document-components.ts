@@ -3,8 +3,10 @@
  * share, and the headers of answers. Generated clients have a type for each.
  */
 
-import type { OpenApiDocument } from "./docs-page.ts";
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { ProblemCode } from "./problem.ts";
+
+export type OpenApiDocument = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
 
 type Json = Record<string, unknown>;
 

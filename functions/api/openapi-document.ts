@@ -4,12 +4,11 @@ import { type Scope, SCOPES } from "../../core/access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
-import { codesOf, nameComponents } from "./document-components.ts";
+import { codesOf, nameComponents, type OpenApiDocument } from "./document-components.ts";
 import { problemExample } from "./problem-examples.ts";
 import { NDJSON_TYPE } from "./line-type.ts";
 import type { ProblemCode } from "./problem.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
-import type { OpenApiDocument } from "./docs-page.ts";
 import { ACCOUNT_HEADER } from "./route-scopes.ts";
 
 const INFO = {

@@ -14,6 +14,7 @@ export const PACKAGE_OF = {
   testssl: "testssl.sh",
   exim4: "exim4-daemon-light",
   keytool: "default-jdk-headless",
+  chromium: "chromium",
 } as const;
 
 type DebianPeer = keyof typeof PACKAGE_OF;
