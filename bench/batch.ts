@@ -8,6 +8,7 @@ import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteAccessStore } from "../adapters/local/sqlite-access-store.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
 import { SqliteIssuanceState } from "../adapters/local/sqlite-issuance-state.ts";
+import { SqliteKeptAnswers } from "../adapters/local/sqlite-kept-answers.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import type { Caller } from "../core/access/scope.ts";
 import { CAPS } from "../core/limits.ts";
@@ -38,7 +39,10 @@ const CALLER: Caller = {
   expiresAt: null,
 };
 
-type Stores = Pick<ApiDependencies, "store" | "vault" | "access" | "edgeReports" | "issuanceState">;
+type Stores = Pick<
+  ApiDependencies,
+  "store" | "vault" | "access" | "edgeReports" | "issuanceState" | "keptAnswers"
+>;
 
 interface OpenStores {
   readonly stores: Stores;
@@ -55,6 +59,7 @@ async function openEmbedded(): Promise<OpenStores> {
       access: new SqliteAccessStore(database),
       edgeReports: new SqliteEdgeReports(database, { now: Date.now }),
       issuanceState: new SqliteIssuanceState(database, { now: Date.now }),
+      keptAnswers: new SqliteKeptAnswers(database, { now: Date.now }),
     },
     close: async () => {
       database.close();
@@ -67,9 +72,9 @@ async function openDynamoDb(): Promise<OpenStores> {
   const table = await createTestTable();
   const config = { TABLE_NAME: table.name, KEY_BUCKET: "unused", KEY_KMS_KEY_ID: "unused" };
   const opened = openAwsStores(config, Date.now);
-  const { store, keyVault, access, edgeReports, issuanceState } = opened;
+  const { store, keyVault, access, edgeReports, issuanceState, keptAnswers } = opened;
   return {
-    stores: { store, vault: keyVault, access, edgeReports, issuanceState },
+    stores: { store, vault: keyVault, access, edgeReports, issuanceState, keptAnswers },
     close: async () => {
       opened.close();
       await table.delete();

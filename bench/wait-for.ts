@@ -7,6 +7,7 @@ import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteAccessStore } from "../adapters/local/sqlite-access-store.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
 import { SqliteIssuanceState } from "../adapters/local/sqlite-issuance-state.ts";
+import { SqliteKeptAnswers } from "../adapters/local/sqlite-kept-answers.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import { createIdSource } from "../core/name/ids.ts";
 import { createApp } from "../functions/api/app.ts";
@@ -33,6 +34,7 @@ const app = createApp({
   vault: new FileKeyVault(files.vault),
   edgeReports: new SqliteEdgeReports(database, clock),
   issuanceState: new SqliteIssuanceState(database, clock),
+  keptAnswers: new SqliteKeptAnswers(database, clock),
   clock,
   ids: createIdSource(clock.now, (count) => randomBytes(count)),
   operatorHosts: new Set(),

@@ -55,6 +55,7 @@ export const LOG_EVENTS = {
   "api-request": "info",
   "access-changed": "info",
   "token-use-failed": "warn",
+  "answer-keep-failed": "warn",
   "api-error": "error",
   "internal-error": "error",
   "process-warning": "warn",

@@ -8,6 +8,7 @@ import type { Clock } from "../core/clock.ts";
 import type { EdgeReports } from "../core/edge-report/edge-reports.ts";
 import type { ClientChainVerifier } from "../core/policy/chain-verifier.ts";
 import type { IssuanceState } from "../core/store/issuance-state.ts";
+import type { KeptAnswers } from "../core/store/kept-answers.ts";
 import type { Store } from "../core/store/store.ts";
 import { type ApiEvent, loggedErrors } from "../functions/api/api-log.ts";
 import { storedTokens } from "../functions/api/stored-callers.ts";
@@ -33,6 +34,7 @@ export interface LocalApiOptions {
   readonly access: AccessStore;
   readonly edgeReports: EdgeReports;
   readonly issuanceState: IssuanceState;
+  readonly keptAnswers: KeptAnswers;
   readonly worker: Pick<Worker, "readiness">;
   readonly issuanceRequested: () => void;
   /** Of evaluations alone. */
@@ -63,6 +65,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     access: options.access,
     edgeReports: options.edgeReports,
     issuanceState: options.issuanceState,
+    keptAnswers: options.keptAnswers,
     acmeDirectories: config.acmeDirectories.map(({ name }) => name),
     clock,
     ids: createIdSource(() => clock.now(), randomBytes),

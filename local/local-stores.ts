@@ -3,6 +3,7 @@ import { FileKeyVault } from "../adapters/local/file-key-vault.ts";
 import { SqliteAccessStore } from "../adapters/local/sqlite-access-store.ts";
 import { SqliteEdgeReports } from "../adapters/local/sqlite-edge-reports.ts";
 import { SqliteIssuanceState } from "../adapters/local/sqlite-issuance-state.ts";
+import { SqliteKeptAnswers } from "../adapters/local/sqlite-kept-answers.ts";
 import { SqliteStore } from "../adapters/local/sqlite-store.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log-event.ts";
@@ -18,6 +19,7 @@ export interface LocalStores {
   readonly access: SqliteAccessStore;
   readonly edgeReports: SqliteEdgeReports;
   readonly issuanceState: SqliteIssuanceState;
+  readonly keptAnswers: SqliteKeptAnswers;
   readonly vault: FileKeyVault;
 }
 
@@ -76,6 +78,7 @@ async function open(path: string, { data, clock, log, addEnding }: LocalStoresOp
     access: file.guard(new SqliteAccessStore(database)),
     edgeReports: file.guard(edgeReports),
     issuanceState: file.guard(new SqliteIssuanceState(database, clock)),
+    keptAnswers: file.guard(new SqliteKeptAnswers(database, clock)),
     vault: new FileKeyVault(data.fileAt("vault")),
   };
 }

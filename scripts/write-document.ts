@@ -29,6 +29,7 @@ const DEPENDENCIES: ApiDependencies = {
   vault: UNUSED,
   edgeReports: UNUSED,
   issuanceState: UNUSED,
+  keptAnswers: UNUSED,
   clock: UNUSED,
   ids: UNUSED,
   operatorHosts: UNUSED,

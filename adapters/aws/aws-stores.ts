@@ -4,6 +4,7 @@ import { type BackupRevision, checkNotLost } from "../../core/store/lost-setting
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
 import type { VaultInventory } from "../../core/management/key-clean-up.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
+import type { KeptAnswers } from "../../core/store/kept-answers.ts";
 import type { KeyVault } from "../../core/store/key-vault.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { AwsConfig } from "./aws-config.ts";
@@ -11,6 +12,7 @@ import { createDynamoDbClient } from "./aws-clients.ts";
 import { DynamoDbAccessStore } from "./dynamodb-access-store.ts";
 import { DynamoDbEdgeReports } from "./dynamodb-edge-reports.ts";
 import { DynamoDbIssuanceState } from "./dynamodb-issuance-state.ts";
+import { DynamoDbKeptAnswers } from "./dynamodb-kept-answers.ts";
 import { DynamoDbStore } from "./dynamodb-store.ts";
 import { DynamoDbTable } from "./dynamodb-table.ts";
 import { onDemand, openedOnce } from "./on-demand.ts";
@@ -24,6 +26,7 @@ export interface AwsStores {
   readonly access: AccessStore;
   readonly edgeReports: EdgeReports;
   readonly issuanceState: IssuanceState;
+  readonly keptAnswers: KeptAnswers;
   readonly keyVault: KeyVault & VaultInventory;
   readonly backups: BackupRevision;
   /** Makes this region the one that writes (take-over.ts). Resolves to the new head. */
@@ -84,6 +87,7 @@ export function openAwsStores(
     access: new DynamoDbAccessStore(table),
     edgeReports: new DynamoDbEdgeReports(table, clock),
     issuanceState: new DynamoDbIssuanceState(table, clock),
+    keptAnswers: new DynamoDbKeptAnswers(table, clock),
     keyVault: {
       ...onDemand<KeyVault>({ put: true, get: true, delete: true }, vault),
       async *writtenBefore(epochMs) {

@@ -7,6 +7,6 @@ export const TABLE_DEFINITION = {
   sortKey: "sk",
   /** Records by account and name, for lists alone: eventually consistent, and nothing is decided by it. */
   index: { name: "by-name", partitionKey: "list", sortKey: "listKey" },
-  /** Seconds since the epoch, on log entries, edge reports and issuance state. */
+  /** Seconds since the epoch, on log entries, edge reports, issuance state and kept answers. */
   timeToLive: "expiresAt",
 } as const;

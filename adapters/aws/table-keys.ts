@@ -26,6 +26,7 @@ import type { RecordKind } from "../../core/store/store.ts";
  *                                <edge id>#list                  the certificates and unreadable items of its report
  *   ACME#<name>                  STATE                           an item of the issuance state
  *   ACCESS#<kind>#<id>           RECORD                          an account, a token or a principal
+ *   ANSWER#<name>                ANSWER                          the answer kept under an Idempotency-Key
  *
  *   index by-name: list = domain | certificate | trust-store, listKey = <account>#<name or id>
  *                  list = account | token | principal, the same of a record of access
@@ -126,6 +127,9 @@ export const edgeKey = (id: EdgeId): ItemKey => ({ pk: EDGE_PARTITION, sk: id })
 export const edgeListKey = (id: EdgeId): ItemKey => ({ pk: EDGE_PARTITION, sk: `${id}#list` });
 
 export const issuanceStateKey = (name: IssuanceStateName): ItemKey => ({ pk: `ACME#${name}`, sk: "STATE" });
+
+/** The name is a hash. */
+export const keptAnswerKey = (name: string): ItemKey => ({ pk: `ANSWER#${name}`, sk: "ANSWER" });
 
 export type AccessKindName = "account" | "token" | "principal";
 

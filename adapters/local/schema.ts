@@ -102,4 +102,16 @@ export const SCHEMA_STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX access_record_of_account ON access_record (kind, account, id);
   `,
+  `
+  CREATE TABLE kept_answer (
+    name TEXT NOT NULL PRIMARY KEY,
+    request TEXT NOT NULL,
+    run TEXT NOT NULL,
+    -- NULL while the request runs.
+    answer BLOB,
+    -- Milliseconds since the epoch.
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX kept_answer_by_expiry ON kept_answer (expires_at);
+  `,
 ];

@@ -39,6 +39,12 @@ export type ApiEvent =
       readonly errors: readonly LoggedError[];
     }
   | {
+      /** The answer to a request with an Idempotency-Key could not be kept, or its key not be released. */
+      readonly event: "answer-keep-failed";
+      readonly requestId: string;
+      readonly errors: readonly LoggedError[];
+    }
+  | {
       readonly event: "api-error";
       readonly requestId: string;
       /** The error and its causes, outermost first. */

@@ -7,6 +7,7 @@ import type { CertificateIssuer } from "../../core/management/certificate-issuer
 import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
 import type { ReadPkcs12 } from "../../core/x509/pkcs12.ts";
 import type { IssuanceState } from "../../core/store/issuance-state.ts";
+import type { KeptAnswers } from "../../core/store/kept-answers.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import type { RateLimits } from "../../core/access/rate-limit.ts";
 import type { DefaultAccess } from "../../core/access/principal-arn.ts";
@@ -26,6 +27,7 @@ import { routeDomainBatch } from "./domain-batch.route.ts";
 import { DOMAIN_OPERATIONS, routeDomains, routeTls } from "./domains.route.ts";
 import { routeEvaluate } from "./evaluate.route.ts";
 import { judgeRead, readCondition } from "./conditions.ts";
+import { answersKept } from "./kept-answers.ts";
 import { loadedMethods, loadedOnce } from "./loaded.ts";
 import { routeChanges } from "./changes.route.ts";
 import { allowedMethods } from "./methods.ts";
@@ -57,6 +59,8 @@ export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly log: ApiLog;
   /** Holds the tokens of http-01. */
   readonly issuanceState: Pick<IssuanceState, "get">;
+  /** Of requests with an Idempotency-Key. */
+  readonly keptAnswers: KeptAnswers;
   /** What else /health/ready waits for; the store is asked always. */
   readonly readiness?: ReadinessCheck;
   /** Files of the page at /docs by their path, on the operator's own machine; left out = none. */
@@ -206,6 +210,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   app.use("/v1/*", scopeOfRoute(app, deps.access));
   app.use(knownQueryOnly(app));
   app.use("/v1/*", conditionalRead);
+  app.use("/v1/*", answersKept(app, { answers: deps.keptAnswers, clock: deps.clock, log: deps.log }));
   const services: ServiceDependencies = {
     ...deps,
     makeSelfSigned,

@@ -15,6 +15,9 @@ import {
   CONDITION_PROBLEMS,
   conditionHeaders,
   etag,
+  KEY_PROBLEMS,
+  keyedConditionHeaders,
+  mayBeReplayed,
   needs,
   problems,
   READ_PROBLEMS,
@@ -112,20 +115,20 @@ const rollback = createRoute({
   description:
     "The version must still be valid and cover every MX host that uses the certificate. Edges serve it within a poll interval. Needs If-Match.",
   middleware: back.middleware,
-  request: { params: idParameter, headers: conditionHeaders, body: back.body },
+  request: { params: idParameter, headers: keyedConditionHeaders, body: back.body },
   responses: {
-    200: answersRecord(certificateResponse, "the certificate with this version in service"),
-    ...problems("not-found", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+    200: mayBeReplayed(answersRecord(certificateResponse, "the certificate with this version in service")),
+    ...problems("not-found", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS, ...KEY_PROBLEMS),
   },
 });
 
-const KEY_PROBLEMS = problems(
+const NEXT_KEY_PROBLEMS = [
   "invalid-request",
   "not-found",
   "unreadable",
   "rule-violation",
   ...CONDITION_PROBLEMS,
-);
+] as const;
 
 const makeNextKey = createRoute({
   ...common,
@@ -136,10 +139,10 @@ const makeNextKey = createRoute({
   summary: "Make the next key of each slot, to be announced before the switch (If-Match)",
   description:
     "For the sources self-signed, request and acme. The answer shows the keys in `nextKeys`, with TLSA data and pin. Existing next keys stay. Needs If-Match.",
-  request: { params: idParameter, headers: conditionHeaders },
+  request: { params: idParameter, headers: keyedConditionHeaders },
   responses: {
-    200: answersRecord(certificateResponse, "the certificate with its next keys"),
-    ...KEY_PROBLEMS,
+    200: mayBeReplayed(answersRecord(certificateResponse, "the certificate with its next keys")),
+    ...problems(...NEXT_KEY_PROBLEMS, ...KEY_PROBLEMS),
   },
 });
 
@@ -153,7 +156,10 @@ const discardNextKey = createRoute({
   description:
     "Next keys whose switch was not requested are forgotten; their keys are deleted later. Needs If-Match.",
   request: { params: idParameter, headers: conditionHeaders },
-  responses: { 200: answersRecord(certificateResponse, "the certificate without them"), ...KEY_PROBLEMS },
+  responses: {
+    200: answersRecord(certificateResponse, "the certificate without them"),
+    ...problems(...NEXT_KEY_PROBLEMS),
+  },
 });
 
 const rotate = createRoute({
@@ -165,8 +171,11 @@ const rotate = createRoute({
   summary: "Switch to the next keys (If-Match)",
   description:
     "Self-signed: at once. At a CA: with an order that begins at once; the present version stays in service until it is issued. Needs a next key, and If-Match.",
-  request: { params: idParameter, headers: conditionHeaders },
-  responses: { 200: answersRecord(certificateResponse, "the certificate"), ...KEY_PROBLEMS },
+  request: { params: idParameter, headers: keyedConditionHeaders },
+  responses: {
+    200: mayBeReplayed(answersRecord(certificateResponse, "the certificate")),
+    ...problems(...NEXT_KEY_PROBLEMS, ...KEY_PROBLEMS),
+  },
 });
 
 const renew = createRoute({
@@ -178,8 +187,11 @@ const renew = createRoute({
   summary: "Renew now (If-Match)",
   description:
     "For the sources self-signed and acme, whatever the date. The key stays or not by `renewal.key`. Needs If-Match.",
-  request: { params: idParameter, headers: conditionHeaders },
-  responses: { 200: answersRecord(certificateResponse, "the certificate"), ...KEY_PROBLEMS },
+  request: { params: idParameter, headers: keyedConditionHeaders },
+  responses: {
+    200: mayBeReplayed(answersRecord(certificateResponse, "the certificate")),
+    ...problems(...NEXT_KEY_PROBLEMS, ...KEY_PROBLEMS),
+  },
 });
 
 export function routeCertificateVersions(

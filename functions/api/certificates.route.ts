@@ -17,6 +17,9 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  KEY_PROBLEMS,
+  keyHeaders,
+  mayBeReplayed,
   needs,
   problems,
   READ_PROBLEMS,
@@ -39,10 +42,10 @@ const postCertificate = createRoute({
   description:
     "A certificate takes effect once the MX hosts of a domain name it in `tls.server.certificateId`.",
   middleware: post.middleware,
-  request: { body: post.body },
+  request: { headers: keyHeaders, body: post.body },
   responses: {
-    201: answersCreated(certificateResponse, "created"),
-    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS),
+    201: mayBeReplayed(answersCreated(certificateResponse, "created")),
+    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS, ...KEY_PROBLEMS),
   },
 });
 

@@ -6,6 +6,7 @@ import { matchedRoutes } from "hono/route";
 import * as z from "zod";
 import { isScope, type Scope } from "../../core/access/scope.ts";
 import type { ApiEnv } from "./api-env.ts";
+import { IDEMPOTENCY_KEY } from "./idempotency-key.ts";
 
 /** Member of a route, and of its operation in the document, that has its scope; null = any caller. */
 export const SCOPE_MEMBER = "x-scope";
@@ -14,6 +15,8 @@ export interface DeclaredRoute {
   readonly queryNames: ReadonlySet<string>;
   /** null = any caller; undefined = none is declared. */
   readonly scope: Scope | null | undefined;
+  /** Whether it takes an Idempotency-Key. */
+  readonly keepsAnswer: boolean;
 }
 
 export type DeclaredRoutes = ReadonlyMap<string, DeclaredRoute>;
@@ -24,6 +27,9 @@ interface Pattern {
 }
 
 const keyOf = ({ method, path }: Pattern): string => `${method} ${path}`;
+
+const takesKey = (headers: unknown): boolean =>
+  headers instanceof z.ZodObject && IDEMPOTENCY_KEY.toLowerCase() in headers.shape;
 
 /** By method and pattern, as hono has them. */
 export function declaredRoutes(app: OpenAPIHono<ApiEnv>): DeclaredRoutes {
@@ -38,7 +44,7 @@ export function declaredRoutes(app: OpenAPIHono<ApiEnv>): DeclaredRoutes {
       return [
         [
           keyOf({ method: method.toUpperCase(), path: pattern }),
-          { queryNames: new Set(names), scope: declared },
+          { queryNames: new Set(names), scope: declared, keepsAnswer: takesKey(request?.headers) },
         ] as const,
       ];
     }),

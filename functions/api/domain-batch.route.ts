@@ -15,7 +15,15 @@ import { entityTag, readCondition, TAGS } from "./conditions.ts";
 import type { Loaded } from "./loaded.ts";
 import { domainPatch } from "./domains.route.ts";
 import { type Problem, problemDocument, problemOf, problemResponse, statusOf } from "./problem.ts";
-import { answers, needs, problems, takesJson } from "./route-parts.ts";
+import {
+  answers,
+  KEY_PROBLEMS,
+  keyHeaders,
+  mayBeReplayed,
+  needs,
+  problems,
+  takesJson,
+} from "./route-parts.ts";
 
 const KINDS = ["put", "patch", "delete"] as const;
 type Kind = (typeof KINDS)[number];
@@ -116,10 +124,10 @@ const batchDomains = createRoute({
   description:
     "Applies the items in order, each by the rules of a single request and on what those before it have left. An item that fails changes nothing of the others: the answer is 200 with a result for each item.",
   middleware: batch.middleware,
-  request: { body: batch.body },
+  request: { headers: keyHeaders, body: batch.body },
   responses: {
-    200: answers(batchResponse, "a result for each item"),
-    ...problems("invalid-request", "too-large", "unsupported-media-type"),
+    200: mayBeReplayed(answers(batchResponse, "a result for each item")),
+    ...problems("invalid-request", "too-large", "unsupported-media-type", ...KEY_PROBLEMS),
   },
 });
 

@@ -29,9 +29,13 @@ const writeLog = createLambdaLog({
 });
 const log: ApiLog = ({ event, ...fields }) => writeLog(event, fields);
 
-const { store, access, edgeReports, issuanceState, keyVault, backups } = openAwsStores(config, now, {
-  firstWriteAsksBackup: true,
-});
+const { store, access, edgeReports, issuanceState, keptAnswers, keyVault, backups } = openAwsStores(
+  config,
+  now,
+  {
+    firstWriteAsksBackup: true,
+  },
+);
 function authenticationOf(auth: ApiAuth): Authenticate {
   if (auth === "token")
     return bearerAuthentication([], now, [
@@ -54,6 +58,7 @@ const app = createApp({
   defaultAccess: config.API_DEFAULT_ACCESS,
   edgeReports,
   issuanceState,
+  keptAnswers,
   vault: keyVault,
   issuer: openCertificateIssuer(),
   acmeDirectories: (config.ACME_DIRECTORIES ?? []).map(({ name }) => name),

@@ -5,6 +5,7 @@ import type { ProblemCode } from "./problem.ts";
 import { problemExample } from "./problem-examples.ts";
 
 const DOMAIN = "/v1/domains/example.org";
+const BATCH = "/v1/domains:batch";
 const ANY = { "If-Match": "*" };
 
 type Answer = Awaited<ReturnType<ApiUnderTest["send"]>>;
@@ -70,6 +71,29 @@ const PROVOKED: Partial<Record<ProblemCode, (api: ApiUnderTest) => Promise<Answe
     const id = await certificate(api);
     await api.expect(204, "DELETE", `/v1/certificates/${id}`, { headers: ANY });
     return api.send("POST", "/v1/changes/2/revert");
+  },
+  "idempotency-key-reused": async (api) => {
+    const headers = { "Idempotency-Key": "key" };
+    await api.expect(200, "POST", BATCH, { headers, body: { items: [{ name: "example.org", put: {} }] } });
+    return api.send("POST", BATCH, { headers, body: { items: [{ name: "example.net", put: {} }] } });
+  },
+  "request-in-progress": async (api) => {
+    const request = {
+      headers: { "Idempotency-Key": "key" },
+      body: { items: [{ name: "example.org", put: {} }] },
+    };
+    await api.expect(200, "POST", BATCH, request);
+    api.database.run("UPDATE kept_answer SET answer = NULL");
+    return api.send("POST", BATCH, request);
+  },
+  "answer-not-kept": async (api) => {
+    const request = {
+      headers: { "Idempotency-Key": "key" },
+      body: { items: [{ name: "example.org", put: {} }] },
+    };
+    await api.expect(200, "POST", BATCH, request);
+    api.database.run("UPDATE kept_answer SET answer = x'02'");
+    return api.send("POST", BATCH, request);
   },
   unreadable: async (api) => {
     await api.expect(201, "PUT", DOMAIN, { body: {} });

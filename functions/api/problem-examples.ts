@@ -63,6 +63,20 @@ const EXAMPLES: Readonly<Record<ProblemCode, Omit<Problem, "code">>> = {
     detail:
       "the stored record at revision 1 cannot be read (domain example.org: item (invalid_type)); it can be replaced as a whole or deleted, with If-Match",
   },
+  "request-in-progress": mistake("the first request under this Idempotency-Key has no answer yet", {
+    in: "header",
+    pointer: "/idempotency-key",
+    code: "request-in-progress",
+  }),
+  "answer-not-kept": mistake(
+    "the first request under this Idempotency-Key was carried out, and its answer is not kept: read what it has made",
+    { in: "header", pointer: "/idempotency-key", code: "answer-not-kept" },
+  ),
+  "idempotency-key-reused": mistake("another request was sent under this Idempotency-Key: use a new key", {
+    in: "header",
+    pointer: "/idempotency-key",
+    code: "idempotency-key-reused",
+  }),
   gone: {
     detail: "the log begins at revision 121: entries are kept for 90 days",
     issues: [{ in: "query", pointer: "/after", code: "gone", message: "must be at least 120" }],

@@ -3,6 +3,7 @@
 import { UnsupportedMediaType } from "./request-body.ts";
 import { Unauthenticated, TooManyAttempts } from "./caller.ts";
 import { RateLimited } from "./rate-limit.ts";
+import { KeyConflict } from "./idempotency-key.ts";
 import { NoAccess } from "./stored-callers.ts";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -50,12 +51,15 @@ const PROBLEMS = {
   "changed-since": [409, "Record changed since"],
   "not-revertible": [409, "Change not revertible"],
   unreadable: [409, "Stored content unreadable"],
+  "request-in-progress": [409, "Request in progress"],
+  "answer-not-kept": [409, "Answer not kept"],
   gone: [410, "Gone"],
   "stale-revision": [412, "Precondition failed"],
   "too-large": [413, "Content too large"],
   "unsupported-media-type": [415, "Unsupported media type"],
   "rule-violation": [422, "Unprocessable content"],
   "quota-exceeded": [422, "Quota exceeded"],
+  "idempotency-key-reused": [422, "Idempotency-Key reused"],
   "condition-missing": [428, "Precondition required"],
   "too-many-attempts": [429, "Too many requests"],
   "rate-limited": [429, "Rate limit exceeded"],
@@ -222,6 +226,13 @@ const missingScope = ({ message, scope }: MissingScope): Problem => ({
   headers: { "WWW-Authenticate": `Bearer realm="postern", error="insufficient_scope", scope="${scope}"` },
 });
 
+function keyProblem({ code, message, location }: KeyConflict): Problem {
+  const issues: Issue[] = [{ in: "header", pointer: "/idempotency-key", code, message }];
+  if (code === "request-in-progress")
+    return { code, detail: message, issues, headers: { "Retry-After": RETRY_AFTER_SECONDS } };
+  return { code, detail: message, issues, ...(location === null ? {} : { headers: { Location: location } }) };
+}
+
 const presentTag = ({ revision }: StaleRevision | ConditionMissing): Record<string, string> =>
   revision === null ? {} : etagOf({ revision });
 
@@ -235,6 +246,7 @@ function httpProblemOf(error: unknown): Problem | null {
       error.presented && error.scheme === "Bearer" ? `${realm}, error="invalid_token"` : realm;
     return { code: "unauthenticated", detail: error.message, headers: { "WWW-Authenticate": challenge } };
   }
+  if (error instanceof KeyConflict) return keyProblem(error);
   if (error instanceof NoAccess) return { code: "no-access", detail: error.message };
   if (error instanceof RateLimited)
     return {

@@ -31,7 +31,7 @@ export async function readJsonText(request: Request, expected: BodyMediaType): P
 /**
  * The declared length is believed only when it is too large: a body without one, or with a lie, is counted.
  */
-async function readBounded(request: Request, limit: number): Promise<Uint8Array> {
+export async function readBounded(request: Request, limit: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > limit) throw tooLarge(limit);
   if (request.body === null) return new Uint8Array();

@@ -6,6 +6,7 @@ import type { MiddlewareHandler } from "hono";
 import { z } from "@hono/zod-openapi";
 import type { ApiEnv } from "./api-env.ts";
 import { entityTag, TAGS } from "./conditions.ts";
+import { KEY_PATTERN, REPLAYED } from "./idempotency-key.ts";
 import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";
 import { type BodyMediaType, readJsonText } from "./request-body.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
@@ -147,6 +148,35 @@ export const needs = (scope: Scope | null) => ({
   [SCOPE_MEMBER]: scope,
 });
 
+/**
+ * Request header of a route whose answer is kept (kept-answers.ts): of each POST that creates or acts.
+ */
+const keyHeader = {
+  "idempotency-key": z.string().optional().openapi({
+    description:
+      "a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once",
+    pattern: KEY_PATTERN,
+    example: '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
+  }),
+};
+export const keyHeaders = z.object(keyHeader);
+/** Problems of a request with a key. */
+export const KEY_PROBLEMS = ["request-in-progress", "answer-not-kept", "idempotency-key-reused"] as const;
+
+/** An answer that may be a kept one. */
+export const mayBeReplayed = <T extends { readonly description: string; readonly headers?: object }>(
+  answer: T,
+) => ({
+  ...answer,
+  headers: {
+    ...answer.headers,
+    [REPLAYED]: {
+      description: "`true`: the answer to an earlier request with the same Idempotency-Key",
+      schema: { type: "string" as const, enum: ["true"] },
+    },
+  },
+});
+
 export const conditionHeaders = z.object({
   "if-match": z
     .string()
@@ -158,3 +188,5 @@ export const conditionHeaders = z.object({
     example: "*",
   }),
 });
+
+export const keyedConditionHeaders = conditionHeaders.extend(keyHeader);

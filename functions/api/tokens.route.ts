@@ -1,7 +1,7 @@
 /** Routes of the caller and of tokens. */
 
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { knownScopes } from "../../core/access/scope.ts";
+import { type Caller, knownScopes } from "../../core/access/scope.ts";
 import { tokenInput } from "../../core/management/access-input.ts";
 import type { TokenService } from "../../core/management/token-service.ts";
 import { callerResponse, tokenListResponse, tokenMadeResponse, tokenResponse } from "./access-response.ts";
@@ -9,6 +9,7 @@ import type { ApiEnv } from "./api-env.ts";
 import { accessChange, type ApiLog } from "./api-log.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
+import { IDEMPOTENCY_KEY, requireUnguessableKey } from "./idempotency-key.ts";
 import type { Loaded } from "./loaded.ts";
 import { idParameter, pageQuery } from "./parameters.ts";
 import {
@@ -17,6 +18,9 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  KEY_PROBLEMS,
+  keyHeaders,
+  mayBeReplayed,
   needs,
   problems,
   READ_PROBLEMS,
@@ -48,12 +52,12 @@ const postToken = createRoute({
   path: "/v1/tokens",
   summary: "Make a token, and see it this once",
   description:
-    "The answer holds the bearer token; only its hash is stored. 403 names a scope that the caller lacks and would give.",
+    "The answer holds the bearer token; only its hash is stored, and under an Idempotency-Key the answer, sealed by that key. 403 names a scope that the caller lacks and would give.",
   middleware: post.middleware,
-  request: { body: post.body },
+  request: { headers: keyHeaders, body: post.body },
   responses: {
-    201: answersCreated(tokenMadeResponse, "made"),
-    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS),
+    201: mayBeReplayed(answersCreated(tokenMadeResponse, "made")),
+    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS, ...KEY_PROBLEMS),
   },
 });
 
@@ -97,6 +101,11 @@ const deleteToken = createRoute({
   },
 });
 
+/** Callers by a token of the API have a secret beside the key that seals the answer. */
+function requireSealingKey({ kind }: Caller, key: string | undefined): void {
+  if (kind === "iam" || kind === "jwt") requireUnguessableKey(key);
+}
+
 /** Scopes of a later release give nothing here, and a document with them could not be sent back. */
 export const shownScopes = <R extends { readonly scopes: readonly string[] }>(record: R) => ({
   ...record,
@@ -113,6 +122,7 @@ export function routeCaller(app: OpenAPIHono<ApiEnv>): void {
 
 export function routeTokens(app: OpenAPIHono<ApiEnv>, tokens: Loaded<TokenService>, log: ApiLog): void {
   app.openapi(postToken, async (c) => {
+    requireSealingKey(c.get("actor"), c.req.header(IDEMPOTENCY_KEY));
     const made = await (await tokens()).create(c.get("actor"), c.req.valid("json"));
     log(accessChange(c, { action: "create", resource: `token/${made.id}`, of: made }));
     return c.json(shownScopes(made), 201, { ...etagOf(made), Location: `/v1/tokens/${made.id}` });

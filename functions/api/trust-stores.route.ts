@@ -20,6 +20,10 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  KEY_PROBLEMS,
+  keyedConditionHeaders,
+  keyHeaders,
+  mayBeReplayed,
   needs,
   problems,
   READ_PROBLEMS,
@@ -40,10 +44,10 @@ const postTrustStore = createRoute({
   summary: "Create a trust store",
   description: "CAs that may vouch for clients, with their CRLs. It takes effect once a domain names it.",
   middleware: post.middleware,
-  request: { body: post.body },
+  request: { headers: keyHeaders, body: post.body },
   responses: {
-    201: answersCreated(trustStoreResponse, "created"),
-    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS),
+    201: mayBeReplayed(answersCreated(trustStoreResponse, "created")),
+    ...problems("quota-exceeded", "unreadable", ...BODY_PROBLEMS, ...KEY_PROBLEMS),
   },
 });
 
@@ -117,10 +121,10 @@ const restoreTrustStore = createRoute({
   description:
     "Replaces certificates and CRLs by those that the trust store had at a revision of `previous`. A write as PUT is: judged by the same rules, logged, and undone in the same way. 410 where that content is not kept. Needs If-Match.",
   middleware: restore.middleware,
-  request: { params: idParameter, headers: conditionHeaders, body: restore.body },
+  request: { params: idParameter, headers: keyedConditionHeaders, body: restore.body },
   responses: {
-    200: answersRecord(trustStoreResponse, "restored"),
-    ...problems("not-found", "gone", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS),
+    200: mayBeReplayed(answersRecord(trustStoreResponse, "restored")),
+    ...problems("not-found", "gone", "unreadable", ...BODY_PROBLEMS, ...CONDITION_PROBLEMS, ...KEY_PROBLEMS),
   },
 });
 

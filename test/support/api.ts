@@ -8,6 +8,7 @@ import { type Database, openDatabase } from "../../adapters/local/database.ts";
 import { SqliteAccessStore } from "../../adapters/local/sqlite-access-store.ts";
 import { SqliteEdgeReports } from "../../adapters/local/sqlite-edge-reports.ts";
 import { SqliteIssuanceState } from "../../adapters/local/sqlite-issuance-state.ts";
+import { SqliteKeptAnswers } from "../../adapters/local/sqlite-kept-answers.ts";
 import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import type { LoadAtEdge } from "../../core/management/load-at-edge.ts";
 import { createIdSource } from "../../core/name/ids.ts";
@@ -108,6 +109,7 @@ export async function openApi(
     access,
     edgeReports: new SqliteEdgeReports(database, clock),
     issuanceState: new SqliteIssuanceState(database, clock),
+    keptAnswers: new SqliteKeptAnswers(database, clock),
     clock,
     ids: createIdSource(clock.now, (count) => randomBytes(count)),
     operatorHosts: new Set(["operator.example", "*.operator.example"]),
