@@ -1,4 +1,12 @@
-import { type Call, type CallOptions, type ConditionOptions, dataOf, recordOf, type Tagged } from "./call.ts";
+import {
+  type Call,
+  type CallOptions,
+  type ConditionOptions,
+  dataOf,
+  type KeyOptions,
+  recordOf,
+  type Tagged,
+} from "./call.ts";
 import type { QueryOf } from "./operations.ts";
 import { type List, listOf } from "./pages.ts";
 import type {
@@ -29,7 +37,7 @@ export interface Tokens {
   list(filter?: TokenFilter, options?: CallOptions): List<TokenPage>;
   get(id: string, options?: ConditionOptions): Promise<Tagged<Token>>;
   /** The answer is the only one that has the token itself. */
-  create(token: TokenInput, options?: CallOptions): Promise<Tagged<TokenMade>>;
+  create(token: TokenInput, options?: KeyOptions): Promise<Tagged<TokenMade>>;
   delete(id: string, options: ConditionOptions): Promise<void>;
 }
 

@@ -37,6 +37,15 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Of a call that creates or acts. */
+export interface KeyOptions extends CallOptions {
+  /**
+   * Under which the API carries the request out once and keeps the answer for 24 hours; random for each call
+   * if left out. A program that may end before it has the answer stores it first, and calls again with it.
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
 /** A record, its revision or its entity tag; `*` matches any revision. */
 export type Match = string | number | { readonly etag: string };
 
@@ -59,7 +68,7 @@ export interface Answer<T> {
 interface CallInit<P extends Path, M extends MethodOf<P>> extends RequestOf<P, M> {
   /** Of a POST that changes nothing. */
   readonly isRead?: boolean;
-  readonly options?: ConditionOptions & { readonly idempotencyKey?: string | undefined };
+  readonly options?: ConditionOptions & KeyOptions;
 }
 
 /** Sends one operation of the document. */
@@ -89,7 +98,7 @@ export function createCall(options: PosternOptions): Call {
       path as never,
       {
         params: { path: checkedPath(init.path), query: init.query },
-        headers: { ...accountHeader(options), ...headersOf(method, init) },
+        headers: { ...accountHeader(options), ...headersOf(method, init), ...keyHeader(method, init) },
         body: init.body,
         parseAs: "text",
         // An API redirects no one; following one would turn a PUT into a GET, or send the body elsewhere.
@@ -154,15 +163,29 @@ function headersOf(
   method: string,
   { body, options = {} }: { readonly body?: unknown; readonly options?: CallInit<Path, never>["options"] },
 ): Record<string, string> {
-  const { ifMatch, ifNoneMatch, idempotencyKey } = options;
+  const { ifMatch, ifNoneMatch } = options;
   const type = method === "patch" ? "application/merge-patch+json" : "application/json";
   return {
     ...(body === undefined ? {} : { "content-type": type }),
     ...(ifMatch === undefined ? {} : { "if-match": tagOf(ifMatch) }),
     ...(ifNoneMatch === undefined ? {} : { "if-none-match": ifNoneMatch }),
-    ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),
   };
 }
+
+/** With a key, every POST may be repeated: the API carries it out once. */
+function keyHeader(
+  method: string,
+  { isRead = false, options = {} }: Pick<CallInit<Path, never>, "isRead" | "options">,
+): Record<string, string> {
+  if (method !== "post" || isRead) return {};
+  return { "idempotency-key": options.idempotencyKey ?? randomKey() };
+}
+
+/** 128 bits. `crypto.randomUUID` is absent in pages that were not loaded by HTTPS. */
+const randomKey = (): string =>
+  Array.from(globalThis.crypto.getRandomValues(new Uint8Array(16)), (octet) =>
+    octet.toString(16).padStart(2, "0"),
+  ).join("");
 
 function tagOf(match: Match): string {
   if (typeof match === "number") return `"${match}"`;

@@ -1,4 +1,12 @@
-import { type Call, type CallOptions, type ConditionOptions, dataOf, recordOf, type Tagged } from "./call.ts";
+import {
+  type Call,
+  type CallOptions,
+  type ConditionOptions,
+  dataOf,
+  type KeyOptions,
+  recordOf,
+  type Tagged,
+} from "./call.ts";
 import type { QueryOf } from "./operations.ts";
 import { type List, listOf } from "./pages.ts";
 import type {
@@ -24,7 +32,7 @@ export interface CertificateDeleteOptions extends ConditionOptions {
 export interface Certificates {
   list(filter?: CertificateFilter, options?: CallOptions): List<CertificatePage>;
   get(id: string, options?: ConditionOptions): Promise<Tagged<Certificate>>;
-  create(certificate: CertificateInput, options?: CallOptions): Promise<Tagged<Certificate>>;
+  create(certificate: CertificateInput, options?: KeyOptions): Promise<Tagged<Certificate>>;
   patch(id: string, patch: CertificatePatch, options: ConditionOptions): Promise<Tagged<Certificate>>;
   delete(id: string, options: CertificateDeleteOptions): Promise<void>;
   /** The chain that is served, as PEM. */
@@ -38,13 +46,13 @@ export interface Certificates {
     options: ConditionOptions,
   ): Promise<Tagged<Certificate>>;
   versions(id: string, options?: ConditionOptions): Promise<Tagged<CertificateVersionList>>;
-  rollback(id: string, version: number, options: ConditionOptions): Promise<Tagged<Certificate>>;
-  makeNextKey(id: string, options: ConditionOptions): Promise<Tagged<Certificate>>;
+  rollback(id: string, version: number, options: ConditionOptions & KeyOptions): Promise<Tagged<Certificate>>;
+  makeNextKey(id: string, options: ConditionOptions & KeyOptions): Promise<Tagged<Certificate>>;
   discardNextKey(id: string, options: ConditionOptions): Promise<Tagged<Certificate>>;
   /** Switches to the next keys. */
-  rotate(id: string, options: ConditionOptions): Promise<Tagged<Certificate>>;
+  rotate(id: string, options: ConditionOptions & KeyOptions): Promise<Tagged<Certificate>>;
   /** Renews before its time. */
-  renew(id: string, options: ConditionOptions): Promise<Tagged<Certificate>>;
+  renew(id: string, options: ConditionOptions & KeyOptions): Promise<Tagged<Certificate>>;
   /** The version that each edge presents. */
   status(id: string, options?: CallOptions): Promise<CertificateStatus>;
 }

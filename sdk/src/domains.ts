@@ -1,5 +1,13 @@
 import { type WaitOptions, waitUntilApplied } from "./applied.ts";
-import { type Call, type CallOptions, type ConditionOptions, dataOf, recordOf, type Tagged } from "./call.ts";
+import {
+  type Call,
+  type CallOptions,
+  type ConditionOptions,
+  dataOf,
+  type KeyOptions,
+  recordOf,
+  type Tagged,
+} from "./call.ts";
 import type { Effects } from "./effects.ts";
 import type { QueryOf } from "./operations.ts";
 import { type List, listOf } from "./pages.ts";
@@ -39,7 +47,7 @@ export interface Domains {
    *
    * @returns a result for each item, in order
    */
-  batch(items: readonly DomainBatchItemInput[], options?: CallOptions): Promise<readonly DomainBatchResult[]>;
+  batch(items: readonly DomainBatchItemInput[], options?: KeyOptions): Promise<readonly DomainBatchResult[]>;
   /** Which edges enforce the settings, and what they serve. */
   status(name: string, options?: CallOptions): Promise<DomainStatus>;
   /**

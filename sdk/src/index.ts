@@ -59,7 +59,16 @@ export type {
   Tokens,
 } from "./access.ts";
 export { PosternNotAppliedError, type WaitOptions } from "./applied.ts";
-export type { Auth, CallOptions, ConditionOptions, Match, PosternOptions, Signer, Tagged } from "./call.ts";
+export type {
+  Auth,
+  CallOptions,
+  ConditionOptions,
+  KeyOptions,
+  Match,
+  PosternOptions,
+  Signer,
+  Tagged,
+} from "./call.ts";
 export type { CertificateDeleteOptions, CertificateFilter, Certificates } from "./certificates.ts";
 export type { ChangeFilter, Changes } from "./changes.ts";
 export type { DomainFilter, Domains, DomainWriteOptions } from "./domains.ts";

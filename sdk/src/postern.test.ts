@@ -14,6 +14,9 @@ async function started(
   return { api, postern: createPostern({ url: URL_OF_API, auth: { token: TOKEN }, fetch, ...options }) };
 }
 
+/** Pauses between attempts are over at once; the limit of an attempt is never reached. */
+const idle = (ms: number): Promise<void> => (ms > 20_000 ? new Promise(() => undefined) : Promise.resolve());
+
 const failureOf = async (call: Promise<unknown>): Promise<PosternError> => {
   const failure = await call.then(
     () => new Error("the call succeeded"),
@@ -273,5 +276,33 @@ describe("createPostern", () => {
       for await (const edge of postern.edges.list()) expect(edge).toBeNull();
     }
     expect(urls).toEqual(["https://api.example/prod/v1/edges", "https://api.example/prod/v1/edges"]);
+  });
+});
+
+describe("a call whose answer is lost", () => {
+  it("is carried out once, and has the answer, with the token that is shown once", async () => {
+    const api = await startApi();
+    const answers: Response[] = [];
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const answer = await api.app.fetch(new Request(input, init));
+      answers.push(answer.clone());
+      if (answers.length === 1) throw new TypeError("fetch failed");
+      return answer;
+    };
+    const effects = { now: Date.now, random: () => 0, sleep: idle };
+    const postern = createPostern({ url: URL_OF_API, auth: { token: TOKEN }, fetch, effects });
+    const made = await postern.tokens.create({ label: "deploy", scopes: ["domains:read"] });
+    expect(answers.map(({ status }) => status)).toEqual([201, 201]);
+    expect(made).toEqual(await answers[0]?.json());
+    expect((await api.expect(200, "GET", "/v1/tokens")).json.items).toHaveLength(1);
+  });
+
+  it("can be made again with the key of before", async () => {
+    const { api, postern } = await started();
+    const options = { idempotencyKey: "8e03978e-40d5-43e8-bc93-6894a57f9324" };
+    const token = { label: "deploy", scopes: ["domains:read"] } as const;
+    const { id } = await postern.tokens.create({ ...token, scopes: [...token.scopes] }, options);
+    expect((await postern.tokens.create({ ...token, scopes: [...token.scopes] }, options)).id).toBe(id);
+    expect((await api.expect(200, "GET", "/v1/tokens")).json.items).toHaveLength(1);
   });
 });

@@ -215,10 +215,49 @@ describe("whether a request may be repeated", () => {
   );
 });
 
+describe("a POST that creates or acts", () => {
+  const create = { body: {} as never };
+  const keysOf = (seen: readonly Request[]) => seen.map(({ headers }) => headers.get("idempotency-key"));
+
+  it("is repeated under one random key, which no other call has", async () => {
+    const { call, seen } = client([broken, problem(503, "unavailable"), ok()]);
+    await call("post", "/v1/tokens", create);
+    await call("post", "/v1/tokens", create);
+    const [first, second, third, other] = keysOf(seen);
+    expect(first).toMatch(/^[0-9a-f]{32}$/u);
+    expect([second, third]).toEqual([first, first]);
+    expect(other).toMatch(/^[0-9a-f]{32}$/u);
+    expect(other).not.toBe(first);
+  });
+
+  it("has the key that the caller gives", async () => {
+    const { call, seen } = client([ok()]);
+    await call("post", "/v1/tokens", { ...create, options: { idempotencyKey: "mine" } });
+    expect(keysOf(seen)).toEqual(["mine"]);
+  });
+
+  it("is asked for again while its first attempt runs, and not after any other 409", async () => {
+    const running = problem(409, "request-in-progress", { "retry-after": "1" });
+    const { call, seen, pauses } = client([broken, running, ok()]);
+    await call("post", "/v1/tokens", create);
+    expect(seen).toHaveLength(3);
+    expect(pauses[1]).toBeGreaterThanOrEqual(1_000);
+    const final = client([problem(409, "answer-not-kept")]);
+    await expect(final.call("post", "/v1/tokens", create)).rejects.toMatchObject({ attempts: 1 });
+  });
+});
+
+it("writes of other methods carry no key", async () => {
+  const { call, seen } = client([ok()]);
+  await call("put", "/v1/domains/{name}", settings);
+  expect(seen.map(({ headers }) => headers.has("idempotency-key"))).toEqual([false]);
+});
+
 it("a POST that changes nothing is repeated without a key", async () => {
   const { call, seen } = client([broken, ok()]);
   await call("post", "/v1/evaluate", { isRead: true });
   expect(seen.map(({ method }) => method)).toEqual(["POST", "POST"]);
+  expect(seen.some(({ headers }) => headers.has("idempotency-key"))).toBe(false);
 });
 
 describe("a signal", () => {

@@ -16,6 +16,8 @@ export const REPEAT_POLICY: RepeatPolicy = { maxAttempts: 5, firstPauseMs: 250, 
 
 /** Of an API or a proxy that does not carry out more now. */
 const BUSY: ReadonlySet<number> = new Set([429, 503]);
+/** Of a request whose first attempt, under the same Idempotency-Key, still runs: it has a Retry-After. */
+const RUNNING = 409;
 /** Answers that have no body (Fetch standard). */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
@@ -61,7 +63,7 @@ export interface Sent {
 }
 
 /**
- * Sends a request until it is answered by something else than 429 and 503, or may not be repeated.
+ * Sends a request until its answer is final, or it may not be repeated.
  *
  * @throws PosternNetworkError when the last attempt got no answer.
  * @throws the reason of the signal that ended it.
@@ -121,13 +123,16 @@ function pauseAfter(
   outcome: Response | Failed,
   { attempts, policy, effects }: { attempts: number; policy: RepeatPolicy; effects: Effects },
 ): number | null {
-  if (outcome instanceof Response && !BUSY.has(outcome.status)) return null;
+  if (outcome instanceof Response && !isPassing(outcome)) return null;
   const askedMs = outcome instanceof Response ? (retryAfterMs(outcome, effects) ?? 0) : 0;
   if (askedMs > policy.maxPauseMs) return null;
   // Full jitter on top of what was asked for: callers that were refused together do not come back together.
   const jitterMs = effects.random() * Math.min(policy.maxPauseMs, policy.firstPauseMs * 2 ** (attempts - 1));
   return Math.min(askedMs + jitterMs, policy.maxPauseMs);
 }
+
+const isPassing = ({ status, headers }: Response): boolean =>
+  BUSY.has(status) || (status === RUNNING && headers.has("retry-after"));
 
 /** Retry-After (RFC 9110 section 10.2.3), seconds or a date; null if there is none that can be read. */
 export function retryAfterMs({ headers }: Response, { now }: Pick<Effects, "now">): number | null {

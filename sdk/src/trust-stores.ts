@@ -1,4 +1,12 @@
-import { type Call, type CallOptions, type ConditionOptions, dataOf, recordOf, type Tagged } from "./call.ts";
+import {
+  type Call,
+  type CallOptions,
+  type ConditionOptions,
+  dataOf,
+  type KeyOptions,
+  recordOf,
+  type Tagged,
+} from "./call.ts";
 import type { BodyOf, QueryOf } from "./operations.ts";
 import { type List, listOf } from "./pages.ts";
 import type { TrustStore, TrustStoreDocument, TrustStoreInput, TrustStorePage } from "./schemas.ts";
@@ -12,11 +20,15 @@ export type TrustStoreRestore = BodyOf<"/v1/trust-stores/{id}/restore", "post">;
 export interface TrustStores {
   list(filter?: TrustStoreFilter, options?: CallOptions): List<TrustStorePage>;
   get(id: string, options?: ConditionOptions): Promise<Tagged<TrustStore>>;
-  create(trustStore: TrustStoreInput, options?: CallOptions): Promise<Tagged<TrustStore>>;
+  create(trustStore: TrustStoreInput, options?: KeyOptions): Promise<Tagged<TrustStore>>;
   put(id: string, trustStore: TrustStoreDocument, options: ConditionOptions): Promise<Tagged<TrustStore>>;
   delete(id: string, options: ConditionOptions): Promise<void>;
   /** Puts earlier contents in force again. */
-  restore(id: string, earlier: TrustStoreRestore, options: ConditionOptions): Promise<Tagged<TrustStore>>;
+  restore(
+    id: string,
+    earlier: TrustStoreRestore,
+    options: ConditionOptions & KeyOptions,
+  ): Promise<Tagged<TrustStore>>;
 }
 
 export function trustStores(call: Call): TrustStores {
