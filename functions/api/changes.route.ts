@@ -21,7 +21,16 @@ import {
   sharedHostsQuery,
   timeQuery,
 } from "./parameters.ts";
-import { answers, CONDITION_PROBLEMS, conditionHeaders, etag, needs, problems } from "./route-parts.ts";
+import {
+  answers,
+  CONDITION_PROBLEMS,
+  etag,
+  KEY_PROBLEMS,
+  keyedConditionHeaders,
+  mayBeReplayed,
+  needs,
+  problems,
+} from "./route-parts.ts";
 
 const common = { tags: ["status"] };
 
@@ -93,12 +102,9 @@ const revertChange = createRoute({
   summary: "Write a record back as it was before a change",
   description:
     "Writes `before` as a new change, by the rules of now: a record that the change created is deleted, one that it deleted is created again. Also needs the scope that writes the record. Without If-Match and If-None-Match, 409 `changed-since` unless the record is as the change left it. Keys and versions of certificates do not come back: 409 `not-revertible`.",
-  request: { params: revisionParameter, query: sharedHostsQuery, headers: conditionHeaders },
+  request: { params: revisionParameter, query: sharedHostsQuery, headers: keyedConditionHeaders },
   responses: {
-    200: {
-      ...answers(revertResponse, "reverted"),
-      headers: etag,
-    },
+    200: mayBeReplayed({ ...answers(revertResponse, "reverted"), headers: etag }),
     ...problems(
       "invalid-request",
       "not-found",
@@ -106,6 +112,7 @@ const revertChange = createRoute({
       "too-large",
       ...REVERT_CONFLICTS,
       ...CONDITION_PROBLEMS,
+      ...KEY_PROBLEMS,
       "rule-violation",
     ),
   },

@@ -548,7 +548,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Make a token, and see it this once
-         * @description The answer holds the bearer token; only its hash is stored. 403 names a scope that the caller lacks and would give. Scope: `tokens:write` (list, make and revoke tokens of the account).
+         * @description The answer holds the bearer token; only its hash is stored, and under an Idempotency-Key the answer, sealed by that key. 403 names a scope that the caller lacks and would give. Scope: `tokens:write` (list, make and revoke tokens of the account).
          */
         readonly post: operations["createToken"];
         readonly delete?: never;
@@ -901,7 +901,7 @@ export interface components {
         };
         readonly Problem: {
             /** @enum {string} */
-            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:changed-since" | "urn:postern:problem:not-revertible" | "urn:postern:problem:unreadable" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:quota-exceeded" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:rate-limited" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
+            readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:changed-since" | "urn:postern:problem:not-revertible" | "urn:postern:problem:unreadable" | "urn:postern:problem:request-in-progress" | "urn:postern:problem:answer-not-kept" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:quota-exceeded" | "urn:postern:problem:idempotency-key-reused" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:rate-limited" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
             readonly title: string;
             readonly status: number;
             readonly detail: string;
@@ -2366,18 +2366,6 @@ export interface components {
             readonly name: string;
             readonly dedicatedTo: string | null;
         };
-        readonly ProblemError: {
-            /**
-             * @description the part of the request that the pointer leads into
-             * @enum {string}
-             */
-            readonly in: "body" | "query" | "path" | "header";
-            /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
-            readonly pointer: string;
-            /** @enum {string} */
-            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "changed-since" | "not-revertible" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
-            readonly message: string;
-        };
         readonly CertificateAtEdgeProblem: {
             /** @description the version that does not load */
             readonly version: number;
@@ -2408,6 +2396,18 @@ export interface components {
             /** @description not counted */
             readonly lost: readonly components["schemas"]["CertificateAtEdge"][];
             readonly atVersion: number;
+        };
+        readonly ProblemError: {
+            /**
+             * @description the part of the request that the pointer leads into
+             * @enum {string}
+             */
+            readonly in: "body" | "query" | "path" | "header";
+            /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
+            readonly pointer: string;
+            /** @enum {string} */
+            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "request-in-progress" | "answer-not-kept" | "idempotency-key-reused" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "changed-since" | "not-revertible" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
+            readonly message: string;
         };
         readonly TlsPatchServer: {
             /** @enum {string|null} */
@@ -3053,8 +3053,41 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description quota-exceeded, rule-violation */
-        readonly Problem422QuotaExceededRuleViolation: {
+        /** @description request-in-progress, answer-not-kept */
+        readonly Problem409RequestInProgressAnswerNotKept: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description idempotency-key-reused, rule-violation */
+        readonly Problem422IdempotencyKeyReusedRuleViolation: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unreadable, request-in-progress, answer-not-kept */
+        readonly Problem409UnreadableRequestInProgressAnswerNotKept: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description quota-exceeded, rule-violation, idempotency-key-reused */
+        readonly Problem422QuotaExceededRuleViolationIdempotencyKeyReused: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
@@ -3066,6 +3099,17 @@ export interface components {
         };
         /** @description unreadable, in-use, host-taken */
         readonly Problem409UnreadableInUseHostTaken: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description rule-violation, idempotency-key-reused */
+        readonly Problem422RuleViolationIdempotencyKeyReused: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
@@ -3097,8 +3141,8 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description changed-since, not-revertible, name-taken, in-use, shared-host, host-taken, unreadable */
-        readonly Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadable: {
+        /** @description changed-since, not-revertible, name-taken, in-use, shared-host, host-taken, unreadable, request-in-progress, answer-not-kept */
+        readonly Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadableRequestInProgressAnswerNotKept: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
@@ -3150,6 +3194,8 @@ export interface components {
         readonly Accept: string;
         /** @description media type that PATCH takes (RFC 5789 section 3.1) */
         readonly "Accept-Patch": string;
+        /** @description `true`: the answer to an earlier request with the same Idempotency-Key */
+        readonly "Idempotency-Replayed": "true";
         /** @description of NDJSON, rel=next: the entries after these */
         readonly Link: string;
     };
@@ -3941,6 +3987,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -3961,6 +4009,7 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3995,9 +4044,10 @@ export interface operations {
             readonly 401: components["responses"]["Problem401Unauthenticated"];
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409RequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -4126,6 +4176,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -4148,6 +4200,7 @@ export interface operations {
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly Location: components["headers"]["Location"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -4224,10 +4277,10 @@ export interface operations {
             readonly 401: components["responses"]["Problem401Unauthenticated"];
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolation"];
+            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolationIdempotencyKeyReused"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -4918,6 +4971,8 @@ export interface operations {
                 readonly "if-match"?: string;
                 /** @description * = only when it is absent; entity tags: at none of them */
                 readonly "if-none-match"?: string;
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -4941,6 +4996,7 @@ export interface operations {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5018,11 +5074,11 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["Problem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
@@ -5039,6 +5095,8 @@ export interface operations {
                 readonly "if-match"?: string;
                 /** @description * = only when it is absent; entity tags: at none of them */
                 readonly "if-none-match"?: string;
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -5058,6 +5116,7 @@ export interface operations {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5135,9 +5194,9 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["Problem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
@@ -5269,6 +5328,8 @@ export interface operations {
                 readonly "if-match"?: string;
                 /** @description * = only when it is absent; entity tags: at none of them */
                 readonly "if-none-match"?: string;
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -5288,6 +5349,7 @@ export interface operations {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5365,9 +5427,9 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["Problem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
@@ -5384,6 +5446,8 @@ export interface operations {
                 readonly "if-match"?: string;
                 /** @description * = only when it is absent; entity tags: at none of them */
                 readonly "if-none-match"?: string;
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -5403,6 +5467,7 @@ export interface operations {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5480,9 +5545,9 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["Problem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
@@ -5572,6 +5637,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -5594,6 +5661,7 @@ export interface operations {
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly Location: components["headers"]["Location"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5633,10 +5701,10 @@ export interface operations {
             readonly 401: components["responses"]["Problem401Unauthenticated"];
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolation"];
+            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolationIdempotencyKeyReused"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -5869,6 +5937,8 @@ export interface operations {
                 readonly "if-match"?: string;
                 /** @description * = only when it is absent; entity tags: at none of them */
                 readonly "if-none-match"?: string;
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -5892,6 +5962,7 @@ export interface operations {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5932,12 +6003,12 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["Problem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 410: components["responses"]["Problem410Gone"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
@@ -6377,6 +6448,8 @@ export interface operations {
                 readonly "if-match"?: string;
                 /** @description * = only when it is absent; entity tags: at none of them */
                 readonly "if-none-match"?: string;
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -6396,6 +6469,7 @@ export interface operations {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6467,11 +6541,11 @@ export interface operations {
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["Problem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadable"];
+            readonly 409: components["responses"]["Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadableRequestInProgressAnswerNotKept"];
             readonly 410: components["responses"]["Problem410Gone"];
             readonly 412: components["responses"]["Problem412StaleRevision"];
             readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 422: components["responses"]["Problem422RuleViolation"];
+            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
@@ -6785,6 +6859,8 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
                 /**
                  * @description account to act in, for callers with the scope operator; left out = the caller's own
                  * @example default
@@ -6807,6 +6883,7 @@ export interface operations {
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly Location: components["headers"]["Location"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6835,10 +6912,10 @@ export interface operations {
             readonly 401: components["responses"]["Problem401Unauthenticated"];
             readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409Unreadable"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["Problem413TooLarge"];
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolation"];
+            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolationIdempotencyKeyReused"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
