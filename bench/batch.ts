@@ -121,6 +121,7 @@ async function measure(open: () => Promise<OpenStores>, create: Creation): Promi
     ids: createIdSource(Date.now, randomBytes),
     operatorHosts: new Set(),
     loadAtEdge: () => null,
+    readTxt: async () => [],
     authenticate: bearerAuthentication([{ token: TOKEN, actor: CALLER }], () => performance.now()),
     log: () => undefined,
   });

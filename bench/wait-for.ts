@@ -35,6 +35,7 @@ const app = createApp({
   edgeReports: new SqliteEdgeReports(database, clock),
   issuanceState: new SqliteIssuanceState(database, clock),
   keptAnswers: new SqliteKeptAnswers(database, clock),
+  readTxt: async () => [],
   clock,
   ids: createIdSource(clock.now, (count) => randomBytes(count)),
   operatorHosts: new Set(),

@@ -51,6 +51,8 @@ function openService(table: string): { readonly service: DomainService; readonly
     acmeDirectories: [],
     issuanceRequested: () => undefined,
     loadAtEdge: () => null,
+    issuanceState: stores.issuanceState,
+    readTxt: async () => [],
     issuer: null,
     retry: {
       now: () => performance.now(),

@@ -5,4 +5,10 @@ export const OPERATOR_ACCOUNT = "default";
 export interface Actor {
   readonly account: string;
   readonly name: string;
+  /** Has the scope `operator`, in whatever account it acts. Absent = it has not. */
+  readonly isOperator?: boolean;
 }
+
+/** Names that these callers add are taken as the account's own, without proof. */
+export const addsOwnNames = ({ account, isOperator }: Actor): boolean =>
+  account === OPERATOR_ACCOUNT || isOperator === true;

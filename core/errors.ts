@@ -147,6 +147,16 @@ export class Contention extends Error {
   override readonly name = "Contention";
 }
 
+/** The same was done a moment ago, and may be done again after a while. Maps to HTTP 429. */
+export class TooSoon extends Error {
+  override readonly name = "TooSoon";
+  readonly retryAfterSeconds: number;
+  constructor(message: string, retryAfterSeconds: number) {
+    super(message);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
 /** A dependency did not answer in time. Maps to HTTP 503 and SMTP 451; the cause is for logs only. */
 export class Unavailable extends Error {
   override readonly name = "Unavailable";

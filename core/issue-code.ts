@@ -68,6 +68,7 @@ export const ISSUE_CODES = {
   // The stored state.
   "name-taken": "the domain belongs to another account",
   "in-use": "a domain uses the certificate or trust store",
+  "name-not-owned": "a name of an ordered certificate that the account has not shown to be its own",
   "shared-host": "other domains share the MX host",
   "host-taken": "the MX host belongs to another account",
   "changed-since": "the record has been written since the change that is to be reverted",

@@ -8,6 +8,8 @@ export const SWEEP_MINUTES = {
   backup: 5,
   /** Certificates that Postern makes or orders: what is due for each. */
   issuance: 5,
+  /** TXT records of names that accounts have still to show to be their own. */
+  ownership: 5,
   /** States of certificates, and the metric that the alarm watches. */
   expiry: 60,
   /** Renewals of ACM for which no event arrived. */

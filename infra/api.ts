@@ -85,6 +85,9 @@ function createHandler(
     ...(issuance.environment.ACME_DIRECTORIES === undefined
       ? {}
       : { ACME_DIRECTORIES: issuance.environment.ACME_DIRECTORIES }),
+    ...(issuance.environment.DNS_RESOLVERS === undefined
+      ? {}
+      : { DNS_RESOLVERS: issuance.environment.DNS_RESOLVERS }),
   };
   return new sst.aws.Function("ApiHandler", {
     // The tested bundle of scripts/bundles.ts: SST's bundling would change the names of classes.

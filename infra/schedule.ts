@@ -46,6 +46,8 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
         "dynamodb:Query",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
+        // Hosts and certificates that the write of a verified name rests on.
+        "dynamodb:ConditionCheckItem",
       ]),
       // `trust` as well: a delete under If-Match has to see the object.
       ...keyObjects(storage, ["s3:GetObject"], ["keys", "trust", "private", "backup"]),

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { createTxtLookup } from "../adapters/acme/txt-lookup.ts";
 import type { AccessStore } from "../core/access/access-store.ts";
 import type { Caller } from "../core/access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../core/actor.ts";
@@ -66,6 +67,7 @@ export async function startLocalApi(options: LocalApiOptions): Promise<HttpServe
     edgeReports: options.edgeReports,
     issuanceState: options.issuanceState,
     keptAnswers: options.keptAnswers,
+    readTxt: createTxtLookup({ servers: config.dnsResolvers }),
     acmeDirectories: config.acmeDirectories.map(({ name }) => name),
     clock,
     ids: createIdSource(() => clock.now(), randomBytes),

@@ -5,6 +5,8 @@ import { createTxtLookup } from "../adapters/acme/txt-lookup.ts";
 import type { Clock } from "../core/clock.ts";
 import { firstOf } from "../core/management/challenge-records.ts";
 import { CertificateIssuance, leaseName } from "../core/management/issuance.ts";
+import type { OwnershipDependencies } from "../core/management/ownership-service.ts";
+import type { RetryEffects } from "../core/retry.ts";
 import { loadAtEdgeWith } from "../worker/tls/tls-parameters.ts";
 import type { LocalConfig } from "./local-config.ts";
 import type { LocalStores } from "./local-stores.ts";
@@ -39,11 +41,7 @@ export function createLocalIssuance(options: LocalIssuanceOptions): CertificateI
     makeSelfSigned: async (request, context) =>
       (await import("../core/x509/self-signed.ts")).createSelfSigned(request, context),
     createCsr: async (request) => (await import("../core/x509/certificate-request.ts")).createCsr(request),
-    retry: {
-      now: () => performance.now(),
-      random: () => Math.random(),
-      sleep: (ms) => sleep(ms, undefined, { signal }),
-    },
+    retry: retryUntil(signal),
     cas: createAcmeCas({
       directories: config.acmeDirectories,
       readEabKey: async (name) => config.eabHmacKeys[name] ?? null,
@@ -54,6 +52,27 @@ export function createLocalIssuance(options: LocalIssuanceOptions): CertificateI
     readTxt: createTxtLookup({ servers: config.dnsResolvers }),
   });
 }
+
+const retryUntil = (signal: AbortSignal): RetryEffects => ({
+  now: () => performance.now(),
+  random: () => Math.random(),
+  sleep: (ms) => sleep(ms, undefined, { signal }),
+});
+
+/** Checks of names that this process makes without a request. */
+export const createLocalOwnership = ({
+  config,
+  clock,
+  signal,
+  store,
+  issuanceState,
+}: Omit<LocalIssuanceOptions, "release" | "vault">): OwnershipDependencies => ({
+  store,
+  issuanceState,
+  clock,
+  retry: retryUntil(signal),
+  readTxt: createTxtLookup({ servers: config.dnsResolvers }),
+});
 
 /**
  * Ends the leases of a process that was killed: under the lock of DATA_DIR no other process orders. Never

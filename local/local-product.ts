@@ -17,8 +17,8 @@ import type { HttpServer } from "./http-server.ts";
 import { startLocalApi } from "./local-api.ts";
 import { checkDatabaseFile, checkEverWritten } from "./lost-settings.ts";
 import type { Running } from "./running.ts";
-import { createLocalIssuance, endLeases } from "./local-issuance.ts";
-import { type LocalSchedule, startSchedule } from "./schedule.ts";
+import { createLocalIssuance, createLocalOwnership, endLeases } from "./local-issuance.ts";
+import { type LocalSchedule, type LocalScheduleOptions, startSchedule } from "./schedule.ts";
 import { describeLocalConfig, type LocalConfig } from "./local-config.ts";
 import { openStores } from "./local-stores.ts";
 
@@ -111,17 +111,14 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     issuanceRequested: () => schedule?.runSoon("issuance"),
     ...stores,
   });
-  addEnding({
-    name: "traffic",
-    run: async ({ hurry }) => {
-      await Promise.all([api.close(), worker.drain(hurry)]);
-    },
-  });
+  addEnding({ name: "traffic", run: ({ hurry }) => endTraffic(api, worker, hurry) });
 
   await endLeases(stores);
-  const started = startSchedule({ ...stores, issuance, abort: () => stopping.abort(), clock, log });
-  schedule = started;
-  addEnding({ name: "schedule", run: () => started.stop() });
+  const ownership = createLocalOwnership({ ...stores, config, clock, signal: stopping.signal });
+  schedule = startSweeps(
+    { ...stores, issuance, ownership, abort: () => stopping.abort(), clock, log },
+    addEnding,
+  );
 
   const isHeld = await withinMs(FIRST_SNAPSHOT_WITHIN_MS, worker.firstSnapshot);
   const running = describeRunning(config, worker, api);
@@ -137,6 +134,19 @@ export async function startLocalProduct(options: LocalProductOptions): Promise<L
     notes,
     hasSettings: isHeld,
   };
+}
+
+function startSweeps(
+  options: LocalScheduleOptions,
+  addEnding: LocalProductOptions["addEnding"],
+): LocalSchedule {
+  const schedule = startSchedule(options);
+  addEnding({ name: "schedule", run: () => schedule.stop() });
+  return schedule;
+}
+
+async function endTraffic(api: HttpServer, worker: Worker, hurry: AbortSignal): Promise<void> {
+  await Promise.all([api.close(), worker.drain(hurry)]);
 }
 
 /** The chain verifier of evaluations. */

@@ -7,6 +7,7 @@ import { materialName, trustName, type VaultName } from "../core/store/key-vault
 import { Unavailable } from "../core/errors.ts";
 import { certificateId, certificateRecord, name, trustStoreRecord } from "../test/support/records.ts";
 import { contents, ScriptedStore } from "../test/support/settings-feed.ts";
+import { UNUSED_OWNERSHIP } from "../test/support/unused-ownership.ts";
 import { type LocalSchedule, startSchedule } from "./schedule.ts";
 
 const HOUR_MS = 3_600_000;
@@ -48,6 +49,7 @@ function start() {
       store,
       vault,
       issuance: { advance: async () => "unchanged" },
+      ownership: UNUSED_OWNERSHIP,
       abort: () => undefined,
       clock: { now: () => clock.nowMs },
       log: (event, fields) => lines.push({ event, ...fields }),
@@ -140,8 +142,9 @@ describe("the schedule of one machine", () => {
     store.contents = new Unavailable("the store does not answer");
     begin();
     expect(await logged("sweep-failed")).toMatchObject({ sweep: "issuance" });
-    expect(await logged("sweep-failed", 2)).toMatchObject({ sweep: "expiry" });
-    expect(await logged("sweep-failed", 3)).toMatchObject({ sweep: "clean-up" });
+    expect(await logged("sweep-failed", 2)).toMatchObject({ sweep: "ownership" });
+    expect(await logged("sweep-failed", 3)).toMatchObject({ sweep: "expiry" });
+    expect(await logged("sweep-failed", 4)).toMatchObject({ sweep: "clean-up" });
     store.contents = readable;
     vi.advanceTimersByTime(DAY_MS);
     await logged("clean-up-swept");

@@ -10,12 +10,13 @@ import type { Log } from "../core/log-event.ts";
  * Sweeps that have something to do on one machine. No `backup`: it serves edges that cannot read a table, and
  * here the edge is in the same process as its store. No `renewals`: ACM is on AWS.
  */
-const LOCAL_SWEEPS = ["issuance", "expiry", "clean-up"] as const satisfies readonly Sweep[];
+const LOCAL_SWEEPS = ["issuance", "ownership", "expiry", "clean-up"] as const satisfies readonly Sweep[];
 
 export interface LocalScheduleOptions {
   readonly store: Pick<Store, "loadAll" | "changesAfter">;
   readonly vault: Pick<FileKeyVault, "writtenBefore" | "delete" | "removeLeftOvers">;
   readonly issuance: ScheduleDependencies["issuance"];
+  readonly ownership: ScheduleDependencies["ownership"];
   /** Ends the pauses of the sweep that runs. */
   readonly abort: () => void;
   readonly clock: Clock;
@@ -71,6 +72,7 @@ async function run(
     store,
     vault,
     issuance,
+    ownership,
     mayGoOn,
     clock,
     log,
@@ -78,7 +80,8 @@ async function run(
 ): Promise<void> {
   const now = (): number => clock.now();
   try {
-    await runSweep(sweep, { store, vault, backups: null, acm: null, issuance, mayGoOn, now, log });
+    const onlyHere = { backups: null, acm: null } as const;
+    await runSweep(sweep, { store, vault, ...onlyHere, issuance, ownership, mayGoOn, now, log });
     if (sweep === "clean-up") await vault.removeLeftOvers(now() - KEPT_MS);
   } catch (error) {
     log("sweep-failed", { sweep, error });

@@ -30,6 +30,7 @@ const DEPENDENCIES: ApiDependencies = {
   edgeReports: UNUSED,
   issuanceState: UNUSED,
   keptAnswers: UNUSED,
+  readTxt: UNUSED,
   clock: UNUSED,
   ids: UNUSED,
   operatorHosts: UNUSED,

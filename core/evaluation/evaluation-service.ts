@@ -7,7 +7,9 @@ import { canonicalAddress } from "../name/client-address.ts";
 import { type DomainName, toDomainName } from "../name/domain-name.ts";
 import { domainOfMailbox, type Mailbox } from "../name/mailbox.ts";
 import type { ClientChainVerifier } from "../policy/chain-verifier.ts";
+import type { RowExplanation } from "../policy/explanation.ts";
 import { createTrustResolver } from "../policy/trust.ts";
+import { isPending, ownershipName } from "../record/ownership.ts";
 import { FollowedSettings } from "../snapshot/followed-settings.ts";
 import { withTrustContents } from "../snapshot/snapshot.ts";
 import type { Snapshot } from "../snapshot/snapshot-view.ts";
@@ -89,9 +91,11 @@ export class EvaluationService {
       postmaster,
       passesOn: place.edge?.passesOn ?? false,
     });
-    const { choice, peer, judged: recipient, open, ...outcome } = judged;
+    const { choice, peer, judged: recipient, open, explanation, ...outcome } = judged;
+    const isWaiting = recipientDomain !== null && (await this.#isPending(actor, snapshot, recipientDomain));
     return {
       ...outcome,
+      explanation: isWaiting ? explanation.map((row) => pendingRow(row, recipientDomain)) : explanation,
       certificate: choice === null ? null : presentedCertificate(actor, choice, place.edge),
       clientCertificateRequested: choice?.ask ?? false,
       clientCertificate: shownClient({ session, choice, peer, recipient, open }),
@@ -99,6 +103,13 @@ export class EvaluationService {
       at: timestamp(nowMs),
       revision: stored.revision,
     };
+  }
+
+  /** Whether the account has the domain, and edges do not see it yet. */
+  async #isPending(actor: Actor, snapshot: Snapshot, name: DomainName): Promise<boolean> {
+    if (snapshot.domain(name) !== undefined) return false;
+    const domain = (await this.#deps.store.getDomainWithHosts(name))?.domain;
+    return domain?.account === actor.account && isPending(domain);
   }
 
   /** With the contents of the trust stores that the recipient's domain names. */
@@ -133,6 +144,15 @@ export class EvaluationService {
     return { knowsDomain: () => knowsDomain, knowsHost: () => knowsHost };
   }
 }
+
+/** Row 1 of a domain whose own account asks. */
+const pendingRow = (row: RowExplanation, name: DomainName): RowExplanation =>
+  row.reason === "relay-denied"
+    ? {
+        ...row,
+        text: `${name} is pending: it is served once the TXT record ${ownershipName(name)} holds the value of its ownership, or the operator confirms it`,
+      }
+    : row;
 
 /** What a request says that cannot hold together. */
 function checkContradictions({ protocol, sni, clientChainPem, settings, exceptions }: EvaluationInput): void {

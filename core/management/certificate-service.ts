@@ -15,6 +15,7 @@ import { InvalidInput, type Issue, RuleViolation } from "../errors.ts";
 import { CAPS } from "../limits.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
+import { checkOwnNames } from "./owned-names.ts";
 import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
 import { quotaOf } from "./quota-of.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
@@ -116,7 +117,10 @@ export class CertificateService {
     const { label, labels, source, names } = input;
     if (Buffer.byteLength(names.join("")) > CAPS.orderedNamesBytes)
       throw tooManyNames(`has names of over ${CAPS.orderedNamesBytes} bytes together`);
-    if (input.source === "acme") checkOrder(this.#deps.acmeDirectories, input);
+    if (input.source === "acme") {
+      checkOrder(this.#deps.acmeDirectories, input);
+      await checkOwnNames(this.#deps.store, actor, names);
+    }
     const id = this.#deps.ids.certificate();
     const plan = planFrom(input);
     const { keyTypes } = plan;
@@ -138,6 +142,7 @@ export class CertificateService {
         "ACM is available only on AWS; use another source: self-signed, pem, pkcs12, request or acme";
       throw new RuleViolation([{ pointer: "/source", code: "no-issuer", message }]);
     }
+    await checkOwnNames(this.#deps.store, actor, input.names);
     const id = this.#deps.ids.certificate();
     const acm = await this.#acm.order(id, input);
     try {

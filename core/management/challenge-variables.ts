@@ -1,7 +1,7 @@
 /** Variables of dns-01, which a deployment and its programs read by the same parsers. */
 
 import ipaddr from "ipaddr.js";
-import { z } from "zod";
+import * as z from "zod";
 import { type DomainName, toDomainName } from "../name/domain-name.ts";
 
 /** A zone of Route 53 in which challenge records are published. */

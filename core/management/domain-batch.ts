@@ -35,7 +35,7 @@ export type BatchResult =
   | { readonly kind: "deleted" }
   | { readonly kind: "failed"; readonly error: unknown };
 
-type Dependencies = Pick<ServiceDependencies, "store" | "clock" | "operatorHosts" | "retry"> &
+type Dependencies = Pick<ServiceDependencies, "store" | "clock" | "operatorHosts" | "ids" | "retry"> &
   Pick<DomainWriteDependencies, "access">;
 
 /**
@@ -119,7 +119,7 @@ class DomainBatch {
   }
 
   async #judge(head: number): Promise<void> {
-    const { store, clock, operatorHosts } = this.#deps;
+    const { store, clock, operatorHosts, ids } = this.#deps;
     const access = readOnce(this.#deps.access);
     const first = this.results.length;
     const items = this.#items.slice(first, first + this.#atOnce);
@@ -128,7 +128,7 @@ class DomainBatch {
     let planned = 0;
     for (const item of items) {
       const one = await judge(
-        { store: reads, access, clock, operatorHosts },
+        { store: reads, access, clock, operatorHosts, ids },
         this.#actor,
         item,
       )(head + planned);
@@ -176,7 +176,8 @@ function resultOf(entry: LogEntry | undefined): BatchResult | null {
   return action === "delete" ? { kind: "deleted" } : { kind: CREATED[action], revision };
 }
 
-interface JudgeDependencies extends Pick<DomainWriteDependencies, "access" | "clock" | "operatorHosts"> {
+interface JudgeDependencies
+  extends Pick<DomainWriteDependencies, "access" | "clock" | "operatorHosts" | "ids"> {
   readonly store: PlannedReads;
 }
 

@@ -30,6 +30,8 @@ export interface DomainChange extends WriteOptions {
   /** Whether an absent domain is created; otherwise it is NotFound. */
   readonly creates: boolean;
   readonly produce: Produce;
+  /** The account has shown that the domain's name is its own. Absent = it has not. */
+  readonly isProven?: boolean;
 }
 
 /** Creates or replaces. @throws InvalidInput for another name */
@@ -123,8 +125,12 @@ const shown = ({ domain, hosts }: DomainWithHosts): DomainRecord => shownRecord(
 
 export const absentDomain = (name: DomainName): NotFound => new NotFound(`domain ${name} not found`);
 
-function foreign(name: DomainName, creates: boolean): NotFound | StateConflict {
-  if (!creates) return absentDomain(name);
+const foreign = (name: DomainName, creates: boolean): NotFound | StateConflict =>
+  creates ? nameTaken(name) : absentDomain(name);
+
+/** @param hint what the caller can do. */
+export function nameTaken(name: DomainName, hint = ""): StateConflict {
   const message = `the name ${name} is taken`;
-  return new StateConflict("name-taken", message, [{ pointer: "/name", code: "name-taken", message }]);
+  const issue = { pointer: "/name", code: "name-taken", message: `${message}${hint}` } as const;
+  return new StateConflict("name-taken", message, [issue]);
 }

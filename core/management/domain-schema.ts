@@ -120,6 +120,7 @@ const READ_ONLY_FIELDS = {
   createdAt: ignoredInput,
   updatedAt: ignoredInput,
   updatedBy: ignoredInput,
+  ownership: ignoredInput,
   warnings: ignoredInput,
 } satisfies Record<ReadOnlyField, z.ZodType>;
 
@@ -170,6 +171,7 @@ function withoutReadOnly<T extends { readonly [K in ReadOnlyField]?: unknown }>(
   createdAt: _createdAt,
   updatedAt: _updatedAt,
   updatedBy: _updatedBy,
+  ownership: _ownership,
   warnings: _warnings,
   ...settings
 }: T): Omit<T, ReadOnlyField> {

@@ -1,5 +1,6 @@
 import { shownRecord } from "../store/shown-domain.ts";
 import type { Actor } from "../actor.ts";
+import { StateConflict } from "../errors.ts";
 import type { CertificateId } from "../name/ids.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import {
@@ -14,7 +15,9 @@ import {
 } from "./domain-build.ts";
 import type { WriteOptions } from "./domain-write.ts";
 import { type DomainInput, type TlsInput, tlsInput, tlsSettings } from "./domain-schema.ts";
-import type { TlsSettings } from "../record/domain.ts";
+import type { DomainRecord, TlsSettings } from "../record/domain.ts";
+import type { Build } from "../store/queued-write.ts";
+import { type LastCheck, lastCheckOf } from "./ownership-checks.ts";
 import { type DomainView, domainView } from "./domain-view.ts";
 import { parseDocument } from "./input-fields.ts";
 import { mergePatch } from "./merge-patch.ts";
@@ -73,8 +76,13 @@ export class DomainService {
       allHosts,
     );
     const context = { operatorHosts: this.#deps.operatorHosts, nowMs: this.#deps.clock.now() };
-    const views = shown.map(({ domain, hosts }) =>
-      domainView(domain, { ...context, surroundings: { ...references, hosts } }),
+    const checks = await Promise.all(shown.map(({ domain }) => this.#checkOf(domain)));
+    const views = shown.map(({ domain, hosts }, index) =>
+      domainView(domain, {
+        ...context,
+        surroundings: { ...references, hosts },
+        check: checks[index] ?? null,
+      }),
     );
     return { items: views, unreadable, next };
   }
@@ -85,7 +93,28 @@ export class DomainService {
    *   throws.
    */
   async put(target: DomainTarget, input: DomainInput, options: WriteOptions): Promise<WrittenDomain> {
-    return this.#write(target, putOfDomain(target.name, input, options));
+    const change = putOfDomain(target.name, input, options);
+    try {
+      return await this.#write(target, change);
+    } catch (error) {
+      if (!(error instanceof StateConflict && error.code === "name-taken")) throw error;
+      const { takeContested } = await import("./contested-name.ts");
+      return takeContested(this.#deps, target, { change, write: (build) => this.#store(build) });
+    }
+  }
+
+  /** Looks for the TXT records of its pending names now. @throws NotFound; TooSoon; Unreadable */
+  async verify(target: DomainTarget): Promise<DomainView> {
+    const { verifyNames } = await import("./ownership-service.ts");
+    await verifyNames(this.#deps, target);
+    return this.get(target.actor, target.name);
+  }
+
+  /** Its names are the account's, on the operator's word. @throws NotFound; Unreadable */
+  async confirm(target: DomainTarget): Promise<DomainView> {
+    const { confirmNames } = await import("./ownership-service.ts");
+    await confirmNames(this.#deps, target);
+    return this.get(target.actor, target.name);
   }
 
   /** Merges into the stored document and validates the result. @throws NotFound; InvalidInput; as `put` */
@@ -128,13 +157,23 @@ export class DomainService {
     );
   }
 
-  async #write(target: DomainTarget, change: DomainChange): Promise<WrittenDomain> {
+  #write(target: DomainTarget, change: DomainChange): Promise<WrittenDomain> {
+    return this.#store(buildDomainWrite(this.#deps, target, change));
+  }
+
+  async #store(build: Build<DomainWithHosts>): Promise<WrittenDomain> {
     const { store, retry } = this.#deps;
-    const build = buildDomainWrite(this.#deps, target, change);
-    const { entry, result } = await commitWithRetry(store, build, retry);
+    const { entry: first, following = [], result } = await commitWithRetry(store, build, retry);
+    // What was in the way is deleted, and the creation found no room beside that.
+    if (first?.action === "delete" && following.length === 0) return this.#store(build);
+    const entry = following.at(-1) ?? first;
     const { revision } = entry ?? result.domain;
     const domain = await this.#view({ ...result, domain: { ...result.domain, revision } });
     return { domain, created: entry?.action === "create" };
+  }
+
+  async #checkOf(domain: DomainRecord): Promise<LastCheck | null> {
+    return domain.pendingNames === undefined ? null : lastCheckOf(this.#deps, domain);
   }
 
   async #own(actor: Actor, name: DomainName): Promise<DomainWithHosts> {
@@ -147,6 +186,7 @@ export class DomainService {
   async #view({ domain, hosts }: DomainWithHosts): Promise<DomainView> {
     const surroundings = await readReferences(this.#deps.store, [domain], hosts);
     const { operatorHosts, clock } = this.#deps;
-    return domainView(domain, { surroundings, operatorHosts, nowMs: clock.now() });
+    const check = await this.#checkOf(domain);
+    return domainView(domain, { surroundings, operatorHosts, check, nowMs: clock.now() });
   }
 }

@@ -52,6 +52,7 @@ const facts = (
   edges,
   sharedWithOthers: new Set(),
   warnings: [],
+  check: null,
   nowMs: Date.parse("2026-11-24T12:00:00.000Z"),
   ...more,
 });

@@ -21,7 +21,10 @@ import type {
 } from "../record/domain.ts";
 import { concerns, edgeWarnings } from "./edge-warnings.ts";
 import type { MxHost } from "../record/mx-host.ts";
+import { isPending } from "../record/ownership.ts";
 import type { UnreadableItem } from "../store/store.ts";
+import type { LastCheck } from "./ownership-checks.ts";
+import { type DomainOwnership, ownershipView } from "./ownership-view.ts";
 
 /** What is known of one domain, from the settings and from what the edges report. */
 export interface StatusFacts {
@@ -33,6 +36,8 @@ export interface StatusFacts {
   readonly sharedWithOthers: ReadonlySet<EdgeId>;
   /** What the domain itself gives reason for. */
   readonly warnings: readonly Warning[];
+  /** The last check of its pending names. */
+  readonly check: LastCheck | null;
   readonly nowMs: number;
 }
 
@@ -48,7 +53,9 @@ export type EffectReason =
   /** `none` cannot be literal where others are served too: TLS is not demanded, mail over TLS is taken. */
   | "level-none-on-shared-listener"
   /** The domain has its own listener at this edge, so it is row 1 on every other. */
-  | "served-by-dedicated-listener";
+  | "served-by-dedicated-listener"
+  /** The domain's name is pending, so no edge serves it. */
+  | "name-pending";
 
 /** One listener of the live edges; edges that show the same of it are put together. */
 export interface ListenerStatus {
@@ -103,6 +110,8 @@ export interface DomainStatus {
     readonly lost: readonly EdgeStatus[];
     readonly atRevision: number;
   };
+  /** null = the stored record cannot be read. */
+  readonly ownership: DomainOwnership | null;
   readonly listeners: readonly ListenerStatus[];
   readonly mxHosts: readonly HostStatus[];
   /**
@@ -133,6 +142,7 @@ export function domainStatus(facts: StatusFacts): DomainStatus {
       lost: edges.filter(({ state }) => state === "lost").map((edge) => edgeStatus(facts, edge)),
       atRevision,
     },
+    ownership: ownershipView(domain, facts.check, facts.nowMs),
     listeners,
     mxHosts: domain.mxHosts.map((host) => hostStatus(facts, host, live)),
     unreadable: live.flatMap((edge) =>
@@ -159,6 +169,7 @@ export function unreadableDomainStatus(
     revision: null,
     summary: live.length === 0 ? "0 edges" : `0 of ${live.length} edges: the stored settings cannot be read`,
     edges: { live, lost: shown("lost"), atRevision: 0 },
+    ownership: null,
     listeners: [],
     mxHosts: [],
     unreadable: [{ kind: "domain", id: name, problem, edge: null }],
@@ -212,6 +223,10 @@ function listenerStatus(
   if (listener.domain !== null && listener.domain !== domain.name) return null;
   const kind = listener.domain === null ? ("shared" as const) : ("dedicated" as const);
   const status = { listener: listener.name, kind, edges: [edge.id] };
+  if (isPending(domain)) {
+    const message = `${domain.name} is pending: edges serve it once its ownership is verified or confirmed`;
+    return { ...status, effective: null, reasons: [{ code: "name-pending", message }] };
+  }
   if (kind === "shared" && edge.listeners.some((each) => each.domain === domain.name)) {
     const message = `${domain.name} has its own listener at this edge; its mail is rejected here as relaying`;
     return { ...status, effective: null, reasons: [{ code: "served-by-dedicated-listener", message }] };

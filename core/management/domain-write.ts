@@ -8,7 +8,9 @@ import { RuleViolation, StateConflict, TooLarge, Unreadable } from "../errors.ts
 import { CAPS } from "../limits.ts";
 import type { DomainRecord, DomainSettings } from "../record/domain.ts";
 import type { MxHost } from "../record/mx-host.ts";
+import { pendingEntry } from "../record/ownership.ts";
 import { type NamedHosts, plannedOf, planWrite, readHosts, type WritePlan } from "./plan-write.ts";
+import { pendingAfter } from "./pending-names.ts";
 import { isOperatorHost, referenceIssues } from "./reference-rules.ts";
 import { expiredExceptionIssues, settingsIssues } from "./domain-rules.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
@@ -34,7 +36,8 @@ export type DomainReads = Pick<
   | "getTrustStore"
 >;
 
-export interface DomainWriteDependencies extends Pick<ServiceDependencies, "clock" | "operatorHosts"> {
+export interface DomainWriteDependencies
+  extends Pick<ServiceDependencies, "clock" | "operatorHosts" | "ids"> {
   readonly store: DomainReads;
   /** Holds the account's quota. */
   readonly access: Pick<AccessStore, "get">;
@@ -57,6 +60,8 @@ interface DomainWriteRequest extends WriteOptions {
   readonly current: DomainSettings | null;
   readonly settings: DomainSettings;
   readonly expectedHead: number;
+  /** The account has shown that the domain's name is its own. */
+  readonly isProven?: boolean;
 }
 
 /**
@@ -72,30 +77,35 @@ export async function prepareDomainWrite(
   const { actor, stored, settings, expectedHead } = request;
   const before = stored?.domain ?? null;
   const at = timestamp(deps.clock.now());
-  const after = sameFields<DomainRecord>()({
-    ...settings,
-    account: actor.account,
-    // The store sets it to the revision that the write takes.
-    revision: 0,
-    createdAt: before?.createdAt ?? at,
-    updatedAt: at,
-    updatedBy: actor.name,
-  });
   const issues = [
     ...settingsIssues(settings),
     ...expiredExceptionIssues(settings, { current: request.current, nowMs: deps.clock.now() }),
   ];
   // Over a cap, the reads below would have no bound.
   if (issues.length > 0) throw new RuleViolation(issues);
-  checkSize(after);
   const { certificateId } = settings.tls.server;
   const planned =
     request.replaced === undefined ? stored : await plannedOf(deps.store, actor.account, request.replaced);
-  const found = await readHosts(deps.store, planned, after);
+  const { account } = actor;
+  const found = await readHosts(deps.store, planned, { account, mxHosts: settings.mxHosts });
+  const pendingNames = pendingNamesAfter(deps, request, found.hosts);
+  const after = sameFields<DomainRecord>()({
+    ...settings,
+    account,
+    pendingNames,
+    // The store sets it to the revision that the write takes.
+    revision: 0,
+    createdAt: before?.createdAt ?? at,
+    updatedAt: at,
+    updatedBy: actor.name,
+  });
+  checkSize(after);
   // The operator's account may give its own host a certificate.
   const operatorHosts = actor.account === OPERATOR_ACCOUNT ? NO_HOSTS : deps.operatorHosts;
   const reservedHosts = settings.mxHosts.filter(
-    (host) => !found.hosts.has(host) && isOperatorHost(operatorHosts, host),
+    (host) =>
+      !found.hosts.has(host) &&
+      (isOperatorHost(operatorHosts, host) || pendingEntry({ pendingNames }, host) !== undefined),
   );
   const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, reservedHosts, ...found });
   const finalHosts = hostsAfter(after, found.hosts, plan);
@@ -120,6 +130,16 @@ export async function prepareDomainWrite(
     result: { domain: after, hosts: finalHosts },
   };
 }
+
+const pendingNamesAfter = (
+  { clock, ids, operatorHosts }: DomainWriteDependencies,
+  { actor, stored, replaced, settings, isProven = false }: DomainWriteRequest,
+  hosts: ReadonlyMap<DomainName, MxHost>,
+): DomainRecord["pendingNames"] =>
+  pendingAfter(
+    { newProof: () => ids.proof(), nowMs: clock.now(), operatorHosts },
+    { actor, before: stored?.domain ?? null, replaced, after: settings, hosts, isProven },
+  );
 
 const NO_HOSTS: ReadonlySet<string> = new Set();
 
@@ -209,7 +229,7 @@ function checkTaken(
   );
   const taken = [...plan.foreignHosts, ...operators.map(({ host }) => host)];
   if (taken.length === 0) return;
-  const message = `MX host ${taken.toSorted().join(", ")} does not belong to this account, so its certificate cannot be set here; leave certificateId null`;
+  const message = `MX host ${taken.toSorted().join(", ")} does not belong to this account, so its certificate cannot be set here; leave certificateId null until the account has shown that the host is its own`;
   const pointer = "/tls/server/certificateId";
   throw new StateConflict("host-taken", message, [{ pointer, code: "host-taken", message }]);
 }

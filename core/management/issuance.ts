@@ -17,6 +17,7 @@ import type { KeyType } from "../x509/key-type.ts";
 import { forgetAccount, replaceDeactivated } from "./acme-accounts.ts";
 import { type AcmeCa, type AcmeCas, AcmeProblem, retryAfterOf } from "./acme-ca.ts";
 import { type AcmeIssuanceDependencies, AcmeIssuer, type AcmeRecord } from "./acme-issuance.ts";
+import { checkNotOthers } from "./owned-names.ts";
 import { suggestedRenewal } from "./acme-renewal-info.ts";
 import { makeKeys } from "./certificate-material.ts";
 import { dueKeys, failedAttempt, mayTry, planOf } from "./renewal.ts";
@@ -145,6 +146,7 @@ export class CertificateIssuance {
   async #ordered(issuer: AcmeIssuer, record: AcmeRecord, keyType: KeyType): Promise<AcmeRecord> {
     const key = keyToOrder(record, keyType);
     if (key === null) throw new Unreadable("there is no key to order a certificate for");
+    await checkNotOthers(this.#deps.store, record.account, planOf(record)?.names ?? record.names);
     return issuer.order(record, key);
   }
 

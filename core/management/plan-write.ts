@@ -35,9 +35,12 @@ export interface DomainWrite {
    */
   readonly othersNaming: ReadonlyMap<DomainName, number>;
   /**
-   * Hosts without an item that the account may name and not claim: they are the operator's. Absent = none.
+   * Hosts without an item that the account may name and not claim: they are the operator's, or pending.
+   * Absent = none.
    */
   readonly reservedHosts?: readonly DomainName[];
+  /** The write claims hosts although neither they nor the certificate change. Absent = it does not. */
+  readonly claimsHosts?: boolean;
 }
 
 /** What a write of a domain does beside its record. */
@@ -53,8 +56,8 @@ export interface WritePlan {
    */
   readonly sharedHosts: readonly DomainName[];
   /**
-   * Hosts of another account or of the operator, left untouched: with a certificate the write is 409
-   * `host-taken`.
+   * Hosts of another account or of the operator, and pending ones, left untouched: with a certificate the
+   * write is 409 `host-taken`.
    */
   readonly foreignHosts: readonly DomainName[];
 }
@@ -99,7 +102,7 @@ function isForeign(write: DomainWrite, name: DomainName): boolean {
 
 function touchesHosts(write: DomainWrite): boolean {
   const { before, after, certificateId, hosts } = write;
-  if (before === null || after === null) return true;
+  if (before === null || after === null || write.claimsHosts === true) return true;
   if (namesOf(after).some((name) => isDamaged(write, name) && !isForeign(write, name))) return true;
   // In order: the first own host is the one that the domain's certificate is read from.
   const sameHosts =

@@ -8,8 +8,10 @@ import type { CreateCsr, MakeSelfSigned } from "../x509/self-signed-request.ts";
 import type { ReadPkcs12 } from "../x509/pkcs12.ts";
 import type { Clock } from "../clock.ts";
 import type { EdgeReports } from "../edge-report/edge-reports.ts";
+import type { IssuanceState } from "../store/issuance-state.ts";
 import type { Store } from "../store/store.ts";
 import type { WaitingRoom } from "./waiting-room.ts";
+import type { ReadTxt } from "./challenge-records.ts";
 import type { WriteEffects } from "../store/commit-with-retry.ts";
 
 /** What the services of the API work with. */
@@ -32,6 +34,10 @@ export interface ServiceDependencies {
   /** Called when an order is due at once; on AWS the schedule finds it within its interval. */
   readonly issuanceRequested: () => void;
   readonly loadAtEdge: LoadAtEdge;
+  /** Holds tokens of http-01, checks of ownership and claims. */
+  readonly issuanceState: IssuanceState;
+  /** TXT records as recursive resolvers see them. */
+  readonly readTxt: ReadTxt;
   /** null = no certificates are issued here: the local stack has no ACM. */
   readonly issuer: CertificateIssuer | null;
   readonly retry: WriteEffects;

@@ -11,6 +11,7 @@ import type { DomainWithHosts } from "../store/store.ts";
 import { readReferences } from "./surroundings.ts";
 import { certificatesIn } from "./certificate-records.ts";
 import { type CertificateStatus, certificateStatus, isBehind } from "./certificate-status.ts";
+import { lastCheckOf } from "./ownership-checks.ts";
 import { OwnRecords, readStored } from "./record-write.ts";
 import { domainWarnings } from "./warnings.ts";
 
@@ -62,6 +63,7 @@ export class StatusService {
       edges,
       sharedWithOthers: literalNone ? await this.#sharedWithOthers(name, edges) : new Set(),
       warnings: domainWarnings(domain, { surroundings, operatorHosts, nowMs }),
+      check: domain.pendingNames === undefined ? null : await lastCheckOf(this.#deps, domain),
       nowMs,
     });
     return { ...status, ...waited };

@@ -23,6 +23,8 @@ export interface IdSource {
   trustStore(): TrustStoreId;
   edge(): EdgeId;
   token(): TokenId;
+  /** Value of a TXT record that shows whose a name is; its 128 bits cannot be guessed. */
+  proof(): string;
 }
 
 /** Ids that sort by creation time. `randomBytes(n)` must come from a cryptographic source. */
@@ -33,6 +35,7 @@ export function createIdSource(now: () => number, randomBytes: (count: number) =
     trustStore: () => make(PREFIX.trustStore) as TrustStoreId,
     edge: () => make(PREFIX.edge) as EdgeId,
     token: () => make(PREFIX.token) as TokenId,
+    proof: () => `postern=${Buffer.from(randomBytes(16)).toString("base64url")}`,
   };
 }
 

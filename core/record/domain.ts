@@ -102,9 +102,21 @@ export interface DomainSettings {
   readonly labels: Labels;
 }
 
+/** A name that the account of the record has not shown to be its own: edges do not see it. */
+export interface PendingName {
+  /** The domain itself, or one of its MX hosts. */
+  readonly name: DomainName;
+  /** What the TXT record `_postern.<name>` must hold. */
+  readonly value: string;
+  /** From then on the schedule does not look for it, and the domain's name is free for other accounts. */
+  readonly expiresAt: Timestamp;
+}
+
 /** The settings of one domain as stored: who owns them, and the revision of their last change. */
 export interface DomainRecord extends DomainSettings {
   readonly account: string;
+  /** Each name once; never empty. Absent = all names of the record are the account's, as before 0.2. */
+  readonly pendingNames?: readonly PendingName[] | undefined;
   readonly revision: number;
   readonly createdAt: Timestamp;
   readonly updatedAt: Timestamp;

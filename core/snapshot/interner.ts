@@ -66,6 +66,7 @@ export function createInterner(): Interner {
         delivery: record.delivery,
         acknowledgedWarnings: record.acknowledgedWarnings,
         labels: record.labels,
+        pendingNames: record.pendingNames,
         revision: record.revision,
         createdAt: text(record.createdAt),
         updatedAt: text(record.updatedAt),

@@ -15,6 +15,7 @@ import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
+import { servedPart } from "../record/ownership.ts";
 import { DomainGroup } from "./domain-group.ts";
 import { createInterner, type Interner } from "./interner.ts";
 import { type Labels, NO_LABELS } from "../record/labels.ts";
@@ -65,7 +66,7 @@ export function buildSnapshot(
   const interner = createInterner();
   const contents: ContentsWith<HostCertificate> =
     previous === null ? loaded : withPreviousVersions(loaded, versionsOf(partsOf(previous)));
-  const domains = contents.domains.map((domain) => asHeld(domain, interner));
+  const domains = contents.domains.flatMap((domain) => asHeld(domain, interner) ?? []);
   return view({
     revision: contents.revision,
     domains: DomainGroup.of(domains),
@@ -86,9 +87,14 @@ const versionsOf = (parts: Parts): PreviousVersions<HostCertificate> => ({
   trustStore: (id) => parts.trustStores.get(id),
 });
 
-/** A record that a store has shared already (`Interner.domain`) stays the object it is. */
-function asHeld(record: DomainRecord, interner: Interner): DomainRecord {
-  const domain = withoutLabels(record);
+/**
+ * What an edge sees of a record; undefined = nothing, while the domain's name is pending. A record that a
+ * store has shared already (`Interner.domain`) stays the object it is.
+ */
+function asHeld(record: DomainRecord, interner: Interner): DomainRecord | undefined {
+  const served = servedPart(record);
+  if (served === undefined) return undefined;
+  const domain = withoutLabels(served);
   const tls = interner.tls(domain.tls);
   return tls === domain.tls ? domain : { ...domain, tls };
 }

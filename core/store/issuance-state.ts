@@ -1,16 +1,21 @@
-/** Port of the state of certificate issuance: what must survive a restart and is no setting. */
+/**
+ * Port of the state of issuance and of checks of ownership: what must survive a restart and is no setting.
+ */
 
 import { InvalidInput, TooLarge } from "../errors.ts";
 
 /**
  * Name of an item: an ACME account by directory, the key authorization of an http-01 token, the TXT
- * values that open orders need of a name, or the lease and times of a certificate.
+ * values that open orders need of a name, the lease and times of a certificate, the last check of a
+ * domain's pending names, or an account's claim to a name that another account holds.
  */
 export type IssuanceStateName =
   | `account/${string}`
   | `token/${string}`
   | `dns/${string}`
-  | `certificate/${string}`;
+  | `certificate/${string}`
+  | `ownership/${string}`
+  | `claim/${string}`;
 
 /** Octets of the JSON of a value. */
 export const MAX_STATE_BYTES = 16 * 1024;
@@ -60,7 +65,7 @@ export interface IssuanceStateItem {
 export const VERSION_RANGE = { from: 1, below: 2 ** 48 - 1 } as const;
 
 /** Printable ASCII without blanks; DynamoDB holds 2,048 octets in a partition key. */
-const NAME = /^(?:account|token|dns|certificate)\/[\x21-\x7e]{1,512}$/;
+const NAME = /^(?:account|token|dns|certificate|ownership|claim)\/[\x21-\x7e]{1,512}$/;
 
 /** @throws InvalidInput */
 export function checkStateName(name: string): void {

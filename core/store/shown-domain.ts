@@ -63,7 +63,8 @@ export const shownRecord = (domain: DomainRecord, hosts: Hosts): DomainRecord =>
  * starts from.
  */
 export function shownSettings(domain: DomainRecord, hosts: Hosts): DomainSettings {
-  const { account: _account, revision: _revision, ...rest } = shownRecord(domain, hosts);
+  const { account: _account, revision: _revision, ...others } = shownRecord(domain, hosts);
+  const { pendingNames: _pendingNames, ...rest } = others;
   const { createdAt: _createdAt, updatedAt: _updatedAt, updatedBy: _updatedBy, ...settings } = rest;
   return sameFields<DomainSettings>()(settings);
 }

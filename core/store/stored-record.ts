@@ -128,6 +128,10 @@ const domain = z.object({
   delivery: absentIsNull(z.object({ nextHop: z.string().min(1), tls: z.enum(DELIVERY_TLS) })),
   acknowledgedWarnings: acknowledged,
   labels,
+  pendingNames: z
+    .array(z.object({ name: domainName, value: z.string().min(1), expiresAt: timestamp }))
+    .min(1)
+    .optional(),
   ...written,
 });
 

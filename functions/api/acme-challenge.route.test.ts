@@ -13,6 +13,12 @@ const TOKEN = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0";
 const THUMBPRINT = "9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI";
 const PATH = `/.well-known/acme-challenge/${TOKEN}`;
 
+/** Nothing here writes. */
+const unwritten: Pick<IssuanceState, "put" | "delete"> = {
+  put: () => Promise.reject(new TypeError("not to be written")),
+  delete: () => Promise.reject(new TypeError("not to be written")),
+};
+
 /** An API with the key authorization of a token, valid for an hour. */
 async function start(keyAuthorization: unknown = `${TOKEN}.${THUMBPRINT}`, token = TOKEN) {
   const api = await startApi({}, (store) => gatewayAuthentication("iam", { ...GATEWAY_ACCESS, store }));
@@ -110,7 +116,8 @@ describe("the key authorization of http-01", () => {
 
   it("costs one read of the store, and none for what cannot be a token", async () => {
     const asked: string[] = [];
-    const issuanceState: Pick<IssuanceState, "get"> = {
+    const issuanceState: IssuanceState = {
+      ...unwritten,
       get: async (name) => {
         asked.push(name);
         return null;
@@ -123,7 +130,8 @@ describe("the key authorization of http-01", () => {
   });
 
   it("is unavailable while the store is: a CA asks again", async () => {
-    const issuanceState: Pick<IssuanceState, "get"> = {
+    const issuanceState: IssuanceState = {
+      ...unwritten,
       get: async () => {
         throw new Unavailable("the store does not answer");
       },

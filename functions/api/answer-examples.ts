@@ -194,7 +194,19 @@ const warnings: z.input<typeof domainResponse>["warnings"] = [
   },
 ];
 
-const domain: z.input<typeof domainResponse> = { ...loggedDomain, warnings };
+const VERIFIED = {
+  state: "verified",
+  record: "_postern.example.org",
+  value: null,
+  expiresAt: null,
+  lastCheck: null,
+} as const;
+
+const domain: z.input<typeof domainResponse> = {
+  ...loggedDomain,
+  ownership: { ...VERIFIED, hosts: [] },
+  warnings,
+};
 
 const status: z.input<typeof domainStatusResponse> = {
   name: "example.org",
@@ -214,6 +226,7 @@ const status: z.input<typeof domainStatusResponse> = {
     lost: [],
     atRevision: 1,
   },
+  ownership: { ...VERIFIED, hosts: [] },
   listeners: [
     {
       listener: "mx",

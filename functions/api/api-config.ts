@@ -3,6 +3,7 @@ import * as z from "zod";
 import { acmeDirectoriesVariable } from "../../core/management/acme-directories.ts";
 import { CLAIM_NAME } from "../../core/access/claim-name.ts";
 import { rateLimitsVariable } from "../../core/access/rate-limit.ts";
+import { dnsResolversVariable } from "../../core/management/challenge-variables.ts";
 import { DEFAULT_ACCESS } from "../../core/access/principal-arn.ts";
 import { type DomainName, toDomainName } from "../../core/name/domain-name.ts";
 
@@ -57,5 +58,7 @@ export const apiConfigSchema = z.object({
   ACME_DIRECTORIES: acmeDirectoriesVariable.optional(),
   /** Requests a second of each caller, in each instance of the function. */
   API_RATE_LIMITS: rateLimitsVariable,
+  /** Resolvers of `_postern` records; unset = those of the system. */
+  DNS_RESOLVERS: dnsResolversVariable.optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });

@@ -6,7 +6,6 @@ import type { ClientChainVerifier } from "../../core/policy/chain-verifier.ts";
 import type { CertificateIssuer } from "../../core/management/certificate-issuer.ts";
 import type { CreateCsr, MakeSelfSigned } from "../../core/x509/self-signed-request.ts";
 import type { ReadPkcs12 } from "../../core/x509/pkcs12.ts";
-import type { IssuanceState } from "../../core/store/issuance-state.ts";
 import type { KeptAnswers } from "../../core/store/kept-answers.ts";
 import type { WriteEffects } from "../../core/store/commit-with-retry.ts";
 import type { RateLimits } from "../../core/access/rate-limit.ts";
@@ -24,7 +23,7 @@ import type { Authenticate } from "./caller.ts";
 import { routeCertificateChanges, routeCertificates } from "./certificates.route.ts";
 import { routeCertificateKeys, routeCertificateVersions } from "./certificate-versions.route.ts";
 import { routeDomainBatch } from "./domain-batch.route.ts";
-import { DOMAIN_OPERATIONS, routeDomains, routeTls } from "./domains.route.ts";
+import { DOMAIN_OPERATIONS, routeDomains, routeOwnership, routeTls } from "./domains.route.ts";
 import { routeEvaluate } from "./evaluate.route.ts";
 import { judgeRead, readCondition } from "./conditions.ts";
 import { answersKept } from "./kept-answers.ts";
@@ -57,8 +56,6 @@ type Defaulted =
 export interface ApiDependencies extends Omit<ServiceDependencies, Defaulted> {
   readonly authenticate: Authenticate;
   readonly log: ApiLog;
-  /** Holds the tokens of http-01. */
-  readonly issuanceState: Pick<IssuanceState, "get">;
   /** Of requests with an Idempotency-Key. */
   readonly keptAnswers: KeptAnswers;
   /** What else /health/ready waits for; the store is asked always. */
@@ -226,6 +223,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const domains = loadedMethods(DOMAIN_OPERATIONS, loaded.domains);
   routeDomains(app, domains);
   routeTls(app, domains);
+  routeOwnership(app, domains);
   routeDomainBatch(app, loaded.batch, deps.log);
   routeCertificates(app, loaded.certificates);
   routeCertificateChanges(app, loaded.certificates);

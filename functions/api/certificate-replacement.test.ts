@@ -4,7 +4,13 @@ import { openDatabase } from "../../adapters/local/database.ts";
 import { materialName } from "../../core/store/key-vault.ts";
 import { isCertificateId } from "../../core/name/ids.ts";
 import { Contention } from "../../core/errors.ts";
-import { type ApiUnderTest, OTHER_TOKEN, type RequestOptions, startApi } from "../../test/support/api.ts";
+import {
+  type ApiUnderTest,
+  inOtherAccount,
+  OTHER_TOKEN,
+  type RequestOptions,
+  startApi,
+} from "../../test/support/api.ts";
 import { TestIssuer } from "../../test/support/test-issuer.ts";
 
 const ANY = { headers: { "If-Match": "*" } };
@@ -189,7 +195,7 @@ describe("DELETE of a certificate with replaceWith", () => {
     const api = await startApi({ operatorHosts });
     const old = await certificate(api, ["mx.late.example"], AS_OTHER);
     const other = await certificate(api, ["mx.late.example"], AS_OTHER);
-    await serve(api, "o.example", { hosts: ["mx.late.example"], id: old, ...AS_OTHER });
+    await serve(api, "o.example", { hosts: ["mx.late.example"], id: old, ...(await inOtherAccount(api)) });
     // SMTP_NAME changes under it.
     operatorHosts.add("mx.late.example");
     const answer = await replace(api, 409, [old, other], { ...ANY, ...AS_OTHER });

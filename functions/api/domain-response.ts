@@ -3,6 +3,8 @@
 import * as z from "zod";
 import { schemaOf } from "../../core/same-fields.ts";
 import type { DomainView } from "../../core/management/domain-view.ts";
+import { CHECK_RESULTS, type CheckResult } from "../../core/management/ownership-proof.ts";
+import type { DomainOwnership } from "../../core/management/ownership-view.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
   DELIVERY_TLS,
@@ -88,13 +90,58 @@ const domainFields = {
   ...written,
 };
 
+const nameOwnership = {
+  state: z
+    .enum(["pending", "verified"])
+    .meta({ description: "pending = edges do not serve the name until it is verified or confirmed" }),
+  record: z.string().meta({ description: "name of the TXT record", examples: ["_postern.example.org"] }),
+  value: z.string().nullable().meta({ description: "what the record must hold; null = it is verified" }),
+  expiresAt: time.nullable().meta({ description: "end of the schedule's checks, and of the hold on a name" }),
+  lastCheck: z
+    .strictObject({
+      at: time,
+      result: z.enum(Object.keys(CHECK_RESULTS) as CheckResult[]),
+      nextAt: time.nullable().meta({ description: "earliest next check of the schedule; null = none" }),
+    })
+    .meta({ id: "OwnershipCheck" })
+    .nullable()
+    .meta({ description: "null = verified, or not looked for yet" }),
+};
+
+export const ownershipResponse = schemaOf<DomainOwnership>()(
+  z
+    .strictObject({
+      ...nameOwnership,
+      hosts: z
+        .array(z.strictObject({ host: z.string(), ...nameOwnership }).meta({ id: "HostOwnership" }))
+        .readonly()
+        .meta({ description: "the MX hosts that are pending" }),
+    })
+    .meta({ id: "DomainOwnership" }),
+);
+
 export const domainResponse = schemaOf<DomainView>()(
-  z.strictObject({ ...domainFields, warnings: z.array(warningResponse).readonly() }).meta({ id: "Domain" }),
+  z
+    .strictObject({
+      ...domainFields,
+      ownership: ownershipResponse,
+      warnings: z.array(warningResponse).readonly(),
+    })
+    .meta({ id: "Domain" }),
 );
 
 /** A domain as the change log keeps it. */
 export const loggedDomain = schemaOf<DomainRecord>()(
-  z.strictObject(domainFields).meta({ id: "LoggedDomain" }),
+  z
+    .strictObject({
+      ...domainFields,
+      pendingNames: z
+        .array(z.strictObject({ name: z.string(), value: z.string(), expiresAt: time }))
+        .readonly()
+        .optional()
+        .meta({ description: "names that wait for verification; absent = none" }),
+    })
+    .meta({ id: "LoggedDomain" }),
 );
 
 export const listOf = <T extends z.ZodType>(item: T) =>

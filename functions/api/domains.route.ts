@@ -16,6 +16,9 @@ import {
   BODY_PROBLEMS,
   CONDITION_PROBLEMS,
   conditionHeaders,
+  KEY_PROBLEMS,
+  keyHeaders,
+  mayBeReplayed,
   needs,
   problems,
   READ_PROBLEMS,
@@ -128,6 +131,38 @@ const deleteDomain = createRoute({
   },
 });
 
+const verifyDomain = createRoute({
+  ...common,
+  ...needs("domains:write"),
+  operationId: "verifyDomain",
+  method: "post",
+  path: `${PATH}/verify`,
+  summary: "Look for the TXT records of pending names now",
+  description:
+    "Looks up the TXT record of each pending name of the domain. Names whose record has the value are served from then on; the others stay pending. At most once in 10 s for each domain.",
+  request: { params: nameParameter, headers: keyHeaders },
+  responses: {
+    200: mayBeReplayed(answersRecord(domainResponse, "the domain after the check")),
+    ...problems("invalid-request", "not-found", "unreadable", "too-many-attempts", ...KEY_PROBLEMS),
+  },
+});
+
+const confirmDomain = createRoute({
+  ...common,
+  ...needs("operator"),
+  operationId: "confirmDomain",
+  method: "post",
+  path: `${PATH}/confirm`,
+  summary: "Confirm the pending names of an account's domain",
+  description:
+    "Takes all pending names of the domain as the account's own, without TXT records. The header Postern-Account names the account.",
+  request: { params: nameParameter, headers: keyHeaders },
+  responses: {
+    200: mayBeReplayed(answersRecord(domainResponse, "the domain without pending names")),
+    ...problems("invalid-request", "not-found", "unreadable", ...KEY_PROBLEMS),
+  },
+});
+
 const getTls = createRoute({
   ...common,
   ...needs("domains:read"),
@@ -180,6 +215,8 @@ export const DOMAIN_OPERATIONS: Readonly<Record<keyof DomainService, true>> = {
   putTls: true,
   patchTls: true,
   delete: true,
+  verify: true,
+  confirm: true,
 };
 
 export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainOperations): void {
@@ -215,6 +252,21 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainOperations
     const condition = readCondition(c.req);
     await domains.delete({ actor: c.get("actor"), name: c.req.valid("param").name }, condition);
     return c.body(null, 204);
+  });
+}
+
+export function routeOwnership(app: OpenAPIHono<ApiEnv>, domains: DomainOperations): void {
+  app.openapi(verifyDomain, async (c) => {
+    const domain = await domains.verify({ actor: c.get("actor"), name: c.req.valid("param").name });
+    return c.json(domain, 200, etagOf(domain));
+  });
+
+  app.openapi(confirmDomain, async (c) => {
+    const domain = await domains.confirm({
+      actor: c.get("actor"),
+      name: c.req.valid("param").name,
+    });
+    return c.json(domain, 200, etagOf(domain));
   });
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createOpenSslChainVerifier } from "../../adapters/openssl/openssl-chain-verifier.ts";
 import type { EdgeReport } from "../../core/edge-report/edge-reports.ts";
-import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import { type ApiUnderTest, inOtherAccount, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
 import { newKey } from "../../test/support/certificate-writer.ts";
 import { issueClient, makeCa } from "../../test/support/pki.ts";
 import { name } from "../../test/support/records.ts";
@@ -274,7 +274,10 @@ describe("another account", () => {
       mxHosts: ["mx.other.example"],
       tls: { server: { level: "require", certificateId: json.id }, clientCertificate: { mode: "request" } },
     };
-    await put(api, "other.example", settings, OTHER_TOKEN);
+    await api.expect(201, "PUT", "/v1/domains/other.example", {
+      body: settings,
+      ...(await inOtherAccount(api)),
+    });
     await put(api, "example.org", REQUIRE);
     await report(api, { listeners: [listener("mx"), listener("theirs", "other.example")] });
     const view = async (rcptTo: string, sni: string): Promise<string> => {

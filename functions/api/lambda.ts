@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { awsConfigSchema } from "../../adapters/aws/aws-config.ts";
 import { openAwsStores, openCertificateIssuer } from "../../adapters/aws/aws-stores.ts";
+import { createTxtLookup } from "../../adapters/acme/txt-lookup.ts";
 import { createIdSource } from "../../core/name/ids.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readEnvironment } from "../../core/environment.ts";
@@ -59,6 +60,7 @@ const app = createApp({
   edgeReports,
   issuanceState,
   keptAnswers,
+  readTxt: createTxtLookup({ servers: config.DNS_RESOLVERS ?? null }),
   vault: keyVault,
   issuer: openCertificateIssuer(),
   acmeDirectories: (config.ACME_DIRECTORIES ?? []).map(({ name }) => name),

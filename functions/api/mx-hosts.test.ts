@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { type ApiUnderTest, OTHER_TOKEN, type RequestOptions, startApi } from "../../test/support/api.ts";
+import {
+  type ApiUnderTest,
+  inOtherAccount,
+  OTHER_TOKEN,
+  type RequestOptions,
+  startApi,
+} from "../../test/support/api.ts";
 
 /** A certificate belongs to the MX host: what several domains, and several accounts, see of one. */
 
@@ -209,7 +215,8 @@ describe("an MX host of another account", () => {
     const options = { headers: { "If-Match": "*" } };
     await api.expect(204, "DELETE", "/v1/domains/secret-customer.example", options);
     const id = await certificate(api, ["mx.taken.example"], AS_OTHER);
-    await put(api, 201, "a.example", settings(["mx.taken.example"], id), AS_OTHER);
+    await put(api, 409, "a.example", settings(["mx.taken.example"], id), AS_OTHER);
+    await put(api, 201, "a.example", settings(["mx.taken.example"], id), await inOtherAccount(api));
   });
 });
 
@@ -252,7 +259,7 @@ describe("an operator's host that another account has claimed, as before it was 
   it("is that account's until its domains no longer name it, and then the operator's for good", async () => {
     const earlier = await startApi({ operatorHosts: new Set() });
     const theirs = await certificate(earlier, [host], AS_OTHER);
-    await put(earlier, 201, "b.example", settings([host], theirs), AS_OTHER);
+    await put(earlier, 201, "b.example", settings([host], theirs), await inOtherAccount(earlier));
     const { store, vault } = earlier;
     const api = await startApi({ store, vault });
     const id = await certificate(api, [host]);

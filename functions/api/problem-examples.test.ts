@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { StorageFull, Unavailable } from "../../core/errors.ts";
-import { type ApiUnderTest, callerWith, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import {
+  type ApiUnderTest,
+  callerWith,
+  inOtherAccount,
+  OTHER_TOKEN,
+  startApi,
+} from "../../test/support/api.ts";
 import type { ProblemCode } from "./problem.ts";
 import { problemExample } from "./problem-examples.ts";
 
@@ -38,8 +44,8 @@ const PROVOKED: Partial<Record<ProblemCode, (api: ApiUnderTest) => Promise<Answe
     return api.send("DELETE", DOMAIN);
   },
   "name-taken": async (api) => {
-    await api.expect(201, "PUT", DOMAIN, { body: {} });
-    return api.send("PUT", DOMAIN, { body: {}, token: OTHER_TOKEN });
+    await api.expect(201, "PUT", DOMAIN, { body: {}, ...(await inOtherAccount(api)) });
+    return api.send("PUT", DOMAIN, { body: {} });
   },
   "quota-exceeded": async (api) => {
     const body = { quotas: { domains: 1 } };

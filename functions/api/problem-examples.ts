@@ -47,7 +47,7 @@ const EXAMPLES: Readonly<Record<ProblemCode, Omit<Problem, "code">>> = {
     { pointer: "/tls/server/certificateId", code: "shared-host" },
   ),
   "host-taken": mistake(
-    "MX host mx1.example.org does not belong to this account, so its certificate cannot be set here; leave certificateId null",
+    "MX host mx1.example.org does not belong to this account, so its certificate cannot be set here; leave certificateId null until the account has shown that the host is its own",
     { pointer: "/tls/server/certificateId", code: "host-taken" },
   ),
   "changed-since": mistake(

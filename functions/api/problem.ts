@@ -23,6 +23,7 @@ import {
   StorageFull,
   TooLarge,
   TooManyWaiting,
+  TooSoon,
   Unavailable,
   Unreadable,
 } from "../../core/errors.ts";
@@ -200,6 +201,12 @@ export function problemOf(error: unknown): Problem {
     return { code: "stale-revision", detail: error.message, headers: presentTag(error) };
   if (error instanceof ConditionMissing)
     return { code: "condition-missing", detail: error.message, headers: presentTag(error) };
+  if (error instanceof TooSoon)
+    return {
+      code: "too-many-attempts",
+      detail: error.message,
+      headers: { "Retry-After": String(error.retryAfterSeconds) },
+    };
   if (error instanceof StorageFull)
     return { code: "storage-full", detail: `${error.message}: writes fail until space is free` };
   if (error instanceof TooManyWaiting)

@@ -5,7 +5,7 @@ import type { MiddlewareHandler } from "hono";
 import { ACCOUNTS } from "../../core/access/access-record.ts";
 import type { AccessStore } from "../../core/access/access-store.ts";
 import { isAccountName } from "../../core/access/account-name.ts";
-import { type Caller, requireScope } from "../../core/access/scope.ts";
+import { type Caller, hasScope, requireScope } from "../../core/access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { InvalidInput, type Issue, RuleViolation } from "../../core/errors.ts";
 import type { IssueCode } from "../../core/issue-code.ts";
@@ -32,7 +32,8 @@ export function scopeOfRoute(app: OpenAPIHono<ApiEnv>, access: AccessStore): Mid
       if (scope === undefined) throw new Error(`${route.method} ${route.path} declares no scope`);
       if (scope !== null) requireScope(caller, scope);
     }
-    c.set("actor", await actingIn(caller, access, c.req.header(ACCOUNT_HEADER)));
+    const isOperator = hasScope(caller, "operator");
+    c.set("actor", { ...(await actingIn(caller, access, c.req.header(ACCOUNT_HEADER))), isOperator });
     await next();
   };
 }

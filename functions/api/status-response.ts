@@ -17,7 +17,7 @@ import {
   TLS_LEVELS,
 } from "../../core/record/domain.ts";
 import { ITEM_KINDS } from "../../core/store/store.ts";
-import { listOf, revision, time, warningResponse } from "./domain-response.ts";
+import { listOf, ownershipResponse, revision, time, warningResponse } from "./domain-response.ts";
 
 const edgeStatus = z.strictObject({
   id: z.string(),
@@ -68,6 +68,9 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
         lost: z.array(edgeStatus).readonly().meta({ description: "not counted" }),
         atRevision: z.int().min(0),
       }),
+      ownership: ownershipResponse
+        .nullable()
+        .meta({ description: "null = the stored record cannot be read" }),
       listeners: z
         .array(
           z.strictObject({
@@ -86,7 +89,11 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
             reasons: z
               .array(
                 z.strictObject({
-                  code: z.enum(["level-none-on-shared-listener", "served-by-dedicated-listener"]),
+                  code: z.enum([
+                    "level-none-on-shared-listener",
+                    "served-by-dedicated-listener",
+                    "name-pending",
+                  ]),
                   message: z.string(),
                 }),
               )

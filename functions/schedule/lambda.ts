@@ -66,6 +66,7 @@ const publishers: readonly ChallengeRecords[] = [
     ? []
     : [createDnsWebhook({ url: config.DNS_WEBHOOK_URL, readSecret, clock: { now } })]),
 ];
+const readTxt = createTxtLookup({ servers: config.DNS_RESOLVERS ?? null });
 const acm = new AcmCertificates({ ...common, issuer: openCertificateIssuer() });
 const issuance = new CertificateIssuance({
   ...common,
@@ -80,7 +81,7 @@ const issuance = new CertificateIssuance({
     release: null,
   }),
   records: firstOf(publishers),
-  readTxt: createTxtLookup({ servers: config.DNS_RESOLVERS ?? null }),
+  readTxt,
 });
 
 /** Of the function's five minutes; the last certificate may take two. */
@@ -95,6 +96,7 @@ export function handler(event: unknown): Promise<void> {
     vault: keyVault,
     acm,
     issuance,
+    ownership: { ...common, issuanceState, readTxt },
     takeOver,
     // Set by Lambda itself.
     region: process.env["AWS_REGION"] ?? "",

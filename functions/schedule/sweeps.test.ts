@@ -9,6 +9,7 @@ import { LOG_EVENTS } from "../../core/log-event.ts";
 import type { SnapshotBackup } from "../../core/store/snapshot-backup.ts";
 import { certificateId, certificateRecord, name } from "../../test/support/records.ts";
 import { contents, ScriptedStore } from "../../test/support/settings-feed.ts";
+import { UNUSED_OWNERSHIP } from "../../test/support/unused-ownership.ts";
 import { readScheduleEvent } from "./schedule-event.ts";
 import { runTask, SweepFailed } from "./sweeps.ts";
 
@@ -57,6 +58,7 @@ function start(
         },
       },
       issuance: { advance: async (id) => issuance(id) },
+      ownership: UNUSED_OWNERSHIP,
       mayGoOn,
       acm: {
         advance: async (id) => {

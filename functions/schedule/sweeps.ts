@@ -5,6 +5,8 @@ import type { CertificateIssuance } from "../../core/management/issuance.ts";
 import { renewedBy } from "../../core/management/renewal.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import { expiryOf } from "../../core/management/expiry.ts";
+import type { OwnershipDependencies } from "../../core/management/ownership-service.ts";
+import { sweepOwnership } from "../../core/management/ownership-sweep.ts";
 import { cleanUpKeys, type KeyCleanUpOptions } from "../../core/management/key-clean-up.ts";
 import type { Log } from "../../core/log-event.ts";
 import type { Sweep } from "../../core/schedule.ts";
@@ -19,6 +21,7 @@ export interface ScheduleDependencies extends Pick<BackUpPorts, "store"> {
   /** null = no certificates of ACM can be ordered here. */
   readonly acm: Pick<AcmCertificates, "advance"> | null;
   readonly issuance: Pick<CertificateIssuance, "advance">;
+  readonly ownership: OwnershipDependencies;
   /** Whether there is time for one more certificate; asked before each. */
   readonly mayGoOn: () => boolean;
   readonly now: () => number;
@@ -76,6 +79,8 @@ export async function runSweep(sweep: Sweep, deps: ScheduleDependencies): Promis
       return;
     case "issuance":
       return sweepIssuance(deps);
+    case "ownership":
+      return sweepNames(deps);
     case "expiry":
       return sweepExpiry(deps);
     case "renewals":
@@ -137,6 +142,32 @@ async function sweepIssuance(deps: ScheduleDependencies): Promise<void> {
     }
   }
   log("issuance-swept", { ...counts });
+}
+
+/** Every 5 minutes: names that are pending, each at growing pauses. */
+async function sweepNames(deps: ScheduleDependencies): Promise<void> {
+  const { ownership, log, mayGoOn } = deps;
+  const { domains } = await readContents(deps);
+  const counts = { verified: 0, pending: 0, gone: 0, failed: 0 };
+  const left = await sweepOwnership(
+    {
+      ...ownership,
+      mayGoOn,
+      onChecked: (name, outcome) => {
+        if (typeof outcome === "string") {
+          counts[outcome] += 1;
+          if (outcome === "verified") log("names-verified", { domain: name });
+          return;
+        }
+        counts.failed += 1;
+        const { error } = outcome;
+        const { name: type, message } = error instanceof Error ? error : new Error(typeof error);
+        log("ownership-check-failed", { domain: name, error: type, message });
+      },
+    },
+    domains,
+  );
+  log("ownership-swept", { ...counts, left });
 }
 
 /**

@@ -48,6 +48,10 @@ export interface Domains {
    * @returns a result for each item, in order
    */
   batch(items: readonly DomainBatchItemInput[], options?: KeyOptions): Promise<readonly DomainBatchResult[]>;
+  /** Looks for the TXT records of the pending names now; the answer shows what is pending still. */
+  verify(name: string, options?: CallOptions): Promise<Tagged<Domain>>;
+  /** Takes the pending names of an account's domain as its own. Needs the scope `operator`. */
+  confirm(name: string, options?: CallOptions): Promise<Tagged<Domain>>;
   /** Which edges enforce the settings, and what they serve. */
   status(name: string, options?: CallOptions): Promise<DomainStatus>;
   /**
@@ -80,6 +84,10 @@ export function domains(call: Call, effects: Effects): Domains {
     delete: (name, options) => dataOf(call("delete", DOMAIN, { path: { name }, options })),
     batch: async (items, options = {}) =>
       (await dataOf(call("post", "/v1/domains:batch", { body: { items }, options }))).results,
+    verify: (name, options = {}) =>
+      recordOf(call("post", "/v1/domains/{name}/verify", { path: { name }, options })),
+    confirm: (name, options = {}) =>
+      recordOf(call("post", "/v1/domains/{name}/confirm", { path: { name }, options })),
     status,
     waitUntilApplied: (name, revision, options = {}) =>
       waitUntilApplied((signal) => status(name, { signal }), { name, revision, options, effects }),

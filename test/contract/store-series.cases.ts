@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { Contention, StaleRevision } from "../../core/errors.ts";
 import { domainInput, type DomainInput } from "../../core/management/domain-schema.ts";
 import { applyBatch, type BatchItem, type BatchResult } from "../../core/management/domain-batch.ts";
+import { createIdSource } from "../../core/name/ids.ts";
 import { parseDocument } from "../../core/management/input-fields.ts";
 import type { Commit, CommitSeries, Store } from "../../core/store/store.ts";
 import {
@@ -171,6 +172,10 @@ const batchOn = (store: Store, items: readonly BatchItem[]): Promise<readonly Ba
       store,
       access: { get: async () => null },
       clock: { now: () => Date.parse(BUILT_AT) },
+      ids: createIdSource(
+        () => Date.parse(BUILT_AT),
+        (count) => new Uint8Array(count),
+      ),
       operatorHosts: new Set(),
       retry: EFFECTS,
     },

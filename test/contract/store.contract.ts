@@ -7,6 +7,7 @@ import { feedCases } from "./store-feed.cases.ts";
 import { fieldCases } from "./store-fields.cases.ts";
 import { quotaCases } from "./store-quota.cases.ts";
 import { absentQueueCases, carriedCases, queueCases } from "./store-queue.cases.ts";
+import { ownershipCases } from "./store-ownership.cases.ts";
 import { replacementCases } from "./store-replacement.cases.ts";
 import { batchCases, seriesCases } from "./store-series.cases.ts";
 import { listCases } from "./store-list.cases.ts";
@@ -35,6 +36,7 @@ export function storeContract(contract: StoreContract): void {
     describe("several writes in one transaction", () => seriesCases(subject));
     describe("the quota of an account", () => quotaCases(subject));
     describe("a batch of domain writes", () => batchCases(subject));
+    describe("a name that an account has to show to be its own", () => ownershipCases(subject));
     const absentBecause = contract.cannot?.queue;
     describe("the queue of writers", () => {
       if (absentBecause === undefined) queueCases(subject);

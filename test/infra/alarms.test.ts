@@ -27,6 +27,7 @@ import {
 } from "../support/cloudwatch.ts";
 import { certificateId, certificateRecord, name } from "../support/records.ts";
 import { contents, ScriptedStore } from "../support/settings-feed.ts";
+import { UNUSED_OWNERSHIP } from "../support/unused-ownership.ts";
 import { allOf, at, edgeEnvironment, named, onlyOne, textAt } from "./checks/stack-reader.ts";
 import type { Stack } from "./harness/stack.ts";
 import { synthesise } from "./harness/synthesise.ts";
@@ -320,6 +321,7 @@ async function scheduleData(
           delete: async () => true,
         },
         issuance: { advance: async () => "unchanged" },
+        ownership: UNUSED_OWNERSHIP,
         mayGoOn: () => true,
         acm: { advance: async () => "unchanged" },
         takeOver: async () => 0,

@@ -25,7 +25,11 @@ const PLANTS: readonly Plant[] = [
     opens: "interface DomainRecord extends DomainSettings {",
     lists: [...SETTINGS, "interner.ts", "domain-write.ts", "shown-domain.ts"],
   },
-  { opens: "interface DomainView extends DomainRecord {", lists: ["domain-schema.ts", "domain-response.ts"] },
+  {
+    opens: 'interface DomainView extends Omit<DomainRecord, "pendingNames"> {',
+    lists: ["domain-schema.ts", "domain-response.ts"],
+  },
+  { opens: "interface PendingName {", lists: ["stored-record.ts", "domain-response.ts"] },
   { opens: "interface TlsSettings {", lists: SETTINGS },
   { opens: "readonly server: {", lists: SETTINGS },
   { opens: "interface ClientCertificateSettings {", lists: SETTINGS },

@@ -110,6 +110,7 @@ export async function openApi(
     edgeReports: new SqliteEdgeReports(database, clock),
     issuanceState: new SqliteIssuanceState(database, clock),
     keptAnswers: new SqliteKeptAnswers(database, clock),
+    readTxt: async () => [],
     clock,
     ids: createIdSource(clock.now, (count) => randomBytes(count)),
     operatorHosts: new Set(["operator.example", "*.operator.example"]),
@@ -148,6 +149,14 @@ export async function openApi(
     },
   };
   return { api, close };
+}
+
+/**
+ * Options of an operator who acts in the other account: the names that it adds are that account's own.
+ */
+export async function inOtherAccount(api: Pick<ApiUnderTest, "send">): Promise<RequestOptions> {
+  await api.send("PUT", "/v1/accounts/other", { body: {} });
+  return { headers: { "Postern-Account": "other" } };
 }
 
 function init(method: string, { body, rawBody, headers, token }: RequestOptions): RequestInit {

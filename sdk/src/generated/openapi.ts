@@ -85,6 +85,46 @@ export interface paths {
         readonly patch: operations["patchDomainTls"];
         readonly trace?: never;
     };
+    readonly "/v1/domains/{name}/verify": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Look for the TXT records of pending names now
+         * @description Looks up the TXT record of each pending name of the domain. Names whose record has the value are served from then on; the others stay pending. At most once in 10 s for each domain. Scope: `domains:write` (create, change and delete domains).
+         */
+        readonly post: operations["verifyDomain"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/domains/{name}/confirm": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Confirm the pending names of an account's domain
+         * @description Takes all pending names of the domain as the account's own, without TXT records. The header Postern-Account names the account. Scope: `operator` (every other scope, in every account).
+         */
+        readonly post: operations["confirmDomain"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/domains:batch": {
         readonly parameters: {
             readonly query?: never;
@@ -811,6 +851,8 @@ export interface components {
             /** @description may be sent back as read; ignored */
             readonly updatedBy?: unknown;
             /** @description may be sent back as read; ignored */
+            readonly ownership?: unknown;
+            /** @description may be sent back as read; ignored */
             readonly warnings?: unknown;
         };
         /**
@@ -856,6 +898,8 @@ export interface components {
             /** @description may be sent back as read; ignored */
             readonly updatedBy?: unknown;
             /** @description may be sent back as read; ignored */
+            readonly ownership?: unknown;
+            /** @description may be sent back as read; ignored */
             readonly warnings?: unknown;
         };
         readonly DomainList: {
@@ -885,6 +929,7 @@ export interface components {
             /** Format: date-time */
             readonly updatedAt: string;
             readonly updatedBy: string;
+            readonly ownership: components["schemas"]["DomainOwnership"];
             readonly warnings: readonly components["schemas"]["Warning"][];
         };
         readonly TlsSettings: {
@@ -893,6 +938,51 @@ export interface components {
             /** @enum {string} */
             readonly enforcement: "observe" | "defer" | "reject";
             readonly exceptions: readonly components["schemas"]["TlsException"][];
+        };
+        readonly DomainOwnership: {
+            /**
+             * @description pending = edges do not serve the name until it is verified or confirmed
+             * @enum {string}
+             */
+            readonly state: "pending" | "verified";
+            /**
+             * @description name of the TXT record
+             * @example _postern.example.org
+             */
+            readonly record: string;
+            /** @description what the record must hold; null = it is verified */
+            readonly value: string | null;
+            /**
+             * Format: date-time
+             * @description end of the schedule's checks, and of the hold on a name
+             */
+            readonly expiresAt: string | null;
+            /** @description null = verified, or not looked for yet */
+            readonly lastCheck: components["schemas"]["HostOwnershipLastCheck"] | null;
+            /** @description the MX hosts that are pending */
+            readonly hosts: readonly components["schemas"]["HostOwnership"][];
+        };
+        readonly HostOwnership: {
+            readonly host: string;
+            /**
+             * @description pending = edges do not serve the name until it is verified or confirmed
+             * @enum {string}
+             */
+            readonly state: "pending" | "verified";
+            /**
+             * @description name of the TXT record
+             * @example _postern.example.org
+             */
+            readonly record: string;
+            /** @description what the record must hold; null = it is verified */
+            readonly value: string | null;
+            /**
+             * Format: date-time
+             * @description end of the schedule's checks, and of the hold on a name
+             */
+            readonly expiresAt: string | null;
+            /** @description null = verified, or not looked for yet */
+            readonly lastCheck: components["schemas"]["HostOwnershipLastCheck"] | null;
         };
         readonly Warning: {
             /** @enum {string} */
@@ -955,6 +1045,8 @@ export interface components {
             /** @description may be sent back as read; ignored */
             readonly updatedBy?: unknown;
             /** @description may be sent back as read; ignored */
+            readonly ownership?: unknown;
+            /** @description may be sent back as read; ignored */
             readonly warnings?: unknown;
         };
         /**
@@ -979,6 +1071,8 @@ export interface components {
             readonly updatedAt?: unknown;
             /** @description may be sent back as read; ignored */
             readonly updatedBy?: unknown;
+            /** @description may be sent back as read; ignored */
+            readonly ownership?: unknown;
             /** @description may be sent back as read; ignored */
             readonly warnings?: unknown;
         };
@@ -1637,6 +1731,8 @@ export interface components {
              */
             readonly summary: string;
             readonly edges: components["schemas"]["DomainStatusEdges"];
+            /** @description null = the stored record cannot be read */
+            readonly ownership: components["schemas"]["DomainOwnership"] | null;
             readonly listeners: readonly components["schemas"]["DomainStatusListener"][];
             readonly mxHosts: readonly components["schemas"]["DomainStatusMxHost"][];
             readonly unreadable: readonly components["schemas"]["UnreadableAtEdge"][];
@@ -2164,6 +2260,17 @@ export interface components {
             readonly index: number;
             readonly reason: string;
         };
+        readonly HostOwnershipLastCheck: {
+            /** Format: date-time */
+            readonly at: string;
+            /** @enum {string} */
+            readonly result: "absent" | "different" | "too-large" | "unavailable" | "certificate-misses-host";
+            /**
+             * Format: date-time
+             * @description earliest next check of the schedule; null = none
+             */
+            readonly nextAt: string | null;
+        };
         readonly LabelsInput: {
             readonly [key: string]: string;
         };
@@ -2406,7 +2513,7 @@ export interface components {
             /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
             readonly pointer: string;
             /** @enum {string} */
-            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "request-in-progress" | "answer-not-kept" | "idempotency-key-reused" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "shared-host" | "host-taken" | "changed-since" | "not-revertible" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
+            readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "request-in-progress" | "answer-not-kept" | "idempotency-key-reused" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "name-not-owned" | "shared-host" | "host-taken" | "changed-since" | "not-revertible" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
             readonly message: string;
         };
         readonly TlsPatchServer: {
@@ -2465,81 +2572,6 @@ export interface components {
             /** Format: date-time */
             readonly expiresAt?: string;
         };
-        readonly DomainAtEdge: {
-            readonly id: string;
-            readonly release: string;
-            readonly revision: number | null;
-            /** @description enforces the domain's present settings */
-            readonly atRevision: boolean;
-            /** @description cannot reach the store, and enforces what it has */
-            readonly stale: boolean;
-            /** Format: date-time */
-            readonly lastReportAt: string;
-        };
-        readonly DomainStatusEdges: {
-            readonly live: readonly components["schemas"]["DomainAtEdge"][];
-            /** @description not counted */
-            readonly lost: readonly components["schemas"]["DomainAtEdge"][];
-            readonly atRevision: number;
-        };
-        readonly DomainStatusListenerEffective: {
-            /** @enum {string} */
-            readonly level: "none" | "accept" | "require";
-            /** @enum {string} */
-            readonly minVersion: "TLSv1.2" | "TLSv1.3";
-            /** @enum {string} */
-            readonly clientCertificateMode: "none" | "request" | "require";
-            /** @enum {string} */
-            readonly enforcement: "observe" | "defer" | "reject";
-        };
-        readonly DomainStatusListenerReason: {
-            /** @enum {string} */
-            readonly code: "level-none-on-shared-listener" | "served-by-dedicated-listener";
-            readonly message: string;
-        };
-        readonly DomainStatusListener: {
-            readonly listener: string;
-            /** @enum {string} */
-            readonly kind: "shared" | "dedicated";
-            readonly edges: readonly string[];
-            /** @description null = not served here */
-            readonly effective: components["schemas"]["DomainStatusListenerEffective"] | null;
-            readonly reasons: readonly components["schemas"]["DomainStatusListenerReason"][];
-        };
-        readonly DomainStatusMxHostServed: {
-            readonly edge: string;
-            readonly version: number | null;
-            readonly fingerprintsSha256: readonly string[];
-            readonly notAfter: string;
-            readonly problem: string | null;
-        };
-        readonly DomainStatusMxHostProblem: {
-            readonly edge: string;
-            /** @description the version that does not load */
-            readonly version: number;
-            /** @enum {string} */
-            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-            readonly problem: string;
-            /** @description the older version that stays in service; null = the edge's default certificate */
-            readonly serves: number | null;
-        };
-        readonly DomainStatusMxHost: {
-            readonly host: string;
-            /** @description false = not this account's; what it serves is not shown */
-            readonly own: boolean;
-            readonly certificateId: string | null;
-            readonly version: number | null;
-            readonly served: readonly components["schemas"]["DomainStatusMxHostServed"][];
-            readonly problems: readonly components["schemas"]["DomainStatusMxHostProblem"][];
-        };
-        readonly UnreadableAtEdge: {
-            /** @enum {string} */
-            readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
-            readonly id: string;
-            readonly problem: string;
-            /** @description null = the API itself cannot read it */
-            readonly edge: string | null;
-        };
         readonly TlsInputServer: {
             /**
              * @default accept
@@ -2590,10 +2622,91 @@ export interface components {
              */
             readonly purpose?: "clientAuth" | "clientAuthOrServerAuth";
         };
+        readonly DomainAtEdge: {
+            readonly id: string;
+            readonly release: string;
+            readonly revision: number | null;
+            /** @description enforces the domain's present settings */
+            readonly atRevision: boolean;
+            /** @description cannot reach the store, and enforces what it has */
+            readonly stale: boolean;
+            /** Format: date-time */
+            readonly lastReportAt: string;
+        };
+        readonly DomainStatusEdges: {
+            readonly live: readonly components["schemas"]["DomainAtEdge"][];
+            /** @description not counted */
+            readonly lost: readonly components["schemas"]["DomainAtEdge"][];
+            readonly atRevision: number;
+        };
+        readonly DomainStatusListenerEffective: {
+            /** @enum {string} */
+            readonly level: "none" | "accept" | "require";
+            /** @enum {string} */
+            readonly minVersion: "TLSv1.2" | "TLSv1.3";
+            /** @enum {string} */
+            readonly clientCertificateMode: "none" | "request" | "require";
+            /** @enum {string} */
+            readonly enforcement: "observe" | "defer" | "reject";
+        };
+        readonly DomainStatusListenerReason: {
+            /** @enum {string} */
+            readonly code: "level-none-on-shared-listener" | "served-by-dedicated-listener" | "name-pending";
+            readonly message: string;
+        };
+        readonly DomainStatusListener: {
+            readonly listener: string;
+            /** @enum {string} */
+            readonly kind: "shared" | "dedicated";
+            readonly edges: readonly string[];
+            /** @description null = not served here */
+            readonly effective: components["schemas"]["DomainStatusListenerEffective"] | null;
+            readonly reasons: readonly components["schemas"]["DomainStatusListenerReason"][];
+        };
+        readonly DomainStatusMxHostServed: {
+            readonly edge: string;
+            readonly version: number | null;
+            readonly fingerprintsSha256: readonly string[];
+            readonly notAfter: string;
+            readonly problem: string | null;
+        };
+        readonly DomainStatusMxHostProblem: {
+            readonly edge: string;
+            /** @description the version that does not load */
+            readonly version: number;
+            /** @enum {string} */
+            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            readonly problem: string;
+            /** @description the older version that stays in service; null = the edge's default certificate */
+            readonly serves: number | null;
+        };
+        readonly DomainStatusMxHost: {
+            readonly host: string;
+            /** @description false = not this account's; what it serves is not shown */
+            readonly own: boolean;
+            readonly certificateId: string | null;
+            readonly version: number | null;
+            readonly served: readonly components["schemas"]["DomainStatusMxHostServed"][];
+            readonly problems: readonly components["schemas"]["DomainStatusMxHostProblem"][];
+        };
+        readonly UnreadableAtEdge: {
+            /** @enum {string} */
+            readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
+            readonly id: string;
+            readonly problem: string;
+            /** @description null = the API itself cannot read it */
+            readonly edge: string | null;
+        };
         readonly DomainChangeResource: {
             /** @enum {string} */
             readonly kind: "domain";
             readonly id: string;
+        };
+        readonly DomainChangeBeforePendingName: {
+            readonly name: string;
+            readonly value: string;
+            /** Format: date-time */
+            readonly expiresAt: string;
         };
         readonly LoggedDomain: {
             readonly name: string;
@@ -2616,6 +2729,8 @@ export interface components {
             /** Format: date-time */
             readonly updatedAt: string;
             readonly updatedBy: string;
+            /** @description names that wait for verification; absent = none */
+            readonly pendingNames?: readonly components["schemas"]["DomainChangeBeforePendingName"][];
         };
         readonly ChangedMxHost: {
             readonly host: string;
@@ -3053,8 +3168,8 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description request-in-progress, answer-not-kept */
-        readonly Problem409RequestInProgressAnswerNotKept: {
+        /** @description unreadable, request-in-progress, answer-not-kept */
+        readonly Problem409UnreadableRequestInProgressAnswerNotKept: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
@@ -3075,8 +3190,8 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description unreadable, request-in-progress, answer-not-kept */
-        readonly Problem409UnreadableRequestInProgressAnswerNotKept: {
+        /** @description request-in-progress, answer-not-kept */
+        readonly Problem409RequestInProgressAnswerNotKept: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
@@ -3273,6 +3388,14 @@ export interface operations {
                      *           "createdAt": "2026-01-01T08:20:00.000Z",
                      *           "updatedAt": "2026-01-01T08:20:00.000Z",
                      *           "updatedBy": "operator",
+                     *           "ownership": {
+                     *             "state": "verified",
+                     *             "record": "_postern.example.org",
+                     *             "value": null,
+                     *             "expiresAt": null,
+                     *             "lastCheck": null,
+                     *             "hosts": []
+                     *           },
                      *           "warnings": [
                      *             {
                      *               "code": "rfc3207-public-mx",
@@ -3371,6 +3494,14 @@ export interface operations {
                      *       "createdAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedBy": "operator",
+                     *       "ownership": {
+                     *         "state": "verified",
+                     *         "record": "_postern.example.org",
+                     *         "value": null,
+                     *         "expiresAt": null,
+                     *         "lastCheck": null,
+                     *         "hosts": []
+                     *       },
                      *       "warnings": [
                      *         {
                      *           "code": "rfc3207-public-mx",
@@ -3485,6 +3616,14 @@ export interface operations {
                      *       "createdAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedBy": "operator",
+                     *       "ownership": {
+                     *         "state": "verified",
+                     *         "record": "_postern.example.org",
+                     *         "value": null,
+                     *         "expiresAt": null,
+                     *         "lastCheck": null,
+                     *         "hosts": []
+                     *       },
                      *       "warnings": [
                      *         {
                      *           "code": "rfc3207-public-mx",
@@ -3546,6 +3685,14 @@ export interface operations {
                      *       "createdAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedBy": "operator",
+                     *       "ownership": {
+                     *         "state": "verified",
+                     *         "record": "_postern.example.org",
+                     *         "value": null,
+                     *         "expiresAt": null,
+                     *         "lastCheck": null,
+                     *         "hosts": []
+                     *       },
                      *       "warnings": [
                      *         {
                      *           "code": "rfc3207-public-mx",
@@ -3700,6 +3847,14 @@ export interface operations {
                      *       "createdAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedAt": "2026-01-01T08:20:00.000Z",
                      *       "updatedBy": "operator",
+                     *       "ownership": {
+                     *         "state": "verified",
+                     *         "record": "_postern.example.org",
+                     *         "value": null,
+                     *         "expiresAt": null,
+                     *         "lastCheck": null,
+                     *         "hosts": []
+                     *       },
                      *       "warnings": [
                      *         {
                      *           "code": "rfc3207-public-mx",
@@ -3976,6 +4131,212 @@ export interface operations {
             readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
             readonly 422: components["responses"]["Problem422RuleViolation"];
             readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
+        };
+    };
+    readonly verifyDomain: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
+                /**
+                 * @description account to act in, for callers with the scope operator; left out = the caller's own
+                 * @example default
+                 */
+                readonly "Postern-Account"?: string;
+            };
+            readonly path: {
+                /** @description lower-case A-label name without a trailing dot */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description the domain after the check */
+            readonly 200: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "example.org",
+                     *       "account": "default",
+                     *       "mxHosts": [
+                     *         "mx1.example.org"
+                     *       ],
+                     *       "tls": {
+                     *         "server": {
+                     *           "level": "require",
+                     *           "certificateId": "cert_01KDW0000000000000000000M1",
+                     *           "minVersion": "TLSv1.2"
+                     *         },
+                     *         "clientCertificate": {
+                     *           "mode": "none",
+                     *           "trust": {
+                     *             "publicRoots": false,
+                     *             "trustStoreIds": [],
+                     *             "pins": []
+                     *           },
+                     *           "names": {
+                     *             "match": "helo",
+                     *             "allowed": []
+                     *           },
+                     *           "purpose": "clientAuthOrServerAuth"
+                     *         },
+                     *         "enforcement": "reject",
+                     *         "exceptions": []
+                     *       },
+                     *       "delivery": null,
+                     *       "acknowledgedWarnings": [],
+                     *       "labels": {},
+                     *       "revision": 3,
+                     *       "createdAt": "2026-01-01T08:20:00.000Z",
+                     *       "updatedAt": "2026-01-01T08:20:00.000Z",
+                     *       "updatedBy": "operator",
+                     *       "ownership": {
+                     *         "state": "verified",
+                     *         "record": "_postern.example.org",
+                     *         "value": null,
+                     *         "expiresAt": null,
+                     *         "lastCheck": null,
+                     *         "hosts": []
+                     *       },
+                     *       "warnings": [
+                     *         {
+                     *           "code": "rfc3207-public-mx",
+                     *           "message": "level require refuses plaintext; RFC 3207 section 4 says that a publicly referenced server must not, since senders without TLS cannot deliver"
+                     *         },
+                     *         {
+                     *           "code": "certificate-self-signed",
+                     *           "message": "certificate cert_01KDW0000000000000000000M1 is signed by itself: senders that verify will fail"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    readonly "application/json": components["schemas"]["Domain"];
+                };
+            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
+            readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
+            readonly 431: components["responses"]["Problem431HeaderTooLarge"];
+            readonly 500: components["responses"]["Problem500Internal"];
+            readonly 503: components["responses"]["Problem503Unavailable"];
+            readonly 507: components["responses"]["Problem507StorageFull"];
+        };
+    };
+    readonly confirmDomain: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                readonly "idempotency-key"?: string;
+                /**
+                 * @description account to act in, for callers with the scope operator; left out = the caller's own
+                 * @example default
+                 */
+                readonly "Postern-Account"?: string;
+            };
+            readonly path: {
+                /** @description lower-case A-label name without a trailing dot */
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description the domain without pending names */
+            readonly 200: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly ETag: components["headers"]["ETag"];
+                    readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "example.org",
+                     *       "account": "default",
+                     *       "mxHosts": [
+                     *         "mx1.example.org"
+                     *       ],
+                     *       "tls": {
+                     *         "server": {
+                     *           "level": "require",
+                     *           "certificateId": "cert_01KDW0000000000000000000M1",
+                     *           "minVersion": "TLSv1.2"
+                     *         },
+                     *         "clientCertificate": {
+                     *           "mode": "none",
+                     *           "trust": {
+                     *             "publicRoots": false,
+                     *             "trustStoreIds": [],
+                     *             "pins": []
+                     *           },
+                     *           "names": {
+                     *             "match": "helo",
+                     *             "allowed": []
+                     *           },
+                     *           "purpose": "clientAuthOrServerAuth"
+                     *         },
+                     *         "enforcement": "reject",
+                     *         "exceptions": []
+                     *       },
+                     *       "delivery": null,
+                     *       "acknowledgedWarnings": [],
+                     *       "labels": {},
+                     *       "revision": 3,
+                     *       "createdAt": "2026-01-01T08:20:00.000Z",
+                     *       "updatedAt": "2026-01-01T08:20:00.000Z",
+                     *       "updatedBy": "operator",
+                     *       "ownership": {
+                     *         "state": "verified",
+                     *         "record": "_postern.example.org",
+                     *         "value": null,
+                     *         "expiresAt": null,
+                     *         "lastCheck": null,
+                     *         "hosts": []
+                     *       },
+                     *       "warnings": [
+                     *         {
+                     *           "code": "rfc3207-public-mx",
+                     *           "message": "level require refuses plaintext; RFC 3207 section 4 says that a publicly referenced server must not, since senders without TLS cannot deliver"
+                     *         },
+                     *         {
+                     *           "code": "certificate-self-signed",
+                     *           "message": "certificate cert_01KDW0000000000000000000M1 is signed by itself: senders that verify will fail"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    readonly "application/json": components["schemas"]["Domain"];
+                };
+            };
+            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 401: components["responses"]["Problem401Unauthenticated"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 408: components["responses"]["Problem408RequestTimeout"];
+            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -6066,6 +6427,14 @@ export interface operations {
                      *         ],
                      *         "lost": [],
                      *         "atRevision": 1
+                     *       },
+                     *       "ownership": {
+                     *         "state": "verified",
+                     *         "record": "_postern.example.org",
+                     *         "value": null,
+                     *         "expiresAt": null,
+                     *         "lastCheck": null,
+                     *         "hosts": []
                      *       },
                      *       "listeners": [
                      *         {

@@ -148,7 +148,7 @@ export const ROLE_CHECKS: Checks = {
   "the schedule's role does what the sweeps do": (stack) => {
     expect(grants(stack, "ScheduleHandlerRole")).toEqual(
       [
-        ...ofTable("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"),
+        ...ofTable("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem"),
         "s3:ListBucket keys",
         "s3:GetObject keys/keys/*",
         "s3:GetObject keys/trust/*",
