@@ -15,6 +15,7 @@ export const PACKAGE_OF = {
   exim4: "exim4-daemon-light",
   keytool: "default-jdk-headless",
   chromium: "chromium",
+  nsd: "nsd",
 } as const;
 
 type DebianPeer = keyof typeof PACKAGE_OF;
