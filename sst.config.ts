@@ -1,8 +1,8 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
 // No import at the top: SST evaluates `app()` before any provider or global exists, and refuses them. What is
-// deployed is in infra/, and docs/deploy.md says how. The region comes from AWS_REGION or the profile, as for
-// every AWS tool.
+// deployed is in infra/, of which iac/sst/ makes a component, and docs/deploy.md says how. The region comes
+// from AWS_REGION or the profile, as for every AWS tool.
 export default $config({
   app(input) {
     const isProduction = input.stage === "production";
@@ -15,7 +15,7 @@ export default $config({
     };
   },
   async run() {
-    const { deployment } = await import("./infra/deployment.ts");
-    return deployment();
+    const { Postern } = await import("./iac/sst/postern.ts");
+    return new Postern("", { environment: process.env }).outputs;
   },
 });

@@ -1,8 +1,8 @@
 import { FAILING_AFTER_MS } from "../worker/telemetry/metric-table.ts";
 import type { Replication } from "./copies.ts";
 import { type LogMetric, patternOf, SCHEDULE_LOG_METRICS } from "./log-metrics.ts";
-import { edgeMetric, metricsNamespace } from "./metrics.ts";
-import type { Settings } from "./settings.ts";
+import { edgeMetric } from "./metrics.ts";
+import type { GateSettings, Names } from "./gate-settings.ts";
 import type { Table } from "./table.ts";
 import type { Worker } from "./worker.ts";
 import type { Writers } from "./writers.ts";
@@ -32,23 +32,32 @@ type AlarmArgs = Omit<aws.cloudwatch.MetricAlarmArgs, "alarmActions" | "okAction
 type Alarm = (name: string, args: AlarmArgs) => aws.cloudwatch.MetricAlarm;
 
 /**
- * Alarms of a stage. Each names its metric with the dimensions that it is emitted with. Where several things
+ * Alarms of a gate. Each names its metric with the dimensions that it is emitted with; the namespace is the
+ * gate's unless AWS emits it. Where several things
  * can fail apart from each other (certificates, next hops, stored items), the alarm counts those that newly
  * failed: on the state, one that an operator has left alone would keep it ringing and hide all others.
  */
-export function createAlarms(settings: Settings, parts: AlarmParts): readonly aws.cloudwatch.MetricAlarm[] {
-  const topic = new sst.aws.SnsTopic("Alarms");
+export function createAlarms(
+  settings: GateSettings,
+  parts: AlarmParts,
+): readonly aws.cloudwatch.MetricAlarm[] {
+  const { names } = settings;
+  const topic = new sst.aws.SnsTopic(names.of("Alarms"));
   if (settings.alarmEmail !== null) {
     const args = { topic: topic.arn, protocol: "email", endpoint: settings.alarmEmail };
     // Production retains replaced resources: the previous mailbox would still receive alarms.
-    new aws.sns.TopicSubscription("AlarmsEmail", args, { retainOnDelete: false });
+    new aws.sns.TopicSubscription(names.of("AlarmsEmail"), args, { retainOnDelete: false });
   }
   const made: aws.cloudwatch.MetricAlarm[] = [];
   const alarm: Alarm = (name, { event, ...args }) => {
     const actions = event
       ? { alarmActions: [topic.arn] }
       : { alarmActions: [topic.arn], okActions: [topic.arn] };
-    const one = new aws.cloudwatch.MetricAlarm(name, { ...args, ...actions });
+    const one = new aws.cloudwatch.MetricAlarm(names.of(name), {
+      namespace: names.metrics,
+      ...args,
+      ...actions,
+    });
     made.push(one);
     return one;
   };
@@ -60,7 +69,7 @@ export function createAlarms(settings: Settings, parts: AlarmParts): readonly aw
   if (parts.replication !== null) alarmsOfCopies(alarm, parts.table, parts.replication);
   if (parts.writers !== null) {
     alarmsOfCertificates(alarm);
-    alarmsOfSchedule(alarm, parts.writers);
+    alarmsOfSchedule(alarm, names, parts.writers);
     alarmsOfRequests(alarm, parts.writers);
   }
   return made;
@@ -109,7 +118,7 @@ function alarmsOfBalancer(alarm: Alarm, { worker }: AlarmParts): void {
   });
 }
 
-function alarmsOfCapacity(alarm: Alarm, { edges }: Settings): void {
+function alarmsOfCapacity(alarm: Alarm, { edges }: GateSettings): void {
   alarm("EdgesSilent", {
     ...edgeMetric("ConnectionsOpen"),
     ...during(MINUTE, 5),
@@ -262,14 +271,13 @@ function alarmsOfCertificates(alarm: Alarm): void {
 }
 
 const scheduleMetric = (key: keyof typeof SCHEDULE_LOG_METRICS) => ({
-  namespace: metricsNamespace(),
   metricName: SCHEDULE_LOG_METRICS[key].name,
 });
 
-function alarmsOfSchedule(alarm: Alarm, { schedule }: Writers): void {
+function alarmsOfSchedule(alarm: Alarm, names: Names, { schedule }: Writers): void {
   const { nodes } = schedule.handler;
-  metricsOf(
-    SCHEDULE_LOG_METRICS,
+  createLogMetrics(
+    names,
     nodes.logGroup.apply((group) => group?.name ?? $output("")),
   );
   const ofFunction = {
@@ -368,12 +376,12 @@ function alarmsOfTable(alarm: Alarm, { table }: AlarmParts): void {
   });
 }
 
-function metricsOf(metrics: Readonly<Record<string, LogMetric>>, logGroupName: $util.Input<string>): void {
-  for (const { name, event, value } of Object.values(metrics)) {
-    new aws.cloudwatch.LogMetricFilter(`Schedule-${name}-${event}`, {
+function createLogMetrics(names: Names, logGroupName: $util.Input<string>): void {
+  for (const { name, event, value } of Object.values<LogMetric>(SCHEDULE_LOG_METRICS)) {
+    new aws.cloudwatch.LogMetricFilter(names.of(`Schedule-${name}-${event}`), {
       logGroupName,
       pattern: patternOf(event),
-      metricTransformation: { namespace: metricsNamespace(), name, value: String(value) },
+      metricTransformation: { namespace: names.metrics, name, value: String(value) },
     });
   }
 }

@@ -10,7 +10,8 @@ import {
   useKey,
   useTable,
 } from "./permissions.ts";
-import type { ApiAuthorizer, Settings } from "./settings.ts";
+import { type GateSettings, inCheckout } from "./gate-settings.ts";
+import type { ApiAuthorizer } from "./settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
@@ -34,9 +35,9 @@ export interface ApiParts {
 }
 
 /** The HTTP API: one function behind every route, one authorizer for the whole stage. */
-export function createApi(settings: Settings, { table, storage }: ApiParts) {
+export function createApi(settings: GateSettings, { table, storage }: ApiParts) {
   const openSettings = Promise.withResolvers<RouteSetting[]>();
-  const api = new sst.aws.ApiGatewayV2("Api", {
+  const api = new sst.aws.ApiGatewayV2(settings.names.of("Api"), {
     // SST's default allows CORS from every origin.
     cors: false,
     accessLog: { retention: "1 year" },
@@ -71,10 +72,8 @@ type RouteSetting = $util.Input<aws.types.input.apigatewayv2.StageRouteSetting>;
 
 export type Api = ReturnType<typeof createApi>;
 
-function createHandler(
-  { authorizer, rateLimits, smtpName, edge, sizes, issuance }: Settings,
-  { table, storage }: ApiParts,
-) {
+function createHandler(settings: GateSettings, { table, storage }: ApiParts) {
+  const { authorizer, rateLimits, smtpName, edge, sizes, issuance } = settings;
   const environment: ApiEnvironment = {
     ...writerEnvironment(table, storage),
     API_AUTH: authorizer.kind,
@@ -89,9 +88,9 @@ function createHandler(
       ? {}
       : { DNS_RESOLVERS: issuance.environment.DNS_RESOLVERS }),
   };
-  return new sst.aws.Function("ApiHandler", {
+  return new sst.aws.Function(settings.names.of("ApiHandler"), {
     // The tested bundle of scripts/bundles.ts: SST's bundling would change the names of classes.
-    bundle: "dist/api",
+    bundle: inCheckout(settings, "dist/api"),
     handler: "lambda.handler",
     runtime: "nodejs24.x",
     architecture: "arm64",

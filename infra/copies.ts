@@ -1,7 +1,7 @@
 import { type Copies, copiesParameter } from "./copied-names.ts";
 import { inlinePolicy, replicateObjects } from "./permissions.ts";
 import { WrongSetting } from "./deploy-variables.ts";
-import type { Settings } from "./settings.ts";
+import type { GateSettings } from "./gate-settings.ts";
 import { createStandbyStorage, type Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
@@ -23,13 +23,13 @@ const RULE = "copies";
  * anew, and treats a multi-region key as one of its region.
  */
 export function createCopies(
-  { standbyRegion, isProduction }: Settings,
+  { names, standbyRegion, isProduction }: GateSettings,
   table: Table,
   storage: Storage,
 ): Replication | null {
   if (standbyRegion === null) return null;
   const replica = new aws.dynamodb.TableReplica(
-    "SettingsReplica",
+    names.of("SettingsReplica"),
     {
       globalTableArn: table.arn,
       region: standbyRegion,
@@ -38,13 +38,13 @@ export function createCopies(
     },
     { protect: isProduction },
   );
-  const standby = createStandbyStorage({ region: standbyRegion, isProduction });
-  const role = new aws.iam.Role("KeysReplicationRole", {
+  const standby = createStandbyStorage({ names, region: standbyRegion, isProduction });
+  const role = new aws.iam.Role(names.of("KeysReplicationRole"), {
     assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: "s3.amazonaws.com" }),
     inlinePolicies: [inlinePolicy(replicateObjects(storage, { ...standby, region: standbyRegion }))],
   });
   const replication = new aws.s3.BucketReplicationConfig(
-    "KeysReplication",
+    names.of("KeysReplication"),
     {
       bucket: storage.keys.name,
       role: role.arn,
@@ -67,12 +67,12 @@ export function createCopies(
     // S3 rejects replication between buckets without versioning.
     { dependsOn: $util.all([storage.keysVersioning, standby.keysVersioning]).apply((all) => all) },
   );
-  const names = { table: table.name, keyBucket: standby.keys.name, key: standby.key.keyId };
-  for (const [name, value] of Object.entries(names)) {
+  const copied = { table: table.name, keyBucket: standby.keys.name, key: standby.key.keyId };
+  for (const [name, value] of Object.entries(copied)) {
     new aws.ssm.Parameter(
-      `Copies-${name}`,
+      names.of(`Copies-${name}`),
       {
-        name: copiesParameter(name as keyof Copies),
+        name: copiesParameter(names, name as keyof Copies),
         type: "String",
         value,
         region: standbyRegion,
@@ -84,7 +84,7 @@ export function createCopies(
 }
 
 /** @throws WrongSetting if the copies would be in the same region as the originals. */
-export async function requireOtherRegion({ standbyRegion }: Settings): Promise<void> {
+export async function requireOtherRegion({ standbyRegion }: GateSettings): Promise<void> {
   const { region } = await aws.getRegion();
   if (standbyRegion === region)
     throw new WrongSetting("POSTERN_STANDBY_REGION", `must be another region than ${region}`);

@@ -2,7 +2,7 @@ import { CLOUDWATCH_DIMENSION, cloudWatchNames } from "../worker/telemetry/cloud
 import type { MetricRow } from "../worker/telemetry/metric-registry.ts";
 import { METRICS } from "../worker/telemetry/metric-table.ts";
 import { SCHEDULE_LOG_METRICS } from "./log-metrics.ts";
-import { metricsNamespace } from "./metrics.ts";
+import type { Names } from "./gate-settings.ts";
 
 /** Units of CloudWatch's grid, 24 wide. */
 const WIDTH = 8;
@@ -20,10 +20,13 @@ interface Graph {
 /**
  * One page of a stage: the alarms, a graph for each row of the edges' table of metrics, and the schedule's.
  */
-export function createDashboard(alarms: readonly aws.cloudwatch.MetricAlarm[]): aws.cloudwatch.Dashboard {
+export function createDashboard(
+  names: Names,
+  alarms: readonly aws.cloudwatch.MetricAlarm[],
+): aws.cloudwatch.Dashboard {
   const region = aws.getRegionOutput().region;
-  return new aws.cloudwatch.Dashboard("Dashboard", {
-    dashboardName: `postern-${$app.stage}`,
+  return new aws.cloudwatch.Dashboard(names.of("Dashboard"), {
+    dashboardName: names.once,
     dashboardBody: $util.all([region, ...alarms.map(({ arn }) => arn)]).apply(([where = "", ...arns]) =>
       JSON.stringify({
         widgets: [
@@ -35,7 +38,9 @@ export function createDashboard(alarms: readonly aws.cloudwatch.MetricAlarm[]): 
             height: ALARMS_HEIGHT,
             properties: { title: "Alarms", alarms: arns },
           },
-          ...[...edgeGraphs(), scheduleGraph()].map((graph, index) => widgetOf(graph, index, where)),
+          ...[...edgeGraphs(names), scheduleGraph(names)].map((graph, index) =>
+            widgetOf(graph, index, where),
+          ),
         ],
       }),
     ),
@@ -43,21 +48,21 @@ export function createDashboard(alarms: readonly aws.cloudwatch.MetricAlarm[]): 
 }
 
 /** A gauge shows the worst edge; counters are summed over all edges. */
-function edgeGraphs(): readonly Graph[] {
+function edgeGraphs({ metrics: namespace }: Names): readonly Graph[] {
   const { name: dimension, value } = CLOUDWATCH_DIMENSION;
   return Object.values<MetricRow>(METRICS).flatMap(({ help, kind, cloudWatch = [] }) => {
     if (cloudWatch.length === 0) return [];
     const metrics = cloudWatch.flatMap((row): Metric[] => {
       const stat = kind === "gauge" && row.rise === undefined ? "Maximum" : "Sum";
-      return cloudWatchNames(row).map((name) => [metricsNamespace(), name, dimension, value, { stat }]);
+      return cloudWatchNames(row).map((name) => [namespace, name, dimension, value, { stat }]);
     });
     return [{ title: help, metrics }];
   });
 }
 
-function scheduleGraph(): Graph {
+function scheduleGraph({ metrics: namespace }: Names): Graph {
   const metrics = Object.values(SCHEDULE_LOG_METRICS).map(
-    ({ name }): Metric => [metricsNamespace(), name, { stat: "Maximum" }],
+    ({ name }): Metric => [namespace, name, { stat: "Maximum" }],
   );
   return { title: "Certificates in use, and the schedule", metrics };
 }

@@ -3,30 +3,30 @@ import { requireConsent, valuesOf } from "./consent.ts";
 import { readCopies } from "./copied-names.ts";
 import { createCopies, requireOtherRegion } from "./copies.ts";
 import { createDashboard } from "./dashboard.ts";
+import type { GateSettings } from "./gate-settings.ts";
 import { createNetwork } from "./network.ts";
 import { createOutputs, readValuesInForce } from "./outputs.ts";
-import { readSettings } from "./settings.ts";
 import { createStorage } from "./storage.ts";
 import { createTable } from "./table.ts";
 import { createWorker } from "./worker.ts";
 import { createWriters } from "./writers.ts";
 
 /**
- * Creates all resources of a stage. @returns the addresses and names that an operator needs (docs/deploy.md).
+ * Creates all resources of a gate. @returns the addresses and names that an operator needs (docs/deploy.md).
  */
-export async function deployment() {
-  const settings = readSettings($app.stage, process.env);
+export async function deployGate(settings: GateSettings) {
+  const { names } = settings;
   const inForce = valuesOf(settings);
-  requireConsent({ before: await readValuesInForce(), after: inForce, consent: settings.consent });
+  requireConsent({ before: await readValuesInForce(names), after: inForce, consent: settings.consent });
   await requireOtherRegion(settings);
-  const copies = settings.role === "primary" ? null : await readCopies();
+  const copies = settings.role === "primary" ? null : await readCopies(names);
   const table = createTable(settings, copies);
   const storage = createStorage(settings, copies);
   const replication = createCopies(settings, table, storage);
   const network = createNetwork(settings);
   const writers = createWriters(settings, { table, storage });
   const worker = createWorker(settings, { network, table, storage });
-  createDashboard(createAlarms(settings, { table, replication, writers, worker }));
+  createDashboard(names, createAlarms(settings, { table, replication, writers, worker }));
   createOutputs(settings, { network, storage, table, worker, writers }, inForce);
   return {
     api: writers?.api.api.url ?? null,

@@ -12,11 +12,8 @@ export type EdgeMetric =
   | Exclude<Row, ByLabel>["name"]
   | { [Each in ByLabel as Each["name"]]: `${Each["name"]}_${Each["by"]["values"][number]}` }[ByLabel["name"]];
 
-/** Namespace of the metrics from logs. One for each stage, since a log line does not name its stage. */
-export const metricsNamespace = (): string => `Postern/${$app.stage}`;
-
+/** A metric of the edges, in the gate's namespace. */
 export const edgeMetric = (metricName: EdgeMetric) => ({
-  namespace: metricsNamespace(),
   metricName,
   dimensions: { [CLOUDWATCH_DIMENSION.name]: CLOUDWATCH_DIMENSION.value },
 });

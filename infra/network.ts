@@ -1,10 +1,10 @@
-import type { Settings } from "./settings.ts";
+import type { GateSettings } from "./gate-settings.ts";
 
 /**
  * Network of the edges: public subnets without NAT, and a fixed address for each zone of the load balancer.
  */
-export function createNetwork({ zones, isProduction }: Settings) {
-  const vpc = new sst.aws.Vpc("Network", {
+export function createNetwork({ names, zones, isProduction }: GateSettings) {
+  const vpc = new sst.aws.Vpc(names.of("Network"), {
     az: zonesOfRegion(zones),
     transform: {
       // No resource here uses the default group; a resource that is put into it by mistake has no access.
@@ -17,7 +17,7 @@ export function createNetwork({ zones, isProduction }: Settings) {
   const region = aws.getRegionOutput().region;
   for (const service of ["dynamodb", "s3"] as const) {
     // Free, and traffic to the settings avoids the internet.
-    new aws.ec2.VpcEndpoint(`Endpoint-${service}`, {
+    new aws.ec2.VpcEndpoint(names.of(`Endpoint-${service}`), {
       vpcId: vpc.id,
       serviceName: $interpolate`com.amazonaws.${region}.${service}`,
       vpcEndpointType: "Gateway",
@@ -28,9 +28,10 @@ export function createNetwork({ zones, isProduction }: Settings) {
   // load balancer: so its addresses must not change when a resource behind them is replaced.
   const addresses = Array.from(
     { length: zones },
-    (_, index) => new aws.ec2.Eip(`SmtpAddress${index + 1}`, { domain: "vpc" }, { protect: isProduction }),
+    (_, index) =>
+      new aws.ec2.Eip(names.of(`SmtpAddress${index + 1}`), { domain: "vpc" }, { protect: isProduction }),
   );
-  const cluster = new sst.aws.Cluster("Edges", { vpc });
+  const cluster = new sst.aws.Cluster(names.of("Edges"), { vpc });
   return { vpc, cluster, addresses, cidr: vpc.nodes.vpc.cidrBlock };
 }
 

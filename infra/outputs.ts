@@ -2,14 +2,12 @@ import type { Api } from "./api.ts";
 import type { ValuesInForce } from "./consent.ts";
 import type { Network } from "./network.ts";
 import { type ConsentVariable, isConsentVariable } from "./deploy-variables.ts";
-import type { Settings } from "./settings.ts";
+import type { GateSettings, Names } from "./gate-settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 import type { Worker } from "./worker.ts";
 import type { Writers } from "./writers.ts";
 
-/** Parameters for other programs: `/postern/<stage>/<name>` in the parameter store. */
-const pathOf = (name: string): string => `/${$app.name}/${$app.stage}/${name}`;
 /** Values in force since the last deployment, one parameter for each variable. */
 const IN_FORCE = "in-force";
 
@@ -26,8 +24,10 @@ export interface OutputParts {
 }
 
 /** Values that the last deployment of this stage wrote; empty before the first. */
-export async function readValuesInForce(): Promise<Partial<Record<ConsentVariable, string>>> {
-  const path = pathOf(IN_FORCE);
+export async function readValuesInForce({
+  path: gate,
+}: Names): Promise<Partial<Record<ConsentVariable, string>>> {
+  const path = `${gate}/${IN_FORCE}`;
   // An empty list, not an error, when the path has no parameters.
   const { names, values } = await aws.ssm.getParametersByPath({ path, withDecryption: false });
   return Object.fromEntries(
@@ -40,15 +40,16 @@ export async function readValuesInForce(): Promise<Partial<Record<ConsentVariabl
 }
 
 /**
- * Parameters with a stage's names, the policy for callers of its API, and the values that the next deployment
- * is compared with.
+ * Parameters for other programs with a gate's names, the policy for callers of its API, and the values that
+ * the next deployment is compared with.
  */
-export function createOutputs(settings: Settings, parts: OutputParts, inForce: ValuesInForce): void {
+export function createOutputs(settings: GateSettings, parts: OutputParts, inForce: ValuesInForce): void {
   const { network, storage, table, worker, writers } = parts;
+  const { names } = settings;
   const parameter = (name: string, value: $util.Input<string>): void => {
     new aws.ssm.Parameter(
-      `Output-${name}`,
-      { name: pathOf(name), type: "String", value },
+      names.of(`Output-${name}`),
+      { name: `${names.path}/${name}`, type: "String", value },
       GOES_WITH_ITS_VALUE,
     );
   };
@@ -60,20 +61,20 @@ export function createOutputs(settings: Settings, parts: OutputParts, inForce: V
   parameter("load-balancer", worker.service.nodes.loadBalancer.dnsName);
   const addresses = $util.all(network.addresses.map(({ publicIp }) => publicIp));
   new aws.ssm.Parameter(
-    "Output-addresses",
-    { name: pathOf("addresses"), type: "StringList", value: addresses.apply((all) => all.join(",")) },
+    names.of("Output-addresses"),
+    { name: `${names.path}/addresses`, type: "StringList", value: addresses.apply((all) => all.join(",")) },
     GOES_WITH_ITS_VALUE,
   );
   if (writers !== null && settings.authorizer.kind === "iam")
-    parameter("api-policy", createCallerPolicy(writers.api).arn);
+    parameter("api-policy", createCallerPolicy(names, writers.api).arn);
   // Not the components: Pulumi would wait only for those of their parts that exist already.
   const last = [worker.service.nodes.service, ...(writers === null ? [] : partsOf(writers))];
   for (const [variable, text] of Object.entries(inForce)) {
     // After a rollback by ECS the edges are those of the previous deployment.
     const value = worker.running.apply(() => text);
     new aws.ssm.Parameter(
-      `InForce-${variable}`,
-      { name: pathOf(`${IN_FORCE}/${variable}`), type: "String", value },
+      names.of(`InForce-${variable}`),
+      { name: `${names.path}/${IN_FORCE}/${variable}`, type: "String", value },
       // Written last: after a deployment that failed half-way, the next is compared with the last successful
       // one.
       { ...GOES_WITH_ITS_VALUE, dependsOn: last },
@@ -87,9 +88,9 @@ const partsOf = ({ api, schedule }: Writers) => [
 ];
 
 /** Attached to a user or a role, it lets them call every route of this stage's API. */
-const createCallerPolicy = ({ api }: Api): aws.iam.Policy =>
+const createCallerPolicy = (names: Names, { api }: Api): aws.iam.Policy =>
   new aws.iam.Policy(
-    "ApiCaller",
+    names.of("ApiCaller"),
     {
       description: "Postern: may call the API of one stage",
       policy: aws.iam.getPolicyDocumentOutput({

@@ -14,7 +14,7 @@ import {
   useKey,
   useTable,
 } from "./permissions.ts";
-import type { Settings } from "./settings.ts";
+import { type GateSettings, inCheckout, type Names } from "./gate-settings.ts";
 import type { Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
@@ -24,14 +24,15 @@ export interface ScheduleParts {
 }
 
 /** The schedule: one function, started by timers and by ACM's event. */
-export function createSchedule(settings: Settings, { table, storage }: ScheduleParts) {
+export function createSchedule(settings: GateSettings, { table, storage }: ScheduleParts) {
+  const { names } = settings;
   const environment: ScheduleEnvironment = {
     ...writerEnvironment(table, storage),
     ...ciphersOf(settings.edge),
     ...settings.issuance.environment,
   };
-  const handler = new sst.aws.Function("ScheduleHandler", {
-    bundle: "dist/schedule",
+  const handler = new sst.aws.Function(names.of("ScheduleHandler"), {
+    bundle: inCheckout(settings, "dist/schedule"),
     handler: "lambda.handler",
     runtime: "nodejs24.x",
     architecture: "arm64",
@@ -61,19 +62,19 @@ export function createSchedule(settings: Settings, { table, storage }: ScheduleP
     transform: { role: trustLambdaAlone },
   });
   for (const sweep of SWEEPS) {
-    new sst.aws.CronV2(`Sweep-${sweep}`, {
+    new sst.aws.CronV2(names.of(`Sweep-${sweep}`), {
       function: handler.arn,
       schedule: rateOf(SWEEP_MINUTES[sweep]),
       event: { sweep },
       retries: 2,
     });
   }
-  createAcmEvents(handler);
+  createAcmEvents(names, handler);
   return { handler };
 }
 
 /** Rights of orders at ACME CAs; none where no CA is set. */
-function orderFromCas({ issuance }: Settings, { table, storage }: ScheduleParts): readonly Permission[] {
+function orderFromCas({ issuance }: GateSettings, { table, storage }: ScheduleParts): readonly Permission[] {
   const { directories, zones, parameters, key } = issuance;
   if (Object.keys(directories).length === 0) return [];
   return [
@@ -98,19 +99,19 @@ const UNITS = [
 ] as const;
 
 /** ACM sends an event when a certificate was issued or renewed; the daily sweep covers lost events. */
-function createAcmEvents(handler: sst.aws.Function): void {
-  const rule = new aws.cloudwatch.EventRule("AcmAvailable", {
+function createAcmEvents(names: Names, handler: sst.aws.Function): void {
+  const rule = new aws.cloudwatch.EventRule(names.of("AcmAvailable"), {
     description: "Postern: a certificate of ACM was issued or renewed",
     eventPattern: JSON.stringify({ source: ["aws.acm"], "detail-type": ["ACM Certificate Available"] }),
   });
-  const permission = new aws.lambda.Permission("AcmAvailablePermission", {
+  const permission = new aws.lambda.Permission(names.of("AcmAvailablePermission"), {
     action: "lambda:InvokeFunction",
     function: handler.name,
     principal: "events.amazonaws.com",
     sourceArn: rule.arn,
   });
   new aws.cloudwatch.EventTarget(
-    "AcmAvailableTarget",
+    names.of("AcmAvailableTarget"),
     {
       rule: rule.name,
       arn: handler.arn,

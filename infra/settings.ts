@@ -139,7 +139,7 @@ export function readSettings(stage: string, environment: Environment): Settings 
   const isProduction = stage === "production";
   const given: Given = (name) => environment[name] || null;
   const unknown = Object.keys(environment).find(
-    (name) => name.startsWith("POSTERN_") && !Object.hasOwn(DEPLOY_VARIABLES, name) && !OF_TESTS.has(name),
+    (name) => name.startsWith("POSTERN_") && !Object.hasOwn(DEPLOY_VARIABLES, name) && !OF_OTHERS.has(name),
   );
   if (unknown !== undefined)
     throw new WrongSetting(unknown as DeployVariableName, "is no variable of a deployment");
@@ -186,8 +186,11 @@ export function readSettings(stage: string, environment: Environment): Settings 
   };
 }
 
-/** Variables of our test commands, which may be set in the same shell. */
-const OF_TESTS: ReadonlySet<string> = new Set([
+/** Variables of clients of the API and of our test commands, which may be set in the same shell. */
+const OF_OTHERS: ReadonlySet<string> = new Set([
+  "POSTERN_URL",
+  "POSTERN_TOKEN",
+  "POSTERN_PROFILE",
   "POSTERN_PEERS",
   "POSTERN_INFRA",
   "POSTERN_AWS",

@@ -1,7 +1,7 @@
 import { VAULT_FOLDERS } from "../core/store/key-vault.ts";
 import { captureResource } from "./captured-resource.ts";
 import type { Copies } from "./copied-names.ts";
-import type { Settings } from "./settings.ts";
+import type { GateSettings, Names } from "./gate-settings.ts";
 
 /** Prefixes of the key bucket. */
 export const PREFIXES = { ...VAULT_FOLDERS, backup: "backup/" } as const;
@@ -17,32 +17,37 @@ export const MAIL_PREFIX = "inbox";
  * The product's KMS key, the bucket of private keys, and the bucket for mail unless the operator named
  * another route.
  */
-export function createStorage(settings: Settings, copies: Copies | null) {
+export function createStorage(settings: GateSettings, copies: Copies | null) {
   return copies === null ? createOwnStorage(settings) : createStorageOnCopies(settings, copies);
 }
 
-function createOwnStorage(settings: Settings) {
-  const { isProduction } = settings;
-  const key = createKey("Key", { isProduction });
-  new aws.kms.Alias("KeyAlias", {
-    name: $interpolate`alias/${$app.name}-${$app.stage}`,
+function createOwnStorage(settings: GateSettings) {
+  const { names, isProduction } = settings;
+  const key = createKey(names.of("Key"), { isProduction });
+  new aws.kms.Alias(names.of("KeyAlias"), {
+    name: `alias/${names.once}`,
     targetKeyId: key.keyId,
   });
-  const keys = createBucket("Keys", { key, isProduction, isProtected: isProduction, sooner: [BACKUPS] });
+  const keys = createBucket(names.of("Keys"), {
+    key,
+    isProduction,
+    isProtected: isProduction,
+    sooner: [BACKUPS],
+  });
   return { key, keys: keys.bucket, keysVersioning: keys.versioning, mail: createMail(settings, key) };
 }
 
 /** Storage of a standby: keys in the copies of another region's deployment; mail in this region. */
-function createStorageOnCopies(settings: Settings, copies: Copies): ReturnType<typeof createOwnStorage> {
-  const key = aws.kms.Key.get("CopiedKey", copies.key);
-  const keys = sst.aws.Bucket.get("CopiedKeys", copies.keyBucket);
+function createStorageOnCopies(settings: GateSettings, copies: Copies): ReturnType<typeof createOwnStorage> {
+  const key = aws.kms.Key.get(settings.names.of("CopiedKey"), copies.key);
+  const keys = sst.aws.Bucket.get(settings.names.of("CopiedKeys"), copies.keyBucket);
   return { key, keys, keysVersioning: Promise.resolve(keys), mail: createMail(settings, key) };
 }
 
 /** Bucket and KMS key for the copies in another region. */
-export function createStandbyStorage({ region, isProduction }: Where & { readonly region: string }) {
-  const key = createKey("StandbyKey", { region, isProduction });
-  const keys = createBucket("StandbyKeys", {
+export function createStandbyStorage({ names, region, isProduction }: StandbyPlace) {
+  const key = createKey(names.of("StandbyKey"), { region, isProduction });
+  const keys = createBucket(names.of("StandbyKeys"), {
     key,
     region,
     isProduction,
@@ -57,15 +62,23 @@ export function createStandbyStorage({ region, isProduction }: Where & { readonl
  * POSTERN_DELIVERY removes this one. In production the bucket then stays in AWS with its mail, since the
  * stage retains removed resources.
  */
-const createMail = ({ delivery, isProduction }: Settings, key: aws.kms.Key): sst.aws.Bucket | null =>
+const createMail = (
+  { names, delivery, isProduction }: GateSettings,
+  key: aws.kms.Key,
+): sst.aws.Bucket | null =>
   delivery.kind === "own-bucket"
-    ? createBucket("Mail", { key, isProduction, isProtected: false }).bucket
+    ? createBucket(names.of("Mail"), { key, isProduction, isProtected: false }).bucket
     : null;
 
 interface Where {
   /** Absent = the deployment's own. */
   readonly region?: string;
   readonly isProduction: boolean;
+}
+
+interface StandbyPlace extends Where {
+  readonly names: Names;
+  readonly region: string;
 }
 
 const createKey = (name: string, { region, isProduction }: Where): aws.kms.Key =>

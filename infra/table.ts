@@ -1,6 +1,6 @@
 import type { TABLE_DEFINITION } from "../adapters/aws/table-definition.ts";
 import type { Copies } from "./copied-names.ts";
-import type { Settings } from "./settings.ts";
+import type { GateSettings } from "./gate-settings.ts";
 
 /** The table as adapters/aws reads and writes it; the compiler checks that both agree. */
 export const KEYS: typeof TABLE_DEFINITION = {
@@ -14,15 +14,18 @@ export const KEYS: typeof TABLE_DEFINITION = {
  * The settings of all domains, their log and the reports of the edges. Holds no key and no PEM. DynamoDB
  * restores into a new table: a stage may use that one, while its own stays unchanged.
  */
-export function createTable(settings: Settings, copies: Copies | null) {
-  if (copies !== null) return sst.aws.Dynamo.get("CopiedSettings", settings.table ?? copies.table);
+export function createTable(settings: GateSettings, copies: Copies | null) {
+  if (copies !== null)
+    return sst.aws.Dynamo.get(settings.names.of("CopiedSettings"), settings.table ?? copies.table);
   const own = createOwnTable(settings);
-  return settings.table === null ? own : sst.aws.Dynamo.get("RestoredSettings", settings.table);
+  return settings.table === null
+    ? own
+    : sst.aws.Dynamo.get(settings.names.of("RestoredSettings"), settings.table);
 }
 
-function createOwnTable({ isProduction, standbyRegion }: Settings) {
+function createOwnTable({ names, isProduction, standbyRegion }: GateSettings) {
   const { partitionKey, sortKey, index } = KEYS;
-  return new sst.aws.Dynamo("Settings", {
+  return new sst.aws.Dynamo(names.of("Settings"), {
     fields: {
       [partitionKey]: "string",
       [sortKey]: "string",

@@ -1,6 +1,6 @@
 import type { CapturedResource } from "./captured-resource.ts";
 import type { Network } from "./network.ts";
-import type { Settings } from "./settings.ts";
+import type { GateSettings } from "./gate-settings.ts";
 import { ENDING, PORTS } from "./worker-task.ts";
 
 const TARGET = `${PORTS.smtp}/tcp` as const;
@@ -27,7 +27,7 @@ const IDLE_SECONDS = 6_000;
 
 /** Settings that SST's load balancer does not make. */
 export const balancerTransforms = (
-  { isProduction, clientAddress }: Settings,
+  { isProduction, clientAddress }: GateSettings,
   network: Network,
   captureListener: CapturedResource["captureFrom"],
 ) => ({

@@ -1,6 +1,5 @@
 import { describeRoute } from "../core/delivery/route.ts";
 import { readerEnvironment, type WorkerEnvironment } from "./environment.ts";
-import { metricsNamespace } from "./metrics.ts";
 import type { Network } from "./network.ts";
 import {
   deliverToBucket,
@@ -15,7 +14,7 @@ import {
   useTable,
   writeEdgeReports,
 } from "./permissions.ts";
-import type { Settings } from "./settings.ts";
+import type { GateSettings } from "./gate-settings.ts";
 import { MAIL_PREFIX, type Storage } from "./storage.ts";
 import type { Table } from "./table.ts";
 
@@ -49,7 +48,7 @@ export interface WorkerParts {
 }
 
 export function environmentOf(
-  settings: Settings,
+  settings: GateSettings,
   { network, table, storage }: WorkerParts,
 ): WorkerEnvironment {
   const delivery = deliveryOf(settings, storage);
@@ -63,7 +62,7 @@ export function environmentOf(
     HEALTH_PORT: String(PORTS.health),
     // The only writable directory; it is lost with the task.
     DATA_DIR: "/tmp/postern",
-    METRICS_EMF: metricsNamespace(),
+    METRICS_EMF: settings.names.metrics,
     LIMITS: JSON.stringify({
       maxConnections: settings.connections,
       acceptAfterTermMs: ENDING.acceptSeconds * 1000,
@@ -78,13 +77,13 @@ export function environmentOf(
  * Listener of the load balancer's connections. It must expect a PROXY header exactly when the target group
  * sends one.
  */
-function listenerOf({ clientAddress }: Settings, cidr: string): object {
+function listenerOf({ clientAddress }: GateSettings, cidr: string): object {
   const listener = { name: "mx", host: "0.0.0.0", port: PORTS.smtp };
   return clientAddress === "proxy-v2" ? { ...listener, proxyProtocol: true, proxyFrom: [cidr] } : listener;
 }
 
 /** null = the value is a secret from a parameter. */
-function deliveryOf({ delivery }: Settings, { mail }: Storage): $util.Input<string> | null {
+function deliveryOf({ delivery }: GateSettings, { mail }: Storage): $util.Input<string> | null {
   switch (delivery.kind) {
     case "own-bucket":
       return $interpolate`s3://${mail?.name ?? ""}/${MAIL_PREFIX}`;
@@ -100,11 +99,11 @@ function deliveryOf({ delivery }: Settings, { mail }: Storage): $util.Input<stri
 }
 
 /** Secrets that ECS reads before it starts an edge; empty unless a next hop needs a password. */
-export const secretsOf = ({ delivery }: Settings): Record<string, $util.Output<string>> =>
+export const secretsOf = ({ delivery }: GateSettings): Record<string, $util.Output<string>> =>
   delivery.kind === "parameter" ? { DELIVERY: parameterArn(delivery.name) } : {};
 
 /** Settings that SST's task definition does not make. */
-export const taskTransforms = (settings: Settings, parts: WorkerParts) => ({
+export const taskTransforms = (settings: GateSettings, parts: WorkerParts) => ({
   taskDefinition: (args: aws.ecs.TaskDefinitionArgs): undefined => {
     args.volumes = [{ name: "tmp" }];
     args.containerDefinitions = $jsonParse($output(args.containerDefinitions)).apply((containers) =>
@@ -155,7 +154,7 @@ const hardened = (container: Container): object => ({
   portMappings: Object.values(PORTS).map((containerPort) => ({ containerPort, protocol: "tcp" })),
 });
 
-function permissionsOf({ delivery }: Settings, { table, storage }: WorkerParts): readonly Permission[] {
+function permissionsOf({ delivery }: GateSettings, { table, storage }: WorkerParts): readonly Permission[] {
   return [
     ...useTable(table, ["dynamodb:GetItem", "dynamodb:Query"]),
     ...writeEdgeReports(table),

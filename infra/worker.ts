@@ -1,12 +1,12 @@
 import { captureResource } from "./captured-resource.ts";
 import { environmentForSst } from "./environment.ts";
 import { edgeMetric } from "./metrics.ts";
-import type { Settings } from "./settings.ts";
+import type { GateSettings, Names } from "./gate-settings.ts";
 import { balancerTransforms, LOAD_BALANCER } from "./worker-balancer.ts";
 import { environmentOf, PORTS, secretsOf, taskTransforms, type WorkerParts } from "./worker-task.ts";
 
 /** Named here, since SST does not expose the name. */
-const edgeLogGroup = (): string => `/postern/${$app.stage}/edge`;
+const edgeLogGroup = ({ path }: Names): string => `${path}/edge`;
 
 /** Not /ready: an edge that drains or waits for its first settings must not be replaced. */
 const LIVE = `http://127.0.0.1:${PORTS.health}/live`;
@@ -19,12 +19,13 @@ const LIVE = `http://127.0.0.1:${PORTS.health}/live`;
 const LOADING_SECONDS = 180;
 
 /** The edges: a Fargate service on ARM64 behind a network load balancer with port 25. */
-export function createWorker(settings: Settings, parts: WorkerParts) {
-  const group = new aws.ec2.SecurityGroup("EdgeGroup", {
+export function createWorker(settings: GateSettings, parts: WorkerParts) {
+  const { names } = settings;
+  const group = new aws.ec2.SecurityGroup(names.of("EdgeGroup"), {
     vpcId: parts.network.vpc.id,
     description: "Postern: edges",
   });
-  const egress = new aws.vpc.SecurityGroupEgressRule("EdgeEgress", {
+  const egress = new aws.vpc.SecurityGroupEgressRule(names.of("EdgeEgress"), {
     securityGroupId: group.id,
     ipProtocol: "-1",
     cidrIpv4: "0.0.0.0/0",
@@ -34,7 +35,7 @@ export function createWorker(settings: Settings, parts: WorkerParts) {
   const balancerGroup = Promise.withResolvers<$util.Output<string>>();
   const ingress = Object.entries(PORTS).map(
     ([name, port]) =>
-      new aws.vpc.SecurityGroupIngressRule(`EdgeIngress-${name}`, {
+      new aws.vpc.SecurityGroupIngressRule(names.of(`EdgeIngress-${name}`), {
         securityGroupId: group.id,
         referencedSecurityGroupId: $output(balancerGroup.promise),
         ipProtocol: "tcp",
@@ -46,7 +47,7 @@ export function createWorker(settings: Settings, parts: WorkerParts) {
   const service = createService(settings, parts, { group, rules: [egress, ...ingress] });
   scaleByConnections(settings, service);
   balancerGroup.resolve(service.nodes.loadBalancer.securityGroups.apply(([first]) => first ?? ""));
-  return { service, group, running: runningRelease(service) };
+  return { service, group, running: runningRelease(names, service) };
 }
 
 /** ECS rolled back to the previous release, since edges of this one did not become healthy. */
@@ -60,13 +61,13 @@ class EdgesRolledBack extends Error {
  *
  * @returns an output that rejects with EdgesRolledBack.
  */
-const runningRelease = ({ nodes }: sst.aws.Service): $util.Output<string> =>
+const runningRelease = (names: Names, { nodes }: sst.aws.Service): $util.Output<string> =>
   $util
     .all([nodes.service.taskDefinition, $output(nodes.taskDefinition).arn])
     .apply(([running = "none", wanted]) => {
       if (running === wanted) return running;
       throw new EdgesRolledBack(
-        `The edges of this release did not become healthy: ECS went back to ${running}. Their log: ${edgeLogGroup()}`,
+        `The edges of this release did not become healthy: ECS went back to ${running}. Their log: ${edgeLogGroup(names)}`,
       );
     });
 
@@ -78,18 +79,18 @@ const runningRelease = ({ nodes }: sst.aws.Service): $util.Output<string> =>
 const FULL_ENOUGH = 0.6;
 
 /** Beside CPU and memory: application auto scaling uses the largest result of its policies. */
-function scaleByConnections({ connections }: Settings, service: sst.aws.Service): void {
+function scaleByConnections({ names, connections }: GateSettings, service: sst.aws.Service): void {
   const { resourceId, scalableDimension, serviceNamespace } = service.nodes.autoScalingTarget;
-  const { namespace, metricName, dimensions } = edgeMetric("ConnectionsOpen");
-  new aws.appautoscaling.Policy("EdgeConnections", {
-    name: `postern-${$app.stage}-connections`,
+  const { metricName, dimensions } = edgeMetric("ConnectionsOpen");
+  new aws.appautoscaling.Policy(names.of("EdgeConnections"), {
+    name: `${names.once}-connections`,
     resourceId,
     scalableDimension,
     serviceNamespace,
     policyType: "TargetTrackingScaling",
     targetTrackingScalingPolicyConfiguration: {
       customizedMetricSpecification: {
-        namespace,
+        namespace: names.metrics,
         metricName,
         dimensions: Object.entries(dimensions).map(([name, value]) => ({ name, value })),
         // Each edge publishes its own number every minute: their mean falls as edges are added, as target
@@ -109,20 +110,20 @@ interface EdgeGroup {
   readonly rules: readonly $util.Resource[];
 }
 
-function createService(settings: Settings, parts: WorkerParts, { group, rules }: EdgeGroup) {
-  const { edges, sizes } = settings;
+function createService(settings: GateSettings, parts: WorkerParts, { group, rules }: EdgeGroup) {
+  const { names, edges, sizes } = settings;
   const { vpc, cluster } = parts.network;
   const listener = captureResource();
-  return new sst.aws.Service("Edge", {
+  return new sst.aws.Service(names.of("Edge"), {
     cluster,
     architecture: "arm64",
     // readSizes has checked that Fargate supports this pair.
     cpu: `${sizes.edgeCpu} vCPU` as "1 vCPU",
     memory: `${sizes.edgeMemory} GB`,
-    image: { context: ".", dockerfile: "worker/Dockerfile" },
+    image: { context: settings.checkout, dockerfile: "worker/Dockerfile" },
     environment: environmentForSst(environmentOf(settings, parts)),
     ssm: secretsOf(settings),
-    logging: { name: edgeLogGroup(), retention: "1 year" },
+    logging: { name: edgeLogGroup(names), retention: "1 year" },
     health: {
       // Of the image: bash alone, since a check that starts a node fails at full load. The load balancer
       // stops sending to an edge that does not answer after 20 seconds; this one only has to find a process

@@ -273,7 +273,7 @@ describe.skipIf(!inject("isSstUnpacked"))("a deployment with its functions bundl
   it.each([
     ['handler: "lambda.handler"', 'handler: "lambda.handle"', "lambda.mjs does not export handle"],
     ['handler: "lambda.handler"', 'handler: "index.handler"', "there is no index.mjs in dist/api"],
-    ['bundle: "dist/api"', 'bundle: "dist/apis"', "there is no bundle dist/apis"],
+    ['"dist/api"', '"dist/apis"', "there is no bundle dist/apis"],
   ])("ends when %s is %s", async (find, replace, reason) => {
     const patches = [{ file: "infra/api.ts", find, replace }];
     await expect(synthesise({ ...bundled, patches })).rejects.toThrow(reason);

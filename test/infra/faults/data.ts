@@ -85,8 +85,9 @@ export const DATA_FAULTS: Faults = {
   },
   "old backups are kept like keys": {
     file: STORAGE,
-    find: "isProtected: isProduction, sooner: [BACKUPS] }",
-    replace: "isProtected: isProduction }",
+    find: "isProtected: isProduction,\n    sooner: [BACKUPS],\n  });\n  return { key, keys: keys.bucket, keysVersioning: keys.versioning, mail",
+    replace:
+      "isProtected: isProduction,\n  });\n  return { key, keys: keys.bucket, keysVersioning: keys.versioning, mail",
     caughtBy: "what was overwritten or deleted in a bucket is there for 30 days, but for backups",
   },
   "a removal empties the buckets": {

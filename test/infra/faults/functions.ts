@@ -53,8 +53,8 @@ export const FUNCTION_FAULTS: Faults = {
   },
   "the handler is somewhere else": {
     file: API,
-    find: 'bundle: "dist/api"',
-    replace: 'bundle: "dist/worker"',
+    find: '"dist/api"',
+    replace: '"dist/worker"',
     caughtBy: "the functions are those of the product",
   },
   "renewals of ACM are looked for once a week": {
@@ -160,14 +160,14 @@ export const FUNCTION_FAULTS: Faults = {
     caughtBy: OURS,
   },
   "an alarm watches another stage": {
-    file: "infra/metrics.ts",
-    find: "`Postern/${$app.stage}`",
+    file: "infra/gate-settings.ts",
+    find: "`Postern/${stage}`",
     replace: '"Postern"',
     caughtBy: OURS,
   },
   "edges publish no metrics": {
     file: TASK,
-    find: "METRICS_EMF: metricsNamespace(),",
+    find: "METRICS_EMF: settings.names.metrics,",
     replace: "",
     caughtBy: "edges publish their metrics where the alarms look",
   },

@@ -54,7 +54,7 @@ export interface Config {
 /** SST's own code, bundled once for the process. */
 export interface Platform {
   /** Evaluates it anew, since it keeps what it made in its modules, and sets the globals of a stage. */
-  load(app: Stack["app"]): Promise<(program: Config["run"]) => Promise<unknown>>;
+  load(app: Stack["app"], application: string): Promise<(program: Config["run"]) => Promise<unknown>>;
   dispose(): void;
 }
 
@@ -66,12 +66,15 @@ interface PlatformModule {
 }
 
 /** sst.config.ts and all that it imports, with the patches. */
-export async function loadConfig(patches: readonly Patch[]): Promise<Config> {
+export async function loadConfig(application: string, patches: readonly Patch[]): Promise<Config> {
   // `$config` hands its argument back, as SST's own does.
   Object.assign(globalThis, { $config: (config: Config) => config });
   const outfile = join(PLATFORM, `postern-config.${process.pid}.${uniqueNumber()}.mjs`);
   try {
-    await bundle(outfile, { entryPoints: [join(ROOT, "sst.config.ts")], plugins: [patching(patches)] });
+    await bundle(outfile, {
+      entryPoints: [join(application, "sst.config.ts")],
+      plugins: [patching(patches)],
+    });
     const { default: config } = (await import(pathToFileURL(outfile).href)) as { readonly default: Config };
     return config;
   } finally {
@@ -88,8 +91,8 @@ export * as shim from ${path("shim/run.js")};`;
   await bundle(outfile, { stdin: { contents, resolveDir: ROOT, loader: "ts" } });
   return {
     dispose: () => rmSync(outfile, { force: true }),
-    load: async (app) => {
-      setStageGlobals(app);
+    load: async (app, application) => {
+      setStageGlobals(app, application);
       const module = (await import(`${pathToFileURL(outfile).href}?${uniqueNumber()}`)) as PlatformModule;
       Object.assign(globalThis, module.shim, { sst: module.sst }, providerGlobals());
       return module.run;
@@ -97,9 +100,9 @@ export * as shim from ${path("shim/run.js")};`;
   };
 }
 
-function setStageGlobals(app: Stack["app"]): void {
+function setStageGlobals(app: Stack["app"], root: string): void {
   const work = join(ROOT, ".sst");
-  const paths = { home: join(work, "home"), root: ROOT, work, platform: PLATFORM };
+  const paths = { home: join(work, "home"), root, work, platform: PLATFORM };
   const $cli = { command: "deploy", dev: false, rpc: "", paths, state: { version: {} } };
   Object.assign(globalThis, { $app: app, $cli, $dev: false });
 }

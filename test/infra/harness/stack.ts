@@ -41,6 +41,8 @@ export interface Patch {
 }
 
 export interface SynthesisOptions {
+  /** Folder of another sst.config.ts than that of the checkout. */
+  readonly application?: string;
   readonly stage: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly patches?: readonly Patch[];

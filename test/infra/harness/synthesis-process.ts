@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import { startEngine, withoutSecrets } from "./engine.ts";
-import { bundlePlatform, loadConfig, type Platform } from "./program.ts";
+import { bundlePlatform, loadConfig, type Platform, ROOT } from "./program.ts";
 import { startSstServer } from "./sst-server.ts";
 import type { Stack, SynthesisOptions } from "./stack.ts";
 
@@ -19,10 +19,10 @@ const GIVE_UP_MS = 120_000;
 const LAST_WORDS_MS = 200;
 
 async function synthesise(platform: Platform, options: SynthesisOptions): Promise<Stack> {
-  const { stage, environment = {}, patches = [], bundleHandlers = false } = options;
+  const { stage, environment = {}, patches = [], bundleHandlers = false, application = ROOT } = options;
   for (const name of Object.keys(process.env)) if (name.startsWith("POSTERN_")) delete process.env[name];
   Object.assign(process.env, environment);
-  const config = await loadConfig(patches);
+  const config = await loadConfig(application, patches);
   // With SST's defaults.
   const app = { removal: "retain", protect: false, ...config.app({ stage }), stage };
   const server = await startSstServer(bundleHandlers);
@@ -34,7 +34,7 @@ async function synthesise(platform: Platform, options: SynthesisOptions): Promis
       impairedZone: options.impairedZone ?? null,
       rollsBack: options.rollsBack ?? false,
     });
-    const run = await platform.load(app);
+    const run = await platform.load(app, application);
     const outputs = withoutSecrets(await engine.run(() => run(config.run))) as Stack["outputs"];
     const { name, removal, protect } = app;
     const resources = [...engine.resources];
