@@ -3,7 +3,7 @@ import { CORE_FLOORS, PACKAGES, WORKER_FLOORS } from "./scripts/import-tables.ts
 /** Who may import whom (docs/architecture.md). Run by scripts/check-imports.ts, which also counts. */
 
 const TEST = "[.]test[.]ts$|^test/";
-const CODE = "^(core|adapters|functions|worker|local|infra|sdk|cli)/";
+const CODE = "^(core|adapters|functions|worker|local|infra|iac|sdk|cli)/";
 /** The only files that pick adapters. */
 const LAMBDAS = "^functions/(api|schedule)/lambda[.]ts$";
 const COMPOSITION_ROOTS = [LAMBDAS, "^worker/(main|compose-worker)[.]ts$", "^local/"];
@@ -142,7 +142,7 @@ const RULES = [
   {
     name: "product-needs-no-dev-packages",
     comment: "A package that runs in production is a dependency; those of the clients are in their bundles.",
-    from: { path: CODE, pathNot: [TEST, "^(sdk|cli)/"] },
+    from: { path: CODE, pathNot: [TEST, "^(sdk|cli|iac/pulumi)/"] },
     to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
   },
   {
@@ -158,6 +158,12 @@ const RULES = [
     to: { path: "^(core|adapters|functions|worker|local|infra|scripts|bench|test)/" },
   },
   {
+    name: "pulumi-takes-the-sdk",
+    comment: "The package is published: it knows the server by the SDK and the OpenAPI document alone.",
+    from: { path: "^iac/pulumi/", pathNot: TEST },
+    to: { path: "^(core|adapters|functions|worker|local|infra|iac/sst|scripts|bench|test)/" },
+  },
+  {
     name: "product-never-imports-clients",
     comment: "A client of the API stands outside of it.",
     from: { path: "^(core|adapters|functions|worker|local|infra)/", pathNot: TEST },
@@ -171,6 +177,12 @@ const RULES = [
     from: { path: "^infra/" },
     to: { path: "^(core|adapters|functions|worker|local)/", pathNot: PARSERS },
   },
+  {
+    name: "component-takes-infra",
+    comment: "The component gives infra/ its settings and place; what is deployed is in infra/.",
+    from: { path: "^iac/sst/", pathNot: TEST },
+    to: { path: "^(core|adapters|functions|worker|local|sdk)/" },
+  },
 ];
 
 export default {
@@ -183,6 +195,6 @@ export default {
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
     enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default"] },
-    exclude: { path: "^[.]data/|^[.]sst/|^coverage/|^(sdk|cli)/dist/" },
+    exclude: { path: "^[.]data/|^[.]sst/|^coverage/|^(sdk|cli|iac/pulumi)/dist/" },
   },
 };

@@ -25,12 +25,18 @@ const config: KnipConfig = {
         "test/support/edge-program.ts",
       ],
       project: [
-        "{core,adapters,functions,worker,local,infra}/**/*.ts!",
+        "{core,adapters,functions,worker,local,infra,iac/sst}/**/*.ts!",
         "scripts/bundles.ts!",
         "!**/*.test.ts!",
         "scripts/!(bundles).ts",
         "{bench,test}/**/*.ts",
       ],
+    },
+    "iac/pulumi": {
+      entry: ["src/{index,provider}.ts!"],
+      project: ["src/**/*.ts!"],
+      // The compiler of its declarations, by scripts/build-sdk.ts.
+      ignoreDependencies: ["typescript"],
     },
     sdk: {
       entry: ["src/{index,sigv4}.ts!"],
@@ -48,6 +54,9 @@ const config: KnipConfig = {
   ignoreDependencies: [
     // The copy in SST's unpacked platform, which alone knows SST's resources.
     "@pulumi/pulumi",
+    // Of @pulumi/pulumi, whose protocol test/pulumi speaks.
+    "@grpc/grpc-js",
+    "google-protobuf",
   ],
   // Programs of Debian's packages, which test/peers and test/cli talk to.
   ignoreBinaries: ["chrt", "openssl", "postfix", "script", "swaks"],

@@ -65,7 +65,7 @@ export default defineConfig({
           ...shared,
           name: "unit",
           include: [
-            "{adapters,functions,worker,local,scripts,infra}/**/*.test.ts",
+            "{adapters,functions,worker,local,scripts,infra,iac/sst}/**/*.test.ts",
             "test/{contract,support,fuzz}/**/*.test.ts",
           ],
         },
@@ -74,7 +74,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "sdk",
-          include: ["sdk/src/**/*.test.ts", "test/sdk/**/*.test.ts"],
+          include: ["{sdk,iac/pulumi}/src/**/*.test.ts", "test/{sdk,pulumi}/**/*.test.ts"],
         },
       },
       {

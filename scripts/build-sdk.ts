@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { build } from "esbuild";
 
 /**
@@ -34,31 +34,39 @@ export async function bundledEntry(name: (typeof ENTRIES)[number], minify: boole
   return outputFiles.map(({ text }) => text).join("");
 }
 
-/** Declarations that name the files beside them as they are published. */
-function writeTypes(): void {
+/** Declarations of a package, which name the files beside them as they are published. */
+export function writeTypes(project: string, folder: string): void {
   const compiler = join(SDK, "../node_modules/typescript/bin/tsc");
-  const args = ["--project", SDK, "--noEmit", "false", "--emitDeclarationOnly", "--outDir", DIST];
+  const args = ["--project", project, "--noEmit", "false", "--emitDeclarationOnly", "--outDir", folder];
   execFileSync(process.execPath, [compiler, ...args], { stdio: "inherit" });
-  for (const path of globSync("**/*.d.ts", { cwd: DIST })) {
-    const file = join(DIST, path);
+  for (const path of globSync("**/*.d.ts", { cwd: folder })) {
+    const file = join(folder, path);
     const text = readFileSync(file, "utf8");
     writeFileSync(file, text.replaceAll(/(?<=")(?<path>\.{1,2}\/[^"\n]+)\.ts(?=")/gu, "$<path>.js"));
   }
 }
 
-function licences(): string {
-  const { resolve } = createRequire(join(SDK, "package.json"));
-  const texts = BUNDLED.map((name) => {
+/** Of a package that names its licence, and has no text of it. */
+function namedLicence(folder: string): string {
+  const manifest = readFileSync(join(folder, "package.json"), "utf8");
+  const { license, author } = JSON.parse(manifest) as { readonly license: string; readonly author: unknown };
+  return `${license}, ${JSON.stringify(author)}`;
+}
+
+/** Licences of packages whose code is in the bundles of a package. */
+export function licencesOf(project: string, packages: readonly string[]): string {
+  const { resolve } = createRequire(join(project, "package.json"));
+  const texts = packages.map((name) => {
     const [root = ""] = resolve(name).split(`${join("node_modules", name)}/`);
-    const licence = readFileSync(join(root, "node_modules", name, "LICENSE"), "utf8");
-    return `${name}\n\n${licence.trim()}\n`;
+    const file = join(root, "node_modules", name, "LICENSE");
+    return `${name}\n\n${existsSync(file) ? readFileSync(file, "utf8").trim() : namedLicence(dirname(file))}\n`;
   });
   return `Code of these packages is part of this one.\n\n${texts.join("\n---\n\n")}`;
 }
 
 if (import.meta.main) {
   rmSync(DIST, { recursive: true, force: true });
-  writeTypes();
+  writeTypes(SDK, DIST);
   for (const name of ENTRIES) writeFileSync(join(DIST, `${name}.js`), await bundledEntry(name, false));
-  writeFileSync(join(DIST, "THIRD-PARTY-LICENSES.txt"), licences());
+  writeFileSync(join(DIST, "THIRD-PARTY-LICENSES.txt"), licencesOf(SDK, BUNDLED));
 }

@@ -12,6 +12,7 @@ const FOLDERS = [
   "worker",
   "local",
   "infra",
+  "iac",
   "sdk",
   "cli",
   "scripts",

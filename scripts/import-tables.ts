@@ -117,6 +117,8 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "zod",
   ],
   infra: [],
+  "iac/pulumi/src": ["@cfworker/json-schema", "@pulumi/pulumi"],
+  "iac/sst": [],
   "sdk/src": ["aws4fetch", "openapi-fetch"],
   "sdk/src/generated": [],
   "cli/src": [

@@ -50,7 +50,7 @@ const tooLong = (classes: readonly LongClass[]): readonly LongClass[] =>
   classes.filter(({ name, lines }) => lines > (LONGER[name] ?? MAX_CLASS_LINES));
 
 const CLASSES = sourceFiles(
-  "{core,adapters,functions,worker,local,infra,sdk/src,cli/src,scripts,bench,test}/**/*.ts",
+  "{core,adapters,functions,worker,local,infra,iac,sdk/src,cli/src,scripts,bench,test}/**/*.ts",
 ).flatMap(({ text }) => classesOf(text));
 
 describe("the length of a class", () => {
