@@ -1,3 +1,5 @@
+import { takeContested } from "./contested-name.ts";
+import { confirmNames, verifyNames } from "./ownership-service.ts";
 import { shownRecord } from "../store/shown-domain.ts";
 import type { Actor } from "../actor.ts";
 import { StateConflict } from "../errors.ts";
@@ -98,21 +100,18 @@ export class DomainService {
       return await this.#write(target, change);
     } catch (error) {
       if (!(error instanceof StateConflict && error.code === "name-taken")) throw error;
-      const { takeContested } = await import("./contested-name.ts");
       return takeContested(this.#deps, target, { change, write: (build) => this.#store(build) });
     }
   }
 
   /** Looks for the TXT records of its pending names now. @throws NotFound; TooSoon; Unreadable */
   async verify(target: DomainTarget): Promise<DomainView> {
-    const { verifyNames } = await import("./ownership-service.ts");
     await verifyNames(this.#deps, target);
     return this.get(target.actor, target.name);
   }
 
   /** Its names are the account's, on the operator's word. @throws NotFound; Unreadable */
   async confirm(target: DomainTarget): Promise<DomainView> {
-    const { confirmNames } = await import("./ownership-service.ts");
     await confirmNames(this.#deps, target);
     return this.get(target.actor, target.name);
   }

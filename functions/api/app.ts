@@ -182,10 +182,7 @@ const loadedServices = (
   };
 };
 
-/**
- * The API as a function from Request to Response. `defaultHook`, `onError` and `notFound` are the only places
- * that answer an error; everything else throws.
- */
+/** The API as a function from Request to Response. */
 export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
@@ -243,6 +240,12 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
 
   requireDeclaredScopes(app);
 
+  answerErrors(app, deps.log);
+  return app;
+}
+
+/** The only places that answer an error, beside `defaultHook`; everything else throws. */
+function answerErrors(app: OpenAPIHono<ApiEnv>, log: ApiLog): void {
   app.notFound((c) => {
     const allow = allowedMethods(app.routes, c.req.path);
     if (allow === null) return answerProblem(c, { code: "not-found", detail: "no resource at this path" });
@@ -252,10 +255,9 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   app.onError((error, c) => {
     const problem = problemOf(error);
     if (statusOf(problem.code) >= 500)
-      deps.log({ event: "api-error", requestId: c.get("requestId"), errors: loggedErrors(error) });
+      log({ event: "api-error", requestId: c.get("requestId"), errors: loggedErrors(error) });
     return answerProblem(c, problem);
   });
-  return app;
 }
 
 const PART = {

@@ -179,8 +179,7 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
     onOwn(domain, "with a trust store", (of, own) => ({ mxHosts: [own.host], tls: trusting(of) })),
     {
       ...onOwn(domain, "on a host", (of, own) => ({ mxHosts: [of.host], tls: tlsOf(own) })),
-      absent: 422,
-      taken: 409,
+      absent: 409,
     },
   ],
   "PATCH /v1/domains/{name}": [
@@ -188,7 +187,7 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
     write(to(domain), () => ({ tls: { enforcement: "defer" } })),
     onOwn(domain, "with a certificate", (of) => ({ tls: tlsOf(of) })),
     onOwn(domain, "with a trust store", (of) => ({ tls: trusting(of) })),
-    { ...onOwn(domain, "on a host", (of, own) => ({ mxHosts: [of.host], tls: tlsOf(own) })), taken: 409 },
+    { ...onOwn(domain, "on a host", (of, own) => ({ mxHosts: [of.host], tls: tlsOf(own) })), absent: 409 },
   ],
   "DELETE /v1/domains/{name}": ["domains:write", remove(to(domain))],
   "GET /v1/domains/{name}/tls": ["domains:read", read(to(domain, "/tls"))],
@@ -204,6 +203,11 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
     onOwn(to(domain, "/tls"), "with a trust store", trusting),
   ],
   "GET /v1/domains/{name}/status": ["domains:read", read(to(domain, "/status"))],
+  "POST /v1/domains/{name}/verify": ["domains:write", read(to(domain, "/verify"))],
+  "POST /v1/domains/{name}/confirm": [
+    "operator",
+    { path: to(domain, "/confirm"), own: 200, tenantLacks: "operator" },
+  ],
   "POST /v1/domains:batch": [
     "domains:write",
     batched("creates", ({ domain: name }) => ({ name, ifNoneMatch: "*", put: {} }), {
@@ -234,7 +238,7 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
     onOwnInBatch("with a patch of the trust stores", (of) => ({ patch: { tls: trusting(of) } })),
     {
       ...onOwnInBatch("on a host", (of, own) => ({ put: { mxHosts: [of.host], tls: tlsOf(own) } })),
-      taken: 409,
+      absent: 409,
     },
   ],
 
@@ -344,8 +348,7 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
         ...session(own),
         settings: { mxHosts: [of.host], tls: tlsOf(own) },
       })),
-      absent: 422,
-      taken: 409,
+      absent: 409,
     },
     {
       ...evaluation("with a draft that names a certificate", (of, own) => ({
