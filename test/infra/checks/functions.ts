@@ -76,6 +76,7 @@ export const FUNCTION_CHECKS: Checks = {
     expect(schedules).toEqual([
       [{ sweep: "backup" }, "rate(5 minutes)", "ENABLED", 2],
       [{ sweep: "issuance" }, "rate(5 minutes)", "ENABLED", 2],
+      [{ sweep: "ownership" }, "rate(5 minutes)", "ENABLED", 2],
       [{ sweep: "expiry" }, "rate(1 hour)", "ENABLED", 2],
       [{ sweep: "renewals" }, "rate(1 day)", "ENABLED", 2],
       [{ sweep: "clean-up" }, "rate(1 day)", "ENABLED", 2],

@@ -29,6 +29,7 @@ const TRUSTED: Readonly<Record<string, string>> = {
   EdgeExecutionRole: "ecs-tasks.amazonaws.com",
   "Sweep-backupRole": "scheduler.amazonaws.com",
   "Sweep-issuanceRole": "scheduler.amazonaws.com",
+  "Sweep-ownershipRole": "scheduler.amazonaws.com",
   "Sweep-expiryRole": "scheduler.amazonaws.com",
   "Sweep-renewalsRole": "scheduler.amazonaws.com",
   "Sweep-clean-upRole": "scheduler.amazonaws.com",
