@@ -82,6 +82,28 @@ describe("an ACME certificate", () => {
     expect(await under.show(id)).toMatchObject({ names: ["example.com", "*.example.com"], validation: [] });
   });
 
+  it("is not renewed for a name that has become another tenant's, and says so", async () => {
+    const { api, ca, ...under } = await startIssuance();
+    const inAccount = (account: string) => ({ "Postern-Account": account });
+    for (const account of ["former", "owner"])
+      await api.expect(201, "PUT", `/v1/accounts/${account}`, { body: {} });
+    const names = ["mx.example.com"];
+    const { json } = await api.expect(201, "POST", "/v1/certificates", {
+      body: { source: "acme", directory: "test", names },
+      headers: inAccount("former"),
+    });
+    expect(await under.open().advance(json.id)).toBe("issued");
+    const settings = { body: { mxHosts: names }, headers: inAccount("owner") };
+    await api.expect(201, "PUT", "/v1/domains/example.com", settings);
+    const former = { headers: { ...inAccount("former"), ...ANY.headers } };
+    await api.expect(200, "POST", `/v1/certificates/${json.id}/renew`, former);
+    const says = "mx.example.com does not belong to this account any more";
+    await expect(under.open().advance(json.id)).rejects.toThrow(says);
+    const shown = await api.expect(200, "GET", `/v1/certificates/${json.id}`, former);
+    expect(shown.json).toMatchObject({ state: "active", version: 1, lastError: { problem: says } });
+    expect(ca.counts.newOrder).toBe(1);
+  });
+
   it("has an ECDSA and an RSA key side by side, each with its own order and version", async () => {
     const under = await startIssuance();
     const id = await under.create({ keyTypes: ["ecdsa-p256", "rsa-2048"] });
