@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { holds } from "../../test/support/holds.ts";
 import { createCall, type PosternOptions } from "./call.ts";
 import { type Effects, REAL_EFFECTS } from "./effects.ts";
 import { PosternError, PosternNetworkError } from "./errors.ts";
@@ -158,7 +159,7 @@ describe("the pause before the next attempt", () => {
   });
 
   it("is from 0 to the longest pause, whatever the API asks for", async () => {
-    await fc.assert(
+    await holds(
       fc.asyncProperty(
         fc.double({ min: 0, max: 0.999, noNaN: true }),
         fc.oneof(fc.string(), fc.nat(20).map(String)),

@@ -92,7 +92,7 @@ const FAULTS: readonly (readonly [fault: string, file: string, place: string, me
     "two certificates for one host",
     "certificates:\n  one: { source: self-signed, names: [mx.example] }\ndomains:\n  a.example:\n    mxHosts: [mx.example]\n    tls: { server: { certificate: one } }\n  b.example: { mxHosts: [mx.example] }\n",
     "7:3",
-    "mx.example serves one certificate, and a.example names another one for it",
+    "mx.example serves one certificate, and a.example names another one for it: name the same one, or give one of them another MX host",
   ],
   [
     "a new upload without its key",

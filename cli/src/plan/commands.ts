@@ -163,7 +163,7 @@ async function checkedPlan(context: Context, plan: Plan): Promise<Planned> {
   const { output, effects, api } = context;
   const onRead = (count: number): void => output.progress(`${count} domains read`);
   const records = await readRecords(await api(), effects.signal, onRead);
-  const stored: Stored = { ...records, chains: new Map(), trusted: new Map() };
+  const stored: Stored = { ...records, chains: new Map(), trusted: new Map(), hostCertificates: new Map() };
   const drift = driftOf(plan, stored);
   if (drift.length === 0) return { plan, file: null, stored };
   throw new CommandError("the plan is stale, and nothing was written", {

@@ -40,6 +40,8 @@ export async function applyDomains(steps: readonly DomainStep[], batching: Batch
 class Pending {
   readonly step: DomainStep;
   item: DomainBatchItemInput;
+  /** What is to be written after the item; null = nothing. */
+  next: DomainInput | null = null;
   tries = 0;
   readonly characters: number;
 
@@ -118,8 +120,14 @@ const hostsOf = ({ write, changes }: DomainStep): readonly string[] => [
   ),
 ];
 
+/** Whether the write is one of the certificate, which all hosts of the domain get. */
+const setsCertificate = ({ action, changes }: DomainStep): boolean =>
+  action === "create" || changes.some(({ field }) => field === "tls.server.certificateId");
+
 /** One batch after another. */
 class Lane {
+  /** MX hosts that have their certificate from a write of this plan: not all of them. */
+  readonly #hosts = new Set<string>();
   #queue: readonly Pending[];
   readonly #batching: Batching;
 
@@ -179,19 +187,53 @@ class Lane {
     const { step } = each;
     const revision = revisionOf(etag);
     const isGone = step.action === "delete" && status === 404;
-    if (status < 300 || isGone) {
-      outcomes.done(step, revision);
-      return true;
-    }
+    if (status < 300 || isGone) return this.#written(each, revision);
     if (status === 412 && each.tries < MAX_TRIES && revision !== null && outcomes.isOwn(revision)) {
       // A write of this plan moved its MX host, and the domain with it.
       const { ifNoneMatch: _created, ...item } = each.item;
       each.item = { ...item, ifMatch: `"${revision}"` };
+      await this.#writeOtherHosts(each);
       return false;
     }
-    if (status === 412 && each.tries > 1 && (await this.#isStored(each))) outcomes.done(step, revision);
-    else outcomes.failed(step, faultOfProblem(problem, status));
+    if (status === 412 && each.tries > 1 && (await this.#isStored(each)))
+      return this.#written(each, revision);
+    outcomes.failed(step, faultOfProblem(problem, status));
     return true;
+  }
+
+  /** @returns false: more of the step is to be written */
+  #written(each: Pending, revision: number | null): boolean {
+    const { outcomes } = this.#batching;
+    const { step, item, next } = each;
+    if (next !== null && revision !== null) {
+      outcomes.wrote(revision);
+      each.item = { ...item, ifMatch: `"${revision}"`, put: next };
+      each.next = null;
+      return false;
+    }
+    if (setsCertificate(step)) for (const host of step.write?.put.mxHosts ?? []) this.#hosts.add(host);
+    outcomes.done(step, revision);
+    return true;
+  }
+
+  /**
+   * A domain whose first host was moved shows the wanted certificate already: the API takes its write for one
+   * that leaves the certificate alone, and its other hosts keep the one before. So one of those becomes the
+   * first host, and the order of the file is written after that.
+   */
+  async #writeOtherHosts(each: Pending): Promise<void> {
+    const { step, item } = each;
+    const put = each.next ?? item.put;
+    if (put?.mxHosts === undefined || !setsCertificate(step)) return;
+    if (put.mxHosts.every((host) => this.#hosts.has(host))) return;
+    const now = await this.#batching.postern.domains.status(step.name);
+    const wanted = put.tls?.server?.certificateId ?? null;
+    const others = now.mxHosts.filter(({ own, certificateId }) => own && certificateId !== wanted);
+    const first = others.map(({ host }) => host).find((host) => put.mxHosts?.includes(host));
+    if (first === undefined) return;
+    const mxHosts = [first, ...put.mxHosts.filter((host) => host !== first)];
+    each.item = { ...item, put: { ...put, mxHosts } };
+    each.next = put;
   }
 
   /** Whether an earlier try, whose answer was lost or 503, was stored after all. */

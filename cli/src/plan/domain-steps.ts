@@ -3,6 +3,7 @@ import { isSame, withDefaults } from "./file-schema.ts";
 import type { DomainStep, Report } from "./step.ts";
 import type { DomainSettings, PosternFile, WantedDomain } from "./postern-file.ts";
 import { refusedBy } from "./refused.ts";
+import { hostUsers } from "./shared-hosts.ts";
 import { settingsOf, type Stored } from "./stored.ts";
 import { labelled } from "./trust-store-steps.ts";
 
@@ -99,72 +100,4 @@ function withOrderOf(before: DomainSettings, after: DomainSettings): DomainSetti
   if (!isSame(old.toSorted(), trust.trustStoreIds.toSorted())) return after;
   const clientCertificate = { ...rest, trust: { ...trust, trustStoreIds: old } };
   return { ...after, tls: { ...after.tls, clientCertificate } };
-}
-
-interface HostUsers {
-  /** Whether the write changes the certificate that other domains, all of the file, serve now. */
-  areMovedBy(name: string, settings: DomainSettings): boolean;
-}
-
-/** Stored domains of one MX host. */
-interface HostNow {
-  readonly names: Set<string>;
-  /** One that is not in the file. */
-  beside: string | null;
-  /** undefined = no domain shows it. */
-  certificateId: string | null | undefined;
-}
-
-/**
- * A certificate belongs to an MX host, and so to every domain that names it: those of the file must agree,
- * and a change must not move a domain that is not in it.
- */
-function hostUsers(wanted: ReadonlyMap<string, DomainSettings>, stored: Stored, report: Report): HostUsers {
-  const now = hostsNow(wanted, stored);
-  const agreed = new Map<string, { name: string; certificateId: string | null; isWritten: boolean }>();
-  for (const [name, { mxHosts, tls }] of wanted) {
-    const { certificateId } = tls.server;
-    const found = stored.domains.get(name);
-    const isWritten = found?.tls.server.certificateId !== certificateId;
-    for (const host of mxHosts) {
-      const first = agreed.get(host) ?? { name, certificateId, isWritten };
-      agreed.set(host, first);
-      if (first.certificateId !== certificateId && (isWritten || first.isWritten))
-        report(
-          ["domains", name],
-          `${host} serves one certificate, and ${first.name} names another one for it`,
-        );
-      const { beside = null, certificateId: served } = now.get(host) ?? {};
-      if (isWritten && beside !== null && served !== undefined && served !== certificateId)
-        report(
-          ["domains", name],
-          `${host} is also an MX host of ${beside}, which is not in the file and serves another certificate there`,
-        );
-    }
-  }
-  return {
-    areMovedBy: (name, { mxHosts, tls }) => {
-      const shared = mxHosts
-        .map((host) => now.get(host))
-        .filter((host) => host !== undefined && (host.names.size > 1 || !host.names.has(name)));
-      return (
-        shared.every((host) => host?.beside === null) &&
-        shared.some((host) => host?.certificateId !== tls.server.certificateId)
-      );
-    },
-  };
-}
-
-function hostsNow(wanted: ReadonlyMap<string, unknown>, stored: Stored): ReadonlyMap<string, HostNow> {
-  const hosts = new Map<string, HostNow>();
-  for (const { name, mxHosts, tls } of stored.domains.values())
-    for (const [index, host] of mxHosts.entries()) {
-      const entry = hosts.get(host) ?? { names: new Set(), beside: null, certificateId: undefined };
-      hosts.set(host, entry);
-      entry.names.add(name);
-      if (!wanted.has(name)) entry.beside = name;
-      // A domain shows the certificate of its first host.
-      if (index === 0) entry.certificateId = tls.server.certificateId;
-    }
-  return hosts;
 }

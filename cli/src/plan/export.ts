@@ -4,6 +4,7 @@ import { terminalText } from "../frame/terminal-text.ts";
 import { withoutDefaults } from "./file-schema.ts";
 import { pemBlocks, pemText } from "./pem.ts";
 import { MANAGED_BY } from "./postern-file.ts";
+import { hostWarnings } from "./shared-hosts.ts";
 import { keyTypesOf, settingsOf, type Stored } from "./stored.ts";
 
 type Entry = Readonly<Record<string, unknown>>;
@@ -28,6 +29,10 @@ export function exportOf(stored: Stored, name: string | null): Exported {
   const trustStores = byLabel({ what: "trust store", isOwn, warnings }, stored.trustStores);
   const certificates = byLabel({ what: "certificate", isOwn, warnings }, stored.certificates);
   const labels = new Map([...trustStores, ...certificates].map(([label, { id }]) => [id, label]));
+  const domains = [...stored.domains.values()].filter(isOwn);
+  const certificateText = (id: string | null): string =>
+    id === null ? "the default certificate" : `certificate ${labels.get(id) ?? id}`;
+  warnings.push(...hostWarnings(domains, stored, certificateText));
   const document = {
     ...(name === null ? {} : { name }),
     ...section(
@@ -48,7 +53,7 @@ export function exportOf(stored: Stored, name: string | null): Exported {
     ),
     ...section(
       "domains",
-      [...stored.domains.values()].filter(isOwn).map((domain) => {
+      domains.map((domain) => {
         const { labels: own, ...settings } = settingsOf(domain);
         const entry = withoutDefaults("DomainInput", settings) as Entry;
         return [domain.name, { ...withLabels(entry, labels), ...labelsOf(own) }];

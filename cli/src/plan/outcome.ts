@@ -45,9 +45,14 @@ export class Outcomes {
 
   done(step: Step, revision: number | null): void {
     this.#all.set(step, { step, result: "done", fault: null });
-    if (revision !== null) this.#revisions.add(revision);
+    if (revision !== null) this.wrote(revision);
     this.#done += 1;
     this.#onDone(step, this.#done);
+  }
+
+  /** A write of a step that has further ones. */
+  wrote(revision: number): void {
+    this.#revisions.add(revision);
   }
 
   failed(step: Step, fault: Fault): void {

@@ -9,12 +9,14 @@ export interface Stored {
   /** PEM of the chain that is served, by the id of the certificate. */
   readonly chains: ReadonlyMap<string, string>;
   readonly trusted: ReadonlyMap<string, TrustStore>;
+  /** Certificates of the MX hosts of those domains whose hosts may serve different ones; null = the default. */
+  readonly hostCertificates: ReadonlyMap<string, string | null>;
   /** `domain example.com`, of records that the API cannot read. */
   readonly unreadable: ReadonlySet<string>;
 }
 
 /** Lists of an account. */
-export type Records = Omit<Stored, "chains" | "trusted">;
+export type Records = Omit<Stored, "chains" | "trusted" | "hostCertificates">;
 
 const PAGE = 200;
 
@@ -61,11 +63,21 @@ export async function withContents(postern: Postern, records: Records, wanted: W
   const trusted = new Map<string, TrustStore>();
   for (const { id, label } of records.trustStores)
     if (isWanted(wanted.trustStores, label)) trusted.set(id, await postern.trustStores.get(id));
-  return { ...records, chains, trusted };
+  const hostCertificates = new Map<string, string | null>();
+  for (const { name } of [...records.domains.values()].filter(mayDiffer))
+    for (const { host, own, certificateId } of (await postern.domains.status(name)).mxHosts)
+      if (own) hostCertificates.set(host, certificateId);
+  return { ...records, chains, trusted, hostCertificates };
 }
 
 const isWanted = (labels: Wanted["certificates"], label: string | null): boolean =>
   label !== null && (labels === null || labels.has(label));
+
+/** Whether hosts of the domain may serve another certificate than it shows. */
+export const mayDiffer = ({ warnings, acknowledgedWarnings }: Domain): boolean =>
+  warnings.some(({ code }) => code === DIFFER) || acknowledgedWarnings.includes(DIFFER);
+
+const DIFFER = "mx-hosts-differ";
 
 /** What a caller may write of a domain. */
 export const settingsOf = ({
