@@ -1,11 +1,11 @@
-import { type Call, type CallOptions, type ConditionOptions, dataOf } from "./call.ts";
+import { type Call, type CallOptions, type ConditionOptions, dataOf, type KeyOptions } from "./call.ts";
 import type { QueryOf } from "./operations.ts";
 import { type List, listOf } from "./pages.ts";
 import type { Change, ChangePage } from "./schemas.ts";
 
 export type ChangeFilter = QueryOf<"/v1/changes", "get">;
 
-export interface RevertOptions extends ConditionOptions {
+export interface RevertOptions extends ConditionOptions, KeyOptions {
   /** `move`: also change the certificate that the account's other domains serve on these MX hosts. */
   readonly sharedHosts?: "move" | undefined;
 }

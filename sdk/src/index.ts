@@ -70,7 +70,7 @@ export type {
   Tagged,
 } from "./call.ts";
 export type { CertificateDeleteOptions, CertificateFilter, Certificates } from "./certificates.ts";
-export type { ChangeFilter, Changes } from "./changes.ts";
+export type { ChangeFilter, Changes, RevertOptions } from "./changes.ts";
 export type { DomainFilter, Domains, DomainWriteOptions } from "./domains.ts";
 export type { Edges } from "./edges.ts";
 export type { Effects } from "./effects.ts";

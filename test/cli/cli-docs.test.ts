@@ -26,7 +26,11 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   "An exception": /^tls\.exceptions\.0[\s\S]*reason: absent → old gateway of a partner\n/u,
   "Ask what a sender would receive":
     /^reject at RCPT: tls-required\n[\s\S]* {2}row 1 passed [\s\S]*\naccept at RCPT\n/u,
-  "Who changed what": /^REVISION +AT +ACTION[\s\S]*domain\/example\.org[\s\S]*\n\{"revision":/u,
+  "Who changed what":
+    /^REVISION +AT +ACTION[\s\S]* domain\/example\.org [\s\S]*\n {4}tls\.server\.level: accept → require\n[\s\S]*\n\{"revision":[\s\S]*\nREVISION[\s\S]*\n2 [\s\S]*\n3 [\s\S]*\nREVISION[\s\S]*\n4 /u,
+  "Take a change back":
+    /^tls\.enforcement: reject → defer\nchange \d+ reverted by \d+: update domain\/example\.net\n {4}tls\.enforcement: defer → reject\ntls\.server\.level: accept → none\nexit code 3\nchange \d+ reverted by \d+: update domain\/example\.net\n {4}tls\.server\.level: none → accept\n$/u,
+  "Names of a tenant": /^example\.org and its MX hosts are verified\n$/u,
   Tokens: /^ID +LABEL[\s\S]*monitoring[\s\S]*\ntok_\w+ deleted\n$/u,
   "Probe a domain":
     /^passed {2}mx +mx1\.example\.org\n[\s\S]*passed {2}starttls [\s\S]*passed {2}name [\s\S]*failed {2}chain [\s\S]*\n1 step has failed\nexit code 1\n$/u,

@@ -14,6 +14,8 @@ export interface CliOptions {
   readonly isTerminal?: boolean;
   readonly fetch?: typeof globalThis.fetch;
   readonly signal?: AbortSignal;
+  /** Receives what is printed at once. */
+  readonly onStdout?: (text: string) => void;
   readonly sleep?: Effects["clock"]["sleep"];
 }
 
@@ -33,9 +35,13 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
   let stdout = "";
   let stderr = "";
   const { isTerminal = false } = options;
+  const print = (text: string): void => {
+    stdout += text;
+    options.onStdout?.(text);
+  };
   const effects: Effects = {
     env: options.env ?? {},
-    stdout: { write: (text) => void (stdout += text), isTerminal, columns: 100 },
+    stdout: { write: print, isTerminal, columns: 100 },
     stderr: { write: (text) => void (stderr += text), isTerminal, columns: 100 },
     stdin: stdinOf(options),
     fetch: options.fetch ?? globalThis.fetch,

@@ -22,6 +22,9 @@ const HINTS: Readonly<Record<string, string>> = {
   "stale-revision": "The record has changed since it was read. Read it again, and repeat the command.",
   "already-exists": "It exists: `--if-match '*'` replaces it.",
   "condition-missing": "It exists: `--if-match '*'` replaces it.",
+  "shared-host": "`--move-shared-hosts` changes the certificate for all of them.",
+  "changed-since":
+    "`--if-match` with the present revision loses the later changes; `--if-absent` makes a deleted record again.",
   "in-use": "Other records refer to it. Change those first.",
 };
 

@@ -19,6 +19,16 @@ export interface Column<T> {
   readonly cell: (item: T) => Piece;
 }
 
+export interface TableSpec<T> {
+  readonly columns: readonly Column<T>[];
+  /** Lines below the row of an item. */
+  readonly details?: ((item: T) => readonly Line[]) | undefined;
+  /** The first row sets the widths, and is not held back for later ones. */
+  readonly isLive?: boolean;
+}
+
+type Line = readonly Piece[];
+
 /** Rows whose widths set the columns; later rows are written as they arrive. */
 const ROWS_MEASURED = 200;
 const GAP = "  ";
@@ -69,8 +79,8 @@ export class Output {
   }
 
   /** A table: the rows in columns, or each item as a value. */
-  async table<T>(columns: readonly Column<T>[], items: AsyncIterable<T> | Iterable<T>): Promise<void> {
-    const table = new Table(columns);
+  async table<T>(spec: TableSpec<T>, items: AsyncIterable<T> | Iterable<T>): Promise<void> {
+    const table = new Table(spec);
     for await (const item of items) {
       this.json(item);
       for (const row of this.isJson ? [] : table.add(item)) this.line(...row);
@@ -125,31 +135,35 @@ export class Output {
 
 /** Rows in columns as wide as the widest of the first ones. */
 class Table<T> {
-  readonly #columns: readonly Column<T>[];
-  #held: (readonly Piece[])[] = [];
+  readonly #spec: TableSpec<T>;
+  #held: { readonly row: Line; readonly details: readonly Line[] }[] = [];
   #widths: readonly number[] | null = null;
 
-  constructor(columns: readonly Column<T>[]) {
-    this.#columns = columns;
+  constructor(spec: TableSpec<T>) {
+    this.#spec = spec;
   }
 
   /** @returns the lines that can be written now */
-  add(item: T): readonly (readonly Piece[])[] {
-    const row = this.#columns.map(({ cell }) => cell(item));
-    if (this.#widths !== null) return [padded(row, this.#widths)];
-    this.#held.push(row);
-    return this.#held.length < ROWS_MEASURED ? [] : this.end();
+  add(item: T): readonly Line[] {
+    const { columns, details, isLive = false } = this.#spec;
+    const row = columns.map(({ cell }) => cell(item));
+    const below = details?.(item) ?? [];
+    if (this.#widths !== null) return [padded(row, this.#widths), ...below];
+    this.#held.push({ row, details: below });
+    return this.#held.length < (isLive ? 1 : ROWS_MEASURED) ? [] : this.end();
   }
 
-  end(): readonly (readonly Piece[])[] {
+  end(): readonly Line[] {
     if (this.#widths !== null || this.#held.length === 0) return [];
-    const rows = [this.#columns.map(({ title }) => painted("bold", title)), ...this.#held];
+    const { columns } = this.#spec;
+    const titles = columns.map(({ title }) => painted("bold", title));
+    const held = [{ row: titles, details: [] }, ...this.#held];
     this.#held = [];
-    const widths = this.#columns.map((_, column) =>
-      Math.max(...rows.map((row) => textOf(row[column] ?? "").length)),
+    const widths = columns.map((_, column) =>
+      Math.max(...held.map(({ row }) => textOf(row[column] ?? "").length)),
     );
     this.#widths = widths;
-    return rows.map((row) => padded(row, widths));
+    return held.flatMap(({ row, details }) => [padded(row, widths), ...details]);
   }
 }
 

@@ -35,7 +35,7 @@ export const TOKENS: readonly CommandSpec[] = [
       { title: "EXPIRES", cell: ({ expiresAt }) => expiresAt ?? "never" },
       { title: "SCOPES", cell: ({ scopes }) => scopes.join(" ") },
     ],
-    list: (postern, _input, limit) => postern.tokens.list({ limit }),
+    list: (postern, _input, { limit }) => postern.tokens.list({ limit }),
   }),
   getCommand(
     {
@@ -89,7 +89,7 @@ export const PRINCIPALS: readonly CommandSpec[] = [
       { title: "LABEL", cell: ({ label }) => label ?? "" },
       { title: "SCOPES", cell: ({ scopes }) => scopes.join(" ") },
     ],
-    list: (postern, _input, limit) => postern.principals.list({ limit }),
+    list: (postern, _input, { limit }) => postern.principals.list({ limit }),
   }),
   getCommand(
     {
@@ -150,7 +150,7 @@ export const ACCOUNTS: readonly CommandSpec[] = [
             .join(" "),
       },
     ],
-    list: (postern, _input, limit) => postern.accounts.list({ limit }),
+    list: (postern, _input, { limit }) => postern.accounts.list({ limit }),
   }),
   getCommand(
     {

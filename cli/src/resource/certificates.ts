@@ -7,7 +7,7 @@ import type {
 } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, CommandSpec, OptionSpec } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
-import { painted } from "../frame/output.ts";
+import { type Column, painted } from "../frame/output.ts";
 import { MATERIAL_OPTIONS, readMaterial } from "./certificate-files.ts";
 import { namedValues } from "./labels.ts";
 import { actionCommand, getCommand, LABELS_FILTER, listCommand, setCommand } from "./record-commands.ts";
@@ -52,7 +52,7 @@ const BASIC: readonly CommandSpec[] = [
       { title: "DOMAINS", cell: ({ usedBy }) => String(usedBy.count) },
       { title: "NAMES", cell: ({ names }) => names.join(" ") },
     ],
-    list: (postern, input, limit) =>
+    list: (postern, input, { limit }) =>
       postern.certificates.list({
         state: input.text("state"),
         label: input.texts("labels"),
@@ -146,16 +146,14 @@ const PARTS: readonly CommandSpec[] = [
     arguments: [argument],
     async run({ api, input, output }) {
       const { items } = await (await api()).certificates.versions(input.argument("id"));
-      await output.table<CertificateVersionList["items"][number]>(
-        [
-          { title: "VERSION", cell: ({ version }) => String(version) },
-          { title: "CAUSE", cell: ({ cause }) => cause ?? "" },
-          { title: "ADDED", cell: ({ addedAt }) => addedAt ?? "" },
-          { title: "RETIRED", cell: ({ retiredAt }) => retiredAt ?? "" },
-          { title: "KEPT", cell: ({ isKept }) => (isKept ? "yes" : "no") },
-        ],
-        items,
-      );
+      const columns: readonly Column<CertificateVersionList["items"][number]>[] = [
+        { title: "VERSION", cell: ({ version }) => String(version) },
+        { title: "CAUSE", cell: ({ cause }) => cause ?? "" },
+        { title: "ADDED", cell: ({ addedAt }) => addedAt ?? "" },
+        { title: "RETIRED", cell: ({ retiredAt }) => retiredAt ?? "" },
+        { title: "KEPT", cell: ({ isKept }) => (isKept ? "yes" : "no") },
+      ];
+      await output.table({ columns }, items);
     },
   },
   {

@@ -1,4 +1,4 @@
-import { fieldsOf } from "../frame/output.ts";
+import { fieldsOf, painted, type Piece } from "../frame/output.ts";
 
 /** A field that differs, as `tls.server.level`. */
 export interface Difference {
@@ -25,6 +25,14 @@ export function differences(before: object, after: object): readonly Difference[
     .filter((each) => each.from !== each.to)
     .toSorted((one, other) => (one.path < other.path ? -1 : 1));
 }
+
+export const differenceLine = ({ path, from, to }: Difference): readonly Piece[] => [
+  painted("bold", path),
+  ": ",
+  painted("bad", from),
+  " → ",
+  painted("good", to),
+];
 
 function ownFields(record: object): ReadonlyMap<string, string> {
   const own = Object.entries(record).filter(([name]) => !DERIVED.has(name));

@@ -1,7 +1,8 @@
-import type { DomainPage, Postern } from "../../../sdk/src/index.ts";
+import type { Domain, DomainPage, Postern } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, CommandSpec } from "../frame/command.ts";
+import { EXIT } from "../frame/exit-code.ts";
 import type { Input } from "../frame/input.ts";
-import { painted } from "../frame/output.ts";
+import { type Output, painted } from "../frame/output.ts";
 import { readJsonDocument } from "./json-document.ts";
 import {
   actionCommand,
@@ -25,11 +26,11 @@ const SHORT_NAMES = {
   "mx-hosts": "mxHosts",
 } as const;
 
-const SHARED_HOSTS = {
+export const SHARED_HOSTS = {
   flags: "--move-shared-hosts",
   about: "also change the certificate of the account's other domains on these MX hosts",
 } as const;
-const sharedHostsOf = (input: Input) => (input.flag("moveSharedHosts") ? "move" : undefined);
+export const sharedHostsOf = (input: Input) => (input.flag("moveSharedHosts") ? "move" : undefined);
 
 const set = (path: string, example: string): CommandSpec =>
   setCommand({
@@ -48,6 +49,33 @@ const set = (path: string, example: string): CommandSpec =>
 export const SET: CommandSpec = set("set", "postern set example.com level=require");
 
 type Item = DomainPage["items"][number];
+
+/** Names that are pending still: the TXT record that each needs, and what was found. */
+function printPending({ ownership }: Domain, output: Output): number {
+  const names = [ownership, ...ownership.hosts].filter(({ state }) => state === "pending");
+  for (const { record, value, lastCheck } of names)
+    output.line(
+      painted("warn", "pending: "),
+      `${record} TXT "${value ?? ""}"`,
+      lastCheck === null ? "" : `  (${lastCheck.result})`,
+    );
+  return names.length;
+}
+
+const ownershipCommand = (word: "verify" | "confirm", summary: string): CommandSpec => ({
+  path: `domains ${word}`,
+  summary,
+  example: `postern domains ${word} example.com`,
+  arguments: [argument],
+  async run({ api, input, output }) {
+    const name = input.argument("domain");
+    const domain = await (await api()).domains[word](name);
+    output.json(domain);
+    const pending = printPending(domain, output);
+    if (pending === 0) output.line(name, painted("good", " and its MX hosts are verified"));
+    return pending === 0 ? EXIT.success : EXIT.failure;
+  },
+});
 
 export const DOMAINS: readonly CommandSpec[] = [
   listCommand<Item, DomainPage>({
@@ -71,7 +99,7 @@ export const DOMAINS: readonly CommandSpec[] = [
       },
       { title: "MX HOSTS", cell: ({ mxHosts }) => mxHosts.join(" ") },
     ],
-    list: (postern, input, limit) =>
+    list: (postern, input, { limit }) =>
       postern.domains.list({
         prefix: input.text("prefix"),
         certificateId: input.text("certificate"),
@@ -100,6 +128,11 @@ export const DOMAINS: readonly CommandSpec[] = [
     },
   }),
   set("domains set", "postern domains set example.com enforcement=defer labels.team=mail"),
+  ownershipCommand(
+    "verify",
+    "Look for the TXT records of its pending names now; exits with 1 while one is pending",
+  ),
+  ownershipCommand("confirm", "Take the pending names of an account's domain as its own: for operators"),
   actionCommand({
     path: "domains delete",
     summary: "Delete a domain",

@@ -2,15 +2,15 @@ import type { List, Postern, Tagged } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, CommandSpec, Context, OptionSpec } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
 import type { Input } from "../frame/input.ts";
-import { type Column, painted } from "../frame/output.ts";
+import type { Column, Piece } from "../frame/output.ts";
 import { parseAssignments, patchOf, withPatch } from "./assignments.ts";
-import { differences } from "./differences.ts";
+import { differenceLine, differences } from "./differences.ts";
 import { printRecord, printWarnings } from "./print-record.ts";
 
 /** Commands that every kind of record has. */
 
 const LIMIT: OptionSpec = { flags: "--limit <number>", about: "print at most so many" };
-const IF_MATCH: OptionSpec = {
+export const IF_MATCH: OptionSpec = {
   flags: "--if-match <revision>",
   about: "only if the record is at this revision; '*' = at any",
 };
@@ -40,8 +40,16 @@ interface ListSpec<T, Page extends AnyPage<T>> {
   readonly example: string;
   readonly options?: readonly OptionSpec[];
   readonly columns: readonly Column<T>[];
-  /** @param limit records of a page */
-  readonly list: (postern: Postern, input: Input, limit: number) => List<Page>;
+  /** Lines below the row of an item. */
+  readonly details?: (item: T) => readonly (readonly Piece[])[];
+  /** The list has no end, so that each row is printed as it arrives. */
+  readonly isLive?: (input: Input) => boolean;
+  readonly list: (postern: Postern, input: Input, context: Listing) => Pick<List<Page>, "pages">;
+}
+
+interface Listing extends Pick<Context, "effects"> {
+  /** Records of a page. */
+  readonly limit: number;
 }
 
 /** Prints a list. Fails after its rows if records cannot be read, so that no program takes it for whole. */
@@ -52,11 +60,17 @@ export function listCommand<T, Page extends AnyPage<T>>(spec: ListSpec<T, Page>)
     summary,
     example,
     options: [...(spec.options ?? []), LIMIT],
-    async run({ api, input, output }) {
+    async run({ api, input, output, effects }) {
       const limit = input.number("limit", { min: 1, max: MAX_LIMIT }) ?? Infinity;
       const unreadable: Unreadable[] = [];
-      const list = spec.list(await api(), input, Math.min(limit, MAX_PAGE));
-      await output.table(columns, rowsOf(list, { limit, unreadable }));
+      const list = spec.list(await api(), input, { limit: Math.min(limit, MAX_PAGE), effects });
+      const isLive = spec.isLive?.(input) ?? false;
+      const onUnreadable = (each: Unreadable): void => {
+        if (isLive) output.note("warning: ", `${each.id} cannot be read: ${each.problem}`);
+        else unreadable.push(each);
+      };
+      const { details } = spec;
+      await output.table({ columns, details, isLive }, rowsOf(list, { limit, onUnreadable }));
       if (unreadable.length === 0) return;
       throw new CommandError(`${unreadable.length} records cannot be read`, {
         places: unreadable.map(({ id, problem }) => ({ where: id, message: problem })),
@@ -67,12 +81,12 @@ export function listCommand<T, Page extends AnyPage<T>>(spec: ListSpec<T, Page>)
 }
 
 async function* rowsOf<T>(
-  list: List<AnyPage<T>>,
-  { limit, unreadable }: { readonly limit: number; readonly unreadable: Unreadable[] },
+  list: Pick<List<AnyPage<T>>, "pages">,
+  { limit, onUnreadable }: { readonly limit: number; readonly onUnreadable: (each: Unreadable) => void },
 ): AsyncGenerator<T, void, void> {
   let left = limit;
   for await (const page of list.pages()) {
-    unreadable.push(...(page.unreadable ?? []));
+    for (const each of page.unreadable ?? []) onUnreadable(each);
     yield* page.items.slice(0, left);
     left -= page.items.length;
     if (left <= 0) return;
@@ -116,7 +130,7 @@ async function conditionOf(
 }
 
 /** The value of `--if-match`; undefined = none. */
-function givenMatch(input: Input): string | number | undefined {
+export function givenMatch(input: Input): string | number | undefined {
   const text = input.text("ifMatch");
   if (text === undefined || text === "*") return text;
   const revision = /^"?(?<revision>\d{1,15})"?$/u.exec(text)?.groups?.["revision"];
@@ -238,8 +252,7 @@ export function setCommand(spec: SetSpec): CommandSpec {
       output.json(after);
       const found = differences(before, after).filter((each) => !(spec.hidden ?? []).includes(each.path));
       if (found.length === 0) output.line("no difference");
-      for (const { path: field, from, to } of found)
-        output.line(painted("bold", field), ": ", painted("bad", from), " → ", painted("good", to));
+      for (const difference of found) output.line(...differenceLine(difference));
       printWarnings(after, output);
     },
   };

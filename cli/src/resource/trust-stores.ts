@@ -25,7 +25,7 @@ export const TRUST_STORES: readonly CommandSpec[] = [
       { title: "DOMAINS", cell: ({ usedBy }) => String(usedBy.count) },
       { title: "ANCHORS", cell: ({ anchors }) => anchors.map(({ subject }) => subject).join("; ") },
     ],
-    list: (postern, input, limit) => postern.trustStores.list({ label: input.texts("labels"), limit }),
+    list: (postern, input, { limit }) => postern.trustStores.list({ label: input.texts("labels"), limit }),
   }),
   getCommand(
     {
