@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { installPacked, type PackedPackage } from "../support/packed-package.ts";
+import { installPacked } from "../support/packed-package.ts";
 import type { CliRun } from "./run-cli.ts";
 
 interface ProcessOptions {
@@ -17,11 +17,9 @@ interface ProcessOptions {
 export class CliProject {
   readonly directory: string = mkdtempSync(join(tmpdir(), "postern-cli-"));
   readonly packed: readonly string[];
-  readonly #package: PackedPackage;
 
   constructor() {
-    this.#package = installPacked("cli", this.directory);
-    this.packed = this.#package.files;
+    this.packed = installPacked("cli", this.directory);
   }
 
   /** The command itself. */
@@ -52,6 +50,5 @@ export class CliProject {
 
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
-    this.#package.removeBuild();
   }
 }

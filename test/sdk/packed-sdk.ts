@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, transform } from "esbuild";
 import { runTool, type ToolRun } from "../document/document-tools.ts";
-import { installPacked, type PackedPackage } from "../support/packed-package.ts";
+import { installPacked } from "../support/packed-package.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -24,11 +24,9 @@ export class SdkProject {
   readonly directory: string = mkdtempSync(join(tmpdir(), "postern-sdk-"));
   /** Files of the archive. */
   readonly packed: readonly string[];
-  readonly #package: PackedPackage;
 
   constructor() {
-    this.#package = installPacked("sdk", this.directory);
-    this.packed = this.#package.files;
+    this.packed = installPacked("sdk", this.directory);
   }
 
   /** A file of the installed package. */
@@ -87,7 +85,6 @@ export class SdkProject {
 
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
-    this.#package.removeBuild();
   }
 
   #write(path: string, text: string): void {

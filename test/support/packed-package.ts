@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, delimiter, join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -21,31 +22,39 @@ function olderNodes() {
   return [...found].map(([major, program]) => ({ major, program }));
 }
 
-export interface PackedPackage {
-  /** Files of the archive. */
-  readonly files: readonly string[];
-  /** Removes what packing built, unless it was there before. */
-  readonly removeBuild: () => void;
+/**
+ * Installs a workspace into an otherwise empty project, from the archive that `npm pack` makes of it. It is
+ * packed in a copy of the checkout: its script builds `dist`, and tests run side by side.
+ *
+ * @returns the files of the archive
+ */
+export function installPacked(workspace: "sdk" | "cli", directory: string): readonly string[] {
+  const checkout = mkdtempSync(join(tmpdir(), "postern-checkout-"));
+  try {
+    copyCheckout(checkout);
+    const args = ["pack", "--workspace", workspace, "--json", "--pack-destination", directory];
+    const [archive] = Object.values<{ filename: string; files: { path: string }[] }>(
+      JSON.parse(npm(args, checkout, directory)),
+    );
+    if (archive === undefined) throw new TypeError("npm packed nothing");
+    const project = { name: "empty", private: true, type: "module" };
+    writeFileSync(join(directory, "package.json"), JSON.stringify(project));
+    npm(["install", "--offline", "--no-audit", "--no-fund", `./${archive.filename}`], directory, directory);
+    return archive.files.map(({ path }) => path);
+  } finally {
+    rmSync(checkout, { recursive: true, force: true });
+  }
 }
 
-/** Installs a workspace into an otherwise empty project, from the archive that `npm pack` makes of it. */
-export function installPacked(workspace: "sdk" | "cli", directory: string): PackedPackage {
-  const dist = join(ROOT, workspace, "dist");
-  const hadDist = existsSync(dist);
-  const args = ["pack", "--workspace", workspace, "--json", "--pack-destination", directory];
-  const [archive] = Object.values<{ filename: string; files: { path: string }[] }>(
-    JSON.parse(npm(args, ROOT, directory)),
-  );
-  if (archive === undefined) throw new TypeError("npm packed nothing");
-  const project = { name: "empty", private: true, type: "module" };
-  writeFileSync(join(directory, "package.json"), JSON.stringify(project));
-  npm(["install", "--offline", "--no-audit", "--no-fund", `./${archive.filename}`], directory, directory);
-  return {
-    files: archive.files.map(({ path }) => path),
-    removeBuild: () => {
-      if (!hadDist) rmSync(dist, { recursive: true, force: true });
-    },
-  };
+const PACKED_FROM = ["package.json", "tsconfig.json", "scripts", "sdk", "cli", "iac/pulumi"];
+const LEFT_OUT = new Set(["node_modules", "dist"]);
+
+/** What packing needs, with links to the packages that are installed. */
+function copyCheckout(checkout: string): void {
+  const filter = (path: string): boolean => !LEFT_OUT.has(basename(path));
+  for (const path of PACKED_FROM) cpSync(join(ROOT, path), join(checkout, path), { recursive: true, filter });
+  for (const path of ["", "sdk", "cli"].map((folder) => join(folder, "node_modules")))
+    if (existsSync(join(ROOT, path))) symlinkSync(join(ROOT, path), join(checkout, path));
 }
 
 /** With an empty cache in `directory`, and none of the settings of an npm that runs these tests. */

@@ -117,8 +117,7 @@ export const PRINCIPALS: readonly CommandSpec[] = [
     example: `postern principals set ${ROLE} scopes=domains:read,evaluate`,
     argument: arn,
     read: readPrincipal,
-    write: (postern, name, { changed, ifMatch }) =>
-      postern.principals.put(name, changed as unknown as PrincipalDocument, { ifMatch }),
+    write: (postern, name, { changed, ifMatch }) => postern.principals.put(name, changed, { ifMatch }),
   }),
   actionCommand({
     path: "principals delete",

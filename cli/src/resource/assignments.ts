@@ -101,11 +101,12 @@ function withValue(document: Document, [member = "", ...rest]: readonly string[]
 }
 
 /** A document with a merge patch applied (RFC 7396 section 2). */
-export function withPatch(document: unknown, patch: Document): Document {
-  const merged = new Map(Object.entries(isObject(document) ? document : {}));
+export function withPatch<T>(document: T, patch: Document): T {
+  const merged = new Map<string, unknown>(Object.entries(isObject(document) ? document : {}));
   for (const [member, value] of Object.entries(patch)) {
     if (value === null) merged.delete(member);
     else merged.set(member, isObject(value) ? withPatch(merged.get(member), value) : value);
   }
-  return Object.fromEntries(merged);
+  // The API checks what a patch has made of its own document.
+  return Object.fromEntries(merged) as T;
 }

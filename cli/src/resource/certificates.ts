@@ -99,7 +99,7 @@ const BASIC: readonly CommandSpec[] = [
         label: input.text("label"),
         labels: namedValues("labels", input.texts("labels")),
       };
-      printRecord(await (await api()).certificates.create(request as unknown as CertificateInput), output);
+      printRecord(await (await api()).certificates.create(request as CertificateInput), output);
     },
   },
   {

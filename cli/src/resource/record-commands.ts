@@ -205,9 +205,9 @@ export function putCommand(
   };
 }
 
-interface SetSpec extends RecordSpec {
+interface SetSpec<T extends object> extends RecordSpec {
   readonly options?: readonly OptionSpec[];
-  readonly read: Read;
+  readonly read: (postern: Postern, key: string) => Promise<Tagged<T>>;
   /** Writes the patch, or the record with it where the API takes whole records. */
   readonly write: (
     postern: Postern,
@@ -215,7 +215,7 @@ interface SetSpec extends RecordSpec {
     change: {
       readonly input: Input;
       readonly patch: Readonly<Record<string, unknown>>;
-      readonly changed: Readonly<Record<string, unknown>>;
+      readonly changed: T;
       readonly ifMatch: string | number;
     },
   ) => Promise<object>;
@@ -226,7 +226,7 @@ interface SetSpec extends RecordSpec {
 }
 
 /** `set`: changes fields and prints each difference. */
-export function setCommand(spec: SetSpec): CommandSpec {
+export function setCommand<T extends object>(spec: SetSpec<T>): CommandSpec {
   const { path, summary, example, argument, shortNames = {} } = spec;
   return {
     path,

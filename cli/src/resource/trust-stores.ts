@@ -1,4 +1,4 @@
-import type { Postern, TrustStoreDocument, TrustStorePage } from "../../../sdk/src/index.ts";
+import type { Postern, TrustStorePage } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, CommandSpec, OptionSpec } from "../frame/command.ts";
 import { LABEL_OPTIONS } from "./certificates.ts";
 import { readText } from "./json-document.ts";
@@ -91,8 +91,7 @@ export const TRUST_STORES: readonly CommandSpec[] = [
     argument,
     read,
     hidden: PEM_FIELDS,
-    write: (postern, id, { changed, ifMatch }) =>
-      postern.trustStores.put(id, changed as unknown as TrustStoreDocument, { ifMatch }),
+    write: (postern, id, { changed, ifMatch }) => postern.trustStores.put(id, changed, { ifMatch }),
   }),
   actionCommand({
     path: "trust-stores restore",
