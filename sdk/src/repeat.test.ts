@@ -59,6 +59,18 @@ function client(steps: readonly Step[], options: Partial<PosternOptions> = {}, r
 
 const settings = { path: { name: "example.org" }, body: {} };
 
+describe("a request", () => {
+  it("is sent by fetch as a function, since that of a browser rejects another `this`", async () => {
+    const { fetch: answer } = network([ok()]);
+    function fetch(this: unknown, input: string | URL | Request, init?: RequestInit): Promise<Response> {
+      if (this !== undefined) throw new TypeError("Illegal invocation");
+      return answer(input, init);
+    }
+    const { call } = client([], { fetch });
+    await expect(call("get", "/v1/domains")).resolves.toMatchObject({ etag: '"7"' });
+  });
+});
+
 describe("a request that may be repeated", () => {
   it.each([
     ["429", problem(429, "too-many-attempts")],

@@ -92,7 +92,8 @@ interface Attempting extends Sending {
 }
 
 async function attempt(request: Request, sending: Attempting): Promise<Response | Failed> {
-  const { authorize, effects, timeoutMs, signal: ending } = sending;
+  // As a function: browsers reject a fetch whose `this` is another object than their own.
+  const { authorize, effects, fetch, timeoutMs, signal: ending } = sending;
   ending.throwIfAborted();
   const authorized = await authorize(request);
   return withEnd([ending], async (signal, end) => {
@@ -100,7 +101,7 @@ async function attempt(request: Request, sending: Attempting): Promise<Response 
     const late = (): void => end(new DOMException(`no answer within ${timeoutMs} ms`, "TimeoutError"));
     void effects.sleep(timeoutMs, answered.signal).then(late, () => undefined);
     try {
-      return await whole(await sending.fetch(authorized, { signal }));
+      return await whole(await fetch(authorized, { signal }));
     } catch (failure) {
       ending.throwIfAborted();
       return { failure: signal.aborted ? signal.reason : failure };
