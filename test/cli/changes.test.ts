@@ -160,9 +160,9 @@ describe("changes list --follow", () => {
     const api = await changed();
     const controller = new AbortController();
     let printed = "";
-    const send = waitingOn(api, () => {
+    const send = waitingOn(api, async () => {
       if (printed.includes("labels.n: absent → 1")) controller.abort(new Ended(130));
-      else return patch(api, { labels: { n: "1" } });
+      else await patch(api, { labels: { n: "1" } });
     });
     const cli = cliOn(send, { signal: controller.signal, onStdout: (text) => (printed += text) });
     expect(await cli("changes", "list", "--follow")).toMatchObject({ exitCode: 130, stderr: "" });
