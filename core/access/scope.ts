@@ -46,6 +46,8 @@ export interface Caller extends Actor {
   readonly id: string | null;
   /** When the credentials end; null = not known, or never. */
   readonly expiresAt: Timestamp | null;
+  /** Receives each scope that the request is judged by; absent = none needs them. */
+  readonly onRequired?: (scope: Scope) => void;
 }
 
 export const hasScope = ({ scopes }: Pick<Caller, "scopes">, scope: Scope): boolean =>
@@ -53,5 +55,6 @@ export const hasScope = ({ scopes }: Pick<Caller, "scopes">, scope: Scope): bool
 
 /** @throws MissingScope */
 export function requireScope(caller: Caller, scope: Scope): void {
+  caller.onRequired?.(scope);
   if (!hasScope(caller, scope)) throw new MissingScope(scope);
 }

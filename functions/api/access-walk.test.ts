@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Database } from "../../adapters/local/database.ts";
 import { type Scope, SCOPE_NAMES } from "../../core/access/scope.ts";
 import { createIdSource } from "../../core/name/ids.ts";
 import {
@@ -15,6 +14,7 @@ import {
 } from "../../test/support/access-walk.ts";
 import { declaredRoutes } from "../../test/support/api-answer.ts";
 import { type ApiUnderTest, callerWith, openApi, TOKEN } from "../../test/support/api.ts";
+import { copyOfRows } from "../../test/support/database-rows.ts";
 import { seededRandom } from "../../test/support/seeded-random.ts";
 import { bearerAuthentication } from "./caller.ts";
 import { ACCOUNT_HEADER } from "./route-scopes.ts";
@@ -64,31 +64,13 @@ async function makeWorld({ withForeign }: { readonly withForeign: boolean }): Pr
   if (withForeign)
     await shareHost(api, { of: FOREIGN, domain: `${FOREIGN}9.example`, host: `mx2.${OWN}.example` });
   await damageAndReport(api, withForeign ? [operators, foreign, own] : [operators, own]);
-  const [rows, keys] = [copyOf(api.database), [...objects]];
+  const [rows, keys] = [copyOfRows(api.database), [...objects]];
   const restore = (): void => {
     rows();
     objects.clear();
     for (const [name, content] of keys) objects.set(name, content);
   };
   return { api, own, foreign, restore, close };
-}
-
-/** A copy of all rows. @returns what puts them back. */
-function copyOf(database: Database): () => void {
-  const tables = database
-    .all("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    .map(({ name }) => ({ name: String(name), rows: database.all(`SELECT * FROM "${String(name)}"`) }));
-  return () =>
-    database.write(() => {
-      for (const { name, rows } of tables) {
-        database.run(`DELETE FROM "${name}"`);
-        for (const row of rows) {
-          const columns = Object.keys(row).map((column) => `"${column}"`);
-          const sql = `INSERT INTO "${name}" (${columns.join()}) VALUES (${columns.map(() => "?").join()})`;
-          database.run(sql, ...Object.values(row));
-        }
-      }
-    });
 }
 
 let world: World;

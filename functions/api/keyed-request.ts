@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import type { Context, Next } from "hono";
+import { requireScope, type Scope } from "../../core/access/scope.ts";
 import type { Clock } from "../../core/clock.ts";
 import { CAPS } from "../../core/limits.ts";
 import {
@@ -52,8 +53,10 @@ export async function runKeyed(
   const { answers, clock } = parts;
   const begun = await answers.begin(seal.name, run, clock.now() + RUNNING_MS);
   if (begun !== null) return replay(c, { begun, run, seal });
+  const scopes = new Set<Scope>();
+  c.set("actor", { ...c.get("actor"), onRequired: (scope) => scopes.add(scope) });
   await next();
-  await settle(c, { ...parts, seal, run });
+  await settle(c, { ...parts, seal, run, scopes: [...scopes] });
   return undefined;
 }
 
@@ -80,6 +83,7 @@ async function hashOf(c: Context<ApiEnv>, seal: Seal): Promise<string> {
   return requestHash(seal, [method, pathname, search, ...compared], body);
 }
 
+/** @throws MissingScope where the caller has lost a scope that the request was judged by; KeyConflict */
 function replay(
   c: Context<ApiEnv>,
   { begun, run, seal }: { readonly begun: BegunRequest; readonly run: RequestRun; readonly seal: Seal },
@@ -87,7 +91,9 @@ function replay(
   if (begun.request !== run.request) throw new KeyConflict("idempotency-key-reused");
   if (begun.answer === null) throw new KeyConflict("request-in-progress");
   const answer = openAnswer(begun.answer, seal);
-  if (answer === null || answer.body === null) {
+  for (const scope of answer?.scopes ?? []) requireScope(c.get("actor"), scope);
+  // Without its scopes it is not known who may have it.
+  if (answer === null || answer.body === null || answer.scopes === undefined) {
     const location = answer?.headers.find(([name]) => name === "location")?.[1];
     throw new KeyConflict("answer-not-kept", location);
   }
@@ -102,15 +108,21 @@ function ofThisRequest(c: Context<ApiEnv>, body: string, headers: Headers): stri
   return JSON.stringify({ ...(JSON.parse(body) as object), requestId: c.get("requestId") });
 }
 
+interface Settled extends KeyedParts {
+  readonly seal: Seal;
+  readonly run: RequestRun;
+  readonly scopes: readonly Scope[];
+}
+
 async function settle(
   c: Context<ApiEnv>,
-  { answers, clock, log, seal, run }: KeyedParts & { readonly seal: Seal; readonly run: RequestRun },
+  { answers, clock, log, seal, run, scopes }: Settled,
 ): Promise<void> {
   const { status } = c.res;
   try {
-    // Neither says what came of the request: it may be sent again.
-    if (status >= 500 || status === 429) return await answers.release(seal.name, run);
-    const answer = sealAnswer(await keptOf(c.res), seal);
+    // No result of the request: it may be sent again, after 403 with the scope that was missing.
+    if (status >= 500 || status === 429 || status === 403) return await answers.release(seal.name, run);
+    const answer = sealAnswer(await keptOf(c.res, scopes), seal);
     await answers.keep(seal.name, run, { answer, expiresAtMs: clock.now() + KEPT_MS });
   } catch (error) {
     // What was asked for is done, or not, whether or not this is remembered.
@@ -119,11 +131,12 @@ async function settle(
   return undefined;
 }
 
-async function keptOf(response: Response): Promise<Answer> {
+async function keptOf(response: Response, scopes: readonly Scope[]): Promise<Answer> {
   const whole: Answer = {
     status: response.status,
     headers: [...response.headers],
     body: await response.clone().text(),
+    scopes,
   };
   const size = Buffer.byteLength(JSON.stringify(whole)) + SEAL_BYTES;
   return size > MAX_KEPT_BYTES ? { ...whole, body: null } : whole;

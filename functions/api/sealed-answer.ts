@@ -2,6 +2,7 @@
 
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import * as z from "zod";
+import { SCOPE_NAMES, type Scope } from "../../core/access/scope.ts";
 import { parseStoredJson } from "../../core/stored-json.ts";
 
 /** An answer without what is of one request alone. */
@@ -10,12 +11,15 @@ export interface Answer {
   readonly headers: readonly (readonly [string, string])[];
   /** null = it is too large to be kept. */
   readonly body: string | null;
+  /** That the request was judged by, beside the scope of its route; absent = kept by a release before 0.2. */
+  readonly scopes?: readonly Scope[] | undefined;
 }
 
 const answerSchema = z.object({
   status: z.int().min(200).max(499),
   headers: z.array(z.tuple([z.string(), z.string()])).readonly(),
   body: z.string().nullable(),
+  scopes: z.array(z.enum(SCOPE_NAMES)).readonly().optional(),
 });
 
 /** What seals an answer. */

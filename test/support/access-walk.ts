@@ -377,6 +377,11 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
       // Asked for by a caller without operator: the same for any other account.
       absent: 403,
     },
+    {
+      ...create("/v1/tokens", { scopes: ["tokens:write", "evaluate"] }),
+      name: "with a scope",
+      tenantLacks: "evaluate",
+    },
   ],
   "GET /v1/tokens/{id}": ["tokens:write", read(to(token))],
   "DELETE /v1/tokens/{id}": ["tokens:write", remove(to(token))],
