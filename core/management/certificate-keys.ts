@@ -133,7 +133,7 @@ export class CertificateKeys {
   }
 
   async #change(target: RecordTarget, condition: WriteCondition, change: Change): Promise<CertificateView> {
-    const written = await this.#records.write(target.actor, async () => {
+    const { record: written } = await this.#records.write(target.actor, async () => {
       const before = readable(await this.#records.findFor(target, condition));
       const after = await change(before);
       return after === before ? { unchanged: before } : { id: before.id, before, after };

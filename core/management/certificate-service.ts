@@ -155,7 +155,7 @@ export class CertificateService {
 
   async #add(actor: Actor, made: NewRecord, nowMs = this.#deps.clock.now()): Promise<CertificateView> {
     const after = newCertificate(actor, nowMs, made);
-    const written = await this.#records.write(actor, async () => ({
+    const { record: written } = await this.#records.write(actor, async () => ({
       id: made.id,
       before: null,
       after,
@@ -169,7 +169,7 @@ export class CertificateService {
    * @throws InvalidInput when the patch would change anything else; NotFound; as the condition
    */
   async patch(target: RecordTarget, patch: object, condition: WriteCondition): Promise<CertificateView> {
-    const written = await this.#records.write(target.actor, async () => {
+    const { record: written } = await this.#records.write(target.actor, async () => {
       const before = readable(await this.#records.findFor(target, condition));
       const shown = await this.#view(before);
       const merged = mergePatch(shown, patch);

@@ -87,7 +87,7 @@ export class CertificateVersions {
       },
     );
     const puts = new Map<string, ReturnType<typeof materialPut>>();
-    const written = await this.#records.write(target.actor, async () => {
+    const { record: written } = await this.#records.write(target.actor, async () => {
       const { id, before, replaced } = await this.#records.findFor(target, condition);
       const served = input.otherSlot === "keep" ? await this.#withOtherSlot(before, made) : made;
       const source = sourceAfter(before, input, served);
@@ -123,7 +123,7 @@ export class CertificateVersions {
    * expired, or does not cover every host that uses the certificate; NotFound; as the condition
    */
   async rollback(target: RecordTarget, version: number, condition: WriteCondition): Promise<CertificateView> {
-    const written = await this.#records.write(target.actor, async () => {
+    const { record: written } = await this.#records.write(target.actor, async () => {
       const before = readable(await this.#records.findFor(target, condition));
       if (before.acm !== undefined)
         throw refused("issued-by-acm", "the newest certificate of ACM would be exported again the next day");

@@ -75,8 +75,7 @@ export class ChangeReverts {
     const isConditional = matches !== null || matchesNot !== null;
     const condition = isConditional ? options.condition : asLeftBy(entry);
     try {
-      const written = await this.#write(entry, { ...options, caller, condition });
-      return written === null ? null : await this.#entry(caller, written);
+      return await this.#write(entry, { ...options, caller, condition });
     } catch (error) {
       const isChanged = error instanceof StaleRevision || error instanceof NotFound;
       if (isChanged && !isConditional) throw changedSince(entry, error);
@@ -96,11 +95,11 @@ export class ChangeReverts {
     throw new Unreadable(`change ${revision} cannot be read (${found.item.problem})`);
   }
 
-  /** @returns the revision of the write; null = nothing was written */
+  /** @returns null = nothing was written */
   #write(
     { record, ...entry }: LogEntry,
     request: WriteOptions & { readonly caller: Caller },
-  ): Promise<number | null> {
+  ): Promise<LogEntry | null> {
     switch (record.kind) {
       case "domain":
         return this.#domain({ ...request, entry: { ...entry, record } });
@@ -113,48 +112,44 @@ export class ChangeReverts {
     }
   }
 
-  async #domain({ caller, entry, ...options }: Revert<"domain">): Promise<number | null> {
+  async #domain({ caller, entry, ...options }: Revert<"domain">): Promise<LogEntry | null> {
     const { id, before } = entry.record;
     const target = { actor: caller, name: id };
-    if (isCreation(entry)) return revisionOf(await this.#domains.delete(target, options.condition));
+    if (isCreation(entry)) return this.#domains.delete(target, options.condition);
     const earlier = known(before);
     checkHosts(entry, earlier);
-    return this.#unlessUnchanged(() =>
-      this.#domains.put(target, parseDocument(domainInput, earlier), options).then(({ domain }) => domain),
-    );
+    return (await this.#domains.put(target, parseDocument(domainInput, earlier), options)).entry;
   }
 
-  async #certificate({ caller, entry, condition }: Revert<"certificate">): Promise<number | null> {
+  async #certificate({ caller, entry, condition }: Revert<"certificate">): Promise<LogEntry | null> {
     const { id, before, after } = entry.record;
     const target = { actor: caller, id };
-    if (isCreation(entry)) return revisionOf(await this.#certificates.delete(target, condition));
+    if (isCreation(entry)) return this.#certificates.delete(target, condition);
     const earlier = known(before);
     if (after === null) throw notRevertible(NO_KEYS);
     if (entry.hosts.length > 0 || !saysTheSame(withoutSettable(earlier), withoutSettable(after)))
       throw notRevertible(NO_MATERIAL);
     const records = new OwnRecords(this.#deps, certificatesIn(this.#deps.store));
-    return this.#unlessUnchanged(() =>
-      records.write(caller, async () => {
-        const present = readable(await records.findFor(target, condition));
-        const wanted = withSettable(present, earlier);
-        return saysTheSame(present, wanted)
-          ? { unchanged: present }
-          : { id: present.id, before: present, after: wanted };
-      }),
-    );
+    const written = await records.write(caller, async () => {
+      const present = readable(await records.findFor(target, condition));
+      const wanted = withSettable(present, earlier);
+      return saysTheSame(present, wanted)
+        ? { unchanged: present }
+        : { id: present.id, before: present, after: wanted };
+    });
+    return written.entry;
   }
 
-  async #trustStore({ caller, entry, condition }: Revert<"trust-store">): Promise<number | null> {
+  async #trustStore({ caller, entry, condition }: Revert<"trust-store">): Promise<LogEntry | null> {
     const { id, before } = entry.record;
     const target = { actor: caller, id };
-    if (isCreation(entry)) return revisionOf(await this.#trustStores.delete(target, condition));
+    if (isCreation(entry)) return this.#trustStores.delete(target, condition);
     const earlier = known(before);
     const { label, labels } = earlier;
     const input = { label, labels, ...(await this.#content(earlier)) };
-    if (!(await this.#isAbsent(id)))
-      return this.#unlessUnchanged(() => this.#trustStores.put(target, input, condition));
+    if (!(await this.#isAbsent(id))) return (await this.#trustStores.put(target, input, condition)).entry;
     checkCondition(condition, null);
-    return revisionOf(await this.#trustStores.create(caller, input, id));
+    return (await this.#trustStores.create(caller, input, id)).entry;
   }
 
   async #isAbsent(id: TrustStoreId): Promise<boolean> {
@@ -174,17 +169,7 @@ export class ChangeReverts {
       throw error;
     }
   }
-
-  /** A write that changes nothing takes no revision: null. */
-  async #unlessUnchanged(write: () => Promise<{ readonly revision: number }>): Promise<number | null> {
-    const head = await this.#deps.store.head();
-    const { revision } = await write();
-    return revision > head ? revision : null;
-  }
 }
-
-const revisionOf = (written: { readonly revision: number } | null): number | null =>
-  written?.revision ?? null;
 
 const isCreation = ({ action }: Pick<LogEntry, "action">): boolean => action === "create";
 

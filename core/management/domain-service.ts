@@ -41,7 +41,8 @@ export interface DomainListing {
 
 export interface WrittenDomain {
   readonly domain: DomainView;
-  readonly created: boolean;
+  /** null = the write would have changed nothing, and was not made. */
+  readonly entry: LogEntry | null;
 }
 
 /**
@@ -168,7 +169,7 @@ export class DomainService {
     const entry = following.at(-1) ?? first;
     const { revision } = entry ?? result.domain;
     const domain = await this.#view({ ...result, domain: { ...result.domain, revision } });
-    return { domain, created: entry?.action === "create" };
+    return { domain, entry };
   }
 
   async #checkOf(domain: DomainRecord): Promise<LastCheck | null> {

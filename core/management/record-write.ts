@@ -72,6 +72,13 @@ export interface RecordAccess<Id, R> {
   readonly change: (id: Id, before: R | null, after: R | null) => RecordChange;
 }
 
+/** A record after a write. */
+export interface WrittenRecord<R> {
+  readonly record: R;
+  /** null = the write would have changed nothing, and was not made. */
+  readonly entry: LogEntry | null;
+}
+
 interface RecordWrite<Id, R> {
   readonly id: Id;
   readonly before: R | null;
@@ -120,9 +127,12 @@ export class OwnRecords<Id extends string, R extends OwnedRecord> {
    * Stores what `build` makes of the record. `build` reads it and checks the condition each time it is
    * called: another write may have come in between.
    *
-   * @returns the record as it is stored then. @throws as `commitWithRetry`
+   * @throws as `commitWithRetry`
    */
-  async write(actor: Actor, build: () => Promise<RecordWrite<Id, R> | Unchanged<R>>): Promise<R> {
+  async write(
+    actor: Actor,
+    build: () => Promise<RecordWrite<Id, R> | Unchanged<R>>,
+  ): Promise<WrittenRecord<R>> {
     const { store, retry, clock } = this.#deps;
     const { entry, result } = await commitWithRetry<R>(
       store,
@@ -137,7 +147,7 @@ export class OwnRecords<Id extends string, R extends OwnedRecord> {
       },
       retry,
     );
-    return entry === null ? result : { ...result, revision: entry.revision };
+    return { entry, record: entry === null ? result : { ...result, revision: entry.revision } };
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition; as `commitWithRetry` */

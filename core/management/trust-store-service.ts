@@ -5,7 +5,7 @@ import type { Every } from "../same-fields.ts";
 import { certificatesOf, crlsOf } from "../policy/trust.ts";
 import { pointingAt } from "./issue-pointers.ts";
 import { NOTHING_VOUCHES, nothingCanPass, vouches } from "./reference-rules.ts";
-import { OwnRecords, readable, type RecordTarget, saysTheSame } from "./record-write.ts";
+import { OwnRecords, readable, type RecordTarget, saysTheSame, type WrittenRecord } from "./record-write.ts";
 import { quotaOf } from "./quota-of.ts";
 import type { ServiceDependencies } from "./service-dependencies.ts";
 import type { LogEntry, Page, PageRequest } from "../store/store.ts";
@@ -36,6 +36,12 @@ import type { TrustStoreRecord } from "../record/trust-store.ts";
 
 /** Only a CA that may issue for clients vouches under these. */
 const STRICTEST = { names: { match: "list", allowed: [] }, purpose: "clientAuth" } as const;
+
+export interface WrittenTrustStore {
+  readonly trustStore: TrustStoreView;
+  /** null = the write would have changed nothing, and was not made. */
+  readonly entry: LogEntry | null;
+}
 
 /** Reads and writes of trust stores for one caller at a time. One of another account is absent. */
 export class TrustStoreService {
@@ -76,13 +82,13 @@ export class TrustStoreService {
     actor: Actor,
     input: TrustStoreInput,
     id: TrustStoreId = this.#deps.ids.trustStore(),
-  ): Promise<TrustStoreView> {
+  ): Promise<WrittenTrustStore> {
     const made = this.#parse(input);
     await this.#deps.vault.put(trustName(made.contentSha256), made.contentBytes);
     const after = this.#new(actor, id, { ...made, label: input.label, labels: input.labels });
     const quota = await quotaOf(this.#deps.access, actor.account, "trust-store");
     const written = await this.#records.write(actor, async () => ({ id, before: null, after, quota }));
-    return this.#view(written, made.content);
+    return this.#written(written, made.content);
   }
 
   #new(
@@ -123,7 +129,7 @@ export class TrustStoreService {
     target: RecordTarget,
     input: TrustStoreInput,
     condition: WriteCondition,
-  ): Promise<TrustStoreView> {
+  ): Promise<WrittenTrustStore> {
     const { before } = await this.#records.findFor(target, condition);
     const { label, labels, ...content } = input;
     const sent = encodeTrustStoreContent(content);
@@ -140,7 +146,8 @@ export class TrustStoreService {
   async restore(target: RecordTarget, revision: number, condition: WriteCondition): Promise<TrustStoreView> {
     const present = readable(await this.#records.findFor(target, condition));
     const content = await this.#earlierContent(present, revision);
-    return pointingAt("/revision", () => this.#replace(target, this.#parse(content), condition));
+    const replace = () => this.#replace(target, this.#parse(content), condition);
+    return (await pointingAt("/revision", replace)).trustStore;
   }
 
   async #earlierContent(record: TrustStoreRecord, revision: number): Promise<TrustStoreContent> {
@@ -159,7 +166,7 @@ export class TrustStoreService {
     target: RecordTarget,
     made: NewTrustStore & Partial<Pick<TrustStoreRecord, "label" | "labels">>,
     condition: WriteCondition,
-  ): Promise<TrustStoreView> {
+  ): Promise<WrittenTrustStore> {
     const { anchors, crls, contentSha256 } = made;
     const { vault } = this.#deps;
     const isThere = await isHeld(vault, trustName(contentSha256), contentSha256);
@@ -178,7 +185,14 @@ export class TrustStoreService {
       if (before?.contentSha256 !== contentSha256) await this.#checkDomains(after);
       return { id, before, after, at, replaced };
     });
-    return this.#view(written, made.content);
+    return this.#written(written, made.content);
+  }
+
+  async #written(
+    { record, entry }: WrittenRecord<TrustStoreRecord>,
+    content: TrustStoreContent,
+  ): Promise<WrittenTrustStore> {
+    return { trustStore: await this.#view(record, content), entry };
   }
 
   /** @throws StateConflict (`in-use`); NotFound; as the condition */

@@ -1,4 +1,5 @@
-import { expect, it, describe } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { SqliteStore } from "../../adapters/local/sqlite-store.ts";
 import { cleanUpKeys } from "../../core/management/key-clean-up.ts";
 import {
   type ApiUnderTest,
@@ -9,6 +10,8 @@ import {
 } from "../../test/support/api.ts";
 import { makeCa } from "../../test/support/pki.ts";
 import type { Scope } from "../../core/access/scope.ts";
+
+afterEach(() => vi.restoreAllMocks());
 
 const ANY = { "If-Match": "*" };
 const DOMAIN = "/v1/domains/a.example";
@@ -115,7 +118,7 @@ describe("a revert of a domain's change", () => {
     expect(await refused(api, 3)).toEqual([422, "expires-in-past /revision"]);
     api.advance(-7_200_000);
     expect(await refused(api, 3)).toEqual([422, "unknown-certificate /revision"]);
-    await api.expect(201, "PUT", "/v1/domains/a.example", { body: {}, ...(await inOtherAccount(api)) });
+    await api.expect(201, "PUT", DOMAIN, { body: {}, ...(await inOtherAccount(api)) });
     expect(await refused(api, 3)).toEqual([409, "name-taken /revision"]);
   });
 
@@ -243,6 +246,69 @@ describe("a revert of a trust store's change", () => {
     expect(done).toMatchObject({ deleted: [expect.stringContaining("trust/")] });
     expect(await refused(api, 2)).toEqual([409, "not-revertible /revision"]);
   });
+});
+
+describe("a revert while another process writes", () => {
+  /** As another process on the same store. */
+  const besideOf = ({ database, vault, access }: ApiUnderTest) =>
+    startApi({ store: new SqliteStore(database), vault, access });
+
+  /** What `write` does comes after the first read of the head that follows. */
+  function interleave(api: ApiUnderTest, write: () => Promise<unknown>): void {
+    const { store } = api;
+    const head = store.head.bind(store);
+    vi.spyOn(store, "head").mockImplementationOnce(async () => {
+      const found = await head();
+      await write();
+      return found;
+    });
+  }
+
+  /** A record that was created and changed, and the request that changes it back. */
+  const RECORDS = {
+    domain: async (api: ApiUnderTest) => {
+      await api.expect(201, "PUT", DOMAIN, { body: {} });
+      await patch(api, DOMAIN, { labels: { n: "2" } });
+      return (beside: ApiUnderTest) => patch(beside, DOMAIN, { labels: { n: null } });
+    },
+    certificate: async (api: ApiUnderTest) => {
+      const path = `/v1/certificates/${await certificate(api)}`;
+      await patch(api, path, { labels: { n: "2" } });
+      return (beside: ApiUnderTest) => patch(beside, path, { labels: { n: null } });
+    },
+    "trust store": async (api: ApiUnderTest) => {
+      const body = { certificatesPem: makeCa().certificatePem };
+      const path = `/v1/trust-stores/${(await api.expect(201, "POST", "/v1/trust-stores", { body })).json.id}`;
+      const put = (of: ApiUnderTest, labels: object) =>
+        of.expect(200, "PUT", path, { body: { ...body, labels }, headers: ANY });
+      await put(api, { n: "2" });
+      return (beside: ApiUnderTest) => put(beside, {});
+    },
+  };
+
+  it.each(Object.entries(RECORDS))(
+    "shows no entry of that one as its own where it wrote the same %s",
+    async (_, make) => {
+      const api = await startApi();
+      const changeBack = await make(api);
+      const beside = await besideOf(api);
+      interleave(api, () => changeBack(beside));
+      expect(await reverted(api, 2, ANY)).toBeNull();
+      expect(await head(api)).toBe(3);
+    },
+  );
+
+  it.each(Object.entries(RECORDS))(
+    "shows its own entry where that one wrote beside the %s",
+    async (_, make) => {
+      const api = await startApi();
+      await make(api);
+      const beside = await besideOf(api);
+      interleave(api, () => beside.expect(201, "PUT", "/v1/domains/b.example", { body: {} }));
+      expect(await reverted(api, 2)).toMatchObject({ revision: 4, after: { revision: 4 }, action: "update" });
+      expect((await read(api, "/v1/changes?after=2&limit=1")).items[0].resource.id).toBe("b.example");
+    },
+  );
 });
 
 describe("who may revert what", () => {

@@ -237,8 +237,8 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainOperations
   app.openapi(putDomain, async (c) => {
     const { name } = c.req.valid("param");
     const target = { actor: c.get("actor"), name };
-    const { domain, created } = await domains.put(target, c.req.valid("json"), optionsOf(c));
-    if (!created) return c.json(domain, 200, etagOf(domain));
+    const { domain, entry } = await domains.put(target, c.req.valid("json"), optionsOf(c));
+    if (entry?.action !== "create") return c.json(domain, 200, etagOf(domain));
     return c.json(domain, 201, { ...etagOf(domain), Location: `/v1/domains/${name}` });
   });
 

@@ -130,7 +130,7 @@ const restoreTrustStore = createRoute({
 
 export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<TrustStoreService>): void {
   app.openapi(postTrustStore, async (c) => {
-    const trustStore = await (await trustStores()).create(c.get("actor"), c.req.valid("json"));
+    const { trustStore } = await (await trustStores()).create(c.get("actor"), c.req.valid("json"));
     return c.json(trustStore, 201, { ...etagOf(trustStore), Location: `/v1/trust-stores/${trustStore.id}` });
   });
 
@@ -151,7 +151,7 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<T
     const condition = readCondition(c.req);
     const { label, labels, certificatesPem, crlPem } = c.req.valid("json");
     const target = { actor: c.get("actor"), id: c.req.valid("param").id };
-    const trustStore = await (await trustStores()).put(
+    const { trustStore } = await (await trustStores()).put(
       target,
       { label, labels, certificatesPem, crlPem },
       condition,
