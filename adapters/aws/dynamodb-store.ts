@@ -16,6 +16,7 @@ import type {
   NamesByHost,
   Page,
   PageRequest,
+  RawRecord,
   RecordKind,
   RecordOf,
   Records,
@@ -34,7 +35,7 @@ import { changesAfter, changesBefore, headOf, oldestRevision } from "./dynamodb-
 import { domainsByHost, domainsNaming, namedOn, namesUsing } from "./dynamodb-names.ts";
 import { DynamoDbQueue } from "./dynamodb-queue.ts";
 import { type DynamoDbTable, type Item, numberOf, sortKeyOf, textOf } from "./dynamodb-table.ts";
-import { unreadableRecord } from "./dynamodb-unreadable.ts";
+import { rawRecord, unreadableRecord } from "./dynamodb-unreadable.ts";
 import { listRange, nameAtEndOf, recordKey, storedItemOf, usesRange, wholeListRange } from "./table-keys.ts";
 
 /** Core's reader of one kind of record. */
@@ -79,7 +80,7 @@ export class DynamoDbStore implements Store {
   }
 
   getRecords<K extends RecordKind>(kind: K, ids: readonly string[]): Promise<Records<K>> {
-    return this.#records<RecordOf[K]>(kind, READ[kind], ids);
+    return recordsOf(this.#table, kind, ids);
   }
 
   async getDomainWithHosts(name: DomainName): Promise<DomainWithHosts | null> {
@@ -102,6 +103,10 @@ export class DynamoDbStore implements Store {
     return unreadableRecord(this.#table, { kind, id, account });
   }
 
+  getRaw(kind: RecordKind, id: string, account: string): Promise<RawRecord | null> {
+    return rawRecord(this.#table, { kind, id, account });
+  }
+
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
     const items = await this.#table.getAll(hosts.map((host) => recordKey("mx-host", host)));
     return hostsOfItems(this.#table, items);
@@ -114,24 +119,24 @@ export class DynamoDbStore implements Store {
   async listDomains(filter: DomainFilter, page: PageRequest): Promise<Page<DomainRecord>> {
     const { account, prefix, certificateId } = filter;
     if (certificateId === undefined) {
-      return this.#list({ kind: "domain", account, read: readDomain }, { ...page, prefix });
+      return this.#list({ kind: "domain", account }, { ...page, prefix });
     }
     const serving = (await this.hostsOfCertificate(certificateId)).filter((host) => host.account === account);
     const hosts = serving.map(({ host }) => host);
     const { after, limit } = page;
     const named = await namedOn(this.#table, { account, hosts, prefix, after, atMost: limit + 1 });
-    const found = await this.#pageOf("domain", readDomain, { ids: [...named.keys()], limit });
+    const found = await this.#pageOf("domain", { ids: [...named.keys()], limit });
     // Here the records themselves tell which of the references hold.
     const items = found.items.filter((domain) => domain.mxHosts.some((host) => hosts.includes(host)));
     return { ...found, items };
   }
 
   listCertificates(account: string, page: PageRequest): Promise<Page<CertificateRecord>> {
-    return this.#list({ kind: "certificate", account, read: readCertificate }, page);
+    return this.#list({ kind: "certificate", account }, page);
   }
 
   listTrustStores(account: string, page: PageRequest): Promise<Page<TrustStoreRecord>> {
-    return this.#list({ kind: "trust-store", account, read: readTrustStore }, page);
+    return this.#list({ kind: "trust-store", account }, page);
   }
 
   async hostsOfCertificate(id: CertificateId, limit?: number): Promise<readonly MxHost[]> {
@@ -168,7 +173,7 @@ export class DynamoDbStore implements Store {
       return name === null ? [] : [{ name, isLoose: "loose" in item }];
     });
     const loose = named.filter(({ isLoose }) => isLoose).map(({ name }) => name);
-    const { items: looked } = await this.#records("domain", readDomain, loose);
+    const { items: looked } = await recordsOf(this.#table, "domain", loose);
     const real = new Set(
       looked
         .filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id))
@@ -185,7 +190,7 @@ export class DynamoDbStore implements Store {
 
   async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {
     const names = await namesUsing(this.#table, { kind: "trust-store", id });
-    const { items } = await this.#records("domain", readDomain, names);
+    const { items } = await recordsOf(this.#table, "domain", names);
     return items.filter(({ tls }) => tls.clientCertificate.trust.trustStoreIds.includes(id));
   }
 
@@ -229,43 +234,25 @@ export class DynamoDbStore implements Store {
     return item === undefined ? null : read(id, textOf(item, "json"));
   }
 
-  /** Those that exist, by name. */
-  async #records<T>(
-    kind: RecordKind,
-    read: Read<T>,
-    ids: readonly string[],
-  ): Promise<Pick<Page<T>, "items" | "unreadable">> {
-    const items = await this.#table.getAll(ids.map((id) => recordKey(kind, id)));
-    const inOrder = items.toSorted((a, b) => (sortKeyOf(a) < sortKeyOf(b) ? -1 : 1));
-    const results = inOrder.map((item) =>
-      readOrReport(kind, idOf(item), () => read(idOf(item), textOf(item, "json"))),
-    );
-    return {
-      items: results.flatMap((each) => ("value" in each ? [each.value] : [])),
-      unreadable: results.flatMap((each) => ("unreadable" in each ? each.unreadable : [])),
-    };
-  }
-
   /** One page of the index; the records are read from the table, so that they are never older than it. */
-  async #list<T>(
-    { kind, account, read }: { readonly kind: RecordKind; readonly account: string; readonly read: Read<T> },
+  async #list<K extends RecordKind>(
+    { kind, account }: { readonly kind: K; readonly account: string },
     { limit, after, prefix }: PageRequest & { readonly prefix?: string | undefined },
-  ): Promise<Page<T>> {
+  ): Promise<Page<RecordOf[K]>> {
     const range = listRange(kind, account, { prefix, after });
     if (range === null) return { items: [], unreadable: [], next: null };
     // One more than requested shows whether there is a next page.
     const items = await this.#table.first(range, limit + 1, "index");
-    return this.#pageOf(kind, read, { ids: items.map(idOf), limit });
+    return this.#pageOf(kind, { ids: items.map(idOf), limit });
   }
 
-  async #pageOf<T>(
-    kind: RecordKind,
-    read: Read<T>,
+  async #pageOf<K extends RecordKind>(
+    kind: K,
     { ids, limit }: { readonly ids: readonly string[]; readonly limit: number },
-  ): Promise<Page<T>> {
+  ): Promise<Page<RecordOf[K]>> {
     const shown = ids.slice(0, limit);
     return {
-      ...(await this.#records(kind, read, shown)),
+      ...(await recordsOf(this.#table, kind, shown)),
       next: ids.length > limit ? (shown.at(-1) ?? null) : null,
     };
   }
@@ -276,6 +263,24 @@ const READ: { readonly [K in RecordKind]: Read<RecordOf[K]> } = {
   certificate: readCertificate,
   "trust-store": readTrustStore,
 };
+
+/** Those that exist, by name. */
+async function recordsOf<K extends RecordKind>(
+  table: DynamoDbTable,
+  kind: K,
+  ids: readonly string[],
+): Promise<Records<K>> {
+  const read: Read<RecordOf[K]> = READ[kind];
+  const items = await table.getAll(ids.map((id) => recordKey(kind, id)));
+  const inOrder = items.toSorted((a, b) => (sortKeyOf(a) < sortKeyOf(b) ? -1 : 1));
+  const results = inOrder.map((item) =>
+    readOrReport(kind, idOf(item), () => read(idOf(item), textOf(item, "json"))),
+  );
+  return {
+    items: results.flatMap((each) => ("value" in each ? [each.value] : [])),
+    unreadable: results.flatMap((each) => ("unreadable" in each ? each.unreadable : [])),
+  };
+}
 
 /** A domain is changed while it is read only so often. */
 const SETTLED_READS = 5;

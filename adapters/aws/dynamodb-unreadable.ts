@@ -2,7 +2,7 @@
 
 import { isTrustStoreId } from "../../core/name/ids.ts";
 import type { DomainName } from "../../core/name/domain-name.ts";
-import type { RecordKind, UnreadableRecord } from "../../core/store/store.ts";
+import type { RawRecord, RecordKind, UnreadableRecord } from "../../core/store/store.ts";
 import {
   namesOfDomain,
   readCertificate,
@@ -33,17 +33,35 @@ const READ: Readonly<Record<RecordKind, (key: string, stored: unknown) => object
   "trust-store": readTrustStore,
 };
 
+interface OfAccount {
+  readonly kind: RecordKind;
+  readonly id: string;
+  readonly account: string;
+}
+
+const isOf = (item: Item, { id, account }: OfAccount): boolean =>
+  textOf(item, TABLE_DEFINITION.index.sortKey) === listKeyOf(account, id);
+
+/** `Store.getRaw`. */
+export async function rawRecord(table: DynamoDbTable, record: OfAccount): Promise<RawRecord | null> {
+  const item = await table.get(recordKey(record.kind, record.id));
+  if (item === undefined || !isOf(item, record)) return null;
+  const { json } = item;
+  const stored = json === undefined ? "" : JSON.stringify(json);
+  return { revision: numberOf(item, "revision") ?? 0, text: textOf(item, "json") ?? stored };
+}
+
 /** `Store.getUnreadable`. Account and revision are attributes beside the JSON. */
 export async function unreadableRecord(
   table: DynamoDbTable,
-  { kind, id, account }: { readonly kind: RecordKind; readonly id: string; readonly account: string },
+  { kind, id, account }: OfAccount,
 ): Promise<UnreadableRecord | null> {
   const item = await table.get(recordKey(kind, id));
   if (item === undefined) return null;
   const json = textOf(item, "json");
   const read = readOrReport<object>(kind, id, () => READ[kind](id, json));
   if ("value" in read) return null;
-  const isOwn = textOf(item, TABLE_DEFINITION.index.sortKey) === listKeyOf(account, id);
+  const isOwn = isOf(item, { kind, id, account });
   const revision = numberOf(item, "revision") ?? 0;
   const about = { revision, isOwn, problem: read.unreadable.problem };
   const name = kind === "domain" && isOwn ? nameAtEndOf(id) : null;

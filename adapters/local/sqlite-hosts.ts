@@ -113,3 +113,27 @@ const evidenceOf = (database: Database, host: DomainName): HostEvidence => ({
     return row === undefined ? 0 : integer(row, "domains");
   },
 });
+
+/** `Store.firstDomainsOnHosts`. */
+export function firstDomainsOnHosts(
+  database: Database,
+  {
+    account,
+    hosts,
+    limit,
+  }: { readonly account: string; readonly hosts: readonly DomainName[]; readonly limit: number },
+): { readonly names: readonly DomainName[]; readonly isAll: boolean } {
+  // Host by host, each in order of its index: over several at once SQLite would read and sort all of them.
+  const sql = "SELECT domain FROM domain_host WHERE host = ? AND account = ? ORDER BY domain LIMIT ?";
+  const found = new Set(
+    hosts.flatMap((host) => database.all(sql, host, account, limit + 1).flatMap(domainOf)),
+  );
+  const names = [...found].toSorted((a, b) => (a < b ? -1 : 1));
+  return { names: names.slice(0, limit), isAll: names.length <= limit };
+}
+
+/** The name in the column `domain`; empty where it is none. */
+export const domainOf = (row: Row): DomainName[] => {
+  const name = toDomainName(text(row, "domain"));
+  return name === null ? [] : [name];
+};

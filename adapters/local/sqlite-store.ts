@@ -15,6 +15,7 @@ import type {
   NamesByHost,
   Page,
   PageRequest,
+  RawRecord,
   RecordKind,
   RecordOf,
   Records,
@@ -32,7 +33,7 @@ import {
 } from "../../core/store/stored-record.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
 import { commitAllTo, commitTo, TABLE_OF, useCountOf } from "./sqlite-commit.ts";
-import { domainsByHost, hostsOfRows, hostsServing } from "./sqlite-hosts.ts";
+import { domainOf, domainsByHost, firstDomainsOnHosts, hostsOfRows, hostsServing } from "./sqlite-hosts.ts";
 import { headOf, loadContents } from "./sqlite-load.ts";
 
 /** How long the change log is kept. */
@@ -103,6 +104,10 @@ export class SqliteStore implements Store {
     return unreadableRecord(this.#database, { kind, id, account });
   }
 
+  async getRaw(kind: RecordKind, id: string, account: string): Promise<RawRecord | null> {
+    return rawRecord(this.#database, { kind, id, account });
+  }
+
   async getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>> {
     return hostsOfRows(this.#database, this.#hostRows(hosts));
   }
@@ -163,13 +168,7 @@ export class SqliteStore implements Store {
     hosts: readonly DomainName[],
     limit: number,
   ): Promise<{ readonly names: readonly DomainName[]; readonly isAll: boolean }> {
-    // Host by host, each in order of its index: over several at once SQLite would read and sort all of them.
-    const sql = "SELECT domain FROM domain_host WHERE host = ? AND account = ? ORDER BY domain LIMIT ?";
-    const found = new Set(
-      hosts.flatMap((host) => this.#database.all(sql, host, account, limit + 1).flatMap(domainOf)),
-    );
-    const names = [...found].toSorted(byText);
-    return { names: names.slice(0, limit), isAll: names.length <= limit };
+    return firstDomainsOnHosts(this.#database, { account, hosts, limit });
   }
 
   async firstDomainsOfTrustStore(id: TrustStoreId, limit: number): Promise<readonly DomainName[]> {
@@ -297,11 +296,21 @@ type ReadRow<T> = ReturnType<typeof readOrReport<T>>;
 const readRow = <T>(kind: RecordKind, row: Row, read: (key: string, stored: unknown) => T): ReadRow<T> =>
   readOrReport(kind, text(row, "id"), () => read(text(row, "id"), row["record"]));
 
+interface OfAccount {
+  readonly kind: RecordKind;
+  readonly id: string;
+  readonly account: string;
+}
+
+/** `Store.getRaw`. */
+function rawRecord(database: Database, { kind, id, account }: OfAccount): RawRecord | null {
+  const sql = `SELECT revision, record FROM ${TABLE_OF[kind]} WHERE id = ? AND account = ?`;
+  const row = database.get(sql, id, account);
+  return row === undefined ? null : { revision: integer(row, "revision"), text: text(row, "record") };
+}
+
 /** `Store.getUnreadable`. */
-function unreadableRecord(
-  database: Database,
-  { kind, id, account }: { readonly kind: RecordKind; readonly id: string; readonly account: string },
-): UnreadableRecord | null {
+function unreadableRecord(database: Database, { kind, id, account }: OfAccount): UnreadableRecord | null {
   const row = database.get(`SELECT id, account, revision, record FROM ${TABLE_OF[kind]} WHERE id = ?`, id);
   const read = row === undefined ? null : readRow<object>(kind, row, READ[kind]);
   if (row === undefined || read === null || "value" in read) return null;
@@ -318,13 +327,6 @@ function unreadableRecord(
     trustStoreIds: isDomain ? named("domain_trust_store", "trust_store").filter(isTrustStoreId) : [],
   };
 }
-
-const domainOf = (row: Row): DomainName[] => {
-  const name = toDomainName(text(row, "domain"));
-  return name === null ? [] : [name];
-};
-
-const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 
 /** What names a record leaves out what cannot be read. */
 const readable = <T>(rows: readonly Row[], read: (row: Row) => ReadRow<T>): T[] =>

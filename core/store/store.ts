@@ -31,6 +31,8 @@ export interface Store {
   getTrustStore(id: TrustStoreId): Promise<TrustStoreRecord | null>;
   /** The readable part of a record that cannot be read; null = absent, or readable. */
   getUnreadable(kind: RecordKind, id: string, account: string): Promise<UnreadableRecord | null>;
+  /** A record of the account as it is stored, whether it can be read or not; null = absent. */
+  getRaw(kind: RecordKind, id: string, account: string): Promise<RawRecord | null>;
   /** The host items that exist, by name; damaged ones are marked. */
   getMxHosts(hosts: readonly DomainName[]): Promise<ReadonlyMap<DomainName, MxHost>>;
   /** Uses of a certificate (hosts) or trust store (domains); 0 when it does not exist. */
@@ -264,6 +266,13 @@ export interface UnreadableRecord {
   /** Of a domain: the hosts and trust stores that it names. */
   readonly mxHosts: readonly DomainName[];
   readonly trustStoreIds: readonly TrustStoreId[];
+}
+
+/** A record as it is stored. */
+export interface RawRecord {
+  readonly revision: number;
+  /** JSON, unless it is damaged. */
+  readonly text: string;
 }
 
 /**

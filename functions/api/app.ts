@@ -218,15 +218,15 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   };
   const loaded = loadedServices(services, deps);
   const domains = loadedMethods(DOMAIN_OPERATIONS, loaded.domains);
-  routeDomains(app, domains);
+  routeDomains(app, domains, deps.store);
   routeTls(app, domains);
   routeOwnership(app, domains);
   routeDomainBatch(app, loaded.batch, deps.log);
-  routeCertificates(app, loaded.certificates);
+  routeCertificates(app, loaded.certificates, deps.store);
   routeCertificateChanges(app, loaded.certificates);
   routeCertificateVersions(app, loaded.versions);
   routeCertificateKeys(app, loaded.keys);
-  routeTrustStores(app, loaded.trustStores);
+  routeTrustStores(app, loaded.trustStores, deps.store);
   routeStatus(app, loaded.status);
   routeChanges(app, loaded.changes, loaded.reverts);
   routeEvaluate(app, loaded.evaluations);

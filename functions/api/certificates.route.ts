@@ -4,12 +4,20 @@ import { CERTIFICATE_STATES } from "../../core/management/expiry.ts";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { certificateDocument, certificateInput } from "../../core/management/certificate-input.ts";
 import type { CertificateService } from "../../core/management/certificate-service.ts";
+import type { Store } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
 import { certificateListResponse, certificateResponse } from "./certificate-response.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { idParameter, labelQuery, pageQuery, replaceWithQuery, wantedLabels } from "./parameters.ts";
+import {
+  idParameter,
+  labelQuery,
+  pageQuery,
+  rawQuery,
+  replaceWithQuery,
+  wantedLabels,
+} from "./parameters.ts";
 import {
   answers,
   answersCreated,
@@ -23,10 +31,11 @@ import {
   needs,
   problems,
   READ_PROBLEMS,
-  readOf,
+  readOrRaw,
   takesJson,
   takesPatch,
 } from "./route-parts.ts";
+import { answerRaw } from "./raw-answer.ts";
 
 const common = { tags: ["certificates"] };
 const PATH = "/v1/certificates/{id}";
@@ -74,9 +83,10 @@ const getCertificate = createRoute({
   method: "get",
   path: PATH,
   summary: "Read a certificate",
-  description: "The certificate with its state and its users, without key material.",
-  request: { params: idParameter, headers: conditionHeaders },
-  responses: { ...readOf(certificateResponse, "the certificate"), ...problems(...READ_PROBLEMS) },
+  description:
+    "The certificate with its state and its users, without key material. With raw=true as it is stored, for an operator.",
+  request: { params: idParameter, query: rawQuery, headers: conditionHeaders },
+  responses: { ...readOrRaw(certificateResponse, "the certificate"), ...problems(...READ_PROBLEMS) },
 });
 
 const patch = takesPatch(certificateDocument, { id: "CertificatePatch", example: { label: "mx1" } });
@@ -121,7 +131,11 @@ const deleteCertificate = createRoute({
   },
 });
 
-export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Loaded<CertificateService>): void {
+export function routeCertificates(
+  app: OpenAPIHono<ApiEnv>,
+  certificates: Loaded<CertificateService>,
+  store: Pick<Store, "getRaw">,
+): void {
   app.openapi(postCertificate, async (c) => {
     const certificate = await (await certificates()).create(c.get("actor"), c.req.valid("json"));
     return c.json(certificate, 201, {
@@ -140,7 +154,9 @@ export function routeCertificates(app: OpenAPIHono<ApiEnv>, certificates: Loaded
   });
 
   app.openapi(getCertificate, async (c) => {
-    const certificate = await (await certificates()).get(c.get("actor"), c.req.valid("param").id);
+    const { id } = c.req.valid("param");
+    if (c.req.valid("query").raw !== undefined) return answerRaw(c, store, { kind: "certificate", id });
+    const certificate = await (await certificates()).get(c.get("actor"), id);
     return c.json(certificate, 200, etagOf(certificate));
   });
 }

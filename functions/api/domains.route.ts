@@ -4,11 +4,19 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { CertificateId } from "../../core/name/ids.ts";
 import { domainInput, tlsInput } from "../../core/management/domain-schema.ts";
 import type { DomainService } from "../../core/management/domain-service.ts";
+import type { Store } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
 import { domainListResponse, domainResponse, tlsResponse } from "./domain-response.ts";
-import { labelQuery, nameParameter, pageQuery, sharedHostsQuery, wantedLabels } from "./parameters.ts";
+import {
+  labelQuery,
+  nameParameter,
+  pageQuery,
+  rawQuery,
+  sharedHostsQuery,
+  wantedLabels,
+} from "./parameters.ts";
 import {
   answers,
   answersCreated,
@@ -23,9 +31,11 @@ import {
   problems,
   READ_PROBLEMS,
   readOf,
+  readOrRaw,
   takesJson,
   takesPatch,
 } from "./route-parts.ts";
+import { answerRaw } from "./raw-answer.ts";
 
 const common = { tags: ["domains"] };
 const PATH = "/v1/domains/{name}";
@@ -70,9 +80,9 @@ const getDomain = createRoute({
   method: "get",
   path: PATH,
   summary: "Read a domain",
-  description: "The settings of a domain with its warnings.",
-  request: { params: nameParameter, headers: conditionHeaders },
-  responses: { ...readOf(domainResponse, "the domain"), ...problems(...READ_PROBLEMS) },
+  description: "The settings of a domain with its warnings. With raw=true as it is stored, for an operator.",
+  request: { params: nameParameter, query: rawQuery, headers: conditionHeaders },
+  responses: { ...readOrRaw(domainResponse, "the domain"), ...problems(...READ_PROBLEMS) },
 });
 
 const put = takesJson(domainInput);
@@ -219,7 +229,11 @@ export const DOMAIN_OPERATIONS: Readonly<Record<keyof DomainService, true>> = {
   confirm: true,
 };
 
-export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainOperations): void {
+export function routeDomains(
+  app: OpenAPIHono<ApiEnv>,
+  domains: DomainOperations,
+  store: Pick<Store, "getRaw">,
+): void {
   app.openapi(listDomains, async (c) => {
     const { limit, cursor, prefix, certificateId, label = [] } = c.req.valid("query");
     const actor = c.get("actor");
@@ -230,7 +244,9 @@ export function routeDomains(app: OpenAPIHono<ApiEnv>, domains: DomainOperations
   });
 
   app.openapi(getDomain, async (c) => {
-    const domain = await domains.get(c.get("actor"), c.req.valid("param").name);
+    const { name } = c.req.valid("param");
+    if (c.req.valid("query").raw !== undefined) return answerRaw(c, store, { kind: "domain", id: name });
+    const domain = await domains.get(c.get("actor"), name);
     return c.json(domain, 200, etagOf(domain));
   });
 

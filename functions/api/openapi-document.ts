@@ -6,7 +6,7 @@ import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { codesOf, nameComponents, type OpenApiDocument } from "./document-components.ts";
 import { problemExample } from "./problem-examples.ts";
-import { NDJSON_TYPE } from "./line-type.ts";
+import { NDJSON_TYPE, RAW_TYPE } from "./line-type.ts";
 import type { ProblemCode } from "./problem.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
 import { ACCOUNT_HEADER } from "./route-scopes.ts";
@@ -64,7 +64,7 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
       answer.headers = { ...EVERY_ANSWER, ...HEADERS[status], ...answer.headers };
       // Types that are generated for clients would be those of either form.
       if (answer.content !== undefined && "application/json" in answer.content)
-        delete answer.content[NDJSON_TYPE];
+        for (const type of [NDJSON_TYPE, RAW_TYPE]) delete answer.content[type];
       letGrow(answer.content, { document, answered });
       if (status.startsWith("2")) showExample(operation.operationId, answer.content);
       for (const code of codesOf(answer)) examples[code] = { value: problemExample(code) };

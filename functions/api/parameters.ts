@@ -170,6 +170,13 @@ export const wantedLabels = (texts: readonly string[] = []): WantedLabel[] =>
     return at === -1 ? { name: text } : { name: text.slice(0, at), value: text.slice(at + 1) };
   });
 
+export const rawQuery = z.strictObject({
+  raw: z.literal("true").optional().openapi({
+    description:
+      "the record as it is stored, as text/plain, whether it can be read or not; needs the scope operator",
+  }),
+});
+
 export const sharedHostsQuery = z.strictObject({
   sharedHosts: z.literal("move").optional().openapi({
     description: "also change the certificate that other domains of the account serve on these MX hosts",

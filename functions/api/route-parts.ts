@@ -7,6 +7,7 @@ import { z } from "@hono/zod-openapi";
 import type { ApiEnv } from "./api-env.ts";
 import { entityTag, TAGS } from "./conditions.ts";
 import { KEY_PATTERN, REPLAYED } from "./idempotency-key.ts";
+import { RAW_TYPE } from "./line-type.ts";
 import { PROBLEM_TYPE, type ProblemCode, problemResponse, type StatusOf, statusOf } from "./problem.ts";
 import { type BodyMediaType, readJsonText } from "./request-body.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
@@ -136,6 +137,11 @@ export const readOf = <T extends z.ZodType>(schema: T, description: string) => (
   200: answersRecord(schema, description),
   304: { description: "it is at a revision of If-None-Match", headers: etag },
 });
+/** The same, and with `raw=true` the record as it is stored. */
+export const readOrRaw = <T extends z.ZodType>(schema: T, description: string) => {
+  const { 200: shown, ...others } = readOf(schema, description);
+  return { ...others, 200: { ...shown, content: { ...shown.content, [RAW_TYPE]: { schema: z.string() } } } };
+};
 export const READ_PROBLEMS = ["invalid-request", "not-found", "unreadable", "stale-revision"] as const;
 
 /**

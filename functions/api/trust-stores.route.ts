@@ -7,12 +7,13 @@ import {
   trustStoreInput,
 } from "../../core/management/certificate-input.ts";
 import type { TrustStoreService } from "../../core/management/trust-store-service.ts";
+import type { Store } from "../../core/store/store.ts";
 import type { ApiEnv } from "./api-env.ts";
 import type { Loaded } from "./loaded.ts";
 import { trustStoreListResponse, trustStoreResponse } from "./certificate-response.ts";
 import { etagOf, readCondition } from "./conditions.ts";
 import { decodeCursor, pageOf } from "./cursor.ts";
-import { idParameter, labelQuery, pageQuery, wantedLabels } from "./parameters.ts";
+import { idParameter, labelQuery, pageQuery, rawQuery, wantedLabels } from "./parameters.ts";
 import {
   answers,
   answersCreated,
@@ -27,9 +28,10 @@ import {
   needs,
   problems,
   READ_PROBLEMS,
-  readOf,
+  readOrRaw,
   takesJson,
 } from "./route-parts.ts";
+import { answerRaw } from "./raw-answer.ts";
 
 const common = { tags: ["trust stores"] };
 const PATH = "/v1/trust-stores/{id}";
@@ -73,9 +75,10 @@ const getTrustStore = createRoute({
   method: "get",
   path: PATH,
   summary: "Read a trust store",
-  description: "The trust store with its PEM and its users.",
-  request: { params: idParameter, headers: conditionHeaders },
-  responses: { ...readOf(trustStoreResponse, "the trust store"), ...problems(...READ_PROBLEMS) },
+  description:
+    "The trust store with its PEM and its users. With raw=true its record as it is stored, for an operator.",
+  request: { params: idParameter, query: rawQuery, headers: conditionHeaders },
+  responses: { ...readOrRaw(trustStoreResponse, "the trust store"), ...problems(...READ_PROBLEMS) },
 });
 
 const put = takesJson(trustStoreDocument);
@@ -128,7 +131,11 @@ const restoreTrustStore = createRoute({
   },
 });
 
-export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<TrustStoreService>): void {
+export function routeTrustStores(
+  app: OpenAPIHono<ApiEnv>,
+  trustStores: Loaded<TrustStoreService>,
+  store: Pick<Store, "getRaw">,
+): void {
   app.openapi(postTrustStore, async (c) => {
     const { trustStore } = await (await trustStores()).create(c.get("actor"), c.req.valid("json"));
     return c.json(trustStore, 201, { ...etagOf(trustStore), Location: `/v1/trust-stores/${trustStore.id}` });
@@ -143,7 +150,9 @@ export function routeTrustStores(app: OpenAPIHono<ApiEnv>, trustStores: Loaded<T
   });
 
   app.openapi(getTrustStore, async (c) => {
-    const trustStore = await (await trustStores()).get(c.get("actor"), c.req.valid("param").id);
+    const { id } = c.req.valid("param");
+    if (c.req.valid("query").raw !== undefined) return answerRaw(c, store, { kind: "trust-store", id });
+    const trustStore = await (await trustStores()).get(c.get("actor"), id);
     return c.json(trustStore, 200, etagOf(trustStore));
   });
 

@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { SCOPE_NAMES } from "../../core/access/scope.ts";
 import { makeCa, issueServer } from "../../test/support/pki.ts";
-import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import { type ApiUnderTest, inOtherAccount, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
 
 /** Stored records that this release cannot read: shown, replaced, deleted. */
 
@@ -100,6 +102,76 @@ describe("a domain that cannot be read", () => {
     expect(json.usedBy).toMatchObject({ count: 1, domains: ["b.example"] });
     const [change] = (await api.expect(200, "GET", "/v1/changes?after=4")).json.items;
     expect(change).toMatchObject({ action: "delete", before: null, after: null });
+  });
+});
+
+describe("a record with raw=true", () => {
+  const KINDS = ["domain", "certificate", "trust_store"] as const;
+  const pathsOf = ({ certificate, trustStore }: Awaited<ReturnType<typeof settled>>) => ({
+    domain: [DOMAIN, "a.example"],
+    certificate: [`/v1/certificates/${certificate.id}`, certificate.id],
+    trust_store: [`/v1/trust-stores/${trustStore.id}`, trustStore.id],
+  });
+  const write = ({ database }: ApiUnderTest, table: string, id: string, record: string) =>
+    expect(database.run(`UPDATE ${table} SET record = ? WHERE id = ?`, record, id)).toBe(1);
+
+  it.each(KINDS)("is the stored text, whether it can be read or not, with its ETag: %s", async (table) => {
+    const world = await settled();
+    const { api } = world;
+    const [path = "", id = ""] = pathsOf(world)[table];
+    const raw = async () => api.expect(200, "GET", `${path}?raw=true`);
+    const stored = () => api.database.get(`SELECT record, revision FROM ${table} WHERE id = ?`, id);
+    const first = await raw();
+    expect(first.text).toBe(stored()?.["record"]);
+    expect(first.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(first.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(first.headers.get("etag")).toBe(`"${String(stored()?.["revision"])}"`);
+    for (const text of ['{"later":"<script>é"', ""]) {
+      write(api, table, id, text);
+      await api.expect(409, "GET", path);
+      expect((await raw()).text).toBe(text);
+      expect((await api.send("HEAD", `${path}?raw=true`)).status).toBe(200);
+    }
+    await api.expect(304, "GET", `${path}?raw=true`, {
+      headers: { "If-None-Match": first.headers.get("etag") ?? "" },
+    });
+  });
+
+  it.each(KINDS)("is an operator's alone, and in the account that it acts in: %s", async (table) => {
+    const world = await settled();
+    const { api } = world;
+    const [path = "", id = ""] = pathsOf(world)[table];
+    spoil(api, table, id);
+    const { json } = await api.expect(201, "POST", "/v1/tokens", {
+      body: { scopes: SCOPE_NAMES.filter((scope) => scope !== "operator") },
+    });
+    for (const token of [json.token, OTHER_TOKEN])
+      for (const each of [path, path.replace(/[^/]+$/, "absent.example")]) {
+        const refused = await api.expect(403, "GET", `${each}?raw=true`, { token });
+        expect(refused.json.scope).toBe("operator");
+      }
+    const elsewhere = await inOtherAccount(api);
+    const theirs = await api.expect(404, "GET", `${path}?raw=true`, elsewhere);
+    const absentPath = path.replace(/[^/]+$/, table === "domain" ? "b2.example" : id.replace(/.$/, "Z"));
+    const absent = await api.expect(404, "GET", `${absentPath}?raw=true`, elsewhere);
+    expect({ ...theirs.json, requestId: "" }).toEqual({ ...absent.json, requestId: "" });
+    await api.expect(400, "GET", `${path}?raw=yes`);
+  });
+
+  it("has no private key and no password, whatever was stored", async () => {
+    const { api } = await settled();
+    const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+    const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
+    for (const text of [pem, JSON.stringify({ a: { key: pem }, b: 1 }), pem.slice(0, -20)]) {
+      write(api, "domain", "a.example", `{"x":${text}`);
+      const answer = await api.expect(200, "GET", `${DOMAIN}?raw=true`);
+      expect(answer.text).not.toContain(pem.split("\n")[1]?.slice(0, 40));
+      expect(answer.text).toContain("(removed)");
+    }
+    const url = '{"nextHop":"smtp://user:pa:ss@192.0.2.1:25","mail":"a@b.example"';
+    write(api, "domain", "a.example", url);
+    const { text } = await api.expect(200, "GET", `${DOMAIN}?raw=true`);
+    expect(text).toBe('{"nextHop":"smtp://(removed)@192.0.2.1:25","mail":"a@b.example"');
   });
 });
 

@@ -101,6 +101,30 @@ export function unreadableCases(subject: () => StoreUnderTest): void {
     expect(await store.getUnreadable("domain", "absent.example", "default")).toBeNull();
   });
 
+  it.each([
+    ["domain", a],
+    ["certificate", X],
+    ["trust-store", T],
+  ] as const)(
+    "is read as it is stored, before and after the damage, by its account alone: %s",
+    async (kind, id) => {
+      await settle(subject());
+      const { store, spoil } = subject();
+      const revision = { domain: 5, certificate: 1, "trust-store": 3 }[kind];
+      const { items } = await store.getRecords(kind, [id]);
+      const raw = await store.getRaw(kind, id, "default");
+      expect(raw?.revision).toBe(revision);
+      expect(JSON.parse(raw?.text ?? "")).toMatchObject({ ...items[0] });
+      await spoil(kind, id);
+      expect((await store.getRecords(kind, [id])).unreadable).toHaveLength(1);
+      const damaged = await store.getRaw(kind, id, "default");
+      expect(damaged).toEqual({ revision, text: expect.any(String) });
+      expect(damaged?.text).not.toBe(raw?.text);
+      expect(await store.getRaw(kind, id, "other")).toBeNull();
+      expect(await store.getRaw("domain", "absent.example", "default")).toBeNull();
+    },
+  );
+
   it("releases its references when it is deleted, and is stale at another revision", async () => {
     await settle(subject());
     const { store, other, spoil } = subject();

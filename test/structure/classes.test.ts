@@ -14,8 +14,8 @@ const MAX_CLASS_LINES = 200;
  */
 const LONGER: Readonly<Record<string, number>> = {
   DynamoDbTable: 254,
-  DynamoDbStore: 231,
-  SqliteStore: 225,
+  DynamoDbStore: 215,
+  SqliteStore: 223,
 };
 
 interface LongClass {

@@ -93,6 +93,13 @@ const to =
     base(of) + rest;
 
 const read = (path: RouteCall["path"]): RouteCall => ({ path, own: 200, absent: 404 });
+/** The record as it is stored. */
+const raw = (path: (of: Records) => string): RouteCall => ({
+  ...read(to(path, "?raw=true")),
+  name: "as it is stored",
+  absent: 403,
+  tenantLacks: "operator",
+});
 const write = (path: RouteCall["path"], body?: RouteCall["body"]): RouteCall => ({
   path,
   ifMatch: true,
@@ -170,7 +177,7 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
     { ...list(""), name: "by prefix", path: (of) => `/v1/domains?prefix=${of.domain.slice(0, 6)}` },
     labelled("/v1/domains"),
   ],
-  "GET /v1/domains/{name}": ["domains:read", read(to(domain))],
+  "GET /v1/domains/{name}": ["domains:read", read(to(domain)), raw(domain)],
   "PUT /v1/domains/{name}": [
     "domains:write",
     { ...write(to(domain), () => ({})), absent: 412, taken: 409 },
@@ -247,7 +254,7 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
     "certificates:write",
     create("/v1/certificates", { source: "self-signed", names: ["mx.new.example"] }),
   ],
-  "GET /v1/certificates/{id}": ["certificates:read", read(to(certificate))],
+  "GET /v1/certificates/{id}": ["certificates:read", read(to(certificate)), raw(certificate)],
   "PATCH /v1/certificates/{id}": ["certificates:write", write(to(certificate), () => ({ label: "changed" }))],
   "DELETE /v1/certificates/{id}": [
     "certificates:write",
@@ -288,7 +295,7 @@ export const ROUTE_CALLS: Readonly<Record<string, readonly [Scope | null, ...Rou
 
   "GET /v1/trust-stores": ["trust-stores:read", list("/v1/trust-stores"), labelled("/v1/trust-stores")],
   "POST /v1/trust-stores": ["trust-stores:write", create("/v1/trust-stores", { certificatesPem: PEM })],
-  "GET /v1/trust-stores/{id}": ["trust-stores:read", read(to(trustStore))],
+  "GET /v1/trust-stores/{id}": ["trust-stores:read", read(to(trustStore)), raw(trustStore)],
   "PUT /v1/trust-stores/{id}": [
     "trust-stores:write",
     write(to(trustStore), () => ({ certificatesPem: PEM })),

@@ -139,6 +139,7 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
     getDomain: (id) => read(() => local.getDomain(id)),
     getDomainWithHosts: (id) => read(() => local.getDomainWithHosts(id)),
     getUnreadable: (kind, id, account) => read(() => local.getUnreadable(kind, id, account)),
+    getRaw: (kind, id, account) => read(() => local.getRaw(kind, id, account)),
     oldestRevision: () => read(() => local.oldestRevision()),
     getCertificate: (id) => read(() => local.getCertificate(id)),
     getTrustStore: (id) => read(() => local.getTrustStore(id)),

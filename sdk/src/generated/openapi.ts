@@ -34,7 +34,7 @@ export interface paths {
         };
         /**
          * Read a domain
-         * @description The settings of a domain with its warnings. Scope: `domains:read` (read domains, their TLS settings and their status).
+         * @description The settings of a domain with its warnings. With raw=true as it is stored, for an operator. Scope: `domains:read` (read domains, their TLS settings and their status).
          */
         readonly get: operations["getDomain"];
         /**
@@ -178,7 +178,7 @@ export interface paths {
         };
         /**
          * Read a certificate
-         * @description The certificate with its state and its users, without key material. Scope: `certificates:read` (read certificates, their versions, chains and status).
+         * @description The certificate with its state and its users, without key material. With raw=true as it is stored, for an operator. Scope: `certificates:read` (read certificates, their versions, chains and status).
          */
         readonly get: operations["getCertificate"];
         readonly put?: never;
@@ -394,7 +394,7 @@ export interface paths {
         };
         /**
          * Read a trust store
-         * @description The trust store with its PEM and its users. Scope: `trust-stores:read` (read trust stores).
+         * @description The trust store with its PEM and its users. With raw=true its record as it is stored, for an operator. Scope: `trust-stores:read` (read trust stores).
          */
         readonly get: operations["getTrustStore"];
         /**
@@ -3429,7 +3429,10 @@ export interface operations {
     };
     readonly getDomain: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description the record as it is stored, as text/plain, whether it can be read or not; needs the scope operator */
+                readonly raw?: "true";
+            };
             readonly header?: {
                 /** @description entity tags such as "17", or * */
                 readonly "if-match"?: string;
@@ -4651,7 +4654,10 @@ export interface operations {
     };
     readonly getCertificate: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description the record as it is stored, as text/plain, whether it can be read or not; needs the scope operator */
+                readonly raw?: "true";
+            };
             readonly header?: {
                 /** @description entity tags such as "17", or * */
                 readonly "if-match"?: string;
@@ -6075,7 +6081,10 @@ export interface operations {
     };
     readonly getTrustStore: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description the record as it is stored, as text/plain, whether it can be read or not; needs the scope operator */
+                readonly raw?: "true";
+            };
             readonly header?: {
                 /** @description entity tags such as "17", or * */
                 readonly "if-match"?: string;
