@@ -30,6 +30,7 @@ import {
   mayBeReplayed,
   needs,
   problems,
+  textHeader,
 } from "./route-parts.ts";
 
 const common = { tags: ["status"] };
@@ -79,10 +80,8 @@ const listChanges = createRoute({
     200: {
       description: "a page of changes",
       headers: {
-        Link: {
-          description: "of NDJSON, rel=next: the entries after these",
-          schema: { type: "string" as const },
-        },
+        Link: textHeader('of NDJSON: `rel="next"` leads to the entries after these; absent at the end'),
+        Vary: textHeader("`Accept`"),
       },
       content: {
         ...answers(changeListResponse, "").content,
@@ -118,6 +117,9 @@ const revertChange = createRoute({
   },
 });
 
+/** The client chooses the form. */
+const VARY = { Vary: "Accept" };
+
 const views = loadedOnce(() => import("./change-view.ts"));
 
 export function routeChanges(
@@ -131,17 +133,16 @@ export function routeChanges(
     const service = await changes();
     const { changeLines, changeView, nextLink, wantsLines } = await views();
     const read = (each: ChangeListing) => service.list(c.get("actor"), each);
-    c.header("Vary", "Accept");
     const page = wait === null ? null : await service.follow(c.get("actor"), listing, wait);
     if (wantsLines(c)) {
       const isWhole = page === null && c.req.query("limit") === undefined;
       const { text, next } = await changeLines(page ?? read, { ...listing, isWhole });
       const link = next === null ? {} : { Link: nextLink(c.req.url, listing.order, next) };
       // The types of routes know one form for each status.
-      return c.newResponse(text, 200, { "Content-Type": NDJSON_TYPE, ...link }) as never;
+      return c.newResponse(text, 200, { "Content-Type": NDJSON_TYPE, ...VARY, ...link }) as never;
     }
     const { items, unreadable, next } = page ?? (await read(listing));
-    return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200);
+    return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200, VARY);
   });
 
   app.openapi(revertChange, async (c) => {

@@ -4,6 +4,7 @@
  */
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { REPLAYED } from "./idempotency-key.ts";
 import type { ProblemCode } from "./problem.ts";
 
 export type OpenApiDocument = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
@@ -175,10 +176,11 @@ function answersOf(document: OpenApiDocument): Answers[] {
 }
 
 function nameProblem(status: string, answer: Answer, named: Answers): Answer {
-  const name = `Problem${status}${codesOf(answer).map(pascal).join("")}`;
+  const replayed = REPLAYED in (answer.headers ?? {}) ? "Replayable" : "";
+  const name = `${replayed}Problem${status}${codesOf(answer).map(pascal).join("")}`;
   named[name] ??= answer;
-  if (JSON.stringify(named[name]) !== JSON.stringify(answer))
-    throw new TypeError(`two answers would have the name ${name}`);
+  // Those of the health checks have fewer headers than those below /v1, and stay where they are.
+  if (JSON.stringify(named[name]) !== JSON.stringify(answer)) return answer;
   return { $ref: `#/components/responses/${name}` };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { startApi } from "../../test/support/api.ts";
+import { documentedOperations, undocumented } from "../../test/support/api-answer.ts";
 import { COMPONENT_NAMES } from "./document-components.ts";
 import { problemExample } from "./problem-examples.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
@@ -270,6 +271,35 @@ describe("the OpenAPI document", () => {
       for (const value of ["17", '"17', '"1" "2"', '*, "1"']) expect(value).not.toMatch(pattern);
     }
     expect(patterns("if-match").length).toBeGreaterThan(10);
+  });
+});
+
+/** Every answer of every test is compared with the document (test/support/api-answer.ts): this tries that. */
+describe("an answer that the document does not have is reported:", () => {
+  const problem = (code: string) => ({
+    headers: { "Content-Type": "application/problem+json" },
+    json: { type: `urn:postern:problem:${code}` },
+  });
+  it.each([
+    ["a status", 418, {}, ["status 418 "]],
+    ["a media type", 200, { headers: { "Content-Type": "text/html" } }, ["media type text/html"]],
+    ["a header", 200, { headers: { "X-Planted": "1" } }, ["header x-planted"]],
+    ["a problem of another operation", 409, problem("shared-host"), ["problem shared-host"]],
+    ["a problem without a status here", 410, problem("gone"), ["status 410 gone"]],
+    ["nothing of one that it has", 409, problem("unreadable"), []],
+  ])("%s", async (_, status, { headers = {}, json = {} }: Json, found) => {
+    const { app } = await startApi();
+    const response = new Response(null, { status, headers });
+    const exchange = { method: "GET", path: "/v1/domains/example.org?a=b", response, json };
+    expect(undocumented(documentedOperations(app), exchange)).toEqual(found);
+  });
+
+  it("anything but a problem at a path without an operation", async () => {
+    const { app } = await startApi();
+    const exchange = { method: "GET", path: "/v1/planted", json: {}, response: new Response("") };
+    expect(undocumented(documentedOperations(app), exchange)).toEqual(["no operation: "]);
+    const { status, problems } = await (await startApi()).send("GET", "/v1/planted");
+    expect([status, ...problems]).toEqual([404]);
   });
 });
 

@@ -6,9 +6,11 @@ import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
 import { codesOf, nameComponents, type OpenApiDocument } from "./document-components.ts";
 import { problemExample } from "./problem-examples.ts";
-import { NDJSON_TYPE, RAW_TYPE } from "./line-type.ts";
+import { NDJSON_TYPE } from "./line-type.ts";
+import { IDEMPOTENCY_KEY } from "./idempotency-key.ts";
 import type { ProblemCode } from "./problem.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
+import { REPLAYED_HEADER } from "./route-parts.ts";
 import { ACCOUNT_HEADER } from "./route-scopes.ts";
 
 const INFO = {
@@ -33,25 +35,60 @@ const INFO = {
 };
 
 const text = (description: string) => ({ description, schema: { type: "string" } });
+const always = <T extends object>(header: T) => ({ ...header, required: true });
 const EVERY_ANSWER = {
-  "X-Request-Id": text("id of this request, as the log has it"),
-  "Cache-Control": text("no-store"),
+  "X-Request-Id": always(text("id of this request; the log has it too")),
+  "Cache-Control": always(text("`no-store`")),
 };
-const RETRY_AFTER = { "Retry-After": { description: "seconds to wait", schema: { type: "integer" } } };
-const PRESENT_TAG = { ETag: text("of the record as it is now; absent where there is none") };
+/** Below /v1, and not of what is answered before the routes (BEFORE_ROUTES of route-parts.ts). */
+const RATES = {
+  "RateLimit-Policy": text(
+    "the limits of reads and writes by one caller (draft-ietf-httpapi-ratelimit-headers); absent for callers without a limit",
+  ),
+  RateLimit: text("how many of these requests are left, and the seconds until all are left again"),
+};
+const RETRY_AFTER = {
+  "Retry-After": always({
+    description: "seconds until the request may be sent again",
+    schema: { type: "integer", minimum: 1 },
+  }),
+};
+const PRESENT_TAG = { ETag: text("entity tag of the record as it is now; absent where there is none") };
+const BEFORE_ROUTES: ReadonlySet<string> = new Set(["408", "431"]);
+/** Problems that are decided before an answer is looked for by its key, or not kept. */
+const NEVER_REPLAYED = /^(?:401|408|429|431|5..)$/;
 /** Headers of an answer by its status, beside those of its route. */
 const HEADERS: Readonly<Record<string, object>> = {
   "403": { "WWW-Authenticate": text("the scope that the caller lacks (RFC 6750 section 3.1)") },
-  "401": { "WWW-Authenticate": text("how to authenticate (RFC 9110 section 11.6.1)") },
+  "401": { "WWW-Authenticate": always(text("how to authenticate (RFC 9110 section 11.6.1)")) },
   "412": PRESENT_TAG,
+  "409": {
+    "Retry-After": {
+      description: "of request-in-progress: seconds until the request may be sent again",
+      schema: { type: "integer", minimum: 1 },
+    },
+    Location: text("of answer-not-kept: path of the record that the request made"),
+  },
   "415": {
-    Accept: text("media type that this takes"),
-    "Accept-Patch": text("media type that PATCH takes (RFC 5789 section 3.1)"),
+    Accept: text("of other methods than PATCH: the media type of a body"),
+    "Accept-Patch": text("of PATCH: the media type of a body (RFC 5789 section 3.1)"),
   },
   "428": PRESENT_TAG,
   "429": RETRY_AFTER,
   "503": RETRY_AFTER,
 };
+
+/** Headers of an answer, beside those that its route declares. */
+function headersOf({ parameters = [], ...operation }: Operation, status: string): object {
+  const isBelowV1 = operation[SCOPE_MEMBER] !== undefined && !BEFORE_ROUTES.has(status);
+  const isKeyed = parameters.some((each) => Reflect.get(each, "name") === IDEMPOTENCY_KEY.toLowerCase());
+  return {
+    ...EVERY_ANSWER,
+    ...(isBelowV1 ? RATES : {}),
+    ...HEADERS[status],
+    ...(isKeyed && !NEVER_REPLAYED.test(status) ? REPLAYED_HEADER : {}),
+  };
+}
 
 /** The document of the routes, with what all of them have in common. */
 export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
@@ -61,12 +98,9 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
   for (const operation of operationsOf(document)) {
     showScope(operation);
     for (const [status, answer] of Object.entries(operation.responses ?? {})) {
-      answer.headers = { ...EVERY_ANSWER, ...HEADERS[status], ...answer.headers };
-      // Types that are generated for clients would be those of either form.
-      if (answer.content !== undefined && "application/json" in answer.content)
-        for (const type of [NDJSON_TYPE, RAW_TYPE]) delete answer.content[type];
+      answer.headers = { ...headersOf(operation, status), ...answer.headers };
       letGrow(answer.content, { document, answered });
-      if (status.startsWith("2")) showExample(operation.operationId, answer.content);
+      if (status.startsWith("2")) showExamples(operation.operationId, answer.content);
       for (const code of codesOf(answer)) examples[code] = { value: problemExample(code) };
     }
   }
@@ -111,11 +145,18 @@ function showScope(operation: Operation): void {
   operation.parameters = [...(operation.parameters ?? []), ACCOUNT_PARAMETER];
 }
 
-function showExample(operationId: string | undefined, content: Answer["content"]): void {
-  for (const body of Object.values(content ?? {})) {
+function showExamples(operationId: string | undefined, content: Answer["content"]): void {
+  for (const [type, body] of Object.entries(content ?? {})) {
     const name = /\/(?<name>\w+)$/u.exec(String(Reflect.get(body.schema ?? {}, "$ref")))?.groups?.["name"];
     body.example = OPERATION_EXAMPLES[operationId ?? ""] ?? ANSWER_EXAMPLES[name ?? ""];
+    if (type === NDJSON_TYPE) body.example = linesOf(content?.["application/json"]?.example);
   }
+}
+
+/** The items of a list, each on a line. */
+function linesOf(list: unknown): string {
+  const items: unknown[] = Object(list).items ?? [];
+  return items.map((item) => `${JSON.stringify(item)}\n`).join("");
 }
 
 /**

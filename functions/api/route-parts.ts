@@ -41,7 +41,7 @@ export function takesPatch(document: z.ZodObject, meta: { readonly id: string; r
   };
 }
 
-const textHeader = (description: string) => ({ description, schema: { type: "string" as const } });
+export const textHeader = (description: string) => ({ description, schema: { type: "string" as const } });
 export const etag = { ETag: textHeader(`the revision, for If-Match: ${entityTag(17)}`) };
 const location = { Location: textHeader("where it is") };
 
@@ -169,19 +169,16 @@ export const keyHeaders = z.object(keyHeader);
 /** Problems of a request with a key. */
 export const KEY_PROBLEMS = ["request-in-progress", "answer-not-kept", "idempotency-key-reused"] as const;
 
-/** An answer that may be a kept one. */
+export const REPLAYED_HEADER = {
+  [REPLAYED]: {
+    description: "`true`: the answer to an earlier request with the same Idempotency-Key",
+    schema: { type: "string" as const, enum: ["true"] },
+  },
+};
+/** An answer that may be a kept one. Problems that may be have the header from openapi-document.ts. */
 export const mayBeReplayed = <T extends { readonly description: string; readonly headers?: object }>(
   answer: T,
-) => ({
-  ...answer,
-  headers: {
-    ...answer.headers,
-    [REPLAYED]: {
-      description: "`true`: the answer to an earlier request with the same Idempotency-Key",
-      schema: { type: "string" as const, enum: ["true"] },
-    },
-  },
-});
+) => ({ ...answer, headers: { ...answer.headers, ...REPLAYED_HEADER } });
 
 export const conditionHeaders = z.object({
   "if-match": z

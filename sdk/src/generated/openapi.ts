@@ -2953,6 +2953,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -2964,6 +2966,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 readonly [name: string]: unknown;
             };
@@ -2976,6 +2980,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
                 readonly "WWW-Authenticate"?: string;
                 readonly [name: string]: unknown;
@@ -3000,6 +3006,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3011,6 +3019,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly "Retry-After": components["headers"]["Retry-After"];
                 readonly [name: string]: unknown;
             };
@@ -3034,6 +3044,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3045,6 +3057,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly "Retry-After": components["headers"]["Retry-After"];
                 readonly [name: string]: unknown;
             };
@@ -3057,6 +3071,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3068,6 +3084,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3079,6 +3097,11 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3090,7 +3113,9 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
-                /** @description of the record as it is now; absent where there is none */
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description entity tag of the record as it is now; absent where there is none */
                 readonly ETag?: string;
                 readonly [name: string]: unknown;
             };
@@ -3103,6 +3128,11 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3114,6 +3144,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3125,6 +3157,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly Accept: components["headers"]["Accept"];
                 readonly "Accept-Patch": components["headers"]["Accept-Patch"];
                 readonly [name: string]: unknown;
@@ -3138,6 +3172,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3149,7 +3185,9 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
-                /** @description of the record as it is now; absent where there is none */
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description entity tag of the record as it is now; absent where there is none */
                 readonly ETag?: string;
                 readonly [name: string]: unknown;
             };
@@ -3162,6 +3200,55 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description invalid-request */
+        readonly ReplayableProblem400InvalidRequest: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description missing-scope, no-access */
+        readonly ReplayableProblem403MissingScopeNoAccess: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
+                readonly "WWW-Authenticate"?: string;
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description not-found */
+        readonly ReplayableProblem404NotFound: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3169,10 +3256,16 @@ export interface components {
             };
         };
         /** @description unreadable, request-in-progress, answer-not-kept */
-        readonly Problem409UnreadableRequestInProgressAnswerNotKept: {
+        readonly ReplayableProblem409UnreadableRequestInProgressAnswerNotKept: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3180,10 +3273,13 @@ export interface components {
             };
         };
         /** @description idempotency-key-reused, rule-violation */
-        readonly Problem422IdempotencyKeyReusedRuleViolation: {
+        readonly ReplayableProblem422IdempotencyKeyReusedRuleViolation: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3191,10 +3287,46 @@ export interface components {
             };
         };
         /** @description request-in-progress, answer-not-kept */
-        readonly Problem409RequestInProgressAnswerNotKept: {
+        readonly ReplayableProblem409RequestInProgressAnswerNotKept: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description too-large */
+        readonly ReplayableProblem413TooLarge: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description unsupported-media-type */
+        readonly ReplayableProblem415UnsupportedMediaType: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly Accept: components["headers"]["Accept"];
+                readonly "Accept-Patch": components["headers"]["Accept-Patch"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3202,10 +3334,13 @@ export interface components {
             };
         };
         /** @description quota-exceeded, rule-violation, idempotency-key-reused */
-        readonly Problem422QuotaExceededRuleViolationIdempotencyKeyReused: {
+        readonly ReplayableProblem422QuotaExceededRuleViolationIdempotencyKeyReused: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3217,6 +3352,27 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description stale-revision */
+        readonly ReplayableProblem412StaleRevision: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description entity tag of the record as it is now; absent where there is none */
+                readonly ETag?: string;
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3224,10 +3380,29 @@ export interface components {
             };
         };
         /** @description rule-violation, idempotency-key-reused */
-        readonly Problem422RuleViolationIdempotencyKeyReused: {
+        readonly ReplayableProblem422RuleViolationIdempotencyKeyReused: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description condition-missing */
+        readonly ReplayableProblem428ConditionMissing: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description entity tag of the record as it is now; absent where there is none */
+                readonly ETag?: string;
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3239,6 +3414,25 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description gone */
+        readonly ReplayableProblem410Gone: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3250,6 +3444,8 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3257,10 +3453,16 @@ export interface components {
             };
         };
         /** @description changed-since, not-revertible, name-taken, in-use, shared-host, host-taken, unreadable, request-in-progress, answer-not-kept */
-        readonly Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadableRequestInProgressAnswerNotKept: {
+        readonly ReplayableProblem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadableRequestInProgressAnswerNotKept: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
+                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3272,6 +3474,11 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3283,6 +3490,11 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
+                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                readonly RateLimit: components["headers"]["RateLimit"];
+                /** @description of request-in-progress: seconds until the request may be sent again */
+                readonly "Retry-After"?: number;
+                readonly Location: components["headers"]["Location"];
                 readonly [name: string]: unknown;
             };
             content: {
@@ -3293,26 +3505,32 @@ export interface components {
     parameters: never;
     requestBodies: never;
     headers: {
-        /** @description id of this request, as the log has it */
+        /** @description id of this request; the log has it too */
         readonly "X-Request-Id": string;
-        /** @description no-store */
+        /** @description `no-store` */
         readonly "Cache-Control": string;
+        /** @description the limits of reads and writes by one caller (draft-ietf-httpapi-ratelimit-headers); absent for callers without a limit */
+        readonly "RateLimit-Policy": string;
+        /** @description how many of these requests are left, and the seconds until all are left again */
+        readonly RateLimit: string;
         /** @description how to authenticate (RFC 9110 section 11.6.1) */
         readonly "WWW-Authenticate": string;
-        /** @description seconds to wait */
+        /** @description seconds until the request may be sent again */
         readonly "Retry-After": number;
         /** @description the revision, for If-Match: "17" */
         readonly ETag: string;
-        /** @description where it is */
+        /** @description of answer-not-kept: path of the record that the request made */
         readonly Location: string;
-        /** @description media type that this takes */
+        /** @description of other methods than PATCH: the media type of a body */
         readonly Accept: string;
-        /** @description media type that PATCH takes (RFC 5789 section 3.1) */
+        /** @description of PATCH: the media type of a body (RFC 5789 section 3.1) */
         readonly "Accept-Patch": string;
         /** @description `true`: the answer to an earlier request with the same Idempotency-Key */
         readonly "Idempotency-Replayed": "true";
-        /** @description of NDJSON, rel=next: the entries after these */
+        /** @description of NDJSON: `rel="next"` leads to the entries after these; absent at the end */
         readonly Link: string;
+        /** @description `Accept` */
+        readonly Vary: string;
     };
     pathItems: never;
 }
@@ -3347,6 +3565,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3457,6 +3677,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -3525,6 +3747,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -3579,6 +3803,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -3647,8 +3873,11 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
-                    readonly Location: components["headers"]["Location"];
+                    /** @description where it is */
+                    readonly Location?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3755,6 +3984,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -3810,6 +4041,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -3918,6 +4151,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -3954,6 +4189,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -4008,6 +4245,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -4092,6 +4331,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -4166,8 +4407,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -4230,13 +4473,13 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Domain"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 422: components["responses"]["ReplayableProblem422IdempotencyKeyReusedRuleViolation"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -4269,8 +4512,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -4333,13 +4578,13 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Domain"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 422: components["responses"]["ReplayableProblem422IdempotencyKeyReusedRuleViolation"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -4373,6 +4618,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     readonly [name: string]: unknown;
                 };
@@ -4404,14 +4651,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["DomainBatchResults"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409RequestInProgressAnswerNotKept"];
-            readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
+            readonly 409: components["responses"]["ReplayableProblem409RequestInProgressAnswerNotKept"];
+            readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
+            readonly 415: components["responses"]["ReplayableProblem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["ReplayableProblem422IdempotencyKeyReusedRuleViolation"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -4446,6 +4693,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -4562,9 +4811,12 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
-                    readonly Location: components["headers"]["Location"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
+                    /** @description where it is */
+                    readonly Location?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -4637,14 +4889,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolationIdempotencyKeyReused"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
+            readonly 415: components["responses"]["ReplayableProblem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["ReplayableProblem422QuotaExceededRuleViolationIdempotencyKeyReused"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -4681,6 +4933,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -4759,6 +5013,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -4808,6 +5064,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -4859,6 +5117,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -4976,6 +5236,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5001,6 +5263,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5047,6 +5311,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5069,6 +5335,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5119,6 +5387,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5252,6 +5522,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5310,6 +5582,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5362,8 +5636,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5436,17 +5712,17 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
-            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 412: components["responses"]["ReplayableProblem412StaleRevision"];
+            readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
+            readonly 415: components["responses"]["ReplayableProblem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["ReplayableProblem422RuleViolationIdempotencyKeyReused"];
+            readonly 428: components["responses"]["ReplayableProblem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -5482,8 +5758,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5556,15 +5834,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
-            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 412: components["responses"]["ReplayableProblem412StaleRevision"];
+            readonly 422: components["responses"]["ReplayableProblem422RuleViolationIdempotencyKeyReused"];
+            readonly 428: components["responses"]["ReplayableProblem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -5598,6 +5876,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -5715,8 +5995,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5789,15 +6071,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
-            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 412: components["responses"]["ReplayableProblem412StaleRevision"];
+            readonly 422: components["responses"]["ReplayableProblem422RuleViolationIdempotencyKeyReused"];
+            readonly 428: components["responses"]["ReplayableProblem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -5833,8 +6115,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5907,15 +6191,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
-            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 412: components["responses"]["ReplayableProblem412StaleRevision"];
+            readonly 422: components["responses"]["ReplayableProblem422RuleViolationIdempotencyKeyReused"];
+            readonly 428: components["responses"]["ReplayableProblem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -5949,6 +6233,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6026,9 +6312,12 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
-                    readonly Location: components["headers"]["Location"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
+                    /** @description where it is */
+                    readonly Location?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6064,14 +6353,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TrustStore"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolationIdempotencyKeyReused"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
+            readonly 415: components["responses"]["ReplayableProblem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["ReplayableProblem422QuotaExceededRuleViolationIdempotencyKeyReused"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -6108,6 +6397,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -6149,6 +6440,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -6199,6 +6492,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -6279,6 +6574,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -6331,8 +6628,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6368,18 +6667,18 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TrustStore"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 410: components["responses"]["Problem410Gone"];
-            readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422RuleViolationIdempotencyKeyReused"];
-            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 410: components["responses"]["ReplayableProblem410Gone"];
+            readonly 412: components["responses"]["ReplayableProblem412StaleRevision"];
+            readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
+            readonly 415: components["responses"]["ReplayableProblem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["ReplayableProblem422RuleViolationIdempotencyKeyReused"];
+            readonly 428: components["responses"]["ReplayableProblem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -6415,6 +6714,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6527,6 +6828,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6606,6 +6909,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6690,7 +6995,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly Link: components["headers"]["Link"];
+                    readonly Vary: components["headers"]["Vary"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6846,8 +7154,10 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -6914,17 +7224,17 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ChangeRevert"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
-            readonly 404: components["responses"]["Problem404NotFound"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadableRequestInProgressAnswerNotKept"];
-            readonly 410: components["responses"]["Problem410Gone"];
-            readonly 412: components["responses"]["Problem412StaleRevision"];
-            readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 422: components["responses"]["Problem422IdempotencyKeyReusedRuleViolation"];
-            readonly 428: components["responses"]["Problem428ConditionMissing"];
+            readonly 409: components["responses"]["ReplayableProblem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadableRequestInProgressAnswerNotKept"];
+            readonly 410: components["responses"]["ReplayableProblem410Gone"];
+            readonly 412: components["responses"]["ReplayableProblem412StaleRevision"];
+            readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
+            readonly 422: components["responses"]["ReplayableProblem422IdempotencyKeyReusedRuleViolation"];
+            readonly 428: components["responses"]["ReplayableProblem428ConditionMissing"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -6959,6 +7269,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7136,6 +7448,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7192,6 +7506,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7259,9 +7575,12 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
-                    readonly ETag: components["headers"]["ETag"];
-                    readonly Location: components["headers"]["Location"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    readonly ETag: components["headers"]["ETag"];
+                    /** @description where it is */
+                    readonly Location?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7286,14 +7605,14 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TokenMade"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
-            readonly 409: components["responses"]["Problem409UnreadableRequestInProgressAnswerNotKept"];
-            readonly 413: components["responses"]["Problem413TooLarge"];
-            readonly 415: components["responses"]["Problem415UnsupportedMediaType"];
-            readonly 422: components["responses"]["Problem422QuotaExceededRuleViolationIdempotencyKeyReused"];
+            readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
+            readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
+            readonly 415: components["responses"]["ReplayableProblem415UnsupportedMediaType"];
+            readonly 422: components["responses"]["ReplayableProblem422QuotaExceededRuleViolationIdempotencyKeyReused"];
             readonly 429: components["responses"]["Problem429TooManyAttemptsRateLimited"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
             readonly 500: components["responses"]["Problem500Internal"];
@@ -7327,6 +7646,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7356,6 +7677,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7402,6 +7725,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -7446,6 +7771,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7513,6 +7840,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7542,6 +7871,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7592,6 +7923,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7621,8 +7954,11 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
-                    readonly Location: components["headers"]["Location"];
+                    /** @description where it is */
+                    readonly Location?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7689,6 +8025,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -7733,6 +8071,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7800,6 +8140,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7828,6 +8170,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7879,6 +8223,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
                     readonly [name: string]: unknown;
                 };
@@ -7907,8 +8253,11 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
-                    readonly Location: components["headers"]["Location"];
+                    /** @description where it is */
+                    readonly Location?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7975,6 +8324,8 @@ export interface operations {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                     readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    readonly RateLimit: components["headers"]["RateLimit"];
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -8020,10 +8371,30 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Health"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            /** @description invalid-request */
+            readonly 400: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
-            readonly 500: components["responses"]["Problem500Internal"];
+            /** @description internal */
+            readonly 500: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     readonly getReadiness: {
@@ -8051,12 +8422,53 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Health"];
                 };
             };
-            readonly 400: components["responses"]["Problem400InvalidRequest"];
+            /** @description invalid-request */
+            readonly 400: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 431: components["responses"]["Problem431HeaderTooLarge"];
-            readonly 500: components["responses"]["Problem500Internal"];
-            readonly 503: components["responses"]["Problem503Unavailable"];
-            readonly 507: components["responses"]["Problem507StorageFull"];
+            /** @description internal */
+            readonly 500: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable */
+            readonly 503: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly "Retry-After": components["headers"]["Retry-After"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description storage-full */
+            readonly 507: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["X-Request-Id"];
+                    readonly "Cache-Control": components["headers"]["Cache-Control"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
 }
