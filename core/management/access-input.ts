@@ -18,7 +18,9 @@ const scopes = distinct(z.enum(SCOPE_NAMES), SCOPE_NAMES.length).max(SCOPE_NAMES
 export const tokenInput = z
   .strictObject({
     label: labelInput,
-    scopes: scopes.min(1).meta({ minItems: 1, description: "none that the caller itself lacks" }),
+    scopes: scopes
+      .min(1)
+      .meta({ minItems: 1, description: "scopes of the token, each one of the caller's own" }),
     account: accountName.optional().meta({
       description: "left out = the caller's own; another needs the scope operator",
       pattern: ACCOUNT_NAME.source,
@@ -27,11 +29,15 @@ export const tokenInput = z
     expiresAt: checked(checkTimestamp)
       .nullable()
       .default(null)
-      .meta({ format: "date-time", pattern: PATTERNS.timestamp, description: "null = it does not expire" }),
+      .meta({
+        format: "date-time",
+        pattern: PATTERNS.timestamp,
+        description: "time at which the token expires; null = never",
+      }),
   })
   .meta({
     id: "TokenInput",
-    description: "what the holder of a new token may do",
+    description: "scopes and lifetime of a new token",
     examples: [{ label: "deploy job", scopes: ["domains:read", "domains:write"] }],
   });
 export type TokenInput = z.output<typeof tokenInput>;
@@ -72,7 +78,9 @@ export const principalDocument = z
       pattern: ACCOUNT_NAME.source,
       maxLength: 40,
     }),
-    scopes: scopes.meta({ description: "none that the caller itself lacks; empty = whoami alone" }),
+    scopes: scopes.meta({
+      description: "scopes of the principal, each one of the caller's own; empty = GET /v1/whoami alone",
+    }),
     arn: ignoredInput,
     revision: ignoredInput,
     createdAt: ignoredInput,
@@ -82,7 +90,7 @@ export const principalDocument = z
   })
   .meta({
     id: "PrincipalDocument",
-    description: "what an IAM principal may do, and in which account; what was read may be sent back",
+    description: "scopes and account of an IAM principal; what was read may be sent back",
     examples: [{ label: "deploy role", scopes: ["domains:read", "domains:write"] }],
   });
 export type PrincipalDocument = z.output<typeof principalDocument>;

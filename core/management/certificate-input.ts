@@ -57,7 +57,7 @@ const keyFields = {
   keyType: z
     .enum(KEY_TYPES)
     .optional()
-    .meta({ description: `default ${SELF_SIGNED_DEFAULTS.keyType}` }),
+    .meta({ description: `algorithm and size of the key; absent = ${SELF_SIGNED_DEFAULTS.keyType}` }),
   keyTypes: z
     .array(z.enum(KEY_TYPES))
     .min(1)
@@ -208,7 +208,8 @@ export const certificateInput = z
 export type CertificateInput = z.output<typeof certificateInput>;
 
 const otherSlot = z.enum(["keep", "remove"]).default("keep").meta({
-  description: "of a certificate with an ECDSA and an RSA key: what becomes of the one that is not sent",
+  description:
+    "whether the slot of the key that is not sent stays, where the certificate has an ECDSA and an RSA key",
 });
 
 /** New material of a certificate; without a key, the one that is here already is used again. */
@@ -329,7 +330,11 @@ export const trustStoreDocument = z
 /** Which earlier content of a trust store comes back. */
 export const restoreInput = z
   .strictObject({
-    revision: z.int().min(1).max(Number.MAX_SAFE_INTEGER).meta({ description: "one of `previous`" }),
+    revision: z
+      .int()
+      .min(1)
+      .max(Number.MAX_SAFE_INTEGER)
+      .meta({ description: "revision of one of `previous`" }),
   })
   .meta({
     id: "TrustStoreRestoreInput",
@@ -347,7 +352,7 @@ export const rollbackInput = z
       .int()
       .min(1)
       .max(MAX_VERSION)
-      .meta({ description: "one of its versions, not older than 30 days and still valid" }),
+      .meta({ description: "version to put back: retired within the last 30 days and still valid" }),
   })
   .meta({
     id: "CertificateRollbackInput",

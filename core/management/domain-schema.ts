@@ -126,7 +126,7 @@ const READ_ONLY_FIELDS = {
 
 export const domainInput = z
   .strictObject({
-    name: domainNameInput.optional().meta({ description: "may be left out; otherwise the name in the path" }),
+    name: domainNameInput.optional().meta({ description: "absent, or the name in the path" }),
     mxHosts: list(domainNameInput, CAPS.mxHosts),
     tls: z.strictObject(tlsFields).prefault({}),
     delivery: deliveryInput.nullable().default(null),

@@ -60,7 +60,11 @@ export const labelInput = checked(checkPlainText)
   .pipe(z.string().max(CAPS.labelCharacters))
   .nullable()
   .default(null)
-  .meta({ description: "for people", maxLength: CAPS.labelCharacters, pattern: PATTERNS.plainText });
+  .meta({
+    description: "note for people; null = none",
+    maxLength: CAPS.labelCharacters,
+    pattern: PATTERNS.plainText,
+  });
 
 export const labelsInput = z
   .record(
@@ -79,7 +83,7 @@ export const labelsInput = z
   .meta({ propertyNames: { pattern: PATTERNS.labelName }, maxProperties: CAPS.labels })
   .default(NO_LABELS)
   .meta({
-    description: "names and values by which the owner's tools find the record; lists are filtered by them",
+    description: "names and values for the owner's tools; lists can be filtered by them",
     examples: [{ team: "mail" }],
   });
 
@@ -110,7 +114,7 @@ export const distinct = <T extends z.ZodType<string>>(item: T, cap: number) =>
 export const ignoredInput = z
   .unknown()
   .optional()
-  .meta({ readOnly: true, description: "may be sent back as read; ignored" });
+  .meta({ readOnly: true, description: "ignored: what was read may be sent back" });
 
 /** @throws InvalidInput with every mistake at its pointer. */
 export function parseDocument<T extends z.ZodType>(schema: T, document: unknown): z.output<T> {

@@ -15,15 +15,15 @@ export const callerResponse = z
   .strictObject({
     account: z.string().meta({ description: "the account that the request acts in" }),
     homeAccount: z.string().meta({ description: "the account of the credentials" }),
-    name: z.string().meta({ description: "as the change log names the caller" }),
-    kind: z.enum(CALLER_KINDS).meta({ description: "how the caller is known" }),
+    name: z.string().meta({ description: "name of the caller, as the change log has it" }),
+    kind: z.enum(CALLER_KINDS).meta({ description: "kind of the credentials" }),
     id: z.string().nullable().meta({
       description: "id of the token, ARN of the principal, or subject of the JWT; null = API_TOKEN",
     }),
     scopes,
     expiresAt: time
       .nullable()
-      .meta({ description: "when the credentials end; null = never, or not known here" }),
+      .meta({ description: "end of the credentials; null = never, or not known here" }),
   })
   .meta({ id: "Caller" });
 
@@ -33,11 +33,12 @@ const tokenFields = {
   label,
   scopes,
   expiresAt: time.nullable(),
-  lastUsedAt: time.nullable().meta({ description: "to the hour; null = not used yet" }),
+  lastUsedAt: time.nullable().meta({ description: "time of the last use, to the hour; null = not used yet" }),
   createdAt: time,
   createdBy: z.string(),
   creatorGone: z.boolean().meta({
-    description: "the token or principal that made it exists no more; it works until it is deleted",
+    description:
+      "whether the token or principal that made it has been deleted; it works until it is deleted itself",
   }),
   revision,
 };
@@ -68,7 +69,7 @@ export const accountResponse = schemaOf<AccountRecord>()(
 export const principalResponse = schemaOf<PrincipalRecord>()(
   z
     .strictObject({
-      arn: z.string().meta({ description: "of a role: without its path" }),
+      arn: z.string().meta({ description: "ARN of the principal; that of a role has no path" }),
       account: z.string(),
       label,
       scopes,

@@ -36,7 +36,9 @@ import { shownScopes } from "./tokens.route.ts";
 const common = { tags: ["access"], ...needs("accounts:write") };
 const ACCOUNT = "/v1/accounts/{account}";
 const PRINCIPAL = "/v1/principals/{arn}";
-const accountParameter = z.object({ account: accountName });
+const accountParameter = z.object({
+  account: accountName.openapi({ description: "name of the account" }),
+});
 const arnParameter = z.object({
   arn: z.string().min(1).max(MAX_ARN).openapi({
     description: "ARN of a role, user, root user or federated user, URL-encoded",

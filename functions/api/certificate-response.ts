@@ -33,14 +33,15 @@ const usedBy = z.strictObject({
   isAtLeast: z.literal(true).optional().meta({
     description: "there may be more than count: a certificate on many hosts is not counted to the end",
   }),
-  domains: z.array(z.string()).readonly().meta({ description: "the first 20 by name" }),
+  domains: z.array(z.string()).readonly().meta({ description: "names of the domains; the first 20" }),
 });
 
 const shownKey = {
   slot: z.enum(KEY_SLOTS),
   keyType: z.enum(KEY_TYPES),
   keyBits: z.int().optional().meta({
-    description: "bits of an RSA key whose size lies between those that keyType names; absent = as named",
+    description:
+      "size of an RSA key in bits, where it lies between those that keyType names; absent = as named",
   }),
   fingerprintSha256: fingerprint,
   spkiPin: z.string(),
@@ -49,7 +50,7 @@ const shownKey = {
   }),
   issuerMissing: z.literal(true).optional().meta({
     description:
-      "the leaf is served without the certificate of its issuer; absent = it is not, or needs none",
+      "`true`: the leaf is served without the certificate of its issuer; absent = it is not, or needs none",
   }),
   tlsa: tlsa,
   notAfter: time,
@@ -64,7 +65,9 @@ const certificateFields = {
   source: z.enum(CERTIFICATE_SOURCES),
   names: z.array(z.string()).readonly(),
   notBefore: time.nullable(),
-  notAfter: time.nullable().meta({ description: "null = not issued yet" }),
+  notAfter: time
+    .nullable()
+    .meta({ description: "end of validity, the earliest of all keys; null = not issued yet" }),
   keys: z.array(z.strictObject(shownKey)).readonly(),
   version: z.int().min(1).nullable(),
   renewal: z.strictObject({
@@ -87,7 +90,9 @@ const certificateFields = {
         spkiSha256: fingerprint,
         tlsa,
         madeAt: time,
-        switchAt: time.nullable().meta({ description: "when the switch was requested; null = not yet" }),
+        switchAt: time
+          .nullable()
+          .meta({ description: "time at which the switch was requested; null = not yet" }),
       }),
     )
     .readonly()
@@ -102,11 +107,13 @@ export const certificateResponse = z
     reason: z
       .string()
       .optional()
-      .meta({ description: "why it is pending or failed, or will not be renewed" }),
+      .meta({ description: "reason why it is pending or failed, or will not be renewed; absent = none" }),
     renewsAt: time
       .nullable()
-      .meta({ description: "when Postern renews it; null = it does not, or there is nothing to renew" }),
-    expiresAt: time.nullable().meta({ description: "the same as notAfter" }),
+      .meta({
+        description: "time at which Postern renews it; null = it does not, or there is nothing to renew",
+      }),
+    expiresAt: time.nullable().meta({ description: "end of validity, as notAfter" }),
     lastError: z
       .strictObject({ failures: z.int().min(1), at: time, nextAt: time, problem: z.string() })
       .nullable()
@@ -124,13 +131,14 @@ export const certificateResponse = z
         }),
       )
       .readonly()
-      .meta({ description: "what happened to it and what comes next, by time" }),
+      .meta({ description: "events in its life, past and to come, by time" }),
     requests: z
       .array(z.strictObject({ keyType: z.enum(KEY_TYPES), spkiPin: z.string(), csrPem: z.string() }))
       .readonly()
       .optional()
       .meta({
-        description: "request: signing requests (PKCS #10) for a CA, the same for as long as their key",
+        description:
+          "signing requests (PKCS #10) for a CA, each the same for as long as its key; of source request alone",
       }),
     acme: z
       .strictObject({
@@ -149,7 +157,10 @@ export const certificateResponse = z
     validation: z
       .array(
         z.strictObject({
-          type: z.enum(["CNAME", "TXT"]).optional().meta({ description: "absent = CNAME" }),
+          type: z
+            .enum(["CNAME", "TXT"])
+            .optional()
+            .meta({ description: "type of the record; absent = CNAME" }),
           domain: z.string(),
           name: z.string(),
           value: z.string(),
@@ -159,7 +170,7 @@ export const certificateResponse = z
       .optional()
       .meta({
         description:
-          "DNS records that must be there: acm, for as long as it is to be renewed; acme, until it is issued",
+          "DNS records by which the CA validates the names: of acm for as long as it is to be renewed, of acme until it is issued",
       }),
     usedBy,
     leftOut: z
@@ -177,7 +188,11 @@ export const certificateResponse = z
         description:
           "in the answer to an upload: its certificates that are not served, and why; absent = none",
       }),
-    warnings: z.array(warningResponse).readonly().optional().meta({ description: "absent = none" }),
+    warnings: z
+      .array(warningResponse)
+      .readonly()
+      .optional()
+      .meta({ description: "valid settings, or states, that may have an unexpected effect; absent = none" }),
   })
   .meta({ id: "Certificate" });
 
@@ -187,7 +202,7 @@ const versionView = schemaOf<VersionView>()(
     keys: z.array(z.strictObject({ ...shownKey, notBefore: time })).readonly(),
     addedAt: time.nullable(),
     cause: z.enum(VERSION_CAUSES).nullable(),
-    retiredAt: time.nullable().meta({ description: "null = in service" }),
+    retiredAt: time.nullable().meta({ description: "time at which it left service; null = in service" }),
     retiredBy: z.enum(["replaced", "rolled-back"]).nullable(),
     isKept: z.boolean().meta({ description: "whether a rollback to it is possible while it is valid" }),
   }),
@@ -225,7 +240,8 @@ const trustStoreFields = {
         limits: z
           .strictObject({
             isCa: z.boolean().meta({
-              description: "false = it passes as the client's own certificate only, and vouches for no other",
+              description:
+                "whether it may vouch for other certificates; false = it passes only as the client's own",
             }),
             usages: z.array(z.enum(CLIENT_USAGES)).readonly(),
             dnsNames: z.array(z.string()).readonly().nullable().meta({

@@ -65,7 +65,7 @@ const getChain = createRoute({
       headers: etag,
       content: { [CHAIN_TYPE]: { schema: z.string() } },
     },
-    304: { description: "it is at a revision of If-None-Match", headers: etag },
+    304: { description: "not modified: the record is at a revision of If-None-Match", headers: etag },
     ...problems(...READ_PROBLEMS),
   },
 });
@@ -86,7 +86,7 @@ const getRequests = createRoute({
       headers: etag,
       content: { [REQUEST_TYPE]: { schema: z.string() } },
     },
-    304: { description: "it is at a revision of If-None-Match", headers: etag },
+    304: { description: "not modified: the record is at a revision of If-None-Match", headers: etag },
     ...problems(...READ_PROBLEMS),
   },
 });

@@ -58,6 +58,8 @@ const postCertificate = createRoute({
   },
 });
 
+const stateQuery = z.enum(CERTIFICATE_STATES).openapi({ description: "only certificates in this state" });
+
 const listCertificates = createRoute({
   ...common,
   ...needs("certificates:read"),
@@ -68,7 +70,7 @@ const listCertificates = createRoute({
   description:
     "A page of the caller's certificates, oldest first. It may be short or empty while nextCursor is set.",
   request: {
-    query: z.strictObject({ ...pageQuery, ...labelQuery, state: z.enum(CERTIFICATE_STATES).optional() }),
+    query: z.strictObject({ ...pageQuery, ...labelQuery, state: stateQuery.optional() }),
   },
   responses: {
     200: answers(certificateListResponse, "a page of certificates"),

@@ -58,11 +58,11 @@ const listChanges = createRoute({
     query: z.strictObject({
       after: revisionQuery.optional().openapi({
         description:
-          "only later revisions; in order asc nextCursor of the page before. 410 where entries after it are not kept any more; left out = from the oldest",
+          "only later revisions: in order asc, nextCursor of the previous page. 410 where entries after it are no longer kept; absent = from the oldest",
       }),
       before: revisionQuery.optional().openapi({
         description:
-          "only earlier revisions; in order desc nextCursor of the page before. 410 where no entry before it is kept any more; left out = up to the newest",
+          "only earlier revisions: in order desc, nextCursor of the previous page. 410 where no entry before it is kept; absent = up to the newest",
       }),
       order: z
         .enum(CHANGE_ORDERS)

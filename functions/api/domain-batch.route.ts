@@ -35,7 +35,7 @@ const itemInput = z
       .string()
       .optional()
       .meta({
-        description: "as the header If-Match of a single request",
+        description: "condition, as in the header If-Match",
         pattern: TAGS,
         examples: ['"17"'],
       }),
@@ -43,12 +43,13 @@ const itemInput = z
       .string()
       .optional()
       .meta({
-        description: "as the header If-None-Match of a single request",
+        description: "condition, as in the header If-None-Match",
         pattern: TAGS,
         examples: ["*"],
       }),
     sharedHosts: z.literal("move").optional().meta({
-      description: "of put and patch: as the query parameter of a single request",
+      description:
+        "of put and patch: also change the certificate that other domains of the account serve on these MX hosts",
     }),
     put: domainInput.optional(),
     patch: domainPatch.optional(),
@@ -96,18 +97,22 @@ export const batchResponse = z
       .array(
         z
           .strictObject({
-            name: z.string().nullable().meta({ description: "null = the item has no valid name" }),
-            status: z.int().min(200).max(599).meta({ description: "that of a single request" }),
+            name: z.string().nullable().meta({ description: "name of the item; null = it has no valid one" }),
+            status: z
+              .int()
+              .min(200)
+              .max(599)
+              .meta({ description: "status that a single request would have" }),
             etag: z.string().optional().meta({
               description:
-                "of the domain after this item; of a failed one as it is now, where a single request says so",
+                "entity tag of the domain after this item; of a failed item the present one, where a single request would have it",
             }),
             problem: problemResponse.optional(),
           })
           .meta({ id: "DomainBatchResult" }),
       )
       .readonly()
-      .meta({ description: "one for each item, in order" }),
+      .meta({ description: "results, one for each item, in order" }),
   })
   .meta({ id: "DomainBatchResults" });
 

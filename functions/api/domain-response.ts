@@ -66,7 +66,10 @@ const deliveryResponse = z.strictObject({ nextHop: z.string(), tls: z.enum(DELIV
 export const labels = z
   .record(z.string(), z.string())
   .readonly()
-  .meta({ description: "names and values of the owner's tools", examples: [{ team: "mail" }] });
+  .meta({
+    description: "names and values for the owner's tools; no effect on mail",
+    examples: [{ team: "mail" }],
+  });
 
 /** Who owns a record and when it changed. */
 export const written = {
@@ -85,7 +88,7 @@ const domainFields = {
   acknowledgedWarnings: z
     .array(z.enum(WARNING_CODES))
     .readonly()
-    .meta({ description: "warnings that are left out of `warnings`" }),
+    .meta({ description: "codes of acknowledged warnings, which `warnings` omits" }),
   labels,
   ...written,
 };
@@ -95,8 +98,10 @@ const nameOwnership = {
     .enum(["pending", "verified"])
     .meta({ description: "pending = edges do not serve the name until it is verified or confirmed" }),
   record: z.string().meta({ description: "name of the TXT record", examples: ["_postern.example.org"] }),
-  value: z.string().nullable().meta({ description: "what the record must hold; null = it is verified" }),
-  expiresAt: time.nullable().meta({ description: "end of the schedule's checks, and of the hold on a name" }),
+  value: z.string().nullable().meta({ description: "value that the record must have; null = verified" }),
+  expiresAt: time
+    .nullable()
+    .meta({ description: "end of the schedule's checks, and of the claim to the name; null = verified" }),
   lastCheck: z
     .strictObject({
       at: time,
@@ -105,7 +110,7 @@ const nameOwnership = {
     })
     .meta({ id: "OwnershipCheck" })
     .nullable()
-    .meta({ description: "null = verified, or not looked for yet" }),
+    .meta({ description: "last lookup of the record; null = verified, or none yet" }),
 };
 
 export const ownershipResponse = schemaOf<DomainOwnership>()(

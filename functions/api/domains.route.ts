@@ -51,7 +51,8 @@ const listQuery = z.strictObject({
       /^[a-z0-9.-]{1,253}$/,
       "must be the beginning of a name: lower-case letters, digits, dots and hyphens",
     )
-    .optional(),
+    .optional()
+    .openapi({ description: "only domains whose name begins with this text" }),
   certificateId: z
     .string()
     .min(1)

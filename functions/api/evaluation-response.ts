@@ -23,7 +23,7 @@ const reply = z
     code: z.int().min(200).max(599),
     enhanced: z.string(),
     text: z.string(),
-    line: z.string().meta({ description: "as on the wire, without its line end" }),
+    line: z.string().meta({ description: "whole reply line, without its line end" }),
   })
   .meta({ id: "EvaluatedReply" });
 
@@ -74,11 +74,16 @@ const explanation = z
   .strictObject({
     row: z.int().min(1).max(REASONS.length),
     reason: z.enum(REASONS).meta({ description: "reason of a failure of this row" }),
-    passed: z.boolean().nullable().meta({ description: "null = not reached, or it depends on the chain" }),
+    passed: z
+      .boolean()
+      .nullable()
+      .meta({
+        description: "whether the session passes the row; null = not reached, or it depends on the chain",
+      }),
     text: z.string(),
     facts: z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
-      .meta({ description: "what the row was judged by" }),
+      .meta({ description: "facts that the row was judged by" }),
   })
   .meta({ id: "ExplainedRow" });
 
@@ -87,13 +92,17 @@ export const evaluationResponse = schemaOf<Evaluation>()(
     .strictObject({
       verdict: z.enum([...VERDICTS, "not-evaluated"]),
       command: z.enum(["MAIL", "RCPT"]).meta({ description: "command that receives the reply" }),
-      reply: reply.nullable().meta({ description: "null = it depends on the client's chain: see cases" }),
+      reply: reply
+        .nullable()
+        .meta({
+          description: "SMTP reply to the sender; null = it depends on the client's chain, see `cases`",
+        }),
       row,
       reason,
       exception,
       cases: z.strictObject({ valid: outcome, invalid: outcome }).nullable().meta({
         description:
-          "what is replied if the client's chain is valid for the domain and if it is not, where it is not judged here; null = the reply is known",
+          "outcomes for a chain that is valid for the domain and for one that is not, where the chain is not judged here; null = the reply is known",
       }),
       certificate: certificate
         .nullable()

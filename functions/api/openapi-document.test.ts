@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { isScope } from "../../core/access/scope.ts";
 import { ISSUE_CODES } from "../../core/issue-code.ts";
 import { startApi } from "../../test/support/api.ts";
 import { documentedOperations, undocumented } from "../../test/support/api-answer.ts";
 import { COMPONENT_NAMES } from "./document-components.ts";
+import { MEMBER_TEXTS, SCHEMA_TEXTS } from "./document-texts.ts";
 import { problemExample } from "./problem-examples.ts";
 import { issueServer, makeCa } from "../../test/support/pki.ts";
 
@@ -96,6 +98,39 @@ function objectsOf(schema: Json): Json[] {
   return [schema, ...Object.values<Json>(schema.properties).flatMap(objectsOf)];
 }
 
+/** Parts of the document that a reader looks up by a name. */
+function describedParts(
+  document: Json,
+  operations: readonly Operation[],
+): { readonly name: string; readonly text: string | undefined }[] {
+  const { schemas, headers, responses } = document.components;
+  const textsOf = (parts: Json, place: string) =>
+    Object.entries<Json>(parts ?? {})
+      .filter(([, { $ref, description }]) => $ref === undefined || description !== undefined)
+      .map(([name, { description }]) => ({ name: `${place}${name}`, text: description }));
+  const answers = [
+    ...Object.values<Json>(responses),
+    ...operations.flatMap(({ operation }) => Object.values<Json>(operation.responses)),
+  ];
+  return [
+    ...textsOf(schemas, ""),
+    ...Object.entries<Json>(schemas).flatMap(([name, { properties = {} }]) =>
+      Object.entries<Json>(properties).map(([member, { description }]) => ({
+        name: `${name}.${member}`,
+        text: description,
+      })),
+    ),
+    ...textsOf(headers, ""),
+    ...answers.flatMap((answer) => textsOf(answer.headers, "")),
+    ...operations.flatMap(({ what, operation }) =>
+      (operation.parameters ?? []).map(({ name, description }: Json) => ({
+        name: `${what}.${name}`,
+        text: description,
+      })),
+    ),
+  ];
+}
+
 describe("the OpenAPI document", () => {
   it("has an id, a summary and a description of every operation, and declared tags", async () => {
     const { document, operations } = await readDocument();
@@ -108,6 +143,76 @@ describe("the OpenAPI document", () => {
       expect(operation.description, what).toMatch(/./);
       expect(tags, what).toContain(operation.tags[0]);
     }
+  });
+
+  it("says the scope of every operation below /v1, in words and for programs", async () => {
+    const { operations } = await readDocument();
+    const scoped = operations.filter(({ path }) => path.startsWith("/v1"));
+    expect(scoped).toHaveLength(operations.length - 2);
+    for (const { what, operation } of scoped) {
+      const scope = operation["x-scope"];
+      expect(scope === null || isScope(scope), what).toBe(true);
+      expect(operation.description, what).toContain(
+        scope === null ? "Any caller may use it." : `Scope: \`${scope}\``,
+      );
+    }
+  });
+
+  it("has every answer that an operation may give because of its method, body, headers and place", async () => {
+    const { operations } = await readDocument();
+    const missing = operations.flatMap(({ what, method, path, operation }) => {
+      const names: string[] = (operation.parameters ?? []).map(({ name }: Json) => name);
+      const takesBody = operation.requestBody !== undefined;
+      const reads = method === "get";
+      const needed = [
+        ...["400", "408", "431", "500"],
+        ...(path.startsWith("/v1") ? ["401", "403", "422", "429", "503", "507"] : []),
+        // A PUT that creates has 201 in its place.
+        ...(path.includes("{") ? [method === "put" && "201" in operation.responses ? "201" : "404"] : []),
+        ...(takesBody ? ["413", "415"] : []),
+        ...(names.includes("if-match") ? ["412", ...(reads ? ["304"] : [])] : []),
+        ...(names.includes("if-match") && !reads && !names.includes("revision") ? ["428"] : []),
+        ...(names.includes("idempotency-key") ? ["409"] : []),
+      ];
+      return needed.filter((status) => !(status in operation.responses)).map((status) => `${what} ${status}`);
+    });
+    expect(missing).toEqual([]);
+  });
+
+  it("describes every parameter, schema, member and header by more than its name", async () => {
+    const { document, operations } = await readDocument();
+    const described = describedParts(document, operations);
+    expect(described.length).toBeGreaterThan(1_000);
+    const bad = described.filter(({ name, text = "" }) => {
+      const words = (written: string): string =>
+        written
+          .replaceAll(/[A-Z]/g, " $&")
+          .toLowerCase()
+          .replaceAll(/[^a-z]+/g, " ")
+          .trim();
+      // A text such as "null = none" says what is meant by one value, and not what the others are.
+      return (
+        words(text) === words(name.split(".").at(-1) ?? "") ||
+        text.length < 8 ||
+        /^(?:null|absent|empty|true|false) =/.test(text)
+      );
+    });
+    expect(bad.map(({ name, text }) => `${name}: ${String(text)}`)).toEqual([]);
+  });
+
+  it("uses every text of its tables", async () => {
+    const { document } = await readDocument();
+    const schemas = Object.entries<Json>(document.components.schemas);
+    const used = new Set(
+      schemas.flatMap(([name, { description, properties = {} }]) => [
+        ...(SCHEMA_TEXTS[name] === description ? [name] : []),
+        ...Object.entries<Json>(properties).flatMap(([member, { description: text }]) =>
+          [`${name}.${member}`, member].filter((key) => MEMBER_TEXTS[key] === text),
+        ),
+      ]),
+    );
+    const rows = [...Object.keys(SCHEMA_TEXTS), ...Object.keys(MEMBER_TEXTS)];
+    expect(rows.filter((row) => !used.has(row))).toEqual([]);
   });
 
   it("has a named schema with a description and an example for every body of a request", async () => {

@@ -4,6 +4,7 @@ import { type Scope, SCOPES } from "../../core/access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
+import { MEMBER_TEXTS, SCHEMA_TEXTS } from "./document-texts.ts";
 import { codesOf, nameComponents, type OpenApiDocument } from "./document-components.ts";
 import { problemExample } from "./problem-examples.ts";
 import { NDJSON_TYPE } from "./line-type.ts";
@@ -106,7 +107,26 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
   }
   Reflect.set(document, "components", { ...document.components, examples });
   nameComponents(document);
+  describe(document);
   return document;
+}
+
+interface Described {
+  description?: string | undefined;
+  readonly properties?: Readonly<Record<string, Described>>;
+}
+
+/** Adds the texts of schemas and members that have none where they are declared. */
+function describe(document: OpenApiDocument): void {
+  const schemas = (document.components?.schemas ?? {}) as Readonly<Record<string, Described>>;
+  for (const [name, schema] of Object.entries(schemas)) {
+    schema.description ??= SCHEMA_TEXTS[name];
+    for (const [member, { ...described }] of Object.entries(schema.properties ?? {}))
+      Reflect.set(schema.properties ?? {}, member, {
+        ...described,
+        description: described.description ?? MEMBER_TEXTS[`${name}.${member}`] ?? MEMBER_TEXTS[member],
+      });
+  }
 }
 
 interface Answer {

@@ -14,7 +14,9 @@ import type { ApiEnv } from "./api-env.ts";
 
 export const nameParameter = z.object({ name: domainNameInput });
 
-export const idParameter = z.object({ id: z.string().min(1).max(100) });
+export const idParameter = z.object({
+  id: z.string().min(1).max(100).openapi({ description: "id of the record, as answers have it" }),
+});
 
 /** An ARN has at most 2048 characters. */
 const MAX_ACTOR = 2_048;
@@ -24,7 +26,13 @@ const digits = (pattern: RegExp, message: string) => z.string().regex(pattern, m
 
 const limit = digits(/^(?:[1-9]|[1-9]\d|1\d\d|200)$/, `must be a whole number from 1 to ${CAPS.pageSize}`)
   .default(CAPS.defaultPageSize)
-  .openapi({ type: "integer", minimum: 1, maximum: CAPS.pageSize, default: CAPS.defaultPageSize });
+  .openapi({
+    type: "integer",
+    minimum: 1,
+    maximum: CAPS.pageSize,
+    default: CAPS.defaultPageSize,
+    description: "most items of the page; it may have fewer",
+  });
 
 /** Any revision that there can be. */
 export const revisionQuery = digits(/^\d{1,15}$/, "must be a revision: a whole number").openapi({
@@ -33,7 +41,9 @@ export const revisionQuery = digits(/^\d{1,15}$/, "must be a revision: a whole n
   maximum: 999_999_999_999_999,
 });
 
-export const revisionParameter = z.object({ revision: revisionQuery });
+export const revisionParameter = z.object({
+  revision: revisionQuery.openapi({ description: "revision of the change, as the change log has it" }),
+});
 
 const seconds = (least: number) =>
   digits(
@@ -139,7 +149,11 @@ export const resourceQuery = z
 /** Query of a list: strict, since a misspelt filter would show everything. */
 export const pageQuery = {
   limit,
-  cursor: z.string().max(2_000).optional().openapi({ description: "nextCursor of the page before" }),
+  cursor: z
+    .string()
+    .max(2_000)
+    .optional()
+    .openapi({ description: "nextCursor of the previous page; absent = the first page" }),
 };
 export const limitQuery = { limit };
 

@@ -135,7 +135,7 @@ export const BODY_PROBLEMS = [
 /** What a read of a record answers to its conditions. */
 export const readOf = <T extends z.ZodType>(schema: T, description: string) => ({
   200: answersRecord(schema, description),
-  304: { description: "it is at a revision of If-None-Match", headers: etag },
+  304: { description: "not modified: the record is at a revision of If-None-Match", headers: etag },
 });
 /** The same, and with `raw=true` the record as it is stored. */
 export const readOrRaw = <T extends z.ZodType>(schema: T, description: string) => {

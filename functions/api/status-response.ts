@@ -23,8 +23,10 @@ const edgeStatus = z.strictObject({
   id: z.string(),
   release: z.string(),
   revision: z.int().min(0).nullable(),
-  atRevision: z.boolean().meta({ description: "enforces the domain's present settings" }),
-  stale: z.boolean().meta({ description: "cannot reach the store, and enforces what it has" }),
+  atRevision: z.boolean().meta({ description: "whether it enforces the domain's present settings" }),
+  stale: z
+    .boolean()
+    .meta({ description: "whether it cannot reach the store, and enforces the settings that it has" }),
   lastReportAt: time,
 });
 
@@ -48,29 +50,37 @@ const certificateProblem = {
 const waited = {
   applied: z.boolean().optional().meta({
     description:
-      "with waitFor: every live edge enforces that revision; false where the time was up, and without a live edge",
+      "whether every live edge enforces the revision of waitFor; false when the time was up, or without a live edge; absent = the request did not wait",
   }),
   lagging: z
     .array(z.string())
     .readonly()
     .optional()
-    .meta({ description: "with waitFor: ids of live edges that do not enforce the revision" }),
+    .meta({
+      description:
+        "ids of the live edges that do not enforce the revision of waitFor; absent = the request did not wait",
+    }),
 };
 
 export const domainStatusResponse = schemaOf<DomainStatus>()(
   z
     .strictObject({
       name: z.string(),
-      revision: revision.nullable().meta({ description: "null = the stored record cannot be read" }),
+      revision: revision
+        .nullable()
+        .meta({ description: "revision of the domain; null = the stored record cannot be read" }),
       summary: z.string().meta({ examples: ["3 of 3 edges at revision 17", "0 edges"] }),
       edges: z.strictObject({
         live: z.array(edgeStatus).readonly(),
-        lost: z.array(edgeStatus).readonly().meta({ description: "not counted" }),
+        lost: z
+          .array(edgeStatus)
+          .readonly()
+          .meta({ description: "edges whose last report is over 30 s old; not counted" }),
         atRevision: z.int().min(0),
       }),
       ownership: ownershipResponse
         .nullable()
-        .meta({ description: "null = the stored record cannot be read" }),
+        .meta({ description: "verification of name and MX hosts; null = the stored record cannot be read" }),
       listeners: z
         .array(
           z.strictObject({
@@ -85,7 +95,9 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
                 enforcement: z.enum(ENFORCEMENTS),
               })
               .nullable()
-              .meta({ description: "null = not served here" }),
+              .meta({
+                description: "settings in force at the listener; null = it does not serve the domain",
+              }),
             reasons: z
               .array(
                 z.strictObject({
@@ -105,7 +117,11 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
         .array(
           z.strictObject({
             host: z.string(),
-            own: z.boolean().meta({ description: "false = not this account's; what it serves is not shown" }),
+            own: z
+              .boolean()
+              .meta({
+                description: "whether the host belongs to this account; false = what it serves is not shown",
+              }),
             certificateId: z.string().nullable(),
             version: z.int().nullable(),
             served: z.array(z.strictObject({ edge: z.string(), ...atEdge })).readonly(),
@@ -119,7 +135,10 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
             kind: z.enum(ITEM_KINDS),
             id: z.string(),
             problem: z.string(),
-            edge: z.string().nullable().meta({ description: "null = the API itself cannot read it" }),
+            edge: z
+              .string()
+              .nullable()
+              .meta({ description: "id of the edge that cannot read it; null = the API cannot" }),
           }),
         )
         .readonly(),
@@ -135,14 +154,15 @@ const certificateAtEdge = z.strictObject({
   revision: z.int().min(0).nullable(),
   lastReportAt: time,
   version: z.int().nullable().meta({
-    description: "what it presents for the certificate's MX hosts; null = not reported, or its default",
+    description:
+      "version that it presents for the certificate's MX hosts; null = not reported, or its default certificate",
   }),
   fingerprintsSha256: z.array(z.string()).readonly(),
   notAfter: z.string().nullable(),
-  atVersion: z.boolean().meta({ description: "presents the version in force" }),
+  atVersion: z.boolean().meta({ description: "whether it presents the version in force" }),
   faults: z.array(z.enum(EDGE_FAULTS)).readonly().meta({
     description:
-      "not-loaded: see problem; behind: has not applied the last change; stale: cannot reach the store; unreadable: cannot read the stored certificate; not-reported: not loaded yet, or left out of its report",
+      "why it does not present the version in force: not-loaded = see problem, behind = has not applied the last change, stale = cannot reach the store, unreadable = cannot read the stored certificate, not-reported = not loaded yet or left out of its report",
   }),
   problem: z.strictObject(certificateProblem).nullable(),
 });
@@ -159,7 +179,10 @@ export const certificateStatusResponse = schemaOf<CertificateStatus>()(
       summary: z.string().meta({ examples: ["3 of 3 edges serve version 4", "0 edges"] }),
       edges: z.strictObject({
         live: z.array(certificateAtEdge).readonly(),
-        lost: z.array(certificateAtEdge).readonly().meta({ description: "not counted" }),
+        lost: z
+          .array(certificateAtEdge)
+          .readonly()
+          .meta({ description: "edges whose last report is over 30 s old; not counted" }),
         atVersion: z.int().min(0),
       }),
       warnings: z.array(warningResponse).readonly(),

@@ -780,23 +780,28 @@ export interface components {
              */
             readonly name: string;
             /**
-             * @description as the header If-Match of a single request
+             * @description condition, as in the header If-Match
              * @example "17"
              */
             readonly ifMatch?: string;
             /**
-             * @description as the header If-None-Match of a single request
+             * @description condition, as in the header If-None-Match
              * @example *
              */
             readonly ifNoneMatch?: string;
             /**
-             * @description of put and patch: as the query parameter of a single request
+             * @description of put and patch: also change the certificate that other domains of the account serve on these MX hosts
              * @enum {string}
              */
             readonly sharedHosts?: "move";
+            /** @description settings, as PUT takes them */
             readonly put?: components["schemas"]["DomainInput"];
+            /** @description JSON merge patch, as PATCH takes it */
             readonly patch?: components["schemas"]["DomainPatch"];
-            /** @enum {boolean} */
+            /**
+             * @description deletes the domain
+             * @enum {boolean}
+             */
             readonly delete?: true;
         };
         /**
@@ -814,15 +819,24 @@ export interface components {
          */
         readonly DomainInput: {
             /**
-             * @description may be left out; otherwise the name in the path
+             * @description absent, or the name in the path
              * @example example.com
              */
             readonly name?: string;
-            /** @default [] */
+            /**
+             * @description host names of the domain's MX records, which clients send in SNI
+             * @default []
+             */
             readonly mxHosts?: readonly string[];
-            /** @default {} */
+            /**
+             * @description TLS settings
+             * @default {}
+             */
             readonly tls?: components["schemas"]["DomainInputTls"];
-            /** @default null */
+            /**
+             * @description route of accepted mail; null = the edge's default
+             * @default null
+             */
             readonly delivery?: components["schemas"]["DomainInputDelivery"] | null;
             /**
              * @description warnings of this domain that are not shown any more: rfc3207-public-mx, enforcement-observe, mx-hosts-differ, client-certificate-asked, client-certificate-anybody; others are 422
@@ -833,26 +847,26 @@ export interface components {
              */
             readonly acknowledgedWarnings?: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels?: components["schemas"]["LabelsInput"];
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly account?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly ownership?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly warnings?: unknown;
         };
         /**
@@ -866,12 +880,15 @@ export interface components {
          */
         readonly DomainPatch: {
             /**
-             * @description may be left out; otherwise the name in the path
+             * @description absent, or the name in the path
              * @example example.com
              */
             readonly name?: string | null;
+            /** @description host names of the domain's MX records, which clients send in SNI */
             readonly mxHosts?: readonly string[] | null;
+            /** @description TLS settings */
             readonly tls?: components["schemas"]["DomainPatchTls"] | null;
+            /** @description route of accepted mail; null = the edge's default */
             readonly delivery?: components["schemas"]["DomainPatchDelivery"] | null;
             /**
              * @description warnings of this domain that are not shown any more: rfc3207-public-mx, enforcement-observe, mx-hosts-differ, client-certificate-asked, client-certificate-anybody; others are 422
@@ -881,64 +898,91 @@ export interface components {
              */
             readonly acknowledgedWarnings?: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[] | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels?: components["schemas"]["LabelsPatch"] | null;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly account?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly ownership?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly warnings?: unknown;
         };
+        /** @description page of domains */
         readonly DomainList: {
+            /** @description records of this page */
             readonly items: readonly components["schemas"]["Domain"][];
+            /** @description `cursor` of the next page; null = this is the last page */
             readonly nextCursor: string | null;
             /** @description records of this page that cannot be read; they can be replaced and deleted */
             readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
         };
+        /** @description recipient domain with its settings */
         readonly Domain: {
+            /** @description name of the domain */
             readonly name: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description host names of the domain's MX records, which clients send in SNI */
             readonly mxHosts: readonly string[];
+            /** @description TLS settings */
             readonly tls: components["schemas"]["TlsSettings"];
+            /** @description route of accepted mail; null = the edge's default */
             readonly delivery: components["schemas"]["DomainDelivery"] | null;
-            /** @description warnings that are left out of `warnings` */
+            /** @description codes of acknowledged warnings, which `warnings` omits */
             readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
             /**
-             * @description names and values of the owner's tools
+             * @description names and values for the owner's tools; no effect on mail
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels: components["schemas"]["Labels"];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
+            /** @description whether the domain's name and MX hosts have been verified */
             readonly ownership: components["schemas"]["DomainOwnership"];
+            /** @description valid settings, or states, that may have an unexpected effect */
             readonly warnings: readonly components["schemas"]["Warning"][];
         };
+        /** @description TLS settings of a domain */
         readonly TlsSettings: {
+            /** @description TLS encryption of sessions, and the certificate of the MX hosts */
             readonly server: components["schemas"]["TlsSettingsServer"];
+            /** @description whether clients are asked for a certificate, and which ones are accepted */
             readonly clientCertificate: components["schemas"]["TlsSettingsClientCertificate"];
-            /** @enum {string} */
+            /**
+             * @description effect of a recipient that fails the TLS settings: observe = recorded only, defer = 4xx, reject = 5xx
+             * @enum {string}
+             */
             readonly enforcement: "observe" | "defer" | "reject";
+            /** @description named senders or recipients judged by another rule; the first that matches applies */
             readonly exceptions: readonly components["schemas"]["TlsException"][];
         };
+        /** @description verification of the domain's name and MX hosts */
         readonly DomainOwnership: {
             /**
              * @description pending = edges do not serve the name until it is verified or confirmed
@@ -950,19 +994,21 @@ export interface components {
              * @example _postern.example.org
              */
             readonly record: string;
-            /** @description what the record must hold; null = it is verified */
+            /** @description value that the record must have; null = verified */
             readonly value: string | null;
             /**
              * Format: date-time
-             * @description end of the schedule's checks, and of the hold on a name
+             * @description end of the schedule's checks, and of the claim to the name; null = verified
              */
             readonly expiresAt: string | null;
-            /** @description null = verified, or not looked for yet */
+            /** @description last lookup of the record; null = verified, or none yet */
             readonly lastCheck: components["schemas"]["HostOwnershipLastCheck"] | null;
             /** @description the MX hosts that are pending */
             readonly hosts: readonly components["schemas"]["HostOwnership"][];
         };
+        /** @description verification of an MX host */
         readonly HostOwnership: {
+            /** @description name of the MX host */
             readonly host: string;
             /**
              * @description pending = edges do not serve the name until it is verified or confirmed
@@ -974,32 +1020,46 @@ export interface components {
              * @example _postern.example.org
              */
             readonly record: string;
-            /** @description what the record must hold; null = it is verified */
+            /** @description value that the record must have; null = verified */
             readonly value: string | null;
             /**
              * Format: date-time
-             * @description end of the schedule's checks, and of the hold on a name
+             * @description end of the schedule's checks, and of the claim to the name; null = verified
              */
             readonly expiresAt: string | null;
-            /** @description null = verified, or not looked for yet */
+            /** @description last lookup of the record; null = verified, or none yet */
             readonly lastCheck: components["schemas"]["HostOwnershipLastCheck"] | null;
         };
+        /** @description valid setting, or state, that may have an unexpected effect */
         readonly Warning: {
-            /** @enum {string} */
+            /**
+             * @description identifier for programs
+             * @enum {string}
+             */
             readonly code: "rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing";
+            /** @description explanation for people */
             readonly message: string;
         };
+        /** @description problem document (RFC 9457) */
         readonly Problem: {
-            /** @enum {string} */
+            /**
+             * @description identifier of the problem for programs; docs/error-codes.md lists them
+             * @enum {string}
+             */
             readonly type: "urn:postern:problem:invalid-request" | "urn:postern:problem:unauthenticated" | "urn:postern:problem:missing-scope" | "urn:postern:problem:no-access" | "urn:postern:problem:not-found" | "urn:postern:problem:method-not-allowed" | "urn:postern:problem:request-timeout" | "urn:postern:problem:name-taken" | "urn:postern:problem:in-use" | "urn:postern:problem:shared-host" | "urn:postern:problem:host-taken" | "urn:postern:problem:already-exists" | "urn:postern:problem:changed-since" | "urn:postern:problem:not-revertible" | "urn:postern:problem:unreadable" | "urn:postern:problem:request-in-progress" | "urn:postern:problem:answer-not-kept" | "urn:postern:problem:gone" | "urn:postern:problem:stale-revision" | "urn:postern:problem:too-large" | "urn:postern:problem:unsupported-media-type" | "urn:postern:problem:rule-violation" | "urn:postern:problem:quota-exceeded" | "urn:postern:problem:idempotency-key-reused" | "urn:postern:problem:condition-missing" | "urn:postern:problem:too-many-attempts" | "urn:postern:problem:rate-limited" | "urn:postern:problem:header-too-large" | "urn:postern:problem:internal" | "urn:postern:problem:storage-full" | "urn:postern:problem:unavailable";
+            /** @description phrase for the status or the type, for people */
             readonly title: string;
+            /** @description HTTP status */
             readonly status: number;
+            /** @description explanation of this case, for people */
             readonly detail: string;
+            /** @description id of the request; the log has it too */
             readonly requestId: string;
             /** @description each mistake; the first 50 */
             readonly errors: readonly components["schemas"]["ProblemError"][];
             /** @description the scope that the caller lacks; of missing-scope alone */
             readonly scope?: string;
+            /** @description quota that leaves no room */
             readonly quota?: components["schemas"]["ExceededQuota"];
             /** @description number of further mistakes; absent where errors has all */
             readonly moreErrors?: number;
@@ -1008,6 +1068,7 @@ export interface components {
         readonly ExceededQuota: {
             /** @description a member of the account's quotas */
             readonly name: string;
+            /** @description the quota */
             readonly limit: number;
             /** @description how many the account has */
             readonly count: number;
@@ -1023,30 +1084,40 @@ export interface components {
          *     }
          */
         readonly TlsInput: {
-            /** @default {} */
+            /**
+             * @description TLS encryption of sessions, and the certificate of the MX hosts
+             * @default {}
+             */
             readonly server?: components["schemas"]["TlsInputServer"];
-            /** @default {} */
+            /**
+             * @description whether clients are asked for a certificate, and which ones are accepted
+             * @default {}
+             */
             readonly clientCertificate?: components["schemas"]["TlsInputClientCertificate"];
             /**
+             * @description effect of a recipient that fails the TLS settings: observe = recorded only, defer = 4xx, reject = 5xx
              * @default reject
              * @enum {string}
              */
             readonly enforcement?: "observe" | "defer" | "reject";
-            /** @default [] */
+            /**
+             * @description named senders or recipients judged by another rule; the first that matches applies
+             * @default []
+             */
             readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][];
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly account?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly ownership?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly warnings?: unknown;
         };
         /**
@@ -1056,37 +1127,46 @@ export interface components {
          *     }
          */
         readonly TlsPatch: {
+            /** @description TLS encryption of sessions, and the certificate of the MX hosts */
             readonly server?: components["schemas"]["TlsPatchServer"] | null;
+            /** @description whether clients are asked for a certificate, and which ones are accepted */
             readonly clientCertificate?: components["schemas"]["TlsPatchClientCertificate"] | null;
-            /** @enum {string|null} */
+            /**
+             * @description effect of a recipient that fails the TLS settings: observe = recorded only, defer = 4xx, reject = 5xx
+             * @enum {string|null}
+             */
             readonly enforcement?: "observe" | "defer" | "reject" | null;
+            /** @description named senders or recipients judged by another rule; the first that matches applies */
             readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][] | null;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly account?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly ownership?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly warnings?: unknown;
         };
+        /** @description results of a batch */
         readonly DomainBatchResults: {
-            /** @description one for each item, in order */
+            /** @description results, one for each item, in order */
             readonly results: readonly components["schemas"]["DomainBatchResult"][];
         };
+        /** @description result of one item */
         readonly DomainBatchResult: {
-            /** @description null = the item has no valid name */
+            /** @description name of the item; null = it has no valid one */
             readonly name: string | null;
-            /** @description that of a single request */
+            /** @description status that a single request would have */
             readonly status: number;
-            /** @description of the domain after this item; of a failed one as it is now, where a single request says so */
+            /** @description entity tag of the domain after this item; of a failed item the present one, where a single request would have it */
             readonly etag?: string;
+            /** @description problem of a failed item; absent = it succeeded */
             readonly problem?: components["schemas"]["Problem"];
         };
         /**
@@ -1121,67 +1201,95 @@ export interface components {
          *     }
          */
         readonly DomainBatchInput: {
+            /** @description writes, applied in order */
             readonly items: readonly components["schemas"]["DomainBatchItemInput"][];
         };
+        /** @description certificate for MX hosts, without key material */
         readonly Certificate: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
             /**
-             * @description names and values of the owner's tools
+             * @description names and values for the owner's tools; no effect on mail
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels: components["schemas"]["Labels"];
-            /** @enum {string} */
+            /**
+             * @description origin of the certificate
+             * @enum {string}
+             */
             readonly source: "self-signed" | "pem" | "pkcs12" | "request" | "acme" | "acm";
+            /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description begin of validity; null = not issued yet
+             */
             readonly notBefore: string | null;
             /**
              * Format: date-time
-             * @description null = not issued yet
+             * @description end of validity, the earliest of all keys; null = not issued yet
              */
             readonly notAfter: string | null;
+            /** @description keys in service, one for each slot */
             readonly keys: readonly components["schemas"]["CertificateKey"][];
+            /** @description number of the version in service; null = none */
             readonly version: number | null;
+            /** @description who renews the certificate, and whether the key stays */
             readonly renewal: components["schemas"]["CertificateRenewal"];
             /** @description keys made ahead: publish their TLSA records and pins before the switch */
             readonly nextKeys: readonly components["schemas"]["NextCertificateKey"][];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
-            /** @enum {string} */
+            /**
+             * @description state by its dates and its order
+             * @enum {string}
+             */
             readonly state: "pending" | "active" | "expiring" | "expired" | "failed";
-            /** @description why it is pending or failed, or will not be renewed */
+            /** @description reason why it is pending or failed, or will not be renewed; absent = none */
             readonly reason?: string;
             /**
              * Format: date-time
-             * @description when Postern renews it; null = it does not, or there is nothing to renew
+             * @description time at which Postern renews it; null = it does not, or there is nothing to renew
              */
             readonly renewsAt: string | null;
             /**
              * Format: date-time
-             * @description the same as notAfter
+             * @description end of validity, as notAfter
              */
             readonly expiresAt: string | null;
             /** @description the last failure to issue or renew it, and the next attempt; null = the last attempt succeeded */
             readonly lastError: components["schemas"]["CertificateLastError"] | null;
-            /** @description what happened to it and what comes next, by time */
+            /** @description events in its life, past and to come, by time */
             readonly timeline: readonly components["schemas"]["CertificateEvent"][];
-            /** @description request: signing requests (PKCS #10) for a CA, the same for as long as their key */
+            /** @description signing requests (PKCS #10) for a CA, each the same for as long as its key; of source request alone */
             readonly requests?: readonly components["schemas"]["SigningRequest"][];
+            /** @description of source acme alone */
             readonly acme?: components["schemas"]["CertificateAcme"];
-            /** @description DNS records that must be there: acm, for as long as it is to be renewed; acme, until it is issued */
+            /** @description DNS records by which the CA validates the names: of acm for as long as it is to be renewed, of acme until it is issued */
             readonly validation?: readonly components["schemas"]["ValidationRecord"][];
+            /** @description domains that use the record */
             readonly usedBy: components["schemas"]["UsedBy"];
             /** @description in the answer to an upload: its certificates that are not served, and why; absent = none */
             readonly leftOut?: readonly components["schemas"]["LeftOutCertificate"][];
-            /** @description absent = none */
+            /** @description valid settings, or states, that may have an unexpected effect; absent = none */
             readonly warnings?: readonly components["schemas"]["Warning"][];
         };
         /**
@@ -1209,10 +1317,11 @@ export interface components {
          */
         readonly SelfSignedCertificateInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "self-signed";
+            /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
             /**
              * @description default ecdsa-p256
@@ -1221,15 +1330,18 @@ export interface components {
             readonly keyType?: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
             /** @description instead of keyType: an ECDSA and an RSA key, served side by side */
             readonly keyTypes?: readonly ("ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096")[];
-            /** @default 365 */
+            /**
+             * @description days from now until it expires
+             * @default 365
+             */
             readonly days?: number;
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1247,7 +1359,7 @@ export interface components {
          */
         readonly PemCertificateInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "pem";
@@ -1255,16 +1367,17 @@ export interface components {
             readonly certificatePem: string;
             /** @description intermediates; those that the leaf does not need are left out and named in the answer */
             readonly chainPem?: string;
+            /** @description passphrase of an encrypted private key */
             readonly privateKeyPassphrase?: string;
             /** @description needed unless certificatePem holds it */
             readonly privateKeyPem?: string;
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1282,20 +1395,21 @@ export interface components {
          */
         readonly Pkcs12CertificateInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "pkcs12";
             /** @description a .p12 or .pfx file in base64 (RFC 4648 section 4): key, leaf and chain */
             readonly pkcs12: string;
+            /** @description passphrase of the PKCS #12 file; absent = none */
             readonly passphrase?: string;
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1315,10 +1429,11 @@ export interface components {
          */
         readonly RequestCertificateInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "request";
+            /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
             /**
              * @description default ecdsa-p256
@@ -1328,12 +1443,12 @@ export interface components {
             /** @description instead of keyType: an ECDSA and an RSA key, served side by side */
             readonly keyTypes?: readonly ("ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096")[];
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1353,10 +1468,11 @@ export interface components {
          */
         readonly AcmeCertificateInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "acme";
+            /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
             /**
              * @description default ecdsa-p256
@@ -1368,6 +1484,7 @@ export interface components {
             /** @description a name of ACME_DIRECTORIES */
             readonly directory: string;
             /**
+             * @description proof of control that the CA asks for (RFC 8555 section 8)
              * @default dns-01
              * @enum {string}
              */
@@ -1378,12 +1495,12 @@ export interface components {
              */
             readonly profile?: string | null;
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1403,12 +1520,14 @@ export interface components {
          */
         readonly AcmCertificateInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "acm";
+            /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
             /**
+             * @description algorithm and size of the key
              * @default ecdsa-p256
              * @enum {string}
              */
@@ -1419,12 +1538,12 @@ export interface components {
              */
             readonly acceptCharges: true;
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1432,8 +1551,11 @@ export interface components {
              */
             readonly labels?: components["schemas"]["LabelsInput"];
         };
+        /** @description page of certificates */
         readonly CertificateList: {
+            /** @description records of this page */
             readonly items: readonly components["schemas"]["Certificate"][];
+            /** @description `cursor` of the next page; null = this is the last page */
             readonly nextCursor: string | null;
             /** @description records of this page that cannot be read; they can be replaced and deleted */
             readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
@@ -1445,65 +1567,66 @@ export interface components {
          *     }
          */
         readonly CertificatePatch: {
-            /** @description for people */
+            /** @description note for people; null = none */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels?: components["schemas"]["LabelsPatch"] | null;
+            /** @description who renews the certificate, and whether the key stays */
             readonly renewal?: components["schemas"]["CertificatePatchRenewal"] | null;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly id?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly source?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly names?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly version?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly notBefore?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly notAfter?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly keys?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly account?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly state?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly reason?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly renewsAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly expiresAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly lastError?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly nextKeys?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly timeline?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly requests?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly acme?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly validation?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly usedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly warnings?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly leftOut?: unknown;
         };
         /**
@@ -1525,7 +1648,7 @@ export interface components {
          */
         readonly PemMaterialInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "pem";
@@ -1533,10 +1656,12 @@ export interface components {
             readonly certificatePem: string;
             /** @description intermediates; those that the leaf does not need are left out and named in the answer */
             readonly chainPem?: string;
+            /** @description passphrase of an encrypted private key */
             readonly privateKeyPassphrase?: string;
+            /** @description private key as PEM; absent = in certificatePem, or the key in service */
             readonly privateKeyPem?: string;
             /**
-             * @description of a certificate with an ECDSA and an RSA key: what becomes of the one that is not sent
+             * @description whether the slot of the key that is not sent stays, where the certificate has an ECDSA and an RSA key
              * @default keep
              * @enum {string}
              */
@@ -1552,21 +1677,24 @@ export interface components {
          */
         readonly Pkcs12MaterialInput: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description origin of the certificate (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly source: "pkcs12";
             /** @description a .p12 or .pfx file in base64 (RFC 4648 section 4): key, leaf and chain */
             readonly pkcs12: string;
+            /** @description passphrase of the PKCS #12 file; absent = none */
             readonly passphrase?: string;
             /**
-             * @description of a certificate with an ECDSA and an RSA key: what becomes of the one that is not sent
+             * @description whether the slot of the key that is not sent stays, where the certificate has an ECDSA and an RSA key
              * @default keep
              * @enum {string}
              */
             readonly otherSlot?: "keep" | "remove";
         };
+        /** @description version in service and the retired versions */
         readonly CertificateVersionList: {
+            /** @description version in service first, then the retired ones, latest first */
             readonly items: readonly components["schemas"]["CertificateVersion"][];
         };
         /**
@@ -1576,33 +1704,51 @@ export interface components {
          *     }
          */
         readonly CertificateRollbackInput: {
-            /** @description one of its versions, not older than 30 days and still valid */
+            /** @description version to put back: retired within the last 30 days and still valid */
             readonly version: number;
         };
+        /** @description CAs that may vouch for clients, with their PEM */
         readonly TrustStore: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
             /**
-             * @description names and values of the owner's tools
+             * @description names and values for the owner's tools; no effect on mail
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels: components["schemas"]["Labels"];
+            /** @description SHA-256 of certificates and CRLs, in hex */
             readonly contentSha256: string;
+            /** @description certificates of the trust store */
             readonly anchors: readonly components["schemas"]["TrustAnchor"][];
+            /** @description revocation lists of the trust store */
             readonly crls: readonly components["schemas"]["TrustStoreCrl"][];
             /** @description contents that can be restored, the latest first; at most 10 */
             readonly previous: readonly components["schemas"]["EarlierTrustStore"][];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
+            /** @description domains that use the record */
             readonly usedBy: components["schemas"]["UsedBy"];
+            /** @description certificates as PEM */
             readonly certificatesPem: string;
+            /** @description CRLs as PEM; null = revocation is not checked. With CRLs, each CA below a root needs one */
             readonly crlPem: string | null;
         };
         /**
@@ -1614,12 +1760,12 @@ export interface components {
          */
         readonly TrustStoreInput: {
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1628,37 +1774,59 @@ export interface components {
             readonly labels?: components["schemas"]["LabelsInput"];
             /** @description at most 200 certificates */
             readonly certificatesPem: string;
-            /** @default null */
+            /**
+             * @description CRLs as PEM; null = revocation is not checked. With CRLs, each CA below a root needs one
+             * @default null
+             */
             readonly crlPem?: string | null;
         };
+        /** @description page of trust stores */
         readonly TrustStoreList: {
+            /** @description records of this page */
             readonly items: readonly components["schemas"]["TrustStoreSummary"][];
+            /** @description `cursor` of the next page; null = this is the last page */
             readonly nextCursor: string | null;
             /** @description records of this page that cannot be read; they can be replaced and deleted */
             readonly unreadable: readonly components["schemas"]["UnreadableRecord"][];
         };
+        /** @description CAs that may vouch for clients, without their PEM */
         readonly TrustStoreSummary: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
             /**
-             * @description names and values of the owner's tools
+             * @description names and values for the owner's tools; no effect on mail
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels: components["schemas"]["Labels"];
+            /** @description SHA-256 of certificates and CRLs, in hex */
             readonly contentSha256: string;
+            /** @description certificates of the trust store */
             readonly anchors: readonly components["schemas"]["TrustAnchor"][];
+            /** @description revocation lists of the trust store */
             readonly crls: readonly components["schemas"]["TrustStoreCrl"][];
             /** @description contents that can be restored, the latest first; at most 10 */
             readonly previous: readonly components["schemas"]["EarlierTrustStore"][];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
+            /** @description domains that use the record */
             readonly usedBy: components["schemas"]["UsedBy"];
         };
         /**
@@ -1670,12 +1838,12 @@ export interface components {
          */
         readonly TrustStoreDocument: {
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
             /**
-             * @description names and values by which the owner's tools find the record; lists are filtered by them
+             * @description names and values for the owner's tools; lists can be filtered by them
              * @default {}
              * @example {
              *       "team": "mail"
@@ -1684,31 +1852,34 @@ export interface components {
             readonly labels?: components["schemas"]["LabelsInput"];
             /** @description at most 200 certificates */
             readonly certificatesPem: string;
-            /** @default null */
+            /**
+             * @description CRLs as PEM; null = revocation is not checked. With CRLs, each CA below a root needs one
+             * @default null
+             */
             readonly crlPem?: string | null;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly id?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly account?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly contentSha256?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly anchors?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly crls?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly previous?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly usedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly warnings?: unknown;
         };
         /**
@@ -1718,94 +1889,145 @@ export interface components {
          *     }
          */
         readonly TrustStoreRestoreInput: {
-            /** @description one of `previous` */
+            /** @description revision of one of `previous` */
             readonly revision: number;
         };
+        /** @description state of a domain at the edges */
         readonly DomainStatus: {
+            /** @description name of the domain */
             readonly name: string;
-            /** @description null = the stored record cannot be read */
+            /** @description revision of the domain; null = the stored record cannot be read */
             readonly revision: number | null;
             /**
+             * @description state in one line, for people
              * @example 3 of 3 edges at revision 17
              * @example 0 edges
              */
             readonly summary: string;
+            /** @description live and lost edges */
             readonly edges: components["schemas"]["DomainStatusEdges"];
-            /** @description null = the stored record cannot be read */
+            /** @description verification of name and MX hosts; null = the stored record cannot be read */
             readonly ownership: components["schemas"]["DomainOwnership"] | null;
+            /** @description listeners of the edges, with the settings in force there */
             readonly listeners: readonly components["schemas"]["DomainStatusListener"][];
+            /** @description MX hosts with the certificate that each edge presents for them */
             readonly mxHosts: readonly components["schemas"]["DomainStatusMxHost"][];
+            /** @description stored items of the domain that cannot be read */
             readonly unreadable: readonly components["schemas"]["UnreadableAtEdge"][];
+            /** @description valid settings, or states, that may have an unexpected effect */
             readonly warnings: readonly components["schemas"]["Warning"][];
-            /** @description with waitFor: every live edge enforces that revision; false where the time was up, and without a live edge */
+            /** @description whether every live edge enforces the revision of waitFor; false when the time was up, or without a live edge; absent = the request did not wait */
             readonly applied?: boolean;
-            /** @description with waitFor: ids of live edges that do not enforce the revision */
+            /** @description ids of the live edges that do not enforce the revision of waitFor; absent = the request did not wait */
             readonly lagging?: readonly string[];
         };
+        /** @description state of a certificate at the edges */
         readonly CertificateStatus: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** @enum {string} */
+            /**
+             * @description state by its dates and its order
+             * @enum {string}
+             */
             readonly state: "pending" | "active" | "expiring" | "expired" | "failed";
             /** @description the version in force; null = none is issued yet */
             readonly version: number | null;
+            /** @description SHA-256 of each leaf that is served, in hex */
             readonly fingerprintsSha256: readonly string[];
+            /** @description end of validity; null = not known */
             readonly notAfter: string | null;
             /**
+             * @description state in one line, for people
              * @example 3 of 3 edges serve version 4
              * @example 0 edges
              */
             readonly summary: string;
+            /** @description live and lost edges */
             readonly edges: components["schemas"]["CertificateStatusEdges"];
+            /** @description valid settings, or states, that may have an unexpected effect */
             readonly warnings: readonly components["schemas"]["Warning"][];
-            /** @description with waitFor: every live edge enforces that revision; false where the time was up, and without a live edge */
+            /** @description whether every live edge enforces the revision of waitFor; false when the time was up, or without a live edge; absent = the request did not wait */
             readonly applied?: boolean;
-            /** @description with waitFor: ids of live edges that do not enforce the revision */
+            /** @description ids of the live edges that do not enforce the revision of waitFor; absent = the request did not wait */
             readonly lagging?: readonly string[];
         };
+        /** @description all edges */
         readonly EdgeList: {
+            /** @description edges, by id */
             readonly items: readonly components["schemas"]["Edge"][];
+            /** @description null: the list has one page */
             readonly nextCursor: string | null;
         };
+        /** @description running SMTP worker, as it reports itself */
         readonly Edge: {
+            /** @description identifier of the running process; another one after each start */
             readonly id: string;
+            /** @description version of the product that the edge runs */
             readonly release: string;
-            /** @enum {string} */
+            /**
+             * @description live = reported within the last 30 s; lost = not, and shown for 24 h
+             * @enum {string}
+             */
             readonly state: "live" | "lost";
+            /** @description addresses and ports at which the edge accepts SMTP */
             readonly listeners: readonly components["schemas"]["EdgeListener"][];
+            /** @description revision of the settings that the edge enforces; null = none yet */
             readonly revision: number | null;
+            /** @description certificates that the edge has loaded */
             readonly certificates: readonly components["schemas"]["EdgeCertificate"][];
+            /** @description versions that do not load, whether or not an older one serves */
             readonly certificateProblems: readonly components["schemas"]["EdgeCertificateProblem"][];
+            /** @description whether the edge cannot reach the store, and enforces the settings that it has */
             readonly stale: boolean;
+            /** @description whether the edge can judge clients' chains; false = where one is required, mail is deferred */
             readonly chainVerifier: boolean;
             /** @description certificates and unreadable items that did not fit into the report */
             readonly omitted: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last report, by the store's clock
+             */
             readonly lastReportAt: string;
         };
+        /** @description page of the change log */
         readonly ChangeList: {
+            /** @description entries of this page */
             readonly items: readonly components["schemas"]["Change"][];
+            /** @description `after` of the next page, in order desc its `before`; null = this is the last page */
             readonly nextCursor: string | null;
             /** @description entries of this page that cannot be read */
             readonly unreadable: readonly components["schemas"]["UnreadableChange"][];
         };
+        /** @description entry of the change log */
         readonly Change: components["schemas"]["DomainChange"] | components["schemas"]["CertificateChange"] | components["schemas"]["TrustStoreChange"];
+        /** @description change of a domain */
         readonly DomainChange: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description kind of the record (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly kind: "domain";
+            /** @description revision of the change */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the event
+             */
             readonly at: string;
+            /** @description name of the caller who made the change */
             readonly actor: string;
-            /** @enum {string} */
+            /**
+             * @description kind of write
+             * @enum {string}
+             */
             readonly action: "create" | "update" | "delete";
+            /** @description record that was changed */
             readonly resource: components["schemas"]["DomainChangeResource"];
-            /** @description as its readers saw it; null = created, or it could not be read */
+            /** @description record before the change, as GET answered it; null = created, or it could not be read */
             readonly before: components["schemas"]["LoggedDomain"] | null;
-            /** @description null = deleted */
+            /** @description record after the change; null = deleted */
             readonly after: components["schemas"]["LoggedDomain"] | null;
             /** @description JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole */
             readonly diff: readonly components["schemas"]["PatchOperation"][];
@@ -1814,30 +2036,44 @@ export interface components {
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
             readonly movedDomains?: components["schemas"]["MovedDomains"];
         };
+        /** @description operation of a JSON Patch (RFC 6902) */
         readonly PatchOperation: {
-            /** @enum {string} */
+            /**
+             * @description operation
+             * @enum {string}
+             */
             readonly op: "add" | "remove" | "replace";
             /** @description JSON Pointer (RFC 6901) */
             readonly path: string;
             /** @description any JSON; absent where op is remove */
             readonly value?: unknown;
         };
+        /** @description change of a certificate */
         readonly CertificateChange: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description kind of the record (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly kind: "certificate";
+            /** @description revision of the change */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the event
+             */
             readonly at: string;
+            /** @description name of the caller who made the change */
             readonly actor: string;
-            /** @enum {string} */
+            /**
+             * @description kind of write
+             * @enum {string}
+             */
             readonly action: "create" | "update" | "delete";
+            /** @description record that was changed */
             readonly resource: components["schemas"]["CertificateChangeResource"];
-            /** @description as its readers saw it; null = created, or it could not be read */
+            /** @description record before the change, as GET answered it; null = created, or it could not be read */
             readonly before: components["schemas"]["LoggedCertificate"] | null;
-            /** @description null = deleted */
+            /** @description record after the change; null = deleted */
             readonly after: components["schemas"]["LoggedCertificate"] | null;
             /** @description JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole */
             readonly diff: readonly components["schemas"]["PatchOperation"][];
@@ -1846,22 +2082,32 @@ export interface components {
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
             readonly movedDomains?: components["schemas"]["MovedDomains"];
         };
+        /** @description change of a trust store */
         readonly TrustStoreChange: {
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @description kind of the record (enum property replaced by openapi-typescript)
              * @enum {string}
              */
             readonly kind: "trust-store";
+            /** @description revision of the change */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the event
+             */
             readonly at: string;
+            /** @description name of the caller who made the change */
             readonly actor: string;
-            /** @enum {string} */
+            /**
+             * @description kind of write
+             * @enum {string}
+             */
             readonly action: "create" | "update" | "delete";
+            /** @description record that was changed */
             readonly resource: components["schemas"]["TrustStoreChangeResource"];
-            /** @description as its readers saw it; null = created, or it could not be read */
+            /** @description record before the change, as GET answered it; null = created, or it could not be read */
             readonly before: components["schemas"]["LoggedTrustStore"] | null;
-            /** @description null = deleted */
+            /** @description record after the change; null = deleted */
             readonly after: components["schemas"]["LoggedTrustStore"] | null;
             /** @description JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole */
             readonly diff: readonly components["schemas"]["PatchOperation"][];
@@ -1870,32 +2116,43 @@ export interface components {
             /** @description other domains whose certificate this changed, by shared MX hosts; names: the first 200; isAtLeast: there may be more than count */
             readonly movedDomains?: components["schemas"]["MovedDomains"];
         };
+        /** @description result of a revert */
         readonly ChangeRevert: {
             /** @description the change that this made; null = the record was already as before, and nothing was written */
             readonly change: components["schemas"]["DomainChange"] | components["schemas"]["CertificateChange"] | components["schemas"]["TrustStoreChange"] | null;
         };
+        /** @description verdict of an edge on the session, with its reasons */
         readonly Evaluation: {
-            /** @enum {string} */
+            /**
+             * @description accept = 2xx, defer = 4xx, reject = 5xx, not-evaluated = see `cases`
+             * @enum {string}
+             */
             readonly verdict: "accept" | "defer" | "reject" | "not-evaluated";
             /**
              * @description command that receives the reply
              * @enum {string}
              */
             readonly command: "MAIL" | "RCPT";
-            /** @description null = it depends on the client's chain: see cases */
+            /** @description SMTP reply to the sender; null = it depends on the client's chain, see `cases` */
             readonly reply: components["schemas"]["EvaluatedReply"] | null;
             /** @description row of the verdict table that failed; null = none. Under enforcement observe, the verdict is accept all the same */
             readonly row: number | null;
-            /** @enum {string|null} */
+            /**
+             * @description reason why the recipient is refused; null = it is not
+             * @enum {string|null}
+             */
             readonly reason: "relay-denied" | "settings-unusable" | "tls-required" | "tls-too-old" | "client-certificate-missing" | "client-certificate-untrusted" | "client-certificate-purpose" | "client-certificate-name" | "no-postmaster" | "routed-address" | null;
             /** @description the exception that applied; null = none */
             readonly exception: components["schemas"]["EvaluatedException"] | null;
-            /** @description what is replied if the client's chain is valid for the domain and if it is not, where it is not judged here; null = the reply is known */
+            /** @description outcomes for a chain that is valid for the domain and for one that is not, where the chain is not judged here; null = the reply is known */
             readonly cases: components["schemas"]["EvaluationCases"] | null;
             /** @description certificate that the edge presents; null = in plaintext */
             readonly certificate: components["schemas"]["EvaluationCertificate"] | null;
+            /** @description whether the edge requests a certificate in the handshake */
             readonly clientCertificateRequested: boolean;
+            /** @description judgement of the client's certificate */
             readonly clientCertificate: components["schemas"]["EvaluatedClientCertificate"];
+            /** @description listener that the session was judged at */
             readonly listener: components["schemas"]["EvaluationListener"];
             /**
              * Format: date-time
@@ -1907,41 +2164,62 @@ export interface components {
             /** @description one line for each row of the verdict table, in order */
             readonly explanation: readonly components["schemas"]["ExplainedRow"][];
         };
+        /** @description reply to the sender, and the reason for it */
         readonly EvaluationOutcome: {
-            /** @enum {string} */
+            /**
+             * @description accept = 2xx, defer = 4xx, reject = 5xx
+             * @enum {string}
+             */
             readonly verdict: "accept" | "defer" | "reject";
+            /** @description SMTP reply to the sender */
             readonly reply: components["schemas"]["EvaluatedReply"];
             /** @description row of the verdict table that failed; null = none. Under enforcement observe, the verdict is accept all the same */
             readonly row: number | null;
-            /** @enum {string|null} */
+            /**
+             * @description reason why the recipient is refused; null = it is not
+             * @enum {string|null}
+             */
             readonly reason: "relay-denied" | "settings-unusable" | "tls-required" | "tls-too-old" | "client-certificate-missing" | "client-certificate-untrusted" | "client-certificate-purpose" | "client-certificate-name" | "no-postmaster" | "routed-address" | null;
             /** @description the exception that applied; null = none */
             readonly exception: components["schemas"]["EvaluatedException"] | null;
         };
+        /** @description SMTP reply */
         readonly EvaluatedReply: {
+            /** @description reply code (RFC 5321 section 4.2) */
             readonly code: number;
+            /** @description enhanced status code (RFC 3463); empty = none */
             readonly enhanced: string;
+            /** @description text of the reply, without the codes */
             readonly text: string;
-            /** @description as on the wire, without its line end */
+            /** @description whole reply line, without its line end */
             readonly line: string;
         };
+        /** @description judgement of the client's certificate */
         readonly EvaluatedClientCertificate: {
-            /** @enum {string} */
+            /**
+             * @description outcome of the check
+             * @enum {string}
+             */
             readonly result: "absent" | "verified" | "failed" | "not-evaluated";
+            /** @description explanation for people */
             readonly reason: string;
+            /** @description leaf that the client presents; null = none */
             readonly presented: components["schemas"]["PresentedClientCertificate"] | null;
         };
+        /** @description row of the verdict table, as this session meets it */
         readonly ExplainedRow: {
+            /** @description number of the row */
             readonly row: number;
             /**
              * @description reason of a failure of this row
              * @enum {string}
              */
             readonly reason: "relay-denied" | "settings-unusable" | "tls-required" | "tls-too-old" | "client-certificate-missing" | "client-certificate-untrusted" | "client-certificate-purpose" | "client-certificate-name";
-            /** @description null = not reached, or it depends on the chain */
+            /** @description whether the session passes the row; null = not reached, or it depends on the chain */
             readonly passed: boolean | null;
+            /** @description explanation of the row for this session, for people */
             readonly text: string;
-            /** @description what the row was judged by */
+            /** @description facts that the row was judged by */
             readonly facts: components["schemas"]["ExplainedRowFacts"];
         };
         /**
@@ -2016,50 +2294,65 @@ export interface components {
             /** @description draft of the exceptions of the domain of rcptTo, in place of those stored */
             readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][];
         };
+        /** @description caller of this request, and what it may do */
         readonly Caller: {
             /** @description the account that the request acts in */
             readonly account: string;
             /** @description the account of the credentials */
             readonly homeAccount: string;
-            /** @description as the change log names the caller */
+            /** @description name of the caller, as the change log has it */
             readonly name: string;
             /**
-             * @description how the caller is known
+             * @description kind of the credentials
              * @enum {string}
              */
             readonly kind: "api-token" | "token" | "iam" | "jwt";
             /** @description id of the token, ARN of the principal, or subject of the JWT; null = API_TOKEN */
             readonly id: string | null;
+            /** @description scopes of the caller; empty = GET /v1/whoami alone */
             readonly scopes: readonly ("domains:read" | "domains:write" | "certificates:read" | "certificates:write" | "trust-stores:read" | "trust-stores:write" | "changes:read" | "edges:read" | "evaluate" | "evidence:read" | "rollouts:write" | "notifications:write" | "tokens:write" | "accounts:write" | "operator")[];
             /**
              * Format: date-time
-             * @description when the credentials end; null = never, or not known here
+             * @description end of the credentials; null = never, or not known here
              */
             readonly expiresAt: string | null;
         };
+        /** @description bearer token with its secret, which no later answer shows */
         readonly TokenMade: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
+            /** @description scopes of the caller; empty = GET /v1/whoami alone */
             readonly scopes: readonly ("domains:read" | "domains:write" | "certificates:read" | "certificates:write" | "trust-stores:read" | "trust-stores:write" | "changes:read" | "edges:read" | "evaluate" | "evidence:read" | "rollouts:write" | "notifications:write" | "tokens:write" | "accounts:write" | "operator")[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which it ends; null = never
+             */
             readonly expiresAt: string | null;
             /**
              * Format: date-time
-             * @description to the hour; null = not used yet
+             * @description time of the last use, to the hour; null = not used yet
              */
             readonly lastUsedAt: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
+            /** @description name of the caller who created the record */
             readonly createdBy: string;
-            /** @description the token or principal that made it exists no more; it works until it is deleted */
+            /** @description whether the token or principal that made it has been deleted; it works until it is deleted itself */
             readonly creatorGone: boolean;
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
             /** @description the bearer token; no other answer shows it */
             readonly token: string;
         };
         /**
-         * @description what the holder of a new token may do
+         * @description scopes and lifetime of a new token
          * @example {
          *       "label": "deploy job",
          *       "scopes": [
@@ -2070,11 +2363,11 @@ export interface components {
          */
         readonly TokenInput: {
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
-            /** @description none that the caller itself lacks */
+            /** @description scopes of the token, each one of the caller's own */
             readonly scopes: readonly ("domains:read" | "domains:write" | "certificates:read" | "certificates:write" | "trust-stores:read" | "trust-stores:write" | "changes:read" | "edges:read" | "evaluate" | "evidence:read" | "rollouts:write" | "notifications:write" | "tokens:write" | "accounts:write" | "operator")[];
             /**
              * @description left out = the caller's own; another needs the scope operator
@@ -2083,52 +2376,84 @@ export interface components {
             readonly account?: string;
             /**
              * Format: date-time
-             * @description null = it does not expire
+             * @description time at which the token expires; null = never
              * @default null
              */
             readonly expiresAt?: string | null;
         };
+        /** @description page of tokens */
         readonly TokenList: {
+            /** @description records of this page */
             readonly items: readonly components["schemas"]["Token"][];
             /** @description records of this page that cannot be read */
             readonly unreadable: readonly components["schemas"]["UnreadableAccessRecord"][];
+            /** @description `cursor` of the next page; null = this is the last page */
             readonly nextCursor: string | null;
         };
+        /** @description bearer token, without its secret */
         readonly Token: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
+            /** @description scopes of the caller; empty = GET /v1/whoami alone */
             readonly scopes: readonly ("domains:read" | "domains:write" | "certificates:read" | "certificates:write" | "trust-stores:read" | "trust-stores:write" | "changes:read" | "edges:read" | "evaluate" | "evidence:read" | "rollouts:write" | "notifications:write" | "tokens:write" | "accounts:write" | "operator")[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which it ends; null = never
+             */
             readonly expiresAt: string | null;
             /**
              * Format: date-time
-             * @description to the hour; null = not used yet
+             * @description time of the last use, to the hour; null = not used yet
              */
             readonly lastUsedAt: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
+            /** @description name of the caller who created the record */
             readonly createdBy: string;
-            /** @description the token or principal that made it exists no more; it works until it is deleted */
+            /** @description whether the token or principal that made it has been deleted; it works until it is deleted itself */
             readonly creatorGone: boolean;
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
         };
+        /** @description page of accounts */
         readonly AccountList: {
+            /** @description records of this page */
             readonly items: readonly components["schemas"]["Account"][];
             /** @description records of this page that cannot be read */
             readonly unreadable: readonly components["schemas"]["UnreadableAccessRecord"][];
+            /** @description `cursor` of the next page; null = this is the last page */
             readonly nextCursor: string | null;
         };
+        /** @description account: the owner of domains, certificates, trust stores and tokens */
         readonly Account: {
+            /** @description name of the account: 1 to 40 of a-z, 0-9 and hyphens */
             readonly name: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
+            /** @description most records of each kind */
             readonly quotas: components["schemas"]["Quotas"];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
+            /** @description name of the caller who created the record */
             readonly createdBy: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
         };
         /**
@@ -2142,7 +2467,7 @@ export interface components {
          */
         readonly AccountDocument: {
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
@@ -2151,41 +2476,60 @@ export interface components {
              * @default {}
              */
             readonly quotas?: components["schemas"]["QuotasInput"];
-            /** @example acme */
+            /**
+             * @description absent, or the name in the path
+             * @example acme
+             */
             readonly name?: string;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
         };
+        /** @description page of principals */
         readonly PrincipalList: {
+            /** @description records of this page */
             readonly items: readonly components["schemas"]["Principal"][];
             /** @description records of this page that cannot be read */
             readonly unreadable: readonly components["schemas"]["UnreadableAccessRecord"][];
+            /** @description `cursor` of the next page; null = this is the last page */
             readonly nextCursor: string | null;
         };
+        /** @description IAM principal with access to the API */
         readonly Principal: {
-            /** @description of a role: without its path */
+            /** @description ARN of the principal; that of a role has no path */
             readonly arn: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
+            /** @description scopes of the caller; empty = GET /v1/whoami alone */
             readonly scopes: readonly ("domains:read" | "domains:write" | "certificates:read" | "certificates:write" | "trust-stores:read" | "trust-stores:write" | "changes:read" | "edges:read" | "evaluate" | "evidence:read" | "rollouts:write" | "notifications:write" | "tokens:write" | "accounts:write" | "operator")[];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
+            /** @description name of the caller who created the record */
             readonly createdBy: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
         };
         /**
-         * @description what an IAM principal may do, and in which account; what was read may be sent back
+         * @description scopes and account of an IAM principal; what was read may be sent back
          * @example {
          *       "label": "deploy role",
          *       "scopes": [
@@ -2196,7 +2540,7 @@ export interface components {
          */
         readonly PrincipalDocument: {
             /**
-             * @description for people
+             * @description note for people; null = none
              * @default null
              */
             readonly label?: string | null;
@@ -2205,65 +2549,104 @@ export interface components {
              * @example acme
              */
             readonly account?: string;
-            /** @description none that the caller itself lacks; empty = whoami alone */
+            /** @description scopes of the principal, each one of the caller's own; empty = GET /v1/whoami alone */
             readonly scopes: readonly ("domains:read" | "domains:write" | "certificates:read" | "certificates:write" | "trust-stores:read" | "trust-stores:write" | "changes:read" | "edges:read" | "evaluate" | "evidence:read" | "rollouts:write" | "notifications:write" | "tokens:write" | "accounts:write" | "operator")[];
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly arn?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly revision?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly createdBy?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedAt?: unknown;
-            /** @description may be sent back as read; ignored */
+            /** @description ignored: what was read may be sent back */
             readonly updatedBy?: unknown;
         };
+        /** @description state of the process */
         readonly Health: {
-            /** @enum {string} */
+            /**
+             * @description state of the process
+             * @enum {string}
+             */
             readonly status: "live" | "ready";
         };
+        /** @description stored record that cannot be read */
         readonly UnreadableAccessRecord: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description explanation for people */
             readonly problem: string;
         };
+        /** @description leaf that the client presents */
         readonly PresentedClientCertificate: {
+            /** @description dNSNames of the leaf's subjectAltName */
             readonly dnsNames: readonly string[];
+            /** @description SHA-256 of the certificate, in hex */
             readonly fingerprintSha256: string;
+            /** @description pin of the public key: `sha256//` and the base64 of the SHA-256 of the SPKI */
             readonly spkiPin: string;
         };
+        /** @description stored record that cannot be read */
         readonly UnreadableRecord: {
-            /** @enum {string} */
+            /**
+             * @description kind of the record
+             * @enum {string}
+             */
             readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
+            /** @description name or id of the item */
             readonly id: string;
+            /** @description explanation for people */
             readonly problem: string;
         };
+        /** @description entry of the change log that cannot be read */
         readonly UnreadableChange: {
+            /** @description revision of the change */
             readonly revision: number;
-            /** @enum {string} */
+            /**
+             * @description kind of the record
+             * @enum {string}
+             */
             readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
+            /** @description name or id of the record */
             readonly id: string;
+            /** @description explanation for people */
             readonly problem: string;
         };
+        /** @description most records of each kind; null = no quota */
+        readonly Quotas: {
+            /** @description most domains of the account; null = no quota */
+            readonly domains: number | null;
+            /** @description most certificates of the account; null = no quota */
+            readonly certificates: number | null;
+            /** @description most trust stores of the account; null = no quota */
+            readonly trustStores: number | null;
+            /** @description most tokens of the account; null = no quota */
+            readonly tokens: number | null;
+        };
+        /** @description facts by name, such as the level of the domain and the protocol of the session */
         readonly ExplainedRowFacts: {
             readonly [key: string]: string | number | boolean | null;
         };
-        readonly Quotas: {
-            readonly domains: number | null;
-            readonly certificates: number | null;
-            readonly trustStores: number | null;
-            readonly tokens: number | null;
-        };
+        /** @description exception that applied */
         readonly EvaluatedException: {
             /** @description position in tls.exceptions */
             readonly index: number;
+            /** @description reason of the exception, as its author wrote it */
             readonly reason: string;
         };
+        /** @description last lookup of the TXT record */
         readonly HostOwnershipLastCheck: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the event
+             */
             readonly at: string;
-            /** @enum {string} */
+            /**
+             * @description outcome of the check
+             * @enum {string}
+             */
             readonly result: "absent" | "different" | "too-large" | "unavailable" | "certificate-misses-host";
             /**
              * Format: date-time
@@ -2271,144 +2654,261 @@ export interface components {
              */
             readonly nextAt: string | null;
         };
+        /** @description labels by name: 1 to 40 of a-z, 0-9, dot and hyphen */
         readonly LabelsInput: {
             readonly [key: string]: string;
         };
+        /** @description most records of each kind; null = no quota */
         readonly QuotasInput: {
-            /** @default null */
+            /**
+             * @description most domains of the account; null = no quota
+             * @default null
+             */
             readonly domains?: number | null;
-            /** @default null */
+            /**
+             * @description most certificates of the account; null = no quota
+             * @default null
+             */
             readonly certificates?: number | null;
-            /** @default null */
+            /**
+             * @description most trust stores of the account; null = no quota
+             * @default null
+             */
             readonly trustStores?: number | null;
-            /** @default null */
+            /**
+             * @description most tokens of the account; null = no quota
+             * @default null
+             */
             readonly tokens?: number | null;
         };
+        /** @description TLS of the server */
         readonly TlsSettingsServer: {
-            /** @enum {string} */
+            /**
+             * @description TLS encryption: none = not offered where a listener serves this domain alone, accept = offered, require = mail in plaintext is refused
+             * @enum {string}
+             */
             readonly level: "none" | "accept" | "require";
+            /** @description id of the certificate that the MX hosts present; null = the edge's default certificate */
             readonly certificateId: string | null;
-            /** @enum {string} */
+            /**
+             * @description oldest TLS protocol that is accepted at RCPT
+             * @enum {string}
+             */
             readonly minVersion: "TLSv1.2" | "TLSv1.3";
         };
+        /** @description trust by which a client's chain is valid */
         readonly TlsSettingsClientCertificateTrust: {
+            /** @description whether a chain to a public CA is valid */
             readonly publicRoots: boolean;
+            /** @description ids of trust stores whose CAs may vouch for clients */
             readonly trustStoreIds: readonly string[];
+            /** @description pins of clients' leaves: `sha256//` and the base64 of the SHA-256 of the public key (SPKI) */
             readonly pins: readonly string[];
         };
+        /** @description names that a client's certificate must carry */
         readonly TlsSettingsClientCertificateNames: {
-            /** @enum {string} */
+            /**
+             * @description names that count: any = no name is compared, helo = that of EHLO, list = those of `allowed`
+             * @enum {string}
+             */
             readonly match: "any" | "helo" | "list";
+            /** @description names that match `list`: exact A-label names; `*.x` matches one label below x */
             readonly allowed: readonly string[];
         };
+        /** @description certificates of clients */
         readonly TlsSettingsClientCertificate: {
-            /** @enum {string} */
+            /**
+             * @description certificates of clients: none = not requested, request = requested, require = needed
+             * @enum {string}
+             */
             readonly mode: "none" | "request" | "require";
+            /** @description trust by which a client's chain is valid */
             readonly trust: components["schemas"]["TlsSettingsClientCertificateTrust"];
+            /** @description names that a client's certificate must carry */
             readonly names: components["schemas"]["TlsSettingsClientCertificateNames"];
-            /** @enum {string} */
+            /**
+             * @description extended key usages of a client's certificate that are accepted
+             * @enum {string}
+             */
             readonly purpose: "clientAuth" | "clientAuthOrServerAuth";
         };
+        /** @description senders or recipients of the exception; all members must hold */
         readonly TlsExceptionMatch: {
+            /** @description network of the client in CIDR notation, in its canonical spelling */
             readonly clientCidr?: string;
+            /** @description domain of MAIL FROM; it is not authenticated, so alone it can only make the rule stricter */
             readonly senderDomain?: string;
+            /** @description name in the client's certificate, once its chain and purpose pass */
             readonly clientName?: string;
+            /** @description mailbox of this domain that receives the mail */
             readonly recipient?: string;
         };
+        /** @description exception: named senders or recipients judged by another rule */
         readonly TlsException: {
+            /** @description senders or recipients that the exception is for */
             readonly match: components["schemas"]["TlsExceptionMatch"];
-            /** @enum {string} */
+            /**
+             * @description TLS encryption for what matches; absent = as the domain's own setting
+             * @enum {string}
+             */
             readonly level?: "none" | "accept" | "require";
-            /** @enum {string} */
+            /**
+             * @description whether clients need a certificate; absent = as the domain's own setting
+             * @enum {string}
+             */
             readonly clientCertificateMode?: "none" | "request" | "require";
+            /** @description why this sender or recipient is judged by another rule */
             readonly reason: string;
+            /** @description time at which the exception ends; absent = never */
             readonly expiresAt?: string;
         };
+        /** @description address and port at which the edge accepts SMTP */
+        readonly EdgeListener: {
+            /** @description name of the listener */
+            readonly name: string;
+            /** @description IP address that the listener is bound to */
+            readonly address: string;
+            /** @description TCP port */
+            readonly port: number;
+            /** @description domain that the listener serves alone; null = shared */
+            readonly domain: string | null;
+            /** @description whether connections begin with a PROXY header that names the client */
+            readonly proxyProtocol: boolean;
+        };
+        /** @description certificate that the edge has loaded */
+        readonly EdgeCertificate: {
+            /** @description id of the certificate that the MX hosts present; null = the edge's default certificate */
+            readonly certificateId: string | null;
+            /** @description number of the version in service; null = none */
+            readonly version: number | null;
+            /** @description SHA-256 of each leaf that is served, in hex */
+            readonly fingerprintsSha256: readonly string[];
+            /** @description end of validity; null = not known */
+            readonly notAfter: string;
+            /** @description why a newer version does not load; null = there is none */
+            readonly problem: string | null;
+        };
+        /** @description version of a certificate that does not load at the edge */
+        readonly EdgeCertificateProblem: {
+            /** @description id of the certificate */
+            readonly certificateId: string;
+            /** @description the version that does not load */
+            readonly version: number;
+            /**
+             * @description identifier of the reason
+             * @enum {string}
+             */
+            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            /** @description explanation for people */
+            readonly problem: string;
+            /** @description the older version that stays in service; null = the edge's default certificate */
+            readonly serves: number | null;
+        };
+        /** @description key of a version, with the leaf issued for it */
         readonly CertificateVersionKey: {
-            /** @enum {string} */
+            /**
+             * @description slot of the key: a certificate may have an ECDSA and an RSA key side by side
+             * @enum {string}
+             */
             readonly slot: "ecdsa" | "rsa";
-            /** @enum {string} */
+            /**
+             * @description algorithm and size of the key
+             * @enum {string}
+             */
             readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-            /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
+            /** @description size of an RSA key in bits, where it lies between those that keyType names; absent = as named */
             readonly keyBits?: number;
+            /** @description SHA-256 of the certificate, in hex */
             readonly fingerprintSha256: string;
+            /** @description pin of the public key: `sha256//` and the base64 of the SHA-256 of the SPKI */
             readonly spkiPin: string;
             /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
             readonly issuer?: string;
             /**
-             * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
+             * @description `true`: the leaf is served without the certificate of its issuer; absent = it is not, or needs none
              * @enum {boolean}
              */
             readonly issuerMissing?: true;
             /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
             readonly tlsa: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description end of validity; null = not known
+             */
             readonly notAfter: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description begin of validity; null = not issued yet
+             */
             readonly notBefore: string;
         };
+        /** @description version of a certificate: the material of all its key slots */
         readonly CertificateVersion: {
+            /** @description number of the version; never used twice */
             readonly version: number;
+            /** @description keys of the version, one for each slot */
             readonly keys: readonly components["schemas"]["CertificateVersionKey"][];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the version came into service first; null = not recorded by an early release
+             */
             readonly addedAt: string | null;
-            /** @enum {string|null} */
+            /**
+             * @description reason why the version came into service; null = not recorded by an early release
+             * @enum {string|null}
+             */
             readonly cause: "created" | "uploaded" | "issued" | "renewed" | "rotated" | "exported" | null;
             /**
              * Format: date-time
-             * @description null = in service
+             * @description time at which it left service; null = in service
              */
             readonly retiredAt: string | null;
-            /** @enum {string|null} */
+            /**
+             * @description what ended its service: a newer version or a rollback; null = it is in service
+             * @enum {string|null}
+             */
             readonly retiredBy: "replaced" | "rolled-back" | null;
             /** @description whether a rollback to it is possible while it is valid */
             readonly isKept: boolean;
         };
-        readonly EdgeListener: {
-            readonly name: string;
-            readonly address: string;
-            readonly port: number;
-            readonly domain: string | null;
-            readonly proxyProtocol: boolean;
-        };
-        readonly EdgeCertificate: {
-            readonly certificateId: string | null;
-            readonly version: number | null;
-            readonly fingerprintsSha256: readonly string[];
-            readonly notAfter: string;
-            readonly problem: string | null;
-        };
-        readonly EdgeCertificateProblem: {
-            readonly certificateId: string;
-            /** @description the version that does not load */
-            readonly version: number;
-            /** @enum {string} */
-            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-            readonly problem: string;
-            /** @description the older version that stays in service; null = the edge's default certificate */
-            readonly serves: number | null;
-        };
+        /** @description route of accepted mail */
         readonly DomainDelivery: {
+            /** @description URL of the next mail server: smtp://, smtps:// or lmtp:// */
             readonly nextHop: string;
-            /** @enum {string} */
+            /**
+             * @description TLS to the next hop: require, or opportunistic = plaintext where it is not offered
+             * @enum {string}
+             */
             readonly tls: "require" | "opportunistic";
         };
+        /** @description labels by name */
         readonly Labels: {
             readonly [key: string]: string;
         };
+        /** @description limits on what the anchor may vouch for */
         readonly TrustAnchorLimits: {
-            /** @description false = it passes as the client's own certificate only, and vouches for no other */
+            /** @description whether it may vouch for other certificates; false = it passes only as the client's own */
             readonly isCa: boolean;
+            /** @description extended key usages that the anchor may issue for */
             readonly usages: readonly ("clientAuth" | "serverAuth")[];
             /** @description names of one that is not a CA; null = a CA, or more than 5 names */
             readonly dnsNames: readonly string[] | null;
         };
+        /** @description certificate of the trust store at which a client's chain may end */
         readonly TrustAnchor: {
+            /** @description distinguished name of the certificate's subject (RFC 4514) */
             readonly subject: string;
+            /** @description SHA-256 of the certificate, in hex */
             readonly fingerprintSha256: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description begin of validity; null = not issued yet
+             */
             readonly notBefore: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description end of validity; null = not known
+             */
             readonly notAfter: string;
             /**
              * Format: date-time
@@ -2418,92 +2918,95 @@ export interface components {
             /** @description limits of an anchor that is not a CA, or that may not issue for both usages; absent = none are known */
             readonly limits?: components["schemas"]["TrustAnchorLimits"];
         };
+        /** @description revocation list of a CA */
         readonly TrustStoreCrl: {
+            /** @description distinguished name of the CA (RFC 4514) */
             readonly issuer: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the CA issued the CRL
+             */
             readonly thisUpdate: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time by which the CA issues the next CRL; certificates that need this one are untrusted after it
+             */
             readonly nextUpdate: string;
         };
+        /** @description earlier content of the trust store */
         readonly EarlierTrustStore: {
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
+            /** @description SHA-256 of certificates and CRLs, in hex */
             readonly contentSha256: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which another content replaced it
+             */
             readonly replacedAt: string;
         };
+        /** @description domains that use the record */
         readonly UsedBy: {
+            /** @description number of domains */
             readonly count: number;
             /**
              * @description there may be more than count: a certificate on many hosts is not counted to the end
              * @enum {boolean}
              */
             readonly isAtLeast?: true;
-            /** @description the first 20 by name */
+            /** @description names of the domains; the first 20 */
             readonly domains: readonly string[];
         };
-        readonly LabelsPatch: {
-            readonly [key: string]: string | null;
-        };
-        readonly CertificatePatchRenewal: {
-            /** @enum {string|null} */
-            readonly key?: "keep" | "new" | null;
-            /** @description may be sent back as read; ignored */
-            readonly by?: unknown;
-            /** @description may be sent back as read; ignored */
-            readonly keyKept?: unknown;
-        };
+        /** @description outcomes for a chain that is valid for the domain, and for one that is not */
         readonly EvaluationCases: {
+            /** @description outcome if the client's chain is valid for the domain */
             readonly valid: components["schemas"]["EvaluationOutcome"];
+            /** @description outcome if the client's chain is not valid for the domain */
             readonly invalid: components["schemas"]["EvaluationOutcome"];
         };
+        /** @description certificate that the edge presents */
         readonly EvaluationCertificate: {
             /**
              * @description settings = one of the account, default = the edge's own, hidden = one of another account
              * @enum {string}
              */
             readonly source: "settings" | "default" | "hidden";
+            /** @description id of the certificate; null = not one of the account's settings */
             readonly certificateId: string | null;
+            /** @description number of the version in service; null = none */
             readonly version: number | null;
             /** @description the client's signature algorithms choose among them; empty = not known here */
             readonly fingerprintsSha256: readonly string[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description end of validity; null = not known
+             */
             readonly notAfter: string | null;
         };
+        /** @description listener that the session was judged at */
         readonly EvaluationListener: {
+            /** @description name of the listener */
             readonly name: string;
+            /** @description domain that the listener serves alone; null = shared */
             readonly dedicatedTo: string | null;
         };
-        readonly CertificateAtEdgeProblem: {
-            /** @description the version that does not load */
-            readonly version: number;
-            /** @enum {string} */
-            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-            readonly problem: string;
-            /** @description the older version that stays in service; null = the edge's default certificate */
-            readonly serves: number | null;
+        /** @description labels by name; null removes one */
+        readonly LabelsPatch: {
+            readonly [key: string]: string | null;
         };
-        readonly CertificateAtEdge: {
-            readonly id: string;
-            readonly release: string;
-            readonly revision: number | null;
-            /** Format: date-time */
-            readonly lastReportAt: string;
-            /** @description what it presents for the certificate's MX hosts; null = not reported, or its default */
-            readonly version: number | null;
-            readonly fingerprintsSha256: readonly string[];
-            readonly notAfter: string | null;
-            /** @description presents the version in force */
-            readonly atVersion: boolean;
-            /** @description not-loaded: see problem; behind: has not applied the last change; stale: cannot reach the store; unreadable: cannot read the stored certificate; not-reported: not loaded yet, or left out of its report */
-            readonly faults: readonly ("not-loaded" | "behind" | "stale" | "unreadable" | "not-reported")[];
-            readonly problem: components["schemas"]["CertificateAtEdgeProblem"] | null;
+        /** @description renewal of the certificate */
+        readonly CertificatePatchRenewal: {
+            /**
+             * @description key of a renewed certificate: keep = the same, new = a new one
+             * @enum {string|null}
+             */
+            readonly key?: "keep" | "new" | null;
+            /** @description ignored: what was read may be sent back */
+            readonly by?: unknown;
+            /** @description ignored: what was read may be sent back */
+            readonly keyKept?: unknown;
         };
-        readonly CertificateStatusEdges: {
-            readonly live: readonly components["schemas"]["CertificateAtEdge"][];
-            /** @description not counted */
-            readonly lost: readonly components["schemas"]["CertificateAtEdge"][];
-            readonly atVersion: number;
-        };
+        /** @description mistake in the request */
         readonly ProblemError: {
             /**
              * @description the part of the request that the pointer leads into
@@ -2512,38 +3015,123 @@ export interface components {
             readonly in: "body" | "query" | "path" | "header";
             /** @description place in that part (RFC 6901): of a parameter or header, a slash and its name */
             readonly pointer: string;
-            /** @enum {string} */
+            /**
+             * @description identifier for programs
+             * @enum {string}
+             */
             readonly code: "required" | "invalid-type" | "invalid-value" | "invalid-format" | "too-small" | "too-big" | "unknown-field" | "duplicate" | "empty-body" | "incomplete-body" | "malformed-json" | "duplicate-key" | "too-large" | "invalid-header" | "invalid-cursor" | "gone" | "unknown-revision" | "timeout-without-revision" | "wait-without-after" | "name-differs" | "read-only" | "request-in-progress" | "answer-not-kept" | "idempotency-key-reused" | "missing-scope" | "invalid-account" | "unknown-account" | "invalid-arn" | "too-many" | "client-certificate-without-tls" | "client-certificate-without-required-tls" | "min-version-without-required-tls" | "certificate-without-hosts" | "client-certificate-without-hosts" | "list-empty" | "public-roots-any-name" | "public-roots-helo-require" | "nothing-can-pass" | "not-acknowledgeable" | "match-empty" | "recipient-of-other-domain" | "sender-domain-loosens" | "expires-in-past" | "next-hop" | "unknown-certificate" | "unknown-trust-store" | "certificate-misses-host" | "certificate-expired" | "certificate-failed" | "certificate-not-issued" | "certificate-not-yet-valid" | "replaces-itself" | "unknown-listener" | "tls-without-protocol" | "starttls-not-offered" | "two-drafts" | "draft-without-domain" | "name-taken" | "in-use" | "name-not-owned" | "shared-host" | "host-taken" | "changed-since" | "not-revertible" | "already-exists" | "no-issuer" | "issuer-limit" | "issuer-refuses" | "challenge-refused" | "issued-by-acm" | "issued-by-ca" | "unknown-directory" | "wildcard-needs-dns" | "operator-renews" | "next-key-missing" | "unknown-version" | "version-deleted" | "not-pem" | "damaged-pem" | "wrong-kind" | "unreadable-certificate" | "unreadable-file" | "unreadable-key" | "unreadable-crl" | "passphrase-required" | "wrong-passphrase" | "unsupported-encryption" | "costly-encryption" | "unsupported-key" | "weak-key" | "weak-signature" | "does-not-load" | "too-many-keys" | "key-mismatch" | "two-of-one-kind" | "ca-certificate" | "must-staple" | "no-names" | "invalid-name" | "too-many-names" | "not-for-servers" | "expired" | "not-yet-valid" | "too-many-certificates" | "trusted-uses" | "not-a-root" | "crl-missing" | "bad-signature" | "delta-crl" | "no-next-update";
+            /** @description explanation for people */
             readonly message: string;
         };
+        /** @description failure of an edge to load the version in force */
+        readonly CertificateAtEdgeProblem: {
+            /** @description the version that does not load */
+            readonly version: number;
+            /**
+             * @description identifier of the reason
+             * @enum {string}
+             */
+            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            /** @description explanation for people */
+            readonly problem: string;
+            /** @description the older version that stays in service; null = the edge's default certificate */
+            readonly serves: number | null;
+        };
+        /** @description certificate as one edge reports it */
+        readonly CertificateAtEdge: {
+            /** @description id of the edge */
+            readonly id: string;
+            /** @description version of the product that the edge runs */
+            readonly release: string;
+            /** @description revision of the settings that the edge enforces; null = none yet */
+            readonly revision: number | null;
+            /**
+             * Format: date-time
+             * @description time of the last report, by the store's clock
+             */
+            readonly lastReportAt: string;
+            /** @description version that it presents for the certificate's MX hosts; null = not reported, or its default certificate */
+            readonly version: number | null;
+            /** @description SHA-256 of each leaf that is served, in hex */
+            readonly fingerprintsSha256: readonly string[];
+            /** @description end of validity; null = not known */
+            readonly notAfter: string | null;
+            /** @description whether it presents the version in force */
+            readonly atVersion: boolean;
+            /** @description why it does not present the version in force: not-loaded = see problem, behind = has not applied the last change, stale = cannot reach the store, unreadable = cannot read the stored certificate, not-reported = not loaded yet or left out of its report */
+            readonly faults: readonly ("not-loaded" | "behind" | "stale" | "unreadable" | "not-reported")[];
+            /** @description why the version in force does not load; null = it does */
+            readonly problem: components["schemas"]["CertificateAtEdgeProblem"] | null;
+        };
+        /** @description edges, and how many of them present the version in force */
+        readonly CertificateStatusEdges: {
+            /** @description edges that reported within the last 30 s */
+            readonly live: readonly components["schemas"]["CertificateAtEdge"][];
+            /** @description edges whose last report is over 30 s old; not counted */
+            readonly lost: readonly components["schemas"]["CertificateAtEdge"][];
+            /** @description number of live edges that present the version in force */
+            readonly atVersion: number;
+        };
+        /** @description TLS of the server */
         readonly TlsPatchServer: {
-            /** @enum {string|null} */
+            /**
+             * @description TLS encryption: none = not offered where a listener serves this domain alone, accept = offered, require = mail in plaintext is refused
+             * @enum {string|null}
+             */
             readonly level?: "none" | "accept" | "require" | null;
-            /** @example cert_01JD0000000000000000000000 */
+            /**
+             * @description id of the certificate that the MX hosts present; null = the edge's default certificate
+             * @example cert_01JD0000000000000000000000
+             */
             readonly certificateId?: string | null;
-            /** @enum {string|null} */
+            /**
+             * @description oldest TLS protocol that is accepted at RCPT
+             * @enum {string|null}
+             */
             readonly minVersion?: "TLSv1.2" | "TLSv1.3" | null;
         };
+        /** @description trust by which a client's chain is valid */
         readonly TlsPatchClientCertificateTrust: {
+            /** @description whether a chain to a public CA is valid */
             readonly publicRoots?: boolean | null;
+            /** @description ids of trust stores whose CAs may vouch for clients */
             readonly trustStoreIds?: readonly string[] | null;
+            /** @description pins of clients' leaves: `sha256//` and the base64 of the SHA-256 of the public key (SPKI) */
             readonly pins?: readonly string[] | null;
         };
+        /** @description names that a client's certificate must carry */
         readonly TlsPatchClientCertificateNames: {
-            /** @enum {string|null} */
+            /**
+             * @description names that count: any = no name is compared, helo = that of EHLO, list = those of `allowed`
+             * @enum {string|null}
+             */
             readonly match?: "any" | "helo" | "list" | null;
+            /** @description names that match `list`: exact A-label names; `*.x` matches one label below x */
             readonly allowed?: readonly string[] | null;
         };
+        /** @description certificates of clients */
         readonly TlsPatchClientCertificate: {
-            /** @enum {string|null} */
+            /**
+             * @description certificates of clients: none = not requested, request = requested, require = needed
+             * @enum {string|null}
+             */
             readonly mode?: "none" | "request" | "require" | null;
+            /** @description trust by which a client's chain is valid */
             readonly trust?: components["schemas"]["TlsPatchClientCertificateTrust"] | null;
+            /** @description names that a client's certificate must carry */
             readonly names?: components["schemas"]["TlsPatchClientCertificateNames"] | null;
-            /** @enum {string|null} */
+            /**
+             * @description extended key usages of a client's certificate that are accepted
+             * @enum {string|null}
+             */
             readonly purpose?: "clientAuth" | "clientAuthOrServerAuth" | null;
         };
+        /** @description senders or recipients of the exception; all members must hold, and one is needed */
         readonly TlsExceptionMatchInput: {
-            /** @example 192.0.2.0/24 */
+            /**
+             * @description network of the client in CIDR notation, in its canonical spelling
+             * @example 192.0.2.0/24
+             */
             readonly clientCidr?: string;
             /**
              * @description lower-case A-label name without a trailing dot
@@ -2561,239 +3149,408 @@ export interface components {
              */
             readonly recipient?: string;
         };
+        /** @description exception: named senders or recipients judged by another rule */
         readonly TlsExceptionInput: {
+            /** @description senders or recipients that the exception is for */
             readonly match: components["schemas"]["TlsExceptionMatchInput"];
-            /** @enum {string} */
+            /**
+             * @description TLS encryption for what matches; absent = as the domain's own setting
+             * @enum {string}
+             */
             readonly level?: "none" | "accept" | "require";
-            /** @enum {string} */
+            /**
+             * @description whether clients need a certificate; absent = as the domain's own setting
+             * @enum {string}
+             */
             readonly clientCertificateMode?: "none" | "request" | "require";
             /** @description why this sender or recipient is judged by another rule */
             readonly reason: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the exception ends; absent = never
+             */
             readonly expiresAt?: string;
         };
+        /** @description TLS of the server */
         readonly TlsInputServer: {
             /**
+             * @description TLS encryption: none = not offered where a listener serves this domain alone, accept = offered, require = mail in plaintext is refused
              * @default accept
              * @enum {string}
              */
             readonly level?: "none" | "accept" | "require";
             /**
+             * @description id of the certificate that the MX hosts present; null = the edge's default certificate
              * @default null
              * @example cert_01JD0000000000000000000000
              */
             readonly certificateId?: string | null;
             /**
+             * @description oldest TLS protocol that is accepted at RCPT
              * @default TLSv1.2
              * @enum {string}
              */
             readonly minVersion?: "TLSv1.2" | "TLSv1.3";
         };
+        /** @description trust by which a client's chain is valid */
         readonly TlsInputClientCertificateTrust: {
-            /** @default false */
+            /**
+             * @description whether a chain to a public CA is valid
+             * @default false
+             */
             readonly publicRoots?: boolean;
-            /** @default [] */
+            /**
+             * @description ids of trust stores whose CAs may vouch for clients
+             * @default []
+             */
             readonly trustStoreIds?: readonly string[];
-            /** @default [] */
+            /**
+             * @description pins of clients' leaves: `sha256//` and the base64 of the SHA-256 of the public key (SPKI)
+             * @default []
+             */
             readonly pins?: readonly string[];
         };
+        /** @description names that a client's certificate must carry */
         readonly TlsInputClientCertificateNames: {
             /**
+             * @description names that count: any = no name is compared, helo = that of EHLO, list = those of `allowed`
              * @default helo
              * @enum {string}
              */
             readonly match?: "any" | "helo" | "list";
-            /** @default [] */
+            /**
+             * @description names that match `list`: exact A-label names; `*.x` matches one label below x
+             * @default []
+             */
             readonly allowed?: readonly string[];
         };
+        /** @description certificates of clients */
         readonly TlsInputClientCertificate: {
             /**
+             * @description certificates of clients: none = not requested, request = requested, require = needed
              * @default none
              * @enum {string}
              */
             readonly mode?: "none" | "request" | "require";
-            /** @default {} */
+            /**
+             * @description trust by which a client's chain is valid
+             * @default {}
+             */
             readonly trust?: components["schemas"]["TlsInputClientCertificateTrust"];
-            /** @default {} */
+            /**
+             * @description names that a client's certificate must carry
+             * @default {}
+             */
             readonly names?: components["schemas"]["TlsInputClientCertificateNames"];
             /**
+             * @description extended key usages of a client's certificate that are accepted
              * @default clientAuthOrServerAuth
              * @enum {string}
              */
             readonly purpose?: "clientAuth" | "clientAuthOrServerAuth";
         };
+        /** @description edge that serves the domain */
         readonly DomainAtEdge: {
+            /** @description id of the edge */
             readonly id: string;
+            /** @description version of the product that the edge runs */
             readonly release: string;
+            /** @description revision of the settings that the edge enforces; null = none yet */
             readonly revision: number | null;
-            /** @description enforces the domain's present settings */
+            /** @description whether it enforces the domain's present settings */
             readonly atRevision: boolean;
-            /** @description cannot reach the store, and enforces what it has */
+            /** @description whether it cannot reach the store, and enforces the settings that it has */
             readonly stale: boolean;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last report, by the store's clock
+             */
             readonly lastReportAt: string;
         };
+        /** @description edges, and how many of them enforce the domain's present settings */
         readonly DomainStatusEdges: {
+            /** @description edges that reported within the last 30 s */
             readonly live: readonly components["schemas"]["DomainAtEdge"][];
-            /** @description not counted */
+            /** @description edges whose last report is over 30 s old; not counted */
             readonly lost: readonly components["schemas"]["DomainAtEdge"][];
+            /** @description number of live edges that enforce the domain's present settings */
             readonly atRevision: number;
         };
+        /** @description settings in force at the listener */
         readonly DomainStatusListenerEffective: {
-            /** @enum {string} */
+            /**
+             * @description TLS encryption: none = not offered where a listener serves this domain alone, accept = offered, require = mail in plaintext is refused
+             * @enum {string}
+             */
             readonly level: "none" | "accept" | "require";
-            /** @enum {string} */
+            /**
+             * @description oldest TLS protocol that is accepted at RCPT
+             * @enum {string}
+             */
             readonly minVersion: "TLSv1.2" | "TLSv1.3";
-            /** @enum {string} */
+            /**
+             * @description whether clients need a certificate
+             * @enum {string}
+             */
             readonly clientCertificateMode: "none" | "request" | "require";
-            /** @enum {string} */
+            /**
+             * @description effect of a recipient that fails the TLS settings: observe = recorded only, defer = 4xx, reject = 5xx
+             * @enum {string}
+             */
             readonly enforcement: "observe" | "defer" | "reject";
         };
+        /** @description reason why the settings in force differ from the stored ones */
         readonly DomainStatusListenerReason: {
-            /** @enum {string} */
+            /**
+             * @description identifier for programs
+             * @enum {string}
+             */
             readonly code: "level-none-on-shared-listener" | "served-by-dedicated-listener" | "name-pending";
+            /** @description explanation for people */
             readonly message: string;
         };
+        /** @description listener of the edges, with the settings in force there */
         readonly DomainStatusListener: {
+            /** @description name of the listener */
             readonly listener: string;
-            /** @enum {string} */
+            /**
+             * @description shared = serves every domain, dedicated = serves one domain alone
+             * @enum {string}
+             */
             readonly kind: "shared" | "dedicated";
+            /** @description ids of the edges with this listener */
             readonly edges: readonly string[];
-            /** @description null = not served here */
+            /** @description settings in force at the listener; null = it does not serve the domain */
             readonly effective: components["schemas"]["DomainStatusListenerEffective"] | null;
+            /** @description why the settings in force differ from the stored ones; empty = they do not */
             readonly reasons: readonly components["schemas"]["DomainStatusListenerReason"][];
         };
+        /** @description certificate that an edge presents for the host */
         readonly DomainStatusMxHostServed: {
+            /** @description id of the edge */
             readonly edge: string;
+            /** @description number of the version in service; null = none */
             readonly version: number | null;
+            /** @description SHA-256 of each leaf that is served, in hex */
             readonly fingerprintsSha256: readonly string[];
+            /** @description end of validity; null = not known */
             readonly notAfter: string;
+            /** @description why a newer version does not load; null = there is none */
             readonly problem: string | null;
         };
+        /** @description failure of an edge to load the certificate of the host */
         readonly DomainStatusMxHostProblem: {
+            /** @description id of the edge */
             readonly edge: string;
             /** @description the version that does not load */
             readonly version: number;
-            /** @enum {string} */
+            /**
+             * @description identifier of the reason
+             * @enum {string}
+             */
             readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            /** @description explanation for people */
             readonly problem: string;
             /** @description the older version that stays in service; null = the edge's default certificate */
             readonly serves: number | null;
         };
+        /** @description MX host of the domain, with the certificate that the edges present for it */
         readonly DomainStatusMxHost: {
+            /** @description name of the MX host */
             readonly host: string;
-            /** @description false = not this account's; what it serves is not shown */
+            /** @description whether the host belongs to this account; false = what it serves is not shown */
             readonly own: boolean;
+            /** @description id of the certificate that the MX hosts present; null = the edge's default certificate */
             readonly certificateId: string | null;
+            /** @description number of the version in service; null = none */
             readonly version: number | null;
+            /** @description certificate that each edge presents for the host */
             readonly served: readonly components["schemas"]["DomainStatusMxHostServed"][];
+            /** @description edges that cannot load the certificate of the host */
             readonly problems: readonly components["schemas"]["DomainStatusMxHostProblem"][];
         };
+        /** @description stored item that cannot be read */
         readonly UnreadableAtEdge: {
-            /** @enum {string} */
+            /**
+             * @description kind of the record
+             * @enum {string}
+             */
             readonly kind: "domain" | "certificate" | "trust-store" | "mx-host" | "log-entry";
+            /** @description name or id of the item */
             readonly id: string;
+            /** @description explanation for people */
             readonly problem: string;
-            /** @description null = the API itself cannot read it */
+            /** @description id of the edge that cannot read it; null = the API cannot */
             readonly edge: string | null;
         };
+        /** @description domain that was changed */
         readonly DomainChangeResource: {
-            /** @enum {string} */
+            /**
+             * @description kind of the record
+             * @enum {string}
+             */
             readonly kind: "domain";
+            /** @description name of the domain */
             readonly id: string;
         };
+        /** @description name that waited for verification */
         readonly DomainChangeBeforePendingName: {
+            /** @description name of the domain or MX host */
             readonly name: string;
+            /** @description value of the record */
             readonly value: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description end of the time for verification
+             */
             readonly expiresAt: string;
         };
+        /** @description domain as the change log keeps it */
         readonly LoggedDomain: {
+            /** @description name of the domain */
             readonly name: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description host names of the domain's MX records, which clients send in SNI */
             readonly mxHosts: readonly string[];
+            /** @description TLS settings */
             readonly tls: components["schemas"]["TlsSettings"];
+            /** @description route of accepted mail; null = the edge's default */
             readonly delivery: components["schemas"]["DomainDelivery"] | null;
-            /** @description warnings that are left out of `warnings` */
+            /** @description codes of acknowledged warnings, which `warnings` omits */
             readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
             /**
-             * @description names and values of the owner's tools
+             * @description names and values for the owner's tools; no effect on mail
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels: components["schemas"]["Labels"];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
             /** @description names that wait for verification; absent = none */
             readonly pendingNames?: readonly components["schemas"]["DomainChangeBeforePendingName"][];
         };
+        /** @description MX host whose certificate the change replaced */
         readonly ChangedMxHost: {
+            /** @description name of the MX host */
             readonly host: string;
+            /** @description id of the certificate before the change */
             readonly certificateBefore: string | null;
+            /** @description id of the certificate after the change */
             readonly certificateAfter: string | null;
         };
+        /** @description other domains whose certificate the change replaced */
         readonly MovedDomains: {
+            /** @description number of domains */
             readonly count: number;
-            /** @enum {boolean} */
+            /**
+             * @description there may be more than count; absent = there are not
+             * @enum {boolean}
+             */
             readonly isAtLeast?: true;
+            /** @description names of the domains; the first 200 */
             readonly names: readonly string[];
         };
+        /** @description trust store that was changed */
         readonly TrustStoreChangeResource: {
-            /** @enum {string} */
+            /**
+             * @description kind of the record
+             * @enum {string}
+             */
             readonly kind: "trust-store";
+            /** @description identifier of the record; opaque */
             readonly id: string;
         };
+        /** @description trust store as the change log keeps it: its content by hash alone */
         readonly LoggedTrustStore: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
             /**
-             * @description names and values of the owner's tools
+             * @description names and values for the owner's tools; no effect on mail
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels: components["schemas"]["Labels"];
+            /** @description SHA-256 of certificates and CRLs, in hex */
             readonly contentSha256: string;
+            /** @description certificates of the trust store */
             readonly anchors: readonly components["schemas"]["TrustAnchor"][];
+            /** @description revocation lists of the trust store */
             readonly crls: readonly components["schemas"]["TrustStoreCrl"][];
             /** @description contents that can be restored, the latest first; at most 10 */
             readonly previous: readonly components["schemas"]["EarlierTrustStore"][];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
         };
+        /** @description key in service, with the leaf issued for it */
         readonly CertificateKey: {
-            /** @enum {string} */
+            /**
+             * @description slot of the key: a certificate may have an ECDSA and an RSA key side by side
+             * @enum {string}
+             */
             readonly slot: "ecdsa" | "rsa";
-            /** @enum {string} */
+            /**
+             * @description algorithm and size of the key
+             * @enum {string}
+             */
             readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
-            /** @description bits of an RSA key whose size lies between those that keyType names; absent = as named */
+            /** @description size of an RSA key in bits, where it lies between those that keyType names; absent = as named */
             readonly keyBits?: number;
+            /** @description SHA-256 of the certificate, in hex */
             readonly fingerprintSha256: string;
+            /** @description pin of the public key: `sha256//` and the base64 of the SHA-256 of the SPKI */
             readonly spkiPin: string;
             /** @description the leaf's issuer (RFC 4514); absent where a release before 0.2 stored the certificate */
             readonly issuer?: string;
             /**
-             * @description the leaf is served without the certificate of its issuer; absent = it is not, or needs none
+             * @description `true`: the leaf is served without the certificate of its issuer; absent = it is not, or needs none
              * @enum {boolean}
              */
             readonly issuerMissing?: true;
             /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
             readonly tlsa: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description end of validity; null = not known
+             */
             readonly notAfter: string;
         };
+        /** @description renewal of the certificate */
         readonly CertificateRenewal: {
-            /** @enum {string} */
+            /**
+             * @description who renews it: postern, operator = by an upload, acm
+             * @enum {string}
+             */
             readonly by: "postern" | "operator" | "acm";
             /**
              * @description whether a renewal keeps the key; null = not for Postern to decide
@@ -2803,147 +3560,263 @@ export interface components {
             /** @description whether TLSA records and pins of the key hold after the next renewal; null = the operator decides */
             readonly keyKept: boolean | null;
         };
+        /** @description key made ahead, not in service yet */
         readonly NextCertificateKey: {
-            /** @enum {string} */
+            /**
+             * @description slot of the key: a certificate may have an ECDSA and an RSA key side by side
+             * @enum {string}
+             */
             readonly slot: "ecdsa" | "rsa";
-            /** @enum {string} */
+            /**
+             * @description algorithm and size of the key
+             * @enum {string}
+             */
             readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
+            /** @description pin of the public key: `sha256//` and the base64 of the SHA-256 of the SPKI */
             readonly spkiPin: string;
+            /** @description SHA-256 of the public key (SPKI), in hex */
             readonly spkiSha256: string;
             /** @description rdata of a TLSA record that names the key (DANE-EE, SPKI, SHA-256) */
             readonly tlsa: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the key was made
+             */
             readonly madeAt: string;
             /**
              * Format: date-time
-             * @description when the switch was requested; null = not yet
+             * @description time at which the switch was requested; null = not yet
              */
             readonly switchAt: string | null;
         };
+        /** @description last failure to issue or renew the certificate */
         readonly CertificateLastError: {
+            /** @description failed attempts in a row */
             readonly failures: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the event
+             */
             readonly at: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description earliest time of the next attempt
+             */
             readonly nextAt: string;
+            /** @description explanation for people */
             readonly problem: string;
         };
+        /** @description event in the life of a certificate, past or to come */
         readonly CertificateEvent: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the event
+             */
             readonly at: string;
-            /** @enum {string} */
+            /**
+             * @description kind of event
+             * @enum {string}
+             */
             readonly event: "created" | "version-added" | "version-retired" | "next-key-made" | "switch-requested" | "order-placed" | "attempt-failed" | "next-attempt" | "renews" | "expires";
+            /** @description version that the event is about; absent = none */
             readonly version?: number;
+            /** @description more about the event, such as the cause of a version; absent = none */
             readonly detail?: string;
         };
+        /** @description signing request (PKCS #10) for a CA */
         readonly SigningRequest: {
-            /** @enum {string} */
+            /**
+             * @description algorithm and size of the key
+             * @enum {string}
+             */
             readonly keyType: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
+            /** @description pin of the public key: `sha256//` and the base64 of the SHA-256 of the SPKI */
             readonly spkiPin: string;
+            /** @description signing request as PEM */
             readonly csrPem: string;
         };
+        /** @description CAA record (RFC 8659) that the owner of the zone may publish */
         readonly CaaRecord: {
+            /** @description owner name of the record */
             readonly name: string;
+            /** @description value of the record */
             readonly value: string;
         };
+        /** @description ACME order of the certificate */
         readonly CertificateAcme: {
+            /** @description name of the CA's directory in ACME_DIRECTORIES */
             readonly directory: string;
-            /** @enum {string} */
+            /**
+             * @description proof of control that the CA asks for (RFC 8555 section 8)
+             * @enum {string}
+             */
             readonly challenge: "dns-01" | "http-01";
+            /** @description profile of the CA; null = its default */
             readonly profile: string | null;
+            /** @description URL of the account at the CA; null = not registered yet */
             readonly accountUrl: string | null;
             /** @description recommended CAA records (RFC 8657): no other account may have certificates */
             readonly caa: readonly components["schemas"]["CaaRecord"][];
         };
+        /** @description DNS record by which the CA validates a name */
         readonly ValidationRecord: {
             /**
-             * @description absent = CNAME
+             * @description type of the record; absent = CNAME
              * @enum {string}
              */
             readonly type?: "CNAME" | "TXT";
+            /** @description name that the record is for */
             readonly domain: string;
+            /** @description owner name of the record */
             readonly name: string;
+            /** @description value of the record */
             readonly value: string;
         };
+        /** @description certificate of an upload that is not served */
         readonly LeftOutCertificate: {
+            /** @description distinguished name of the certificate's subject (RFC 4514) */
             readonly subject: string;
+            /** @description SHA-256 of the certificate, in hex */
             readonly fingerprintSha256: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description end of validity; null = not known
+             */
             readonly notAfter: string;
-            /** @enum {string} */
+            /**
+             * @description identifier of the reason
+             * @enum {string}
+             */
             readonly reason: "not-needed" | "expired" | "not-yet-valid" | "root";
         };
+        /** @description TLS settings of the domain; absent members stay as they are */
         readonly DomainPatchTls: {
+            /** @description TLS encryption of sessions, and the certificate of the MX hosts */
             readonly server?: components["schemas"]["TlsPatchServer"] | null;
+            /** @description whether clients are asked for a certificate, and which ones are accepted */
             readonly clientCertificate?: components["schemas"]["TlsPatchClientCertificate"] | null;
-            /** @enum {string|null} */
+            /**
+             * @description effect of a recipient that fails the TLS settings: observe = recorded only, defer = 4xx, reject = 5xx
+             * @enum {string|null}
+             */
             readonly enforcement?: "observe" | "defer" | "reject" | null;
+            /** @description named senders or recipients judged by another rule; the first that matches applies */
             readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][] | null;
         };
+        /** @description route of accepted mail */
         readonly DomainPatchDelivery: {
-            /** @example smtp://mail.example.com:25 */
+            /**
+             * @description URL of the next mail server: smtp://, smtps:// or lmtp://
+             * @example smtp://mail.example.com:25
+             */
             readonly nextHop?: string | null;
-            /** @enum {string|null} */
+            /**
+             * @description TLS to the next hop: require, or opportunistic = plaintext where it is not offered
+             * @enum {string|null}
+             */
             readonly tls?: "require" | "opportunistic" | null;
         };
+        /** @description TLS settings of the domain; absent members take their defaults */
         readonly DomainInputTls: {
-            /** @default {} */
+            /**
+             * @description TLS encryption of sessions, and the certificate of the MX hosts
+             * @default {}
+             */
             readonly server?: components["schemas"]["TlsInputServer"];
-            /** @default {} */
+            /**
+             * @description whether clients are asked for a certificate, and which ones are accepted
+             * @default {}
+             */
             readonly clientCertificate?: components["schemas"]["TlsInputClientCertificate"];
             /**
+             * @description effect of a recipient that fails the TLS settings: observe = recorded only, defer = 4xx, reject = 5xx
              * @default reject
              * @enum {string}
              */
             readonly enforcement?: "observe" | "defer" | "reject";
-            /** @default [] */
+            /**
+             * @description named senders or recipients judged by another rule; the first that matches applies
+             * @default []
+             */
             readonly exceptions?: readonly components["schemas"]["TlsExceptionInput"][];
         };
+        /** @description route of accepted mail */
         readonly DomainInputDelivery: {
-            /** @example smtp://mail.example.com:25 */
+            /**
+             * @description URL of the next mail server: smtp://, smtps:// or lmtp://
+             * @example smtp://mail.example.com:25
+             */
             readonly nextHop: string;
             /**
+             * @description TLS to the next hop: require, or opportunistic = plaintext where it is not offered
              * @default require
              * @enum {string}
              */
             readonly tls?: "require" | "opportunistic";
         };
+        /** @description certificate that was changed */
         readonly CertificateChangeResource: {
-            /** @enum {string} */
+            /**
+             * @description kind of the record
+             * @enum {string}
+             */
             readonly kind: "certificate";
+            /** @description identifier of the record; opaque */
             readonly id: string;
         };
+        /** @description certificate as the change log keeps it */
         readonly LoggedCertificate: {
+            /** @description identifier of the record; opaque */
             readonly id: string;
+            /** @description account that owns the record */
             readonly account: string;
+            /** @description note for people; null = none */
             readonly label: string | null;
             /**
-             * @description names and values of the owner's tools
+             * @description names and values for the owner's tools; no effect on mail
              * @example {
              *       "team": "mail"
              *     }
              */
             readonly labels: components["schemas"]["Labels"];
-            /** @enum {string} */
+            /**
+             * @description origin of the certificate
+             * @enum {string}
+             */
             readonly source: "self-signed" | "pem" | "pkcs12" | "request" | "acme" | "acm";
+            /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description begin of validity; null = not issued yet
+             */
             readonly notBefore: string | null;
             /**
              * Format: date-time
-             * @description null = not issued yet
+             * @description end of validity, the earliest of all keys; null = not issued yet
              */
             readonly notAfter: string | null;
+            /** @description keys in service, one for each slot */
             readonly keys: readonly components["schemas"]["CertificateKey"][];
+            /** @description number of the version in service; null = none */
             readonly version: number | null;
+            /** @description who renews the certificate, and whether the key stays */
             readonly renewal: components["schemas"]["CertificateRenewal"];
             /** @description keys made ahead: publish their TLSA records and pins before the switch */
             readonly nextKeys: readonly components["schemas"]["NextCertificateKey"][];
+            /** @description revision of the record, as in its ETag */
             readonly revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
             readonly createdAt: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
             readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
             readonly updatedBy: string;
         };
     };
@@ -3539,11 +4412,13 @@ export interface operations {
     readonly listDomains: {
         readonly parameters: {
             readonly query?: {
+                /** @description most items of the page; it may have fewer */
                 readonly limit?: number;
-                /** @description nextCursor of the page before */
+                /** @description nextCursor of the previous page; absent = the first page */
                 readonly cursor?: string;
                 /** @description only records with this label: its name, or name=value; repeated, only those with all of them. A page may be short or empty while nextCursor is set */
                 readonly label?: readonly string[];
+                /** @description only domains whose name begins with this text */
                 readonly prefix?: string;
                 /** @description only domains of which an MX host serves this certificate */
                 readonly certificateId?: string;
@@ -3742,7 +4617,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Domain"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4184,7 +5059,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TlsSettings"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4669,11 +5544,13 @@ export interface operations {
     readonly listCertificates: {
         readonly parameters: {
             readonly query?: {
+                /** @description most items of the page; it may have fewer */
                 readonly limit?: number;
-                /** @description nextCursor of the page before */
+                /** @description nextCursor of the previous page; absent = the first page */
                 readonly cursor?: string;
                 /** @description only records with this label: its name, or name=value; repeated, only those with all of them. A page may be short or empty while nextCursor is set */
                 readonly label?: readonly string[];
+                /** @description only certificates in this state */
                 readonly state?: "pending" | "active" | "expiring" | "expired" | "failed";
             };
             readonly header?: {
@@ -4922,6 +5799,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5008,7 +5886,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Certificate"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5053,6 +5931,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5101,6 +5980,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5225,6 +6105,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5258,7 +6139,7 @@ export interface operations {
                     readonly "application/pem-certificate-chain": string;
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5300,6 +6181,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5330,7 +6212,7 @@ export interface operations {
                     readonly "application/x-pem-file": string;
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5372,6 +6254,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5511,6 +6394,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5577,7 +6461,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["CertificateVersionList"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5621,6 +6505,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5747,6 +6632,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5865,6 +6751,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -5984,6 +6871,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -6104,6 +6992,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -6210,8 +7099,9 @@ export interface operations {
     readonly listTrustStores: {
         readonly parameters: {
             readonly query?: {
+                /** @description most items of the page; it may have fewer */
                 readonly limit?: number;
-                /** @description nextCursor of the page before */
+                /** @description nextCursor of the previous page; absent = the first page */
                 readonly cursor?: string;
                 /** @description only records with this label: its name, or name=value; repeated, only those with all of them. A page may be short or empty while nextCursor is set */
                 readonly label?: readonly string[];
@@ -6386,6 +7276,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -6435,7 +7326,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["TrustStore"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -6477,6 +7368,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -6563,6 +7455,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -6613,6 +7506,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -6817,6 +7711,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -6960,9 +7855,9 @@ export interface operations {
     readonly listChanges: {
         readonly parameters: {
             readonly query?: {
-                /** @description only later revisions; in order asc nextCursor of the page before. 410 where entries after it are not kept any more; left out = from the oldest */
+                /** @description only later revisions: in order asc, nextCursor of the previous page. 410 where entries after it are no longer kept; absent = from the oldest */
                 readonly after?: number;
-                /** @description only earlier revisions; in order desc nextCursor of the page before. 410 where no entry before it is kept any more; left out = up to the newest */
+                /** @description only earlier revisions: in order desc, nextCursor of the previous page. 410 where no entry before it is kept; absent = up to the newest */
                 readonly before?: number;
                 /** @description asc = oldest first, desc = newest first */
                 readonly order?: "asc" | "desc";
@@ -6976,6 +7871,7 @@ export interface operations {
                 readonly to?: string;
                 /** @description seconds to wait for an entry where there is none yet; needs after, and order asc without before. nextCursor is then always set: the after of the next request */
                 readonly wait?: number;
+                /** @description most items of the page; it may have fewer */
                 readonly limit?: number;
             };
             readonly header?: {
@@ -7143,6 +8039,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description revision of the change, as the change log has it */
                 readonly revision: number;
             };
             readonly cookie?: never;
@@ -7485,8 +8382,9 @@ export interface operations {
     readonly listTokens: {
         readonly parameters: {
             readonly query?: {
+                /** @description most items of the page; it may have fewer */
                 readonly limit?: number;
-                /** @description nextCursor of the page before */
+                /** @description nextCursor of the previous page; absent = the first page */
                 readonly cursor?: string;
             };
             readonly header?: {
@@ -7635,6 +8533,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -7672,7 +8571,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Token"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7714,6 +8613,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description id of the record, as answers have it */
                 readonly id: string;
             };
             readonly cookie?: never;
@@ -7750,8 +8650,9 @@ export interface operations {
     readonly listAccounts: {
         readonly parameters: {
             readonly query?: {
+                /** @description most items of the page; it may have fewer */
                 readonly limit?: number;
-                /** @description nextCursor of the page before */
+                /** @description nextCursor of the previous page; absent = the first page */
                 readonly cursor?: string;
             };
             readonly header?: {
@@ -7829,6 +8730,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description name of the account */
                 readonly account: string;
             };
             readonly cookie?: never;
@@ -7866,7 +8768,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Account"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7908,6 +8810,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description name of the account */
                 readonly account: string;
             };
             readonly cookie?: never;
@@ -8014,6 +8917,7 @@ export interface operations {
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
+                /** @description name of the account */
                 readonly account: string;
             };
             readonly cookie?: never;
@@ -8050,8 +8954,9 @@ export interface operations {
     readonly listPrincipals: {
         readonly parameters: {
             readonly query?: {
+                /** @description most items of the page; it may have fewer */
                 readonly limit?: number;
-                /** @description nextCursor of the page before */
+                /** @description nextCursor of the previous page; absent = the first page */
                 readonly cursor?: string;
             };
             readonly header?: {
@@ -8165,7 +9070,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Principal"];
                 };
             };
-            /** @description it is at a revision of If-None-Match */
+            /** @description not modified: the record is at a revision of If-None-Match */
             readonly 304: {
                 headers: {
                     readonly "X-Request-Id": components["headers"]["X-Request-Id"];
