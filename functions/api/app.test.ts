@@ -297,6 +297,22 @@ describe("paths that there are not", () => {
     const api = await startApi();
     expect((await api.expect(405, method, path)).headers.get("allow")).toBe(allow);
   });
+
+  it.each([
+    ["Postern-Account", "unknown"],
+    ["Postern-Account", "-malformed-"],
+    ["If-None-Match", "malformed"],
+    ["If-Match", '"17"'],
+    ["Idempotency-Key", '"'],
+    ["Content-Type", "text/plain"],
+  ])("decides 404 and 405 before it reads the rest of the request, such as %s: %s", async (name, value) => {
+    const api = await startApi();
+    const headers = { [name]: value };
+    for (const method of ["GET", "POST", "OPTIONS"]) {
+      await api.expect(404, method, "/v1/absent?dryRun=true", { headers });
+      await api.expect(405, method, "/v1/certificates/cert_1/material?dryRun=true", { headers });
+    }
+  });
 });
 
 describe("a request", () => {

@@ -32,7 +32,7 @@ import { routeChanges } from "./changes.route.ts";
 import { allowedMethods } from "./methods.ts";
 import { type ReadinessCheck, routeHealth } from "./health.route.ts";
 import { type Credentials, type PageFile, routeOpenApi } from "./openapi.ts";
-import { requireDeclaredScopes } from "./declared-routes.ts";
+import { matchedRoute, requireDeclaredScopes } from "./declared-routes.ts";
 import { knownQueryOnly } from "./query-names.ts";
 import { limitRate } from "./rate-limit.ts";
 import { scopeOfRoute } from "./route-scopes.ts";
@@ -271,7 +271,7 @@ const PART = {
 
 /** If-Match and If-None-Match of GET and HEAD, wherever the answer has an ETag (RFC 9110 section 13.2.1). */
 const conditionalRead: MiddlewareHandler<ApiEnv> = async (c, next) => {
-  if (c.req.method !== "GET" && c.req.method !== "HEAD") return next();
+  if ((c.req.method !== "GET" && c.req.method !== "HEAD") || matchedRoute(c) === undefined) return next();
   const condition = readCondition(c.req);
   await next();
   const etag = c.res.headers.get("ETag");

@@ -25,16 +25,15 @@ export function scopeOfRoute(app: OpenAPIHono<ApiEnv>, access: AccessStore): Mid
   return async (c, next) => {
     const caller = c.get("actor");
     const route = matchedRoute(c);
-    if (route !== undefined) {
-      declared ??= declaredRoutes(app);
-      const scope = declarationOf(declared, route)?.scope;
-      // createApp lets no such route through (requireDeclaredScopes).
-      if (scope === undefined) throw new Error(`${route.method} ${route.path} declares no scope`);
-      if (scope !== null) requireScope(caller, scope);
-    }
+    if (route === undefined) return next();
+    declared ??= declaredRoutes(app);
+    const scope = declarationOf(declared, route)?.scope;
+    // createApp lets no such route through (requireDeclaredScopes).
+    if (scope === undefined) throw new Error(`${route.method} ${route.path} declares no scope`);
+    if (scope !== null) requireScope(caller, scope);
     const isOperator = hasScope(caller, "operator");
     c.set("actor", { ...(await actingIn(caller, access, c.req.header(ACCOUNT_HEADER))), isOperator });
-    await next();
+    return next();
   };
 }
 
