@@ -108,11 +108,9 @@ export const certificateResponse = z
       .string()
       .optional()
       .meta({ description: "reason why it is pending or failed, or will not be renewed; absent = none" }),
-    renewsAt: time
-      .nullable()
-      .meta({
-        description: "time at which Postern renews it; null = it does not, or there is nothing to renew",
-      }),
+    renewsAt: time.nullable().meta({
+      description: "time at which Postern renews it; null = it does not, or there is nothing to renew",
+    }),
     expiresAt: time.nullable().meta({ description: "end of validity, as notAfter" }),
     lastError: z
       .strictObject({ failures: z.int().min(1), at: time, nextAt: time, problem: z.string() })

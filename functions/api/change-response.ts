@@ -29,11 +29,9 @@ const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T)
     actor: z.string(),
     action: z.enum(CHANGE_ACTIONS),
     resource: z.strictObject({ kind: z.literal(kind), id: z.string() }),
-    before: logged
-      .nullable()
-      .meta({
-        description: "record before the change, as GET answered it; null = created, or it could not be read",
-      }),
+    before: logged.nullable().meta({
+      description: "record before the change, as GET answered it; null = created, or it could not be read",
+    }),
     after: logged.nullable().meta({ description: "record after the change; null = deleted" }),
     diff: z.array(patchOperation).readonly().meta({
       description: "JSON Patch (RFC 6902) that turns before into after; items of lists are replaced whole",

@@ -74,12 +74,9 @@ const explanation = z
   .strictObject({
     row: z.int().min(1).max(REASONS.length),
     reason: z.enum(REASONS).meta({ description: "reason of a failure of this row" }),
-    passed: z
-      .boolean()
-      .nullable()
-      .meta({
-        description: "whether the session passes the row; null = not reached, or it depends on the chain",
-      }),
+    passed: z.boolean().nullable().meta({
+      description: "whether the session passes the row; null = not reached, or it depends on the chain",
+    }),
     text: z.string(),
     facts: z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
@@ -92,11 +89,9 @@ export const evaluationResponse = schemaOf<Evaluation>()(
     .strictObject({
       verdict: z.enum([...VERDICTS, "not-evaluated"]),
       command: z.enum(["MAIL", "RCPT"]).meta({ description: "command that receives the reply" }),
-      reply: reply
-        .nullable()
-        .meta({
-          description: "SMTP reply to the sender; null = it depends on the client's chain, see `cases`",
-        }),
+      reply: reply.nullable().meta({
+        description: "SMTP reply to the sender; null = it depends on the client's chain, see `cases`",
+      }),
       row,
       reason,
       exception,

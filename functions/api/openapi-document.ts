@@ -1,9 +1,9 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { ACCOUNT_NAME } from "../../core/access/account-name.ts";
 import { type Scope, SCOPES } from "../../core/access/scope.ts";
-import { OPERATOR_ACCOUNT } from "../../core/actor.ts";
 import { ANSWER_EXAMPLES, OPERATION_EXAMPLES } from "./answer-examples.ts";
 import type { ApiEnv } from "./api-env.ts";
+import { linkRecords } from "./document-links.ts";
 import { MEMBER_TEXTS, SCHEMA_TEXTS } from "./document-texts.ts";
 import { codesOf, nameComponents, type OpenApiDocument } from "./document-components.ts";
 import { problemExample } from "./problem-examples.ts";
@@ -106,6 +106,7 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
     }
   }
   Reflect.set(document, "components", { ...document.components, examples });
+  linkRecords(document);
   nameComponents(document);
   describe(document);
   return document;
@@ -151,9 +152,8 @@ const ACCOUNT_PARAMETER = {
   name: ACCOUNT_HEADER,
   in: "header",
   required: false,
-  description: "account to act in, for callers with the scope operator; left out = the caller's own",
+  description: "account to act in, for callers with the scope operator; absent = the caller's own",
   schema: { type: "string", pattern: ACCOUNT_NAME.source, maxLength: 40 },
-  example: OPERATOR_ACCOUNT,
 };
 
 /** Of a route below /v1: its scope in words, and the header that all of them take. */

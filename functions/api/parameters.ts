@@ -143,7 +143,6 @@ export const resourceQuery = z
   })
   .openapi({
     description: "only changes of this record, such as domain/example.com, and of what it shows",
-    example: "domain/example.com",
   });
 
 /** Query of a list: strict, since a misspelt filter would show everything. */
@@ -174,7 +173,6 @@ export const labelQuery = {
     .openapi({
       description:
         "only records with this label: its name, or name=value; repeated, only those with all of them. A page may be short or empty while nextCursor is set",
-      example: ["team=mail"],
     }),
 };
 
@@ -201,6 +199,5 @@ export const replaceWithQuery = z.strictObject({
   replaceWith: z.string().min(1).max(100).optional().openapi({
     description:
       "id of a certificate that covers every MX host that serves this one: they serve it from then on, by the same change",
-    example: "cert_01J9Z3X2Q4R5S6T7V8W9X0YZAB",
   }),
 });

@@ -160,9 +160,8 @@ export const needs = (scope: Scope | null) => ({
 const keyHeader = {
   "idempotency-key": z.string().optional().openapi({
     description:
-      "a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once",
+      "random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours",
     pattern: KEY_PATTERN,
-    example: '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
   }),
 };
 export const keyHeaders = z.object(keyHeader);
@@ -184,11 +183,14 @@ export const conditionHeaders = z.object({
   "if-match": z
     .string()
     .optional()
-    .openapi({ description: 'entity tags such as "17", or *', pattern: TAGS, example: '"17"' }),
+    .openapi({
+      description:
+        'entity tag that an answer had, such as "17": only if that is still the revision; * = any revision',
+      pattern: TAGS,
+    }),
   "if-none-match": z.string().optional().openapi({
-    description: "* = only when it is absent; entity tags: at none of them",
+    description: "* = only if there is no such record; entity tags = only if its revision is none of them",
     pattern: TAGS,
-    example: "*",
   }),
 });
 

@@ -52,14 +52,10 @@ const waited = {
     description:
       "whether every live edge enforces the revision of waitFor; false when the time was up, or without a live edge; absent = the request did not wait",
   }),
-  lagging: z
-    .array(z.string())
-    .readonly()
-    .optional()
-    .meta({
-      description:
-        "ids of the live edges that do not enforce the revision of waitFor; absent = the request did not wait",
-    }),
+  lagging: z.array(z.string()).readonly().optional().meta({
+    description:
+      "ids of the live edges that do not enforce the revision of waitFor; absent = the request did not wait",
+  }),
 };
 
 export const domainStatusResponse = schemaOf<DomainStatus>()(
@@ -117,11 +113,9 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
         .array(
           z.strictObject({
             host: z.string(),
-            own: z
-              .boolean()
-              .meta({
-                description: "whether the host belongs to this account; false = what it serves is not shown",
-              }),
+            own: z.boolean().meta({
+              description: "whether the host belongs to this account; false = what it serves is not shown",
+            }),
             certificateId: z.string().nullable(),
             version: z.int().nullable(),
             served: z.array(z.strictObject({ edge: z.string(), ...atEdge })).readonly(),

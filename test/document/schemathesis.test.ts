@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { httpUrl } from "../../local/running.ts";
 import { endAll, newDataDir, PosternProcess } from "../e2e/postern-process.ts";
 import { runTool } from "./document-tools.ts";
+import { manyClients } from "./many-clients.ts";
 
 const tools = inject("documentTools");
 const CONFIG = join(import.meta.dirname, "schemathesis.toml");
@@ -26,6 +27,18 @@ afterAll(async () => {
 // Read as JSON, as a client does.
 type Json = ReturnType<typeof JSON.parse>;
 
+/**
+ * Values of headers that most requests have in the phase of coverage, so that they reach the operation. The
+ * product's document has no example of an optional parameter: Swagger UI would send it.
+ */
+const USUAL: Readonly<Record<string, string>> = { "Postern-Account": "default", "if-match": "*" };
+
+function showUsual(document: Json): void {
+  const operations = Object.values<object>(document.paths).flatMap((item) => Object.values<Json>(item));
+  for (const parameter of operations.flatMap(({ parameters = [] }) => parameters))
+    if (parameter.name in USUAL) parameter.example = USUAL[parameter.name];
+}
+
 /** One run against a product with empty settings. `plant` changes the document that Schemathesis reads. */
 async function tried(args: readonly string[], plant?: (document: Json) => void) {
   const dataDir = newDataDir();
@@ -33,12 +46,23 @@ async function tried(args: readonly string[], plant?: (document: Json) => void) 
   const postern = new PosternProcess(dataDir);
   const { api } = await postern.started();
   const document: Json = await (await postern.api("GET /openapi.json")).json();
+  showUsual(document);
   plant?.(document);
   const file = join(directory, "document.json");
   writeFileSync(file, JSON.stringify(document));
-  const target = ["--url", httpUrl(api), "--header", `Authorization: Bearer ${postern.token}`, "--no-color"];
-  const run = ["--config-file", CONFIG, "run", file, ...target, ...args];
-  const result = await runTool(tools?.schemathesis ?? "", run, directory);
+  const clients = await manyClients(api.port);
+  const headers = [`Authorization: Bearer ${postern.token}`, "Connection: close"];
+  const target = ["--url", httpUrl({ host: "127.0.0.1", port: clients.port }), "--no-color"];
+  const run = [
+    "--config-file",
+    CONFIG,
+    "run",
+    file,
+    ...target,
+    ...headers.flatMap((each) => ["--header", each]),
+  ];
+  const result = await runTool(tools?.schemathesis ?? "", [...run, ...args], directory);
+  await clients.close();
   await postern.end("SIGKILL");
   const count = Object.values<object>(document.paths).flatMap((item) => Object.keys(item)).length;
   return { ...result, count };

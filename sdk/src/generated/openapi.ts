@@ -1068,7 +1068,7 @@ export interface components {
         readonly ExceededQuota: {
             /** @description a member of the account's quotas */
             readonly name: string;
-            /** @description the quota */
+            /** @description most records that the quota allows */
             readonly limit: number;
             /** @description how many the account has */
             readonly count: number;
@@ -1281,7 +1281,7 @@ export interface components {
             readonly timeline: readonly components["schemas"]["CertificateEvent"][];
             /** @description signing requests (PKCS #10) for a CA, each the same for as long as its key; of source request alone */
             readonly requests?: readonly components["schemas"]["SigningRequest"][];
-            /** @description of source acme alone */
+            /** @description order at an ACME CA; absent where the source is another */
             readonly acme?: components["schemas"]["CertificateAcme"];
             /** @description DNS records by which the CA validates the names: of acm for as long as it is to be renewed, of acme until it is issued */
             readonly validation?: readonly components["schemas"]["ValidationRecord"][];
@@ -1324,7 +1324,7 @@ export interface components {
             /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
             /**
-             * @description default ecdsa-p256
+             * @description algorithm and size of the key; absent = ecdsa-p256
              * @enum {string}
              */
             readonly keyType?: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
@@ -1436,7 +1436,7 @@ export interface components {
             /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
             /**
-             * @description default ecdsa-p256
+             * @description algorithm and size of the key; absent = ecdsa-p256
              * @enum {string}
              */
             readonly keyType?: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
@@ -1475,7 +1475,7 @@ export interface components {
             /** @description DNS names of the certificate; `*.x` stands for one label below x */
             readonly names: readonly string[];
             /**
-             * @description default ecdsa-p256
+             * @description algorithm and size of the key; absent = ecdsa-p256
              * @enum {string}
              */
             readonly keyType?: "ecdsa-p256" | "ecdsa-p384" | "rsa-2048" | "rsa-3072" | "rsa-4096";
@@ -2039,7 +2039,7 @@ export interface components {
         /** @description operation of a JSON Patch (RFC 6902) */
         readonly PatchOperation: {
             /**
-             * @description operation
+             * @description operation of the JSON Patch
              * @enum {string}
              */
             readonly op: "add" | "remove" | "replace";
@@ -2183,7 +2183,7 @@ export interface components {
             /** @description the exception that applied; null = none */
             readonly exception: components["schemas"]["EvaluatedException"] | null;
         };
-        /** @description SMTP reply */
+        /** @description SMTP reply to the sender */
         readonly EvaluatedReply: {
             /** @description reply code (RFC 5321 section 4.2) */
             readonly code: number;
@@ -2431,7 +2431,7 @@ export interface components {
             /** @description `cursor` of the next page; null = this is the last page */
             readonly nextCursor: string | null;
         };
-        /** @description account: the owner of domains, certificates, trust stores and tokens */
+        /** @description owner of domains, certificates, trust stores and tokens */
         readonly Account: {
             /** @description name of the account: 1 to 40 of a-z, 0-9 and hyphens */
             readonly name: string;
@@ -2743,7 +2743,7 @@ export interface components {
             /** @description mailbox of this domain that receives the mail */
             readonly recipient?: string;
         };
-        /** @description exception: named senders or recipients judged by another rule */
+        /** @description rule for named senders or recipients, in place of the domain's own */
         readonly TlsException: {
             /** @description senders or recipients that the exception is for */
             readonly match: components["schemas"]["TlsExceptionMatch"];
@@ -3149,7 +3149,7 @@ export interface components {
              */
             readonly recipient?: string;
         };
-        /** @description exception: named senders or recipients judged by another rule */
+        /** @description rule for named senders or recipients, in place of the domain's own */
         readonly TlsExceptionInput: {
             /** @description senders or recipients that the exception is for */
             readonly match: components["schemas"]["TlsExceptionMatchInput"];
@@ -4424,10 +4424,7 @@ export interface operations {
                 readonly certificateId?: string;
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -4529,14 +4526,11 @@ export interface operations {
                 readonly raw?: "true";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -4651,14 +4645,11 @@ export interface operations {
                 readonly sharedHosts?: "move";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -4836,14 +4827,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -4888,14 +4876,11 @@ export interface operations {
                 readonly sharedHosts?: "move";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5003,14 +4988,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5093,14 +5075,11 @@ export interface operations {
                 readonly sharedHosts?: "move";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5178,14 +5157,11 @@ export interface operations {
                 readonly sharedHosts?: "move";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5261,12 +5237,9 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5366,12 +5339,9 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5471,12 +5441,9 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -5554,10 +5521,7 @@ export interface operations {
                 readonly state?: "pending" | "active" | "expiring" | "expired" | "failed";
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -5666,12 +5630,9 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -5788,14 +5749,11 @@ export interface operations {
                 readonly raw?: "true";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5920,14 +5878,11 @@ export interface operations {
                 readonly replaceWith?: string;
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -5969,14 +5924,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6094,14 +6046,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6170,14 +6119,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6243,14 +6189,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6383,14 +6326,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6492,16 +6432,13 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6619,16 +6556,13 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6740,14 +6674,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6858,16 +6789,13 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -6979,16 +6907,13 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -7107,10 +7032,7 @@ export interface operations {
                 readonly label?: readonly string[];
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -7180,12 +7102,9 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -7265,14 +7184,11 @@ export interface operations {
                 readonly raw?: "true";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -7357,14 +7273,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -7444,14 +7357,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -7493,16 +7403,13 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -7589,10 +7496,7 @@ export interface operations {
                 readonly timeout?: number;
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -7704,10 +7608,7 @@ export interface operations {
                 readonly timeout?: number;
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -7788,10 +7689,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -7875,10 +7773,7 @@ export interface operations {
                 readonly limit?: number;
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -8026,16 +7921,13 @@ export interface operations {
                 readonly sharedHosts?: "move";
             };
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -8146,10 +8038,7 @@ export interface operations {
                 readonly sharedHosts?: "move";
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -8329,10 +8218,7 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -8388,10 +8274,7 @@ export interface operations {
                 readonly cursor?: string;
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -8451,12 +8334,9 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description a random text, new for each request: the same request with the same key has the same answer for 24 hours, and is carried out once */
+                /** @description random text, new for each request, such as a UUID: the same request with the same key is carried out once, and has the same answer for 24 hours */
                 readonly "idempotency-key"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -8522,14 +8402,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -8602,14 +8479,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -8656,10 +8530,7 @@ export interface operations {
                 readonly cursor?: string;
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -8719,14 +8590,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -8799,14 +8667,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -8906,14 +8771,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -8960,10 +8822,7 @@ export interface operations {
                 readonly cursor?: string;
             };
             readonly header?: {
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path?: never;
@@ -9022,14 +8881,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -9101,14 +8957,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
@@ -9206,14 +9059,11 @@ export interface operations {
         readonly parameters: {
             readonly query?: never;
             readonly header?: {
-                /** @description entity tags such as "17", or * */
+                /** @description entity tag that an answer had, such as "17": only if that is still the revision; * = any revision */
                 readonly "if-match"?: string;
-                /** @description * = only when it is absent; entity tags: at none of them */
+                /** @description * = only if there is no such record; entity tags = only if its revision is none of them */
                 readonly "if-none-match"?: string;
-                /**
-                 * @description account to act in, for callers with the scope operator; left out = the caller's own
-                 * @example default
-                 */
+                /** @description account to act in, for callers with the scope operator; absent = the caller's own */
                 readonly "Postern-Account"?: string;
             };
             readonly path: {
