@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
+import { bearerAuthentication } from "../functions/api/caller.ts";
+import { startApi } from "../test/support/api.ts";
 import { type HttpServer, type HttpServerOptions, startHttpServer } from "./http-server.ts";
 import type { RefusedRequest } from "./refused-request.ts";
 
@@ -54,6 +56,22 @@ describe("the API's HTTP server", () => {
     expect(response.headers.get("content-type")).toBe("application/problem+json");
     expect(await response.text()).not.toContain("secret");
     expect(errors).toHaveLength(1);
+  });
+
+  it("lets the API count the wrong tokens of each client address apart", async () => {
+    const { app } = await startApi({ authenticate: bearerAuthentication([], () => 0) });
+    const { port } = await start((request, env) => app.fetch(request, env));
+    const request = `GET /v1/whoami HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer wrong\r\n\r\n`;
+    const statusFrom = async (localAddress: string): Promise<number> => {
+      const socket = connect({ host: "127.0.0.1", port, localAddress });
+      socket.write(request);
+      return parsed(await text(socket)).status;
+    };
+    const statuses = new Set<number>();
+    for (let count = 0; count < 40; count++) statuses.add(await statusFrom("127.0.0.2"));
+    expect([...statuses]).toEqual([401, 429]);
+    expect(await statusFrom("127.0.0.3")).toBe(401);
+    expect(await statusFrom("127.0.0.2")).toBe(429);
   });
 
   it.each([

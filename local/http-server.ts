@@ -27,6 +27,8 @@ export interface HttpServerOptions {
 }
 
 export interface ClientState {
+  /** The request as it arrived: the address of its client. */
+  readonly incoming: HttpBindings["incoming"] | Http2Bindings["incoming"];
   /**
    * Aborted when the client has closed its side of the connection. It may still read the answer: a FIN does
    * not say whether the client is gone.
@@ -127,7 +129,7 @@ function requestListener({ fetch, onRefused, onError }: HttpServerOptions) {
     return controller.signal;
   };
   const answer = (request: Request, { incoming }: HttpBindings | Http2Bindings) =>
-    fetch(request, { clientClosed: closedOf(incoming.socket) });
+    fetch(request, { incoming, clientClosed: closedOf(incoming.socket) });
   const listener = getRequestListener(answer, {
     overrideGlobalObjects: false,
     hostname: NO_HOST,
