@@ -92,7 +92,7 @@ const deleteAccount = createRoute({
   operationId: "deleteAccount",
   method: "delete",
   path: ACCOUNT,
-  summary: "Delete an account that has nothing (If-Match)",
+  summary: "Delete an empty account (If-Match)",
   description:
     "Only callers of the operator's account, and only an account without domains, certificates, trust stores, tokens and principals. Needs If-Match.",
   request: { params: accountParameter, headers: conditionHeaders },

@@ -154,7 +154,7 @@ const discardNextKey = createRoute({
   path: `${PATH}/next-key`,
   summary: "Discard the next keys (If-Match)",
   description:
-    "Next keys whose switch was not requested are forgotten; their keys are deleted later. Needs If-Match.",
+    "Removes next keys whose switch was not requested; their private keys are deleted later. Needs If-Match.",
   request: { params: idParameter, headers: conditionHeaders },
   responses: {
     200: answersRecord(certificateResponse, "the certificate without them"),

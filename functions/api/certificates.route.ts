@@ -47,7 +47,7 @@ const postCertificate = createRoute({
   operationId: "createCertificate",
   method: "post",
   path: "/v1/certificates",
-  summary: "Make a self-signed certificate, upload one, or order one of ACM",
+  summary: "Create a certificate: self-signed, uploaded, for a signing request, or ordered from a CA",
   description:
     "A certificate takes effect once the MX hosts of a domain name it in `tls.server.certificateId`.",
   middleware: post.middleware,

@@ -53,7 +53,7 @@ const listChanges = createRoute({
   path: "/v1/changes",
   summary: "Read the change log, oldest or newest first",
   description:
-    "Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry. With Accept: application/x-ndjson an entry on each line: without limit all, up to some 4 MB, and Link leads to the rest.",
+    "Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With `wait` the answer comes as soon as there is an entry. With `Accept: application/x-ndjson` each line is an entry: without `limit` all of them, up to some 4 MB, and the header Link leads to the rest.",
   request: {
     query: z.strictObject({
       after: revisionQuery.optional().openapi({
@@ -100,7 +100,7 @@ const revertChange = createRoute({
   path: "/v1/changes/{revision}/revert",
   summary: "Write a record back as it was before a change",
   description:
-    "Writes `before` as a new change, by the rules of now: a record that the change created is deleted, one that it deleted is created again. Also needs the scope that writes the record. Without If-Match and If-None-Match, 409 `changed-since` unless the record is as the change left it. Keys and versions of certificates do not come back: 409 `not-revertible`.",
+    "Writes `before` as a new change, under the present rules: a record that the change created is deleted, one that it deleted is created again. Also needs the scope that writes the record. Without If-Match and If-None-Match, 409 `changed-since` unless the record is as the change left it. Keys and versions of certificates do not come back: 409 `not-revertible`.",
   request: { params: revisionParameter, query: sharedHostsQuery, headers: keyedConditionHeaders },
   responses: {
     200: mayBeReplayed({ ...answers(revertResponse, "reverted"), headers: etag }),

@@ -128,8 +128,8 @@ export const SCHEMA_TEXTS: Readonly<Record<string, string>> = {
 };
 
 /**
- * By `Schema.member`, or by the member alone where every schema means the same by it. Members of a patch may be
- * null: their default.
+ * By `Schema.member`, or by the member alone where every schema means the same by it. Members of a patch may
+ * be null: their default.
  */
 export const MEMBER_TEXTS: Readonly<Record<string, string>> = {
   account: "account that owns the record",

@@ -19,7 +19,7 @@ const evaluate = createRoute({
   path: "/v1/evaluate",
   summary: "Ask what an edge would reply to a sender",
   description:
-    "Judges a session as an edge does, by the settings of now or by a draft of them. Nothing is written, and no mail is sent.",
+    "Judges a session as an edge does, under the stored settings or a draft of them. Nothing is written, and no mail is sent.",
   middleware: body.middleware,
   request: { query: sharedHostsQuery, body: body.body },
   responses: {

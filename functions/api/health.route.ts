@@ -21,8 +21,8 @@ const live = createRoute({
   operationId: "getLiveness",
   method: "get",
   path: "/health/live",
-  summary: "Is the process there?",
-  description: "Answers as long as the process does.",
+  summary: "Check that the process runs",
+  description: "Answers 200 while the process runs.",
   responses: { 200: answers(health, "live"), ...unauthenticatedProblems("invalid-request", "internal") },
 });
 
@@ -31,7 +31,7 @@ const ready = createRoute({
   operationId: "getReadiness",
   method: "get",
   path: "/health/ready",
-  summary: "Can the store be read and written?",
+  summary: "Check that the store can be read and written",
   description: "Answers 200 when the store can be read and written.",
   responses: {
     200: answers(health, "ready"),

@@ -165,7 +165,10 @@ describe("the OpenAPI document", () => {
       const takesBody = operation.requestBody !== undefined;
       const reads = method === "get";
       const needed = [
-        ...["400", "408", "431", "500"],
+        "400",
+        "408",
+        "431",
+        "500",
         ...(path.startsWith("/v1") ? ["401", "403", "422", "429", "503", "507"] : []),
         // A PUT that creates has 201 in its place.
         ...(path.includes("{") ? [method === "put" && "201" in operation.responses ? "201" : "404"] : []),

@@ -20,7 +20,7 @@ const INFO = {
     title: "Postern",
     version: "1",
     description:
-      "TLS and client-certificate settings for each recipient domain. Every change of a record names the revision it was made from (If-Match). Errors are application/problem+json (RFC 9457). Answers may have more members, and enumerations of answers more values, in later releases.",
+      "TLS and client-certificate settings for each recipient domain. Requests below /v1 need `Authorization: Bearer` with a token, or a signature where the operator uses IAM. A change of an existing record needs If-Match with the ETag that was read, or `*`. A POST that creates or acts may carry an Idempotency-Key, and can then be sent again safely. Lists are read page by page: `cursor` is `nextCursor` of the previous page. Errors are application/problem+json (RFC 9457): decide by `type` and `status`, and find each mistake by its `pointer`. Answers may have more members, and enumerations of answers more values, in later releases.",
     license: { name: "MIT", identifier: "MIT" },
     contact: { name: "The operator of this deployment" },
   },

@@ -180,14 +180,11 @@ export const mayBeReplayed = <T extends { readonly description: string; readonly
 ) => ({ ...answer, headers: { ...answer.headers, ...REPLAYED_HEADER } });
 
 export const conditionHeaders = z.object({
-  "if-match": z
-    .string()
-    .optional()
-    .openapi({
-      description:
-        'entity tag that an answer had, such as "17": only if that is still the revision; * = any revision',
-      pattern: TAGS,
-    }),
+  "if-match": z.string().optional().openapi({
+    description:
+      'entity tag that an answer had, such as "17": only if that is still the revision; * = any revision',
+    pattern: TAGS,
+  }),
   "if-none-match": z.string().optional().openapi({
     description: "* = only if there is no such record; entity tags = only if its revision is none of them",
     pattern: TAGS,

@@ -23,7 +23,7 @@ const getStatus = createRoute({
   path: "/v1/domains/{name}/status",
   summary: "Read what is in force for a domain",
   description:
-    "The effective settings of each listener, edges by revision, certificates as served, and warnings. With waitFor, as soon as every live edge enforces that revision.",
+    "The effective settings of each listener, edges by revision, certificates as served, and warnings. With `waitFor` the answer comes as soon as every live edge enforces that revision.",
   request: { params: nameParameter, query: waitForQuery },
   responses: {
     200: answers(domainStatusResponse, "the status"),

@@ -50,9 +50,9 @@ const postToken = createRoute({
   operationId: "createToken",
   method: "post",
   path: "/v1/tokens",
-  summary: "Make a token, and see it this once",
+  summary: "Create a token, shown in this answer alone",
   description:
-    "The answer holds the bearer token; only its hash is stored, and under an Idempotency-Key the answer, sealed by that key. 403 names a scope that the caller lacks and would give.",
+    "The answer holds the bearer token; only its hash is stored, and under an Idempotency-Key the answer, sealed by that key. A caller gives no scope that it lacks: 403 names it.",
   middleware: post.middleware,
   request: { headers: keyHeaders, body: post.body },
   responses: {

@@ -122,7 +122,7 @@ const restoreTrustStore = createRoute({
   path: `${PATH}/restore`,
   summary: "Bring an earlier content of a trust store back (If-Match)",
   description:
-    "Replaces certificates and CRLs by those that the trust store had at a revision of `previous`. A write as PUT is: judged by the same rules, logged, and undone in the same way. 410 where that content is not kept. Needs If-Match.",
+    "Replaces certificates and CRLs by those that the trust store had at a revision of `previous`. It is judged, logged and undone as a PUT is. 410 where that content is not kept. Needs If-Match.",
   middleware: restore.middleware,
   request: { params: idParameter, headers: keyedConditionHeaders, body: restore.body },
   responses: {

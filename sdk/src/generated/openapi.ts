@@ -159,7 +159,7 @@ export interface paths {
         readonly get: operations["listCertificates"];
         readonly put?: never;
         /**
-         * Make a self-signed certificate, upload one, or order one of ACM
+         * Create a certificate: self-signed, uploaded, for a signing request, or ordered from a CA
          * @description A certificate takes effect once the MX hosts of a domain name it in `tls.server.certificateId`. Scope: `certificates:write` (make, upload, order, change, renew, roll back and delete certificates).
          */
         readonly post: operations["createCertificate"];
@@ -313,7 +313,7 @@ export interface paths {
         readonly post: operations["makeNextCertificateKey"];
         /**
          * Discard the next keys (If-Match)
-         * @description Next keys whose switch was not requested are forgotten; their keys are deleted later. Needs If-Match. Scope: `certificates:write` (make, upload, order, change, renew, roll back and delete certificates).
+         * @description Removes next keys whose switch was not requested; their private keys are deleted later. Needs If-Match. Scope: `certificates:write` (make, upload, order, change, renew, roll back and delete certificates).
          */
         readonly delete: operations["discardNextCertificateKey"];
         readonly options?: never;
@@ -424,7 +424,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Bring an earlier content of a trust store back (If-Match)
-         * @description Replaces certificates and CRLs by those that the trust store had at a revision of `previous`. A write as PUT is: judged by the same rules, logged, and undone in the same way. 410 where that content is not kept. Needs If-Match. Scope: `trust-stores:write` (create, change, restore and delete trust stores).
+         * @description Replaces certificates and CRLs by those that the trust store had at a revision of `previous`. It is judged, logged and undone as a PUT is. 410 where that content is not kept. Needs If-Match. Scope: `trust-stores:write` (create, change, restore and delete trust stores).
          */
         readonly post: operations["restoreTrustStore"];
         readonly delete?: never;
@@ -442,7 +442,7 @@ export interface paths {
         };
         /**
          * Read what is in force for a domain
-         * @description The effective settings of each listener, edges by revision, certificates as served, and warnings. With waitFor, as soon as every live edge enforces that revision. Scope: `domains:read` (read domains, their TLS settings and their status).
+         * @description The effective settings of each listener, edges by revision, certificates as served, and warnings. With `waitFor` the answer comes as soon as every live edge enforces that revision. Scope: `domains:read` (read domains, their TLS settings and their status).
          */
         readonly get: operations["getDomainStatus"];
         readonly put?: never;
@@ -502,7 +502,7 @@ export interface paths {
         };
         /**
          * Read the change log, oldest or newest first
-         * @description Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With wait, as soon as there is an entry. With Accept: application/x-ndjson an entry on each line: without limit all, up to some 4 MB, and Link leads to the rest. Scope: `changes:read` (read the change log).
+         * @description Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With `wait` the answer comes as soon as there is an entry. With `Accept: application/x-ndjson` each line is an entry: without `limit` all of them, up to some 4 MB, and the header Link leads to the rest. Scope: `changes:read` (read the change log).
          */
         readonly get: operations["listChanges"];
         readonly put?: never;
@@ -524,7 +524,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Write a record back as it was before a change
-         * @description Writes `before` as a new change, by the rules of now: a record that the change created is deleted, one that it deleted is created again. Also needs the scope that writes the record. Without If-Match and If-None-Match, 409 `changed-since` unless the record is as the change left it. Keys and versions of certificates do not come back: 409 `not-revertible`. Scope: `changes:read` (read the change log).
+         * @description Writes `before` as a new change, under the present rules: a record that the change created is deleted, one that it deleted is created again. Also needs the scope that writes the record. Without If-Match and If-None-Match, 409 `changed-since` unless the record is as the change left it. Keys and versions of certificates do not come back: 409 `not-revertible`. Scope: `changes:read` (read the change log).
          */
         readonly post: operations["revertChange"];
         readonly delete?: never;
@@ -544,7 +544,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Ask what an edge would reply to a sender
-         * @description Judges a session as an edge does, by the settings of now or by a draft of them. Nothing is written, and no mail is sent. Scope: `evaluate` (ask what an edge would answer to a sender).
+         * @description Judges a session as an edge does, under the stored settings or a draft of them. Nothing is written, and no mail is sent. Scope: `evaluate` (ask what an edge would answer to a sender).
          */
         readonly post: operations["evaluate"];
         readonly delete?: never;
@@ -587,8 +587,8 @@ export interface paths {
         readonly get: operations["listTokens"];
         readonly put?: never;
         /**
-         * Make a token, and see it this once
-         * @description The answer holds the bearer token; only its hash is stored, and under an Idempotency-Key the answer, sealed by that key. 403 names a scope that the caller lacks and would give. Scope: `tokens:write` (list, make and revoke tokens of the account).
+         * Create a token, shown in this answer alone
+         * @description The answer holds the bearer token; only its hash is stored, and under an Idempotency-Key the answer, sealed by that key. A caller gives no scope that it lacks: 403 names it. Scope: `tokens:write` (list, make and revoke tokens of the account).
          */
         readonly post: operations["createToken"];
         readonly delete?: never;
@@ -660,7 +660,7 @@ export interface paths {
         readonly put: operations["putAccount"];
         readonly post?: never;
         /**
-         * Delete an account that has nothing (If-Match)
+         * Delete an empty account (If-Match)
          * @description Only callers of the operator's account, and only an account without domains, certificates, trust stores, tokens and principals. Needs If-Match. Scope: `accounts:write` (read, make, change and delete accounts and principals).
          */
         readonly delete: operations["deleteAccount"];
@@ -725,8 +725,8 @@ export interface paths {
             readonly cookie?: never;
         };
         /**
-         * Is the process there?
-         * @description Answers as long as the process does.
+         * Check that the process runs
+         * @description Answers 200 while the process runs.
          */
         readonly get: operations["getLiveness"];
         readonly put?: never;
@@ -745,7 +745,7 @@ export interface paths {
             readonly cookie?: never;
         };
         /**
-         * Can the store be read and written?
+         * Check that the store can be read and written
          * @description Answers 200 when the store can be read and written.
          */
         readonly get: operations["getReadiness"];
