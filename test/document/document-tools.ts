@@ -87,6 +87,7 @@ export async function runTool(program: string, args: readonly string[], cwd: str
     REDOCLY_TELEMETRY: "off",
     REDOCLY_SUPPRESS_UPDATE_NOTICE: "true",
     NO_COLOR: "1",
+    SCHEMATHESIS_HOOKS: join(HERE, "schemathesis_hooks.py"),
   };
   const child = spawn(program, [...args], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<number | null>((resolve, reject) => {
