@@ -17,6 +17,8 @@ export const CAPS = {
   trustStoreCertificates: 200,
   crlBytes: 512 * 1024,
   pageSize: 200,
+  /** Of the items of a page, as JSON: an answer of a Lambda function has at most 6 MB. */
+  pageBytes: 4_000_000,
   defaultPageSize: 50,
   labelCharacters: 200,
   labels: 20,

@@ -35,6 +35,7 @@ import {
   takesJson,
   takesPatch,
 } from "./route-parts.ts";
+import { pageWithinBytes } from "./page-bytes.ts";
 import { answerRaw } from "./raw-answer.ts";
 
 const common = { tags: ["certificates"] };
@@ -152,7 +153,14 @@ export function routeCertificates(
     const list = ["certificates", actor.account, state, ...label];
     const listing = { state, labels: wantedLabels(label) };
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await (await certificates()).list(actor, listing, page)), 200);
+    const found = await (await certificates()).list(actor, listing, page);
+    return c.json(
+      pageOf(
+        list,
+        pageWithinBytes(found, ({ id }) => id),
+      ),
+      200,
+    );
   });
 
   app.openapi(getCertificate, async (c) => {

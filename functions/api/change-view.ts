@@ -8,6 +8,7 @@ import type { ChangeListing, ChangePage } from "../../core/management/change-log
 import { CAPS } from "../../core/limits.ts";
 import type { ChangeOrder, LogEntry } from "../../core/store/store.ts";
 import { NDJSON_TYPE } from "./line-type.ts";
+import { withinBytes } from "./page-bytes.ts";
 
 /** An entry without its account, with what changed at the MX hosts in place of their items. Never PEM. */
 export function changeView(entry: LogEntry) {
@@ -15,10 +16,23 @@ export function changeView(entry: LogEntry) {
   return { ...view, diff: jsonDiff(view.before, view.after) };
 }
 
-/** An answer of a Lambda function has at most 6 MB; one entry may have half a megabyte. */
-const MOST_BYTES = 4_000_000;
 /** Pages that are read for one answer: a filter may leave out most entries. */
 const MOST_PAGES = 50;
+
+/** A page as JSON: it ends before the first entry that has no room in it. */
+export function changePage({ items, unreadable, next }: ChangePage, order: ChangeOrder) {
+  const shown = withinBytes(items, changeView);
+  const last = shown.at(-1);
+  if (last === undefined || shown.length === items.length)
+    return { items: shown, unreadable, nextCursor: next };
+  const isBefore = (revision: number): boolean =>
+    order === "desc" ? revision > last.revision : revision < last.revision;
+  return {
+    items: shown,
+    unreadable: unreadable.filter(({ revision }) => isBefore(revision)),
+    nextCursor: String(last.revision),
+  };
+}
 
 interface LinesOf extends ChangeListing {
   /** false = one page. */
@@ -43,9 +57,9 @@ export async function changeLines(
     const page: ChangePage =
       typeof source === "function" ? await source({ ...listing, ...from, limit }) : source;
     for (const { revision, line } of linesOf(page, listing.order)) {
-      if (bytes >= MOST_BYTES) return { text: lines.join(""), next };
-      lines.push(line);
       bytes += Buffer.byteLength(line);
+      if (bytes > CAPS.pageBytes && lines.length > 0) return { text: lines.join(""), next };
+      lines.push(line);
       next = String(revision);
     }
     next = page.next;

@@ -53,7 +53,7 @@ const listChanges = createRoute({
   path: "/v1/changes",
   summary: "Read the change log, oldest or newest first",
   description:
-    "Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With `wait` the answer comes as soon as there is an entry. With `Accept: application/x-ndjson` each line is an entry: without `limit` all of them, up to some 4 MB, and the header Link leads to the rest.",
+    "Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With `wait` the answer comes as soon as there is an entry. With `Accept: application/x-ndjson` each line is an entry: without `limit` all of them, up to 4 MB, and the header Link leads to the rest.",
   request: {
     query: z.strictObject({
       after: revisionQuery.optional().openapi({
@@ -131,7 +131,7 @@ export function routeChanges(
     const listing = c.req.valid("query");
     const wait = changeWaitOf(listing, c.env);
     const service = await changes();
-    const { changeLines, changeView, nextLink, wantsLines } = await views();
+    const { changeLines, changePage, nextLink, wantsLines } = await views();
     const read = (each: ChangeListing) => service.list(c.get("actor"), each);
     const page = wait === null ? null : await service.follow(c.get("actor"), listing, wait);
     if (wantsLines(c)) {
@@ -141,8 +141,7 @@ export function routeChanges(
       // The types of routes know one form for each status.
       return c.newResponse(text, 200, { "Content-Type": NDJSON_TYPE, ...VARY, ...link }) as never;
     }
-    const { items, unreadable, next } = page ?? (await read(listing));
-    return c.json({ items: items.map(changeView), unreadable, nextCursor: next }, 200, VARY);
+    return c.json(changePage(page ?? (await read(listing)), listing.order), 200, VARY);
   });
 
   app.openapi(revertChange, async (c) => {

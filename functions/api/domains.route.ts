@@ -35,6 +35,7 @@ import {
   takesJson,
   takesPatch,
 } from "./route-parts.ts";
+import { pageWithinBytes } from "./page-bytes.ts";
 import { answerRaw } from "./raw-answer.ts";
 
 const common = { tags: ["domains"] };
@@ -241,7 +242,14 @@ export function routeDomains(
     const list = ["domains", actor.account, prefix, certificateId, ...label];
     const labels = wantedLabels(label);
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await domains.list(actor, { prefix, certificateId, labels }, page)), 200);
+    const found = await domains.list(actor, { prefix, certificateId, labels }, page);
+    return c.json(
+      pageOf(
+        list,
+        pageWithinBytes(found, ({ name }) => name),
+      ),
+      200,
+    );
   });
 
   app.openapi(getDomain, async (c) => {

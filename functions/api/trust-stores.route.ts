@@ -31,6 +31,7 @@ import {
   readOrRaw,
   takesJson,
 } from "./route-parts.ts";
+import { pageWithinBytes } from "./page-bytes.ts";
 import { answerRaw } from "./raw-answer.ts";
 
 const common = { tags: ["trust stores"] };
@@ -146,7 +147,14 @@ export function routeTrustStores(
     const actor = c.get("actor");
     const list = ["trust-stores", actor.account, ...label];
     const page = { limit, after: decodeCursor(list, cursor) };
-    return c.json(pageOf(list, await (await trustStores()).list(actor, wantedLabels(label), page)), 200);
+    const found = await (await trustStores()).list(actor, wantedLabels(label), page);
+    return c.json(
+      pageOf(
+        list,
+        pageWithinBytes(found, ({ id }) => id),
+      ),
+      200,
+    );
   });
 
   app.openapi(getTrustStore, async (c) => {

@@ -79,6 +79,7 @@ const CAP_NAMES = {
   trustStoreBytes: "certificates of a trust store",
   trustStoreCertificates: "number of them",
   crlBytes: "CRLs of a trust store",
+  pageBytes: "items of a page, unless it has one alone",
   labelCharacters: "characters of a `label`",
   labels: "`labels` of a record",
   labelValueCharacters: "characters of a label's value",
