@@ -37,7 +37,7 @@ const common = { tags: ["access"], ...needs("accounts:write") };
 const ACCOUNT = "/v1/accounts/{account}";
 const PRINCIPAL = "/v1/principals/{arn}";
 const accountParameter = z.object({
-  account: accountName.openapi({ description: "name of the account" }),
+  account: accountName.meta({ description: "name of the account" }),
 });
 const arnParameter = z.object({
   arn: z.string().min(1).max(MAX_ARN).openapi({

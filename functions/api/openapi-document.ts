@@ -55,7 +55,7 @@ const RETRY_AFTER = {
   }),
 };
 const PRESENT_TAG = { ETag: text("entity tag of the record as it is now; absent where there is none") };
-const BEFORE_ROUTES: ReadonlySet<string> = new Set(["408", "431"]);
+const BEFORE_RATES: ReadonlySet<string> = new Set(["401", "408", "431"]);
 /** Problems that are decided before an answer is looked for by its key, or not kept. */
 const NEVER_REPLAYED = /^(?:401|408|429|431|5..)$/;
 /** Headers of an answer by its status, beside those of its route. */
@@ -81,7 +81,7 @@ const HEADERS: Readonly<Record<string, object>> = {
 
 /** Headers of an answer, beside those that its route declares. */
 function headersOf({ parameters = [], ...operation }: Operation, status: string): object {
-  const isBelowV1 = operation[SCOPE_MEMBER] !== undefined && !BEFORE_ROUTES.has(status);
+  const isBelowV1 = operation[SCOPE_MEMBER] !== undefined && !BEFORE_RATES.has(status);
   const isKeyed = parameters.some((each) => Reflect.get(each, "name") === IDEMPOTENCY_KEY.toLowerCase());
   return {
     ...EVERY_ANSWER,

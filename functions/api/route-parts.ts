@@ -140,7 +140,9 @@ export const readOf = <T extends z.ZodType>(schema: T, description: string) => (
 /** The same, and with `raw=true` the record as it is stored. */
 export const readOrRaw = <T extends z.ZodType>(schema: T, description: string) => {
   const { 200: shown, ...others } = readOf(schema, description);
-  return { ...others, 200: { ...shown, content: { ...shown.content, [RAW_TYPE]: { schema: z.string() } } } };
+  const content = { ...shown.content, [RAW_TYPE]: { schema: z.string() } };
+  const headers = { ...shown.headers, "X-Content-Type-Options": textHeader("`nosniff`, of raw=true") };
+  return { ...others, 200: { ...shown, content, headers } };
 };
 export const READ_PROBLEMS = ["invalid-request", "not-found", "unreadable", "stale-revision"] as const;
 

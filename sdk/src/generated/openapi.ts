@@ -502,7 +502,7 @@ export interface paths {
         };
         /**
          * Read the change log, oldest or newest first
-         * @description Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With `wait` the answer comes as soon as there is an entry. With `Accept: application/x-ndjson` each line is an entry: without `limit` all of them, up to some 4 MB, and the header Link leads to the rest. Scope: `changes:read` (read the change log).
+         * @description Entries of the change log with the record before and after and the difference; never PEM. Entries are kept for 90 days. With `wait` the answer comes as soon as there is an entry. With `Accept: application/x-ndjson` each line is an entry: without `limit` all of them, up to 4 MB, and the header Link leads to the rest. Scope: `changes:read` (read the change log).
          */
         readonly get: operations["listChanges"];
         readonly put?: never;
@@ -3839,8 +3839,6 @@ export interface components {
             headers: {
                 readonly "X-Request-Id": components["headers"]["X-Request-Id"];
                 readonly "Cache-Control": components["headers"]["Cache-Control"];
-                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                readonly RateLimit: components["headers"]["RateLimit"];
                 readonly "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 readonly [name: string]: unknown;
             };
@@ -4392,6 +4390,8 @@ export interface components {
         readonly "Retry-After": number;
         /** @description the revision, for If-Match: "17" */
         readonly ETag: string;
+        /** @description `nosniff`, of raw=true */
+        readonly "X-Content-Type-Options": string;
         /** @description of answer-not-kept: path of the record that the request made */
         readonly Location: string;
         /** @description of other methods than PATCH: the media type of a body */
@@ -4549,6 +4549,7 @@ export interface operations {
                     readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -5772,6 +5773,7 @@ export interface operations {
                     readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -7207,6 +7209,7 @@ export interface operations {
                     readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     readonly RateLimit: components["headers"]["RateLimit"];
                     readonly ETag: components["headers"]["ETag"];
+                    readonly "X-Content-Type-Options": components["headers"]["X-Content-Type-Options"];
                     readonly [name: string]: unknown;
                 };
                 content: {
