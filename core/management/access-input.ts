@@ -26,14 +26,11 @@ export const tokenInput = z
       pattern: ACCOUNT_NAME.source,
       maxLength: 40,
     }),
-    expiresAt: checked(checkTimestamp)
-      .nullable()
-      .default(null)
-      .meta({
-        format: "date-time",
-        pattern: PATTERNS.timestamp,
-        description: "time at which the token expires; null = never",
-      }),
+    expiresAt: checked(checkTimestamp).nullable().default(null).meta({
+      format: "date-time",
+      pattern: PATTERNS.timestamp,
+      description: "time at which the token expires; null = never",
+    }),
   })
   .meta({
     id: "TokenInput",
