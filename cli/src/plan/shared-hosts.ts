@@ -10,13 +10,13 @@ import { mayDiffer, type Stored } from "./stored.ts";
  */
 
 /** An MX host that stored domains name. */
-export interface HostNow {
+interface HostNow {
   readonly names: Set<string>;
   /** undefined = no answer shows it: the host is pending. */
   certificateId: string | null | undefined;
 }
 
-export function hostsNow({
+function hostsNow({
   domains,
   hostCertificates,
 }: Pick<Stored, "domains" | "hostCertificates">): ReadonlyMap<string, HostNow> {

@@ -9,7 +9,7 @@ export interface Stored {
   /** PEM of the chain that is served, by the id of the certificate. */
   readonly chains: ReadonlyMap<string, string>;
   readonly trusted: ReadonlyMap<string, TrustStore>;
-  /** Certificates of the MX hosts of those domains whose hosts may serve different ones; null = the default. */
+  /** Certificates of MX hosts, of domains whose hosts may serve different ones; null = the default. */
   readonly hostCertificates: ReadonlyMap<string, string | null>;
   /** `domain example.com`, of records that the API cannot read. */
   readonly unreadable: ReadonlySet<string>;

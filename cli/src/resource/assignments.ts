@@ -107,6 +107,6 @@ export function withPatch<T>(document: T, patch: Document): T {
     if (value === null) merged.delete(member);
     else merged.set(member, isObject(value) ? withPatch(merged.get(member), value) : value);
   }
-  // The API checks what a patch has made of its own document.
+  // The API checks the document that the patch makes.
   return Object.fromEntries(merged) as T;
 }
