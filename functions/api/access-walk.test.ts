@@ -49,12 +49,16 @@ interface World {
 /** Ids of the records of a world: the same in each run. */
 const SEED = 20_261_129;
 
+/** The time stands still: a second that ends between two writes shows in the changes of one world alone. */
+const CLOCK = { now: () => STARTED_AT };
+const STARTED_AT = Date.now();
+
 /** Records of the operator's account, of the caller's, and of another where `foreign` is there. */
 async function makeWorld({ withForeign }: { readonly withForeign: boolean }): Promise<World> {
   const objects = new Map<string, Uint8Array>();
   const random = seededRandom(SEED);
   const ids = createIdSource(Date.now, (count) => random.bytes(count));
-  const { api, close } = await openApi({ vault: memoryVault(objects), ids }, (_, clock) =>
+  const { api, close } = await openApi({ vault: memoryVault(objects), ids, clock: CLOCK }, (_, clock) =>
     bearerAuthentication(CALLERS, clock.now),
   );
   const operators = await makeRecords(api, "default", 1);

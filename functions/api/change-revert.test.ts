@@ -256,9 +256,9 @@ describe("a revert while another process writes", () => {
   /** What `write` does comes after the first read of the head that follows. */
   function interleave(api: ApiUnderTest, write: () => Promise<unknown>): void {
     const { store } = api;
-    const head = store.head.bind(store);
+    const present = store.head.bind(store);
     vi.spyOn(store, "head").mockImplementationOnce(async () => {
-      const found = await head();
+      const found = await present();
       await write();
       return found;
     });
