@@ -197,3 +197,18 @@ it("documents the rate at every answer to a known caller of every operation belo
   );
   expect(unwaited).toEqual([]);
 });
+
+it("documents Idempotency-Replayed at each status that is kept of each route that keeps answers, and nowhere else", () => {
+  const kept = /^(?:200|201|400|404|409|410|412|413|415|422|428)$/;
+  const wrong = Object.entries(world.paths).flatMap(([path, operations]) =>
+    Object.entries(operations).flatMap(([method, operation]) =>
+      Object.entries(operation.responses).flatMap(([status, answer]) => {
+        const isKeyed = method === "post" && path !== "/v1/evaluate";
+        const { headers = {} } = resolved(answer);
+        const isRight = "Idempotency-Replayed" in headers === (isKeyed && kept.test(status));
+        return isRight ? [] : `${method} ${path} ${status}`;
+      }),
+    ),
+  );
+  expect(wrong).toEqual([]);
+});

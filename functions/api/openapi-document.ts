@@ -7,7 +7,7 @@ import { linkRecords } from "./document-links.ts";
 import { MEMBER_TEXTS, SCHEMA_TEXTS } from "./document-texts.ts";
 import { codesOf, nameComponents, type OpenApiDocument } from "./document-components.ts";
 import { problemExample } from "./problem-examples.ts";
-import { NDJSON_TYPE } from "./line-type.ts";
+import { NDJSON_TYPE, RAW_TYPE } from "./line-type.ts";
 import { IDEMPOTENCY_KEY } from "./idempotency-key.ts";
 import type { ProblemCode } from "./problem.ts";
 import { SCOPE_MEMBER } from "./declared-routes.ts";
@@ -57,7 +57,7 @@ const RETRY_AFTER = {
 const PRESENT_TAG = { ETag: text("entity tag of the record as it is now; absent where there is none") };
 const BEFORE_RATES: ReadonlySet<string> = new Set(["401", "408", "431"]);
 /** Problems that are decided before an answer is looked for by its key, or not kept. */
-const NEVER_REPLAYED = /^(?:401|408|429|431|5..)$/;
+const NEVER_REPLAYED = /^(?:401|403|408|429|431|5..)$/;
 /** Headers of an answer by its status, beside those of its route. */
 const HEADERS: Readonly<Record<string, object>> = {
   "403": { "WWW-Authenticate": text("the scope that the caller lacks (RFC 6750 section 3.1)") },
@@ -169,9 +169,14 @@ function showExamples(operationId: string | undefined, content: Answer["content"
   for (const [type, body] of Object.entries(content ?? {})) {
     const name = /\/(?<name>\w+)$/u.exec(String(Reflect.get(body.schema ?? {}, "$ref")))?.groups?.["name"];
     body.example = OPERATION_EXAMPLES[operationId ?? ""] ?? ANSWER_EXAMPLES[name ?? ""];
-    if (type === NDJSON_TYPE) body.example = linesOf(content?.["application/json"]?.example);
+    const json = content?.["application/json"]?.example;
+    if (type === NDJSON_TYPE) body.example = linesOf(json);
+    if (type === RAW_TYPE && json !== undefined) body.example = cutShort(json);
   }
 }
+
+/** Stored text of which the end is lost. */
+const cutShort = (record: unknown): string => JSON.stringify(record).slice(0, 100);
 
 /** The items of a list, each on a line. */
 function linesOf(list: unknown): string {

@@ -4096,22 +4096,6 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description missing-scope, no-access */
-        readonly ReplayableProblem403MissingScopeNoAccess: {
-            headers: {
-                readonly "X-Request-Id": components["headers"]["X-Request-Id"];
-                readonly "Cache-Control": components["headers"]["Cache-Control"];
-                readonly "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                readonly RateLimit: components["headers"]["RateLimit"];
-                /** @description the scope that the caller lacks (RFC 6750 section 3.1) */
-                readonly "WWW-Authenticate"?: string;
-                readonly "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                readonly [name: string]: unknown;
-            };
-            content: {
-                readonly "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
         /** @description not-found */
         readonly ReplayableProblem404NotFound: {
             headers: {
@@ -5324,7 +5308,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
@@ -5426,7 +5410,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
@@ -5496,7 +5480,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409RequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
@@ -5730,7 +5714,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
@@ -6538,7 +6522,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
@@ -6658,7 +6642,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
@@ -6891,7 +6875,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
@@ -7009,7 +6993,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
@@ -7166,7 +7150,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
@@ -7473,7 +7457,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
@@ -8018,7 +8002,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 404: components["responses"]["ReplayableProblem404NotFound"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409ChangedSinceNotRevertibleNameTakenInUseSharedHostHostTakenUnreadableRequestInProgressAnswerNotKept"];
@@ -8388,7 +8372,7 @@ export interface operations {
             };
             readonly 400: components["responses"]["ReplayableProblem400InvalidRequest"];
             readonly 401: components["responses"]["Problem401Unauthenticated"];
-            readonly 403: components["responses"]["ReplayableProblem403MissingScopeNoAccess"];
+            readonly 403: components["responses"]["Problem403MissingScopeNoAccess"];
             readonly 408: components["responses"]["Problem408RequestTimeout"];
             readonly 409: components["responses"]["ReplayableProblem409UnreadableRequestInProgressAnswerNotKept"];
             readonly 413: components["responses"]["ReplayableProblem413TooLarge"];
