@@ -1,6 +1,6 @@
 /** The change log for one caller at a time. */
 
-import type { Actor } from "../actor.ts";
+import { type Actor, OPERATOR_ACCOUNT } from "../actor.ts";
 import { Unreadable } from "../errors.ts";
 import { toDomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
@@ -70,7 +70,8 @@ export class ChangeService {
         return resource === undefined || isAbout(each.entry, resource, present) ? each.entry : [];
       }),
       unreadable: entries.flatMap((each) => {
-        if (each.kind === "entry" || (each.account ?? actor.account) !== actor.account) return [];
+        // One whose account cannot be read may be any account's: the operator sees it alone.
+        if (each.kind === "entry" || (each.account ?? OPERATOR_ACCOUNT) !== actor.account) return [];
         const { item } = each;
         const isOther =
           item.kind !== "log-entry" && (item.kind !== resource?.kind || item.id !== resource.id);

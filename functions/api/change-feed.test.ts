@@ -169,6 +169,16 @@ describe("the change log as NDJSON", () => {
     expect(linesOf(text)[1]).toMatchObject({ item: { kind: "log-entry" }, problem: expect.any(String) });
   });
 
+  it("shows an entry whose account cannot be read to the operator alone", async () => {
+    const api = await startApi();
+    await create(api, "a");
+    api.database.run("UPDATE log SET entry = json_set(entry, '$.account', 5)");
+    const { json } = await api.expect(200, "GET", "/v1/changes");
+    expect(json.unreadable).toMatchObject([{ revision: 1 }]);
+    const other = await api.expect(200, "GET", "/v1/changes", { token: OTHER_TOKEN });
+    expect(other.json).toMatchObject({ items: [], unreadable: [] });
+  });
+
   it("waits as JSON does, and shows no entry of another account", async () => {
     const time = steppedTime();
     const api = await startApi({ wait: time.effects });

@@ -82,6 +82,13 @@ describe("the subject of a JWT", () => {
   it.each([undefined, "", 5, null])("is no caller with the sub %j", async (sub) => {
     expect(await jwtCaller(openStore().store, { sub }, { ...claimsOf, accountClaim: null })).toBeNull();
   });
+
+  it("tells subjects apart to their last character, and takes none over 255", async () => {
+    const of = (sub: string) => jwtCaller(openStore().store, { sub }, { ...claimsOf, accountClaim: null });
+    const [one, other] = await Promise.all([of(`${"a".repeat(254)}1`), of(`${"a".repeat(254)}2`)]);
+    expect(one?.id).not.toBe(other?.id);
+    await expect(of("a".repeat(256))).rejects.toThrow(NoAccess);
+  });
 });
 
 describe("an IAM principal", () => {

@@ -28,6 +28,8 @@ export class NoAccess extends Error {
 export type ReadBearer = (token: string) => Promise<Caller | null>;
 
 const MAX_ACTOR_NAME = 200;
+/** OpenID Connect Core section 2. The whole subject is the caller: of a part, two of them would be one. */
+const MAX_SUBJECT = 255;
 const HOUR_MS = 3_600_000;
 const TOKENS_REMEMBERED = 10_000;
 const NEVER = "9999-12-31T00:00:00.000Z";
@@ -107,6 +109,8 @@ export async function jwtCaller(
 ): Promise<Caller | null> {
   const { sub, exp } = claims;
   if (typeof sub !== "string" || sub === "") return null;
+  if (sub.length > MAX_SUBJECT)
+    throw new NoAccess(`the subject of the token has over ${MAX_SUBJECT} characters`);
   const account = accountClaim === null ? OPERATOR_ACCOUNT : await accountOf(store, claims[accountClaim]);
   const ends = Number(exp);
   return {
@@ -114,7 +118,7 @@ export async function jwtCaller(
     name: cutText(sub, MAX_ACTOR_NAME),
     scopes: knownScopes(scopesIn(claims[scopeClaim])),
     kind: "jwt",
-    id: cutText(sub, MAX_ACTOR_NAME),
+    id: sub,
     expiresAt: Number.isSafeInteger(ends) && ends > 0 && ends < 1e11 ? timestamp(ends * 1000) : null,
   };
 }
