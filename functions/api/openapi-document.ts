@@ -100,6 +100,9 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
     showScope(operation);
     for (const [status, answer] of Object.entries(operation.responses ?? {})) {
       answer.headers = { ...headersOf(operation, status), ...answer.headers };
+      // Types that are generated for clients would be those of either form: descriptions name the other one.
+      if (answer.content !== undefined && "application/json" in answer.content)
+        for (const type of [NDJSON_TYPE, RAW_TYPE]) delete answer.content[type];
       letGrow(answer.content, { document, answered });
       if (status.startsWith("2")) showExamples(operation.operationId, answer.content);
       for (const code of codesOf(answer)) examples[code] = { value: problemExample(code) };
@@ -166,22 +169,10 @@ function showScope(operation: Operation): void {
 }
 
 function showExamples(operationId: string | undefined, content: Answer["content"]): void {
-  for (const [type, body] of Object.entries(content ?? {})) {
+  for (const body of Object.values(content ?? {})) {
     const name = /\/(?<name>\w+)$/u.exec(String(Reflect.get(body.schema ?? {}, "$ref")))?.groups?.["name"];
     body.example = OPERATION_EXAMPLES[operationId ?? ""] ?? ANSWER_EXAMPLES[name ?? ""];
-    const json = content?.["application/json"]?.example;
-    if (type === NDJSON_TYPE) body.example = linesOf(json);
-    if (type === RAW_TYPE && json !== undefined) body.example = cutShort(json);
   }
-}
-
-/** Stored text of which the end is lost. */
-const cutShort = (record: unknown): string => JSON.stringify(record).slice(0, 100);
-
-/** The items of a list, each on a line. */
-function linesOf(list: unknown): string {
-  const items: unknown[] = Object(list).items ?? [];
-  return items.map((item) => `${JSON.stringify(item)}\n`).join("");
 }
 
 /**
