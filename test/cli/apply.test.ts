@@ -239,6 +239,39 @@ describe("apply", () => {
     expect(await api.store.head()).toBe(60);
   });
 
+  it("sends batches that the API takes by their octets, also where a character has several", async () => {
+    const api = await startApi();
+    const labels = Array.from({ length: 18 }, (_, nth) => `l${nth}: ${"日".repeat(200)}`).join(", ");
+    const stdin = domainsText(100, `, labels: { ${labels} }`);
+    const octets: number[] = [];
+    const send = sendWith(api, (_, request) =>
+      request
+        .clone()
+        .arrayBuffer()
+        .then(({ byteLength }) => octets.push(byteLength))
+        .then(() => sendTo(api)(request)),
+    );
+    const run = await cliOn(send, { stdin })("apply", "-", "--no-wait");
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(linesOf(run.stdout).at(-1)).toBe("100 of 100 applied.");
+    expect(Math.max(...octets)).toBeGreaterThan(900_000);
+    expect(Math.max(...octets)).toBeLessThanOrEqual(1_000_000);
+    expect(octets).toHaveLength(2);
+  });
+
+  it("sends smaller batches where a proxy takes fewer octets than the API, and one item alone fails alone", async () => {
+    const api = await startApi();
+    const stdin = `${domainsText(90)}  long.example: { labels: { text: ${"x".repeat(200)} }, mxHosts: [${Array.from({ length: 20 }, (_, nth) => `mx${nth}.long.example`).join(", ")}] }\n`;
+    const send = sendWith(api, async (_, request) => {
+      const { byteLength } = await request.clone().arrayBuffer();
+      return byteLength > 900 ? new Response("too large", { status: 413 }) : sendTo(api)(request);
+    });
+    const run = await cliOn(send, { stdin })("apply", "-", "--no-wait");
+    expect(run.exitCode).toBe(1);
+    expect(linesOf(run.stdout).at(-1)).toBe("90 of 91 applied, 1 failed.");
+    expect(run.stderr).toContain("domain long.example: unrecognized: too large");
+  });
+
   it("names the line of the file where a rule of the API is broken, and applies the rest", async () => {
     const api = await startApi();
     const text =

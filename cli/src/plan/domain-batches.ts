@@ -16,8 +16,9 @@ export interface Batching extends Applying {
 }
 
 const BATCH_ITEMS = 100;
-/** Under the 1 MB that the API takes. */
-const BATCH_CHARACTERS = 700_000;
+/** Octets of a body that the API takes. */
+const BODY_OCTETS = 1_000_000;
+const TOO_LARGE = 413;
 /** Batches in flight: an API serialises its writes, and a second one fills the time between them. */
 const LANES = 2;
 const MAX_TRIES = 6;
@@ -43,12 +44,14 @@ class Pending {
   /** What is to be written after the item; null = nothing. */
   next: DomainInput | null = null;
   tries = 0;
-  readonly characters: number;
 
   constructor(step: DomainStep, item: DomainBatchItemInput) {
     this.step = step;
     this.item = item;
-    this.characters = JSON.stringify(item).length;
+  }
+
+  get octets(): number {
+    return Buffer.byteLength(JSON.stringify(this.item));
   }
 }
 
@@ -129,6 +132,8 @@ class Lane {
   /** MX hosts that have their certificate from a write of this plan: not all of them. */
   readonly #hosts = new Set<string>();
   #queue: readonly Pending[];
+  /** Of a body: fewer than the API takes, where a proxy before it has answered 413. */
+  #mostOctets = BODY_OCTETS;
   readonly #batching: Batching;
 
   constructor(queue: readonly Pending[], batching: Batching) {
@@ -139,15 +144,25 @@ class Lane {
   async run(): Promise<void> {
     const { outcomes, effects } = this.#batching;
     while (this.#queue.length > 0 && outcomes.stopped === null) {
-      const batch = nextBatch(this.#queue);
+      const batch = nextBatch(this.#queue, this.#mostOctets);
       this.#queue = this.#queue.slice(batch.length);
       try {
         await this.#settle(batch, await this.#send(batch));
       } catch (error) {
+        if (this.#isSplit(batch, error)) continue;
         const left = batch.filter(({ step }) => outcomes.of(step).result === "not-tried");
         for (const { step } of left) outcomes.met(step, error, effects.signal.aborted);
       }
     }
+  }
+
+  /** Whether a batch was too large, and is in the queue again for smaller ones. */
+  #isSplit(batch: readonly Pending[], error: unknown): boolean {
+    if (!(error instanceof PosternError && error.status === TOO_LARGE) || batch.length === 1) return false;
+    this.#mostOctets = Math.floor(octetsOf(batch) / 2);
+    for (const each of batch) each.tries -= 1;
+    this.#queue = [...batch, ...this.#queue];
+    return true;
   }
 
   /** @returns no results where the API asks to send the batch again */
@@ -254,12 +269,18 @@ class Lane {
 
 const BUSY: ReadonlySet<number> = new Set([429, 503]);
 
-function nextBatch(queue: readonly Pending[]): readonly Pending[] {
-  let characters = 0;
+const ENVELOPE_OCTETS = Buffer.byteLength(JSON.stringify({ items: [] }));
+
+/** Of the body that the items are sent in. */
+const octetsOf = (batch: readonly Pending[]): number =>
+  batch.reduce((sum, { octets }) => sum + octets + 1, ENVELOPE_OCTETS - 1);
+
+function nextBatch(queue: readonly Pending[], mostOctets: number): readonly Pending[] {
+  let octets = ENVELOPE_OCTETS - 1;
   const batch: Pending[] = [];
   for (const each of queue.slice(0, BATCH_ITEMS)) {
-    characters += each.characters;
-    if (batch.length > 0 && characters > BATCH_CHARACTERS) break;
+    octets += each.octets + 1;
+    if (batch.length > 0 && octets > mostOctets) break;
     batch.push(each);
   }
   return batch;
