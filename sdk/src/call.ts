@@ -1,6 +1,7 @@
 import createClient from "openapi-fetch";
 import { type Effects, REAL_EFFECTS } from "./effects.ts";
 import { PosternError } from "./errors.ts";
+import { headerText, headerWord } from "./header-value.ts";
 import type { AnswerOf, MethodOf, Path, RequestOf } from "./operations.ts";
 import { REPEAT_POLICY, retryAfterMs, type Sending, send } from "./repeat.ts";
 
@@ -113,7 +114,8 @@ export function createCall(options: PosternOptions): Call {
     const failed = (body: unknown): PosternError =>
       new PosternError({ response, body, attempts, retryAfterMs: retryAfterMs(response, sending.effects) });
     if (!response.ok) throw failed(error);
-    return { data: parsed(data, response, failed) as AnswerOf<P, M>, etag: response.headers.get("etag") };
+    const body = parsed({ text: data, method, path, response }, failed);
+    return { data: body as AnswerOf<P, M>, etag: response.headers.get("etag") };
   };
 }
 
@@ -130,6 +132,7 @@ function baseUrlOf(text: string): string {
 
 function sendingOf(options: PosternOptions): (call: CallOptions) => Omit<Sending, "isRead"> {
   const { auth, effects = REAL_EFFECTS, maxAttempts = REPEAT_POLICY.maxAttempts } = options;
+  if ("token" in auth && typeof auth.token !== "function") headerWord("token", auth.token);
   const authorize = "sign" in auth ? (request: Request) => auth.sign(request) : withToken(auth.token);
   return ({ signal, timeoutMs }) => ({
     fetch: options.fetch ?? globalThis.fetch,
@@ -144,7 +147,8 @@ function sendingOf(options: PosternOptions): (call: CallOptions) => Omit<Sending
 const withToken =
   (token: string | (() => string | Promise<string>)) =>
   async (request: Request): Promise<Request> => {
-    request.headers.set("authorization", `Bearer ${typeof token === "string" ? token : await token()}`);
+    const valid = headerWord("token", typeof token === "string" ? token : await token());
+    request.headers.set("authorization", `Bearer ${valid}`);
     return request;
   };
 
@@ -178,7 +182,10 @@ function keyHeader(
   { isRead = false, options = {} }: Pick<CallInit<Path, never>, "isRead" | "options">,
 ): Record<string, string> {
   if (method !== "post" || isRead) return {};
-  return { "idempotency-key": options.idempotencyKey ?? randomKey() };
+  const { idempotencyKey } = options;
+  return {
+    "idempotency-key": idempotencyKey === undefined ? randomKey() : headerText("idempotencyKey", idempotencyKey),
+  };
 }
 
 /** 128 bits. `crypto.randomUUID` is absent in pages that were not loaded by HTTPS. */
@@ -192,13 +199,41 @@ function tagOf(match: Match): string {
   return typeof match === "string" ? match : match.etag;
 }
 
-function parsed(text: unknown, { headers }: Response, failed: (body: unknown) => PosternError): unknown {
-  if (typeof text !== "string" || text === "") return undefined;
-  if (headers.get("content-type")?.includes("json") !== true) return text;
+interface Answered {
+  readonly text: unknown;
+  readonly method: string;
+  readonly path: string;
+  readonly response: Response;
+}
+
+const PEM = /^-----BEGIN /u;
+
+/**
+ * What an answer says: JSON, or the text of a path that ends in `.pem`. Anything else comes from a proxy or a
+ * page of a network between, also with status 200.
+ */
+function parsed(
+  { text, method, path, response }: Answered,
+  failed: (body: unknown) => PosternError,
+): unknown {
+  if (method === "delete" && response.status === NO_CONTENT) return undefined;
+  const type = response.headers.get("content-type") ?? "";
+  if (path.endsWith(".pem")) {
+    if (typeof text === "string" && PEM.test(text)) return text;
+    throw failed(`the answer is not PEM: it has the type ${type === "" ? "none" : type}`);
+  }
+  const value = type.includes("json") ? jsonOf(text) : undefined;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw failed(`the answer is not a JSON object of the API: it has the type ${type === "" ? "none" : type}`);
+}
+
+const NO_CONTENT = 204;
+
+function jsonOf(text: unknown): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(String(text));
   } catch {
-    throw failed("the answer is not JSON, although it says so");
+    return undefined;
   }
 }
 

@@ -47,7 +47,7 @@ export class PosternError extends Error {
     this.type = problem?.type ?? null;
     this.status = response.status;
     this.detail = detail;
-    this.errors = problem?.errors ?? [];
+    this.errors = problem?.errors.filter(isDetail) ?? [];
     this.requestId = problem?.requestId ?? response.headers.get("x-request-id");
     this.retryAfterMs = answer.retryAfterMs;
     this.etag = response.headers.get("etag");
@@ -89,6 +89,10 @@ function readProblem(body: unknown): Problem | null {
   const isProblem = [type, detail, requestId].every((text) => typeof text === "string");
   return isProblem && Array.isArray(errors) ? (body as unknown as Problem) : null;
 }
+
+const isDetail = (entry: unknown): entry is ProblemDetail =>
+  isObject(entry) &&
+  [entry["in"], entry["pointer"], entry["code"], entry["message"]].every((text) => typeof text === "string");
 
 const codeOf = (type: string | undefined): ProblemCode | "unrecognized" =>
   PROBLEM_CODES.find((code) => type === URN + code) ?? "unrecognized";

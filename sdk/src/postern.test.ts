@@ -245,11 +245,47 @@ describe("a problem", () => {
     [
       "a broken answer",
       new Response("{", { headers: { "content-type": "application/json" } }),
-      "200 unrecognized: the answer is not JSON, although it says so",
+      "200 unrecognized: the answer is not a JSON object of the API: it has the type application/json",
+    ],
+    [
+      "the page of a captive portal",
+      new Response("<h1>Log in</h1>", { headers: { "content-type": "text/html" } }),
+      "200 unrecognized: the answer is not a JSON object of the API: it has the type text/html",
+    ],
+    [
+      "an answer without a body",
+      new Response(null, { headers: { "content-type": "application/json" } }),
+      "200 unrecognized: the answer is not a JSON object of the API: it has the type application/json",
+    ],
+    [
+      "an answer that is no object",
+      Response.json(null),
+      "200 unrecognized: the answer is not a JSON object of the API: it has the type application/json",
     ],
   ])("from %s is `unrecognized`", async (_title, answer, message) => {
     const { postern } = await started({ fetch: async () => answer });
     expect((await failureOf(postern.domains.get("example.org"))).message).toBe(message);
+  });
+
+  it.each<[what: string, call: (postern: Postern) => Promise<unknown>]>([
+    ["whoami", (postern) => postern.whoami()],
+    ["a list", (postern) => postern.domains.list().pages()[Symbol.asyncIterator]().next()],
+    ["a deletion", (postern) => postern.domains.delete("example.org", { ifMatch: 1 })],
+    ["a chain", (postern) => postern.certificates.chainPem("cert_1")],
+    ["a signing request", (postern) => postern.certificates.csrPem("cert_1")],
+    ["a batch", (postern) => postern.domains.batch([])],
+  ])("is what %s meets where a captive portal answers 200 with its page", async (_what, call) => {
+    const headers = { "content-type": "text/html" };
+    const fetch = async () => new Response("<h1>Log in</h1>", { headers });
+    const { postern } = await started({ fetch });
+    expect(await failureOf(call(postern))).toMatchObject({ code: "unrecognized", status: 200 });
+  });
+
+  it("has no mistakes that another program's answer gives in another form", async () => {
+    const problem = { type: "urn:postern:problem:invalid-request", detail: "d", requestId: "r" };
+    const fetch = async () => Response.json({ ...problem, errors: [null, 5, {}] }, { status: 400 });
+    const { postern } = await started({ fetch });
+    expect((await failureOf(postern.domains.get("example.org"))).errors).toEqual([]);
   });
 });
 
@@ -263,6 +299,27 @@ describe("createPostern", () => {
     "http://h/#a",
   ])("rejects the URL %j", (url) => {
     expect(() => createPostern({ url, auth: { token: "t" } })).toThrow(TypeError);
+  });
+
+  it.each(["", " ", "secret\nword", "secret\u0001", "secret wörd", "secret word"])(
+    "rejects the token %j without showing it",
+    async (token) => {
+      const message = "token must be one word of printable ASCII";
+      expect(() => createPostern({ url: URL_OF_API, auth: { token } })).toThrow(new TypeError(message));
+      const later = createPostern({ url: URL_OF_API, auth: { token: () => token } });
+      await expect(later.whoami()).rejects.toThrow(new TypeError(message));
+    },
+  );
+
+  it("takes a token with the newline of its file", async () => {
+    const { postern } = await started({ auth: { token: `${TOKEN}\n` } });
+    expect(await postern.whoami()).toMatchObject({ account: "default" });
+  });
+
+  it("rejects an idempotency key without showing it", async () => {
+    const { postern } = await started();
+    const call = postern.tokens.create({ label: "x", scopes: [] }, { idempotencyKey: "secret\nkey" });
+    await expect(call).rejects.toThrow(new TypeError("idempotencyKey must be printable ASCII"));
   });
 
   it("keeps the path of its URL, as a stage of API Gateway has one", async () => {

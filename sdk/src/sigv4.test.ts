@@ -81,6 +81,16 @@ describe("a request signed by sigv4()", () => {
     await expect(call(postern)).resolves.not.toThrow();
   });
 
+  it.each(["accessKeyId", "secretAccessKey", "sessionToken"])(
+    "is not made of a %s that no header can have, and the error does not show it",
+    async (name) => {
+      const credentials = { ...credentialsNow(), [name]: "secret\nword" };
+      const postern = createPostern({ url: "http://127.0.0.1:9", auth: sigv4({ region: REGION, credentials }) });
+      const message = `${name} must be one word of printable ASCII`;
+      await expect(postern.whoami()).rejects.toThrow(new TypeError(message));
+    },
+  );
+
   it("is rejected by it with another secret", async () => {
     const credentials = credentialsNow();
     const url = await iamServer(() => ({ ...credentials, secretAccessKey: "another" }), []);

@@ -1,5 +1,6 @@
 import { AwsV4Signer } from "aws4fetch";
 import type { Signer } from "./call.ts";
+import { headerWord } from "./header-value.ts";
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -27,9 +28,9 @@ export function sigv4({ region, credentials }: SigV4Options): Signer {
         url,
         headers,
         body: await request.clone().arrayBuffer(),
-        accessKeyId,
-        secretAccessKey,
-        ...(sessionToken === undefined ? {} : { sessionToken }),
+        accessKeyId: headerWord("accessKeyId", accessKeyId),
+        secretAccessKey: headerWord("secretAccessKey", secretAccessKey),
+        ...(sessionToken === undefined ? {} : { sessionToken: headerWord("sessionToken", sessionToken) }),
         region,
         service: "execute-api",
       });
