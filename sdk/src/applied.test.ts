@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EdgeId } from "../../core/name/ids.ts";
+import type { UnreadableItem } from "../../core/store/store.ts";
 import { startApi, TOKEN } from "../../test/support/api.ts";
 import { type Effects, REAL_EFFECTS } from "./effects.ts";
 import { createPostern, type Postern, PosternNotAppliedError } from "./index.ts";
@@ -34,7 +35,7 @@ async function started(
     fetch,
     effects,
   });
-  const report = (id: EdgeId, revision: number) =>
+  const report = (id: EdgeId, revision: number, unreadable: readonly UnreadableItem[] = []) =>
     api.edgeReports.report({
       id,
       release: "0.1.0",
@@ -42,7 +43,7 @@ async function started(
       revision,
       certificates: [],
       certificateProblems: [],
-      unreadable: [],
+      unreadable,
       stale: false,
       chainVerifier: true,
       omitted: 0,
@@ -82,6 +83,28 @@ describe("waitUntilApplied", () => {
     expect(failure).toBeInstanceOf(PosternNotAppliedError);
     expect(failure).toMatchObject({ message: `example.org at revision 1 is not in force at ${second} yet` });
     expect((failure as PosternNotAppliedError).status?.edges.atRevision).toBe(1);
+  });
+
+  it("is not content with an edge at the revision that cannot read the domain, as the API is not", async () => {
+    const item = { kind: "domain", id: "example.org", problem: "not JSON" } as const;
+    const { api, postern, report } = await started((count) =>
+      count === 1 ? report(edge, 1, [item]) : report(edge, 1),
+    );
+    const edge = api.ids.edge();
+    await report(edge, 1, [item]);
+    await postern.domains.put("example.org", {});
+    const status = await postern.domains.waitUntilApplied("example.org", 1);
+    expect(status).toMatchObject({ applied: true, unreadable: [], edges: { atRevision: 1 } });
+  });
+
+  it("names an edge that cannot read the domain when the time is over", async () => {
+    const { api, postern, report } = await started(() => undefined, 1);
+    const edge = api.ids.edge();
+    await report(edge, 1, [{ kind: "domain", id: "example.org", problem: "not JSON" }]);
+    await postern.domains.put("example.org", {});
+    await expect(postern.domains.waitUntilApplied("example.org", 1)).rejects.toThrow(
+      `example.org at revision 1 is not in force at ${edge} yet`,
+    );
   });
 
   it("ends with the caller's signal", async () => {

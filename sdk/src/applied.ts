@@ -14,7 +14,10 @@ export class PosternNotAppliedError extends Error {
   readonly status: DomainStatus | null;
 
   constructor(name: string, revision: number, status: DomainStatus | null) {
-    const behind = status?.edges.live.filter((edge) => !enforces(edge, revision)).map(({ id }) => id) ?? [];
+    const behind =
+      status?.lagging ??
+      status?.edges.live.filter((edge) => !hasReached(edge, revision)).map(({ id }) => id) ??
+      [];
     const where = behind.length === 0 ? "any edge" : behind.join(", ");
     super(`${name} at revision ${revision} is not in force at ${where} yet`);
     this.status = status;
@@ -23,10 +26,11 @@ export class PosternNotAppliedError extends Error {
 
 type LiveEdge = DomainStatus["edges"]["live"][number];
 
-const enforces = (edge: LiveEdge, revision: number): boolean => (edge.revision ?? 0) >= revision;
+const hasReached = (edge: LiveEdge, revision: number): boolean => (edge.revision ?? 0) >= revision;
 
-const isApplied = ({ edges: { live } }: DomainStatus, revision: number): boolean =>
-  live.length > 0 && live.every((edge) => enforces(edge, revision));
+/** Whether it is worth to have the API judge: an edge at the revision may be unable to read the domain. */
+const mayBeApplied = ({ edges: { live } }: DomainStatus, revision: number): boolean =>
+  live.length > 0 && live.every((edge) => hasReached(edge, revision));
 
 interface Waiting {
   readonly name: string;
@@ -38,9 +42,14 @@ interface Waiting {
 const DEFAULT_TIMEOUT_MS = 60_000;
 const POLL_MS = 500;
 
-/** @param read reads the status until its signal is aborted. */
+/** Reads the status; with `waitFor` it has the API's judgement, which takes at most `timeout` seconds. */
+export type ReadStatus = (
+  signal: AbortSignal,
+  query?: { readonly waitFor: number; readonly timeout: number },
+) => Promise<DomainStatus>;
+
 export async function waitUntilApplied(
-  read: (signal: AbortSignal) => Promise<DomainStatus>,
+  read: ReadStatus,
   { name, revision, options, effects }: Waiting,
 ): Promise<DomainStatus> {
   const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
@@ -52,7 +61,9 @@ export async function waitUntilApplied(
     try {
       for (;;) {
         last = await read(ending);
-        if (isApplied(last, revision)) return last;
+        // Not from the start: a process of the API has 64 places for requests that wait.
+        if (mayBeApplied(last, revision)) last = await read(ending, { waitFor: revision, timeout: 1 });
+        if (last.applied === true) return last;
         await effects.sleep(POLL_MS, ending);
       }
     } finally {

@@ -184,7 +184,8 @@ function keyHeader(
   if (method !== "post" || isRead) return {};
   const { idempotencyKey } = options;
   return {
-    "idempotency-key": idempotencyKey === undefined ? randomKey() : headerText("idempotencyKey", idempotencyKey),
+    "idempotency-key":
+      idempotencyKey === undefined ? randomKey() : headerText("idempotencyKey", idempotencyKey),
   };
 }
 

@@ -1,4 +1,4 @@
-import { type WaitOptions, waitUntilApplied } from "./applied.ts";
+import { type ReadStatus, type WaitOptions, waitUntilApplied } from "./applied.ts";
 import {
   type Call,
   type CallOptions,
@@ -25,6 +25,7 @@ import type {
 } from "./schemas.ts";
 
 const DOMAIN = "/v1/domains/{name}";
+const STATUS = "/v1/domains/{name}/status";
 const TLS = "/v1/domains/{name}/tls";
 
 export type DomainFilter = QueryOf<"/v1/domains", "get">;
@@ -69,8 +70,8 @@ export interface Domains {
 }
 
 export function domains(call: Call, effects: Effects): Domains {
-  const status: Domains["status"] = (name, options = {}) =>
-    dataOf(call("get", "/v1/domains/{name}/status", { path: { name }, options }));
+  const statusOf = (name: string, query: QueryOf<typeof STATUS, "get">, options: CallOptions) =>
+    dataOf(call("get", STATUS, { path: { name }, query, options }));
   return {
     list: (filter = {}, options = {}) =>
       listOf((cursor = filter.cursor) =>
@@ -88,9 +89,11 @@ export function domains(call: Call, effects: Effects): Domains {
       recordOf(call("post", "/v1/domains/{name}/verify", { path: { name }, options })),
     confirm: (name, options = {}) =>
       recordOf(call("post", "/v1/domains/{name}/confirm", { path: { name }, options })),
-    status,
-    waitUntilApplied: (name, revision, options = {}) =>
-      waitUntilApplied((signal) => status(name, { signal }), { name, revision, options, effects }),
+    status: (name, options = {}) => statusOf(name, {}, options),
+    waitUntilApplied: (name, revision, options = {}) => {
+      const read: ReadStatus = (signal, query) => statusOf(name, query ?? {}, { signal });
+      return waitUntilApplied(read, { name, revision, options, effects });
+    },
     tls: {
       get: (name, options = {}) => recordOf(call("get", TLS, { path: { name }, options })),
       put: (name, body, options) =>

@@ -85,7 +85,10 @@ describe("a request signed by sigv4()", () => {
     "is not made of a %s that no header can have, and the error does not show it",
     async (name) => {
       const credentials = { ...credentialsNow(), [name]: "secret\nword" };
-      const postern = createPostern({ url: "http://127.0.0.1:9", auth: sigv4({ region: REGION, credentials }) });
+      const postern = createPostern({
+        url: "http://127.0.0.1:9",
+        auth: sigv4({ region: REGION, credentials }),
+      });
       const message = `${name} must be one word of printable ASCII`;
       await expect(postern.whoami()).rejects.toThrow(new TypeError(message));
     },

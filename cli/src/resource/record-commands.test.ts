@@ -145,6 +145,31 @@ describe("domains", () => {
   });
 });
 
+describe("status --wait", () => {
+  it("fails for a domain whose settings cannot be read, which no edge enforces", async () => {
+    const { api, run } = await started();
+    await run("domains put example.org");
+    api.database.run("UPDATE domain SET record = json_set(record, '$.tls.server.level', 'unknown')");
+    expect(await run("status example.org")).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(await run("status example.org --wait")).toMatchObject({
+      exitCode: 1,
+      stderr: "postern: the stored settings of example.org cannot be read: no edge enforces them\n",
+    });
+  });
+});
+
+describe("a file that is not JSON", () => {
+  it("is not shown by the error, since it may be one of a secret", async () => {
+    const { add, run } = await started();
+    for (const text of ["secret", "secret-secret-secret-secret-secret-secret-secret", '{ "a": secret }']) {
+      add("token", text);
+      const { exitCode, stderr } = await run("domains put example.org token");
+      expect(exitCode).toBe(1);
+      expect(stderr).toMatch(/^postern: token is not JSON(?: \(line 1 column 8\))?\n$/u);
+    }
+  });
+});
+
 describe("certificates", () => {
   it("are made, changed, shown as PEM and deleted", async () => {
     const { run, values } = await started();

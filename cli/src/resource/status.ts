@@ -1,5 +1,6 @@
 import type { DomainStatus } from "../../../sdk/src/index.ts";
 import type { CommandSpec, Context } from "../frame/command.ts";
+import { CommandError } from "../frame/command-error.ts";
 import { painted } from "../frame/output.ts";
 import { printWarnings } from "./print-record.ts";
 
@@ -24,7 +25,8 @@ export const STATUS: CommandSpec = {
     const first = await postern.domains.status(name);
     if (!input.flag("wait") || first.revision === null) {
       printStatus(first, output);
-      return;
+      if (!input.flag("wait")) return;
+      throw new CommandError(`the stored settings of ${name} cannot be read: no edge enforces them`);
     }
     output.progress(`waiting for every edge to enforce revision ${first.revision}: ${first.summary}`);
     const timeoutMs = timeoutS * MS_PER_S;
