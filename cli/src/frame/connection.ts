@@ -68,9 +68,13 @@ async function placeOf(effects: Effects, profile: string | undefined): Promise<P
 /** A token, or where API Gateway answers and there is none, the AWS credentials of the environment. */
 export function authOf({ url, token }: Profile, env: Effects["env"]): Auth {
   if (token !== null) return { token };
-  const region = API_GATEWAY.exec(URL.canParse(url) ? new URL(url).hostname : "")?.groups?.["region"];
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  const region = API_GATEWAY.exec(parsed?.hostname ?? "")?.groups?.["region"];
+  // The origin alone: a URL may have a password.
   if (region === undefined)
-    throw new CommandError(`no token for ${url}`, { hint: "Set POSTERN_TOKEN, or run `postern login`." });
+    throw new CommandError(`no token for ${parsed?.origin ?? "this URL"}`, {
+      hint: "Set POSTERN_TOKEN, or run `postern login`.",
+    });
   const accessKeyId = env["AWS_ACCESS_KEY_ID"] ?? "";
   const secretAccessKey = env["AWS_SECRET_ACCESS_KEY"] ?? "";
   if (accessKeyId === "" || secretAccessKey === "")

@@ -8,6 +8,28 @@ describe("the command line", () => {
     expect(stdout).toContain("Example:\n  $ postern whoami\n");
   });
 
+  it.each([
+    [{ POSTERN_URL: "http://user:secret@api.test" }, "postern: no token for http://api.test\n"],
+    [{ POSTERN_URL: "secret" }, "postern: no token for this URL\n"],
+    [
+      { POSTERN_URL: "http://user:secret@api.test", POSTERN_TOKEN: "secret" },
+      "postern: url must be an http or https URL without credentials, query and fragment\n",
+    ],
+    [
+      { POSTERN_URL: "http://api.test", POSTERN_TOKEN: "secret\nword" },
+      "postern: token must be one word of printable ASCII\n",
+    ],
+    [
+      { POSTERN_URL: "http://api.test", POSTERN_TOKEN: "secret\u0001" },
+      "postern: token must be one word of printable ASCII\n",
+    ],
+  ])("shows no secret of the environment %j", async (env, message) => {
+    const { exitCode, stderr } = await runCli(["whoami"], { env });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("secret");
+  });
+
   it("says where credentials come from when there are none", async () => {
     const { exitCode, stdout, stderr } = await runCli(["whoami"]);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });

@@ -17,9 +17,15 @@ export async function readJsonDocument(context: Pick<Context, "effects">, path: 
   try {
     document = JSON.parse(text);
   } catch (error) {
-    throw new CommandError(`${name} is not JSON: ${(error as Error).message}`, { cause: error });
+    throw new CommandError(`${name} is not JSON${placeOf(error)}`, { cause: error });
   }
   if (typeof document !== "object" || document === null || Array.isArray(document))
     throw new CommandError(`${name} is not a JSON object`);
   return document;
+}
+
+/** The parser's message itself shows a part of the text, which may be that of a secret. */
+function placeOf(error: unknown): string {
+  const place = /line \d+ column \d+/u.exec(error instanceof Error ? error.message : "")?.[0];
+  return place === undefined ? "" : ` (${place})`;
 }
