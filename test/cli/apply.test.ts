@@ -164,6 +164,32 @@ describe("a plan in a file", () => {
       stderr: expect.stringContaining("postern: plan.json is not a plan of this release: "),
     });
   });
+
+  it.each<[what: string, edit: (step: Record<string, unknown>) => void]>([
+    ["an update without a write, which would be a deletion", (step) => (step["write"] = null)],
+    ["a write without settings", (step) => (step["write"] = {})],
+    ["a change that is null", (step) => (step["changes"] = [null])],
+    ["a deletion with a write", (step) => (step["action"] = "delete")],
+    ["a creation with a revision", (step) => (step["action"] = "create")],
+    ["an update without a revision", (step) => (step["revision"] = null)],
+    ["a member more", (step) => (step["more"] = 1)],
+    ["another kind", (step) => (step["kind"] = "certificate")],
+    ["an unknown kind", (step) => (step["kind"] = "edge")],
+    ["an unknown action", (step) => (step["action"] = "replace")],
+    ["another name", (step) => (step["name"] = "b.example")],
+    ["another write than was shown", (step) => (step["write"] = { put: {}, movesHosts: false })],
+    ["other changes than are written", (step) => (step["changes"] = [])],
+  ])("is refused with %s, before anything is written", async (_, edit) => {
+    const { api, files, cli } = await prepare();
+    const plan = JSON.parse(files.get("plan.json")?.text ?? "");
+    edit(plan.steps[0]);
+    files.set("plan.json", { text: JSON.stringify(plan), mode: 0o600 });
+    const head = await api.store.head();
+    const run = await cli("apply", "plan.json", "--no-wait");
+    expect(run).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(run.stderr).toMatch(/^postern: plan\.json is not a plan of this release: .+\nhint: /u);
+    expect(await api.store.head()).toBe(head);
+  });
 });
 
 describe("apply", () => {

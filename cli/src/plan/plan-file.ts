@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { CommandError } from "../frame/command-error.ts";
 import type { Plan } from "./plan.ts";
@@ -7,36 +8,94 @@ import type { Kind, Step } from "./step.ts";
 
 const FORMAT = 1;
 
-const STEP = {
+const TEXT = { type: "string" };
+const TEXT_OR_NULL = { type: ["string", "null"] };
+const NULL = { type: "null" };
+const TEXTS_BY_NAME = { type: "object", additionalProperties: TEXT };
+
+/** An object with these members and no others; `optional` may be absent. */
+const closed = (members: Readonly<Record<string, unknown>>, optional: readonly string[] = []) => ({
   type: "object",
-  properties: {
-    kind: { enum: ["trust-store", "certificate", "domain"] satisfies Kind[] },
-    action: { enum: ["create", "update", "delete"] satisfies Step["action"][] },
-    name: { type: "string" },
-    id: { type: ["string", "null"] },
-    revision: { type: ["integer", "null"] },
-    changes: { type: "array" },
-    refuses: { type: "array", items: { type: "string" } },
-    write: { type: ["object", "null"] },
-  },
-  required: ["kind", "action", "name", "id", "revision", "changes", "refuses", "write"],
+  properties: members,
+  required: Object.keys(members).filter((name) => !optional.includes(name)),
   additionalProperties: false,
+});
+
+const WRITES: Readonly<Record<Kind, unknown>> = {
+  "trust-store": closed({
+    label: TEXT,
+    labels: TEXTS_BY_NAME,
+    certificatesPem: TEXT,
+    crlPem: TEXT_OR_NULL,
+  }),
+  certificate: closed({
+    order: { type: ["object", "null"] },
+    certificatePem: TEXT_OR_NULL,
+    privateKeyFile: TEXT_OR_NULL,
+    labels: { type: ["object", "null"], additionalProperties: TEXT },
+    renewalKey: { enum: ["keep", "new", null] },
+  }),
+  domain: closed({ put: { type: "object" }, movesHosts: { type: "boolean" } }),
 };
 
-const SCHEMA = {
-  type: "object",
-  properties: {
-    posternPlan: { const: FORMAT },
-    steps: { type: "array", items: STEP },
-    unchanged: { type: "integer" },
-    kept: { type: "array" },
-    ids: { type: "object", additionalProperties: { type: "string" } },
-  },
-  required: ["posternPlan", "steps", "unchanged", "kept", "ids"],
-  additionalProperties: false,
-};
+const KINDS = Object.keys(WRITES) as Kind[];
 
-export const planFileText = (plan: Plan): string => `${JSON.stringify({ posternPlan: FORMAT, ...plan })}\n`;
+/** What the members of a step may be, by its kind and action: no deletion has a write, and every other has. */
+function stepSchema(kind: Kind, action: Step["action"]): unknown {
+  const isNew = action === "create";
+  return closed({
+    kind: { const: kind },
+    action: { const: action },
+    name: { type: "string", minLength: 1 },
+    id: isNew || kind === "domain" ? NULL : TEXT,
+    revision: isNew ? NULL : { type: "integer", minimum: 0 },
+    changes: {
+      type: "array",
+      items: closed({ field: TEXT, before: {}, after: {} }, ["before", "after"]),
+      ...(action === "delete" ? { maxItems: 0 } : {}),
+    },
+    refuses: { type: "array", items: TEXT },
+    write: action === "delete" ? NULL : WRITES[kind],
+  });
+}
+
+const ACTIONS = ["create", "update", "delete"] as const satisfies readonly Step["action"][];
+
+const byConst = (property: string, values: readonly string[], of: (value: string) => unknown) => ({
+  required: [property],
+  properties: { [property]: { enum: values } },
+  allOf: values.map((value) => ({
+    if: { properties: { [property]: { const: value } } },
+    then: of(value),
+  })),
+});
+
+const SCHEMA = closed({
+  posternPlan: { const: FORMAT },
+  sha256: TEXT,
+  steps: {
+    type: "array",
+    items: {
+      type: "object",
+      ...byConst("kind", KINDS, (kind) =>
+        byConst("action", ACTIONS, (action) => stepSchema(kind as Kind, action as Step["action"])),
+      ),
+    },
+  },
+  unchanged: { type: "integer", minimum: 0 },
+  kept: { type: "array", items: closed({ kind: { enum: KINDS }, name: TEXT }) },
+  ids: TEXTS_BY_NAME,
+});
+
+/** With a digest: a plan is applied as it was shown, and not as it was changed later. */
+export function planFileText(plan: Plan): string {
+  const { steps, unchanged, kept, ids } = plan;
+  const document = { steps, unchanged, kept, ids };
+  return `${JSON.stringify({ posternPlan: FORMAT, sha256: digestOf(document), ...document })}\n`;
+}
+
+const digestOf = (document: unknown): string =>
+  createHash("sha256").update(JSON.stringify(document)).digest("hex");
 
 /** The plan of a file that `plan --out` wrote; null = the text is no such file. @throws CommandError */
 export function readPlanFile(text: string, path: string): Plan | null {
@@ -51,11 +110,14 @@ export function readPlanFile(text: string, path: string): Plan | null {
   } catch (error) {
     throw bad((error as Error).message);
   }
-  const validate = new Ajv2020({ strict: false }).compile<Plan & { readonly posternPlan: number }>(SCHEMA);
+  const validate = new Ajv2020({ strict: false }).compile<PlanDocument>(SCHEMA);
   if (!validate(document)) {
     const { instancePath, message } = validate.errors?.[0] ?? {};
     throw bad(`${instancePath ?? ""} ${message ?? ""}`.trim());
   }
-  const { posternPlan: _format, ...plan } = document;
+  const { posternPlan: _format, sha256, ...plan } = document;
+  if (sha256 !== digestOf(plan)) throw bad("it was changed after it was written");
   return plan;
 }
+
+type PlanDocument = Plan & { readonly posternPlan: number; readonly sha256: string };
