@@ -5,13 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TLSSocket } from "node:tls";
 import { text } from "node:stream/consumers";
 import type { Answer } from "dns-packet";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startDnsZone } from "../support/dns-zone.ts";
 import { type FakeNextHopOptions, startFakeNextHop } from "../support/fake-next-hop.ts";
-import { type IssuedCertificate, issueServer, makeCa } from "../support/pki.ts";
-import { runCli } from "./run-cli.ts";
+import { issueClient, type IssuedCertificate, issueServer, makeCa } from "../support/pki.ts";
+import { type MemoryFile, runCli } from "./run-cli.ts";
 
 const HOST = "mx1.example.com";
 const MX: Answer = { type: "MX", name: "example.com", data: { preference: 10, exchange: HOST } };
@@ -128,6 +129,7 @@ describe("a probe of a server that is right", () => {
         "name passed",
         "chain passed",
         "expiry passed",
+        "rcpt passed",
         "session passed",
         "plaintext noted",
       ],
@@ -381,5 +383,151 @@ describe("the arguments of a probe", () => {
     const argv = ["probe", "example.com", "--resolver", zone, "--connect", `127.0.0.1:${port}`, "--json"];
     const { exitCode, stdout } = await runCli(argv);
     expect(read(exitCode, stdout).steps).toContain("name passed");
+  });
+});
+
+describe("a probe before DNS is published", () => {
+  const argvTo = (port: number, ...more: readonly string[]): readonly string[] => [
+    "probe",
+    "example.com",
+    "--connect",
+    `127.0.0.1:${port}`,
+    ...more,
+  ];
+
+  it.each([
+    ["the domain does not exist", [], {}, /does not exist; 127\.0\.0\.1 is dialled as example\.com/u],
+    ["the look-up fails", [], { failing: ["example.com"] }, /MX lookup: SERVFAIL; 127/u],
+    ["the domain takes no mail", [{ ...MX, data: { preference: 0, exchange: "." } }], {}, /RFC 7505/u],
+  ] as const)("dials the address that is given where %s", async (_, records, options, reason) => {
+    const port = await mailServer(issueServer({ names: ["example.com"] }));
+    const zone = await startDnsZone(records, options);
+    const { exitCode, stdout } = await runCli(argvTo(port, "--resolver", zone, "--json"));
+    const { steps, texts } = read(exitCode, stdout);
+    expect({ exitCode, mx: steps[0] }).toEqual({ exitCode: 1, mx: "mx failed" });
+    expect(texts["mx"]).toMatch(reason);
+    expect(steps).toEqual(expect.arrayContaining(["starttls passed", "name passed", "rcpt passed"]));
+    const { stdout: shown } = await runCli(argvTo(port, "--resolver", zone));
+    expect(shown).toMatch(/\nhint: before DNS is published: --mx <host> /u);
+  });
+
+  it("names the options for it where there is none of them", async () => {
+    const { stdout } = await runCli(["probe", "example.com", "--resolver", await startDnsZone([])]);
+    expect(stdout).toMatch(
+      /^failed {2}mx +the domain does not exist\n1 step has failed\nhint: .+--mx .+--connect/u,
+    );
+  });
+
+  it("holds the server to the name that --mx gives, without a look-up of MX records", async () => {
+    const certificate = issueServer({ names: [HOST] });
+    const port = await mailServer(certificate);
+    const tlsa = tlsaOf(certificate.der, 25, 3);
+    const zone = await startDnsZone([tlsa], { isValidated: true, failing: ["example.com"] });
+    const argv = argvTo(port, "--mx", "MX1.example.com.", "--resolver", zone, "--json");
+    const { exitCode, stdout } = await runCli(argv);
+    const { steps, texts } = read(exitCode, stdout);
+    expect({ exitCode, mx: texts["mx"] }).toEqual({ exitCode: 0, mx: `${HOST}, named by --mx` });
+    expect(steps).toEqual(expect.arrayContaining(["mx noted", "name passed", "dane passed"]));
+    const other = await runCli(argvTo(port, "--mx", "mx2.example.com", "--resolver", zone, "--json"));
+    expect(read(other.exitCode, other.stdout).steps).toContain("name failed");
+  });
+});
+
+describe("a probe of the recipient", () => {
+  const REFUSED = "550 5.7.1 client certificate required";
+  const client = issueClient({ names: ["sender.example"] });
+  const other = issueClient({ names: ["other.example"], keyType: "rsa-2048" });
+  const files = new Map<string, MemoryFile>([
+    ["client.pem", { text: client.certificatePem, mode: 0o600 }],
+    ["client.key", { text: client.privateKeyPem, mode: 0o600 }],
+    ["both.pem", { text: client.certificatePem + client.privateKeyPem, mode: 0o600 }],
+    ["other.key", { text: other.privateKeyPem, mode: 0o600 }],
+  ]);
+
+  /** A server whose own certificate DANE makes right. */
+  async function probed(script: FakeNextHopOptions, options: readonly string[] = []): Promise<ProbeRun> {
+    const certificate = issueServer({ names: [HOST] });
+    const port = await mailServer(certificate, script);
+    const zone = await startDnsZone([MX, A, tlsaOf(certificate.der, port, 3)], { isValidated: true });
+    const { exitCode, stdout } = await runCli([...argvOf(zone, port), ...options], { files });
+    return read(exitCode, stdout);
+  }
+
+  it.each([
+    ["refuses it", { rcpt: REFUSED }, `refused: ${REFUSED}`],
+    ["defers it", { rcpt: "450 4.7.1 later" }, "deferred: 450 4.7.1 later"],
+    ["refuses the sender", { mail: "550 5.7.1 no" }, "refused: 550 5.7.1 no"],
+  ] as const)("fails where the server %s in TLS", async (_, script, shown) => {
+    const { exitCode, steps, texts } = await probed(script);
+    expect({ exitCode, rcpt: texts["rcpt"] }).toEqual({ exitCode: 1, rcpt: shown });
+    expect(steps.filter((step) => step.endsWith("failed"))).toEqual(["rcpt failed"]);
+    expect(steps.some((step) => step.startsWith("no-cert"))).toBe(false);
+  });
+
+  /** A server that requires a client certificate. */
+  const requiring: FakeNextHopOptions = {
+    requestsCertificate: true,
+    rcpt: () => (socket) => {
+      const subject = socket instanceof TLSSocket ? socket.getPeerCertificate().subject : undefined;
+      socket.write(subject === undefined ? `${REFUSED}\r\n` : `250 2.1.5 ${String(subject.CN)}\r\n`);
+    },
+  };
+
+  it.each([
+    [["--client-certificate", "client.pem", "--client-key", "client.key"]],
+    [["--client-certificate", "both.pem"]],
+  ])("tries it with the client certificate, and notes the reply without it: %j", async (options) => {
+    const { exitCode, steps, texts } = await probed(requiring, options);
+    expect({ exitCode, rcpt: texts["rcpt"], bare: texts["no-cert"] }).toEqual({
+      exitCode: 0,
+      rcpt: "accepted: 250 2.1.5 sender.example",
+      bare: `refused: ${REFUSED}`,
+    });
+    expect(steps).toEqual(expect.arrayContaining(["rcpt passed", "no-cert noted"]));
+  });
+
+  it("notes a server that ends the connection of a client without certificate", async () => {
+    const script: FakeNextHopOptions = {
+      requestsCertificate: true,
+      rcpt: () => (socket) => {
+        if (socket instanceof TLSSocket && socket.getPeerCertificate().subject === undefined)
+          socket.destroy();
+        else socket.write("250 2.1.5 ok\r\n");
+      },
+    };
+    const { exitCode, texts } = await probed(script, ["--client-certificate", "both.pem"]);
+    expect({ exitCode, bare: texts["no-cert"] }).toEqual({
+      exitCode: 0,
+      bare: "refused: the server closed the connection",
+    });
+  });
+
+  it("fails without the certificate that the server requires", async () => {
+    expect(await probed(requiring)).toMatchObject({ exitCode: 1, texts: { rcpt: `refused: ${REFUSED}` } });
+  });
+
+  it.each([
+    [["--client-key", "client.key"], /--client-key is without its certificate\nhint: /u],
+    [["--client-certificate", "client.pem"], /client\.pem: not a certificate and its key/u],
+    [
+      ["--client-certificate", "client.pem", "--client-key", "other.key"],
+      /client\.pem and other\.key: not a certificate and its key/u,
+    ],
+    [["--client-certificate", "absent.pem"], /absent\.pem: not found/u],
+  ])("checks the files before it dials: %j", async (options, reason) => {
+    const { exitCode, stdout, stderr } = await runCli(["probe", "example.com", ...options], { files });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr).toMatch(reason);
+    expect(stderr).not.toContain("BEGIN");
+  });
+
+  it("sends no message", async () => {
+    const script = { tls: { key: client.privateKeyPem, cert: client.certificatePem } };
+    const secure = await startFakeNextHop({ ...script, extensions: ["STARTTLS"] });
+    onTestFinished(async () => secure.close());
+    const zone = await startDnsZone([MX, A]);
+    await runCli([...argvOf(zone, secure.port), "--client-certificate", "both.pem"], { files });
+    expect(secure.commands.filter((line) => line.startsWith("RCPT"))).toHaveLength(3);
+    expect(secure.commands.filter((line) => line.startsWith("DATA"))).toEqual([]);
   });
 });

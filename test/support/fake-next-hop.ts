@@ -36,6 +36,8 @@ interface FakeScript {
 export interface FakeNextHopOptions extends FakeScript {
   readonly lmtp?: boolean;
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** Asks the client for a certificate, and takes any or none. */
+  readonly requestsCertificate?: boolean;
   /** TLS before the greeting. */
   readonly implicitTls?: boolean;
 }
@@ -149,11 +151,13 @@ class FakeSession {
   }
 
   #encrypt(socket: Socket, then: () => void): void {
-    const { tls } = this.#shared.options;
+    const { tls, requestsCertificate = false } = this.#shared.options;
     if (tls === undefined) throw new Error("the fake next hop was given no certificate");
     socket.removeAllListeners("data");
     const encrypted = new TLSSocket(socket, {
       isServer: true,
+      requestCert: requestsCertificate,
+      rejectUnauthorized: false,
       secureContext: createSecureContext(tls),
       SNICallback: (name, done) => {
         this.#shared.serverNames.push(name);

@@ -1,12 +1,13 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { ClientCertificate } from "./client-certificate.ts";
 import type { Effects } from "../frame/effects.ts";
 import { matchingTlsa, type TlsaRecord } from "./dane.ts";
 import { patternMatches } from "./host-name.ts";
 import type { StsPolicy } from "./mta-sts.ts";
 import { dnsNamesOf, isFor, presentedChain } from "./presented-chain.ts";
-import { replyText, SmtpDialog } from "./smtp-dialog.ts";
-import { type Place, step } from "./steps.ts";
+import { type Reply, replyText, SmtpDialog } from "./smtp-dialog.ts";
+import { type Place, type Step, step } from "./steps.ts";
 import { onAbort, within } from "./within.ts";
 
 /** What is known of a host before it is dialled. */
@@ -19,6 +20,8 @@ export interface Target extends Place {
   /** TLSA records that a sender heeds: validated ones. Null = there are none. */
   readonly tlsa: readonly TlsaRecord[] | null;
   readonly policy: StsPolicy | null;
+  /** Presented in TLS; null = none. */
+  readonly client: ClientCertificate | null;
 }
 
 type World = Pick<Effects, "clock" | "signal">;
@@ -30,10 +33,15 @@ const CONNECT_MS = 15_000;
 const MIN_VERSION = "TLSv1.2";
 const MAX_NAMES_SHOWN = 10;
 
-/** Dials one address as a sender does: with STARTTLS, and then in plaintext. No message is sent. */
+/**
+ * Dials one address as a sender does: with STARTTLS, without the client certificate where there is one, and
+ * then in plaintext. No message is sent.
+ */
 export async function checkAddress(target: Target, world: World): Promise<void> {
-  const isTls = await attempt(target, world, (signal) => checkTls(target, world, signal));
-  if (isTls !== null) await attempt(target, world, (signal) => checkPlaintext(target, world, signal));
+  const isConnected = await attempt(target, world, (signal) => checkTls(target, world, signal));
+  if (isConnected === null) return;
+  if (target.client !== null) await checkWithoutCertificate(target, world);
+  await attempt(target, world, (signal) => checkPlaintext(target, world, signal));
 }
 
 /** Adds the failure of a connection as a step. @returns null after it could not be made */
@@ -65,12 +73,57 @@ class StepFailed extends Error {
 }
 
 async function checkTls(target: Target, world: World, signal: AbortSignal): Promise<void> {
+  const report: Report = (check, result) => step(target, check, result);
+  await inTls(target, { world, signal, report }, async (secure) => {
+    checkCertificate(secure, target, world.clock.now());
+    const dialog = new SmtpDialog(secure, signal);
+    await ehlo(dialog, target);
+    const reply = await tryRecipient(dialog, target);
+    step(target, "rcpt", [isRefused(reply) ? "failed" : "passed", verdictText(reply)]);
+    await dialog.command("QUIT");
+    step(target, "session", ["passed", "EHLO and QUIT in TLS"]);
+  });
+}
+
+/** What a sender without the client certificate is replied. */
+async function checkWithoutCertificate(target: Target, world: World): Promise<void> {
+  const anonymous = { ...target, client: null };
+  const text = await within({ ...world, ms: CONNECTION_MS }, async (signal) => {
+    let reply: Reply | null = null;
+    await inTls(anonymous, { world, signal, report: () => undefined }, async (secure) => {
+      const dialog = new SmtpDialog(secure, signal);
+      await ehlo(dialog, target);
+      reply = await tryRecipient(dialog, target);
+      await dialog.command("QUIT");
+    });
+    return reply === null ? "" : verdictText(reply);
+    // A server may also refuse it by ending the handshake or the connection.
+  }).catch((error: Error) => `refused: ${error.message}`);
+  world.signal.throwIfAborted();
+  step(target, "no-cert", ["noted", text]);
+}
+
+type Report = (check: Step["check"], result: readonly [Step["result"], string]) => void;
+
+interface TlsAttempt {
+  readonly world: World;
+  readonly signal: AbortSignal;
+  /** Receives the steps before TLS. */
+  readonly report: Report;
+}
+
+/** Opens a connection, upgrades it, and ends it after `work`. */
+async function inTls(
+  target: Target,
+  { world, signal, report }: TlsAttempt,
+  work: (secure: TLSSocket) => Promise<void>,
+): Promise<void> {
   const socket = await opened(target, world);
   try {
     const dialog = new SmtpDialog(socket, signal);
     const greeting = await dialog.reply();
     if (greeting.code !== 220) throw new StepFailed("connect", replyText(greeting));
-    step(target, "connect", ["passed", replyText(greeting)]);
+    report("connect", ["passed", replyText(greeting)]);
     const { keywords } = await ehlo(dialog, target);
     if (!keywords.includes("STARTTLS")) throw new StepFailed("starttls", "STARTTLS is not offered");
     const ready = await dialog.command("STARTTLS");
@@ -78,17 +131,26 @@ async function checkTls(target: Target, world: World, signal: AbortSignal): Prom
     // What came before the handshake would be read as if it had come in TLS (CVE-2011-0411).
     if (dialog.unread > 0)
       throw new StepFailed("starttls", "the server sent more in plaintext after its reply to STARTTLS");
-    step(target, "starttls", ["passed", replyText(ready)]);
-    const secure = await handshake(dialog.release(), target.host, signal);
-    checkCertificate(secure, target, world.clock.now());
-    const after = new SmtpDialog(secure, signal);
-    await ehlo(after, target);
-    await after.command("QUIT");
-    step(target, "session", ["passed", "EHLO and QUIT in TLS"]);
+    report("starttls", ["passed", replyText(ready)]);
+    const secure = await handshake(dialog.release(), target, signal);
+    await work(secure);
     secure.destroy();
   } finally {
     socket.destroy();
   }
+}
+
+/** The reply that decides on a recipient of the domain. No DATA follows: no message is sent. */
+async function tryRecipient(dialog: SmtpDialog, { domain }: Target): Promise<Reply> {
+  const sender = await dialog.command("MAIL FROM:<>");
+  return isRefused(sender) ? sender : dialog.command(`RCPT TO:<postmaster@${domain}>`);
+}
+
+const isRefused = ({ code }: Reply): boolean => code >= 400;
+
+function verdictText(reply: Reply): string {
+  const verdict = !isRefused(reply) ? "accepted" : reply.code < 500 ? "deferred" : "refused";
+  return `${verdict}: ${replyText(reply)}`;
 }
 
 async function opened({ address, port }: Target, world: World): Promise<Socket> {
@@ -119,10 +181,11 @@ async function ehlo(dialog: SmtpDialog, { helo }: Target): Promise<{ readonly ke
   return { keywords };
 }
 
-async function handshake(socket: Socket, host: string, signal: AbortSignal): Promise<TLSSocket> {
+async function handshake(socket: Socket, { host, client }: Target, signal: AbortSignal): Promise<TLSSocket> {
   const secure = connectTls({
     socket,
     servername: host,
+    ...(client === null ? {} : { cert: client.certificatePem, key: client.keyPem }),
     minVersion: MIN_VERSION,
     // Judged afterwards, step by step.
     rejectUnauthorized: false,
@@ -198,17 +261,9 @@ async function checkPlaintext(target: Target, world: World, signal: AbortSignal)
     const greeting = await dialog.reply();
     if (greeting.code !== 220) throw new StepFailed("connect", replyText(greeting));
     await ehlo(dialog, target);
-    const replies = [];
-    // No DATA follows: no message is sent.
-    for (const command of ["MAIL FROM:<>", `RCPT TO:<postmaster@${target.domain}>`]) {
-      replies.push(await dialog.command(command));
-      if ((replies.at(-1)?.code ?? 0) >= 400) break;
-    }
+    const reply = await tryRecipient(dialog, target);
     await dialog.command("QUIT");
-    const last = replies.at(-1);
-    const isRefused = (last?.code ?? 0) >= 400;
-    const text = last === undefined ? "" : replyText(last);
-    step(target, "plaintext", ["noted", `${isRefused ? "refused" : "accepted"}: ${text}`]);
+    step(target, "plaintext", ["noted", verdictText(reply)]);
   } finally {
     socket.destroy();
   }

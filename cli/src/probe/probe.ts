@@ -3,6 +3,8 @@ import { hostname } from "node:os";
 import type { CommandSpec, Context } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
 import { EXIT } from "../frame/exit-code.ts";
+import { painted } from "../frame/output.ts";
+import { type ClientCertificate, readClientCertificate } from "./client-certificate.ts";
 import { checkAddress, type Target } from "./address-check.ts";
 import { findTlsa, type TlsaRecord } from "./dane.ts";
 import { DnsClient, parseResolver, type RecordKind, type ResolverAddress } from "./dns-client.ts";
@@ -29,7 +31,13 @@ interface Probe {
   readonly port: number;
   /** In place of the addresses of every host; null = those. */
   readonly connect: Endpoint | null;
+  /** In place of the hosts of MX records; null = those. */
+  readonly mx: string | null;
+  readonly client: ClientCertificate | null;
 }
+
+const HINT =
+  "before DNS is published: --mx <host> names the MX host, and --connect <address:port> its address";
 
 export const PROBE: CommandSpec = {
   path: "probe",
@@ -39,7 +47,13 @@ export const PROBE: CommandSpec = {
   options: [
     { flags: "--port <number>", about: `of the mail servers; ${SMTP_PORT} if left out` },
     { flags: "--resolver <address>", about: "DNS resolver, such as 127.0.0.1:53; left out = the system's" },
+    { flags: "--mx <host>", about: "host that the MX record names or will name, in place of a look-up" },
     { flags: "--connect <address:port>", about: "dial this in place of the addresses of each host" },
+    {
+      flags: "--client-certificate <file>",
+      about: "certificate and intermediates to present in TLS, as PEM",
+    },
+    { flags: "--client-key <file>", about: "its key as PEM, if that file lacks it" },
   ],
   async run(context) {
     const { input, output, effects } = context;
@@ -47,15 +61,25 @@ export const PROBE: CommandSpec = {
     if (domain === null) throw new CommandError("this is not the name of a domain");
     const port = input.number("port", { min: 1, max: MAX_PORT }) ?? SMTP_PORT;
     const connect = endpointOf(input.text("connect"));
+    const mx = mxOf(input.text("mx"));
+    const client = await readClientCertificate(context);
     const dns = new DnsClient(resolverOf(input.text("resolver")), effects);
     const steps = new Steps(output);
-    await probeDomain({ context, dns, steps, domain, port, connect });
+    const isMxNamed = await probeDomain({ context, dns, steps, domain, port, connect, mx, client });
     output.end();
     if (steps.failed === 0) return EXIT.success;
     output.line(`${steps.failed} ${steps.failed === 1 ? "step has" : "steps have"} failed`);
+    if (!isMxNamed) output.line(painted("dim", "hint: "), HINT);
     return EXIT.failure;
   },
 };
+
+function mxOf(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  const host = hostNameOf(text);
+  if (host === null) throw new CommandError(`--mx ${text}: this is not the name of a host`);
+  return host;
+}
 
 function resolverOf(text: string | undefined): ResolverAddress {
   for (const candidate of text === undefined ? getServers() : [text]) {
@@ -78,26 +102,46 @@ function endpointOf(text: string | undefined): Endpoint | null {
   return { address, port: Number(port) };
 }
 
-async function probeDomain(probe: Probe): Promise<void> {
-  const { dns, domain, steps, context } = probe;
+interface Hosts {
+  readonly names: readonly string[];
+  /** Whether TLSA records of these hosts concern a sender. */
+  readonly isSecure: boolean;
+  readonly step: readonly [Step["result"], string];
+  /** Whether they are those of MX records or of `--mx`. */
+  readonly isNamed: boolean;
+}
+
+/** @returns whether MX records or `--mx` name the hosts */
+async function probeDomain(probe: Probe): Promise<boolean> {
+  const { steps, context } = probe;
   const add = (check: Step["check"], result: Step["result"], text: string): void =>
     steps.add({ host: null, address: null, check, result, text });
-  const mail = await findMailHosts(dns, domain);
-  if (mail.kind === "null-mx") {
-    add("mx", "failed", "null MX: the domain takes no mail (RFC 7505)");
-    return;
-  }
-  if (mail.kind === "failed") {
-    add("mx", "failed", mail.reason);
-    return;
-  }
-  const names = mail.hosts.join(", ");
-  add("mx", "passed", mail.kind === "implicit" ? `no MX record: the domain itself, ${names}` : names);
+  const hosts = await hostsOf(probe);
+  add("mx", ...hosts.step);
+  if (hosts.names.length === 0) return hosts.isNamed;
   const policy = await stsPolicy(probe, add);
-  for (const host of mail.hosts) {
+  for (const host of hosts.names) {
     context.output.progress(`probing ${host}`);
-    await probeHost(probe, { host, policy, isMxSecure: mail.isSecure });
+    await probeHost(probe, { host, policy, isMxSecure: hosts.isSecure });
   }
+  return hosts.isNamed;
+}
+
+async function hostsOf({ dns, domain, mx, connect }: Probe): Promise<Hosts> {
+  if (mx !== null)
+    return { names: [mx], isSecure: true, isNamed: true, step: ["noted", `${mx}, named by --mx`] };
+  const mail = await findMailHosts(dns, domain);
+  if (mail.kind === "found" || mail.kind === "implicit") {
+    const isNamed = mail.kind === "found";
+    const names = mail.hosts.join(", ");
+    const text = isNamed ? names : `no MX record: the domain itself, ${names}`;
+    return { names: mail.hosts, isSecure: mail.isSecure, isNamed, step: ["passed", text] };
+  }
+  const reason = mail.kind === "null-mx" ? "null MX: the domain takes no mail (RFC 7505)" : mail.reason;
+  // The address is known, so a domain that is not in DNS yet is probed all the same.
+  const dialled = connect === null ? "" : `; ${connect.address} is dialled as ${domain}`;
+  const names = connect === null ? [] : [domain];
+  return { names, isSecure: false, isNamed: false, step: ["failed", `${reason}${dialled}`] };
 }
 
 async function stsPolicy(
@@ -120,14 +164,15 @@ interface HostOfProbe {
 }
 
 async function probeHost(probe: Probe, { host, policy, isMxSecure }: HostOfProbe): Promise<void> {
-  const { steps, connect, context, domain, port } = probe;
+  const { steps, connect, context, domain, port, client } = probe;
   const place = { host, address: null, steps };
   const { endpoints, isSecure } = await addressesOf(probe, place);
   if (endpoints.length === 0) return;
   const tlsa = await tlsaOf(probe, place, isMxSecure && (isSecure || connect !== null));
   const helo = hostNameOf(hostname()) ?? "localhost";
   for (const endpoint of endpoints) {
-    const target: Target = { ...place, ...endpoint, domain, helo, tlsa, policy, port: connect?.port ?? port };
+    const known = { domain, helo, tlsa, policy, client, port: connect?.port ?? port };
+    const target: Target = { ...place, ...endpoint, ...known };
     await checkAddress(target, context.effects);
   }
 }

@@ -15,7 +15,9 @@ export type Check =
   | "expiry"
   | "dane"
   | "policy"
+  | "rcpt"
   | "session"
+  | "no-cert"
   | "plaintext";
 
 export interface Step {
