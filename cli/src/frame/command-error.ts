@@ -28,3 +28,23 @@ export class CommandError extends Error {
     this.places = options.places ?? [];
   }
 }
+
+interface Explanation {
+  /** In place of the error's own message. */
+  readonly message?: string | undefined;
+  /** What would be right. */
+  readonly hint: string;
+}
+
+/** A failure with what helps in this case, in place of what helps with each of its kind. */
+export class Explained extends Error {
+  override readonly name = "Explained";
+  readonly text: string | null;
+  readonly hint: string;
+
+  constructor(cause: Error, { message, hint }: Explanation) {
+    super(cause.message, { cause });
+    this.text = message ?? null;
+    this.hint = hint;
+  }
+}

@@ -35,6 +35,8 @@ export interface CommandSpec {
   readonly summary: string;
   readonly arguments?: readonly ArgumentSpec[];
   readonly options?: readonly OptionSpec[];
+  /** Lines of the help before the example. */
+  readonly notes?: readonly string[];
   /** A command line that shows its use. */
   readonly example: string;
   /** @returns the exit code; 0 if it returns none */

@@ -86,7 +86,7 @@ function commanderOf(spec: CommandSpec, root: Command, found: (input: Input) => 
   const command = new Command(lastWord(spec.path))
     .copyInheritedSettings(root)
     .description(spec.summary)
-    .addHelpText("after", `\nExample:\n  $ ${spec.example}\n`);
+    .addHelpText("after", `${notesOf(spec)}\nExample:\n  $ ${spec.example}\n`);
   const specs = spec.arguments ?? [];
   for (const { name, about } of specs) command.addArgument(new Argument(name, about));
   for (const option of spec.options ?? []) command.addOption(optionOf(option));
@@ -96,6 +96,9 @@ function commanderOf(spec: CommandSpec, root: Command, found: (input: Input) => 
     found(new Input(new Map(values), command.optsWithGlobals()));
   });
 }
+
+const notesOf = ({ notes = [] }: CommandSpec): string =>
+  notes.length === 0 ? "" : `\n${notes.join("\n")}\n`;
 
 function optionOf({ flags, about, choices, isRequired }: OptionSpec): Option {
   const option = new Option(flags.replace("...", ""), about);

@@ -9,6 +9,7 @@ import type {
 import type { ArgumentSpec, CommandSpec, OptionSpec } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
 import { namedValues } from "./labels.ts";
+import { namedById } from "./named-record.ts";
 import { actionCommand, getCommand, listCommand, putCommand, setCommand } from "./record-commands.ts";
 import { printRecord } from "./print-record.ts";
 
@@ -23,7 +24,7 @@ const tokenId: ArgumentSpec = { name: "<id>", about: "id of the token" };
 const TOKEN = "tok_01k9z3n5v0f3m8q2x7c4b6d1ea";
 const readToken = (postern: Postern, id: string) => postern.tokens.get(id);
 
-export const TOKENS: readonly CommandSpec[] = [
+export const TOKENS = namedById("token", [
   listCommand<TokenPage["items"][number], TokenPage>({
     path: "tokens list",
     summary: "List tokens",
@@ -72,7 +73,7 @@ export const TOKENS: readonly CommandSpec[] = [
     read: readToken,
     act: (postern, id, { ifMatch }) => postern.tokens.delete(id, { ifMatch }),
   }),
-];
+]);
 
 const arn: ArgumentSpec = { name: "<arn>", about: "ARN of an IAM role or user" };
 const ROLE = "arn:aws:iam::123456789012:role/deploy";

@@ -72,6 +72,8 @@ function jsonOf({ path, text }: Assignment): unknown {
 
 function typedValue({ path, text }: Assignment, current: unknown): unknown {
   const field = path.join(".");
+  // As an empty list is: `labels.team:='""'` is the label without text.
+  if (path[0] === LABELS && text === "") return null;
   if (typeof current === "boolean") {
     if (text === "true" || text === "false") return text === "true";
     throw new CommandError(`${field} takes true or false`);

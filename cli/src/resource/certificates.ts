@@ -10,6 +10,7 @@ import { CommandError } from "../frame/command-error.ts";
 import { type Column, painted } from "../frame/output.ts";
 import { MATERIAL_OPTIONS, readMaterial } from "./certificate-files.ts";
 import { namedValues } from "./labels.ts";
+import { namedById } from "./named-record.ts";
 import { actionCommand, getCommand, LABELS_FILTER, listCommand, setCommand } from "./record-commands.ts";
 import { printRecord } from "./print-record.ts";
 
@@ -232,4 +233,4 @@ const WRITES: readonly CommandSpec[] = [
   }),
 ];
 
-export const CERTIFICATES: readonly CommandSpec[] = [...BASIC, ...PARTS, ...WRITES];
+export const CERTIFICATES = namedById("certificate", [...BASIC, ...PARTS, ...WRITES]);

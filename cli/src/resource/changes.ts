@@ -4,7 +4,7 @@ import { CommandError } from "../frame/command-error.ts";
 import type { Input } from "../frame/input.ts";
 import { type Output, painted, type Piece } from "../frame/output.ts";
 import { differenceLine, differences } from "./differences.ts";
-import { SHARED_HOSTS, sharedHostsOf } from "./domains.ts";
+import { hostLines, SHARED_HOSTS, sharedHostsOf } from "./shared-hosts.ts";
 import { IF_MATCH, givenMatch, listCommand } from "./record-commands.ts";
 
 const MAX_REVISION = 999_999_999_999_999;
@@ -119,23 +119,12 @@ async function firstOf(list: List<ChangePage>): Promise<ChangePage | null> {
 }
 
 /** What an update changed, and the MX hosts and domains that it took along. */
-function changeLines({ before, after, mxHosts, movedDomains }: Change): readonly (readonly Piece[])[] {
+function changeLines(change: Change): readonly (readonly Piece[])[] {
+  const { before, after } = change;
   const fields = before === null || after === null ? [] : differences(before, after);
-  const certificate = (id: string | null): string => id ?? "default certificate";
-  const { count = 0, names = [], isAtLeast = false } = movedDomains ?? {};
-  const domains = `${isAtLeast ? "at least " : ""}${count} other ${count === 1 ? "domain" : "domains"}`;
-  return [
-    ...fields.map((field) => ["    ", ...differenceLine(field)]),
-    ...mxHosts.map(({ host, certificateBefore, certificateAfter }) => [
-      "    ",
-      painted("bold", `MX host ${host}`),
-      `: ${certificate(certificateBefore)} → ${certificate(certificateAfter)}`,
-    ]),
-    ...(count === 0 ? [] : [["    ", `of ${domains} too: ${names.slice(0, MOST_NAMED).join(", ")}`]]),
-  ];
+  const lines = [...fields.map(differenceLine), ...hostLines(change)];
+  return lines.map((line) => ["    ", ...line]);
 }
-
-const MOST_NAMED = 5;
 
 const REVERT: CommandSpec = {
   path: "changes revert",

@@ -1,17 +1,22 @@
-import type { Domain, DomainPage, Postern } from "../../../sdk/src/index.ts";
+import { type Domain, type DomainPage, type Postern, PosternError } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, CommandSpec } from "../frame/command.ts";
+import { Explained } from "../frame/command-error.ts";
 import { EXIT } from "../frame/exit-code.ts";
-import type { Input } from "../frame/input.ts";
-import { type Output, painted } from "../frame/output.ts";
+import { type Output, painted, type Piece } from "../frame/output.ts";
+import { writing } from "./domain-problems.ts";
 import { readJsonDocument } from "./json-document.ts";
+import { valuesAt } from "./known-fields.ts";
+import { printRecord } from "./print-record.ts";
 import {
   actionCommand,
   getCommand,
+  givenMatch,
+  IF_MATCH,
   LABELS_FILTER,
   listCommand,
-  putCommand,
   setCommand,
 } from "./record-commands.ts";
+import { printMoved, SHARED_HOSTS, sharedHostsOf } from "./shared-hosts.ts";
 
 const argument: ArgumentSpec = { name: "<domain>", about: "name of the domain" };
 const read = (postern: Postern, name: string) => postern.domains.get(name);
@@ -26,23 +31,44 @@ const SHORT_NAMES = {
   "mx-hosts": "mxHosts",
 } as const;
 
-export const SHARED_HOSTS = {
-  flags: "--move-shared-hosts",
-  about: "also change the certificate of the account's other domains on these MX hosts",
-} as const;
-export const sharedHostsOf = (input: Input) => (input.flag("moveSharedHosts") ? "move" : undefined);
+const WORDS = Object.keys(SHORT_NAMES);
+
+/** A word of `set`, the path that it stands for, and its values. */
+const wordLine = ([word, path]: readonly [string, string]): string => {
+  const values = valuesAt(path.split("."));
+  return `  ${word.padEnd(Math.max(...WORDS.map(({ length }) => length)))}  ${path}${values.length === 0 ? "" : `: ${values.join(", ")}`}`;
+};
+
+const SET_NOTES = [
+  "Words for fields:",
+  ...Object.entries(SHORT_NAMES).map(wordLine),
+  "",
+  "Any other field by its path; a list is split at commas, and := takes JSON:",
+  "  mx-hosts=mx1.example.com,mx2.example.com labels.team=mail",
+  "  certificate:=null tls.clientCertificate.names.allowed=mx.partner.example,gw.partner.example",
+  `  tls.exceptions:='[{ "match": { "clientCidr": "192.0.2.0/24" }, "level": "accept", "reason": "old gateway" }]'`,
+  "`labels.team=` removes a label. Fields of TLS and of exceptions are in docs/semantics.md.",
+];
 
 const set = (path: string, example: string): CommandSpec =>
-  setCommand({
+  setCommand<Domain>({
     path,
     summary: "Change settings of a domain, and show each difference",
     example,
     argument,
     read,
     shortNames: SHORT_NAMES,
+    notes: SET_NOTES,
     options: [SHARED_HOSTS],
-    write: (postern, name, { input, patch, ifMatch }) =>
-      postern.domains.patch(name, patch, { ifMatch, sharedHosts: sharedHostsOf(input) }),
+    write: (postern, name, { input, patch, changed, ifMatch }) =>
+      writing(postern, { name, settings: changed, words: WORDS }, () =>
+        postern.domains.patch(name, patch, { ifMatch, sharedHosts: sharedHostsOf(input) }),
+      ),
+    async printMore(postern, { before, after, input }, output) {
+      if (input.flag("moveSharedHosts") && after.revision !== before.revision)
+        await printMoved(postern, after, output);
+      printClaims(after, output);
+    },
   });
 
 /** The short form of `domains set`. */
@@ -62,6 +88,55 @@ function printPending({ ownership }: Domain, output: Output): number {
   return names.length;
 }
 
+/** What is left to do for the pending names of a domain that was written. */
+function printClaims(domain: Domain, output: Output): void {
+  if (printPending(domain, output) === 0) return;
+  output.line(
+    `Pending names are not served. Publish the TXT records, and then: postern domains verify ${domain.name}`,
+  );
+}
+
+function ownershipCell({ ownership }: Item): Piece {
+  if (ownership.state === "pending") return painted("warn", "pending");
+  const { length } = ownership.hosts;
+  return length === 0 ? "verified" : painted("warn", `${length} ${length === 1 ? "host" : "hosts"} pending`);
+}
+
+const PUT: CommandSpec = {
+  path: "domains put",
+  summary: "Create a domain, or replace it with --if-match",
+  example: "postern domains put example.com example.json",
+  arguments: [
+    argument,
+    { name: "[file]", about: "its settings as JSON; - = stdin, left out = the defaults" },
+  ],
+  options: [
+    SHARED_HOSTS,
+    { ...IF_MATCH, about: "replace the record that is at this revision; '*' = at any" },
+  ],
+  async run(context) {
+    const { api, input, output } = context;
+    const name = input.argument("domain");
+    const file = input.optionalArgument("file");
+    const settings = file === undefined ? {} : await readJsonDocument(context, file);
+    const ifMatch = givenMatch(input);
+    const sharedHosts = sharedHostsOf(input);
+    const postern = await api();
+    // A write without a difference has the revision of an earlier one, which may have moved others.
+    const isCompared = sharedHosts !== undefined && ifMatch !== undefined && !output.isJson;
+    const before = isCompared ? (await read(postern, name)).revision : null;
+    const after = await writing(postern, { name, settings, words: [] }, () =>
+      postern.domains.put(name, settings, { ifMatch, sharedHosts }),
+    );
+    printRecord(after, output);
+    if (sharedHosts !== undefined && after.revision !== before) await printMoved(postern, after, output);
+    printClaims(after, output);
+  },
+};
+
+const OTHER_ACCOUNT =
+  "A domain of another account is not found here: an operator names that account with `--account <name>`.";
+
 const ownershipCommand = (word: "verify" | "confirm", summary: string): CommandSpec => ({
   path: `domains ${word}`,
   summary,
@@ -69,7 +144,11 @@ const ownershipCommand = (word: "verify" | "confirm", summary: string): CommandS
   arguments: [argument],
   async run({ api, input, output }) {
     const name = input.argument("domain");
-    const domain = await (await api()).domains[word](name);
+    const postern = await api();
+    const domain = await postern.domains[word](name).catch((error: Error) => {
+      if (!(error instanceof PosternError) || error.code !== "not-found") throw error;
+      throw input.text("account") === undefined ? new Explained(error, { hint: OTHER_ACCOUNT }) : error;
+    });
     output.json(domain);
     const pending = printPending(domain, output);
     if (pending === 0) output.line(name, painted("good", " and its MX hosts are verified"));
@@ -92,6 +171,7 @@ export const DOMAINS: readonly CommandSpec[] = [
       { title: "LEVEL", cell: ({ tls }) => tls.server.level },
       { title: "CLIENT CERTIFICATE", cell: ({ tls }) => tls.clientCertificate.mode },
       { title: "ENFORCEMENT", cell: ({ tls }) => tls.enforcement },
+      { title: "OWNERSHIP", cell: ownershipCell },
       { title: "REVISION", cell: ({ revision }) => String(revision) },
       {
         title: "WARNINGS",
@@ -111,22 +191,7 @@ export const DOMAINS: readonly CommandSpec[] = [
     { path: "domains get", summary: "Show a domain", example: "postern domains get example.com", argument },
     read,
   ),
-  putCommand({
-    path: "domains put",
-    summary: "Create a domain, or replace it with --if-match",
-    example: "postern domains put example.com example.json",
-    argument,
-    furtherArguments: [{ name: "[file]", about: "its settings as JSON; - = stdin, left out = the defaults" }],
-    options: [SHARED_HOSTS],
-    put: async (postern, name, { context, ifMatch }) => {
-      const file = context.input.optionalArgument("file");
-      const settings = file === undefined ? {} : await readJsonDocument(context, file);
-      return postern.domains.put(name, settings, {
-        ifMatch,
-        sharedHosts: sharedHostsOf(context.input),
-      });
-    },
-  }),
+  PUT,
   set("domains set", "postern domains set example.com enforcement=defer labels.team=mail"),
   ownershipCommand(
     "verify",

@@ -68,7 +68,7 @@ describe("set", () => {
     await run("domains put example.com");
     const { exitCode, stdout, stderr } = await run("set example.com level=strict");
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
-    expect(stderr).toMatch(/^postern: invalid-request: .+\n {2}\/tls\/server\/level {2}[a-z-]+: .+\n/u);
+    expect(stderr).toMatch(/^postern: invalid-request: .+\n {2}tls\.server\.level {2}[a-z-]+: .+\n/u);
   });
 
   it("exits with 3 when the record is at another revision", async () => {

@@ -2,7 +2,7 @@ import type { List, Postern, Tagged } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, CommandSpec, Context, OptionSpec } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
 import type { Input } from "../frame/input.ts";
-import type { Column, Piece } from "../frame/output.ts";
+import type { Column, Output, Piece } from "../frame/output.ts";
 import { parseAssignments, patchOf, withPatch } from "./assignments.ts";
 import { differenceLine, differences } from "./differences.ts";
 import { printRecord, printWarnings } from "./print-record.ts";
@@ -208,6 +208,8 @@ export function putCommand(
 interface SetSpec<T extends object> extends RecordSpec {
   readonly options?: readonly OptionSpec[];
   readonly read: (postern: Postern, key: string) => Promise<Tagged<T>>;
+  /** Lines of the help. */
+  readonly notes?: readonly string[];
   /** Writes the patch, or the record with it where the API takes whole records. */
   readonly write: (
     postern: Postern,
@@ -218,7 +220,13 @@ interface SetSpec<T extends object> extends RecordSpec {
       readonly changed: T;
       readonly ifMatch: string | number;
     },
-  ) => Promise<object>;
+  ) => Promise<T>;
+  /** Prints, for people, what a write has done beside the record. */
+  readonly printMore?: (
+    postern: Postern,
+    change: { readonly before: T; readonly after: T; readonly input: Input },
+    output: Output,
+  ) => Promise<void>;
   /** Short names of paths. */
   readonly shortNames?: Readonly<Record<string, string>>;
   /** Fields that another command shows better. */
@@ -240,6 +248,7 @@ export function setCommand<T extends object>(spec: SetSpec<T>): CommandSpec {
       },
     ],
     options: [...(spec.options ?? []), IF_MATCH],
+    notes: spec.notes ?? [],
     async run({ api, input, output }) {
       const assignments = parseAssignments(input.arguments("field=value"), shortNames);
       const postern = await api();
@@ -253,6 +262,7 @@ export function setCommand<T extends object>(spec: SetSpec<T>): CommandSpec {
       const found = differences(before, after).filter((each) => !(spec.hidden ?? []).includes(each.path));
       if (found.length === 0) output.line("no difference");
       for (const difference of found) output.line(...differenceLine(difference));
+      await spec.printMore?.(postern, { before, after, input }, output);
       printWarnings(after, output);
     },
   };

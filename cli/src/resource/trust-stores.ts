@@ -1,8 +1,9 @@
 import type { Postern, TrustStorePage } from "../../../sdk/src/index.ts";
-import type { ArgumentSpec, CommandSpec, OptionSpec } from "../frame/command.ts";
+import type { ArgumentSpec, OptionSpec } from "../frame/command.ts";
 import { LABEL_OPTIONS } from "./certificates.ts";
 import { readText } from "./json-document.ts";
 import { namedValues } from "./labels.ts";
+import { namedById } from "./named-record.ts";
 import { actionCommand, getCommand, LABELS_FILTER, listCommand, setCommand } from "./record-commands.ts";
 import { printRecord } from "./print-record.ts";
 
@@ -13,7 +14,7 @@ const MAX_REVISION = 999_999_999_999_999;
 const PEM_FIELDS = ["certificatesPem", "crlPem"];
 const CRL: OptionSpec = { flags: "--crl <file>", about: "revocation lists as PEM" };
 
-export const TRUST_STORES: readonly CommandSpec[] = [
+export const TRUST_STORES = namedById("trust store", [
   listCommand<TrustStorePage["items"][number], TrustStorePage>({
     path: "trust-stores list",
     summary: "List trust stores: the CAs that may vouch for clients",
@@ -120,7 +121,7 @@ export const TRUST_STORES: readonly CommandSpec[] = [
     read,
     act: (postern, id, { ifMatch }) => postern.trustStores.delete(id, { ifMatch }),
   }),
-];
+]);
 
 /** People read the PEM with `trust-stores pem`. */
 const withoutPem = (record: object, isJson: boolean): object =>
