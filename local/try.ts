@@ -191,6 +191,13 @@ async function main([
   return (await run({ dataDir: place, running })) ? 0 : 1;
 }
 
+const SIGPIPE_EXIT = 141;
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // The reader has gone, as `| head` does.
+  if (error.code !== "EPIPE") throw error;
+  process.exit(SIGPIPE_EXIT);
+});
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -33,6 +33,32 @@ describe("every command", () => {
   });
 });
 
+describe("help", () => {
+  it.each([
+    [["bogus", "--help"]],
+    [["domains", "bogus", "--help"]],
+    [["--json", "bogus", "-h"]],
+    [["--account", "acme", "domains", "lst", "--help"]],
+  ])("is a mistake for a command that does not exist: %j", async (argv) => {
+    const { exitCode, stdout, stderr } = await runCli(argv);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr).toMatch(/bogus|lst/u);
+  });
+
+  it.each([
+    [["--help"]],
+    [["-h"]],
+    [["domains", "--help"]],
+    [["--account", "acme", "domains", "list", "--help"]],
+    [["set", "example.com", "--help"]],
+    [["help", "domains"]],
+  ])("is printed for one that does: %j", async (argv) => {
+    const { exitCode, stdout, stderr } = await runCli(argv);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout).toMatch(/^Usage: postern/u);
+  });
+});
+
 describe("the completion of bash", () => {
   /** What bash offers after these words, the last of which is being typed. */
   async function offered(...words: readonly string[]): Promise<readonly string[]> {

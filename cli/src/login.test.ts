@@ -35,6 +35,16 @@ describe("login", () => {
     expect((await run(["whoami"])).exitCode).toBe(0);
   });
 
+  it("says where there is no API, and what the URL should be", async () => {
+    const { run } = await started();
+    const argv = ["login", "--url", `${URL_OF_API}/docs`, "--token-stdin"];
+    const { exitCode, stderr } = await run(argv, { stdin: TOKEN });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(
+      /^postern: not-found: https:\/\/postern\.example\/docs: .+\nhint: --url is where /u,
+    );
+  });
+
   it("asks for URL and token on a terminal", async () => {
     const { run, files } = await started();
     expect((await run(["login"], { typed: [URL_OF_API, TOKEN] })).exitCode).toBe(0);

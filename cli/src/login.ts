@@ -1,11 +1,14 @@
+import { PosternError } from "../../sdk/src/index.ts";
 import type { CommandSpec, Context } from "./frame/command.ts";
-import { CommandError } from "./frame/command-error.ts";
+import { CommandError, Explained } from "./frame/command-error.ts";
 import { authOf, clientOf } from "./frame/connection.ts";
 import { painted } from "./frame/output.ts";
 import { checkedProfileName, DEFAULT_PROFILE, readProfiles, writeProfile } from "./frame/profiles.ts";
 
 const MAX_TOKEN_BYTES = 10_000;
 const TOKEN = /^[\u0021-\u007e]+$/u;
+/** What answers where there is no API. */
+const NO_API: ReadonlySet<string> = new Set(["not-found", "method-not-allowed", "unrecognized"]);
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/u;
 
 export const LOGIN: CommandSpec = {
@@ -31,7 +34,11 @@ export const LOGIN: CommandSpec = {
     });
     if (profile.token !== null && isPlaintext(url))
       output.note(painted("warn", "warning: "), "this URL is not https: the token is sent in plaintext");
-    const caller = await client.whoami();
+    const caller = await client.whoami().catch((error: Error) => {
+      if (!(error instanceof PosternError) || !NO_API.has(error.code)) throw error;
+      const hint = "--url is where the API's paths begin: without /docs or /v1.";
+      throw new Explained(error, { message: `${url}: ${error.detail}`, hint });
+    });
     const path = await writeProfile(effects, name, profile);
     output.json({ profile: name, path, caller });
     output.line(`${caller.name} of account ${caller.account}: ${caller.scopes.join(" ")}`);

@@ -310,6 +310,17 @@ describe("the names of a tenant", () => {
     expect((await acme("set acme.example level=require")).stdout).not.toContain("pending");
   });
 
+  it("are pending in the status, with what is left to do", async () => {
+    const { acme } = await tenant();
+    await acme("domains put acme.example");
+    await acme("set acme.example mx-hosts=mx.acme.example");
+    const { stdout } = await acme("status acme.example");
+    expect(stdout).toContain("\n  host mx.acme.example: pending\n");
+    expect(stdout).toMatch(
+      /\npending: _postern\.acme\.example TXT "[\s\S]+postern domains verify acme\.example\n/u,
+    );
+  });
+
   it("take no certificate while they are pending, with the way to show whose they are", async () => {
     const { cli, acme } = await tenant();
     await acme("domains put acme.example");
@@ -335,3 +346,32 @@ describe("the names of a tenant", () => {
     expect((await cli("domains confirm acme.example --account acme")).exitCode).toBe(0);
   });
 });
+
+describe("an API that asks to wait", () => {
+  const answering = (seconds: number, more: readonly string[] = []) => {
+    let requests = 0;
+    const fetch = async (): Promise<Response> =>
+      requests++ === 0
+        ? Response.json({}, { status: 429, headers: { "retry-after": String(seconds) } })
+        : Response.json({ name: "n", account: "a", scopes: [] });
+    const env = { POSTERN_URL: "http://api.test", POSTERN_TOKEN: "postern_token" };
+    return runCli(["whoami", ...more], { env, fetch, sleep: async (ms, signal) => pauseOnly(ms, signal) });
+  };
+
+  it("is named on stderr, with the time", async () => {
+    expect(await answering(10)).toMatchObject({ exitCode: 0, stderr: "the API asks to wait 10 s (429)\n" });
+  });
+
+  it("is not for a pause that is not noticed, nor for programs", async () => {
+    expect(await answering(1)).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(await answering(10, ["--json"])).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+});
+
+/** A clock on which pauses are over at once, and timeouts never. */
+const pauseOnly = async (ms: number, signal: AbortSignal): Promise<void> =>
+  ms <= 10_000
+    ? undefined
+    : new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      });

@@ -30,13 +30,14 @@ afterAll(async () => {
 });
 
 describe("the packed command line in an empty project", () => {
-  it("is its code, licences and README alone", () => {
+  it("is its code, licences, README and the schema of the file alone", () => {
     expect(project.packed.toSorted()).toEqual([
       "LICENSE",
       "README.md",
       "dist/THIRD-PARTY-LICENSES.txt",
       "dist/postern.js",
       "package.json",
+      "postern.schema.json",
     ]);
     expect(JSON.parse(project.readPacked("package.json"))).not.toHaveProperty("dependencies");
   });

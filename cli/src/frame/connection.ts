@@ -8,6 +8,8 @@ import { DEFAULT_PROFILE, type Profile, readProfiles } from "./profiles.ts";
 export interface ConnectionOptions {
   readonly profile: string | undefined;
   readonly account: string | undefined;
+  /** Is called with the status and seconds of an answer after which no request is sent for a while. */
+  readonly onPause: (status: number, seconds: number) => void;
 }
 
 /** Hosts of API Gateway, which name their region. */
@@ -22,8 +24,23 @@ const API_GATEWAY = /^[a-z0-9-]+\.execute-api\.(?<region>[a-z0-9-]+)\.amazonaws\
  */
 export async function connect(effects: Effects, options: ConnectionOptions): Promise<Postern> {
   const { url, token } = await placeOf(effects, options.profile);
-  return clientOf(effects, { url, auth: authOf({ url, token }, effects.env), account: options.account });
+  const { account, onPause } = options;
+  const fetch = withPauses(effects.fetch, onPause);
+  return clientOf({ ...effects, fetch }, { url, auth: authOf({ url, token }, effects.env), account });
 }
+
+/** Reports when an answer asks to wait before the next request. */
+function withPauses(fetch: Effects["fetch"], onPause: ConnectionOptions["onPause"]): Effects["fetch"] {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+    if (seconds >= LONG_PAUSE_S) onPause(response.status, seconds);
+    return response;
+  };
+}
+
+/** A pause that a person notices. */
+const LONG_PAUSE_S = 2;
 
 interface ClientOptions {
   readonly url: string;

@@ -38,9 +38,27 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable, e
         invocation = { command, input };
       }),
     );
-  program.parse(argv, { from: "user" });
+  program.parse(isKnown(argv, table) ? argv : argv.filter((word) => !HELP.has(word)), { from: "user" });
   // Without a command, and without help: commander has thrown.
   return invocation ?? program.error("no command");
+}
+
+const HELP: ReadonlySet<string> = new Set(["--help", "-h"]);
+
+/** Whether the words that lead to a command are those of one: commander shows the help of what it knows. */
+function isKnown(argv: readonly string[], { commands, groups }: CommandTable): boolean {
+  const paths = commands.map(({ path }) => path);
+  let path = "";
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    const option = COMMON_OPTIONS.find(({ flags }) => flags.split(" ")[0] === word);
+    if (option?.flags.includes("<") === true) index++;
+    if (word.startsWith("-")) continue;
+    path = path === "" ? word : `${path} ${word}`;
+    if (paths.includes(path) || path === "help") return true;
+    if (!Object.hasOwn(groups, path)) return false;
+  }
+  return true;
 }
 
 function rootOf({ version }: CommandTable, { stdout, stderr }: Effects): Command {

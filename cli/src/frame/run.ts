@@ -24,7 +24,10 @@ export async function run(argv: readonly string[], table: CommandTable, effects:
   const output = new Output(effects, input.flag("json"));
   try {
     effects.signal.throwIfAborted();
-    const options = { profile: input.text("profile"), account: input.text("account") };
+    const onPause = (status: number, seconds: number): void => {
+      if (!output.isJson) output.note(`the API asks to wait ${seconds} s (${status})`);
+    };
+    const options = { profile: input.text("profile"), account: input.text("account"), onPause };
     const exitCode = await command.run({ input, output, effects, api: () => connect(effects, options) });
     output.end();
     return exitCode ?? EXIT.success;

@@ -1,13 +1,14 @@
-import type {
-  AccountPage,
-  Postern,
-  PrincipalDocument,
-  PrincipalPage,
-  TokenInput,
-  TokenPage,
+import {
+  type AccountPage,
+  type Postern,
+  PosternError,
+  type PrincipalDocument,
+  type PrincipalPage,
+  type TokenInput,
+  type TokenPage,
 } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, CommandSpec, OptionSpec } from "../frame/command.ts";
-import { CommandError } from "../frame/command-error.ts";
+import { CommandError, Explained } from "../frame/command-error.ts";
 import { namedValues } from "./labels.ts";
 import { namedById } from "./named-record.ts";
 import { actionCommand, getCommand, listCommand, putCommand, setCommand } from "./record-commands.ts";
@@ -193,6 +194,11 @@ export const ACCOUNTS: readonly CommandSpec[] = [
     example: "postern accounts delete acme",
     argument: accountName,
     read: readAccount,
-    act: (postern, name, { ifMatch }) => postern.accounts.delete(name, { ifMatch }),
+    act: (postern, name, { ifMatch }) =>
+      postern.accounts.delete(name, { ifMatch }).catch((error: Error) => {
+        if (!(error instanceof PosternError) || error.code !== "in-use") throw error;
+        const hint = `These are the account's own records: delete them first, with \`--account ${name}\`.`;
+        throw new Explained(error, { hint });
+      }),
   }),
 ];

@@ -1,5 +1,6 @@
 import type { Context, OptionSpec } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
+import type { Input } from "../frame/input.ts";
 import { MAX_DOCUMENT_BYTES, readText } from "./json-document.ts";
 
 /** Files of a certificate that is uploaded. */
@@ -11,6 +12,20 @@ export const MATERIAL_OPTIONS: readonly OptionSpec[] = [
     about: "passphrase of the key; - = stdin, left out = asked for on the terminal",
   },
 ];
+
+/** A file is an argument, or the value of this. */
+export const fileOption = (about: string): OptionSpec => ({ flags: "--file <file>", about });
+
+/** The file that the command line names. @throws CommandError for none or two */
+export function givenFile(input: Input): string {
+  const [argument, option] = [input.optionalArgument("file"), input.text("file")];
+  if (argument !== undefined && option !== undefined)
+    throw new CommandError(`two files are given: ${argument} and ${option}`);
+  const file = argument ?? option;
+  if (file === undefined)
+    throw new CommandError("the file is missing", { hint: "Give it as an argument, or with --file." });
+  return file;
+}
 
 /** First byte of DER, with which PKCS #12 begins. */
 const DER_SEQUENCE = 0x30;

@@ -8,13 +8,14 @@ import type {
 import type { ArgumentSpec, CommandSpec, OptionSpec } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
 import { type Column, painted } from "../frame/output.ts";
-import { MATERIAL_OPTIONS, readMaterial } from "./certificate-files.ts";
+import { fileOption, givenFile, MATERIAL_OPTIONS, readMaterial } from "./certificate-files.ts";
 import { namedValues } from "./labels.ts";
 import { namedById } from "./named-record.ts";
 import { actionCommand, getCommand, LABELS_FILTER, listCommand, setCommand } from "./record-commands.ts";
 import { printRecord } from "./print-record.ts";
 
 const argument: ArgumentSpec = { name: "<id>", about: "id of the certificate" };
+const FILE: ArgumentSpec = { name: "[file]", about: "certificate and chain, or all of it" };
 const ID = "cert_01k9z3n5v0f3m8q2x7c4b6d1ea";
 const read = (postern: Postern, id: string) => postern.certificates.get(id);
 
@@ -107,11 +108,11 @@ const BASIC: readonly CommandSpec[] = [
     path: "certificates upload",
     summary: "Store a certificate and its key: PEM or PKCS #12",
     example: "postern certificates upload mx1.pem --key mx1.key",
-    arguments: [{ name: "<file>", about: "certificate and chain, or all of it" }],
-    options: [...MATERIAL_OPTIONS, ...LABEL_OPTIONS],
+    arguments: [FILE],
+    options: [fileOption(FILE.about), ...MATERIAL_OPTIONS, ...LABEL_OPTIONS],
     async run(context) {
       const { api, input, output } = context;
-      const material = await readMaterial(context, input.argument("file"));
+      const material = await readMaterial(context, givenFile(input));
       const label = input.text("label");
       const labels = namedValues("labels", input.texts("labels"));
       const request = { ...material, labels, ...(label === undefined ? {} : { label }) };
@@ -192,15 +193,13 @@ const WRITES: readonly CommandSpec[] = [
   actionCommand({
     path: "certificates material",
     summary: "Store a new version of the same certificate",
-    example: `postern certificates material ${ID} --file renewed.pem`,
+    example: `postern certificates material ${ID} renewed.pem`,
     argument,
-    options: [
-      { flags: "--file <file>", about: "certificate and chain, or all of it", isRequired: true },
-      ...MATERIAL_OPTIONS,
-    ],
+    furtherArguments: [FILE],
+    options: [fileOption(FILE.about), ...MATERIAL_OPTIONS],
     read,
     act: async (postern, id, { context, ifMatch }) => {
-      const material = await readMaterial(context, context.input.text("file") ?? "");
+      const material = await readMaterial(context, givenFile(context.input));
       return postern.certificates.putMaterial(id, material as CertificateMaterialInput, { ifMatch });
     },
   }),

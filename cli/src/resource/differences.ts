@@ -10,6 +10,8 @@ export interface Difference {
 /** Members that every write changes, or that follow from others. */
 const DERIVED: ReadonlySet<string> = new Set(["revision", "createdAt", "updatedAt", "updatedBy", "warnings"]);
 const ABSENT = "absent";
+/** A field without a value, and no field: they say the same. */
+const EMPTY: ReadonlySet<string> = new Set([ABSENT, "none"]);
 
 /**
  * The fields in which two states of a record differ, in order of their names. An object or list without
@@ -22,7 +24,7 @@ export function differences(before: object, after: object): readonly Difference[
   return paths
     .filter((path) => !paths.some((other) => other.startsWith(`${path}.`)))
     .map((path) => ({ path, from: from.get(path) ?? ABSENT, to: to.get(path) ?? ABSENT }))
-    .filter((each) => each.from !== each.to)
+    .filter(({ from: old, to: now }) => old !== now && !(EMPTY.has(old) && EMPTY.has(now)))
     .toSorted((one, other) => (one.path < other.path ? -1 : 1));
 }
 

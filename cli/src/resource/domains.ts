@@ -2,10 +2,11 @@ import { type Domain, type DomainPage, type Postern, PosternError } from "../../
 import type { ArgumentSpec, CommandSpec } from "../frame/command.ts";
 import { Explained } from "../frame/command-error.ts";
 import { EXIT } from "../frame/exit-code.ts";
-import { type Output, painted, type Piece } from "../frame/output.ts";
+import { painted, type Piece } from "../frame/output.ts";
 import { writing } from "./domain-problems.ts";
 import { readJsonDocument } from "./json-document.ts";
 import { valuesAt } from "./known-fields.ts";
+import { printClaims, printPending } from "./pending-names.ts";
 import { printRecord } from "./print-record.ts";
 import {
   actionCommand,
@@ -75,26 +76,6 @@ const set = (path: string, example: string): CommandSpec =>
 export const SET: CommandSpec = set("set", "postern set example.com level=require");
 
 type Item = DomainPage["items"][number];
-
-/** Names that are pending still: the TXT record that each needs, and what was found. */
-function printPending({ ownership }: Domain, output: Output): number {
-  const names = [ownership, ...ownership.hosts].filter(({ state }) => state === "pending");
-  for (const { record, value, lastCheck } of names)
-    output.line(
-      painted("warn", "pending: "),
-      `${record} TXT "${value ?? ""}"`,
-      lastCheck === null ? "" : `  (${lastCheck.result})`,
-    );
-  return names.length;
-}
-
-/** What is left to do for the pending names of a domain that was written. */
-function printClaims(domain: Domain, output: Output): void {
-  if (printPending(domain, output) === 0) return;
-  output.line(
-    `Pending names are not served. Publish the TXT records, and then: postern domains verify ${domain.name}`,
-  );
-}
 
 function ownershipCell({ ownership }: Item): Piece {
   if (ownership.state === "pending") return painted("warn", "pending");

@@ -214,6 +214,22 @@ describe("certificates", () => {
     ]);
   });
 
+  it.each(["one.pem", "--file one.pem"])(
+    "take their file as an argument and as an option: %s",
+    async (file) => {
+      const { run, values, add } = await started();
+      const { certificatePem, privateKeyPem } = issueServer({ names: ["mx1.example.com"] });
+      add("one.pem", `${certificatePem}${privateKeyPem}`);
+      const [made] = await values(`certificates upload ${file}`);
+      const id = String(made?.["id"]);
+      expect(await values(`certificates material ${id} ${file}`)).toMatchObject([{ id }]);
+      for (const line of ["certificates upload", `certificates material ${id}`]) {
+        expect((await run(line)).stderr).toMatch(/the file is missing\nhint: .+--file/u);
+        expect((await run(`${line} one.pem --file two.pem`)).stderr).toContain("two files are given");
+      }
+    },
+  );
+
   it("never print the private key that was sent", async () => {
     const { run, add } = await started();
     add("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -242,6 +258,19 @@ describe("trust stores", () => {
   });
 });
 
+describe("trust stores, as certificates,", () => {
+  it.each(["one.pem", "--file one.pem"])(
+    "take their file as an argument and as an option: %s",
+    async (file) => {
+      const { values, add } = await started();
+      add("one.pem", makeCa().certificatePem);
+      const [made] = await values(`trust-stores create ${file}`);
+      const id = String(made?.["id"]);
+      expect(await values(`trust-stores put ${id} ${file}`)).toMatchObject([{ id }]);
+    },
+  );
+});
+
 describe("tokens, principals and accounts", () => {
   it("give a token whose scopes whoami shows, until it is deleted", async () => {
     const { run, values } = await started();
@@ -265,6 +294,17 @@ describe("tokens, principals and accounts", () => {
     expect((await run("accounts set acme quotas.domains=200")).stdout).toBe("quotas.domains: 100 → 200\n");
     expect((await run("accounts list")).stdout).toContain("domains=200");
     expect((await run("accounts delete acme")).exitCode).toBe(0);
+  });
+});
+
+describe("an account that has records", () => {
+  it("is not deleted, and the refusal names what to do", async () => {
+    const { run } = await started();
+    await run("accounts put acme");
+    await run("domains put acme.example --account acme");
+    const { exitCode, stderr } = await run("accounts delete acme");
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/^postern: in-use: .+\nhint: .+ delete them first, with `--account acme`\.\n$/u);
   });
 });
 

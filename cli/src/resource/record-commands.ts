@@ -139,6 +139,7 @@ export function givenMatch(input: Input): string | number | undefined {
 }
 
 interface ActionSpec extends RecordSpec {
+  readonly furtherArguments?: readonly ArgumentSpec[];
   readonly options?: readonly OptionSpec[];
   readonly read: Read;
   /** @returns the record as it is then; undefined = it is gone */
@@ -158,7 +159,7 @@ export function actionCommand(spec: ActionSpec): CommandSpec {
     path,
     summary,
     example,
-    arguments: [argument],
+    arguments: [argument, ...(spec.furtherArguments ?? [])],
     options: [...(spec.options ?? []), IF_MATCH],
     async run(context) {
       const { input, output } = context;

@@ -2,6 +2,7 @@ import type { DomainStatus } from "../../../sdk/src/index.ts";
 import type { CommandSpec, Context } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
 import { painted } from "../frame/output.ts";
+import { printClaims } from "./pending-names.ts";
 import { printWarnings } from "./print-record.ts";
 
 const MAX_TIMEOUT_S = 3600;
@@ -34,6 +35,9 @@ export const STATUS: CommandSpec = {
   },
 };
 
+const NEWEST = "TLSv1.3";
+const versionsOf = (oldest: string): string => (oldest === NEWEST ? oldest : `${oldest} or later`);
+
 function printStatus(status: DomainStatus, output: Context["output"]): void {
   output.json(status);
   const { revision, summary, edges, listeners, mxHosts } = status;
@@ -51,9 +55,18 @@ function printStatus(status: DomainStatus, output: Context["output"]): void {
       `  listener ${listener}: `,
       effective === null
         ? painted("warn", "not served")
-        : `level ${effective.level}, ${effective.minVersion}, client certificate ${effective.clientCertificateMode}, ${effective.enforcement}`,
+        : `level ${effective.level}, ${versionsOf(effective.minVersion)}, client certificate ${effective.clientCertificateMode}, ${effective.enforcement}`,
     );
+  const pending = new Set(status.ownership?.hosts.map(({ host }) => host));
   for (const { host, certificateId, own } of mxHosts)
-    output.line(`  host ${host}: `, own ? (certificateId ?? "default certificate") : "another account's");
+    output.line(
+      `  host ${host}: `,
+      pending.has(host)
+        ? painted("warn", "pending")
+        : own
+          ? (certificateId ?? "default certificate")
+          : "another account's",
+    );
+  printClaims(status, output);
   printWarnings(status, output);
 }

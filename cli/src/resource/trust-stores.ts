@@ -1,5 +1,6 @@
 import type { Postern, TrustStorePage } from "../../../sdk/src/index.ts";
 import type { ArgumentSpec, OptionSpec } from "../frame/command.ts";
+import { fileOption, givenFile } from "./certificate-files.ts";
 import { LABEL_OPTIONS } from "./certificates.ts";
 import { readText } from "./json-document.ts";
 import { namedValues } from "./labels.ts";
@@ -8,6 +9,7 @@ import { actionCommand, getCommand, LABELS_FILTER, listCommand, setCommand } fro
 import { printRecord } from "./print-record.ts";
 
 const argument: ArgumentSpec = { name: "<id>", about: "id of the trust store" };
+const FILE: ArgumentSpec = { name: "[file]", about: "certificates as PEM; - = stdin" };
 const ID = "trust_01k9z3n5v0f3m8q2x7c4b6d1ea";
 const read = (postern: Postern, id: string) => postern.trustStores.get(id);
 const MAX_REVISION = 999_999_999_999_999;
@@ -51,13 +53,13 @@ export const TRUST_STORES = namedById("trust store", [
     path: "trust-stores create",
     summary: "Store the certificates of CAs",
     example: 'postern trust-stores create partners.pem --label "partners"',
-    arguments: [{ name: "<file>", about: "certificates as PEM; - = stdin" }],
-    options: [CRL, ...LABEL_OPTIONS],
+    arguments: [FILE],
+    options: [fileOption(FILE.about), CRL, ...LABEL_OPTIONS],
     async run(context) {
       const { api, input, output } = context;
       const crl = input.text("crl");
       const trustStore = {
-        certificatesPem: await readText(context, input.argument("file")),
+        certificatesPem: await readText(context, givenFile(input)),
         crlPem: crl === undefined ? null : await readText(context, crl),
         label: input.text("label") ?? null,
         labels: namedValues("labels", input.texts("labels")),
@@ -68,9 +70,10 @@ export const TRUST_STORES = namedById("trust store", [
   actionCommand({
     path: "trust-stores put",
     summary: "Replace the certificates of a trust store",
-    example: `postern trust-stores put ${ID} --file partners.pem`,
+    example: `postern trust-stores put ${ID} partners.pem`,
     argument,
-    options: [{ flags: "--file <file>", about: "certificates as PEM; - = stdin", isRequired: true }, CRL],
+    furtherArguments: [FILE],
+    options: [fileOption(FILE.about), CRL],
     read,
     act: async (postern, id, { context, ifMatch }) => {
       const { input, output } = context;
@@ -79,7 +82,7 @@ export const TRUST_STORES = namedById("trust store", [
       const document = {
         label,
         labels,
-        certificatesPem: await readText(context, input.text("file") ?? ""),
+        certificatesPem: await readText(context, givenFile(input)),
         crlPem: crl === undefined ? crlPem : await readText(context, crl),
       };
       return withoutPem(await postern.trustStores.put(id, document, { ifMatch }), output.isJson);
