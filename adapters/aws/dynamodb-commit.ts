@@ -1,9 +1,16 @@
 /** One write as DynamoDB transactions: the record, its references, its log entry and the head. */
 
 import type { CancellationReason } from "@aws-sdk/client-dynamodb";
-import { Contention, StaleRevision, StateConflict, Unavailable } from "../../core/errors.ts";
+import { Contention, StaleRevision, StateConflict, TooLarge, Unavailable } from "../../core/errors.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../../core/record/mx-host.ts";
-import type { Commit, CommitSeries, LogEntry, OfferedWrite, UseChange } from "../../core/store/store.ts";
+import type {
+  Commit,
+  CommitSeries,
+  LogEntry,
+  OfferedWrite,
+  SeriesExtent,
+  UseChange,
+} from "../../core/store/store.ts";
 import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
 import {
   ABSENT,
@@ -42,17 +49,23 @@ export const hostsIn = (maxActions: number): number => Math.max(1, maxActions - 
  */
 export async function commitTo(table: DynamoDbTable, commit: Commit, maxActions: number): Promise<LogEntry> {
   const { along = [] } = commit;
-  const [entry] = await store(table, { first: commit, others: along }, maxActions);
+  const [entry] = await store(table, { first: commit, others: along }, { maxActions, extent: "first" });
   return entry;
 }
 
-/** `Store.commitAll`: as many as one transaction takes. */
+/** `Store.commitAll`: as many as one transaction takes, or all. */
 export async function commitAllTo(
   table: DynamoDbTable,
   [first, ...others]: CommitSeries,
-  maxActions: number,
+  room: Room,
 ): Promise<readonly LogEntry[]> {
-  return store(table, { first, others: others.map((commit) => ({ commit })) }, maxActions);
+  return store(table, { first, others: others.map((commit) => ({ commit })) }, room);
+}
+
+interface Room {
+  readonly maxActions: number;
+  /** `all`: references that find no room are loose, as those of a single write. */
+  readonly extent: SeriesExtent;
 }
 
 /** A write after the first of a transaction; `ticket`: of another writer, who has offered it. */
@@ -61,12 +74,13 @@ type LaterWrite = Pick<OfferedWrite, "commit"> & { readonly ticket?: number };
 async function store(
   table: DynamoDbTable,
   { first: commit, others }: { readonly first: Commit; readonly others: readonly LaterWrite[] },
-  maxActions: number,
+  { maxActions, extent }: Room,
 ): Promise<readonly [LogEntry, ...LogEntry[]]> {
   const entry = logEntryOf(commit);
   for (const change of commit.hosts) checkOwner(change);
   const own = joined(NOTHING, commit) ?? twice();
-  const { later, all } = withRoom(others, { own, maxActions });
+  const { later, all } = withRoom(others, own, { maxActions, extent });
+  if (extent === "all" && later.length < others.length) throw noRoom();
   const entries: readonly [LogEntry, ...LogEntry[]] = [
     entry,
     ...later.map((write) => logEntryOf(write.commit)),
@@ -91,6 +105,11 @@ async function store(
   if (cancelled === null) return entries;
   if (!cancelled.isCertain && (await isLogged(table, entry))) return entries;
   throw failure(commit, cancelled.reasons, 3 + all.hosts.size);
+}
+
+function noRoom(): TooLarge {
+  const message = "the write changes more MX hosts and certificates than one transaction holds";
+  return new TooLarge(message, [{ pointer: "", code: "too-large", message }]);
 }
 
 function twice(): never {
@@ -124,11 +143,16 @@ const NOTHING: Joined = {
   bytes: 0,
 };
 
-/** With the next commit; null when that does not continue what is there, or is at the same record. */
+/**
+ * With the next commit; null when that does not continue what is there, or is at the same record. A record may
+ * be created where one of the same key is deleted: both are one action.
+ */
 function joined(before: Joined, commit: Commit): Joined | null {
   const entry = logEntryOf(commit);
+  const record = recordAction(entry, { before: replacedRevision(commit), used: ownUses(commit) });
+  const anew = createdAnew(before, record);
   const actions = [
-    recordAction(entry, { before: replacedRevision(commit), used: ownUses(commit) }),
+    ...(anew === null ? [record] : []),
     logAction(entry),
     ...(commit.offered === undefined ? [] : [offerAction(commit.offered, entry.revision)]),
   ];
@@ -163,7 +187,7 @@ function joined(before: Joined, commit: Commit): Joined | null {
   }
   if (!isApart) return null;
   return {
-    actions: [...before.actions, ...actions],
+    actions: [...(anew ?? before.actions), ...actions],
     references: [...before.references, ...references],
     keys: all,
     hosts,
@@ -171,6 +195,15 @@ function joined(before: Joined, commit: Commit): Joined | null {
     uses,
     bytes: before.bytes + actions.reduce((sum, action) => sum + bytesOf(action), 0),
   };
+}
+
+/** The actions with the creation of a record in the place of its deletion; null where it is not deleted. */
+function createdAnew({ actions }: Joined, creation: Action): readonly Action[] | null {
+  if (!("put" in creation)) return null;
+  const key = textOfKey(keyOf(creation));
+  const index = actions.findIndex((action) => "delete" in action && textOfKey(action.delete) === key);
+  const { condition } = actions[index] ?? {};
+  return condition === undefined ? null : actions.with(index, { put: creation.put, condition });
 }
 
 /** Of the JSON that it writes: the rest of an item is small. */
@@ -184,10 +217,13 @@ function bytesOf(action: Action): number {
 const otherUses = ({ record, uses }: Pick<Commit, "record" | "uses">): readonly UseChange[] =>
   uses.filter(({ kind, id }) => kind !== record.kind || id !== record.id);
 
-/** The first of the others that the transaction has room for, all their references too. */
+/**
+ * The first of the others that the transaction has room for; of the extent `first` all their references too.
+ */
 function withRoom(
   others: readonly LaterWrite[],
-  { own, maxActions }: { readonly own: Joined; readonly maxActions: number },
+  own: Joined,
+  { maxActions, extent }: Room,
 ): { readonly later: readonly LaterWrite[]; readonly all: Joined } {
   const later: LaterWrite[] = [];
   let all = own;
@@ -195,7 +231,9 @@ function withRoom(
     const { commit, ticket } = write;
     if (commit.hosts.some(changesOwner)) break;
     const next = joined(all, ticket === undefined ? commit : { ...commit, offered: ticket });
-    if (next === null || actionCount(next) > maxActions || next.bytes > MAX_BYTES) break;
+    if (next === null || next.bytes > MAX_BYTES) break;
+    const loose = extent === "all" ? next.references.length : 0;
+    if (actionCount(next) - loose > maxActions) break;
     all = next;
     later.push(write);
   }

@@ -9,7 +9,7 @@ import {
   isBounded,
 } from "../../core/store/quota.ts";
 import { actionOf } from "../../core/store/log-entry.ts";
-import type { Commit, CommitSeries } from "../../core/store/store.ts";
+import type { Commit, CommitSeries, SeriesExtent } from "../../core/store/store.ts";
 import { allEntriesUpTo, headOf } from "./dynamodb-log.ts";
 import { type DynamoDbTable, textOf } from "./dynamodb-table.ts";
 import { TABLE_DEFINITION } from "./table-definition.ts";
@@ -33,8 +33,11 @@ export class DynamoDbCounts {
     this.#table = table;
   }
 
-  /** The first of the commits that their quotas leave room for. @throws QuotaExceeded when that is none */
-  async fitting([first, ...others]: CommitSeries): Promise<CommitSeries> {
+  /**
+   * The first of the commits that their quotas leave room for.
+   * @throws QuotaExceeded when that is none, or not every one of the extent `all`
+   */
+  async fitting([first, ...others]: CommitSeries, extent: SeriesExtent): Promise<CommitSeries> {
     if (![first, ...others].some(isBounded)) return [first, ...others];
     const change = new Map<string, number>();
     const hasRoom = async (commit: Commit): Promise<void> => {
@@ -49,7 +52,7 @@ export class DynamoDbCounts {
       try {
         await hasRoom(commit);
       } catch (error) {
-        if (!(error instanceof QuotaExceeded)) throw error;
+        if (extent === "all" || !(error instanceof QuotaExceeded)) throw error;
         break;
       }
       fitting.push(commit);

@@ -20,6 +20,7 @@ import type {
   RecordKind,
   RecordOf,
   Records,
+  SeriesExtent,
   Store,
   StoreContents,
   UnreadableRecord,
@@ -196,13 +197,14 @@ export class DynamoDbStore implements Store {
 
   async commit(commit: Commit): Promise<LogEntry> {
     if (commit.expectedHead === 0) await this.#beforeFirstWrite();
-    await this.#counts.fitting([commit]);
+    await this.#counts.fitting([commit], "all");
     return commitTo(this.#table, commit, this.#maxActions);
   }
 
-  async commitAll(commits: CommitSeries): Promise<readonly LogEntry[]> {
+  async commitAll(commits: CommitSeries, extent: SeriesExtent): Promise<readonly LogEntry[]> {
     if (commits[0].expectedHead === 0) await this.#beforeFirstWrite();
-    return commitAllTo(this.#table, await this.#counts.fitting(commits), this.#maxActions);
+    const fitting = await this.#counts.fitting(commits, extent);
+    return commitAllTo(this.#table, fitting, { maxActions: this.#maxActions, extent });
   }
 
   changesAfter(revision: number, limit: number): Promise<ChangeFeed> {

@@ -9,6 +9,7 @@ import type {
   LogEntry,
   RecordChange,
   RecordKind,
+  SeriesExtent,
   UseChange,
 } from "../../core/store/store.ts";
 import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
@@ -29,13 +30,17 @@ export function commitTo(database: Database, commit: Commit): LogEntry {
 }
 
 /** Several in one transaction, which waits for the disk once: `Store.commitAll`. Only quotas bound them. */
-export function commitAllTo(database: Database, commits: CommitSeries): readonly LogEntry[] {
+export function commitAllTo(
+  database: Database,
+  commits: CommitSeries,
+  extent: SeriesExtent,
+): readonly LogEntry[] {
   const entries = commits.map((commit) => [commit, logEntryOf(commit)] as const);
   return database.write(() => {
     const stored: LogEntry[] = [];
     for (const [commit, entry] of entries) {
       // The first always: its error is that of the series.
-      if (stored.length > 0 && !hasRoom(database, commit)) break;
+      if (extent === "first" && stored.length > 0 && !hasRoom(database, commit)) break;
       stored.push(store(database, commit, entry));
     }
     return stored;

@@ -17,6 +17,7 @@ import type {
   PageRequest,
   RawRecord,
   RecordKind,
+  SeriesExtent,
   RecordOf,
   Records,
   Store,
@@ -194,8 +195,8 @@ export class SqliteStore implements Store {
     return commitTo(this.#database, commit);
   }
 
-  async commitAll(commits: CommitSeries): Promise<readonly LogEntry[]> {
-    return commitAllTo(this.#database, commits);
+  async commitAll(commits: CommitSeries, extent: SeriesExtent): Promise<readonly LogEntry[]> {
+    return commitAllTo(this.#database, commits, extent);
   }
 
   async changesAfter(revision: number, limit: number): Promise<ChangeFeed> {

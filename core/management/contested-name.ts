@@ -95,8 +95,9 @@ const howToClaim = (name: DomainName, value: string): string =>
 type ContestReads = DomainWriteDependencies["store"] & Pick<Store, "head" | "getRecords" | "domainsByHost">;
 
 /**
- * Build of a creation that deletes another account's pending record of the name with the same write, each
- * with its own log entry: the accounts see nothing of each other's settings.
+ * Build of a creation that deletes another account's pending record of the name in the same transaction, each
+ * with its own log entry: the accounts see nothing of each other's settings. Where the creation is refused,
+ * nothing is deleted.
  */
 const buildDisplacing =
   (
@@ -119,7 +120,8 @@ const buildDisplacing =
     reads.plan(deletion.commit);
     const creation = await buildDomainWrite({ ...deps, store: reads }, target, change)(head + 1);
     if ("unchanged" in creation) throw new TypeError("a creation always changes something");
-    return { commit: deletion.commit, following: [creation.commit], result: creation.result };
+    const { commit, result } = creation;
+    return { commit: deletion.commit, following: [commit], extent: "all", result };
   };
 
 const ANY = { matches: "any", matchesNot: null } as const;

@@ -164,8 +164,6 @@ export class DomainService {
   async #store(build: Build<DomainWithHosts>): Promise<WrittenDomain> {
     const { store, retry } = this.#deps;
     const { entry: first, following = [], result } = await commitWithRetry(store, build, retry);
-    // What was in the way is deleted, and the creation found no room beside that.
-    if (first?.action === "delete" && following.length === 0) return this.#store(build);
     const entry = following.at(-1) ?? first;
     const { revision } = entry ?? result.domain;
     const domain = await this.#view({ ...result, domain: { ...result.domain, revision } });

@@ -4,7 +4,7 @@ import { Contention, StaleRevision, Unavailable } from "../errors.ts";
 import { carriedOver, carriedToHead, withThoseBehind } from "./carried-commit.ts";
 import { logEntryOf } from "./log-entry.ts";
 import { isBounded } from "./quota.ts";
-import type { Commit, LogEntry, Store, WriterLine, WriterQueue } from "./store.ts";
+import type { Commit, LogEntry, SeriesExtent, Store, WriterLine, WriterQueue } from "./store.ts";
 
 /**
  * So many writers before its turn, a write is built: at the turn, only what was written since is looked at.
@@ -58,6 +58,8 @@ export interface Planned<R> {
    * transaction has room. They are not offered to others and not carried to a later head. Absent = none.
    */
   readonly following?: readonly Commit[];
+  /** `all`: the series is stored as a whole or not at all. Absent = `first`. */
+  readonly extent?: SeriesExtent;
   readonly result: R;
 }
 
@@ -188,9 +190,9 @@ async function commitWith<R>(
     const isReady = isTurn && built?.commit.expectedHead === line.head;
     if (isReady && built !== null) {
       const storesOffers = lost === 0 && write.storesOffers !== false && !isSeries(built);
-      const { commit, following, result } = built;
+      const { commit, result } = built;
       const own = storesOffers ? await withThoseBehind(commit, { line, ticket }, write) : commit;
-      const tried = await tryCommit({ commit: inQueue(own, line, waiting), following }, write);
+      const tried = await tryCommit({ ...built, commit: inQueue(own, line, waiting) }, write);
       if ("stored" in tried) return { ...tried.stored, result };
       if (!(tried.failure instanceof Contention)) built = null;
       lost += 1;
@@ -254,20 +256,17 @@ async function tryCommit(
   }
 }
 
-interface ToStore {
-  readonly commit: Commit;
-  readonly following?: readonly Commit[] | undefined;
-}
+type ToStore = Omit<Planned<unknown>, "result">;
 
 const isSeries = ({ following = [] }: ToStore): boolean => following.length > 0;
 
 /** @throws as `Store.commit` */
 export async function storePlanned(
   store: Pick<Store, "commit" | "commitAll">,
-  { commit, following = [] }: ToStore,
+  { commit, following = [], extent = "first" }: ToStore,
 ): Promise<Omit<Written<unknown>, "result">> {
   if (following.length === 0) return { entry: await store.commit(commit) };
-  const [entry = null, ...others] = await store.commitAll([commit, ...following]);
+  const [entry = null, ...others] = await store.commitAll([commit, ...following], extent);
   return { entry, following: others };
 }
 

@@ -92,13 +92,14 @@ export interface Store {
   commit(commit: Commit): Promise<LogEntry>;
   /**
    * Writes of one writer in one transaction, each planned upon those before it: `expectedHead` rises by one
-   * from write to write. As many of the first are stored as one transaction and the quota have room for, the
-   * first always.
+   * from write to write. Of the extent `first`, as many of the first are stored as one transaction and the
+   * quota have room for, the first always; of the extent `all`, every one or none.
    * `along` and `offered` must be absent; `ticket` counts of the first.
    *
-   * @returns their entries, in order. @throws as `commit`, of any of them: then none is stored
+   * @returns their entries, in order. @throws as `commit`, of any of them: then none is stored; TooLarge where
+   *   one transaction has no room for all
    */
-  commitAll(commits: CommitSeries): Promise<readonly LogEntry[]>;
+  commitAll(commits: CommitSeries, extent: SeriesExtent): Promise<readonly LogEntry[]>;
   /**
    * Entries after a revision, at most `limit`. A call without news costs one read at any number of domains.
    */
@@ -200,6 +201,9 @@ export interface Commit {
 
 /** Writes of one writer, each planned upon those before it. */
 export type CommitSeries = readonly [Commit, ...Commit[]];
+
+/** How much of a series is stored: the first writes that there is room for, or all. */
+export type SeriesExtent = "first" | "all";
 
 /** A change of one record: before (null = created) and after (null = deleted). */
 export type RecordChange =

@@ -374,9 +374,9 @@ describe("a batch of domain writes", () => {
     });
     const { store } = api;
     const commitAll = store.commitAll.bind(store);
-    vi.spyOn(store, "commitAll").mockImplementation(async ([first]) => {
+    vi.spyOn(store, "commitAll").mockImplementation(async ([first], extent) => {
       now += 8_000;
-      return commitAll([first]);
+      return commitAll([first], extent);
     });
     const items = Array.from({ length: 5 }, (_, n) => ({ name: `d${n}.example`, put: {} }));
     const results = await batch(api, items);

@@ -294,6 +294,21 @@ describe("a name that another account holds", () => {
     expect(last).toMatchObject({ action: "delete", actor: "ownership" });
   });
 
+  it("is deleted nowhere where the taker has no room for it by its quota", async () => {
+    const { api, records } = await startTenants();
+    await api.expect(201, "PUT", "/v1/accounts/third", { body: { quotas: { domains: 0 } } });
+    const { revision } = (await put(api)).json;
+    const { value } = await claimed(api);
+    records.set(`_postern.${NAME}`, [value]);
+    const refused = async () =>
+      (await api.expect(422, "PUT", `/v1/domains/${NAME}`, { body: {}, ...THIRD })).json;
+    expect(await refused()).toMatchObject({ type: "urn:postern:problem:quota-exceeded" });
+    api.advance(8 * DAY_MS);
+    expect(await refused()).toMatchObject({ quota: { name: "domains", limit: 0, count: 0 } });
+    expect(await read(api)).toMatchObject({ revision, mxHosts: [MX] });
+    expect((await api.expect(200, "GET", "/v1/changes", OTHER)).json.items).toHaveLength(1);
+  });
+
   it("stays where it is verified, whatever another account publishes", async () => {
     const { api, records, served } = await startTenants();
     publish(records, (await put(api)).json);

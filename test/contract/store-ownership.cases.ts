@@ -1,7 +1,8 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { Store } from "../../core/store/store.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 import { OTHER, publish, startTenants, THIRD } from "../support/tenants.ts";
-import type { StoreUnderTest } from "./store-under-test.ts";
+import { everything, type StoreUnderTest } from "./store-under-test.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 const PATH = "/v1/domains/owned.example";
@@ -76,5 +77,44 @@ export function ownershipCases(subject: () => StoreUnderTest): void {
     api.advance(7 * DAY_MS + 1);
     await both();
     expect(await namesIn(other)).toHaveLength(1);
+  });
+
+  it("takes a pending name in one transaction: it is the one account's or the other's at every moment", async () => {
+    const { store, other } = subject();
+    const { api, records } = await startTenants({ store });
+    const body = { mxHosts: ["mx1.owned.example", "mx2.owned.example"], labels: { of: "other" } };
+    const { json } = await api.expect(201, "PUT", PATH, { body, ...OTHER });
+    // Hosts that are verified have items, which the account that takes the name claims then.
+    publish(records, { ownership: { ...json.ownership, record: "", hosts: json.ownership.hosts } });
+    await api.expect(200, "POST", `${PATH}/verify`, OTHER);
+    expect((await other.loadAll()).mxHosts).toHaveLength(2);
+    const commitAll = vi.spyOn(store, "commitAll");
+    const root = await startTenants({ store });
+    await root.api.expect(201, "PUT", PATH, { body: { mxHosts: ["mx1.owned.example"] } });
+    const stored = await Promise.all(commitAll.mock.results.map(({ value }) => value));
+    expect(stored.map((entries) => entries.length)).toEqual([2]);
+    expect(await namesIn(other)).toEqual(["owned.example default"]);
+    expect((await other.loadAll()).mxHosts).toMatchObject([
+      { host: "mx1.owned.example", account: "default" },
+    ]);
+    expect(await other.getDomain(parseDomainName(NAME))).toMatchObject({ account: "default", labels: {} });
+    const lists = await Promise.all(
+      ["default", "other"].map((account) => other.listDomains({ account }, { limit: 9 })),
+    );
+    expect(lists.map(({ items }) => items.map(({ name }) => name))).toEqual([[NAME], []]);
+  });
+
+  it("stores nothing of a series that is whole or nothing, where a quota has no room for its last write", async () => {
+    const { store, other } = subject();
+    const { api, records } = await startTenants({ store });
+    await api.expect(201, "PUT", "/v1/accounts/third", { body: { quotas: { domains: 0 } } });
+    await api.expect(201, "PUT", PATH, { body: { mxHosts: ["mx.owned.example"] }, ...OTHER });
+    const refused = await api.expect(409, "PUT", PATH, { body: {}, ...THIRD });
+    const [, value = ""] = /value (\S+)/.exec(refused.json.errors[0].message) ?? [];
+    records.set("_postern.owned.example", [value]);
+    const before = await everything(other);
+    const { json } = await api.expect(422, "PUT", PATH, { body: {}, ...THIRD });
+    expect(json.type).toBe("urn:postern:problem:quota-exceeded");
+    expect(await everything(other)).toEqual(before);
   });
 }

@@ -101,10 +101,13 @@ export function quotaCases(subject: () => StoreUnderTest): void {
     const series = ["b", "c", "d", "e"].map(
       (id, index): Commit => commitOf(creation(`${id}.example`), { quota: 3, expectedHead: head + index }),
     );
-    const entries = await store.commitAll(series as unknown as CommitSeries);
+    const whole = store.commitAll(series as unknown as CommitSeries, "all");
+    await expect(whole).rejects.toMatchObject({ name: "QuotaExceeded", limit: 3, count: 3 });
+    expect(await store.head()).toBe(head);
+    const entries = await store.commitAll(series as unknown as CommitSeries, "first");
     expect(entries.map(({ record }) => record.id)).toEqual(["b.example", "c.example"]);
     const rest = series.slice(2).map((commit) => ({ ...commit, expectedHead: commit.expectedHead }));
-    await expect(store.commitAll(rest as unknown as CommitSeries)).rejects.toMatchObject({
+    await expect(store.commitAll(rest as unknown as CommitSeries, "first")).rejects.toMatchObject({
       name: "QuotaExceeded",
       limit: 3,
       count: 3,

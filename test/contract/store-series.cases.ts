@@ -51,7 +51,7 @@ export function seriesCases(subject: () => StoreUnderTest): void {
     );
     const stored = [];
     for (let [first, ...others] = left; first !== undefined; [first, ...others] = left) {
-      const entries = await store.commitAll([first, ...others]);
+      const entries = await store.commitAll([first, ...others], "first");
       expect(entries.length).toBeGreaterThan(0);
       stored.push(...entries);
       left = left.slice(entries.length);
@@ -68,6 +68,7 @@ export function seriesCases(subject: () => StoreUnderTest): void {
         store,
         numbers(10).map((n) => `d${n}.example`),
       ),
+      "all",
     );
     expect(entries).toHaveLength(10);
   });
@@ -96,7 +97,7 @@ export function seriesCases(subject: () => StoreUnderTest): void {
     const commits = await change(store, await seriesOf(store, ["a.example", "b.example", "c.example"]));
     const before = await everything(store);
     // A store may send the first alone where the second does not follow it.
-    const [entries] = await Promise.allSettled([store.commitAll(commits)]);
+    const [entries] = await Promise.allSettled([store.commitAll(commits, "first")]);
     if (entries.status === "rejected") {
       expect(entries.reason).toBeInstanceOf(error);
       expect(await everything(store)).toEqual(before);
@@ -109,7 +110,7 @@ export function seriesCases(subject: () => StoreUnderTest): void {
     const [first, ...others] = await seriesOf(store, ["a.example", "b.example"]);
     const before = await everything(store);
     const stale = { ...first, record: { ...first.record, before: null } } as Commit;
-    await expect(store.commitAll([stale, ...others])).rejects.toBeInstanceOf(StaleRevision);
+    await expect(store.commitAll([stale, ...others], "first")).rejects.toBeInstanceOf(StaleRevision);
     expect(await everything(store)).toEqual(before);
   });
 

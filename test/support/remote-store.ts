@@ -129,9 +129,9 @@ export function remoteStore(local: Store, time: VirtualTime, processors = WITHOU
     hostsPerCommit: local.hostsPerCommit,
     queue: async () => queue,
     commit,
-    commitAll: (commits) => {
+    commitAll: (commits, extent) => {
       transactions += 1;
-      return request(TRANSACTION_MS, processors.transactionMs, () => local.commitAll(commits));
+      return request(TRANSACTION_MS, processors.transactionMs, () => local.commitAll(commits, extent));
     },
     getRecords: (kind, ids) => read(() => local.getRecords(kind, ids)),
     domainsByHost: (account, hosts) => read(() => local.domainsByHost(account, hosts)),
