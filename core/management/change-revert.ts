@@ -23,6 +23,7 @@ import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import { certificatesIn } from "./certificate-records.ts";
 import { CertificateService } from "./certificate-service.ts";
 import { domainInput } from "./domain-schema.ts";
+import { loggedDomain } from "./domain-view.ts";
 import { DomainService } from "./domain-service.ts";
 import type { WriteOptions } from "./domain-write.ts";
 import { parseDocument } from "./input-fields.ts";
@@ -118,7 +119,8 @@ export class ChangeReverts {
     if (isCreation(entry)) return this.#domains.delete(target, options.condition);
     const earlier = known(before);
     checkHosts(entry, earlier);
-    return (await this.#domains.put(target, parseDocument(domainInput, earlier), options)).entry;
+    const input = parseDocument(domainInput, loggedDomain(earlier));
+    return (await this.#domains.put(target, input, options)).entry;
   }
 
   async #certificate({ caller, entry, condition }: Revert<"certificate">): Promise<LogEntry | null> {

@@ -71,6 +71,14 @@ const tls: z.input<typeof tlsResponse> = {
   exceptions: [],
 };
 
+const VERIFIED = {
+  state: "verified",
+  record: "_postern.example.org",
+  value: null,
+  expiresAt: null,
+  lastCheck: null,
+} as const;
+
 const loggedDomain = {
   name: "example.org",
   account: "default",
@@ -81,6 +89,7 @@ const loggedDomain = {
   labels: {},
   revision: 3,
   ...written("2026-01-01T08:20:00.000Z"),
+  ownership: { ...VERIFIED, hosts: [] },
 };
 
 const warnings: z.input<typeof domainResponse>["warnings"] = [
@@ -95,17 +104,8 @@ const warnings: z.input<typeof domainResponse>["warnings"] = [
   },
 ];
 
-const VERIFIED = {
-  state: "verified",
-  record: "_postern.example.org",
-  value: null,
-  expiresAt: null,
-  lastCheck: null,
-} as const;
-
 const domain: z.input<typeof domainResponse> = {
   ...loggedDomain,
-  ownership: { ...VERIFIED, hosts: [] },
   warnings,
 };
 
@@ -228,6 +228,7 @@ const revert: z.input<typeof revertResponse> = {
       ...loggedDomain,
       name: "example.net",
       mxHosts: ["mx1.example.net"],
+      ownership: { ...VERIFIED, record: "_postern.example.net", hosts: [] },
       tls: { ...tls, server: { level: "accept", certificateId: null, minVersion: "TLSv1.2" } },
       revision: 6,
     },

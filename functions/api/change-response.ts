@@ -2,8 +2,8 @@
 
 import * as z from "zod";
 import type { LoggedCertificate } from "../../core/management/certificate-view.ts";
+import type { LoggedDomain } from "../../core/management/domain-view.ts";
 import type { PatchOperation } from "../../core/management/json-diff.ts";
-import type { DomainRecord } from "../../core/record/domain.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
 import { schemaOf } from "../../core/same-fields.ts";
 import { CHANGE_ACTIONS, ITEM_KINDS, type LogEntry, type RECORD_KINDS } from "../../core/store/store.ts";
@@ -30,7 +30,8 @@ const changeOf = <K extends RecordKind, T extends z.ZodType>(kind: K, logged: T)
     action: z.enum(CHANGE_ACTIONS),
     resource: z.strictObject({ kind: z.literal(kind), id: z.string() }),
     before: logged.nullable().meta({
-      description: "record before the change, as GET answered it; null = created, or it could not be read",
+      description:
+        "record before the change, as GET answered it, without warnings and checks of ownership; null = created, or it could not be read",
     }),
     after: logged.nullable().meta({ description: "record after the change; null = deleted" }),
     diff: z.array(patchOperation).readonly().meta({
@@ -71,8 +72,8 @@ const change = z
 interface ShownChange extends Omit<LogEntry, "account" | "record" | "hosts"> {
   readonly kind: RecordKind;
   readonly resource: { readonly kind: RecordKind; readonly id: string };
-  readonly before: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
-  readonly after: DomainRecord | LoggedCertificate | TrustStoreRecord | null;
+  readonly before: LoggedDomain | LoggedCertificate | TrustStoreRecord | null;
+  readonly after: LoggedDomain | LoggedCertificate | TrustStoreRecord | null;
   readonly diff: readonly PatchOperation[];
   readonly mxHosts: readonly {
     readonly host: string;

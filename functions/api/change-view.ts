@@ -1,6 +1,7 @@
 /** Entries of the change log as they are shown. */
 
 import { loggedCertificate } from "../../core/management/certificate-view.ts";
+import { loggedDomain } from "../../core/management/domain-view.ts";
 import { jsonDiff } from "../../core/management/json-diff.ts";
 import type { Context } from "hono";
 import { accepts } from "hono/accepts";
@@ -89,8 +90,11 @@ function withoutDiff({ account: _account, record, hosts, revision, at, actor, ac
   });
   const entry = { revision, at, actor, action, mxHosts, ...others };
   switch (record.kind) {
-    case "domain":
-      return { ...entry, ...named(record.kind, record.id), before: record.before, after: record.after };
+    case "domain": {
+      const before = record.before && loggedDomain(record.before);
+      const after = record.after && loggedDomain(record.after);
+      return { ...entry, ...named(record.kind, record.id), before, after };
+    }
     case "certificate": {
       const before = record.before && loggedCertificate(record.before);
       const after = record.after && loggedCertificate(record.after);

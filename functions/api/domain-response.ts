@@ -2,7 +2,7 @@
 
 import * as z from "zod";
 import { schemaOf } from "../../core/same-fields.ts";
-import type { DomainView } from "../../core/management/domain-view.ts";
+import type { DomainView, LoggedDomain } from "../../core/management/domain-view.ts";
 import { CHECK_RESULTS, type CheckResult } from "../../core/management/ownership-proof.ts";
 import type { DomainOwnership } from "../../core/management/ownership-view.ts";
 import {
@@ -135,18 +135,9 @@ export const domainResponse = schemaOf<DomainView>()(
     .meta({ id: "Domain" }),
 );
 
-/** A domain as the change log keeps it. */
-export const loggedDomain = schemaOf<DomainRecord>()(
-  z
-    .strictObject({
-      ...domainFields,
-      pendingNames: z
-        .array(z.strictObject({ name: z.string(), value: z.string(), expiresAt: time }))
-        .readonly()
-        .optional()
-        .meta({ description: "names that wait for verification; absent = none" }),
-    })
-    .meta({ id: "LoggedDomain" }),
+/** A domain as the change log shows it. */
+export const loggedDomain = schemaOf<LoggedDomain>()(
+  z.strictObject({ ...domainFields, ownership: ownershipResponse }).meta({ id: "LoggedDomain" }),
 );
 
 export const listOf = <T extends z.ZodType>(item: T) =>

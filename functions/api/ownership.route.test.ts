@@ -438,6 +438,59 @@ describe("what is shown of a pending domain", () => {
   });
 });
 
+describe("the change log of a pending domain", () => {
+  const patch = (api: ApiUnderTest, body: object) =>
+    api.expect(200, "PATCH", `/v1/domains/${NAME}`, { body, headers: ANY, ...OTHER });
+  const revert = async (api: ApiUnderTest, revision: number) =>
+    (await api.expect(200, "POST", `/v1/changes/${revision}/revert`, OTHER)).json.change;
+
+  it("shows the document that GET shows, which PUT takes", async () => {
+    const { api, records } = await startTenants();
+    publish(records, (await put(api)).json);
+    const seen = [await read(api)];
+    await patch(api, { tls: { enforcement: "defer" } });
+    seen.push(await read(api));
+    await verify(api);
+    seen.push(await read(api));
+    const { items } = (await api.expect(200, "GET", "/v1/changes", OTHER)).json;
+    const shown = seen.map(({ warnings: _, ...document }) => document);
+    expect(items.map(({ after }: { after: unknown }) => after)).toEqual(shown);
+    expect(items.map(({ before }: { before: unknown }) => before)).toEqual([null, ...shown.slice(0, 2)]);
+    expect(items[2].diff).toContainEqual({ op: "replace", path: "/ownership/state", value: "verified" });
+    for (const { after: body } of items)
+      await api.expect(200, "PUT", `/v1/domains/${NAME}`, { body, headers: ANY, ...OTHER });
+  });
+
+  it("is reverted: what is pending stays so, and what is verified does too", async () => {
+    const { api, records } = await startTenants();
+    const made = (await put(api)).json;
+    const { revision } = (await patch(api, { tls: { enforcement: "defer" } })).json;
+    expect(await revert(api, revision)).toMatchObject({ after: { ownership: made.ownership } });
+    expect((await read(api)).tls.enforcement).toBe("reject");
+    publish(records, made);
+    const verified = await verify(api);
+    expect(await revert(api, verified.revision)).toBeNull();
+    expect((await read(api)).ownership).toEqual(verified.ownership);
+  });
+
+  it("gives no way around a proof: names that a revert adds are pending, with values of their own", async () => {
+    const { api, records, served } = await startTenants();
+    const made = (await put(api)).json;
+    publish(records, made);
+    await verify(api);
+    const { revision } = (await patch(api, { mxHosts: [] })).json;
+    expect(await revert(api, revision)).toMatchObject({
+      after: { ownership: { state: "verified", hosts: [{ host: MX, state: "pending" }] } },
+    });
+    await api.expect(204, "DELETE", `/v1/domains/${NAME}`, { headers: ANY, ...OTHER });
+    const { after } = await revert(api, revision + 2);
+    expect(after.ownership).toMatchObject({ state: "pending", hosts: [{ host: MX }] });
+    expect(after.ownership.value).not.toBe(made.ownership.value);
+    expect((await verify(api)).ownership.state).toBe("pending");
+    expect(await served(NAME)).toBeUndefined();
+  });
+});
+
 describe("a certificate that is ordered", () => {
   const order = (names: readonly string[]) => ({
     body: { source: "acme", directory: "test", challenge: "dns-01", names },

@@ -29,7 +29,7 @@ const PLANTS: readonly Plant[] = [
     opens: 'interface DomainView extends Omit<DomainRecord, "pendingNames"> {',
     lists: ["domain-schema.ts", "domain-response.ts"],
   },
-  { opens: "interface PendingName {", lists: ["stored-record.ts", "domain-response.ts"] },
+  { opens: "interface PendingName {", lists: ["stored-record.ts"] },
   { opens: "interface TlsSettings {", lists: SETTINGS },
   { opens: "readonly server: {", lists: SETTINGS },
   { opens: "interface ClientCertificateSettings {", lists: SETTINGS },

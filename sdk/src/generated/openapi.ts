@@ -2025,7 +2025,7 @@ export interface components {
             readonly action: "create" | "update" | "delete";
             /** @description record that was changed */
             readonly resource: components["schemas"]["DomainChangeResource"];
-            /** @description record before the change, as GET answered it; null = created, or it could not be read */
+            /** @description record before the change, as GET answered it, without warnings and checks of ownership; null = created, or it could not be read */
             readonly before: components["schemas"]["LoggedDomain"] | null;
             /** @description record after the change; null = deleted */
             readonly after: components["schemas"]["LoggedDomain"] | null;
@@ -2071,7 +2071,7 @@ export interface components {
             readonly action: "create" | "update" | "delete";
             /** @description record that was changed */
             readonly resource: components["schemas"]["CertificateChangeResource"];
-            /** @description record before the change, as GET answered it; null = created, or it could not be read */
+            /** @description record before the change, as GET answered it, without warnings and checks of ownership; null = created, or it could not be read */
             readonly before: components["schemas"]["LoggedCertificate"] | null;
             /** @description record after the change; null = deleted */
             readonly after: components["schemas"]["LoggedCertificate"] | null;
@@ -2105,7 +2105,7 @@ export interface components {
             readonly action: "create" | "update" | "delete";
             /** @description record that was changed */
             readonly resource: components["schemas"]["TrustStoreChangeResource"];
-            /** @description record before the change, as GET answered it; null = created, or it could not be read */
+            /** @description record before the change, as GET answered it, without warnings and checks of ownership; null = created, or it could not be read */
             readonly before: components["schemas"]["LoggedTrustStore"] | null;
             /** @description record after the change; null = deleted */
             readonly after: components["schemas"]["LoggedTrustStore"] | null;
@@ -3249,6 +3249,75 @@ export interface components {
              */
             readonly purpose?: "clientAuth" | "clientAuthOrServerAuth";
         };
+        /** @description domain that was changed */
+        readonly DomainChangeResource: {
+            /**
+             * @description kind of the record
+             * @enum {string}
+             */
+            readonly kind: "domain";
+            /** @description name of the domain */
+            readonly id: string;
+        };
+        /** @description domain as the change log keeps it */
+        readonly LoggedDomain: {
+            /** @description name of the domain */
+            readonly name: string;
+            /** @description account that owns the record */
+            readonly account: string;
+            /** @description host names of the domain's MX records, which clients send in SNI */
+            readonly mxHosts: readonly string[];
+            /** @description TLS settings */
+            readonly tls: components["schemas"]["TlsSettings"];
+            /** @description route of accepted mail; null = the edge's default */
+            readonly delivery: components["schemas"]["DomainDelivery"] | null;
+            /** @description codes of acknowledged warnings, which `warnings` omits */
+            readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
+            /**
+             * @description names and values for the owner's tools; no effect on mail
+             * @example {
+             *       "team": "mail"
+             *     }
+             */
+            readonly labels: components["schemas"]["Labels"];
+            /** @description revision of the record, as in its ETag */
+            readonly revision: number;
+            /**
+             * Format: date-time
+             * @description time at which the record was created
+             */
+            readonly createdAt: string;
+            /**
+             * Format: date-time
+             * @description time of the last change
+             */
+            readonly updatedAt: string;
+            /** @description name of the caller who made the last change */
+            readonly updatedBy: string;
+            /** @description whether the domain's name and MX hosts have been verified */
+            readonly ownership: components["schemas"]["DomainOwnership"];
+        };
+        /** @description MX host whose certificate the change replaced */
+        readonly ChangedMxHost: {
+            /** @description name of the MX host */
+            readonly host: string;
+            /** @description id of the certificate before the change */
+            readonly certificateBefore: string | null;
+            /** @description id of the certificate after the change */
+            readonly certificateAfter: string | null;
+        };
+        /** @description other domains whose certificate the change replaced */
+        readonly MovedDomains: {
+            /** @description number of domains */
+            readonly count: number;
+            /**
+             * @description there may be more than count; absent = there are not
+             * @enum {boolean}
+             */
+            readonly isAtLeast?: true;
+            /** @description names of the domains; the first 200 */
+            readonly names: readonly string[];
+        };
         /** @description edge that serves the domain */
         readonly DomainAtEdge: {
             /** @description id of the edge */
@@ -3382,87 +3451,6 @@ export interface components {
             readonly problem: string;
             /** @description id of the edge that cannot read it; null = the API cannot */
             readonly edge: string | null;
-        };
-        /** @description domain that was changed */
-        readonly DomainChangeResource: {
-            /**
-             * @description kind of the record
-             * @enum {string}
-             */
-            readonly kind: "domain";
-            /** @description name of the domain */
-            readonly id: string;
-        };
-        /** @description name that waited for verification */
-        readonly DomainChangeBeforePendingName: {
-            /** @description name of the domain or MX host */
-            readonly name: string;
-            /** @description value of the record */
-            readonly value: string;
-            /**
-             * Format: date-time
-             * @description end of the time for verification
-             */
-            readonly expiresAt: string;
-        };
-        /** @description domain as the change log keeps it */
-        readonly LoggedDomain: {
-            /** @description name of the domain */
-            readonly name: string;
-            /** @description account that owns the record */
-            readonly account: string;
-            /** @description host names of the domain's MX records, which clients send in SNI */
-            readonly mxHosts: readonly string[];
-            /** @description TLS settings */
-            readonly tls: components["schemas"]["TlsSettings"];
-            /** @description route of accepted mail; null = the edge's default */
-            readonly delivery: components["schemas"]["DomainDelivery"] | null;
-            /** @description codes of acknowledged warnings, which `warnings` omits */
-            readonly acknowledgedWarnings: readonly ("rfc3207-public-mx" | "enforcement-observe" | "certificate-self-signed" | "certificate-expiring" | "certificate-expired" | "certificate-not-yet-valid" | "certificate-failed" | "certificate-unreadable" | "certificate-issuer-missing" | "default-certificate-lacks-host" | "mx-hosts-differ" | "mx-host-unreadable" | "client-certificate-asked" | "client-certificate-anybody" | "public-roots-client-auth" | "exception-expiring" | "exception-expired" | "exception-never-matches" | "exception-shadowed" | "exception-without-effect" | "trust-store-unreadable" | "trust-anchor-expiring" | "trust-anchor-expired" | "trust-anchor-not-yet-valid" | "trust-anchor-limited" | "trust-anchors-share-name" | "crl-expiring" | "crl-expired" | "crl-missing" | "delivery-opportunistic" | "level-none-on-shared-listener" | "not-served" | "no-live-edge" | "edge-stale" | "settings-unreadable" | "settings-unreadable-at-edge" | "certificate-problem-at-edge" | "certificate-not-loaded-at-edge" | "default-certificate-expiring" | "default-certificate-expired" | "chain-verifier-missing")[];
-            /**
-             * @description names and values for the owner's tools; no effect on mail
-             * @example {
-             *       "team": "mail"
-             *     }
-             */
-            readonly labels: components["schemas"]["Labels"];
-            /** @description revision of the record, as in its ETag */
-            readonly revision: number;
-            /**
-             * Format: date-time
-             * @description time at which the record was created
-             */
-            readonly createdAt: string;
-            /**
-             * Format: date-time
-             * @description time of the last change
-             */
-            readonly updatedAt: string;
-            /** @description name of the caller who made the last change */
-            readonly updatedBy: string;
-            /** @description names that wait for verification; absent = none */
-            readonly pendingNames?: readonly components["schemas"]["DomainChangeBeforePendingName"][];
-        };
-        /** @description MX host whose certificate the change replaced */
-        readonly ChangedMxHost: {
-            /** @description name of the MX host */
-            readonly host: string;
-            /** @description id of the certificate before the change */
-            readonly certificateBefore: string | null;
-            /** @description id of the certificate after the change */
-            readonly certificateAfter: string | null;
-        };
-        /** @description other domains whose certificate the change replaced */
-        readonly MovedDomains: {
-            /** @description number of domains */
-            readonly count: number;
-            /**
-             * @description there may be more than count; absent = there are not
-             * @enum {boolean}
-             */
-            readonly isAtLeast?: true;
-            /** @description names of the domains; the first 200 */
-            readonly names: readonly string[];
         };
         /** @description trust store that was changed */
         readonly TrustStoreChangeResource: {
@@ -7835,7 +7823,15 @@ export interface operations {
                      *             "revision": 3,
                      *             "createdAt": "2026-01-01T08:20:00.000Z",
                      *             "updatedAt": "2026-01-01T08:20:00.000Z",
-                     *             "updatedBy": "operator"
+                     *             "updatedBy": "operator",
+                     *             "ownership": {
+                     *               "state": "verified",
+                     *               "record": "_postern.example.org",
+                     *               "value": null,
+                     *               "expiresAt": null,
+                     *               "lastCheck": null,
+                     *               "hosts": []
+                     *             }
                      *           },
                      *           "diff": [
                      *             {
@@ -7875,7 +7871,15 @@ export interface operations {
                      *                 "revision": 3,
                      *                 "createdAt": "2026-01-01T08:20:00.000Z",
                      *                 "updatedAt": "2026-01-01T08:20:00.000Z",
-                     *                 "updatedBy": "operator"
+                     *                 "updatedBy": "operator",
+                     *                 "ownership": {
+                     *                   "state": "verified",
+                     *                   "record": "_postern.example.org",
+                     *                   "value": null,
+                     *                   "expiresAt": null,
+                     *                   "lastCheck": null,
+                     *                   "hosts": []
+                     *                 }
                      *               }
                      *             }
                      *           ]
@@ -7984,7 +7988,15 @@ export interface operations {
                      *           "revision": 6,
                      *           "createdAt": "2026-01-01T08:20:00.000Z",
                      *           "updatedAt": "2026-01-01T08:20:00.000Z",
-                     *           "updatedBy": "operator"
+                     *           "updatedBy": "operator",
+                     *           "ownership": {
+                     *             "state": "verified",
+                     *             "record": "_postern.example.net",
+                     *             "value": null,
+                     *             "expiresAt": null,
+                     *             "lastCheck": null,
+                     *             "hosts": []
+                     *           }
                      *         },
                      *         "after": null,
                      *         "diff": [
