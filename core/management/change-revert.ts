@@ -17,7 +17,7 @@ import type { CertificateRecord } from "../record/certificate.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { NO_LABELS } from "../record/labels.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
-import type { LogEntry, RecordChange, RecordKind } from "../store/store.ts";
+import type { LogEntry, RecordChange, RecordKind, Store } from "../store/store.ts";
 import { checkCondition, type WriteCondition } from "../store/write-condition.ts";
 import type { TrustStoreContent } from "../x509/trust-anchors.ts";
 import { certificatesIn } from "./certificate-records.ts";
@@ -116,9 +116,13 @@ export class ChangeReverts {
   async #domain({ caller, entry, ...options }: Revert<"domain">): Promise<LogEntry | null> {
     const { id, before } = entry.record;
     const target = { actor: caller, name: id };
-    if (isCreation(entry)) return this.#domains.delete(target, options.condition);
+    if (isCreation(entry)) {
+      await checkLeftHosts(this.#deps.store, entry, { account: caller.account, mxHosts: [] });
+      return this.#domains.delete(target, options.condition);
+    }
     const earlier = known(before);
     checkHosts(entry, earlier);
+    await checkLeftHosts(this.#deps.store, entry, earlier);
     const input = parseDocument(domainInput, loggedDomain(earlier));
     return (await this.#domains.put(target, input, options)).entry;
   }
@@ -205,6 +209,37 @@ function checkHosts({ hosts }: EntryOf<"domain">, { mxHosts, account, tls }: Dom
   if (others.length === 0) return;
   const names = others.map(({ host }) => host).join(", ");
   throw notRevertible(`MX host ${names} served another certificate than the domain's other hosts`);
+}
+
+/**
+ * A write of a domain sets certificates of the hosts that it names alone.
+ * @throws StateConflict where the change gave a host another certificate that the domain did not name before,
+ *   and it has not been given back: other domains would stay without it
+ */
+async function checkLeftHosts(
+  store: Pick<Store, "getMxHosts">,
+  { hosts }: EntryOf<"domain">,
+  { account, mxHosts }: Pick<DomainRecord, "account" | "mxHosts">,
+): Promise<void> {
+  const moved = hosts.filter(
+    ({ host, before, after }) =>
+      before?.account === account &&
+      after?.account === account &&
+      before.certificateId !== after.certificateId &&
+      !mxHosts.includes(host),
+  );
+  if (moved.length === 0) return;
+  const present = await store.getMxHosts(moved.map(({ host }) => host));
+  const left = moved.flatMap(({ host, before }) => {
+    const item = present.get(host);
+    const certificateId = before?.certificateId ?? null;
+    const isGivenBack = item?.account !== account || item.certificateId === certificateId;
+    return isGivenBack ? [] : `MX host ${host} served ${certificateId ?? "the default certificate"}`;
+  });
+  if (left.length === 0) return;
+  throw notRevertible(
+    `${left.join(", ")}, and this domain did not name it: write that certificate to a domain which names it, with ?sharedHosts=move, and repeat the request with If-Match`,
+  );
 }
 
 /** What a patch of a certificate may change, set to the same in all. */

@@ -9,6 +9,7 @@ import {
   startApi,
 } from "../../test/support/api.ts";
 import { makeCa } from "../../test/support/pki.ts";
+import type { CertificateId } from "../../core/name/ids.ts";
 import type { Scope } from "../../core/access/scope.ts";
 
 afterEach(() => vi.restoreAllMocks());
@@ -154,6 +155,35 @@ describe("a revert of a domain's change", () => {
     await api.expect(204, "DELETE", DOMAIN, { headers: ANY });
     expect(await refused(api, 6)).toEqual([409, "not-revertible /revision"]);
   });
+
+  it.each([
+    ["an update", true],
+    ["a creation", false],
+  ])(
+    "is not possible for %s that moved a host it leaves, until the host has its certificate again",
+    async (_, isUpdate) => {
+      const api = await startApi();
+      const id = await certificate(api);
+      const serving = { mxHosts: ["mx.a.example"], tls: { server: { certificateId: id } } };
+      await api.expect(201, "PUT", DOMAIN, { body: serving });
+      const taker = "/v1/domains/b.example";
+      if (isUpdate) await api.expect(201, "PUT", taker, { body: { mxHosts: ["mx.b.example"] } });
+      const body = { mxHosts: ["mx.a.example"] };
+      const status = isUpdate ? 200 : 201;
+      const headers = isUpdate ? ANY : {};
+      await api.expect(status, "PUT", `${taker}?sharedHosts=move`, { body, headers });
+      const moved = await head(api);
+      expect((await read(api, DOMAIN)).tls.server.certificateId).toBeNull();
+      const { json } = await api.expect(409, "POST", `/v1/changes/${moved}/revert?sharedHosts=move`);
+      expect(json.errors).toMatchObject([{ code: "not-revertible", pointer: "/revision" }]);
+      expect(json.detail).toContain(`mx.a.example served ${id}`);
+      expect(await head(api)).toBe(moved);
+      await patch(api, DOMAIN, { tls: { server: { certificateId: id } } }, "?sharedHosts=move");
+      await reverted(api, moved, ANY);
+      expect((await read(api, DOMAIN)).tls.server.certificateId).toBe(id);
+      expect(await api.store.useCount("certificate", id as CertificateId)).toBe(1);
+    },
+  );
 
   it("reverts each change of a batch by itself", async () => {
     const api = await startApi();
