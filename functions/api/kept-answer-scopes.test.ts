@@ -118,3 +118,19 @@ it("carries a request out that was 403, once the caller has the scope", async ()
   }
   expect([...refused].toSorted()).toEqual(["POST /v1/changes/{revision}/revert", "POST /v1/tokens"]);
 });
+
+it("gives a token for another account again to an operator alone", async () => {
+  const body = { account: "default", label: "made", scopes: ["domains:read"] };
+  const make = async (scopes: readonly Scope[]) => {
+    withScopes(scopes);
+    return api.send("POST", "/v1/tokens", { body, headers: KEYED });
+  };
+  restore();
+  const refused = await make(BUT_OPERATOR);
+  expect([refused.status, refused.json.scope]).toEqual([403, "operator"]);
+  const made = await make(OPERATOR);
+  expect([made.status, made.json.account]).toEqual([201, "default"]);
+  const again = await make(BUT_OPERATOR);
+  expect([again.status, again.json.scope, again.json.token]).toEqual([403, "operator", undefined]);
+  expect((await make(OPERATOR)).json).toEqual(made.json);
+});
