@@ -36,4 +36,10 @@ export const CAPS = {
   quota: 1_000_000,
   /** Quota of ACM, when raised. */
   acmNames: 100,
+  /** Requests of one process that wait at a time. Each holds a connection; the local server has 256. */
+  waits: 64,
+  /** Of these, of all accounts but the operator's. */
+  waitsOfTenants: 48,
+  waitsOfAccount: 32,
+  waitsOfCaller: 16,
 } as const;

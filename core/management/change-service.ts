@@ -6,12 +6,11 @@ import { toDomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
 import { type ChangeListing, type ChangePage, isAbout, isOfTime, readChanges } from "./change-log.ts";
 import type { WaitingDependencies } from "./service-dependencies.ts";
+import type { Waiter } from "./waiting-room.ts";
 
 /** A wait for the next entry. */
-export interface ChangeWait {
+export interface ChangeWait extends Waiter {
   readonly timeoutMs: number;
-  /** Ends the wait. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 const LOOK_EVERY_MS = 500;
@@ -36,7 +35,7 @@ export class ChangeService {
   /**
    * As `list`, in the order asc: as soon as there is an entry, or empty when the time is up. `next` is always
    * set, so that a reader of few entries does not fall behind the log's retention.
-   * @throws Gone as `readChanges`; TooManyWaiting
+   * @throws Gone as `readChanges`; as `WaitingRoom.until`
    */
   async follow(actor: Actor, listing: ChangeListing, wait: ChangeWait): Promise<ChangePage> {
     let { after = 0 } = listing;

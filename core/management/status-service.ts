@@ -13,14 +13,13 @@ import { certificatesIn } from "./certificate-records.ts";
 import { type CertificateStatus, certificateStatus, isBehind } from "./certificate-status.ts";
 import { lastCheckOf } from "./ownership-checks.ts";
 import { OwnRecords, readStored } from "./record-write.ts";
+import type { Waiter } from "./waiting-room.ts";
 import { domainWarnings } from "./warnings.ts";
 
 /** A wait until edges enforce a revision. */
-export interface RevisionWait {
+export interface RevisionWait extends Waiter {
   readonly revision: number;
   readonly timeoutMs: number;
-  /** Ends the wait. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** An edge reports a change within 0.2 s of a poll: a wait ends within a poll interval and a second. */
@@ -81,7 +80,7 @@ export class StatusService {
   /**
    * The edges, as soon as every live one enforces the revision, or the time is up.
    * @param lags whether an edge at the revision still does not enforce it.
-   * @throws RuleViolation for a revision that has not been reached; TooManyWaiting
+   * @throws RuleViolation for a revision that has not been reached; as `WaitingRoom.until`
    */
   async #edgesAt(
     wait: RevisionWait | null,

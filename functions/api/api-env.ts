@@ -1,4 +1,5 @@
 import type { Caller } from "../../core/access/scope.ts";
+import type { Waiter } from "../../core/management/waiting-room.ts";
 
 /** What the API's middleware leaves for those after it. */
 export interface ApiEnv {
@@ -13,5 +14,7 @@ export interface ApiEnv {
     actor: Caller;
     /** Account of the credentials. */
     homeAccount: string;
+    /** The caller, where its request waits. Set on every route below /v1. */
+    waiter: Waiter;
   };
 }

@@ -201,7 +201,7 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
     await next();
   });
   if (deps.rateLimits !== undefined) app.use("/v1/*", limitRate(deps.rateLimits, deps.clock));
-  app.use("/v1/*", scopeOfRoute(app, deps.access));
+  app.use("/v1/*", scopeOfRoute(app, deps));
   app.use(knownQueryOnly(app));
   app.use("/v1/*", conditionalRead);
   app.use("/v1/*", answersKept(app, { answers: deps.keptAnswers, clock: deps.clock, log: deps.log }));

@@ -129,7 +129,7 @@ export function routeChanges(
 ): void {
   app.openapi(listChanges, async (c) => {
     const listing = c.req.valid("query");
-    const wait = changeWaitOf(listing, c.env);
+    const wait = changeWaitOf(listing, c.get("waiter"));
     const service = await changes();
     const { changeLines, changePage, nextLink, wantsLines } = await views();
     const read = (each: ChangeListing) => service.list(c.get("actor"), each);

@@ -7,10 +7,10 @@ import type { WantedLabel } from "../../core/management/filtered-page.ts";
 import type { ChangeListing } from "../../core/management/change-log.ts";
 import type { ChangeWait } from "../../core/management/change-service.ts";
 import type { RevisionWait } from "../../core/management/status-service.ts";
+import type { Waiter } from "../../core/management/waiting-room.ts";
 import { checkTimestamp, PATTERNS } from "../../core/management/text-formats.ts";
 import { RECORD_KINDS } from "../../core/store/store.ts";
 import { checked, domainNameInput } from "../../core/management/input-fields.ts";
-import type { ApiEnv } from "./api-env.ts";
 
 export const nameParameter = z.object({ name: domainNameInput });
 
@@ -77,11 +77,11 @@ export const waitForQuery = z.strictObject({
  */
 export function waitOf(
   { waitFor, timeout }: z.output<typeof waitForQuery>,
-  env: ApiEnv["Bindings"] | undefined,
+  waiter: Waiter,
 ): RevisionWait | null {
   if (waitFor !== undefined) {
     const timeoutMs = (timeout ?? DEFAULT_SECONDS) * 1000;
-    return { revision: waitFor, timeoutMs, signal: env?.clientClosed };
+    return { ...waiter, revision: waitFor, timeoutMs };
   }
   if (timeout === undefined) return null;
   const message = "needs waitFor";
@@ -108,11 +108,11 @@ export function changeWaitOf(
     before,
     order,
   }: Pick<ChangeListing, "after" | "before" | "order"> & { wait?: number | undefined },
-  env: ApiEnv["Bindings"] | undefined,
+  waiter: Waiter,
 ): ChangeWait | null {
   if (wait === undefined) return null;
   if (after !== undefined && before === undefined && order === "asc")
-    return { timeoutMs: wait * 1000, signal: env?.clientClosed };
+    return { ...waiter, timeoutMs: wait * 1000 };
   const message = "needs after, and order asc without before";
   throw new RuleViolation([{ in: "query", pointer: "/wait", code: "wait-without-after", message }]);
 }

@@ -33,7 +33,7 @@ const kindOf = (method: string, path: string): RateKind =>
   READS.has(method) || path === READ_BY_POST ? "read" : "write";
 
 /** By the credentials: those who share a role share its rate, whatever account they act in. */
-const keyOf = ({ kind, id, name, account }: Caller): string => `${kind} ${account} ${id ?? name}`;
+export const keyOf = ({ kind, id, name, account }: Caller): string => `${kind} ${account} ${id ?? name}`;
 
 /**
  * Counts the request before anything else of it is read. API_TOKEN has no limit: its holder owns the machine.

@@ -64,7 +64,7 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: Loaded<StatusServi
       await (await status()).domain(
         c.get("actor"),
         c.req.valid("param").name,
-        waitOf(c.req.valid("query"), c.env),
+        waitOf(c.req.valid("query"), c.get("waiter")),
       ),
       200,
     ),
@@ -75,7 +75,7 @@ export function routeStatus(app: OpenAPIHono<ApiEnv>, status: Loaded<StatusServi
       await (await status()).certificate(
         c.get("actor"),
         c.req.valid("param").id,
-        waitOf(c.req.valid("query"), c.env),
+        waitOf(c.req.valid("query"), c.get("waiter")),
       ),
       200,
     ),

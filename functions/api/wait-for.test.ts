@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MOST_WAITING } from "../../core/management/waiting-room.ts";
+import { CAPS } from "../../core/limits.ts";
 import type { EdgeId } from "../../core/name/ids.ts";
 import { type ApiUnderTest, OTHER_TOKEN, startApi, TOKEN } from "../../test/support/api.ts";
 import { steppedTime } from "../../test/support/stepped-time.ts";
@@ -156,26 +156,31 @@ describe("a status with waitFor", () => {
 });
 
 describe("requests that wait", () => {
-  it("are bounded: one more is 503 with Retry-After, and those that need not wait are answered", async () => {
+  it("are bounded: one more of a caller is 503 with Retry-After, and others still wait", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let nowMs = 0;
+    let asleep = 0;
     const api = await startApi({
       wait: {
         now: () => nowMs,
         sleep: async () => {
+          asleep += 1;
           await promise;
           nowMs += 60_000;
         },
       },
     });
     await api.expect(201, "PUT", DOMAIN, { body: {} });
-    const waiting = Array.from({ length: MOST_WAITING }, () => get(api, "waitFor=1"));
+    const waiting = Array.from({ length: CAPS.waitsOfCaller }, () => get(api, "waitFor=1"));
     await expect.poll(async () => (await api.send("GET", `${STATUS}?waitFor=1`)).status).toBe(503);
     const { headers, json } = await api.expect(503, "GET", `${STATUS}?waitFor=1`);
     expect(headers.get("retry-after")).toBe("5");
-    expect(json.detail).toContain("64 requests wait");
+    expect(json.detail).toContain("16 requests of this caller wait");
     await get(api, "");
+    const other = api.expect(200, "GET", "/v1/changes?after=1&wait=25", { token: OTHER_TOKEN });
+    await expect.poll(() => asleep).toBe(CAPS.waitsOfCaller + 1);
     resolve();
+    await other;
     for (const { applied } of await Promise.all(waiting)) expect(applied).toBe(false);
     expect(await get(api, "waitFor=1")).toMatchObject({ applied: false });
   });

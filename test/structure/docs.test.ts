@@ -90,6 +90,10 @@ const CAP_NAMES = {
   orderedNamesBytes: "all these names together",
   acmNames: "names of a certificate of ACM",
   quota: "a quota of an account",
+  waits: "requests of one process that [wait](#is-it-in-force) at a time",
+  waitsOfTenants: "of these, of all accounts but the operator's",
+  waitsOfAccount: "of one account",
+  waitsOfCaller: "of one caller",
 } satisfies Record<Exclude<keyof typeof CAPS, "pageSize" | "defaultPageSize">, string>;
 
 describe("docs/api.md", () => {
