@@ -41,7 +41,7 @@ const WRITES: Readonly<Record<Kind, unknown>> = {
 const KINDS = Object.keys(WRITES) as Kind[];
 
 /** What the members of a step may be, by its kind and action: no deletion has a write, and every other has. */
-function stepSchema(kind: Kind, action: Step["action"]): unknown {
+function stepSchema(kind: Kind, action: Step["action"]): object {
   const isNew = action === "create";
   return closed({
     kind: { const: kind },
@@ -61,13 +61,10 @@ function stepSchema(kind: Kind, action: Step["action"]): unknown {
 
 const ACTIONS = ["create", "update", "delete"] as const satisfies readonly Step["action"][];
 
-const byConst = (property: string, values: readonly string[], of: (value: string) => unknown) => ({
-  required: [property],
-  properties: { [property]: { enum: values } },
-  allOf: values.map((value) => ({
-    if: { properties: { [property]: { const: value } } },
-    then: of(value),
-  })),
+const byMember = (name: string, values: readonly string[], of: (value: string) => object) => ({
+  required: [name],
+  discriminator: { propertyName: name },
+  oneOf: values.map((value) => ({ properties: { [name]: { const: value } }, ...of(value) })),
 });
 
 const SCHEMA = closed({
@@ -77,8 +74,8 @@ const SCHEMA = closed({
     type: "array",
     items: {
       type: "object",
-      ...byConst("kind", KINDS, (kind) =>
-        byConst("action", ACTIONS, (action) => stepSchema(kind as Kind, action as Step["action"])),
+      ...byMember("kind", KINDS, (kind) =>
+        byMember("action", ACTIONS, (action) => stepSchema(kind as Kind, action as Step["action"])),
       ),
     },
   },
@@ -110,7 +107,7 @@ export function readPlanFile(text: string, path: string): Plan | null {
   } catch (error) {
     throw bad((error as Error).message);
   }
-  const validate = new Ajv2020({ strict: false }).compile<PlanDocument>(SCHEMA);
+  const validate = new Ajv2020({ strict: false, discriminator: true }).compile<PlanDocument>(SCHEMA);
   if (!validate(document)) {
     const { instancePath, message } = validate.errors?.[0] ?? {};
     throw bad(`${instancePath ?? ""} ${message ?? ""}`.trim());
