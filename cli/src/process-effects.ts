@@ -7,7 +7,6 @@ import { CommandError } from "./frame/command-error.ts";
 
 const SIGINT_EXIT = 130;
 const SIGTERM_EXIT = 143;
-const SIGPIPE_EXIT = 141;
 const DEFAULT_COLUMNS = 80;
 
 /** The process itself: its streams, environment, files and signals. */
@@ -20,13 +19,6 @@ export function processEffects(): Effects {
   };
   process.on("SIGINT", () => end(SIGINT_EXIT));
   process.on("SIGTERM", () => end(SIGTERM_EXIT));
-  const onError = (error: NodeJS.ErrnoException): void => {
-    // The reader has gone, as `| head` does: what more is printed is not wanted.
-    if (error.code !== "EPIPE") throw error;
-    if (!controller.signal.aborted) controller.abort(new Ended(SIGPIPE_EXIT));
-  };
-  process.stdout.on("error", onError);
-  process.stderr.on("error", onError);
   return {
     env: process.env,
     stdout: sinkOf(process.stdout, 1),
@@ -43,11 +35,18 @@ export function processEffects(): Effects {
   };
 }
 
-const sinkOf = (stream: NodeJS.WriteStream, descriptor: number): Sink => ({
-  write: (text) => void stream.write(text),
-  isTerminal: isatty(descriptor),
-  columns: stream.columns ?? DEFAULT_COLUMNS,
-});
+/** Keeps the first failure of a stream, which would else end the process in the middle of its work. */
+function sinkOf(stream: NodeJS.WriteStream, descriptor: number): Sink {
+  const failed = new AbortController();
+  stream.on("error", (error) => failed.abort(error));
+  return {
+    write: (text) => void stream.write(text),
+    isTerminal: isatty(descriptor),
+    columns: stream.columns ?? DEFAULT_COLUMNS,
+    failed: failed.signal,
+    flushed: () => new Promise((resolve) => stream.write("", () => setImmediate(resolve))),
+  };
+}
 
 async function readStdin(maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];

@@ -100,9 +100,7 @@ export function openApiDocument(app: OpenAPIHono<ApiEnv>): OpenApiDocument {
     showScope(operation);
     for (const [status, answer] of Object.entries(operation.responses ?? {})) {
       answer.headers = { ...headersOf(operation, status), ...answer.headers };
-      // Types that are generated for clients would be those of either form: descriptions name the other one.
-      if (answer.content !== undefined && "application/json" in answer.content)
-        for (const type of [NDJSON_TYPE, RAW_TYPE]) delete answer.content[type];
+      leaveOtherForms(answer);
       letGrow(answer.content, { document, answered });
       if (status.startsWith("2")) showExamples(operation.operationId, answer.content);
       for (const code of codesOf(answer)) examples[code] = { value: problemExample(code) };
@@ -166,6 +164,12 @@ function showScope(operation: Operation): void {
   const needed = scope === null ? "Any caller may use it." : `Scope: \`${scope}\` (${SCOPES[scope]}).`;
   operation.description = `${operation.description ?? ""} ${needed}`.trim();
   operation.parameters = [...(operation.parameters ?? []), ACCOUNT_PARAMETER];
+}
+
+/** Types that are generated for clients would be those of either form: descriptions name the other one. */
+function leaveOtherForms({ content = {} }: Answer): void {
+  if (!("application/json" in content)) return;
+  for (const type of [NDJSON_TYPE, RAW_TYPE]) delete content[type];
 }
 
 function showExamples(operationId: string | undefined, content: Answer["content"]): void {

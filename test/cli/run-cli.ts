@@ -39,10 +39,16 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
     stdout += text;
     options.onStdout?.(text);
   };
+  const sink = {
+    isTerminal,
+    columns: 100,
+    failed: new AbortController().signal,
+    flushed: () => Promise.resolve(),
+  };
   const effects: Effects = {
     env: options.env ?? {},
-    stdout: { write: print, isTerminal, columns: 100 },
-    stderr: { write: (text) => void (stderr += text), isTerminal, columns: 100 },
+    stdout: { ...sink, write: print },
+    stderr: { ...sink, write: (text) => void (stderr += text) },
     stdin: stdinOf(options),
     fetch: options.fetch ?? globalThis.fetch,
     clock: { ...REAL_EFFECTS, ...(options.sleep === undefined ? {} : { sleep: options.sleep }) },

@@ -39,6 +39,8 @@ export interface CommandSpec {
   readonly notes?: readonly string[];
   /** A command line that shows its use. */
   readonly example: string;
+  /** The command ends its work itself where its output is not written; others are ended at once. */
+  readonly endsItself?: true;
   /** @returns the exit code; 0 if it returns none */
   readonly run: (context: Context) => Promise<ExitCode | void>;
 }

@@ -6,6 +6,10 @@ export interface Sink {
   readonly isTerminal: boolean;
   /** Width of the terminal; 80 where there is none. */
   readonly columns: number;
+  /** Aborted when a text was not written; the reason is the error of the stream. */
+  readonly failed: AbortSignal;
+  /** Resolves when what was handed over is written, or has failed. */
+  readonly flushed: () => Promise<void>;
 }
 
 export interface Stdin {
@@ -36,7 +40,7 @@ export interface Effects {
   readonly fetch: typeof globalThis.fetch;
   readonly clock: Clock;
   readonly files: Files;
-  /** Aborted by Ctrl-C, and when the reader of stdout has gone; the reason is an Ended. */
+  /** Aborted by Ctrl-C and SIGTERM; the reason is an Ended. */
   readonly signal: AbortSignal;
 }
 
@@ -45,7 +49,7 @@ export class Ended extends Error {
   override readonly name = "Ended";
   readonly exitCode: number;
 
-  /** @param exitCode 128 and the number of the signal, as a shell reports it. */
+  /** @param exitCode 128 and the number of the signal, as a shell reports it; 1 if output was not written. */
   constructor(exitCode: number) {
     super("ended");
     this.exitCode = exitCode;

@@ -1,4 +1,5 @@
-import type { Effects, Sink } from "./effects.ts";
+import { Ended, type Effects, type Sink } from "./effects.ts";
+import { EXIT } from "./exit-code.ts";
 import { terminalBlock, terminalJson, terminalText } from "./terminal-text.ts";
 
 const STYLES = { bold: "1", dim: "2", bad: "31", good: "32", warn: "33" } as const;
@@ -117,8 +118,15 @@ export class Output {
     this.#isProgressShown = false;
   }
 
+  /** Whether output was not written. */
+  get hasFailed(): boolean {
+    return this.#stdout.failed.aborted;
+  }
+
+  /** @throws Ended where an earlier text was not written: no work goes on whose result is lost */
   #print(text: string): void {
     this.#clearProgress();
+    if (this.hasFailed) throw new Ended(EXIT.failure);
     this.#stdout.write(`${text}\n`);
   }
 

@@ -9,7 +9,12 @@ interface Source {
   readonly file: PosternFile | null;
 }
 
-/** Writes what failed, and how much was done. @returns how many steps are not done */
+/**
+ * Writes what failed, and how much was done.
+ *
+ * @returns how many steps are not done
+ * @throws Ended where output was not written; stderr has how much was done then
+ */
 export function printOutcomes(all: readonly Outcome[], source: Source, output: Output): number {
   const by = (result: Outcome["result"]): readonly Outcome[] => all.filter((each) => each.result === result);
   for (const outcome of [...by("failed"), ...by("unknown")]) printFault(outcome, source, output);
@@ -21,17 +26,17 @@ export function printOutcomes(all: readonly Outcome[], source: Source, output: O
     unknown: by("unknown").length,
     notTried: by("not-tried").length,
   };
-  output.json({ summary: counts });
   const parts = [
     `${counts.done} of ${all.length} applied`,
     ...(counts.failed > 0 ? [`${counts.failed} failed`] : []),
     ...(counts.unknown > 0 ? [`${counts.unknown} may have been written`] : []),
     ...(counts.notTried > 0 ? [`${counts.notTried} not tried`] : []),
   ];
+  if (output.hasFailed) output.note(`stopped: ${parts.join(", ")}.`);
+  output.json({ summary: counts });
   if (all.length === 0) output.line("Nothing to apply.");
   else output.line(`${parts.join(", ")}.`);
-  const left = all.length - counts.done;
-  return left;
+  return all.length - counts.done;
 }
 
 /** What ended the work early. */

@@ -54,6 +54,7 @@ export const APPLY: CommandSpec = {
   ],
   options: [PRUNE, FORCE, { flags: "--no-wait", about: "do not wait until every edge has the changes" }],
   example: "postern apply postern.yaml",
+  endsItself: true,
   run: runApply,
 };
 

@@ -47,7 +47,12 @@ export class Outcomes {
     this.#all.set(step, { step, result: "done", fault: null });
     if (revision !== null) this.wrote(revision);
     this.#done += 1;
-    this.#onDone(step, this.#done);
+    try {
+      this.#onDone(step, this.#done);
+    } catch (error) {
+      // What is done cannot be shown: the batches under way are the last ones.
+      this.stopped ??= faultOf(error);
+    }
   }
 
   /** A write of a step that has further ones. */
