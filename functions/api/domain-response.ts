@@ -8,7 +8,6 @@ import type { DomainOwnership } from "../../core/management/ownership-view.ts";
 import {
   CLIENT_CERTIFICATE_MODES,
   DELIVERY_TLS,
-  type DomainRecord,
   ENFORCEMENTS,
   MIN_VERSIONS,
   NAME_MATCHES,

@@ -328,7 +328,7 @@ describe("the names of a tenant", () => {
     const made = await cli(
       "certificates create --source self-signed --name mx.acme.example --account acme --json",
     );
-    const id = String((JSON.parse(made.stdout) as { readonly id: string }).id);
+    const { id } = JSON.parse(made.stdout) as { readonly id: string };
     const { exitCode, stderr } = await acme(`set acme.example mx-hosts=mx.acme.example certificate=${id}`);
     expect(exitCode).toBe(3);
     expect(countOf(stderr, "does not belong to this account")).toBe(1);

@@ -13,10 +13,14 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   "AWS Signature Version 4": /^AWS4-HMAC-SHA256\nfunction\n$/u,
   "Records and revisions": /^defer mail\n$/u,
   Lists: /^example\.org accept\n1 0\ncreate\nupdate\nupdate\n$/u,
+  "Take a change back": /^update\nnull\n$/u,
   Errors: /^\/mxHosts\/0 [a-z-]+\n$/u,
   "Retries, timeouts and cancellation": /^no longer needed\n$/u,
   "Wait until a change is in force": /^true\n$/u,
   "Ask what a sender would receive": /^defer 450 4\.7\.1 .+ tls-required\n$/u,
+  Certificates: /^true active\n-----BEGIN CERTIFICATE-----\n$/u,
+  "A partner with a client certificate": /^require the partner's old gateway\n$/u,
+  "Names of a tenant": /^pending _postern\.acme\.example\npending (?:absent|unavailable)\nverified\n$/u,
   Tokens: /^domains:read\n$/u,
 };
 
