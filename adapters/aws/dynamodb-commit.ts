@@ -1,7 +1,6 @@
 /** One write as DynamoDB transactions: the record, its references, its log entry and the head. */
 
-import type { CancellationReason } from "@aws-sdk/client-dynamodb";
-import { Contention, StaleRevision, StateConflict, TooLarge, Unavailable } from "../../core/errors.ts";
+import { StateConflict, TooLarge } from "../../core/errors.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../../core/record/mx-host.ts";
 import type {
   Commit,
@@ -11,7 +10,8 @@ import type {
   SeriesExtent,
   UseChange,
 } from "../../core/store/store.ts";
-import { logEntryOf, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
+import { logEntryOf, otherUses, ownUses, replacedRevision } from "../../core/store/log-entry.ts";
+import { commitFailure } from "./commit-failure.ts";
 import {
   ABSENT,
   type Action,
@@ -104,7 +104,7 @@ async function store(
   const cancelled = await table.transact([...actions, ...all.references.slice(0, room).map(referenceAction)]);
   if (cancelled === null) return entries;
   if (!cancelled.isCertain && (await isLogged(table, entry))) return entries;
-  throw failure(commit, cancelled.reasons, 3 + all.hosts.size);
+  throw commitFailure(commit, cancelled.reasons, 3 + all.hosts.size);
 }
 
 function noRoom(): TooLarge {
@@ -212,10 +212,6 @@ function bytesOf(action: Action): number {
   const texts = Object.values(written ?? {}).map(({ S: text = "" }) => text);
   return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
-
-/** Uses of other records than the written one, whose action counts them. */
-const otherUses = ({ record, uses }: Pick<Commit, "record" | "uses">): readonly UseChange[] =>
-  uses.filter(({ kind, id }) => kind !== record.kind || id !== record.id);
 
 /**
  * The first of the others that the transaction has room for; of the extent `first` all their references too.
@@ -362,49 +358,3 @@ function useAction({ kind, id, delta }: UseChange): Action {
 
 const referenceAction = ({ key, becomes }: ReferenceChange): Action =>
   becomes === "present" ? { put: keyItem(key) } : { delete: key };
-
-/**
- * What a cancelled transaction means: the record, then its uses, then everything that another write may have
- * changed.
- */
-function failure(commit: Commit, reasons: readonly CancellationReason[], usesAt: number): Error {
-  const failed = (index: number): boolean => reasons[index]?.Code === "ConditionalCheckFailed";
-  const { hosts, expectedHead } = commit;
-  const uses = otherUses(commit);
-  // A deletion that moves its uses away was planned at a head: others may have come since.
-  const isPlannedAgain = failed(1) && ownUses(commit) !== 0 && isUnchanged(commit, reasons[0]?.Item);
-  if (failed(0) && !isPlannedAgain) return recordFailure(commit, reasons[0]?.Item);
-  if (failed(1)) return headFailure(expectedHead, reasons[1]?.Item);
-  for (const [index, { host }] of hosts.entries()) {
-    if (failed(3 + index)) return new Contention(`MX host ${host} has changed`);
-  }
-  for (const [index, { id }] of uses.entries()) {
-    const position = usesAt + index;
-    if (!failed(position)) continue;
-    if (reasons[position]?.Item === undefined) return new Contention(`${id} does not exist any more`);
-    return new TypeError(`the uses of ${id} would be fewer than none`);
-  }
-  return new Contention("another write is at the same items");
-}
-
-function headFailure(expectedHead: number, stored: Item | undefined): Error {
-  const writer = textOf(stored, WRITER_REGION);
-  // A head that is as expected was refused for its writer: another try would be refused too.
-  if (writer !== undefined && numberOf(stored, "head") === expectedHead)
-    return new Unavailable(`settings are written in the region ${writer} alone`);
-  return new Contention(`revision ${expectedHead + 1} is taken`);
-}
-
-const isUnchanged = (commit: Commit, stored: Item | undefined): boolean =>
-  stored !== undefined && numberOf(stored, "revision") === replacedRevision(commit);
-
-function recordFailure(commit: Commit, stored: Item | undefined): Error {
-  const { kind, id } = commit.record;
-  const before = replacedRevision(commit);
-  if (stored === undefined) return new StaleRevision(`${id} has been deleted`);
-  if (before === undefined) return new StaleRevision(`${id} exists already`);
-  if (!isUnchanged(commit, stored)) return new StaleRevision(`${id} was changed by someone else`);
-  const count = (numberOf(stored, "usedCount") ?? 0) + ownUses(commit);
-  const users = kind === "certificate" ? "MX hosts" : "domains";
-  return new StateConflict("in-use", `${id} is used by ${count} ${users}`);
-}

@@ -3,7 +3,7 @@
 import type { Every } from "../same-fields.ts";
 import { shownRecord } from "./shown-domain.ts";
 import type { MxHost, MxHostChange } from "../record/mx-host.ts";
-import type { ChangeAction, Commit, LogEntry, RecordChange } from "./store.ts";
+import type { ChangeAction, Commit, LogEntry, RecordChange, UseChange } from "./store.ts";
 import { readFeedEntry } from "./stored-record.ts";
 
 /**
@@ -60,6 +60,10 @@ export const replacedRevision = ({ record, replaced }: Pick<Commit, "record" | "
 /** Change of the uses of the very record that a commit writes: what it moves to the record, or from it. */
 export const ownUses = ({ record: { kind, id }, uses }: Pick<Commit, "record" | "uses">): number =>
   uses.reduce((sum, use) => (use.kind === kind && use.id === id ? sum + use.delta : sum), 0);
+
+/** Uses of other records than the written one, whose action counts them. */
+export const otherUses = ({ record, uses }: Pick<Commit, "record" | "uses">): readonly UseChange[] =>
+  uses.filter(({ kind, id }) => kind !== record.kind || id !== record.id);
 
 function withRevision(change: RecordChange, revision: number): RecordChange {
   switch (change.kind) {

@@ -11,11 +11,10 @@ interface Schema {
   readonly enum?: readonly string[];
 }
 
-const DEFINITIONS: Readonly<Record<string, Schema>> = schema.$defs;
+const DEFINITIONS: Readonly<Record<string, unknown>> = schema.$defs;
 
 const resolved = (given: Schema): Schema => {
-  if (given.$ref !== undefined)
-    return resolved(DEFINITIONS[given.$ref.replace("#/$defs/", "")] ?? {});
+  if (given.$ref !== undefined) return resolved(DEFINITIONS[given.$ref.replace("#/$defs/", "")] ?? {});
   const object = given.oneOf?.find(({ type }) => type !== "null");
   return object === undefined ? given : resolved(object);
 };
