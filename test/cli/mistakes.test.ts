@@ -164,7 +164,7 @@ describe("a shared host", () => {
     expect(again.stdout).not.toContain("other domain");
   });
 
-  it("that is moved without the scope to read the log is said to be", async () => {
+  it("that is moved without the scope to read the log has a warning", async () => {
     const { api, cli } = await sharedHost();
     const body = { label: "writer", scopes: ["domains:read", "domains:write"] };
     const token = String((await api.expect(201, "POST", "/v1/tokens", { body })).json.token);
