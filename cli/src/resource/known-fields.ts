@@ -8,7 +8,7 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly items?: Schema;
   readonly oneOf?: readonly Schema[];
-  readonly enum?: readonly string[];
+  readonly enum?: readonly unknown[];
 }
 
 const DEFINITIONS: Readonly<Record<string, unknown>> = schema.$defs;
@@ -41,7 +41,8 @@ export const membersAt = (path: readonly string[]): readonly string[] => [
 ];
 
 /** The values that a field of a domain may have; empty = they are not counted. */
-export const valuesAt = (path: readonly string[]): readonly string[] => schemaAt(path).enum ?? [];
+export const valuesAt = (path: readonly string[]): readonly string[] =>
+  (schemaAt(path).enum ?? []).map(String);
 
 function pathsBelow(given: Schema, path: string): readonly string[] {
   return [...membersOf(given)].flatMap(([name, member]) => {
