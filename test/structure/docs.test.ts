@@ -8,6 +8,7 @@ import { ACKNOWLEDGEABLE_CODES, isAcknowledgeable, WARNING_CODES } from "../../c
 import { LOCAL_VARIABLES } from "../../local/local-config.ts";
 import { LIMIT_TABLE } from "../../worker/config/limits.ts";
 import { VERDICT_REPLIES } from "../../core/smtp/replies.ts";
+import openApi from "../../openapi.json" with { type: "json" };
 import { readText, ROOT, sourceFiles } from "./source-files.ts";
 
 const linesOf = (path: string): readonly string[] => readText(path).split("\n");
@@ -96,7 +97,38 @@ const CAP_NAMES = {
   waitsOfCaller: "of one caller",
 } satisfies Record<Exclude<keyof typeof CAPS, "pageSize" | "defaultPageSize">, string>;
 
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** Methods of a path in openapi.json. */
+const methodsAt = (path: string): readonly string[] =>
+  Object.keys(Object.entries(openApi.paths).find(([each]) => each === path)?.[1] ?? {}).map((method) =>
+    method.toUpperCase(),
+  );
+
 describe("docs/api.md", () => {
+  const [, resources = ""] = readText("docs/api.md").split("\n## Resources\n");
+  const tableRows = (/(?:^\|.*\n)+/mu.exec(resources)?.[0] ?? "").trimEnd().split("\n").slice(2);
+  const resourceRows = tableRows.map((row) => {
+    const [, paths = "", methods = ""] = row.split("|").map((column) => column.trim());
+    return {
+      paths: [...paths.matchAll(/`(?<path>[^`]+)`/gu)].flatMap(({ groups }) => groups?.["path"] ?? []),
+      methods: methods.split(", "),
+    };
+  });
+
+  it("has every path of openapi.json in its table of resources, and no other", () => {
+    const served = Object.keys(openApi.paths).filter((path) => !path.startsWith("/."));
+    const named = resourceRows.flatMap(({ paths }) => paths);
+    expect(named.toSorted((a, b) => a.localeCompare(b))).toEqual(
+      served.toSorted((a, b) => a.localeCompare(b)),
+    );
+  });
+
+  it.each(resourceRows)("has the methods of $paths", ({ paths, methods }) => {
+    const served = new Set(paths.flatMap((path) => methodsAt(path)));
+    expect(methods).toEqual(METHODS.filter((method) => served.has(method)));
+  });
+
   it("has a row for each cap, and no other", () => {
     const [, section = ""] = readText("docs/api.md").split("\n## Caps\n");
     const rows = /(?:^\|.*\n)+/mu.exec(section)?.[0].trimEnd().split("\n").slice(2);
