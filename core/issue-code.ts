@@ -67,7 +67,7 @@ export const ISSUE_CODES = {
   "draft-without-domain": "a draft where rcptTo names no domain",
   // The stored state.
   "name-taken": "the domain belongs to another account",
-  "in-use": "a domain uses the certificate or trust store",
+  "in-use": "a domain uses the certificate or trust store, or the account still has records",
   "name-not-owned": "a name of an ordered certificate that the account has not shown to be its own",
   "shared-host": "other domains share the MX host",
   "host-taken": "the MX host belongs to another account",

@@ -13,6 +13,7 @@ import { type Caller, requireScope } from "../access/scope.ts";
 import { OPERATOR_ACCOUNT } from "../actor.ts";
 import { timestamp } from "../clock.ts";
 import { NotFound, StateConflict } from "../errors.ts";
+import { CAPS } from "../limits.ts";
 import type { PageRequest } from "../store/store.ts";
 import type { WriteCondition } from "../store/write-condition.ts";
 import type { AccountDocument } from "./access-input.ts";
@@ -99,7 +100,7 @@ export class AccountService {
       const record = await this.get(caller, name);
       if (name === OPERATOR_ACCOUNT) throw new StateConflict("in-use", "the account default always exists");
       const held = await this.#held(name);
-      if (held.length > 0) throw new StateConflict("in-use", `the account still has ${held.join(", ")}`);
+      if (held.length > 0) throw stillHas(held);
       return record;
     });
   }
@@ -110,19 +111,29 @@ export class AccountService {
     return name === OPERATOR_ACCOUNT ? { record: DEFAULT_ACCOUNT, isStored: false } : null;
   }
 
-  /** What an account still has: a page of none with records that cannot be read has some. */
+  /** What an account still has, such as `2 domains`, with records that cannot be read. */
   async #held(account: string): Promise<string[]> {
     const { store, access } = this.#deps;
-    const first = { limit: 1 };
+    const first = { limit: CAPS.pageSize };
     const pages = {
-      domains: await store.listDomains({ account }, first),
-      certificates: await store.listCertificates(account, first),
-      "trust stores": await store.listTrustStores(account, first),
-      tokens: await access.list(TOKENS, account, first),
-      principals: await access.list(PRINCIPALS, account, first),
+      domain: await store.listDomains({ account }, first),
+      certificate: await store.listCertificates(account, first),
+      "trust store": await store.listTrustStores(account, first),
+      token: await access.list(TOKENS, account, first),
+      principal: await access.list(PRINCIPALS, account, first),
     };
-    return Object.entries(pages).flatMap(([what, { items, unreadable, next }]) =>
-      items.length + unreadable.length > 0 || next !== null ? what : [],
-    );
+    return Object.entries(pages).flatMap(([kind, { items, unreadable, next }]) => {
+      const count = items.length + unreadable.length;
+      if (count === 0 && next === null) return [];
+      // A page may be empty while there are more.
+      const shown = Math.max(count, 1);
+      return `${next === null ? "" : "at least "}${shown} ${kind}${shown === 1 ? "" : "s"}`;
+    });
   }
+}
+
+function stillHas(held: readonly string[]): StateConflict {
+  const at = { in: "path", pointer: "/account", code: "in-use" } as const;
+  const issues = held.map((each) => ({ ...at, message: `has ${each}` }));
+  return new StateConflict("in-use", `the account still has ${held.join(", ")}: delete them first`, issues);
 }

@@ -88,12 +88,26 @@ describe("an account", () => {
 
   it("that has anything is not deleted, and the answer names what", async () => {
     const { api, acme: token } = await withTenants();
-    await api.expect(201, "PUT", "/v1/domains/acme.example", { body: {}, token });
+    for (const name of ["a", "b"])
+      await api.expect(201, "PUT", `/v1/domains/${name}.acme.example`, { body: {}, token });
     const { json } = await api.expect(409, "DELETE", "/v1/accounts/acme", HERE);
+    const at = { in: "path", pointer: "/account", code: "in-use" };
     expect(json).toMatchObject({
       type: "urn:postern:problem:in-use",
-      detail: "the account still has domains, tokens",
+      detail: "the account still has 2 domains, 1 token: delete them first",
+      errors: [
+        { ...at, message: "has 2 domains" },
+        { ...at, message: "has 1 token" },
+      ],
     });
+  });
+
+  it("that has more than a page of a kind is not deleted, and the answer says at least how many", async () => {
+    const { api } = await withTenants();
+    const body = { account: "acme", label: "made", scopes: ["domains:read"] };
+    for (let count = 0; count < 200; count += 1) await api.expect(201, "POST", "/v1/tokens", { body });
+    const { json } = await api.expect(409, "DELETE", "/v1/accounts/acme", HERE);
+    expect(json.detail).toBe("the account still has at least 200 tokens: delete them first");
   });
 
   it("is all that a tenant sees of accounts, and only its label is the tenant's to change", async () => {
