@@ -1,5 +1,6 @@
 import { DEFAULT_SCALAR_STYLE_RULES, dump, SCALAR_STYLE, type ScalarStyleRule } from "js-yaml";
 import type { Certificate } from "../../../sdk/src/index.ts";
+import { CommandError } from "../frame/command-error.ts";
 import { terminalText } from "../frame/terminal-text.ts";
 import { withoutDefaults } from "./file-schema.ts";
 import { pemBlocks, pemText } from "./pem.ts";
@@ -15,8 +16,12 @@ export interface Exported {
   readonly warnings: readonly string[];
 }
 
-/** @param name only records with this value of the label managed-by; null = all */
+/**
+ * @param name only records with this value of the label managed-by; null = all
+ * @throws CommandError for a name that no record has
+ */
 export function exportOf(stored: Stored, name: string | null): Exported {
+  if (name !== null) checkName(stored, name);
   const warnings: string[] = [...stored.unreadable].map(
     (record) => `${record} cannot be read, and is left out`,
   );
@@ -61,6 +66,19 @@ export function exportOf(stored: Stored, name: string | null): Exported {
     ),
   };
   return { document, warnings };
+}
+
+const MOST_NAMES = 20;
+
+function checkName({ domains, certificates, trustStores }: Stored, name: string): void {
+  const all = [...domains.values(), ...certificates, ...trustStores];
+  const names = [...new Set(all.flatMap(({ labels }) => labels[MANAGED_BY] ?? []))].toSorted();
+  if (names.includes(name)) return;
+  const shown = names.slice(0, MOST_NAMES).join(", ");
+  const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : "";
+  throw new CommandError(`no record has the label ${MANAGED_BY}=${name}`, {
+    hint: names.length === 0 ? `No record has the label ${MANAGED_BY}.` : `The names are ${shown}${more}.`,
+  });
 }
 
 const section = (name: string, entries: readonly (readonly [string, Entry])[]): Entry =>
