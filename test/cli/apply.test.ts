@@ -42,6 +42,7 @@ describe("plan", () => {
       '    tls.server.level: "accept" → "require"',
       "    refuses: senders in plaintext",
       "+ domain b.example",
+      expect.stringMatching(/^warning: a\.example: default-certificate-lacks-host: /u),
       "Plan: 1 to create, 1 to change, 0 to delete, 0 unchanged.",
       "Whether such senders exist is not known: the API keeps no sessions. Try enforcement: observe first.",
     ]);
@@ -55,6 +56,7 @@ describe("plan", () => {
         refuses: ["senders in plaintext"],
       },
       { action: "create", kind: "domain", name: "b.example", changes: [], refuses: [] },
+      { warning: expect.objectContaining({ domain: "a.example", code: "default-certificate-lacks-host" }) },
       { summary: { create: 1, update: 1, delete: 0, unchanged: 0 }, kept: [] },
     ]);
     expect(await api.store.head()).toBe(1);
@@ -327,6 +329,25 @@ describe("apply", () => {
     );
   });
 
+  it.each([1, 60])("shows the API's warnings about the domains of the file: %i domains", async (count) => {
+    const api = await startApi();
+    const stdin = domainsText(count, ", tls: { enforcement: observe, server: { level: require } }");
+    const warningsOf = ({ stdout }: { stdout: string }) =>
+      linesOf(stdout).flatMap((line, at, all) =>
+        line.includes("enforcement-observe") ? [line, ...all.slice(at + 1, at + 2)] : [],
+      );
+    const cli = cliOn(sendTo(api), { stdin });
+    const more = count === 1 ? /./u : new RegExp(`^ {4}and ${count - 1} more of this code$`, "u");
+    const lines = [
+      expect.stringMatching(/^warning: d0\.example: enforcement-observe: ./u),
+      expect.stringMatching(more),
+    ];
+    expect(warningsOf(await cli("apply", "-", "--no-wait"))).toEqual(lines);
+    expect(warningsOf(await cli("plan", "-"))).toEqual(lines);
+    const json = linesOf((await cli("plan", "-", "--json")).stdout).map((line) => JSON.parse(line).warning);
+    expect(json.filter((warning) => warning?.code === "enforcement-observe")).toHaveLength(count);
+  });
+
   it("does not write domains whose certificate was not created", async () => {
     const api = await startApi();
     const stdin =
@@ -364,6 +385,23 @@ describe("apply", () => {
       "Every edge has revision 5.",
     ]);
     expect(waits).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe("export --name", () => {
+  it("is a mistake for a name that no record has, and names those that there are", async () => {
+    const api = await startApi();
+    const cli = (stdin = "") => cliOn(sendTo(api), { stdin });
+    const none = await cli()("export", "--name", "shop");
+    expect(none).toMatchObject({ exitCode: 1, stdout: "" });
+    for (const name of ["shop", "bank"])
+      await cli(`name: ${name}\ndomains:\n  ${name}.example: {}\n`)("apply", "-", "--no-wait");
+    expect(await cli()("export", "--name", "shpo")).toEqual({
+      exitCode: 1,
+      stdout: "",
+      stderr: "postern: no record has the label managed-by=shpo\nhint: The names are bank, shop.\n",
+    });
+    expect((await cli()("export", "--name", "shop")).stdout).toContain("shop.example");
   });
 });
 
@@ -448,7 +486,8 @@ describe("certificates and trust stores of files", () => {
     upload();
     put("partners.pem", ca.certificatePem);
     const renewed = await cli("plan", yaml);
-    expect(linesOf(renewed.stdout).filter((line) => !line.startsWith("    certificates: "))).toEqual([
+    const isShown = (line: string): boolean => !/^(?: {4}certificates|warning): /u.test(line);
+    expect(linesOf(renewed.stdout).filter(isShown)).toEqual([
       "~ trust-store partners",
       "    refuses: clients whose certificates only a removed CA has issued",
       "~ certificate mx1",

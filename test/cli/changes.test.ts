@@ -3,7 +3,7 @@ import { Ended } from "../../cli/src/frame/effects.ts";
 import { type ApiUnderTest, startApi, TOKEN } from "../support/api.ts";
 import { startTenants } from "../support/tenants.ts";
 import { cliOn, type Send, sendTo } from "./cli-on-api.ts";
-import type { CliOptions } from "./run-cli.ts";
+import type { CliOptions, CliRun } from "./run-cli.ts";
 
 const ANY = { "If-Match": "*" };
 
@@ -257,6 +257,32 @@ describe("changes revert", () => {
     const { exitCode, stderr } = await changesOn(await changed())(line);
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`postern: ${message}`);
+  });
+});
+
+describe("a file with names of a tenant", () => {
+  it("shows by plan and apply which names are pending, with the TXT record of each", async () => {
+    const { api } = await startTenants();
+    const env = { POSTERN_URL: "http://api.test", POSTERN_TOKEN: "postern_test-token-of-another-account" };
+    const stdin = "domains:\n  tenant.example: { mxHosts: [mx.tenant.example] }\n";
+    const cli = cliOn(sendTo(api), { env, stdin });
+    const lines = [
+      expect.stringMatching(
+        /^pending: tenant\.example is not served: publish _postern\.tenant\.example TXT "postern=[^"]+"$/u,
+      ),
+      "    then: postern domains verify tenant.example",
+      expect.stringMatching(
+        /^pending: mx\.tenant\.example is not served: publish _postern\.mx\.tenant\.example TXT "postern=[^"]+"$/u,
+      ),
+      "    then: postern domains verify tenant.example",
+    ];
+    const pendingOf = ({ stdout }: CliRun) =>
+      stdout.split("\n").filter((line) => /pending|then:/u.test(line));
+    expect(pendingOf(await cli("apply", "-", "--no-wait"))).toEqual(lines);
+    expect(pendingOf(await cli("plan", "-"))).toEqual(lines);
+    expect(pendingOf(await cli("apply", "-"))).toEqual(lines);
+    const json = await cli("plan", "-", "--json");
+    expect(json.stdout).toContain('{"pending":{"domain":"tenant.example","name":"mx.tenant.example",');
   });
 });
 

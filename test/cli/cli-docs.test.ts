@@ -37,7 +37,7 @@ const PRINTED: Readonly<Record<string, RegExp>> = {
   "Output for programs": /^example\.com\nexample\.net\nexample\.org\nexit code 3\n$/u,
   Completion: /^$/u,
   "A file of all settings":
-    /^\+ certificate shop\n[\s\S]*\nexit code 2\n[\s\S]*\n3 of 3 applied\.\nEvery edge has revision \d+\.\nPlan: 0 to create, 0 to change, 0 to delete, 3 unchanged\.\n~ domain shop\.example\n {4}tls\.enforcement: "defer" → "reject"\n[\s\S]*\n1 of 1 applied\.\n[\s\S]*\nexit code 3\nexit code 1\n- domain [\s\S]*\n3 of 3 applied\.\n[\s\S]* 0 to delete, \d+ unchanged\.\n$/u,
+    /^\+ certificate shop\n[\s\S]*\nexit code 2\n[\s\S]*\n3 of 3 applied\.\nEvery edge has revision \d+\.\n(?:warning: .*\n)+Plan: 0 to create, 0 to change, 0 to delete, 3 unchanged\.\n~ domain shop\.example\n {4}tls\.enforcement: "defer" → "reject"\n[\s\S]*\n1 of 1 applied\.\n[\s\S]*\nexit code 3\nexit code 1\n- domain [\s\S]*\n3 of 3 applied\.\n[\s\S]* 0 to delete, \d+ unchanged\.\n$/u,
   Delete:
     /^example\.org deleted\nexample\.com deleted\nexample\.net deleted\ncert_\w+ deleted\n\w+ deleted\n$/u,
 };

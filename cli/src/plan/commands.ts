@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { type Postern, PosternError } from "../../../sdk/src/index.ts";
+import { type Domain, type Postern, PosternError } from "../../../sdk/src/index.ts";
 import type { CommandSpec, Context } from "../frame/command.ts";
 import { CommandError } from "../frame/command-error.ts";
 import { EXIT, type ExitCode } from "../frame/exit-code.ts";
@@ -8,6 +8,7 @@ import { printOutcomes, printStop } from "./apply-text.ts";
 import { driftOf } from "./drift.ts";
 import { exportOf, exportText } from "./export.ts";
 import { Mistakes } from "./mistakes.ts";
+import { domainsAfter, printPending, printWarnings } from "./notices.ts";
 import type { Outcomes } from "./outcome.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { planFileText, readPlanFile } from "./plan-file.ts";
@@ -38,8 +39,12 @@ export const PLAN: CommandSpec = {
   async run(context) {
     const { input, output, effects } = context;
     const path = fileOf(context);
-    const { plan } = await planOf(context, { path, text: await textOf(context, path) });
-    printPlan(plan, output);
+    const { plan, file, stored } = await planOf(context, { path, text: await textOf(context, path) });
+    const noted = notedOf(file, plan, stored.domains);
+    printPlan(plan, output, () => {
+      printPending(noted, output);
+      printWarnings(noted, output);
+    });
     const out = input.text("out");
     if (out !== undefined) await effects.files.write(out, planFileText(plan), OWNER_ONLY);
     return plan.steps.length === 0 ? EXIT.success : EXIT.differences;
@@ -147,6 +152,12 @@ async function runApply(context: Context): Promise<ExitCode> {
     },
   });
   const all = plan.steps.map((step) => outcomes.of(step));
+  if (outcomes.stopped === null) {
+    const after = await domainsAfter(postern, stored.domains, all);
+    printPending(notedOf(file, plan, after), output);
+    // Of what it wrote: `plan` shows those of the whole file.
+    printWarnings(notedOf(null, plan, after), output);
+  }
   const left = printOutcomes(all, { path: shownPath(path), file }, output);
   if (outcomes.stopped !== null) printStop(outcomes.stopped, output);
   effects.signal.throwIfAborted();
@@ -154,6 +165,17 @@ async function runApply(context: Context): Promise<ExitCode> {
   if (context.input.flag("wait") && total > 0)
     await waitForEdges(context, postern, { plan, outcomes, stored });
   return EXIT.success;
+}
+
+/** The domains of a file; without one, those that a plan writes. */
+function notedOf(
+  file: PosternFile | null,
+  plan: Plan,
+  domains: ReadonlyMap<string, Domain>,
+): readonly Domain[] {
+  const written = plan.steps.filter(({ kind }) => kind === "domain").map(({ name }) => name);
+  const names = file === null ? written : [...file.domains.keys()];
+  return names.flatMap((name) => domains.get(name) ?? []);
 }
 
 const isConflict = (plan: Plan, outcomes: Outcomes): boolean =>

@@ -10,8 +10,8 @@ const STYLES = { create: "good", update: "warn", delete: "bad" } as const;
 export const stepPiece = ({ action, kind, name }: Step) =>
   painted(STYLES[action], `${SIGNS[action]} ${kind} ${name}`);
 
-/** Writes each step with its fields, and a summary. */
-export function printPlan(plan: Plan, output: Output): void {
+/** Writes each step with its fields, what `notices` writes, and a summary. */
+export function printPlan(plan: Plan, output: Output, notices: () => void): void {
   const names = new Map(Object.entries(plan.ids).map(([key, id]) => [id, key.slice(key.indexOf(":") + 1)]));
   for (const step of plan.steps) {
     const { action, kind, name, changes, refuses } = step;
@@ -20,6 +20,7 @@ export function printPlan(plan: Plan, output: Output): void {
     for (const change of changes) output.line(`    ${changeText(change, names)}`);
     for (const senders of refuses) output.line("    ", painted("warn", `refuses: ${senders}`));
   }
+  notices();
   const counts = countsOf(plan.steps);
   output.json({ summary: { ...counts, unchanged: plan.unchanged }, kept: plan.kept });
   output.line(`Plan: ${countsText(counts)}, ${plan.unchanged} unchanged.`);
