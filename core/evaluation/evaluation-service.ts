@@ -43,6 +43,9 @@ export interface EvaluationOptions {
   readonly moveSharedHosts: boolean;
 }
 
+/** Domains of an account on another account's host that are looked at: beyond, the host counts as unknown. */
+const NAMING_LOOKED_AT = 200;
+
 /** Evaluates sessions for one caller at a time. Nothing is written. */
 export class EvaluationService {
   readonly #deps: EvaluationDependencies;
@@ -121,6 +124,17 @@ export class EvaluationService {
     return stores.length === 0 ? snapshot : withTrustContents(snapshot, await this.#contents.load(stores));
   }
 
+  /** Whether the account owns the host, or a domain of it that edges have names it: not as pending. */
+  async #isNamedBy(actor: Actor, snapshot: Snapshot, host: DomainName): Promise<boolean> {
+    const { store } = this.#deps;
+    if ((await store.getMxHosts([host])).get(host)?.account === actor.account) return true;
+    const { names } = await store.firstDomainsOnHosts(actor.account, [host], NAMING_LOOKED_AT);
+    return names.some((name) => {
+      const domain = snapshot.domain(name);
+      return typeof domain === "object" && domain.mxHosts.includes(host);
+    });
+  }
+
   /** What of the settings the caller's account may see; everything else is as absent. */
   async #knownTo(
     actor: Actor,
@@ -138,9 +152,7 @@ export class EvaluationService {
     const named = knowsDomain && typeof domain === "object" && sni !== null && domain.mxHosts.includes(sni);
     const knowsHost =
       named ||
-      (sni !== null &&
-        snapshot.host(sni) !== undefined &&
-        (await store.firstDomainsOnHosts(actor.account, [sni], 1)).names.length > 0);
+      (sni !== null && snapshot.host(sni) !== undefined && (await this.#isNamedBy(actor, snapshot, sni)));
     return { knowsDomain: () => knowsDomain, knowsHost: () => knowsHost };
   }
 }

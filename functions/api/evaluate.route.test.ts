@@ -307,7 +307,8 @@ describe("another account", () => {
       body: { source: "self-signed", names: ["mx1.example.org"] },
     });
     await put(api, "example.org", { ...REQUIRE, tls: { server: { certificateId: json.id } } });
-    await put(api, "tenant.example", { mxHosts: ["mx1.example.org"] }, OTHER_TOKEN);
+    const body = { mxHosts: ["mx1.example.org"] };
+    await api.expect(201, "PUT", "/v1/domains/tenant.example", { body, ...(await inOtherAccount(api)) });
     const answer = await evaluated(api, { ...IN_TLS, rcptTo: "a@tenant.example" }, OTHER_TOKEN);
     expect(answer.certificate).toEqual({
       source: "hidden",
