@@ -8,7 +8,7 @@ import { RuleViolation, StateConflict, TooLarge, Unreadable } from "../errors.ts
 import { CAPS } from "../limits.ts";
 import type { DomainRecord, DomainSettings } from "../record/domain.ts";
 import type { MxHost } from "../record/mx-host.ts";
-import { pendingEntry } from "../record/ownership.ts";
+import { ownershipName, pendingEntry } from "../record/ownership.ts";
 import { type NamedHosts, plannedOf, planWrite, readHosts, type WritePlan } from "./plan-write.ts";
 import { pendingAfter } from "./pending-names.ts";
 import { isOperatorHost, referenceIssues } from "./reference-rules.ts";
@@ -110,7 +110,7 @@ export async function prepareDomainWrite(
   const plan = planWrite({ before: planned?.domain ?? null, after, certificateId, reservedHosts, ...found });
   const finalHosts = hostsAfter(after, found.hosts, plan);
   // Before the other rules: their errors would reveal whether a host is the operator's or another account's.
-  checkTaken(operatorHosts, { certificateId, plan });
+  checkTaken(operatorHosts, { name: settings.name, pendingNames, certificateId, plan });
   await checkReferences(deps, request, { plan, finalHosts });
   const movedDomains = await sharingDomains(deps.store, after, { before: planned, plan });
   if (movedDomains !== undefined && !request.moveSharedHosts) throw sharedHost(plan, movedDomains);
@@ -218,7 +218,15 @@ const judgesClients = ({ tls }: DomainSettings): string =>
  */
 function checkTaken(
   operatorHosts: ReadonlySet<string>,
-  { certificateId, plan }: { certificateId: CertificateId | null; plan: WritePlan },
+  {
+    name,
+    pendingNames,
+    certificateId,
+    plan,
+  }: Pick<DomainRecord, "name" | "pendingNames"> & {
+    readonly certificateId: CertificateId | null;
+    readonly plan: WritePlan;
+  },
 ): void {
   if (certificateId === null) return;
   const operators = plan.hosts.filter(
@@ -229,7 +237,22 @@ function checkTaken(
   );
   const taken = [...plan.foreignHosts, ...operators.map(({ host }) => host)];
   if (taken.length === 0) return;
-  const message = `MX host ${taken.toSorted().join(", ")} does not belong to this account, so its certificate cannot be set here; leave certificateId null until the account has shown that the host is its own`;
+  const list = (hosts: readonly string[]): string => hosts.toSorted().join(", ");
+  const pending = taken.filter((host) => pendingEntry({ pendingNames }, host) !== undefined);
+  const others = taken.filter((host) => !pending.includes(host));
+  const texts = [
+    ...(pending.length === 0
+      ? []
+      : [
+          `MX host ${list(pending)} is pending, so its certificate cannot be set yet; leave certificateId null, publish the TXT record ${list(pending.map(ownershipName))} with the value that \`ownership\` of the domain shows, and set the certificate after POST /v1/domains/${name}/verify`,
+        ]),
+    ...(others.length === 0
+      ? []
+      : [
+          `MX host ${list(others)} does not belong to this account, so its certificate cannot be set here; leave certificateId null`,
+        ]),
+  ];
+  const message = texts.join("; ");
   const pointer = "/tls/server/certificateId";
   throw new StateConflict("host-taken", message, [{ pointer, code: "host-taken", message }]);
 }
@@ -257,10 +280,18 @@ async function sharingDomains(
   return sharedHosts.length === 1 ? { count, names } : { count, isAtLeast: true, names };
 }
 
-function sharedHost({ sharedHosts }: WritePlan, { count, isAtLeast }: MovedDomains): StateConflict {
+const certificateText = (id: CertificateId | null | undefined): string => id ?? "the default certificate";
+
+function sharedHost({ hosts, sharedHosts }: WritePlan, { count, isAtLeast }: MovedDomains): StateConflict {
   const number = isAtLeast === true ? `at least ${count}` : count;
   const which = count === 1 ? "1 other domain serves" : `${number} other domains serve`;
-  const message = `this changes the certificate that ${which} on ${sharedHosts.join(", ")}; repeat with ?sharedHosts=move to change it for all of them`;
+  const moved = hosts.filter(({ host }) => sharedHosts.includes(host));
+  const changes = moved.map(
+    ({ host, before, after }) =>
+      `on ${host} from ${certificateText(before?.certificateId)} to ${certificateText(after?.certificateId)}`,
+  );
+  const [kept = null] = [...new Set(moved.map(({ before }) => before?.certificateId ?? null))];
+  const message = `this changes the certificate that ${which} ${changes.join(", ")}; certificateId ${kept ?? "null"} changes nothing for them, and ?sharedHosts=move changes it for all of them`;
   return new StateConflict("shared-host", message, [
     { pointer: "/tls/server/certificateId", code: "shared-host", message },
   ]);

@@ -133,6 +133,9 @@ describe("a revert of a domain's change", () => {
     await api.expect(201, "PUT", "/v1/domains/b.example", served(first));
     await patch(api, DOMAIN, { tls: { server: { certificateId: second } } }, "?sharedHosts=move");
     expect(await refused(api, 5)).toEqual([409, "shared-host /revision"]);
+    const { json: shared } = await revert(api, 5);
+    expect(shared.detail).toContain(`on mx.a.example from ${second} to ${first}`);
+    expect(shared.detail).toContain(`certificateId ${second} changes nothing`);
     const { json } = await api.expect(200, "POST", "/v1/changes/5/revert?sharedHosts=move");
     expect(json.change.movedDomains).toEqual({ count: 1, names: ["b.example"] });
     expect((await read(api, "/v1/domains/b.example")).tls.server.certificateId).toBe(first);
