@@ -1,4 +1,5 @@
 import { isOneMoment } from "../../core/store/shown-domain.ts";
+import { isPending } from "../../core/record/ownership.ts";
 import type { CertificateRecord } from "../../core/record/certificate.ts";
 import type { CertificateId, TrustStoreId } from "../../core/name/ids.ts";
 import type { TrustStoreRecord } from "../../core/record/trust-store.ts";
@@ -41,6 +42,9 @@ import { listRange, nameAtEndOf, recordKey, storedItemOf, usesRange, wholeListRa
 
 /** Core's reader of one kind of record. */
 type Read<T> = (key: string, stored: unknown) => T;
+
+/** Domains that are read to find one that is served: nearly always the first is. */
+const READ_AT_ONCE = 20;
 
 /** The store on one DynamoDB table (docs/adr/0008). */
 export class DynamoDbStore implements Store {
@@ -185,8 +189,16 @@ export class DynamoDbStore implements Store {
 
   async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
     const known = new Set<string>(names);
-    const items = await this.#table.first(wholeListRange("domain"), known.size + 1, "index");
-    return items.some((item) => !known.has(idOf(item)));
+    for await (const items of this.#table.pages(wholeListRange("domain"), "index")) {
+      const others = items.map(idOf).filter((id) => !known.has(id));
+      for (let from = 0; from < others.length; from += READ_AT_ONCE) {
+        const ids = others.slice(from, from + READ_AT_ONCE);
+        const { items: domains, unreadable } = await recordsOf(this.#table, "domain", ids);
+        // One that cannot be read has been in force, or may be.
+        if (unreadable.length > 0 || domains.some((domain) => !isPending(domain))) return true;
+      }
+    }
+    return false;
   }
 
   async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {

@@ -5,6 +5,7 @@ import type { DomainName } from "../../core/name/domain-name.ts";
 import type { RawRecord, RecordKind, UnreadableRecord } from "../../core/store/store.ts";
 import {
   namesOfDomain,
+  pendingNamesOfDomain,
   readCertificate,
   readDomain,
   readOrReport,
@@ -66,7 +67,8 @@ export async function unreadableRecord(
   const about = { revision, isOwn, problem: read.unreadable.problem };
   const name = kind === "domain" && isOwn ? nameAtEndOf(id) : null;
   if (name === null) return { ...about, mxHosts: [], trustStoreIds: [] };
-  return { ...about, ...(namesOfDomain(json) ?? (await namesByReferences(table, name, account))) };
+  const named = namesOfDomain(json) ?? (await namesByReferences(table, name, account));
+  return { ...about, ...named, pendingNames: pendingNamesOfDomain(json) };
 }
 
 /**

@@ -31,6 +31,7 @@ import {
   readFeedEntry,
   readOrReport,
   readTrustStore,
+  pendingNamesOfDomain,
 } from "../../core/store/stored-record.ts";
 import { type Database, integer, type Row, text } from "./database.ts";
 import { commitAllTo, commitTo, TABLE_OF, useCountOf } from "./sqlite-commit.ts";
@@ -178,7 +179,12 @@ export class SqliteStore implements Store {
   }
 
   async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
-    const sql = "SELECT 1 FROM domain WHERE id NOT IN (SELECT value FROM json_each(?)) LIMIT 1";
+    // One that is not JSON has been in force, or may be.
+    const sql = `SELECT 1 FROM domain WHERE id NOT IN (SELECT value FROM json_each(?))
+      AND CASE WHEN json_valid(record) THEN NOT EXISTS (
+        SELECT 1 FROM json_each(record, '$.pendingNames') AS pending
+        WHERE pending.type = 'object' AND json_extract(pending.value, '$.name') = domain.id
+      ) ELSE 1 END LIMIT 1`;
     return this.#database.get(sql, JSON.stringify(names)) !== undefined;
   }
 
@@ -326,6 +332,7 @@ function unreadableRecord(database: Database, { kind, id, account }: OfAccount):
     problem: read.unreadable.problem,
     mxHosts: isDomain ? named("domain_host", "host").flatMap((host) => toDomainName(host) ?? []) : [],
     trustStoreIds: isDomain ? named("domain_trust_store", "trust_store").filter(isTrustStoreId) : [],
+    pendingNames: isDomain ? pendingNamesOfDomain(row["record"]) : undefined,
   };
 }
 

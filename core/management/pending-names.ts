@@ -13,7 +13,10 @@ import { isOperatorHost } from "./reference-rules.ts";
 export interface NamedByWrite {
   readonly actor: Actor;
   readonly before: DomainRecord | null;
-  /** A record of the account that cannot be read: the names that are known of it stay the account's. */
+  /**
+   * A record of the account that cannot be read: what is known to be pending of it stays so, and what is known
+   * not to be stays the account's. Where that is not known, the names are as those of a new record.
+   */
   readonly replaced?: UnreadableRecord | undefined;
   readonly after: Pick<DomainSettings, "name" | "mxHosts">;
   /** Those of the names in `after` that have an item. */
@@ -40,18 +43,24 @@ export function pendingAfter(
   const { before, replaced, after, isProven } = write;
   const isTrusted = addsOwnNames(write.actor);
   const expiresAt = timestamp(context.nowMs + PENDING_MS);
+  const known = knownBefore(before, replaced);
   const entryOf = (name: DomainName): PendingName =>
-    (before && pendingEntry(before, name)) ?? { name, value: context.newProof(), expiresAt };
-  const isNew = before === null && replaced === undefined;
-  const isNamePending = isNew
-    ? !isTrusted && !isProven
-    : before !== null && pendingEntry(before, after.name) !== undefined;
+    (known && pendingEntry(known, name)) ?? { name, value: context.newProof(), expiresAt };
+  const isNamePending =
+    known === null ? !isTrusted && !isProven : pendingEntry(known, after.name) !== undefined;
   const hosts = [...new Set(after.mxHosts)].filter(
     (host) => host !== after.name && isHostPending(host, { ...write, ...context, isTrusted }),
   );
   const names = [...(isNamePending ? [after.name] : []), ...hosts];
   return names.length === 0 ? undefined : names.map(entryOf);
 }
+
+/** null = there was no record, or what was pending of it is not known. */
+const knownBefore = (
+  before: DomainRecord | null,
+  replaced: UnreadableRecord | undefined,
+): Pick<DomainRecord, "mxHosts" | "pendingNames"> | null =>
+  before ?? (replaced?.pendingNames === undefined ? null : replaced);
 
 function isHostPending(
   host: DomainName,
@@ -67,7 +76,8 @@ function isHostPending(
   const item = hosts.get(host);
   if (item?.account === actor.account || item?.account === OPERATOR_ACCOUNT) return false;
   if (isOperatorHost(operatorHosts, host)) return false;
-  if (before !== null && pendingEntry(before, host) !== undefined) return true;
+  const known = knownBefore(before, replaced);
+  if (known !== null && pendingEntry(known, host) !== undefined) return true;
   if (isTrusted) return false;
-  return item === undefined || (before ?? replaced)?.mxHosts.includes(host) !== true;
+  return item === undefined || known?.mxHosts.includes(host) !== true;
 }

@@ -5,7 +5,7 @@ import type { CertificateId, TrustStoreId } from "../name/ids.ts";
 import type { TrustStoreRecord } from "../record/trust-store.ts";
 import type { Timestamp } from "../clock.ts";
 import type { DomainName } from "../name/domain-name.ts";
-import type { DomainRecord } from "../record/domain.ts";
+import type { DomainRecord, PendingName } from "../record/domain.ts";
 import type { MxHost, MxHostChange, MxHostRead } from "../record/mx-host.ts";
 
 /**
@@ -70,8 +70,8 @@ export interface Store {
    */
   domainsByHost(account: string, hosts: readonly DomainName[]): Promise<NamesByHost>;
   /**
-   * Whether any account has a domain other than these: on a shared listener it decides what level
-   * `none` means. May lag.
+   * Whether any account has a domain other than these whose name is not pending: on a shared listener it
+   * decides what level `none` means. May lag.
    */
   hasDomainBeside(names: readonly DomainName[]): Promise<boolean>;
   /** Names of the domains that name this trust store, the first `limit`; reads no more than these. */
@@ -270,6 +270,8 @@ export interface UnreadableRecord {
   /** Of a domain: the hosts and trust stores that it names. */
   readonly mxHosts: readonly DomainName[];
   readonly trustStoreIds: readonly TrustStoreId[];
+  /** Of a domain: the names that are pending, where the record shows whether any is; absent = not known. */
+  readonly pendingNames?: readonly PendingName[] | undefined;
 }
 
 /** A record as it is stored. */

@@ -120,6 +120,10 @@ const acknowledged = z
     return known.length === 0 ? NONE : known;
   });
 
+const pendingNames = z
+  .array(z.object({ name: domainName, value: z.string().min(1), expiresAt: timestamp }))
+  .min(1);
+
 const domain = z.object({
   name: domainName,
   account: z.string().min(1),
@@ -128,10 +132,7 @@ const domain = z.object({
   delivery: absentIsNull(z.object({ nextHop: z.string().min(1), tls: z.enum(DELIVERY_TLS) })),
   acknowledgedWarnings: acknowledged,
   labels,
-  pendingNames: z
-    .array(z.object({ name: domainName, value: z.string().min(1), expiresAt: timestamp }))
-    .min(1)
-    .optional(),
+  pendingNames: pendingNames.optional(),
   ...written,
 });
 
@@ -282,6 +283,18 @@ const namedByDomain = z.object({
     clientCertificate: z.object({ trust: z.object({ trustStoreIds: z.array(trustStoreId) }) }),
   }),
 });
+
+const ownershipOfDomain = z.object({
+  name: domainName,
+  account: z.string().min(1),
+  pendingNames: pendingNames.optional(),
+});
+
+/** The pending names of a domain, where at least that can be read of its record; undefined = not known. */
+export function pendingNamesOfDomain(stored: unknown): UnreadableRecord["pendingNames"] {
+  const read = ownershipOfDomain.safeParse(valueOf(stored));
+  return read.success ? (read.data.pendingNames ?? []) : undefined;
+}
 
 /** What the record of a domain names, where at least that can be read of it. */
 export function namesOfDomain(stored: unknown): Pick<UnreadableRecord, "mxHosts" | "trustStoreIds"> | null {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { type ApiUnderTest, OTHER_TOKEN, startApi } from "../../test/support/api.ts";
+import { type ApiUnderTest, OTHER_TOKEN, startApi, inOtherAccount } from "../../test/support/api.ts";
 import type { CertificateId, EdgeId } from "../../core/name/ids.ts";
 import { parseDomainName } from "../../core/name/domain-name.ts";
 import type { EdgeReport, ReportedListener } from "../../core/edge-report/edge-reports.ts";
@@ -70,7 +70,7 @@ describe("the status of a domain", () => {
     // Served by a dedicated listener there, so not on the shared one.
     await api.expect(201, "PUT", "/v1/domains/own.example", { body: {}, token: OTHER_TOKEN });
     expect(await level()).toBe("none");
-    await api.expect(201, "PUT", "/v1/domains/b.example", { body: {}, token: OTHER_TOKEN });
+    await api.expect(201, "PUT", "/v1/domains/b.example", { body: {}, ...(await inOtherAccount(api)) });
     expect(await level()).toBe("accept");
     const status = await statusOf(api);
     expect(status.listeners).toHaveLength(1);

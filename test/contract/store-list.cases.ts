@@ -60,6 +60,16 @@ export function listCases(subject: () => StoreUnderTest): void {
     expect(await store.hasDomainBeside([])).toBe(true);
     await new Writer(store).deleteDomain(b);
     await eventually(async () => expect(await store.hasDomainBeside([a])).toBe(false));
+    const entry = (id: string) => ({
+      name: name(id),
+      value: "postern=x",
+      expiresAt: "2026-01-08T00:00:00.000Z",
+    });
+    await domains(store, { name: b, account: "other", pendingNames: [entry(b)] });
+    await eventually(async () => expect(await domainNames(store, { account: "other" }, 9)).toEqual([b]));
+    expect(await store.hasDomainBeside([a])).toBe(false);
+    await domains(store, { name: "c.example", account: "other", pendingNames: [entry("mx.c.example")] });
+    await eventually(async () => expect(await store.hasDomainBeside([a])).toBe(true));
   });
 
   it("continue after the last key although its record was deleted meanwhile", async () => {
