@@ -174,6 +174,7 @@ describe("certificates of MX hosts", () => {
       {
         host,
         own: true,
+        pending: false,
         certificateId: ours,
         version: 2,
         served: [
@@ -226,7 +227,7 @@ describe("certificates of MX hosts", () => {
     });
     const status = domainStatus(of);
     expect(status.mxHosts).toEqual([
-      { host, own: false, certificateId: null, version: null, served: [], problems: [] },
+      { host, own: false, pending: false, certificateId: null, version: null, served: [], problems: [] },
     ]);
     expect(JSON.stringify(status)).not.toContain(ours);
     expect(status.warnings).toEqual([]);

@@ -21,7 +21,7 @@ import type {
 } from "../record/domain.ts";
 import { concerns, edgeWarnings } from "./edge-warnings.ts";
 import type { MxHost } from "../record/mx-host.ts";
-import { isPending } from "../record/ownership.ts";
+import { isPending, pendingEntry, verifyHint } from "../record/ownership.ts";
 import type { UnreadableItem } from "../store/store.ts";
 import type { LastCheck } from "./ownership-checks.ts";
 import { type DomainOwnership, ownershipView } from "./ownership-view.ts";
@@ -89,8 +89,10 @@ export interface ProblemAtEdge extends Omit<CertificateProblem, "certificateId">
 
 export interface HostStatus {
   readonly host: DomainName;
-  /** False = another account's: what it serves is not shown. */
+  /** False = pending or another account's: what it serves is not shown. */
   readonly own: boolean;
+  /** The account has not shown yet that the host is its own. */
+  readonly pending: boolean;
   /** null = the edge's default certificate. */
   readonly certificateId: CertificateId | null;
   /** The version of the certificate that edges should serve; null = the default, or not shown. */
@@ -103,7 +105,7 @@ export interface DomainStatus {
   readonly name: DomainName;
   /** null = the stored record cannot be read. */
   readonly revision: number | null;
-  /** "3 of 3 edges at revision 17", or "0 edges". */
+  /** "3 of 3 edges at revision 17", or "0 edges"; a pending domain is named as such. */
   readonly summary: string;
   readonly edges: {
     readonly live: readonly EdgeStatus[];
@@ -132,11 +134,12 @@ export function domainStatus(facts: StatusFacts): DomainStatus {
   const shown = live.map((edge) => edgeStatus(facts, edge));
   const atRevision = shown.filter((edge) => edge.atRevision).length;
   const listeners = listenerStatuses(facts, live);
+  const reached =
+    live.length === 0 ? "0 edges" : `${atRevision} of ${live.length} edges at revision ${domain.revision}`;
   return {
     name: domain.name,
     revision: domain.revision,
-    summary:
-      live.length === 0 ? "0 edges" : `${atRevision} of ${live.length} edges at revision ${domain.revision}`,
+    summary: isPending(domain) ? `${reached}; pending, so no edge serves it` : reached,
     edges: {
       live: shown,
       lost: edges.filter(({ state }) => state === "lost").map((edge) => edgeStatus(facts, edge)),
@@ -224,7 +227,7 @@ function listenerStatus(
   const kind = listener.domain === null ? ("shared" as const) : ("dedicated" as const);
   const status = { listener: listener.name, kind, edges: [edge.id] };
   if (isPending(domain)) {
-    const message = `${domain.name} is pending: edges serve it once its ownership is verified or confirmed`;
+    const message = verifyHint(domain);
     return { ...status, effective: null, reasons: [{ code: "name-pending", message }] };
   }
   if (kind === "shared" && edge.listeners.some((each) => each.domain === domain.name)) {
@@ -251,8 +254,9 @@ function hostStatus(
   live: readonly ReportedEdge[],
 ): HostStatus {
   const item = hosts.get(host);
+  const pending = pendingEntry(domain, host) !== undefined;
   if (item?.account !== domain.account)
-    return { host, own: false, certificateId: null, version: null, served: [], problems: [] };
+    return { host, own: false, pending, certificateId: null, version: null, served: [], problems: [] };
   const { certificateId } = item;
   const version =
     certificateId === null ? null : (certificates.get(certificateId)?.material?.version ?? null);
@@ -272,5 +276,5 @@ function hostStatus(
       .filter((each) => each.certificateId === certificateId)
       .map(({ certificateId: _id, ...rest }) => ({ edge: edge.id, ...rest })),
   );
-  return { host, own: true, certificateId, version, served, problems };
+  return { host, own: true, pending, certificateId, version, served, problems };
 }

@@ -4,6 +4,7 @@ import { ending, type Warning, warning } from "./warning.ts";
 import type { ReportedEdge, ServedCertificate } from "../edge-report/edge-reports.ts";
 import type { DomainName } from "../name/domain-name.ts";
 import type { DomainRecord } from "../record/domain.ts";
+import { isPending, verifyHint } from "../record/ownership.ts";
 import type { MxHost } from "../record/mx-host.ts";
 import type { UnreadableItem } from "../store/store.ts";
 import { type WarningCode } from "../record/warning-code.ts";
@@ -68,7 +69,7 @@ export function edgeWarnings(
     [
       listeners.every(({ effective }) => effective === null),
       "not-served",
-      "no listener of a live edge serves this domain",
+      isPending(facts.domain) ? verifyHint(facts.domain) : "no listener of a live edge serves this domain",
     ],
     [
       listeners.some(({ reasons }) => reasons.some(({ code }) => code === "level-none-on-shared-listener")),

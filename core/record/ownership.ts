@@ -21,6 +21,12 @@ export const pendingEntry = (
 /** Whether the domain's own name is pending. */
 export const isPending = (domain: Names): boolean => pendingEntry(domain, domain.name) !== undefined;
 
+/** How the account of a pending domain has it served. */
+export function verifyHint(domain: Names): string {
+  const value = pendingEntry(domain, domain.name)?.value ?? "";
+  return `${domain.name} is pending: publish the TXT record ${ownershipName(domain.name)} with the value ${value}, then POST /v1/domains/${domain.name}/verify, or ask the operator to confirm it; edges reject its mail until then`;
+}
+
 /** A domain whose own name was pending for too long: it holds the name against no other account. */
 export function isLapsed(domain: Names, nowMs: number): boolean {
   const entry = pendingEntry(domain, domain.name);

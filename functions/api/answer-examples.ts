@@ -142,7 +142,17 @@ const status: z.input<typeof domainStatusResponse> = {
       reasons: [],
     },
   ],
-  mxHosts: [{ host: "mx1.example.org", own: true, certificateId, version: 1, served: [], problems: [] }],
+  mxHosts: [
+    {
+      host: "mx1.example.org",
+      own: true,
+      pending: false,
+      certificateId,
+      version: 1,
+      served: [],
+      problems: [],
+    },
+  ],
   unreadable: [],
   warnings,
 };

@@ -50,7 +50,7 @@ const certificateProblem = {
 const waited = {
   applied: z.boolean().optional().meta({
     description:
-      "whether every live edge enforces the revision of waitFor; false when the time was up, or without a live edge; absent = the request did not wait",
+      "whether every live edge enforces the revision of waitFor, which of a pending domain is that none serves it; false when the time was up, or without a live edge; absent = the request did not wait",
   }),
   lagging: z.array(z.string()).readonly().optional().meta({
     description:
@@ -114,7 +114,11 @@ export const domainStatusResponse = schemaOf<DomainStatus>()(
           z.strictObject({
             host: z.string(),
             own: z.boolean().meta({
-              description: "whether the host belongs to this account; false = what it serves is not shown",
+              description:
+                "whether the host belongs to this account; false = pending or another account's, and what it serves is not shown",
+            }),
+            pending: z.boolean().meta({
+              description: "whether the account has still to show that the host is its own",
             }),
             certificateId: z.string().nullable(),
             version: z.int().nullable(),

@@ -1916,7 +1916,7 @@ export interface components {
             readonly unreadable: readonly components["schemas"]["UnreadableAtEdge"][];
             /** @description valid settings, or states, that may have an unexpected effect */
             readonly warnings: readonly components["schemas"]["Warning"][];
-            /** @description whether every live edge enforces the revision of waitFor; false when the time was up, or without a live edge; absent = the request did not wait */
+            /** @description whether every live edge enforces the revision of waitFor, which of a pending domain is that none serves it; false when the time was up, or without a live edge; absent = the request did not wait */
             readonly applied?: boolean;
             /** @description ids of the live edges that do not enforce the revision of waitFor; absent = the request did not wait */
             readonly lagging?: readonly string[];
@@ -1948,7 +1948,7 @@ export interface components {
             readonly edges: components["schemas"]["CertificateStatusEdges"];
             /** @description valid settings, or states, that may have an unexpected effect */
             readonly warnings: readonly components["schemas"]["Warning"][];
-            /** @description whether every live edge enforces the revision of waitFor; false when the time was up, or without a live edge; absent = the request did not wait */
+            /** @description whether every live edge enforces the revision of waitFor, which of a pending domain is that none serves it; false when the time was up, or without a live edge; absent = the request did not wait */
             readonly applied?: boolean;
             /** @description ids of the live edges that do not enforce the revision of waitFor; absent = the request did not wait */
             readonly lagging?: readonly string[];
@@ -3023,55 +3023,6 @@ export interface components {
             /** @description explanation for people */
             readonly message: string;
         };
-        /** @description failure of an edge to load the version in force */
-        readonly CertificateAtEdgeProblem: {
-            /** @description the version that does not load */
-            readonly version: number;
-            /**
-             * @description identifier of the reason
-             * @enum {string}
-             */
-            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
-            /** @description explanation for people */
-            readonly problem: string;
-            /** @description the older version that stays in service; null = the edge's default certificate */
-            readonly serves: number | null;
-        };
-        /** @description certificate as one edge reports it */
-        readonly CertificateAtEdge: {
-            /** @description id of the edge */
-            readonly id: string;
-            /** @description version of the product that the edge runs */
-            readonly release: string;
-            /** @description revision of the settings that the edge enforces; null = none yet */
-            readonly revision: number | null;
-            /**
-             * Format: date-time
-             * @description time of the last report, by the store's clock
-             */
-            readonly lastReportAt: string;
-            /** @description version that it presents for the certificate's MX hosts; null = not reported, or its default certificate */
-            readonly version: number | null;
-            /** @description SHA-256 of each leaf that is served, in hex */
-            readonly fingerprintsSha256: readonly string[];
-            /** @description end of validity; null = not known */
-            readonly notAfter: string | null;
-            /** @description whether it presents the version in force */
-            readonly atVersion: boolean;
-            /** @description why it does not present the version in force: not-loaded = see problem, behind = has not applied the last change, stale = cannot reach the store, unreadable = cannot read the stored certificate, not-reported = not loaded yet or left out of its report */
-            readonly faults: readonly ("not-loaded" | "behind" | "stale" | "unreadable" | "not-reported")[];
-            /** @description why the version in force does not load; null = it does */
-            readonly problem: components["schemas"]["CertificateAtEdgeProblem"] | null;
-        };
-        /** @description edges, and how many of them present the version in force */
-        readonly CertificateStatusEdges: {
-            /** @description edges that reported within the last 30 s */
-            readonly live: readonly components["schemas"]["CertificateAtEdge"][];
-            /** @description edges whose last report is over 30 s old; not counted */
-            readonly lost: readonly components["schemas"]["CertificateAtEdge"][];
-            /** @description number of live edges that present the version in force */
-            readonly atVersion: number;
-        };
         /** @description TLS of the server */
         readonly TlsPatchServer: {
             /**
@@ -3170,6 +3121,55 @@ export interface components {
              * @description time at which the exception ends; absent = never
              */
             readonly expiresAt?: string;
+        };
+        /** @description failure of an edge to load the version in force */
+        readonly CertificateAtEdgeProblem: {
+            /** @description the version that does not load */
+            readonly version: number;
+            /**
+             * @description identifier of the reason
+             * @enum {string}
+             */
+            readonly reason: "key-missing" | "vault-unavailable" | "key-unreadable" | "key-mismatch" | "context";
+            /** @description explanation for people */
+            readonly problem: string;
+            /** @description the older version that stays in service; null = the edge's default certificate */
+            readonly serves: number | null;
+        };
+        /** @description certificate as one edge reports it */
+        readonly CertificateAtEdge: {
+            /** @description id of the edge */
+            readonly id: string;
+            /** @description version of the product that the edge runs */
+            readonly release: string;
+            /** @description revision of the settings that the edge enforces; null = none yet */
+            readonly revision: number | null;
+            /**
+             * Format: date-time
+             * @description time of the last report, by the store's clock
+             */
+            readonly lastReportAt: string;
+            /** @description version that it presents for the certificate's MX hosts; null = not reported, or its default certificate */
+            readonly version: number | null;
+            /** @description SHA-256 of each leaf that is served, in hex */
+            readonly fingerprintsSha256: readonly string[];
+            /** @description end of validity; null = not known */
+            readonly notAfter: string | null;
+            /** @description whether it presents the version in force */
+            readonly atVersion: boolean;
+            /** @description why it does not present the version in force: not-loaded = see problem, behind = has not applied the last change, stale = cannot reach the store, unreadable = cannot read the stored certificate, not-reported = not loaded yet or left out of its report */
+            readonly faults: readonly ("not-loaded" | "behind" | "stale" | "unreadable" | "not-reported")[];
+            /** @description why the version in force does not load; null = it does */
+            readonly problem: components["schemas"]["CertificateAtEdgeProblem"] | null;
+        };
+        /** @description edges, and how many of them present the version in force */
+        readonly CertificateStatusEdges: {
+            /** @description edges that reported within the last 30 s */
+            readonly live: readonly components["schemas"]["CertificateAtEdge"][];
+            /** @description edges whose last report is over 30 s old; not counted */
+            readonly lost: readonly components["schemas"]["CertificateAtEdge"][];
+            /** @description number of live edges that present the version in force */
+            readonly atVersion: number;
         };
         /** @description TLS of the server */
         readonly TlsInputServer: {
@@ -3427,8 +3427,10 @@ export interface components {
         readonly DomainStatusMxHost: {
             /** @description name of the MX host */
             readonly host: string;
-            /** @description whether the host belongs to this account; false = what it serves is not shown */
+            /** @description whether the host belongs to this account; false = pending or another account's, and what it serves is not shown */
             readonly own: boolean;
+            /** @description whether the account has still to show that the host is its own */
+            readonly pending: boolean;
             /** @description id of the certificate that the MX hosts present; null = the edge's default certificate */
             readonly certificateId: string | null;
             /** @description number of the version in service; null = none */
@@ -7539,6 +7541,7 @@ export interface operations {
                      *         {
                      *           "host": "mx1.example.org",
                      *           "own": true,
+                     *           "pending": false,
                      *           "certificateId": "cert_01KDW0000000000000000000M1",
                      *           "version": 1,
                      *           "served": [],
