@@ -45,7 +45,7 @@ const callers = fc.record({
   caller: fc.constantFrom("a", "b", "c"),
 });
 
-/** What one may take, and who finds a place whatever it has taken. */
+/** What one may take, and who finds a place all the same. */
 const GREEDY = [
   ["caller", [{ account: "acme", caller: "a" }], { account: "acme", caller: "b" }],
   [
