@@ -17,10 +17,8 @@ import {
   type Action,
   type Condition,
   type DynamoDbTable,
-  type Item,
   keyItem,
   keyOf,
-  numberOf,
   textOf,
 } from "./dynamodb-table.ts";
 import { hostAction, hostCheck, type HostWrite, isSameItem } from "./dynamodb-host-actions.ts";
@@ -144,8 +142,8 @@ const NOTHING: Joined = {
 };
 
 /**
- * With the next commit; null when that does not continue what is there, or is at the same record. A record may
- * be created where one of the same key is deleted: both are one action.
+ * With the next commit; null when that does not continue what is there, or is at the same record. A record
+ * may be created where one of the same key is deleted: both are one action.
  */
 function joined(before: Joined, commit: Commit): Joined | null {
   const entry = logEntryOf(commit);

@@ -43,9 +43,6 @@ import { listRange, nameAtEndOf, recordKey, storedItemOf, usesRange, wholeListRa
 /** Core's reader of one kind of record. */
 type Read<T> = (key: string, stored: unknown) => T;
 
-/** Domains that are read to find one that is served: nearly always the first is. */
-const READ_AT_ONCE = 20;
-
 /** The store on one DynamoDB table (docs/adr/0008). */
 export class DynamoDbStore implements Store {
   readonly #table: DynamoDbTable;
@@ -187,18 +184,8 @@ export class DynamoDbStore implements Store {
     return named.filter(({ name, isLoose }) => !isLoose || real.has(name)).map(({ name }) => name);
   }
 
-  async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
-    const known = new Set<string>(names);
-    for await (const items of this.#table.pages(wholeListRange("domain"), "index")) {
-      const others = items.map(idOf).filter((id) => !known.has(id));
-      for (let from = 0; from < others.length; from += READ_AT_ONCE) {
-        const ids = others.slice(from, from + READ_AT_ONCE);
-        const { items: domains, unreadable } = await recordsOf(this.#table, "domain", ids);
-        // One that cannot be read has been in force, or may be.
-        if (unreadable.length > 0 || domains.some((domain) => !isPending(domain))) return true;
-      }
-    }
-    return false;
+  hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
+    return hasServedBeside(this.#table, names);
   }
 
   async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {
@@ -294,6 +281,23 @@ async function recordsOf<K extends RecordKind>(
     items: results.flatMap((each) => ("value" in each ? [each.value] : [])),
     unreadable: results.flatMap((each) => ("unreadable" in each ? each.unreadable : [])),
   };
+}
+
+/** Domains that are read to find one that is served: nearly always the first is. */
+const READ_AT_ONCE = 20;
+
+async function hasServedBeside(table: DynamoDbTable, names: readonly DomainName[]): Promise<boolean> {
+  const known = new Set<string>(names);
+  for await (const items of table.pages(wholeListRange("domain"), "index")) {
+    const others = items.map(idOf).filter((id) => !known.has(id));
+    for (let from = 0; from < others.length; from += READ_AT_ONCE) {
+      const ids = others.slice(from, from + READ_AT_ONCE);
+      const { items: domains, unreadable } = await recordsOf(table, "domain", ids);
+      // One that cannot be read has been in force, or may be.
+      if (unreadable.length > 0 || domains.some((domain) => !isPending(domain))) return true;
+    }
+  }
+  return false;
 }
 
 /** A domain is changed while it is read only so often. */

@@ -96,8 +96,8 @@ export interface Store {
    * quota have room for, the first always; of the extent `all`, every one or none.
    * `along` and `offered` must be absent; `ticket` counts of the first.
    *
-   * @returns their entries, in order. @throws as `commit`, of any of them: then none is stored; TooLarge where
-   *   one transaction has no room for all
+   * @returns their entries, in order. @throws as `commit`, of any of them: then none is stored; TooLarge
+   *   where one transaction has no room for all
    */
   commitAll(commits: CommitSeries, extent: SeriesExtent): Promise<readonly LogEntry[]>;
   /**

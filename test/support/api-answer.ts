@@ -163,7 +163,7 @@ export function undocumented(
   const answer = operation.answers[status];
   if (answer === undefined) return [`status ${status} ${code}`];
   const type = headers.get("content-type")?.split(";")[0];
-  // A client that is generated would have both forms of an answer in one type: the description names the other.
+  // A generated client would have both forms in one type, so the description alone names the other.
   const isOtherForm = type === NDJSON_TYPE || type === RAW_TYPE;
   const form = isOtherForm && answer.content?.[type] === undefined ? "application/json" : type;
   const body = form === undefined ? undefined : answer.content?.[form];

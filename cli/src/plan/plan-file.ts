@@ -40,7 +40,7 @@ const WRITES: Readonly<Record<Kind, unknown>> = {
 
 const KINDS = Object.keys(WRITES) as Kind[];
 
-/** What the members of a step may be, by its kind and action: no deletion has a write, and every other has. */
+/** Members of a step by its kind and action: no deletion has a write, and every other has. */
 function stepSchema(kind: Kind, action: Step["action"]): object {
   const isNew = action === "create";
   return closed({
