@@ -69,10 +69,7 @@ export interface Store {
    * A host that none names is absent. Strongly consistent for a host without an item.
    */
   domainsByHost(account: string, hosts: readonly DomainName[]): Promise<NamesByHost>;
-  /**
-   * Whether any account has a domain other than these whose name is not pending: on a shared listener it
-   * decides what level `none` means. May lag.
-   */
+  /** Whether any account has another domain whose name is not pending: what `none` means. May lag. */
   hasDomainBeside(names: readonly DomainName[]): Promise<boolean>;
   /** Names of the domains that name this trust store, the first `limit`; reads no more than these. */
   firstDomainsOfTrustStore(id: TrustStoreId, limit: number): Promise<readonly DomainName[]>;
@@ -96,8 +93,7 @@ export interface Store {
    * quota have room for, the first always; of the extent `all`, every one or none.
    * `along` and `offered` must be absent; `ticket` counts of the first.
    *
-   * @returns their entries, in order. @throws as `commit`, of any of them: then none is stored; TooLarge
-   *   where one transaction has no room for all
+   * @returns their entries, in order. @throws as `commit`, of any of them; TooLarge without room for all
    */
   commitAll(commits: CommitSeries, extent: SeriesExtent): Promise<readonly LogEntry[]>;
   /**

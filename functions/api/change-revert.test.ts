@@ -31,7 +31,7 @@ const refused = async (api: ApiUnderTest, revision: number, headers = {}) => {
   return [status, ...problems];
 };
 
-const head = async (api: ApiUnderTest): Promise<number> => api.store.head();
+const newest = async (api: ApiUnderTest): Promise<number> => api.store.head();
 
 const certificate = async (api: ApiUnderTest, names = ["mx.a.example", "mx2.a.example"]): Promise<string> =>
   (await api.expect(201, "POST", "/v1/certificates", { body: { source: "self-signed", names } })).json.id;
@@ -84,7 +84,7 @@ describe("a revert of a domain's change", () => {
     expect(await reverted(api, 4, { "If-None-Match": "*" })).toMatchObject({ action: "create" });
     expect(await read(api, DOMAIN)).toMatchObject({ labels: { n: "3" } });
     expect(await refused(api, 5)).toEqual([409, "changed-since /revision"]);
-    expect(await head(api)).toBe(6);
+    expect(await newest(api)).toBe(6);
   });
 
   it("writes nothing where the record is as before already", async () => {
@@ -93,7 +93,7 @@ describe("a revert of a domain's change", () => {
     await patch(api, DOMAIN, { labels: { n: "2" } });
     await patch(api, DOMAIN, { labels: { n: null } });
     expect(await reverted(api, 2, ANY)).toBeNull();
-    expect(await head(api)).toBe(3);
+    expect(await newest(api)).toBe(3);
   });
 
   it("follows the rules of now, with pointers to the revision", async () => {
@@ -175,12 +175,12 @@ describe("a revert of a domain's change", () => {
       const status = isUpdate ? 200 : 201;
       const headers = isUpdate ? ANY : {};
       await api.expect(status, "PUT", `${taker}?sharedHosts=move`, { body, headers });
-      const moved = await head(api);
+      const moved = await newest(api);
       expect((await read(api, DOMAIN)).tls.server.certificateId).toBeNull();
       const { json } = await api.expect(409, "POST", `/v1/changes/${moved}/revert?sharedHosts=move`);
       expect(json.errors).toMatchObject([{ code: "not-revertible", pointer: "/revision" }]);
       expect(json.detail).toContain(`mx.a.example served ${id}`);
-      expect(await head(api)).toBe(moved);
+      expect(await newest(api)).toBe(moved);
       await patch(api, DOMAIN, { tls: { server: { certificateId: id } } }, "?sharedHosts=move");
       await reverted(api, moved, ANY);
       expect((await read(api, DOMAIN)).tls.server.certificateId).toBe(id);
@@ -327,7 +327,7 @@ describe("a revert while another process writes", () => {
       const beside = await besideOf(api);
       interleave(api, () => changeBack(beside));
       expect(await reverted(api, 2, ANY)).toBeNull();
-      expect(await head(api)).toBe(3);
+      expect(await newest(api)).toBe(3);
     },
   );
 
@@ -376,7 +376,7 @@ describe("who may revert what", () => {
       if (kind === "trust-store") await api.expect(201, "POST", "/v1/trust-stores", { body });
       const { status, json } = await revert(api, 1);
       expect([status, json.scope]).toEqual(missing === null ? [200, undefined] : [403, missing]);
-      expect(await head(api)).toBe(missing === null ? 2 : 1);
+      expect(await newest(api)).toBe(missing === null ? 2 : 1);
     }
   });
 
