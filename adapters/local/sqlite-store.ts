@@ -57,6 +57,13 @@ interface ListQuery<T> {
   readonly read: (key: string, stored: unknown) => T;
 }
 
+/** A domain that is served, beside some. One that is not JSON has been in force, or may be. */
+const SERVED_BESIDE = `SELECT 1 FROM domain WHERE id NOT IN (SELECT value FROM json_each(?))
+  AND CASE WHEN json_valid(record) THEN NOT EXISTS (
+    SELECT 1 FROM json_each(record, '$.pendingNames') AS pending
+    WHERE pending.type = 'object' AND json_extract(pending.value, '$.name') = domain.id
+  ) ELSE 1 END LIMIT 1`;
+
 /** The store on one machine: SQLite, embedded. */
 export class SqliteStore implements Store {
   readonly #database: Database;
@@ -179,13 +186,7 @@ export class SqliteStore implements Store {
   }
 
   async hasDomainBeside(names: readonly DomainName[]): Promise<boolean> {
-    // One that is not JSON has been in force, or may be.
-    const sql = `SELECT 1 FROM domain WHERE id NOT IN (SELECT value FROM json_each(?))
-      AND CASE WHEN json_valid(record) THEN NOT EXISTS (
-        SELECT 1 FROM json_each(record, '$.pendingNames') AS pending
-        WHERE pending.type = 'object' AND json_extract(pending.value, '$.name') = domain.id
-      ) ELSE 1 END LIMIT 1`;
-    return this.#database.get(sql, JSON.stringify(names)) !== undefined;
+    return this.#database.get(SERVED_BESIDE, JSON.stringify(names)) !== undefined;
   }
 
   async domainsOfTrustStore(id: TrustStoreId): Promise<readonly DomainRecord[]> {

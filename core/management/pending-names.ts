@@ -14,8 +14,9 @@ export interface NamedByWrite {
   readonly actor: Actor;
   readonly before: DomainRecord | null;
   /**
-   * A record of the account that cannot be read: what is known to be pending of it stays so, and what is known
-   * not to be stays the account's. Where that is not known, the names are as those of a new record.
+   * A record of the account that cannot be read: what is known to be pending of it stays so, and what is
+   * known not to be stays the account's. Where that is not known, the names are as those of a new
+   * record.
    */
   readonly replaced?: UnreadableRecord | undefined;
   readonly after: Pick<DomainSettings, "name" | "mxHosts">;

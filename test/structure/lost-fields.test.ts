@@ -115,7 +115,7 @@ const SCHEMA_FILES = [
 ];
 
 /** Schemas that read a part of a record that cannot be read otherwise, and those of pages. */
-const PARTIAL = ["entrySubject", "namedByDomain", "listOf"];
+const PARTIAL = ["entrySubject", "namedByDomain", "ownershipOfDomain", "listOf"];
 
 const PRODUCT = sourceFiles("{core,adapters,functions}/**/*.ts").filter(
   ({ path }) => !path.endsWith(".test.ts") && !path.endsWith("lambda.ts"),
