@@ -331,7 +331,7 @@ describe("the names of a tenant", () => {
     const { id } = JSON.parse(made.stdout) as { readonly id: string };
     const { exitCode, stderr } = await acme(`set acme.example mx-hosts=mx.acme.example certificate=${id}`);
     expect(exitCode).toBe(3);
-    expect(countOf(stderr, "does not belong to this account")).toBe(1);
+    expect(countOf(stderr, "mx.acme.example is pending")).toBe(1);
     expect(stderr).toMatch(
       /\nhint: .+`postern domains get acme\.example`.+`postern domains verify acme\.example`/u,
     );
