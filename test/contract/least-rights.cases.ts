@@ -11,6 +11,9 @@ import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import { expect, it } from "vitest";
 import { keyItem } from "../../adapters/aws/dynamodb-table.ts";
 import { recordKey } from "../../adapters/aws/table-keys.ts";
+import { checkNames } from "../../core/management/ownership-service.ts";
+import { timestamp } from "../../core/clock.ts";
+import { parseDomainName } from "../../core/name/domain-name.ts";
 import { withThoseBehind } from "../../core/store/carried-commit.ts";
 import type { Store, WriterQueue } from "../../core/store/store.ts";
 import type { ProductOnAws } from "../support/aws/product-on-aws.ts";
@@ -18,6 +21,7 @@ import type { TestBucket } from "../support/aws/test-bucket.ts";
 import type { TestTable } from "../support/aws/test-table.ts";
 import { waitUntil } from "../support/peers/wait-until.ts";
 import { issueServer, makeCa } from "../support/pki.ts";
+import { MemoryIssuanceState } from "../support/memory-issuance-state.ts";
 import { certificateId, certificateRecord, domainRecord } from "../support/records.ts";
 import { commitOf, Writer } from "./store-under-test.ts";
 
@@ -223,6 +227,35 @@ export function leastRightsCases(product: () => ProductOnAws, places: () => Plac
     for (const { record } of [own, other.commit])
       if (record.kind === "domain") await writer.deleteDomain(record.id);
     await writer.deleteCertificate(id);
+  });
+
+  it("verifies a domain by the schedule with a write that rests on its MX host", async () => {
+    const { stores } = places();
+    const domain = parseDomainName("pending.example");
+    const pending = { name: domain, value: "the value", expiresAt: timestamp(Date.now() + DAY_MS) };
+    const writer = new Writer(stores.api);
+    await writer.putDomain({
+      name: domain,
+      account: "other",
+      mxHosts: ["mx.pending.example"],
+      pendingNames: [pending],
+    });
+    const stored = await stores.schedule.getDomainWithHosts(domain);
+    if (stored === null) throw new Error("the domain was not stored");
+    const clock = { now: Date.now };
+    const checked = await checkNames(
+      {
+        store: stores.schedule,
+        clock,
+        retry: { now: clock.now, random: Math.random, sleep: async () => undefined },
+        issuanceState: new MemoryIssuanceState(clock),
+        readTxt: async () => [pending.value],
+      },
+      stored.domain,
+    );
+    expect(checked).toBe("verified");
+    expect((await stores.api.getDomainWithHosts(domain))?.domain.pendingNames).toBeUndefined();
+    await writer.deleteDomain(domain);
   });
 
   it("deletes the report of an edge that shuts down", async () => {
