@@ -49,11 +49,11 @@ export function bearerAuthentication(
   };
   return async (request, env) => {
     const header = request.headers.get("authorization");
-    const caller = header === null ? null : await callerOf(AUTHORIZATION.exec(header)?.[1] ?? "");
+    if (header === null) throw new Unauthenticated(false);
+    const caller = await callerOf(AUTHORIZATION.exec(header)?.[1] ?? "");
     if (caller !== null) return caller;
     const waitMs = failures.add(clientOf(env));
-    if (waitMs !== null) throw new TooManyAttempts(Math.ceil(waitMs / 1000));
-    throw new Unauthenticated(header !== null);
+    throw waitMs === null ? new Unauthenticated(true) : new TooManyAttempts(Math.ceil(waitMs / 1000));
   };
 }
 
@@ -156,7 +156,7 @@ export class TooManyAttempts extends Error {
   override readonly name = "TooManyAttempts";
   readonly retryAfterSeconds: number;
   constructor(retryAfterSeconds: number) {
-    super("too many requests without valid credentials");
+    super("too many requests with credentials that are not valid");
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }

@@ -97,7 +97,7 @@ const EXAMPLES: Readonly<Record<ProblemCode, Omit<Problem, "code">>> = {
   "condition-missing": {
     detail: "the record exists: send If-Match with the revision that you have read, or * for any",
   },
-  "too-many-attempts": { detail: "too many requests without valid credentials" },
+  "too-many-attempts": { detail: "too many requests with credentials that are not valid" },
   "rate-limited": { detail: "too many writes by this caller" },
   "header-too-large": { detail: "the header is over 16 KB" },
   internal: { detail: "The log has the cause under this requestId." },
