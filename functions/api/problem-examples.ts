@@ -43,11 +43,11 @@ const EXAMPLES: Readonly<Record<ProblemCode, Omit<Problem, "code">>> = {
     "it is used by 1 domain: example.org; delete it with ?replaceWith=<id> of the certificate that its MX hosts serve from then on",
   ),
   "shared-host": mistake(
-    "this changes the certificate that 1 other domain serves on mx1.example.org; repeat with ?sharedHosts=move to change it for all of them",
+    "this changes the certificate that 1 other domain serves on mx1.example.org from cert_01KDW0000000000000000000M1 to cert_01KDW0000000000000000000M2; certificateId cert_01KDW0000000000000000000M1 changes nothing for them, and ?sharedHosts=move changes it for all of them",
     { pointer: "/tls/server/certificateId", code: "shared-host" },
   ),
   "host-taken": mistake(
-    "MX host mx1.example.org does not belong to this account, so its certificate cannot be set here; leave certificateId null until the account has shown that the host is its own",
+    "MX host mx1.example.org does not belong to this account, so its certificate cannot be set here; leave certificateId null",
     { pointer: "/tls/server/certificateId", code: "host-taken" },
   ),
   "changed-since": mistake(
